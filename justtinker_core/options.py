@@ -1,0 +1,84 @@
+"""A plugin's fields are its options: the `plugin` decorator, and filling them from a config table, with clear errors.
+
+pydantic is imported when the first plugin is, so that listing plugins stays quick.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+T = TypeVar("T")
+
+
+class PluginError(Exception):
+    """Something is wrong with a plugin, a config or the data; the text says where, what was found, and the fix."""
+
+
+@dataclass_transform(field_specifiers=(dataclasses.field,))
+def plugin(cls: type[T]) -> type[T]:
+    """Make a class a plugin: a dataclass whose fields are validated options.
+
+    A string under a field is its description. Types are strict: ``"0.3"`` is no number. Use
+    ``Annotated[float, Field(ge=0, le=1)]`` for ranges and ``Literal`` for choices.
+    ``__post_init__`` runs after validation.
+    """
+    from pydantic import ConfigDict
+    from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+    config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=True)
+    return cast("type[T]", pydantic_dataclass(cls, config=config, eq=False))
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """A ``; did you mean 'x'?`` to hang on an error, or the list of what there is."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; there is {', '.join(sorted(known))}" if known else "; there is none"
+
+
+def option_fields(cls: type[Any]) -> dict[str, dataclasses.Field[Any]]:
+    """The options of a plugin class by name."""
+    return {f.name: f for f in dataclasses.fields(cls) if f.init} if dataclasses.is_dataclass(cls) else {}
+
+
+def configure(cls: type[T], table: str, options: Mapping[str, Any]) -> T:
+    """Make a plugin from its table of the config. All complaints come in one PluginError that names table and key."""
+    known = option_fields(cls)
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise PluginError("\n".join(f"[{table}] has no option {name!r}{nearest(name, known)}" for name in unknown))
+    if not known:
+        return cls()
+    from pydantic import TypeAdapter
+
+    return validated(TypeAdapter(cls), table, options)
+
+
+def validated(adapter: TypeAdapter[T], table: str, options: Mapping[str, Any]) -> T:
+    """Strict validation of what a TOML file says (through JSON, so that a list may fill a tuple and a text a path)."""
+    from pydantic import ValidationError
+
+    try:
+        return adapter.validate_json(json.dumps(options), strict=True)
+    except ValidationError as error:
+        raise PluginError("\n".join(complaint(table, e) for e in error.errors())) from None
+    except (TypeError, ValueError) as error:
+        raise PluginError(f"[{table}] {error}") from error
+
+
+def complaint(table: str, error: Any) -> str:
+    """One pydantic error as ``[table] key = found: what is wrong``."""
+    place = [str(part) for part in error["loc"] if part != "[key]"]
+    if error["type"] == "missing":
+        return f"[{table}] needs a value for {'.'.join(place)!r}"
+    if error["type"] == "value_error":  # raised by a plugin's own __post_init__: its text says all
+        return f"[{table}] {error['msg'].removeprefix('Value error, ')}"
+    return f"[{table}] {'.'.join(place)} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"

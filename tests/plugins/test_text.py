@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from justtinker_plugins.text import answer_part, last_boxed, thinking_part
+
+
+@pytest.mark.parametrize(
+    ("text", "thinking", "answer"),
+    [
+        ("<think>a</think>b", "a", "b"),
+        ("  <think>a</think>b", "a", "b"),
+        ("<think></think>", "", ""),
+        ("<think>a</think>b</think>c", "a", "c"),
+        ("<think>a</think>b<think>c", "a", None),
+        ("<think>a", None, None),
+        ("x <think>a</think>b", None, "b"),
+        ("plain", None, "plain"),
+        ("a</think>b", None, "b"),
+    ],
+)
+def test_parts(text: str, thinking: str | None, answer: str | None) -> None:
+    assert thinking_part(text) == thinking
+    assert answer_part(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        (r"\boxed{5}", "5"),
+        (r"\boxed {5}", "5"),
+        (r"\boxed{1} then \boxed{2}", "2"),
+        (r"\boxed{\frac{1}{2}}", r"\frac{1}{2}"),
+        (r"\boxed{\{1, 2\}}", r"\{1, 2\}"),
+        (r"\boxed{[0,1\}}", r"[0,1\}"),
+        (r"\boxed{a \boxed{b}}", r"a \boxed{b}"),
+        (r"\boxed{1} and \boxed{2", None),
+        (r"\boxed{ \boxed{2}", "2"),
+        (r"\boxed{}", ""),
+        (r"} \boxed{3}", "3"),
+        ("\\boxed{a\\\\}", "a\\\\"),
+    ],
+)
+def test_last_boxed(text: str, content: str | None) -> None:
+    box = last_boxed(text)
+    assert box is not None
+    assert box.content == content
+
+
+def test_no_box() -> None:
+    assert last_boxed("the answer is 5") is None
+    assert last_boxed(r"\boxed 5") is None
+
+
+@given(st.text(alphabet="\\{}boxed 1<>", max_size=60), st.text(alphabet="ab1", max_size=5))
+def test_what_is_boxed_last_is_found(before: str, content: str) -> None:
+    box = last_boxed(before + " \\boxed{" + content + "}")
+    assert box is not None
+    assert box.content is not None
+    assert box.content.endswith(content)
+
+
+def test_many_open_boxes_take_linear_time() -> None:
+    assert last_boxed("\\boxed{" * 200_000) is not None
