@@ -32,7 +32,7 @@ from justtinker_core.types import (
 
 if TYPE_CHECKING:
     from justtinker_core.config import DataSpec
-    from justtinker_core.rollouts import Policy
+    from justtinker_core.episodes import Policy
     from justtinker_core.run import Run
 
 PROJECT = "justtinker"

@@ -1,0 +1,297 @@
+"""TOML to RunConfig: files, presets, overrides. A complaint names the place, what was found and the nearest name."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import Field
+
+from justtinker_core.options import PluginError, configure, nearest, plugin
+from justtinker_core.types import Adam
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+@plugin
+class RunSection:
+    """``[run]``: what is trained."""
+
+    name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    """Names the run and its directory."""
+    model: str
+    """What the backend opens: a hub id, a directory, or a name of the backend's own."""
+    steps: Count
+    start_from: str | None = None
+    """Weights to start from: a checkpoint's path, or a run directory (its final checkpoint)."""
+    seed: int = 42
+    unscored: Literal["drop", "zero", "abort"] = "drop"
+    """A rollout that could not be graded leaves before advantages, counts as reward 0, or ends the run."""
+
+
+@plugin
+class OptimizerSection:
+    """``[optimizer]``: Adam, and how its learning rate moves."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-6
+    warmup_steps: Count = 0
+    decay: Literal["constant", "linear"] = "constant"
+    """linear: down to 0 after the last step."""
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.95
+    eps: Annotated[float, Field(gt=0)] = 1e-12
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    grad_clip_norm: Annotated[float, Field(ge=0)] = 0.0
+    """0 does not clip."""
+
+    def at(self, step: int, steps: int) -> Adam:
+        """Adam for a step (from 1): linear warm-up, then constant or linear decay."""
+        factor = min(1.0, step / self.warmup_steps) if self.warmup_steps else 1.0
+        if self.decay == "linear" and step > self.warmup_steps:
+            factor = (steps - step + 1) / (steps - self.warmup_steps)
+        rate = self.learning_rate * factor
+        return Adam(rate, self.beta1, self.beta2, self.eps, self.weight_decay, self.grad_clip_norm)
+
+
+@plugin
+class SamplingSection:
+    """``[sampling]``: how training rollouts are sampled."""
+
+    max_tokens: Positive = 8192
+    """The thinking budget: most tokens of a response."""
+    temperature: Annotated[float, Field(ge=0)] = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+@plugin
+class EvaluationSection:
+    """``[evaluation]``: when and how the ``[data.eval.…]`` sets are evaluated."""
+
+    every: Count = 0
+    """Evaluate after every so many steps; 0: only the starting and the final weights."""
+    at_start: bool = True
+    at_end: bool = True
+    temperature: Annotated[float, Field(ge=0)] = 0.7
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    max_tokens: Positive | None = None
+    """Default: that of [sampling]."""
+    seed: int = 0
+
+
+@plugin
+class CheckpointSection:
+    """``[checkpoints]``: when weights and optimizer are saved. The final ones always are."""
+
+    every: Count = 0
+    """Save after every so many steps; 0: only at evaluations and at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataSpec:
+    """A ``[data.train]`` or ``[data.eval.NAME]`` table."""
+
+    name: str
+    purpose: Literal["train", "eval"]
+    use: str
+    """The plugin that loads it."""
+    options: Mapping[str, Any]
+    """The table's other keys: options of that plugin."""
+    limit: int | None = None
+    """At most so many problems, drawn with the seed."""
+    stratify_by: str | None = None
+    """With limit: keep the proportions of this meta key."""
+    samples: int = 1
+    """eval: samples a problem."""
+    seed: int = 42
+
+    @property
+    def table(self) -> str:
+        """How the config calls it."""
+        return "data.train" if self.purpose == "train" else f"data.eval.{self.name}"
+
+
+@plugin
+class _DataCommon:
+    use: str
+    limit: Positive | None = None
+    stratify_by: str | None = None
+    samples: Positive = 1
+    seed: int | None = None
+
+
+SECTIONS: dict[str, type[Any]] = {
+    "run": RunSection,
+    "optimizer": OptimizerSection,
+    "sampling": SamplingSection,
+    "evaluation": EvaluationSection,
+    "checkpoints": CheckpointSection,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """One run, resolved."""
+
+    run: RunSection
+    optimizer: OptimizerSection
+    sampling: SamplingSection
+    evaluation: EvaluationSection
+    checkpoints: CheckpointSection
+    data: tuple[DataSpec, ...]
+    enable: tuple[str, ...]
+    """Active plugins, in call order, those of the data tables included."""
+    plugin_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    local_plugins: Mapping[str, str] = field(default_factory=dict)
+    """Name -> ``/absolute/file.py:Class``."""
+
+    def dump(self) -> str:
+        """As TOML that `parse` reads back to the same config."""
+        tables: dict[str, Any] = {name: without_none(getattr(self, name)) for name in SECTIONS}
+        for spec in self.data:
+            data = tables.setdefault("data", {})
+            place = data if spec.purpose == "train" else data.setdefault("eval", {})
+            common = {k: v for k, v in without_none(spec).items() if k in _DataCommon.__dataclass_fields__}
+            place[spec.name] = common | dict(spec.options)
+        tables["plugins"] = {"enable": list(self.enable), **self.plugin_options}
+        tables["local_plugins"] = dict(self.local_plugins)
+        return tomli_w.dumps(tables)
+
+
+def without_none(section: Any) -> dict[str, Any]:
+    """A section as a table: TOML has no null."""
+    return {f.name: v for f in dataclasses.fields(section) if (v := getattr(section, f.name)) is not None}
+
+
+def presets() -> dict[str, Path]:
+    """Name -> file of every installed preset (entry-point group ``justtinker.presets``: packages of TOML files)."""
+    found = {}
+    for entry in entry_points(group="justtinker.presets"):
+        for file in files(entry.value).iterdir():
+            if file.name.endswith(".toml"):
+                found[file.name.removesuffix(".toml")] = Path(str(file))
+    return dict(sorted(found.items()))
+
+
+def read(source: str | Path, sets: Iterable[str] = (), plugins: Iterable[str] = ()) -> RunConfig:
+    """A config file, a preset's name, or a run directory; changed by ``table.key=value`` and ``[no:]plugin``."""
+    path = Path(source)
+    if path.is_dir():
+        path = path / "config.toml"
+    elif not path.exists() and str(source) in (known := presets()):
+        path = known[str(source)]
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PluginError(
+            f"there is no config file {source} and no preset of that name{nearest(str(source), presets())}"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PluginError(f"{path} is not valid TOML: {error}") from None
+    try:
+        for item in sets:
+            override(tables, item)
+        for name in plugins:
+            switch(tables, name)
+        return parse(tables, path.parent)
+    except PluginError as error:
+        raise PluginError(f"{path}: {error}") from None
+
+
+def override(tables: dict[str, Any], item: str) -> None:
+    """Apply one ``table.key=value``; the value is TOML, or plain text where it is not."""
+    key, equals, text = item.partition("=")
+    *parents, last = key.strip().split(".")
+    if not equals or not parents or not last:
+        raise PluginError(f"--set takes table.key=value, found {item!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    place = tables
+    for parent in parents:
+        place = place.setdefault(parent, {})
+        if not isinstance(place, dict):
+            raise PluginError(f"--set {item}: {parent!r} is no table")
+    place[last] = value
+
+
+def switch(tables: dict[str, Any], name: str) -> None:
+    """Enable a plugin, or disable it (``no:name``) together with its table."""
+    section = tables.setdefault("plugins", {})
+    enabled = section.setdefault("enable", [])
+    wanted = name.removeprefix("no:")
+    if name == wanted:
+        enabled.append(name)
+    elif wanted in enabled:
+        enabled.remove(wanted)
+        section.pop(wanted, None)
+    else:
+        raise PluginError(f"-p {name}: {wanted!r} is not enabled{nearest(wanted, enabled)}")
+
+
+def parse(tables: Mapping[str, Any], base: Path) -> RunConfig:
+    """Validate the tables of a config; paths of local plugins are relative to `base`."""
+    known = (*SECTIONS, "data", "plugins", "local_plugins")
+    for name, table in tables.items():
+        if name not in known:
+            raise PluginError(f"there is no table [{name}]{nearest(name, known)}")
+        if not isinstance(table, dict):
+            raise PluginError(f"{name} = {table!r} stands outside any table; [{name}] is a table")
+    sections = {name: configure(cls, name, tables.get(name, {})) for name, cls in SECTIONS.items()}
+    local = {name: str((base / reference).resolve()) for name, reference in tables.get("local_plugins", {}).items()}
+    data = data_specs(tables.get("data", {}), sections["run"].seed)
+    options = dict(tables.get("plugins", {}))
+    enable = enabled_plugins(options.pop("enable", []), data)
+    for name, table in options.items():
+        if not isinstance(table, dict):
+            raise PluginError(f"[plugins] has no key {name!r}; it has 'enable' and one table a plugin")
+        if name not in enable:
+            raise PluginError(f"[plugins.{name}] is set but {name!r} is not enabled{nearest(name, enable)}")
+    return RunConfig(**sections, data=data, enable=enable, plugin_options=options, local_plugins=local)
+
+
+def enabled_plugins(enable: Any, data: Iterable[DataSpec]) -> tuple[str, ...]:
+    """The config's list, then the plugins that the data tables name."""
+    if not isinstance(enable, list) or not all(isinstance(name, str) for name in enable):
+        raise PluginError(f"[plugins] enable = {enable!r}: a list of plugin names is wanted")
+    twice = {name for name in enable if enable.count(name) > 1}
+    if twice:
+        raise PluginError(f"[plugins] enable names {', '.join(sorted(twice))} twice")
+    return tuple(dict.fromkeys([*enable, *(spec.use for spec in data)]))
+
+
+def data_specs(data: Mapping[str, Any], seed: int) -> tuple[DataSpec, ...]:
+    """``[data.train]`` and ``[data.eval.NAME]`` as specs."""
+    for key in data:
+        if key not in ("train", "eval"):
+            raise PluginError(
+                f"there is no table [data.{key}]{nearest(key, ('train', 'eval'))}; evaluation sets are [data.eval.NAME]"
+            )
+    found = [("train", "train", data["train"])] if "train" in data else []
+    evals = data.get("eval", {})
+    if "use" in evals and not isinstance(evals["use"], dict):
+        raise PluginError("[data.eval] needs a name for the set: write [data.eval.NAME]")
+    found += [("eval", name, table) for name, table in evals.items()]
+    return tuple(data_spec(purpose, name, table, seed) for purpose, name, table in found)
+
+
+def data_spec(purpose: Any, name: str, table: Any, seed: int) -> DataSpec:
+    """One data table: the keys that all have in common are core's, the rest its plugin's."""
+    place = "data.train" if purpose == "train" else f"data.eval.{name}"
+    if not isinstance(table, dict):
+        raise PluginError(f"{place} = {table!r}: a table is wanted")
+    common = {k: v for k, v in table.items() if k in _DataCommon.__dataclass_fields__}
+    checked = configure(_DataCommon, place, common)
+    options = {k: v for k, v in table.items() if k not in common}
+    return DataSpec(
+        name, purpose, checked.use, options, checked.limit, checked.stratify_by, checked.samples,
+        seed if checked.seed is None else checked.seed,
+    )  # fmt: skip

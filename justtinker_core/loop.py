@@ -1,0 +1,185 @@
+"""The loop: collect, train, inspect, record, checkpoint, evaluate. One for both stages; knows no algorithm.
+
+A step's record is written before its checkpoint, and the checkpoint before the step's evaluation, so that a run
+which dies anywhere goes on from its last checkpoint as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from justtinker_core.options import PluginError
+from justtinker_core.rollouts import GroupError
+from justtinker_core.run import Run, checkpoint_of, located
+from justtinker_core.rundir import group_record
+from justtinker_core.stats import metrics_of, term_stats
+from justtinker_core.types import Batch, EvalStats, Finding, Group, History, StepStats
+
+
+def train(run: Run) -> str:
+    """Train an opened run to its end, from wherever it stands. Returns its status: finished, stopped or interrupted."""
+    resume(run)
+    run.files.manifest(status="running", **run.versions())
+    with interruptible() as interrupted:
+        try:
+            run.status = steps(run, interrupted)
+        except GroupError as error:
+            run.files.append("offending_groups.jsonl", {"error": str(error), **group_record(error.group)})
+            raise PluginError(f"{error} (the group is kept in {run.dir / 'offending_groups.jsonl'})") from error
+        finally:
+            run.files.manifest(status=run.status)
+    return run.status
+
+
+def resume(run: Run) -> None:
+    """Restore the newest checkpoint and set aside what came after it; or start from the weights of the config."""
+    for record in reversed(run.files.read("checkpoints.jsonl")):
+        try:
+            run.backend.restore(located(record["path"], run.dir), optimizer=True)
+        except FileNotFoundError:
+            continue
+        run.step, run.tokens = record["step"], dict(record["tokens"])
+        break
+    else:
+        if run.config.run.start_from:
+            run.backend.restore(checkpoint_of(run.config.run.start_from, run.dir), optimizer=False)
+    run.files.rewind(run.step)
+    run.sampler = run.backend.sampler()
+    run.history = History(
+        tuple(StepStats(**without(r, "findings")) for r in run.files.read("steps.jsonl")),
+        tuple(EvalStats(**r) for r in run.files.read("evals.jsonl")),
+    )
+
+
+def without(record: dict[str, Any], key: str) -> dict[str, Any]:
+    """The record less one key."""
+    return {k: v for k, v in record.items() if k != key}
+
+
+def steps(run: Run, interrupted: threading.Event) -> str:
+    """All steps that are left."""
+    config, last = run.config, run.config.run.steps
+    while True:
+        if (
+            config.evaluation.at_start
+            if run.step == 0
+            else due(run.step, config.evaluation.every, last, config.evaluation.at_end)
+        ):
+            report_evals(run)
+        if run.step >= last:
+            return "finished"
+        if interrupted.is_set():
+            return "interrupted"
+        findings = one_step(run)
+        stop = any(finding.level == "stop" for finding in findings)
+        saves = run.step == last or stop or interrupted.is_set()
+        if saves or any(due(run.step, every, last) for every in (config.checkpoints.every, config.evaluation.every)):
+            checkpoint(run)
+        if stop:
+            return "stopped"
+
+
+def due(step: int, every: int, last: int, at_end: bool = False) -> bool:
+    """Whether something done every so many steps (0: never) is to be done after this one."""
+    return (every > 0 and step % every == 0 and step < last) or (at_end and step == last)
+
+
+def one_step(run: Run) -> list[Finding]:
+    """Collect, train, inspect, record, report."""
+    run.step += 1
+    begun = time.perf_counter()
+    before = dict(run.tokens)
+    batch: Batch = run.plugins.first("collect_batch", step=run.step, run=run)
+    collected = time.perf_counter()
+    trained = update(run, batch)
+    done = time.perf_counter()
+    terms = term_stats(batch.groups)
+    spent = {kind: count - before.get(kind, 0) for kind, count in run.tokens.items()}
+    seconds = {"collect": collected - begun, "train": done - collected, "total": done - begun}
+    stats = StepStats(run.step, metrics_of(batch) | trained, terms, spent, seconds)
+    findings = inspect(run, stats, batch.groups)
+    if batch.groups:
+        run.files.write_groups(f"step_{run.step:06d}", batch.groups)
+    run.files.append("steps.jsonl", asdict(stats) | {"findings": [asdict(finding) for finding in findings]})
+    run.remember(stats)
+    run.plugins.tell("report_step", run=run, stats=stats, findings=findings)
+    return findings
+
+
+def update(run: Run, batch: Batch) -> dict[str, float]:
+    """The batch's optimizer steps: all submitted, with the next sampler, before any is awaited."""
+    adam = run.config.optimizer.at(run.step, run.config.run.steps)
+    futures: list[tuple[Future[Any], Future[Any]]] = []
+    for u in batch.updates:
+        futures.append((run.backend.forward_backward(u.data, u.loss, u.config), run.backend.optim_step(adam)))
+        run.meter("trained", sum(len(datum.inputs) for datum in u.data))
+    run.sampler = run.backend.sampler()
+    losses, metrics = 0.0, []
+    for train_future, optim_future in futures:
+        result = train_future.result()
+        losses += result.loss
+        metrics.append({**result.metrics, **optim_future.result()})
+    weights = sum(len([w for w in weighted(d) if w]) for u in batch.updates for d in u.data)
+    means = {name: float(np.mean([m[name] for m in metrics if name in m])) for name in sorted(set().union(*metrics))}
+    loss = {"loss": losses / weights} if weights else {}
+    return {"learning_rate": adam.learning_rate, "trained": float(batch.trained), **loss, **means}
+
+
+def weighted(datum: Any) -> Sequence[float]:
+    """What weighs each target of a datum in its loss."""
+    return datum.weights if datum.weights is not None else datum.advantages or ()
+
+
+def inspect(run: Run, stats: StepStats, groups: Sequence[Group]) -> list[Finding]:
+    """Ask the monitors. One that may stop the run (``fatal = True``) and fails ends it; others are survived."""
+    findings = []
+    for name in run.plugins.who("inspect_step"):
+        fatal = getattr(run.plugins.active[name].instance, "fatal", False)
+        ask = run.plugins.ask if fatal else run.plugins.observe
+        answer = ask(name, "inspect_step", stats=stats, groups=groups, history=run.history)
+        findings += [replace(finding, source=name) for finding in answer or ()]
+    return findings
+
+
+def checkpoint(run: Run) -> None:
+    """Save weights and optimizer, then say so in the records."""
+    kind = "final" if run.step == run.config.run.steps else "periodic"
+    path = run.backend.save(f"step_{run.step:06d}").result()
+    if Path(path).is_relative_to(run.dir):
+        path = str(Path(path).relative_to(run.dir))
+    run.files.append("checkpoints.jsonl", {"step": run.step, "kind": kind, "path": path, "tokens": run.tokens})
+
+
+def report_evals(run: Run) -> None:
+    """Evaluate whatever is not yet evaluated at this step, and tell."""
+    for stats in run.evaluate(run.step):
+        run.plugins.tell("report_eval", run=run, stats=stats)
+
+
+@contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """Ctrl-C asks for a stop after the step; a second one is the ordinary KeyboardInterrupt."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def first(*_: Any) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, old)
+
+    old = signal.signal(signal.SIGINT, first)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, old)

@@ -1,0 +1,266 @@
+"""Find plugins by entry point, configure them, register them, ask them. Installed is not active: nothing is imported
+that a run does not enable. Knows roles and hooks, and no plugin by name."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+import pluggy
+
+from justtinker_core import hookspecs
+from justtinker_core.options import PluginError, configure, nearest, plugin
+
+log = logging.getLogger("justtinker")
+
+ROLES = (
+    "algorithms",
+    "backends",
+    "datasets",
+    "environments",
+    "prompts",
+    "verifiers",
+    "rewards",
+    "metrics",
+    "advantages",
+    "monitors",
+    "reporters",
+    "commands",
+)
+EXACTLY_ONE = {"open_backend": "backends", "collect_batch": "algorithms", "advantages": "advantages"}
+AT_LEAST_ONE = {"build_prompt": "prompts", "verify": "verifiers", "score": "rewards"}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An installed plugin, as its package's metadata tells it, not imported."""
+
+    name: str
+    role: str
+    value: str
+    """``module:Class``, or ``file.py:Class`` of a local plugin."""
+    package: str
+    version: str
+    clash: str = ""
+    """Another package that has taken the same name."""
+
+    def load(self) -> Any:
+        """Import it. PluginError names plugin, package and cause."""
+        if self.clash:
+            raise PluginError(
+                f"two packages call a plugin {self.name!r}: {self.package} and {self.clash}; uninstall one of them"
+            )
+        try:
+            if self.role == "local":
+                return load_file(self.value)
+            return EntryPoint(self.name, self.value, f"justtinker.{self.role}").load()
+        except PluginError:
+            raise
+        except Exception as error:
+            where = "" if self.role == "local" else f" of package {self.package} {self.version}"
+            raise PluginError(
+                f"plugin {self.name!r}{where} cannot be imported from {self.value}: {type(error).__name__}: {error}"
+            ) from error
+
+
+def find() -> dict[str, Found]:
+    """Every installed plugin by name, in the order of `ROLES`, then by name."""
+    found: dict[str, Found] = {}
+    for role in ROLES:
+        for entry in sorted(entry_points(group=f"justtinker.{role}"), key=lambda e: e.name):
+            package, version = (entry.dist.name, entry.dist.version) if entry.dist else ("?", "?")
+            other = found.get(entry.name)
+            clash = f"{other.package} ({other.value})" if other else ""
+            found[entry.name] = Found(entry.name, role, entry.value, package, version, clash)
+    return found
+
+
+def look_up(name: str, known: Mapping[str, Found]) -> Found:
+    """The plugin of that name, or an error that says which name is near."""
+    if name in known:
+        return known[name]
+    raise PluginError(
+        f"no plugin called {name!r}{nearest(name, known)} (a new plugin of a package is seen after reinstalling the "
+        "package; a one-file plugin needs a line under [local_plugins])"
+    )
+
+
+def load_file(reference: str) -> Any:
+    """Import ``path/to/file.py:Class``."""
+    path, _, attribute = reference.rpartition(":")
+    if not path:
+        raise PluginError(f"a local plugin is written 'file.py:Class', found {reference!r}")
+    if not Path(path).is_file():
+        raise PluginError(f"there is no file {path} for the local plugin {attribute}")
+    spec = importlib.util.spec_from_file_location(f"justtinker_local_{Path(path).stem}", path)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not hasattr(module, attribute):
+        classes = [name for name, value in vars(module).items() if inspect.isclass(value)]
+        raise PluginError(f"{path} has no {attribute!r}{nearest(attribute, classes)}")
+    return getattr(module, attribute)
+
+
+def implements(cls: type[Any], hook: str) -> bool:
+    """Whether a plugin class has that hook."""
+    return hasattr(getattr(cls, hook, None), f"{hookspecs.PROJECT}_impl")
+
+
+def hooks_of(cls: type[Any]) -> list[str]:
+    """The hooks that a plugin class implements, in call order."""
+    return [name for name, spec in vars(hookspecs).items() if callable(spec) and implements(cls, name)]
+
+
+@plugin
+class Ramp:
+    """A weight that moves in a straight line over the first `steps` steps and then stays."""
+
+    start: float
+    to: float
+    steps: int
+
+
+@plugin
+class RewardOptions:
+    """What every reward plugin can be told, whatever it is."""
+
+    weight: float | Ramp = 1.0
+    """What core multiplies the raw terms with; or ``{from = 0.0, to = 0.3, steps = 100}``."""
+    mode: Literal["on", "observe"] = "on"
+    """observe: computed and logged, adds nothing to the reward."""
+
+    def at(self, step: int) -> float | None:
+        """The weight at a step; None: the term is not to be computed at all."""
+        if self.mode == "observe":
+            return 0.0
+        weight = self.weight
+        if isinstance(weight, Ramp):
+            weight = weight.start + (weight.to - weight.start) * min(step / weight.steps, 1.0)
+        return weight or None
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """A plugin that a run has enabled."""
+
+    found: Found
+    instance: Any
+    reward: RewardOptions | None
+
+
+def activate(found: Found, options: Mapping[str, Any], table: str = "") -> Active:
+    """Import one plugin and fill its options from its table; `weight` and `mode` of a reward are core's."""
+    table = table or f"plugins.{found.name}"
+    cls = found.load()
+    if not inspect.isclass(cls):
+        raise PluginError(f"plugin {found.name!r} ({found.value}) is no class")
+    reward, own = None, dict(options)
+    if implements(cls, "score"):
+        given: dict[str, Any] = {key: own.pop(key) for key in ("weight", "mode") if key in own}
+        if isinstance(given.get("weight"), dict):
+            given["weight"] = {"start" if key == "from" else key: v for key, v in given["weight"].items()}
+        reward = configure(RewardOptions, table, {"weight": getattr(cls, "default_weight", 1.0), **given})
+    try:
+        return Active(found, configure(cls, table, own), reward)
+    except PluginError:
+        raise
+    except Exception as error:
+        raise PluginError(f"plugin {found.name!r} cannot be set up from [{table}]: {error}") from error
+
+
+class Plugins:
+    """The active plugins of one run, in the config's order, and the questions one can ask them."""
+
+    def __init__(self, active: Sequence[Active]) -> None:
+        self.active = {a.found.name: a for a in active}
+        self.manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self.manager.add_hookspecs(hookspecs)
+        self._complained: set[tuple[str, str]] = set()
+        for a in reversed(active):  # pluggy asks the last registered first
+            self._register(a)
+
+    def _register(self, a: Active) -> None:
+        name = a.found.name
+        if not hooks_of(type(a.instance)):
+            raise PluginError(f"plugin {name!r} ({a.found.value}) has no method marked @hookimpl")
+        try:
+            self.manager.register(a.instance, name=name)
+            self.manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            raise PluginError(f"plugin {name!r} ({a.found.value}): {error}") from error
+        for hook in hooks_of(type(a.instance)):
+            if inspect.iscoroutinefunction(getattr(a.instance, hook)):
+                raise PluginError(f"plugin {name!r}: {hook} is a coroutine; hooks are plain functions")
+
+    def who(self, hook: str) -> list[str]:
+        """Names of the active plugins that implement a hook, in call order."""
+        return [impl.plugin_name for impl in reversed(getattr(self.manager.hook, hook).get_hookimpls())]
+
+    def ask(self, name: str, hook: str, **arguments: Any) -> Any:
+        """One plugin's answer. PluginError names the plugin and the place if it raises."""
+        impl = next(i for i in getattr(self.manager.hook, hook).get_hookimpls() if i.plugin_name == name)
+        try:
+            return impl.function(*(arguments[argument] for argument in impl.argnames))
+        except PluginError:
+            raise
+        except Exception as error:
+            raise PluginError(failure(self.active[name].found, hook, error)) from error
+
+    def answers(self, hook: str, **arguments: Any) -> list[Any]:
+        """What everybody answers, in call order."""
+        return [self.ask(name, hook, **arguments) for name in self.who(hook)]
+
+    def first(self, hook: str, **arguments: Any) -> Any:
+        """The first answer that is not None, or None."""
+        answers = (self.ask(name, hook, **arguments) for name in self.who(hook))
+        return next((answer for answer in answers if answer is not None), None)
+
+    def observe(self, name: str, hook: str, **arguments: Any) -> Any:
+        """The answer of an observer: if it raises, that is logged once and survived."""
+        try:
+            return self.ask(name, hook, **arguments)
+        except PluginError as error:
+            if (name, hook) not in self._complained:
+                self._complained.add((name, hook))
+                log.warning("%s (said once; the run goes on)", error)
+            return None
+
+    def tell(self, hook: str, **arguments: Any) -> None:
+        """Tell all observers."""
+        for name in self.who(hook):
+            self.observe(name, hook, **arguments)
+
+    def require(self, hook: str, why: str) -> None:
+        """PluginError unless the right number of active plugins implements the hook."""
+        who = self.who(hook)
+        role = EXACTLY_ONE.get(hook) or AT_LEAST_ONE.get(hook, "")
+        if not who:
+            choices = ", ".join(f.name for f in find().values() if f.role == role)
+            raise PluginError(
+                f"no active plugin implements {hook}, which {why} needs; enable one"
+                + (f" of the {role}: {choices}" if choices else "")
+            )
+        if hook in EXACTLY_ONE and len(who) > 1:
+            raise PluginError(f"{' and '.join(who)} both implement {hook}, which takes one; disable the others")
+
+    def weights(self, step: int) -> dict[str, float]:
+        """Reward plugin -> its weight at a step; plugins that weigh nothing and are not observed are left out."""
+        weights = {name: a.reward.at(step) for name, a in self.active.items() if a.reward is not None}
+        return {name: weight for name, weight in weights.items() if weight is not None}
+
+
+def failure(found: Found, hook: str, error: Exception) -> str:
+    """Whose hook raised what, and where."""
+    trace, where = error.__traceback__, ""
+    while trace is not None:
+        where = f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"plugin {found.name!r} ({found.package}) failed in {hook}{where}: {type(error).__name__}: {error}"

@@ -1,0 +1,223 @@
+"""One run: what hooks are given to work with, opened from a config and closed again whatever happens."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from justtinker_core import data
+from justtinker_core.config import RunConfig
+from justtinker_core.evaluation import evaluate
+from justtinker_core.options import PluginError, nearest
+from justtinker_core.plugins import Found, Plugins, activate, find, look_up
+from justtinker_core.rollouts import Settings, collect, fill_prompt
+from justtinker_core.rundir import RunDir
+from justtinker_core.types import Backend, EvalStats, Group, History, Problem, Prompt, Sampler, StepStats
+
+T = TypeVar("T")
+log = logging.getLogger("justtinker")
+
+
+def installed(config: RunConfig) -> dict[str, Found]:
+    """All plugins that the config can name: the installed ones and its own."""
+    found = find()
+    for name, reference in config.local_plugins.items():
+        if name in found:
+            raise PluginError(
+                f"[local_plugins] {name}: package {found[name].package} has a plugin of that name; choose another"
+            )
+        found[name] = Found(name, "local", reference, "local file", "")
+    return found
+
+
+def open_plugins(config: RunConfig) -> Plugins:
+    """Import and set up what the config enables, and nothing else."""
+    found = installed(config)
+    active = [activate(look_up(name, found), table_of(name, config)) for name in config.enable]
+    return Plugins(active)
+
+
+def table_of(name: str, config: RunConfig) -> dict[str, object]:
+    """The options of an active plugin."""
+    return dict(config.plugin_options.get(name, {}))
+
+
+@dataclass
+class Run:
+    """What a hook sees of the run. Use as a context manager: `open` and `close`."""
+
+    config: RunConfig
+    files: RunDir
+    previous: Sequence[Path] = ()
+    """Directories of the runs that the same command made before."""
+    step: int = 0
+    history: History = field(default_factory=History)
+    tokens: dict[str, int] = field(default_factory=dict)
+    """prefill, sampled, trained: since the run began."""
+    sampler: Sampler = field(init=False)
+    """Samples from the current weights."""
+    backend: Backend = field(init=False)
+    plugins: Plugins = field(init=False)
+    train_problems: tuple[Problem, ...] = ()
+    eval_problems: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
+    status: str = "failed"
+
+    @property
+    def dir(self) -> Path:
+        """The run directory."""
+        return self.files.path
+
+    def __enter__(self) -> Run:
+        self.plugins = open_plugins(self.config)
+        self.check_roles()
+        self._load()
+        try:
+            backend = self.plugins.first("open_backend", run=self)
+            if backend is None:
+                raise PluginError(f"{self.plugins.who('open_backend')[0]} opened no backend")
+            self.backend = backend
+            complaints = [c for answer in self.plugins.answers("preflight", run=self) for c in answer or ()]
+            if complaints:
+                raise PluginError("\n".join(complaints))
+            self.sampler = self.backend.sampler()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let plugins and backend go."""
+        self.plugins.tell("finish_run", run=self, status=self.status)
+        if hasattr(self, "backend"):
+            self.backend.close()
+
+    def check_roles(self) -> None:
+        """PluginError if a role that this run needs is not filled, or one that takes one is filled twice."""
+        self.plugins.require("open_backend", "every run")
+        if any(spec.purpose == "eval" for spec in self.config.data):
+            for hook in ("build_prompt", "verify"):
+                self.plugins.require(hook, "the evaluation")
+        if not any(spec.purpose == "train" for spec in self.config.data) and self.config.run.steps:
+            raise PluginError("there is no table [data.train] to train on")
+        self.plugins.require("collect_batch", "training")
+        algorithm = self.plugins.who("collect_batch")[0]
+        for hook in getattr(self.plugins.active[algorithm].instance, "needs", ()):
+            self.plugins.require(hook, f"the algorithm {algorithm!r}")
+
+    def _load(self) -> None:
+        found = installed(self.config)
+        for spec in self.config.data:
+            problems = data.load(spec, found, table_of(spec.use, self.config))
+            if spec.purpose == "train":
+                self.train_problems = problems
+            else:
+                self.eval_problems[spec.name] = problems
+
+    def versions(self) -> dict[str, object]:
+        """What a record of this run must name."""
+        plugins = {n: f"{a.found.package} {a.found.version}".strip() for n, a in self.plugins.active.items()}
+        return {"python": platform.python_version(), "platform": sys.platform, "plugins": plugins}
+
+    # What algorithms work with
+
+    def draw(self, step: int, n: int, items: Sequence[T]) -> list[T]:
+        """The n items of a step; a new order every epoch, a pure function of (seed, step)."""
+        return data.draw(items, step, n, self.config.run.seed)
+
+    def prompt(self, problem: Problem) -> Prompt:
+        """The prompt of a problem, encoded."""
+        return fill_prompt(problem, self.plugins, self.backend)
+
+    def rollouts(self, step: int, problems: Sequence[Problem], n: int) -> tuple[Group, ...]:
+        """Sample, verify, measure and score n rollouts a problem with the weights of this step."""
+        sampling = self.config.sampling
+        settings = Settings(n, sampling.max_tokens, sampling.temperature, sampling.top_p, self.config.run.seed)
+        groups = collect(
+            problems, step, self.plugins, self.backend, self.sampler, settings,
+            lambda done, total: self.plugins.tell("report_progress", stage="sample", done=done, total=total),
+        )  # fmt: skip
+        self.count(groups)
+        return groups
+
+    def count(self, groups: Sequence[Group]) -> None:
+        """Add the tokens of what was sampled to the meter."""
+        self.meter("prefill", sum(len(g.prompt.tokens) for g in groups))
+        self.meter("sampled", sum(r.response_tokens for g in groups for r in g.rollouts))
+
+    def meter(self, kind: str, tokens: int) -> None:
+        """Count tokens."""
+        self.tokens[kind] = self.tokens.get(kind, 0) + tokens
+
+    def credit(self, group: Group) -> Group:
+        """Give a group its advantages and ask whether it is kept. Unscored rollouts as the config says."""
+        policy = self.config.run.unscored
+        unscored = [v.outcome == "unscored" for v in group.verdicts]
+        if policy == "abort" and any(unscored):
+            verdict = group.verdicts[unscored.index(True)]
+            raise PluginError(
+                f"problem {group.problem.id!r} could not be graded ({verdict.reason}); run.unscored = 'abort'"
+            )
+        scored = [policy == "zero" or not u for u in unscored]
+        advantages: list[float | tuple[float, ...] | None] = [None] * len(scored)
+        if any(scored):
+            some = group.select(scored)
+            answer = self.plugins.first("advantages", group=some)
+            places = [i for i, s in enumerate(scored) if s]
+            if len(answer) != len(places):
+                who = self.plugins.who("advantages")[0]
+                raise PluginError(f"plugin {who!r} gives {len(answer)} advantages for {len(places)} rollouts")
+            for place, value in zip(places, answer, strict=True):
+                advantages[place] = float(value) if isinstance(value, (int, float)) else tuple(map(float, value))
+        group = replace(group, advantages=tuple(advantages))
+        kept = all(answer is not False for answer in self.plugins.answers("keep_group", group=group))
+        return replace(group, kept=kept)
+
+    # What the loop works with
+
+    def evaluate(self, step: int) -> list[EvalStats]:
+        """Evaluate the current weights on every evaluation set that has no record at this step yet."""
+        done = {(e.step, e.name) for e in self.history.evals}
+        stats = []
+        for spec in self.config.data:
+            if spec.purpose == "eval" and (step, spec.name) not in done:
+                stats.append(evaluate(self, spec, step))
+                self.history = replace(self.history, evals=(*self.history.evals, stats[-1]))
+        return stats
+
+    def remember(self, stats: StepStats) -> None:
+        """Add a step to the history."""
+        self.history = replace(self.history, steps=(*self.history.steps, stats))
+
+
+def checkpoint_of(start_from: str, here: Path) -> str:
+    """The path to restore: a run directory stands for its final checkpoint (else its newest)."""
+    for base in (here, Path.cwd()):
+        directory = base / start_from
+        if (directory / "checkpoints.jsonl").is_file():
+            records = RunDir(directory).read("checkpoints.jsonl")
+            if not records:
+                raise PluginError(f"the run {directory} has no checkpoint yet")
+            return located(records[-1]["path"], directory)
+        if directory.exists():
+            return str(directory.resolve())
+    if "://" in start_from:
+        return start_from
+    raise PluginError(
+        f"run.start_from = {start_from!r} is neither a checkpoint nor a run directory{nearest(start_from, ())}"
+    )
+
+
+def located(path: str, directory: Path) -> str:
+    """A recorded checkpoint's path: relative ones lie in the run directory."""
+    return path if "://" in path else str((directory / path).resolve())

@@ -1,0 +1,141 @@
+"""The run directory: what is written, and what of it can be trusted after a crash.
+
+JSON lines are the source of truth. A line is whole or ignored; a file is replaced atomically; what stands after the
+restored checkpoint is set aside, never deleted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+from justtinker_core.options import PluginError
+from justtinker_core.types import Group
+
+RECORDS = ("steps.jsonl", "evals.jsonl", "checkpoints.jsonl")
+
+
+class RunDir:
+    """The files of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @staticmethod
+    def create(path: Path, config: str) -> RunDir:
+        """A new directory with its resolved config. PluginError if it exists."""
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            raise PluginError(
+                f"the run directory {path} exists; continue it with --resume {path}, or name another with --dir"
+            ) from None
+        run = RunDir(path)
+        run.replace("config.toml", config.encode())
+        return run
+
+    def replace(self, name: str, content: bytes) -> None:
+        """Write a file so that after a crash it is the old one or the new one, whole."""
+        path = self.path / name
+        part = path.with_name(f".{path.name}.part")
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with part.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except OSError as error:
+            raise self._unwritable(path, error) from error
+
+    def append(self, name: str, record: Mapping[str, Any]) -> None:
+        """Add one JSON line."""
+        line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+        try:
+            with (self.path / name).open("a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise self._unwritable(self.path / name, error) from error
+
+    def _unwritable(self, path: Path, error: OSError) -> PluginError:
+        return PluginError(
+            f"cannot write {path}: {error.strerror}; the records up to here are whole: "
+            f"make room, then continue with --resume {self.path}"
+        )
+
+    def read(self, name: str) -> list[dict[str, Any]]:
+        """The whole lines of a record file; a last line that a crash cut short is left out."""
+        path = self.path / name
+        if not path.exists():
+            return []
+        lines = path.read_text(encoding="utf-8").split("\n")
+        try:
+            return [json.loads(line) for line in lines[:-1]]
+        except json.JSONDecodeError as error:
+            raise PluginError(f"{path} is damaged: {error}") from None
+
+    def manifest(self, **changes: Any) -> dict[str, Any]:
+        """The manifest (status, versions), changed and written if anything is to be changed."""
+        path = self.path / "manifest.json"
+        old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if changes:
+            self.replace("manifest.json", (json.dumps({**old, **changes}, indent=2) + "\n").encode())
+        return {**old, **changes}
+
+    def write_groups(self, name: str, groups: Iterable[Group]) -> None:
+        """Rollouts of a step or an evaluation, one group a line, as ``rollouts/NAME.jsonl.zst``."""
+        text = "".join(json.dumps(group_record(group), ensure_ascii=False) + "\n" for group in groups)
+        self.replace(f"rollouts/{name}.jsonl.zst", zstandard.compress(text.encode("utf-8", "backslashreplace"), 3))
+
+    def rewind(self, step: int) -> None:
+        """Set aside every record after `step`, so that the next ones follow on."""
+        for name in RECORDS:
+            records = self.read(name)
+            later = [record for record in records if record["step"] > step]
+            for record in later:
+                self.append(f"set_aside_{name}", record)
+            if (self.path / name).exists():
+                kept = (json.dumps(r, ensure_ascii=False) + "\n" for r in records if r["step"] <= step)
+                self.replace(name, "".join(kept).encode("utf-8", "backslashreplace"))
+        for file in (self.path / "rollouts").glob("*_[0-9]*.jsonl.zst"):
+            if int(file.name.removesuffix(".jsonl.zst").rpartition("_")[2]) > step:
+                aside = self.path / "set_aside_rollouts"
+                aside.mkdir(exist_ok=True)
+                shutil.move(file, aside / file.name)
+
+
+def group_record(group: Group) -> dict[str, Any]:
+    """A group as one JSON line: all that re-scoring and reading need, token ids left out."""
+    record: dict[str, Any] = {
+        "step": group.step,
+        "index": group.index,
+        "problem": asdict(group.problem) | {"meta": dict(group.problem.meta)},
+        "prompt": group.prompt.text,
+        "kept": group.kept,
+        "rollouts": [],
+    }
+    for i, rollout in enumerate(group.rollouts):
+        row: dict[str, Any] = {
+            "text": rollout.text,
+            "tokens": rollout.response_tokens,
+            "truncated": rollout.truncated,
+        }
+        if group.verdicts:
+            row["verdict"] = asdict(group.verdicts[i])
+        row["measures"] = {name: values[i] for name, values in group.measures.items()}
+        if group.rewards:
+            reward = group.rewards[i]
+            row |= {"terms": dict(reward.terms), "weights": dict(reward.weights), "reward": reward.total}
+        if group.advantages:
+            row["advantage"] = group.advantages[i]
+        record["rollouts"].append(row)
+    return record

@@ -1,0 +1,69 @@
+"""Group-relative policy optimisation as JustRL does it (arXiv:2512.16649): no KL, no entropy bonus, no critic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from justtinker_core import Group, Rollout, hookimpl, plugin
+from justtinker_core.run import Run
+from justtinker_core.types import Batch, Datum, Update
+
+
+@plugin
+class Grpo:
+    """Sample a group of rollouts a problem and reinforce those that did better than their group.
+
+    The sampler's log-probabilities are the old policy. Every response token of a rollout carries its advantage.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("build_prompt", "verify", "score", "advantages")
+
+    problems_per_step: Annotated[int, Field(ge=1)] = 32
+    rollouts_per_problem: Annotated[int, Field(ge=2)] = 8
+    """G, the group's size."""
+    train_on: Literal["positive", "all"] = "positive"
+    """positive: only rollouts with an advantage above 0 (JustRL); all: every one with an advantage."""
+    loss: Literal["ppo", "importance_sampling"] = "ppo"
+    """ppo: -min(r A, clip(r, clip_low, clip_high) A); importance_sampling: -r A; summed over tokens."""
+    clip_low: Annotated[float, Field(ge=0, le=1)] = 0.8
+    """Lower bound of the probability ratio r; never binds with positive advantages."""
+    clip_high: Annotated[float, Field(ge=1)] = 1.28
+    updates_per_step: Annotated[int, Field(ge=1)] = 1
+    """Optimizer steps that share one step's rollouts, problems dealt out in turn."""
+
+    @hookimpl
+    def collect_batch(self, step: int, run: Run) -> Batch:
+        """One step's groups with their advantages, and what of them is trained."""
+        problems = run.draw(step, self.problems_per_step, run.train_problems)
+        groups = tuple(run.credit(group) for group in run.rollouts(step, problems, self.rollouts_per_problem))
+        shares = [self.data(groups[k :: self.updates_per_step]) for k in range(self.updates_per_step)]
+        config = {"clip_low_threshold": self.clip_low, "clip_high_threshold": self.clip_high}
+        updates = tuple(Update(s, self.loss, config if self.loss == "ppo" else {}) for s in shares if s)
+        return Batch(groups, updates, sum(map(len, shares)))
+
+    def data(self, groups: Sequence[Group]) -> tuple[Datum, ...]:
+        """A Datum for each rollout that is trained."""
+        return tuple(
+            datum_of(group, rollout, advantage)
+            for group in groups
+            if group.kept
+            for rollout, advantage in zip(group.rollouts, group.advantages, strict=True)
+            if advantage is not None and rollout.tokens and self.trains(advantage)
+        )
+
+    def trains(self, advantage: float | tuple[float, ...]) -> bool:
+        """Whether a rollout of that advantage is trained."""
+        values = advantage if isinstance(advantage, tuple) else (advantage,)
+        return any(v > 0 for v in values) if self.train_on == "positive" else any(v != 0 for v in values)
+
+
+def datum_of(group: Group, rollout: Rollout, advantage: float | tuple[float, ...]) -> Datum:
+    """Prompt and rollout as one sequence, shifted by one; 0 on everything that the policy did not write."""
+    tokens = group.prompt.tokens + rollout.tokens
+    each = advantage if isinstance(advantage, tuple) else (advantage,) * len(rollout.tokens)
+    before = (0.0,) * (len(group.prompt.tokens) - 1)
+    masked = tuple(a if wrote else 0.0 for a, wrote in zip(each, rollout.mask, strict=True))
+    return Datum(tokens[:-1], tokens[1:], logprobs=before + rollout.logprobs, advantages=before + masked)
