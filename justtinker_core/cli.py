@@ -12,6 +12,7 @@ import click
 
 from justtinker_core.options import PluginError
 
+EXIT_CODES = {"interrupted": 130, "stopped": 3}  # stopped: by a monitor
 QUICKSTART = ("quickstart-sft", "quickstart-rl")
 
 
@@ -85,13 +86,16 @@ def train(
         parent, run_dirs = resume, existing(resume)
     else:
         parent, run_dirs = create(configs or QUICKSTART, sets, switches, directory, "quickstart" if not configs else "")
+    status = "failed"
     try:
         status = train_all(run_dirs)
     except KeyboardInterrupt:
         status = "interrupted"
+    finally:
+        if status != "finished":
+            click.echo(f"{status}; go on with: justtinker train --resume {shlex.quote(str(parent))}", err=True)
     if status != "finished":
-        click.echo(f"{status}; go on with: justtinker train --resume {shlex.quote(str(parent))}", err=True)
-        raise SystemExit({"interrupted": 130}.get(status, 3))
+        raise SystemExit(EXIT_CODES[status])
 
 
 def create(
@@ -101,22 +105,21 @@ def create(
     from dataclasses import replace
 
     from justtinker_core import config
-    from justtinker_core.run import open_plugins
+    from justtinker_core.run import resolved
     from justtinker_core.rundir import RunDir
 
-    resolved = [config.read(source, sets, switches) for source in configs]
-    for each in resolved:
-        open_plugins(each)  # a mistake in the second config must not show after the first has run
+    # All of them now: a mistake in the second config must not show after the first has run.
+    configured = [resolved(config.read(source, sets, switches)) for source in configs]
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    parent = directory or Path("runs") / f"{name or resolved[-1].run.name}-{stamp}"
-    if len(resolved) == 1:
-        return parent, [RunDir.create(parent, resolved[0].dump()).path]
+    parent = directory or Path("runs") / f"{name or configured[-1].run.name}-{stamp}"
+    if len(configured) == 1:
+        return parent, [RunDir.create(parent, configured[0].dump()).path]
     if parent.exists():
         raise PluginError(
             f"the run directory {parent} exists; continue it with --resume {parent}, or name another with --dir"
         )
     run_dirs: list[Path] = []
-    for number, each in enumerate(resolved, 1):
+    for number, each in enumerate(configured, 1):
         if run_dirs and each.run.start_from is None:
             each = replace(each, run=replace(each.run, start_from=f"../{run_dirs[-1].name}"))
         run_dirs.append(RunDir.create(parent / f"{number}-{each.run.name}", each.dump()).path)

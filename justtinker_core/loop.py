@@ -154,7 +154,10 @@ def inspect(run: Run, stats: StepStats, groups: Sequence[Group]) -> list[Finding
 def checkpoint(run: Run) -> None:
     """Save weights and optimizer, then say so in the records."""
     kind = "final" if run.step == run.config.run.steps else "periodic"
-    path = run.backend.save(f"step_{run.step:06d}").result()
+    try:
+        path = run.backend.save(f"step_{run.step:06d}").result()
+    except OSError as error:
+        raise PluginError(f"cannot save the checkpoint of step {run.step} in {run.dir}: {error}") from error
     if Path(path).is_relative_to(run.dir):
         path = str(Path(path).relative_to(run.dir))
     run.files.append("checkpoints.jsonl", {"step": run.step, "kind": kind, "path": path, "tokens": run.tokens})

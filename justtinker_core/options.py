@@ -62,6 +62,16 @@ def configure(cls: type[T], table: str, options: Mapping[str, Any]) -> T:
     return validated(TypeAdapter(cls), table, options)
 
 
+def dump(instance: Any) -> dict[str, Any]:
+    """A plugin's options as a config table; TOML has no null, so None is left out."""
+    if not option_fields(type(instance)):
+        return {}
+    from pydantic import TypeAdapter
+
+    table: dict[str, Any] = TypeAdapter(type(instance)).dump_python(instance, mode="json", exclude_none=True)
+    return table
+
+
 def validated(adapter: TypeAdapter[T], table: str, options: Mapping[str, Any]) -> T:
     """Strict validation of what a TOML file says (through JSON, so that a list may fill a tuple and a text a path)."""
     from pydantic import ValidationError

@@ -10,12 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from justtinker_core import hookspecs
-from justtinker_core.options import PluginError, configure, nearest, plugin
+from justtinker_core.options import PluginError, configure, dump, nearest
+
+if TYPE_CHECKING:
+    from justtinker_core.weights import RewardOptions
 
 log = logging.getLogger("justtinker")
 
@@ -72,8 +75,9 @@ class Found:
 def find() -> dict[str, Found]:
     """Every installed plugin by name, in the order of `ROLES`, then by name."""
     found: dict[str, Found] = {}
+    everything = entry_points()  # reads the metadata of every installed package, so once
     for role in ROLES:
-        for entry in sorted(entry_points(group=f"justtinker.{role}"), key=lambda e: e.name):
+        for entry in sorted(everything.select(group=f"justtinker.{role}"), key=lambda e: e.name):
             package, version = (entry.dist.name, entry.dist.version) if entry.dist else ("?", "?")
             other = found.get(entry.name)
             clash = f"{other.package} ({other.value})" if other else ""
@@ -119,34 +123,6 @@ def hooks_of(cls: type[Any]) -> list[str]:
     return [name for name, spec in vars(hookspecs).items() if callable(spec) and implements(cls, name)]
 
 
-@plugin
-class Ramp:
-    """A weight that moves in a straight line over the first `steps` steps and then stays."""
-
-    start: float
-    to: float
-    steps: int
-
-
-@plugin
-class RewardOptions:
-    """What every reward plugin can be told, whatever it is."""
-
-    weight: float | Ramp = 1.0
-    """What core multiplies the raw terms with; or ``{from = 0.0, to = 0.3, steps = 100}``."""
-    mode: Literal["on", "observe"] = "on"
-    """observe: computed and logged, adds nothing to the reward."""
-
-    def at(self, step: int) -> float | None:
-        """The weight at a step; None: the term is not to be computed at all."""
-        if self.mode == "observe":
-            return 0.0
-        weight = self.weight
-        if isinstance(weight, Ramp):
-            weight = weight.start + (weight.to - weight.start) * min(step / weight.steps, 1.0)
-        return weight or None
-
-
 @dataclass(frozen=True, slots=True)
 class Active:
     """A plugin that a run has enabled."""
@@ -154,6 +130,10 @@ class Active:
     found: Found
     instance: Any
     reward: RewardOptions | None
+
+    def dump(self) -> dict[str, Any]:
+        """All its options as a config table, defaults included."""
+        return {**dump(self.instance), **(self.reward.dump() if self.reward else {})}
 
 
 def activate(found: Found, options: Mapping[str, Any], table: str = "") -> Active:
@@ -164,10 +144,9 @@ def activate(found: Found, options: Mapping[str, Any], table: str = "") -> Activ
         raise PluginError(f"plugin {found.name!r} ({found.value}) is no class")
     reward, own = None, dict(options)
     if implements(cls, "score"):
-        given: dict[str, Any] = {key: own.pop(key) for key in ("weight", "mode") if key in own}
-        if isinstance(given.get("weight"), dict):
-            given["weight"] = {"start" if key == "from" else key: v for key, v in given["weight"].items()}
-        reward = configure(RewardOptions, table, {"weight": getattr(cls, "default_weight", 1.0), **given})
+        from justtinker_core.weights import take_reward_options
+
+        reward, own = take_reward_options(cls, table, own)
     try:
         return Active(found, configure(cls, table, own), reward)
     except PluginError:

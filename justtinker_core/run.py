@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from justtinker_core import data
 from justtinker_core.config import RunConfig
 from justtinker_core.evaluation import evaluate
-from justtinker_core.options import PluginError, nearest
+from justtinker_core.options import PluginError
 from justtinker_core.plugins import Found, Plugins, activate, find, look_up
 from justtinker_core.rollouts import Settings, collect, fill_prompt
 from justtinker_core.rundir import RunDir
@@ -39,13 +39,25 @@ def installed(config: RunConfig) -> dict[str, Found]:
 def open_plugins(config: RunConfig) -> Plugins:
     """Import and set up what the config enables, and nothing else."""
     found = installed(config)
-    active = [activate(look_up(name, found), table_of(name, config)) for name in config.enable]
-    return Plugins(active)
+    return Plugins([activate(look_up(name, found), options_of(name, config)) for name in config.enable])
 
 
-def table_of(name: str, config: RunConfig) -> dict[str, object]:
-    """The options of an active plugin."""
-    return dict(config.plugin_options.get(name, {}))
+def options_of(name: str, config: RunConfig) -> dict[str, Any]:
+    """The options of an active plugin: its own table; for one that data tables name, theirs fill the gaps."""
+    from_data = next((spec.options for spec in config.data if spec.use == name), {})
+    return {**from_data, **config.plugin_options.get(name, {})}
+
+
+def resolved(config: RunConfig) -> RunConfig:
+    """The config with every option written out, defaults included. PluginError if any plugin or option is wrong."""
+    active, found = open_plugins(config).active, installed(config)
+    data_only = {spec.use for spec in config.data} - set(config.plugin_options)
+    options = {name: a.dump() for name, a in active.items() if name not in data_only}
+    specs = []
+    for spec in config.data:
+        own = {**config.plugin_options.get(spec.use, {}), **spec.options}
+        specs.append(replace(spec, options=activate(look_up(spec.use, found), own, spec.table).dump()))
+    return replace(config, plugin_options={n: o for n, o in options.items() if o}, data=tuple(specs))
 
 
 @dataclass
@@ -108,7 +120,9 @@ class Run:
         if any(spec.purpose == "eval" for spec in self.config.data):
             for hook in ("build_prompt", "verify"):
                 self.plugins.require(hook, "the evaluation")
-        if not any(spec.purpose == "train" for spec in self.config.data) and self.config.run.steps:
+        if self.config.run.steps == 0:
+            return
+        if not any(spec.purpose == "train" for spec in self.config.data):
             raise PluginError("there is no table [data.train] to train on")
         self.plugins.require("collect_batch", "training")
         algorithm = self.plugins.who("collect_batch")[0]
@@ -118,7 +132,7 @@ class Run:
     def _load(self) -> None:
         found = installed(self.config)
         for spec in self.config.data:
-            problems = data.load(spec, found, table_of(spec.use, self.config))
+            problems = data.load(spec, found, self.config.plugin_options.get(spec.use, {}))
             if spec.purpose == "train":
                 self.train_problems = problems
             else:
@@ -200,22 +214,19 @@ class Run:
         self.history = replace(self.history, steps=(*self.history.steps, stats))
 
 
-def checkpoint_of(start_from: str, here: Path) -> str:
-    """The path to restore: a run directory stands for its final checkpoint (else its newest)."""
-    for base in (here, Path.cwd()):
-        directory = base / start_from
-        if (directory / "checkpoints.jsonl").is_file():
+def checkpoint_of(reference: str, here: Path) -> str:
+    """The path to restore: of a checkpoint, or of a run directory's newest one; relative to `here` or the cwd."""
+    if "://" in reference:
+        return reference
+    for directory in (here / reference, Path(reference)):
+        if (directory / "config.toml").is_file():
             records = RunDir(directory).read("checkpoints.jsonl")
             if not records:
                 raise PluginError(f"the run {directory} has no checkpoint yet")
             return located(records[-1]["path"], directory)
         if directory.exists():
             return str(directory.resolve())
-    if "://" in start_from:
-        return start_from
-    raise PluginError(
-        f"run.start_from = {start_from!r} is neither a checkpoint nor a run directory{nearest(start_from, ())}"
-    )
+    raise PluginError(f"run.start_from = {reference!r} is neither a checkpoint nor a run directory")
 
 
 def located(path: str, directory: Path) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 import typing
 from typing import Any
 
 import click
 from rich.console import Console
 
-from justtinker_core.plugins import Found, RewardOptions, find, hooks_of, implements, look_up
+from justtinker_core.plugins import Found, find, hooks_of, implements, look_up
 from justtinker_plugins.commands._tables import plain_table
 
 
@@ -69,8 +70,13 @@ def explain(name: str) -> None:
     console.print(inspect.getdoc(cls) or "(no description)", markup=False)
     if not inspect.isclass(cls):
         return
+    from justtinker_core.weights import RewardOptions
+
     console.print(f"\nHooks: {', '.join(hooks_of(cls))}")
-    options = [*described(cls), *(described(RewardOptions) if implements(cls, "score") else [])]
+    options = described(cls)
+    if implements(cls, "score"):
+        (weight, kind, default, meaning), mode = described(RewardOptions)
+        options += [(weight, kind, str(getattr(cls, "default_weight", default)), meaning), mode]
     if not options:
         console.print("No options.")
         return
@@ -94,7 +100,7 @@ def described(cls: type[Any]) -> list[tuple[str, str, str, str]]:
         if not field.init:
             continue
         kind = hints.get(field.name, field.type)
-        kind_name = kind.__name__ if inspect.isclass(kind) else str(kind).replace("typing.", "")
+        kind_name = kind.__name__ if inspect.isclass(kind) else re.sub(r"(?:\w+\.)+(?=\w)", "", str(kind))
         rows.append((field.name, kind_name, default_of(field), meanings.get(field.name, "")))
     return rows
 

@@ -1,0 +1,38 @@
+"""How much better than its group a rollout did: total reward minus the mean over the group.
+
+One number a rollout; nothing is filtered and nothing is trained here. With `divide_by_std` it is GRPO's advantage
+(DeepSeekMath, arXiv:2402.03300); without, the unbiased form of Dr. GRPO (arXiv:2503.20783), which the recipe uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from justtinker_core import Group, hookimpl, plugin
+
+EPSILON = 1e-6
+
+
+@plugin
+class GroupMean:
+    """A_i = r_i - mean(r), or (r_i - mean(r)) / (std(r) + 1e-6) with the population's standard deviation."""
+
+    divide_by_std: bool = False
+    """Divide by the group's standard deviation, as standard GRPO does."""
+
+    @hookimpl
+    def advantages(self, group: Group) -> Sequence[float]:
+        """One number a rollout (G,); all zero where all rewards are equal."""
+        totals = np.array([reward.total for reward in group.rewards], dtype=np.float64)
+        return [float(a) for a in center(totals, divide_by_std=self.divide_by_std)]
+
+
+def center(rewards: NDArray[np.float64], *, divide_by_std: bool) -> NDArray[np.float64]:
+    """Rewards (G,) minus their mean, on request in units of their standard deviation."""
+    if rewards.size == 0 or np.ptp(rewards) == 0:
+        return np.zeros_like(rewards)  # the mean of equal floats is not always that float
+    scale = rewards.std() + EPSILON if divide_by_std else 1.0
+    return np.asarray((rewards - rewards.mean()) / scale)

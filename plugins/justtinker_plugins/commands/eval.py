@@ -1,0 +1,76 @@
+"""``justtinker eval``: evaluate weights on a config's evaluation sets, by the path that training uses too."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from justtinker_core import PluginError, config
+from justtinker_core.cli import plugin_option, set_option
+from justtinker_core.run import Run, checkpoint_of, located, resolved
+from justtinker_core.rundir import RunDir
+
+
+@click.command("eval")
+@click.argument("source", metavar="CONFIG|RUN_DIR")
+@click.option(
+    "--checkpoint", metavar="PATH|best|final", help="Default: a run's newest; of a config, what it starts from."
+)
+@set_option
+@plugin_option
+@click.option(
+    "--dir", "directory", type=click.Path(path_type=Path), help="Where the records go; default: a new directory."
+)
+def evaluate(
+    source: str, checkpoint: str | None, sets: tuple[str, ...], switches: tuple[str, ...], directory: Path | None
+) -> None:
+    """Evaluate a checkpoint (or the starting weights) on every [data.eval.NAME] of a config."""
+    wanted = config.read(source, sets, switches)
+    data = tuple(spec for spec in wanted.data if spec.purpose == "eval")
+    if not data:
+        raise PluginError(f"{source} has no table [data.eval.NAME] to evaluate on")
+    run_dir = Path(source) if Path(source).is_dir() else None
+    step, path = choose(run_dir, checkpoint, wanted.run.start_from)
+    wanted = resolved(replace(wanted, data=data, run=replace(wanted.run, steps=0)))
+    stamp = f"eval-{time.strftime('%Y%m%d-%H%M%S')}"
+    place = directory or (run_dir / "evaluations" / stamp if run_dir else Path("runs") / f"{wanted.run.name}-{stamp}")
+    with Run(wanted, RunDir.create(place, wanted.dump())) as run:
+        if path is not None:
+            run.backend.restore(path, optimizer=False)
+            run.sampler = run.backend.sampler()
+        run.files.manifest(status="running", checkpoint=path or wanted.run.model, **run.versions())
+        for stats in run.evaluate(step):
+            run.plugins.tell("report_eval", run=run, stats=stats)
+        run.status = "finished"
+        run.files.manifest(status=run.status)
+
+
+def choose(run_dir: Path | None, checkpoint: str | None, start_from: str | None) -> tuple[int, str | None]:
+    """Step and path of the checkpoint that is meant; path None: the model as it is."""
+    if run_dir is None or checkpoint not in (None, "best", "final"):
+        reference = checkpoint or start_from
+        return 0, checkpoint_of(reference, Path.cwd()) if reference else None
+    files = RunDir(run_dir)
+    records = {record["step"]: record for record in files.read("checkpoints.jsonl")}
+    if not records:
+        raise PluginError(f"the run {run_dir} has no checkpoint yet")
+    step = best_step(files, records) if checkpoint == "best" else max(records)
+    if checkpoint == "final" and records[step]["kind"] != "final":
+        raise PluginError(
+            f"the run {run_dir} is not finished; its newest checkpoint is of step {step}: leave --checkpoint out"
+        )
+    return step, located(records[step]["path"], run_dir)
+
+
+def best_step(files: RunDir, records: dict[int, dict[str, object]]) -> int:
+    """The saved step with the best accuracy, averaged over the evaluation sets; the earliest of equals."""
+    accuracy: dict[int, list[float]] = {}
+    for record in files.read("evals.jsonl"):
+        if record["step"] in records:
+            accuracy.setdefault(record["step"], []).append(record["metrics"]["accuracy"])
+    if not accuracy:
+        raise PluginError(f"no checkpoint of {files.path} has been evaluated, so none is the best")
+    return max(sorted(accuracy), key=lambda step: sum(accuracy[step]) / len(accuracy[step]))

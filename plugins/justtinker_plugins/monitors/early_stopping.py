@@ -1,0 +1,95 @@
+"""Stops a run whose evaluations stay well below their best: the recipe's early stop (JustTinker, Ning 2026).
+
+It counts evaluations, not steps, and looks at nothing else; which checkpoint to go back to is for the reader of the
+finding, which names the best step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from justtinker_core import Finding, hookimpl, plugin
+from justtinker_core.options import nearest
+from justtinker_core.types import EvalStats, History, StepStats
+
+if TYPE_CHECKING:
+    from justtinker_core.run import Run
+
+ROUNDING = 1e-9
+"""0.90 - 0.85 is not *more than* 0.05."""
+
+
+@plugin
+class EarlyStopping:
+    """Stop once `patience` evaluations since the best were more than `drop` below it.
+
+    A new best sets the count back to 0; an evaluation that is lower by `drop` or less leaves it as it is. Each
+    evaluation is judged once, at the step after its own, so a run that is resumed after a stop goes on until the next
+    evaluation that is too low.
+    """
+
+    evaluation: str | None = None
+    """The ``[data.eval.NAME]`` to follow; by default each of them, on its own."""
+    metric: str = "accuracy"
+    """The metric to follow; higher is better."""
+    drop: Annotated[float, Field(ge=0)] = 0.05
+    """How far below the best still counts as a small dip."""
+    patience: Annotated[int, Field(ge=1)] = 3
+    """How many evaluations may be lower than that before the run stops, this many included."""
+
+    @hookimpl
+    def preflight(self, run: Run) -> Sequence[str]:
+        """A complaint if there is nothing of the name to follow, or nothing at all: it could never stop the run."""
+        names = [spec.name for spec in run.config.data if spec.purpose == "eval"]
+        if self.evaluation in names or (self.evaluation is None and names):
+            return []
+        if self.evaluation is None:
+            return ["[plugins.early_stopping] follows evaluations, and the config has no table [data.eval.NAME]"]
+        return [
+            f"[plugins.early_stopping] evaluation = {self.evaluation!r}: there is no table "
+            f"[data.eval.{self.evaluation}]{nearest(self.evaluation, names)}"
+        ]
+
+    @hookimpl
+    def inspect_step(self, stats: StepStats, history: History) -> Sequence[Finding]:
+        """A stop for each evaluation that has run out of patience at the step before."""
+        names = dict.fromkeys(e.name for e in history.evals if self.evaluation in (None, e.name))
+        findings = []
+        for name in names:
+            evals = [e for e in history.evals if e.name == name and self.metric in e.metrics]
+            if evals and evals[-1].step == stats.step - 1:
+                findings.extend(self._judge(evals))
+        return findings
+
+    def _judge(self, evals: Sequence[EvalStats]) -> list[Finding]:
+        """Whether the last of these evaluations of one name, oldest first, is one too many."""
+        best, low = evals[0], 0
+        for current in evals:
+            behind = best.metrics[self.metric] - current.metrics[self.metric]
+            if behind < 0:
+                best, low = current, 0
+            elif behind > self.drop + ROUNDING:
+                low += 1
+        if low < self.patience or behind <= self.drop + ROUNDING:
+            return []
+        return [self._stop(best, current, low)]
+
+    def _stop(self, best: EvalStats, current: EvalStats, low: int) -> Finding:
+        high, value = best.metrics[self.metric], current.metrics[self.metric]
+        return Finding(
+            "stop",
+            f"{self.metric} on {current.name} is {value:.4g} at step {current.step}, its best was {high:.4g} at step "
+            f"{best.step}: more than {self.drop:g} below it in {low} evaluations since",
+            {
+                "evaluation": current.name,
+                "metric": self.metric,
+                "best": high,
+                "best_step": best.step,
+                "value": value,
+                "step": current.step,
+                "low_evaluations": low,
+            },
+        )

@@ -1,0 +1,30 @@
+r"""Chat messages, for the backend to render with the model's own chat template.
+
+For models that already reason in their own format. The recipe's two stages need `chatml_think` instead: many
+templates put ``<think>`` into the prompt or strip the thinking part from a training target.
+"""
+
+from __future__ import annotations
+
+from justtinker_core import Problem, Prompt, hookimpl, plugin
+
+
+@plugin
+class ChatTemplate:
+    r"""An optional system message and the question, by default with the usual request for ``\boxed{}``."""
+
+    system: str | None = None
+    """The system message; without one the template's own default stands."""
+    user: str = "{problem}\n\nPlease reason step by step, and put your final answer within \\boxed{}."
+    """The user's message; ``{problem}`` stands for the question."""
+
+    def __post_init__(self) -> None:
+        if "{problem}" not in self.user:
+            raise ValueError(f"user = {self.user!r} never shows the question; write {{problem}} where it goes")
+
+    @hookimpl
+    def build_prompt(self, problem: Problem) -> Prompt:
+        """Messages without a stop: the tokenizer's own end token ends the turn."""
+        user = {"role": "user", "content": self.user.replace("{problem}", problem.question)}
+        system = [] if self.system is None else [{"role": "system", "content": self.system}]
+        return Prompt(messages=(*system, user))

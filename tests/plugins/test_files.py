@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from justtinker_core import PluginError, Problem
+from justtinker_core.config import DataSpec
+from justtinker_core.options import configure
+from justtinker_plugins.datasets.files import Files, as_json
+
+ROWS = [
+    {"problem": "1+1=?", "answer": "2", "subject": "sums"},
+    {"problem": "Was ist 2·3?", "answer": "6", "subject": "products"},
+]
+PROBLEMS = [
+    Problem("mine-1", "1+1=?", "2", meta={"subject": "sums"}),
+    Problem("mine-2", "Was ist 2·3?", "6", meta={"subject": "products"}),
+]
+LINES = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
+
+
+def load(path: Path | list[Path], **options: Any) -> list[Problem]:
+    paths = [str(p) for p in path] if isinstance(path, list) else str(path)
+    spec = DataSpec("train", "train", "files", options)
+    return list(configure(Files, spec.table, {"path": paths, **options}).load_problems(spec))
+
+
+def written(tmp_path: Path, name: str, content: Any) -> Path:
+    """A file of that name: bytes as they are, text as UTF-8, rows in the format that the name says."""
+    path = tmp_path / name
+    if isinstance(content, list) and name.endswith(".parquet"):
+        pq.write_table(pa.Table.from_pylist(content), path)
+    elif isinstance(content, list):
+        path.write_text("".join(json.dumps(row) + "\n" for row in content))
+    else:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("mine.jsonl", LINES),
+        ("mine.jsonl", "\ufeff" + LINES.replace("\n", "\r\n\r\n")),
+        ("mine.jsonl.gz", gzip.compress(LINES.encode())),
+        ("mine.jsonl.zst", zstandard.compress(LINES.encode())),
+        ("mine.jsonl.zst", b"".join(zstandard.compress(line.encode()) for line in LINES.splitlines(keepends=True))),
+        ("mine.json", json.dumps(ROWS, indent=2)),
+        ("mine.csv", "problem,answer,subject\n1+1=?,2,sums\n\nWas ist 2·3?,6,products\n"),
+        ("mine.csv.gz", gzip.compress("answer,problem,subject\r\n2,1+1=?,sums\r\n6,Was ist 2·3?,products".encode())),
+        ("mine.parquet", ROWS),
+    ],
+)
+def test_formats(tmp_path: Path, name: str, content: Any) -> None:
+    assert load(written(tmp_path, name, content)) == PROBLEMS
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        (
+            {"id": 7, "question": "1+1=?", "solution": 2, "response": "<think>1+1</think>2"},
+            Problem("7", "1+1=?", "2", demonstration="<think>1+1</think>2"),
+        ),
+        ({"prompt": "1+1=?", "ground_truth": 2.5}, Problem("x-1", "1+1=?", "2.5")),
+        ({"prompt": "1+1=?", "demonstration": "2"}, Problem("x-1", "1+1=?", demonstration="2")),
+        ({"problem": "1+1=?", "answer": "2", "response": None}, Problem("x-1", "1+1=?", "2")),
+        (
+            {
+                "prompt": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1+1=?"}],
+                "reward_model": {"ground_truth": "2", "style": "rule"},
+            },
+            Problem("x-1", "1+1=?", "2", meta={"reward_model": {"ground_truth": "2", "style": "rule"}}),
+        ),
+    ],
+)
+def test_usual_columns(tmp_path: Path, row: dict[str, Any], problem: Problem) -> None:
+    assert load(written(tmp_path, "x.jsonl", [row])) == load(written(tmp_path, "x.parquet", [row])) == [problem]
+
+
+def test_columns_and_kind_are_options(tmp_path: Path) -> None:
+    row = {"problem": "not this", "q": {"text": "1+1=?"}, "gold": "2", "work": "1+1=2", "key": "a"}
+    path = written(tmp_path, "x.jsonl", [row])
+    columns = {
+        "problem_column": "q.text",
+        "answer_column": "gold",
+        "demonstration_column": "work",
+        "id_column": "key",
+    }
+    (problem,) = load(path, kind="exact", **columns)
+    assert problem == Problem("a", "1+1=?", "2", "exact", "1+1=2", {"problem": "not this", "q": {"text": "1+1=?"}})
+
+
+def test_several_files_in_order(tmp_path: Path) -> None:
+    first = written(tmp_path, "a.jsonl", ROWS)
+    second = written(tmp_path, "b.parquet", ROWS[:1])
+    assert [p.id for p in load([second, first])] == ["b-1", "a-1", "a-2"]
+
+
+def test_metadata_fit_into_json(tmp_path: Path) -> None:
+    row = {**ROWS[0], "day": date(2025, 1, 31), "score": float("nan"), "tags": ["a", None]}
+    (problem,) = load(written(tmp_path, "x.parquet", [row]))
+    assert problem.meta == {"subject": "sums", "day": "2025-01-31", "score": None, "tags": ["a", None]}
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+
+
+@given(st.dictionaries(st.text(max_size=5), SCALARS | st.lists(SCALARS, max_size=3), max_size=4))
+def test_json_metadata_stay_as_they_are(cells: dict[str, Any]) -> None:
+    assert as_json(cells) == cells
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "message"),
+    [
+        ("x.txt", "", {}, "x.txt: the name must end in .jsonl, .json, .csv, .parquet; text may be packed: .gz, .zst"),
+        ("x.parquet.gz", "", {}, "x.parquet.gz: the name must end in .jsonl, .json, .csv, .parquet; text may be "),
+        ("x.jsonl", "", {}, "x.jsonl has no rows"),
+        ("x.csv", "problem,answer\n", {}, "x.csv has no rows"),
+        ("x.json", "[]", {}, "x.json has no rows"),
+        ("x.jsonl", LINES + "{", {}, "x.jsonl, line 3: broken JSON: Expecting property name enclosed in double quotes"),
+        ("x.jsonl", LINES + "[1]", {}, "x.jsonl, line 3: an object is wanted, found list"),
+        ("x.json", LINES, {}, "x.json, a list of objects (one object a line goes into .jsonl): broken JSON: "),
+        ("x.json", "{}", {}, "x.json: a list of objects is wanted, found dict"),
+        ("x.jsonl", b'{"problem": "\xe9"}', {}, "x.jsonl, line 1: not UTF-8 (byte 0xe9 at position 14)"),
+        ("x.csv", "problem,answer\n1+1=?,2,3\n", {}, "x.csv, line 2: 3 cells where the first line names 2 columns"),
+        ("x.csv", "answer,answer\n1,2\n", {}, "x.csv: a column name stands twice in its first line: answer, answer"),
+        ("x.csv", 'problem,answer\n"1+1=?,2\n', {}, "x.csv, line 2: broken CSV: unexpected end of data"),
+        ("x.jsonl.gz", gzip.compress(LINES.encode())[:-9], {}, "x.jsonl.gz cannot be unpacked, perhaps cut off: "),
+        ("x.jsonl.gz", LINES, {}, "x.jsonl.gz cannot be unpacked, perhaps cut off: Not a gzipped file"),
+        (
+            "x.jsonl.zst",
+            zstandard.compress(LINES.encode())[:-3],
+            {},
+            "x.jsonl.zst cannot be unpacked, perhaps cut off: the last frame has no end",
+        ),
+        ("x.jsonl.zst", LINES, {}, "x.jsonl.zst cannot be unpacked, perhaps cut off: "),
+        ("x.parquet", "", {}, "x.parquet is no whole Parquet file, perhaps cut off: "),
+        (
+            "x.jsonl",
+            [{"text": "1+1=?", "info": {"gold": "2"}, "answer": "2"}],
+            {},
+            "x.jsonl: no column for the problem (looked for problem, question, prompt); "
+            "it has text, info.gold, answer: set problem_column to one of them",
+        ),
+        (
+            "x.parquet",
+            [{"problem": "1+1=?"}],
+            {},
+            "x.parquet: no column for the answer (looked for answer, solution, ground_truth, "
+            "reward_model.ground_truth); it has problem: set answer_column to one of them",
+        ),
+        (
+            "x.jsonl",
+            ROWS,
+            {"answer_column": "anwser"},
+            "x.jsonl: answer_column = 'anwser' is no column of it; did you mean 'answer'?",
+        ),
+        (
+            "x.jsonl",
+            [*ROWS, {"problem": "1+2=?"}],
+            {},
+            "x.jsonl, line 3: nothing in the column 'answer'; fill it, or leave the row out",
+        ),
+        ("x.csv", "problem,answer\n1+1=?, \n", {}, "x.csv, line 2: nothing in the column 'answer'; fill it, or"),
+        (
+            "x.parquet",
+            [{"problem": "1+1=?", "answer": 2.0}, {"problem": "1+2=?", "answer": float("nan")}],
+            {},
+            "x.parquet, row 2: nothing in the column 'answer'; fill it, or leave the row out",
+        ),
+        (
+            "x.jsonl",
+            [*ROWS, {"problem": "1+2=?", "answer": ["3"]}],
+            {},
+            "x.jsonl, line 3: list in the column 'answer'; text or a number is wanted",
+        ),
+        (
+            "x.jsonl",
+            [{"problem": "1<2?", "answer": True}],
+            {},
+            "x.jsonl, line 1: bool in the column 'answer'; text or a number is wanted",
+        ),
+        (
+            "x.jsonl",
+            [{"prompt": [{"role": "system", "content": "1+1=?"}], "answer": "2"}],
+            {},
+            "x.jsonl, line 1: the column 'prompt' holds 1 messages, 0 of them from the user; one with a text is wanted",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_files_are_refused(tmp_path: Path, name: str, content: Any, options: dict[str, Any], message: str) -> None:
+    path = written(tmp_path, name, content)
+    with pytest.raises(PluginError) as error:
+        load(path, **options)
+    assert str(error.value).startswith(f"{tmp_path}{os.sep}{message}")
+
+
+def test_truncated_parquet_is_refused_wherever_it_is_cut(tmp_path: Path) -> None:
+    whole = written(tmp_path, "whole.parquet", ROWS * 100).read_bytes()
+    for end in (4, len(whole) // 2, len(whole) - 1):
+        path = written(tmp_path, "cut.parquet", whole[:end])
+        with pytest.raises(PluginError) as error:
+            load(path)
+        assert str(error.value).startswith(f"{path} is no whole Parquet file, perhaps cut off: ")
+
+
+def test_a_missing_file_a_folder_and_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder.jsonl").mkdir()
+    for path, message in [
+        ("no.jsonl", f"there is no file no.jsonl (looked for {tmp_path / 'no.jsonl'})"),
+        ("folder.jsonl", "folder.jsonl is a folder; name the files in it"),
+    ]:
+        with pytest.raises(PluginError) as error:
+            load(Path(path))
+        assert str(error.value) == message
+    with pytest.raises(PluginError) as error:
+        load([])
+    assert str(error.value) == "[data.train] use = 'files' needs path = 'FILE' or ['FILE', …]"
+
+
+def test_two_rows_with_one_id_are_refused(tmp_path: Path) -> None:
+    first = written(tmp_path, "a.jsonl", [{**ROWS[0], "id": 1}, {**ROWS[1], "id": 2}])
+    second = written(tmp_path, "b.jsonl", [{**ROWS[0], "id": "2"}])
+    with pytest.raises(PluginError) as error:
+        load([first, second])
+    assert str(error.value) == (
+        f"{second}, line 1: the id '2' stands at {first}, line 2 too; ids must be unique: "
+        "name another column as id_column"
+    )
+
+
+@pytest.mark.skipif(not os.environ.get("JUSTTINKER_DATA"), reason="JUSTTINKER_DATA names no folder of real data")
+@pytest.mark.parametrize(
+    ("name", "count", "first_id", "first_answer"),
+    [
+        ("aime24", 30, "aime24-1", "\\boxed{204}"),
+        ("aime25", 30, "aime25-1", "70"),
+        ("amc23", 40, "amc23-1", "27"),
+        ("brumo25", 30, "brumo25-1", "2^{99}"),
+        ("cmimc25", 40, "cmimc25-1", "\\frac{13}{32}"),
+        ("hmmt25", 30, "hmmt25-1", "103"),
+        ("math_500", 500, "test/precalculus/807.json", "\\left( 3, \\frac{\\pi}{2} \\right)"),
+        ("minerva", 272, "minerva-1", "1.6"),
+        ("olympiad_bench", 674, "olympiad_bench-1", "2"),
+    ],
+)
+def test_published_evaluation_sets(name: str, count: int, first_id: str, first_answer: str) -> None:
+    problems = load(Path(os.environ["JUSTTINKER_DATA"], "eval", f"{name}.parquet"))
+    assert len({p.id for p in problems}) == len(problems) == count
+    assert (problems[0].id, problems[0].answer) == (first_id, first_answer)
+    assert json.loads(json.dumps([p.meta for p in problems])) == [p.meta for p in problems]

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from justtinker_core import Group, Problem, Prompt
+from justtinker_core.types import Reward
+from justtinker_plugins.advantages.group_mean import GroupMean
+
+TOTALS = st.lists(st.floats(-2, 2), min_size=1, max_size=16)
+
+
+def advantages(totals: Sequence[float], *, divide_by_std: bool = False) -> list[float]:
+    rewards = tuple(Reward({"correct": t / 2}, {"correct": 2.0}) for t in totals)
+    group = Group(1, 0, Problem("1", "1+1=?", "2"), Prompt(), rewards=rewards)
+    return list(GroupMean(divide_by_std=divide_by_std).advantages(group))
+
+
+def test_reward_minus_mean() -> None:
+    assert advantages([1, 0, 0, 1, 0, 0, 0, 0]) == [0.75, -0.25, -0.25, 0.75, -0.25, -0.25, -0.25, -0.25]
+
+
+def test_division_by_the_standard_deviation() -> None:
+    assert advantages([1, 0, 0, 0], divide_by_std=True) == pytest.approx(
+        [0.75 / (0.1875**0.5 + 1e-6), *[-0.25 / (0.1875**0.5 + 1e-6)] * 3], rel=1e-12
+    )
+
+
+@pytest.mark.parametrize("divide_by_std", [False, True])
+@pytest.mark.parametrize("totals", [[], [1.0], [0.1] * 3, [0.97, 0.97, 0.97, 0.97, 0.97, 0.97, 0.97]])
+def test_equal_rewards_teach_nothing(totals: list[float], divide_by_std: bool) -> None:
+    assert advantages(totals, divide_by_std=divide_by_std) == [0.0] * len(totals)
+
+
+@given(TOTALS, st.booleans())
+def test_sum_to_zero(totals: list[float], divide_by_std: bool) -> None:
+    assert sum(advantages(totals, divide_by_std=divide_by_std)) == pytest.approx(0, abs=1e-9)
+
+
+@given(TOTALS, st.floats(-1, 1))
+def test_a_shift_changes_nothing(totals: list[float], shift: float) -> None:
+    assert advantages([t + shift for t in totals]) == pytest.approx(advantages(totals), abs=1e-12)
+
+
+@given(TOTALS, st.randoms(use_true_random=False), st.booleans())
+def test_order_of_rollouts_is_kept(totals: list[float], rng: object, divide_by_std: bool) -> None:
+    order = list(range(len(totals)))
+    rng.shuffle(order)  # type: ignore[attr-defined]
+    plain = advantages(totals, divide_by_std=divide_by_std)
+    shuffled = advantages([totals[i] for i in order], divide_by_std=divide_by_std)
+    assert shuffled == pytest.approx([plain[i] for i in order], abs=1e-9)
