@@ -65,6 +65,7 @@ class Run:
     """What a hook sees of the run. Use as a context manager: `open` and `close`."""
 
     config: RunConfig
+    plugins: Plugins
     files: RunDir
     previous: Sequence[Path] = ()
     """Directories of the runs that the same command made before."""
@@ -75,7 +76,6 @@ class Run:
     sampler: Sampler = field(init=False)
     """Samples from the current weights."""
     backend: Backend = field(init=False)
-    plugins: Plugins = field(init=False)
     train_problems: tuple[Problem, ...] = ()
     eval_problems: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
     status: str = "failed"
@@ -86,7 +86,6 @@ class Run:
         return self.files.path
 
     def __enter__(self) -> Run:
-        self.plugins = open_plugins(self.config)
         self.check_roles()
         self._load()
         try:

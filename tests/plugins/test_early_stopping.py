@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from justtinker_core import Finding, config
 from justtinker_core.options import configure
+from justtinker_core.plugins import Plugins
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, History, StepStats
@@ -105,7 +106,7 @@ def test_with_nothing_to_follow_the_run_does_not_start(
         "run": {"name": "x", "model": "tiny", "steps": 1},
         "data": {"train": {"use": "arithmetic"}, "eval": {name: {"use": "arithmetic"} for name in sets}},
     }
-    run = Run(config.parse(tables, tmp_path), RunDir(tmp_path))
+    run = Run(config.parse(tables, tmp_path), Plugins([]), RunDir(tmp_path))
     monitor = configure(EarlyStopping, "plugins.early_stopping", options)
     assert monitor.preflight(run) == complaints
 

@@ -9,9 +9,9 @@ import click
 from rich.console import Console
 
 from justtinker_core import PluginError, Problem, Rollout, config
-from justtinker_core.cli import plugin_option, set_option
-from justtinker_core.run import Run, resolved
+from justtinker_core.run import Run, open_plugins, resolved
 from justtinker_core.rundir import RunDir
+from justtinker_plugins.commands._options import plugin_option, set_option
 from justtinker_plugins.commands._tables import plain_table
 
 
@@ -25,7 +25,7 @@ def check(source: str, sets: tuple[str, ...], switches: tuple[str, ...]) -> None
     wanted = resolved(config.read(source, sets, switches))
     with (
         tempfile.TemporaryDirectory() as scratch,
-        Run(wanted, RunDir.create(Path(scratch) / "check", wanted.dump())) as run,
+        Run(wanted, open_plugins(wanted), RunDir.create(Path(scratch) / "check", wanted.dump())) as run,
     ):
         complaints = [c for problem in samples(run) for c in complain(run, problem)]
         describe(console, run)

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from justtinker_core import PluginError, config
-from justtinker_core.cli import plugin_option, set_option
-from justtinker_core.run import Run, checkpoint_of, located, resolved
+from justtinker_core.run import Run, checkpoint_of, located, open_plugins, resolved
 from justtinker_core.rundir import RunDir
+from justtinker_plugins.commands._options import plugin_option, set_option
 
 
 @click.command("eval")
@@ -37,7 +37,7 @@ def evaluate(
     wanted = resolved(replace(wanted, data=data, run=replace(wanted.run, steps=0)))
     stamp = f"eval-{time.strftime('%Y%m%d-%H%M%S')}"
     place = directory or (run_dir / "evaluations" / stamp if run_dir else Path("runs") / f"{wanted.run.name}-{stamp}")
-    with Run(wanted, RunDir.create(place, wanted.dump())) as run:
+    with Run(wanted, open_plugins(wanted), RunDir.create(place, wanted.dump())) as run:
         if path is not None:
             run.backend.restore(path, optimizer=False)
             run.sampler = run.backend.sampler()

@@ -1,0 +1,248 @@
+"""Sampling and training in this process, with torch and transformers, on the CPU or a GPU.
+
+It exists so that the whole pipeline runs with no account, and so that plugin authors can test. It does not shard a
+model over several devices, and it keeps one set of weights: a sampler ends with the next optimizer step.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from pydantic import Field
+
+from justtinker_core import PluginError, hookimpl, plugin
+from justtinker_core.types import Adam, Backend, Datum, Loss, Message, Sample, SampleRequest, TrainResult
+from justtinker_plugins.backends import _local_losses as losses
+from justtinker_plugins.backends import _local_model as models
+from justtinker_plugins.backends import _local_sampling as sampling
+
+if TYPE_CHECKING:
+    from justtinker_core.run import Run
+
+T = TypeVar("T")
+
+
+@plugin
+class Local:
+    """Sample and train in this process: a directory or hub id that transformers loads, or the quickstart's "tiny"."""
+
+    device: str = "auto"
+    """Where the model lives: "cpu", "cuda", "cuda:1" ...; "auto" takes the GPU if there is one."""
+    threads: Annotated[int, Field(ge=1)] = 1
+    """torch's threads on the CPU. Two gain little on a small model and lose 12- to 30-fold on a busy machine."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16 halves the memory, but the sampler's and the trainer's log-probabilities then differ by about 0.02."""
+    lora_rank: Annotated[int, Field(ge=0)] = 0
+    """Rank of the adapter; 0 trains all weights."""
+    lora_alpha: Annotated[float, Field(gt=0)] = 32.0
+    """The adapter's scale is alpha / rank."""
+    lora_targets: str | tuple[str, ...] = "all-linear"
+    """Modules with an adapter: "all-linear" is every linear layer but the unembedding, or a list of names."""
+    train_unembed: bool = True
+    """LoRA: adapt the unembedding (lm_head) too, as Tinker's train_unembed does."""
+    sample_batch: Annotated[int, Field(ge=1)] = 1024
+    """Most sequences sampled at a time."""
+    cache_gib: Annotated[float, Field(gt=0)] = 4.0
+    """Most memory for the KV cache, counted as if each sequence ran to its limit: fewer are sampled at a time then."""
+    max_batch_tokens: Annotated[int, Field(ge=1)] = 4096
+    """Most tokens, padding included, in one forward and backward pass; a longer sequence has one of its own."""
+    logprob_chunk: Annotated[int, Field(ge=1)] = 8192
+    """Positions whose logits stand in memory at a time: chunk x vocabulary x 4 bytes, a few times over."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.lora_targets, str) and self.lora_targets != "all-linear":
+            raise ValueError(f"lora_targets = {self.lora_targets!r}: give 'all-linear' or a list of module names")
+
+    @hookimpl
+    def open_backend(self, run: Run) -> Backend:
+        """The model of ``run.config.run.model``, opened; its checkpoints go to ``run.dir``/checkpoints."""
+        import torch
+
+        torch.set_num_threads(self.threads)
+        lora = models.Lora(self.lora_rank, self.lora_alpha, self.lora_targets, self.train_unembed)
+        policy = models.open_policy(
+            run.config.run.model,
+            seed=run.config.run.seed,
+            device=self.device,
+            dtype=self.dtype,
+            lora=lora if self.lora_rank else None,
+        )
+        return LocalBackend(policy, self, Path(run.dir) / "checkpoints")
+
+
+class LocalBackend:
+    """A `Backend`: one worker thread does everything in the order in which it was asked for."""
+
+    def __init__(self, policy: models.Policy, options: Local, directory: Path) -> None:
+        self.policy, self.options, self.directory = policy, options, directory
+        self.context_length = int(getattr(policy.config, "max_position_embeddings", policy.tokenizer.model_max_length))
+        self.end_token = str(policy.tokenizer.eos_token)
+        self.version = 0
+        """Counts the optimizer steps and restores asked for so far: how a sampler knows that its weights are gone."""
+        self._optimizer: Any = None
+        self._merged = ExitStack()
+        self._is_merged = False
+        self._closed = threading.Event()
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-backend")
+
+    def encode(self, text: str) -> list[int]:
+        """Tokens of the text; special tokens written out in it are recognised; nothing is added."""
+        return models.encode(self.policy.tokenizer, text)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Text of the tokens, special tokens included."""
+        return models.decode(self.policy.tokenizer, tokens)
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The chat template's text. PluginError if the tokenizer has none or it refuses the messages."""
+        try:
+            text: str = self.policy.tokenizer.apply_chat_template(
+                [dict(m) for m in messages], tokenize=False, add_generation_prompt=True
+            )
+        except Exception as error:  # templates are programs: whatever they raise
+            raise PluginError(f"the model's chat template cannot render the messages: {error}") from error
+        return text
+
+    def sampler(self) -> LocalSampler:
+        """A sampler of the weights after everything submitted so far, until the next optimizer step or restore."""
+        return LocalSampler(self, self.version)
+
+    def forward_backward(self, data: Sequence[Datum], loss: Loss, config: Mapping[str, float]) -> Future[TrainResult]:
+        """Add the gradient of the summed loss. A loss that is not finite drops all accumulated gradients."""
+        return self.submit(self._forward_backward, tuple(data), loss, dict(config))
+
+    def optim_step(self, adam: Adam) -> Future[Mapping[str, float]]:
+        """One AdamW step with the accumulated gradient. A gradient that is not finite is dropped, not applied."""
+        self.version += 1
+        return self.submit(self._optim_step, adam)
+
+    def save(self, name: str) -> Future[str]:
+        """Write ``checkpoints/name``; gradients that wait for an optimizer step are not part of it."""
+        if Path(name).name != name:
+            raise PluginError(f"a checkpoint's name is a plain file name, not {name!r}")
+        return self.submit(self._save, self.directory / name)
+
+    def restore(self, path: str, *, optimizer: bool) -> None:
+        """Load a checkpoint and drop accumulated gradients. FileNotFoundError or PluginError: nothing has changed."""
+        self.version += 1
+        self.submit(self._restore, Path(path), optimizer).result()
+
+    def close(self) -> None:
+        """Stop what is running at its next token and drop the rest: their futures raise."""
+        self._closed.set()
+        self._worker.shutdown(wait=True, cancel_futures=True)
+
+    def submit(self, work: Callable[..., T], *arguments: Any) -> Future[T]:
+        """Queue work for the worker thread."""
+        if self._closed.is_set():
+            raise PluginError("the local backend is closed")
+        return self._worker.submit(work, *arguments)
+
+    # -- in the worker thread ----------------------------------------------------------------------------------------
+
+    def sample_now(self, requests: Sequence[SampleRequest], futures: Sequence[Future[list[Sample]]]) -> None:
+        """Sample with the adapter merged; it stays so until training needs it apart."""
+        if not self._is_merged:
+            self._merged.enter_context(self.policy.merged())
+            self._is_merged = True
+        options = self.options
+        sampling.sample(
+            self.policy,
+            requests,
+            futures,
+            context=self.context_length,
+            most_rows=options.sample_batch,
+            most_bytes=options.cache_gib * 2**30,
+            closed=self._closed,
+        )
+
+    def _unmerge(self) -> None:
+        self._merged.close()
+        self._is_merged = False
+
+    def _forward_backward(self, data: tuple[Datum, ...], loss: Loss, config: dict[str, float]) -> TrainResult:
+        losses.check(data, loss, config, self.context_length, self.policy.vocabulary)
+        self._unmerge()
+        options = self.options
+        try:
+            return losses.forward_backward(
+                self.policy, data, loss, config, most_tokens=options.max_batch_tokens, chunk=options.logprob_chunk
+            )
+        except BaseException:
+            self._drop_gradients()  # half a batch's gradient is nobody's
+            raise
+
+    def _drop_gradients(self) -> None:
+        for parameter in self.policy.trained:
+            parameter.grad = None
+
+    def _optim_step(self, adam: Adam) -> dict[str, float]:
+        import torch
+
+        self._unmerge()
+        if self._optimizer is None:
+            self._optimizer = torch.optim.AdamW(self.policy.trained)
+        for group in self._optimizer.param_groups:
+            group.update(
+                lr=adam.learning_rate, betas=(adam.beta1, adam.beta2), eps=adam.eps, weight_decay=adam.weight_decay
+            )
+        norm = torch.nn.utils.clip_grad_norm_(self.policy.trained, adam.grad_clip_norm or float("inf")).item()
+        if norm != norm or norm == float("inf"):
+            self._drop_gradients()
+            raise PluginError(f"the gradient's norm is {norm}: it is dropped, the weights are as they were")
+        self._optimizer.step()
+        self._drop_gradients()
+        return {"grad_norm": norm}
+
+    def _save(self, target: Path) -> str:
+        self._unmerge()
+        models.save_checkpoint(self.policy, self._optimizer, target)
+        return str(target)
+
+    def _restore(self, path: Path, optimizer: bool) -> None:
+        import torch
+
+        self._unmerge()
+        state = models.load_checkpoint(self.policy, path)
+        self._drop_gradients()
+        self._optimizer = None
+        if not optimizer:
+            return
+        if state["optimizer"] is not None:
+            self._optimizer = torch.optim.AdamW(self.policy.trained)
+            self._optimizer.load_state_dict(state["optimizer"])
+        models.random_states(state)
+
+
+class LocalSampler:
+    """Samples from the backend's weights; refuses once they have moved on."""
+
+    def __init__(self, backend: LocalBackend, version: int) -> None:
+        self._backend, self._version = backend, version
+
+    def sample(self, requests: Sequence[SampleRequest]) -> list[Future[list[Sample]]]:
+        """All requests as one batch in the worker thread. An error there reaches every future still open."""
+        if self._version != self._backend.version:
+            raise PluginError(
+                "this sampler's weights are gone: the local backend keeps one set, and an optimizer step or a restore "
+                "came after; take a new one from backend.sampler()"
+            )
+        futures: list[Future[list[Sample]]] = [Future() for _ in requests]
+        for future in futures:
+            future.set_running_or_notify_cancel()  # a cancelled one would fail when its samples arrive
+        job = self._backend.submit(self._backend.sample_now, tuple(requests), futures)
+        job.add_done_callback(lambda done: settle(done, futures))
+        return futures
+
+
+def settle(job: Future[None], futures: Sequence[Future[list[Sample]]]) -> None:
+    """Give the futures that the job left open its error, so that nobody waits for ever."""
+    error = PluginError("the backend was closed before it sampled") if job.cancelled() else job.exception()
+    for future in futures:
+        if error is not None and not future.done():
+            future.set_exception(error)

@@ -1,0 +1,101 @@
+"""``justtinker bench``: how fast the costly parts run on this machine and on your texts.
+
+Holds the obvious reference that they are measured against; ``pytest benchmarks/`` uses the same.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import zlib
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import click
+
+from justtinker_plugins.commands._texts import read_texts
+
+
+def plain_compression(text: str) -> float:
+    """The recipe's compression term, as one would write it down."""
+    if len(text) < 100:
+        return 0.0
+    data = text.encode("utf-8", "surrogatepass")
+    return max(0.0, min(1.0, (0.7 - len(zlib.compress(data, 9)) / len(data)) / 0.6))
+
+
+def plain_repetition(text: str, n: int = 5) -> float:
+    """The recipe's share of repeated n-grams."""
+    words = text.split()
+    if len(words) < 2 * n:
+        return 0.0
+    grams = [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
+    return 1.0 - len(set(grams)) / len(grams)
+
+
+def plain_score(text: str) -> float:
+    """The recipe's combined score."""
+    return 0.6 * plain_compression(text) + 0.4 * plain_repetition(text)
+
+
+def plain_chunk_similarity(text: str) -> float:
+    """The recipe's chunk similarity."""
+    if len(text) < 1000:
+        return 0.0
+    shingles = [{text[j : j + 5] for j in range(i, i + 496)} for i in range(0, len(text) - 499, 250)]
+    similar = [len(a & b) / len(a | b) for a, b in pairwise(shingles)]
+    return sum(similar) / len(similar)
+
+
+def made_up_texts(count: int = 256, words: int = 2300) -> list[str]:
+    """Texts about as long and as repetitive as reasoning, the same each time."""
+    draw = random.Random(0)
+    known = ["".join(draw.choices("aeioulnrstmdc", k=draw.randint(1, 9))) for _ in range(4000)]
+    weights = [1 / rank for rank in range(1, 4001)]
+    return [" ".join(draw.choices(known, weights, k=words)) for _ in range(count)]
+
+
+def best_seconds(work: Callable[[], object], times: int = 5) -> float:
+    """The shortest of a few runs."""
+
+    def once() -> float:
+        start = time.perf_counter()
+        work()
+        return time.perf_counter() - start
+
+    return min(once() for _ in range(times))
+
+
+@click.group()
+def bench() -> None:
+    """Measure the speed of a plugin on this machine."""
+
+
+@bench.command()
+@click.argument("texts", required=False, type=click.Path(path_type=Path))
+def redundancy(texts: Path | None) -> None:
+    """Time the redundancy score's methods against plain Python, on TEXTS (JSON lines, .zst too) or made-up ones."""
+    from rich.console import Console
+
+    from justtinker_plugins.commands._tables import plain_table
+    from justtinker_plugins.rewards import _redundancy_exact, _redundancy_fast, _redundancy_flat
+
+    batch = made_up_texts() if texts is None else read_texts(texts)
+    plain = best_seconds(lambda: [plain_score(text) for text in batch], 2)
+    full = plain + best_seconds(lambda: [plain_chunk_similarity(text) for text in batch], 1)
+    megabytes = sum(len(text.encode("utf-8", "surrogatepass")) for text in batch) / 1e6
+    table = plain_table("method", "ms", "MB/s", "times plain Python")
+    rows = [
+        ("plain Python", plain, plain),
+        ("plain Python with chunk similarity", full, full),
+        ("exact", best_seconds(lambda: _redundancy_exact.score_batch(batch, chunks=False)), plain),
+        ("exact with chunk similarity", best_seconds(lambda: _redundancy_exact.score_batch(batch)), full),
+        ("fast", best_seconds(lambda: _redundancy_fast.score_batch(batch)), plain),
+        ("flat", best_seconds(lambda: _redundancy_flat.score_batch(batch)), plain),
+    ]
+    for name, seconds, reference in rows:
+        table.add_row(name, f"{seconds * 1e3:,.1f}", f"{megabytes / seconds:,.1f}", f"{reference / seconds:.1f}")
+    console = Console()
+    console.print(f"{len(batch):,} texts, {megabytes:.1f} MB", highlight=False)
+    console.print(table)

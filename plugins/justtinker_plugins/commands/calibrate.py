@@ -1,0 +1,34 @@
+"""``justtinker calibrate``: fit what a plugin takes for healthy to texts of your own. Prints; changes no file."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from justtinker_plugins.commands._texts import read_texts
+
+
+@click.group()
+def calibrate() -> None:
+    """Fit a plugin's coefficients to your own texts."""
+
+
+@calibrate.command()
+@click.argument("texts", nargs=-1, required=True, type=click.Path(path_type=Path))
+def redundancy(texts: tuple[Path, ...]) -> None:
+    """Fit method "flat" of the redundancy reward to healthy TEXTS and print the table for your config.
+
+    TEXTS are files of JSON lines (.zst too): strings, objects with a "text", or a run's own rollouts/*.jsonl.zst. Take
+    a few hundred correct responses of all lengths that you would not call repetitive.
+    """
+    import tomli_w
+
+    from justtinker_plugins.rewards._redundancy_flat import Coefficients, fined_share, fit
+
+    healthy = [text for path in texts for text in read_texts(path)]
+    fitted = fit(healthy)
+    before, after = fined_share(healthy, Coefficients()), fined_share(healthy, fitted)
+    click.echo(f"# from {len(healthy):,} texts, of which the defaults fine {before:.1%} and these {after:.1%}")
+    click.echo(tomli_w.dumps({"plugins": {"redundancy": {"flat": dataclasses.asdict(fitted)}}}), nl=False)
