@@ -24,7 +24,13 @@ class Commands(click.Group):
         from justtinker_core.plugins import find
 
         found = find().get(name)
-        return found.load() if found is not None and found.role == "commands" else None
+        if found is None or found.role != "commands":
+            return None
+        try:
+            command: click.Command = found.load()
+        except PluginError as error:
+            return broken(name, error)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; say what went wrong in a sentence."""
@@ -33,6 +39,17 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except PluginError as error:
             raise click.ClickException(str(error)) from error
+
+
+def broken(name: str, error: PluginError) -> click.Command:
+    """A command that cannot be imported: it says so when it is called, and does not disturb the others."""
+
+    def fail(arguments: Any) -> None:
+        raise error
+
+    takes_anything = click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)
+    settings = {"ignore_unknown_options": True}
+    return click.Command(name, settings, fail, [takes_anything], short_help="(cannot be imported)")
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -193,11 +193,14 @@ def read(source: str | Path, sets: Iterable[str] = (), plugins: Iterable[str] = 
         raise PluginError(
             f"there is no config file {source} and no preset of that name{nearest(str(source), presets())}"
         ) from None
+    except OSError as error:
+        raise PluginError(f"{path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PluginError(f"{path} is not valid TOML: {error}") from None
     try:
         for item in sets:
             override(tables, item)
+        check_shape(tables)
         for name in plugins:
             switch(tables, name)
         return parse(tables, path.parent)
@@ -237,14 +240,27 @@ def switch(tables: dict[str, Any], name: str) -> None:
         raise PluginError(f"-p {name}: {wanted!r} is not enabled{nearest(wanted, enabled)}")
 
 
-def parse(tables: Mapping[str, Any], base: Path) -> RunConfig:
-    """Validate the tables of a config; paths of local plugins are relative to `base`."""
+def check_shape(tables: Mapping[str, Any]) -> None:
+    """Tables where tables belong, and no others."""
     known = (*SECTIONS, "data", "plugins", "local_plugins")
     for name, table in tables.items():
         if name not in known:
             raise PluginError(f"there is no table [{name}]{nearest(name, known)}")
         if not isinstance(table, dict):
             raise PluginError(f"{name} = {table!r} stands outside any table; [{name}] is a table")
+    enable = tables.get("plugins", {}).get("enable", [])
+    if not isinstance(enable, list) or not all(isinstance(name, str) for name in enable):
+        raise PluginError(f"[plugins] enable = {enable!r}: a list of plugin names is wanted")
+    for name, reference in tables.get("local_plugins", {}).items():
+        if not isinstance(reference, str):
+            raise PluginError(f"[local_plugins] {name} = {reference!r}: 'file.py:Class' is wanted")
+    if not isinstance(tables.get("data", {}).get("eval", {}), dict):
+        raise PluginError("evaluation sets are tables: [data.eval.NAME]")
+
+
+def parse(tables: Mapping[str, Any], base: Path) -> RunConfig:
+    """Validate the tables of a config; paths of local plugins are relative to `base`."""
+    check_shape(tables)
     sections = {name: configure(cls, name, tables.get(name, {})) for name, cls in SECTIONS.items()}
     local = {name: str((base / reference).resolve()) for name, reference in tables.get("local_plugins", {}).items()}
     data = data_specs(tables.get("data", {}), sections["run"].seed)
@@ -258,10 +274,8 @@ def parse(tables: Mapping[str, Any], base: Path) -> RunConfig:
     return RunConfig(**sections, data=data, enable=enable, plugin_options=options, local_plugins=local)
 
 
-def enabled_plugins(enable: Any, data: Iterable[DataSpec]) -> tuple[str, ...]:
+def enabled_plugins(enable: list[str], data: Iterable[DataSpec]) -> tuple[str, ...]:
     """The config's list, then the plugins that the data tables name."""
-    if not isinstance(enable, list) or not all(isinstance(name, str) for name in enable):
-        raise PluginError(f"[plugins] enable = {enable!r}: a list of plugin names is wanted")
     twice = {name for name in enable if enable.count(name) > 1}
     if twice:
         raise PluginError(f"[plugins] enable names {', '.join(sorted(twice))} twice")

@@ -23,7 +23,7 @@ def load(spec: DataSpec, found: Mapping[str, Found], options: Mapping[str, Any])
     source = activate(entry, {**options, **spec.options}, spec.table)
     if not implements(type(source.instance), "load_problems"):
         raise PluginError(f"[{spec.table}] use = {spec.use!r}: one of the {entry.role}, which loads no problems")
-    problems = tuple(Plugins([source]).ask(spec.use, "load_problems", spec=spec, seed=spec.seed))
+    problems: tuple[Problem, ...] = Plugins([source]).ask(spec.use, "load_problems", tuple, spec=spec, seed=spec.seed)
     if not problems:
         raise PluginError(f"[{spec.table}] {spec.use} gives no problem at all")
     check(problems, spec)

@@ -6,11 +6,9 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 
-from justtinker_core.options import PluginError
 from justtinker_core.plugins import Plugins
-from justtinker_core.rollouts import GroupError, Settings, request_of, without_stop
+from justtinker_core.rollouts import GroupError, Settings, request_of, then, until_stop
 from justtinker_core.types import Backend, Group, Rollout, Sample, Sampler, SampleRequest
 
 EPISODES = 512  # that are played at a time
@@ -29,40 +27,47 @@ class Policy:
         self._tokens: list[int] = []
         self._logprobs: list[float] = []
         self._mask: list[bool] = []
+        self._parts: list[str] = []
+        self._ends: tuple[str, ...] = ()
         self._turn = 0
-        self._ended_by: tuple[str, ...] = ()
         self.truncated = False
-        """The last turn ran out of tokens; `generate` again would be an error."""
+        """The response ran out of tokens: end the episode."""
 
     def generate(self, stop: Sequence[str] = ()) -> str:
         """Let the policy go on until one of `stop`, or of the prompt's stops; the turn's text, its stop included."""
-        if self.truncated:
-            raise PluginError("generate() after a truncated turn: end the episode when policy.truncated is true")
-        self._ended_by = (*stop, *self._group.prompt.stop)
         left = self._settings.max_tokens - sum(self._mask)
+        if left <= 0 or self.truncated:
+            self.truncated = True
+            return ""
+        ends = (*stop, *self._group.prompt.stop)
         request = request_of(
-            self._group, self._group.prompt.tokens + tuple(self._tokens), self._ended_by, 1,
-            replace(self._settings, max_tokens=max(left, 1)), self._number, self._turn,
+            self._group, self._group.prompt.tokens + tuple(self._tokens), ends, 1,
+            replace(self._settings, max_tokens=left), self._number, self._turn,
         )  # fmt: skip
         sample = self._table.ask((self._group.index, self._number), request)
         self._turn += 1
-        self._add(sample.tokens, sample.logprobs, True)
-        self.truncated = not sample.stopped or left <= len(sample.tokens)
-        return self._backend.decode(sample.tokens)
+        self.truncated = not sample.stopped
+        turn = self._backend.decode(sample.tokens)
+        self._add(sample.tokens, sample.logprobs, True, turn, ends)
+        return turn
 
     def observe(self, text: str) -> None:
         """Add what the environment says."""
         tokens = self._backend.encode(text)
-        self._add(tokens, [0.0] * len(tokens), False)
+        self._add(tokens, [0.0] * len(tokens), False, text, ())
 
-    def _add(self, tokens: Sequence[int], logprobs: Sequence[float], mask: bool) -> None:
+    def _add(
+        self, tokens: Sequence[int], logprobs: Sequence[float], mask: bool, text: str, ends: tuple[str, ...]
+    ) -> None:
+        self._parts.append(text)
+        self._ends = ends
         self._tokens += tokens
         self._logprobs += logprobs
         self._mask += [mask] * len(tokens)
 
     def rollout(self) -> Rollout:
         """The episode so far."""
-        text = without_stop(self._backend.decode(self._tokens), self._ended_by)
+        text = "".join([*self._parts[:-1], *(until_stop(part, self._ends) for part in self._parts[-1:])])
         return Rollout(tuple(self._tokens), tuple(self._logprobs), tuple(self._mask), text, self.truncated)
 
 
@@ -95,21 +100,12 @@ class Table:
         self._waiting = {}
         try:
             futures = self._sampler.sample([request for request, _ in waiting])
+            for (_, answer), future in zip(waiting, futures, strict=True):
+                then(future, lambda samples: samples[0], answer)
         except BaseException as error:  # nobody may be left waiting
             for _, answer in waiting:
-                answer.set_exception(error)
-            return
-        for (_, answer), future in zip(waiting, futures, strict=True):
-            future.add_done_callback(partial(hand_over, answer))
-
-
-def hand_over(answer: Future[Sample], done: Future[list[Sample]]) -> None:
-    """Pass on the one sample, or the error."""
-    error = done.exception()
-    if error is None:
-        answer.set_result(done.result()[0])
-    else:
-        answer.set_exception(error)
+                if not answer.done():
+                    answer.set_exception(error)
 
 
 def play(
@@ -117,13 +113,14 @@ def play(
 ) -> list[Future[tuple[Rollout, ...]]]:
     """Episodes, each in a thread of its own, so many groups at a time that at most EPISODES are under way."""
     played: list[Future[tuple[Rollout, ...]]] = []
-    at_once = max(1, EPISODES // settings.n)
+    at_once = max(1, EPISODES // settings.samples)
     for start in range(0, len(groups), at_once):
         some = groups[start : start + at_once]
-        table = Table(sampler, len(some) * settings.n)
-        with ThreadPoolExecutor(len(some) * settings.n, thread_name_prefix="episode") as pool:
+        table = Table(sampler, len(some) * settings.samples)
+        with ThreadPoolExecutor(len(some) * settings.samples, thread_name_prefix="episode") as pool:
             jobs = [
-                [pool.submit(episode, plugins, g, i, table, backend, settings) for i in range(settings.n)] for g in some
+                [pool.submit(episode, plugins, g, i, table, backend, settings) for i in range(settings.samples)]
+                for g in some
             ]
         for row in jobs:
             future: Future[tuple[Rollout, ...]] = Future()
@@ -140,8 +137,10 @@ def episode(plugins: Plugins, group: Group, number: int, table: Table, backend: 
         if answer is None:
             policy.generate()
             answer = policy.rollout()
-        if not len(answer.tokens) == len(answer.logprobs) == len(answer.mask):
-            raise GroupError("a rollout's tokens, logprobs and mask differ in length", group)
-        return answer  # type: ignore[no-any-return]
+        if not isinstance(answer, Rollout) or not len(answer.tokens) == len(answer.logprobs) == len(answer.mask):
+            raise GroupError(
+                f"a rollout is a Rollout with tokens, logprobs and mask of one length, not {answer!r:.200}", group
+            )
+        return answer
     finally:
         table.leave()

@@ -19,24 +19,17 @@ EXAMPLES = 4
 
 def evaluate(run: Run, spec: DataSpec, step: int) -> EvalStats:
     """Sample and judge every problem of an evaluation set; write its rollouts and its record."""
-    begun = time.perf_counter()
-    section = run.config.evaluation
-    settings = Settings(
-        spec.samples,
-        section.max_tokens or run.config.sampling.max_tokens,
-        section.temperature,
-        section.top_p,
-        section.seed,
-    )
-    groups = collect(
-        run.eval_problems[spec.name], step, run.plugins, run.backend, run.sampler, settings,
-        lambda done, total: run.plugins.tell("report_progress", stage="evaluate", done=done, total=total),
-    )  # fmt: skip
+    begun, before = time.perf_counter(), dict(run.tokens)
+    section, budget = run.config.evaluation, run.config.sampling.max_tokens
+    stage, most = f"evaluate {spec.name}", section.max_tokens or budget
+    settings = Settings(stage, spec.samples, most, section.temperature, section.top_p, section.seed)
+    groups = collect(run.eval_problems[spec.name], step, run.plugins, run.backend, run.sampler, settings)
     run.count(groups)
     metrics, intervals = summarise(groups)
     described = {"problems": len(groups), **asdict(settings)}
-    shown = tuple(example(group) for group in groups[:EXAMPLES])
-    stats = EvalStats(step, spec.name, metrics, intervals, described, shown, {"total": time.perf_counter() - begun})
+    shown = [example(group) for group in groups[:EXAMPLES]]
+    seconds = {"total": time.perf_counter() - begun}
+    stats = EvalStats(step, spec.name, metrics, intervals, described, shown, run.spent_since(before), seconds)
     run.files.write_groups(f"eval_{spec.name}_{step:06d}", groups)
     run.files.append("evals.jsonl", asdict(stats))
     return stats

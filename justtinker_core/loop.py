@@ -6,10 +6,11 @@ which dies anywhere goes on from its last checkpoint as if nothing had happened.
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from justtinker_core.options import PluginError
-from justtinker_core.rollouts import GroupError
+from justtinker_core.rollouts import GroupError, number
 from justtinker_core.run import Run, checkpoint_of, located
 from justtinker_core.rundir import group_record
 from justtinker_core.stats import metrics_of, term_stats
@@ -33,6 +34,9 @@ def train(run: Run) -> str:
     with interruptible() as interrupted:
         try:
             run.status = steps(run, interrupted)
+        except KeyboardInterrupt:
+            run.status = "interrupted"
+            raise
         except GroupError as error:
             run.files.append("offending_groups.jsonl", {"error": str(error), **group_record(error.group)})
             raise PluginError(f"{error} (the group is kept in {run.dir / 'offending_groups.jsonl'})") from error
@@ -43,22 +47,34 @@ def train(run: Run) -> str:
 
 def resume(run: Run) -> None:
     """Restore the newest checkpoint and set aside what came after it; or start from the weights of the config."""
-    for record in reversed(run.files.read("checkpoints.jsonl")):
+    records = run.files.read("checkpoints.jsonl")
+    for record in reversed(records):
         try:
-            run.backend.restore(located(record["path"], run.dir), optimizer=True)
+            run.restore(located(record["path"], run.dir), optimizer=True)
         except FileNotFoundError:
             continue
-        run.step, run.tokens = record["step"], dict(record["tokens"])
+        run.step = record["step"]
         break
     else:
+        if records:
+            raise PluginError(f"none of the {len(records)} checkpoints of {run.dir} is there any more; start a new run")
         if run.config.run.start_from:
-            run.backend.restore(checkpoint_of(run.config.run.start_from, run.dir), optimizer=False)
+            start_from(run, checkpoint_of(run.config.run.start_from, run.dir))
     run.files.rewind(run.step)
-    run.sampler = run.backend.sampler()
     run.history = History(
         tuple(StepStats(**without(r, "findings")) for r in run.files.read("steps.jsonl")),
         tuple(EvalStats(**r) for r in run.files.read("evals.jsonl")),
     )
+
+
+def start_from(run: Run, path: str) -> None:
+    """The weights that the config names, with a fresh optimizer."""
+    try:
+        run.restore(path, optimizer=False)
+    except FileNotFoundError as error:
+        raise PluginError(
+            f"run.start_from: the checkpoint {path} is not there (expired or deleted): {error}"
+        ) from error
 
 
 def without(record: dict[str, Any], key: str) -> dict[str, Any]:
@@ -104,9 +120,9 @@ def one_step(run: Run) -> list[Finding]:
     trained = update(run, batch)
     done = time.perf_counter()
     terms = term_stats(batch.groups)
-    spent = {kind: count - before.get(kind, 0) for kind, count in run.tokens.items()}
     seconds = {"collect": collected - begun, "train": done - collected, "total": done - begun}
-    stats = StepStats(run.step, metrics_of(batch) | trained, terms, spent, seconds)
+    metrics = {name: number(v, f"step {run.step}: {name}") for name, v in (metrics_of(batch) | trained).items()}
+    stats = StepStats(run.step, metrics, terms, run.spent_since(before), seconds)
     findings = inspect(run, stats, batch.groups)
     if batch.groups:
         run.files.write_groups(f"step_{run.step:06d}", batch.groups)
@@ -123,7 +139,7 @@ def update(run: Run, batch: Batch) -> dict[str, float]:
     for u in batch.updates:
         futures.append((run.backend.forward_backward(u.data, u.loss, u.config), run.backend.optim_step(adam)))
         run.meter("trained", sum(len(datum.inputs) for datum in u.data))
-    run.sampler = run.backend.sampler()
+    run.next_sampler = run.backend.sampler()
     losses, metrics = 0.0, []
     for train_future, optim_future in futures:
         result = train_future.result()
@@ -142,13 +158,24 @@ def weighted(datum: Any) -> Sequence[float]:
 
 def inspect(run: Run, stats: StepStats, groups: Sequence[Group]) -> list[Finding]:
     """Ask the monitors. One that may stop the run (``fatal = True``) and fails ends it; others are survived."""
-    findings = []
+    findings: list[Finding] = []
     for name in run.plugins.who("inspect_step"):
         fatal = getattr(run.plugins.active[name].instance, "fatal", False)
         ask = run.plugins.ask if fatal else run.plugins.observe
-        answer = ask(name, "inspect_step", stats=stats, groups=groups, history=run.history)
-        findings += [replace(finding, source=name) for finding in answer or ()]
+        said = ask(name, "inspect_step", recordable, stats=stats, groups=groups, history=run.history)
+        findings += [replace(finding, source=name) for finding in said or ()]
     return findings
+
+
+def recordable(findings: Sequence[Finding]) -> list[Finding]:
+    """Findings with evidence that JSON can hold."""
+    return [replace(finding, evidence=plain(finding.evidence)) for finding in findings]
+
+
+def plain(evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """Evidence as it can be recorded: numbers of numpy as numbers, what JSON has no word for as text."""
+    text = json.dumps(dict(evidence), default=lambda v: v.item() if hasattr(v, "item") else str(v))
+    return dict(json.loads(text, parse_constant=str))
 
 
 def checkpoint(run: Run) -> None:
@@ -160,7 +187,7 @@ def checkpoint(run: Run) -> None:
         raise PluginError(f"cannot save the checkpoint of step {run.step} in {run.dir}: {error}") from error
     if Path(path).is_relative_to(run.dir):
         path = str(Path(path).relative_to(run.dir))
-    run.files.append("checkpoints.jsonl", {"step": run.step, "kind": kind, "path": path, "tokens": run.tokens})
+    run.files.append("checkpoints.jsonl", {"step": run.step, "kind": kind, "path": path})
 
 
 def report_evals(run: Run) -> None:

@@ -80,7 +80,7 @@ def validated(adapter: TypeAdapter[T], table: str, options: Mapping[str, Any]) -
         return adapter.validate_json(json.dumps(options), strict=True)
     except ValidationError as error:
         raise PluginError("\n".join(complaint(table, e) for e in error.errors())) from None
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:  # a date, say: TOML has it, JSON and options have not
         raise PluginError(f"[{table}] {error}") from error
 
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import logging
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -106,6 +107,7 @@ def load_file(reference: str) -> Any:
     if spec is None or spec.loader is None:
         raise PluginError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look up what annotations mean
     spec.loader.exec_module(module)
     if not hasattr(module, attribute):
         classes = [name for name, value in vars(module).items() if inspect.isclass(value)]
@@ -168,44 +170,44 @@ class Plugins:
 
     def _register(self, a: Active) -> None:
         name = a.found.name
-        if not hooks_of(type(a.instance)):
-            raise PluginError(f"plugin {name!r} ({a.found.value}) has no method marked @hookimpl")
         try:
             self.manager.register(a.instance, name=name)
             self.manager.check_pending()
         except pluggy.PluginValidationError as error:
             raise PluginError(f"plugin {name!r} ({a.found.value}): {error}") from error
+        if not hooks_of(type(a.instance)):
+            raise PluginError(f"plugin {name!r} ({a.found.value}) has no method marked @hookimpl")
         for hook in hooks_of(type(a.instance)):
-            if inspect.iscoroutinefunction(getattr(a.instance, hook)):
+            method = getattr(a.instance, hook)
+            if inspect.iscoroutinefunction(method):
                 raise PluginError(f"plugin {name!r}: {hook} is a coroutine; hooks are plain functions")
+            if any(method.justtinker_impl[kind] for kind in ("wrapper", "hookwrapper")):
+                raise PluginError(f"plugin {name!r}: {hook} is a wrapper; hooks are asked one by one, so none can wrap")
 
     def who(self, hook: str) -> list[str]:
         """Names of the active plugins that implement a hook, in call order."""
         return [impl.plugin_name for impl in reversed(getattr(self.manager.hook, hook).get_hookimpls())]
 
-    def ask(self, name: str, hook: str, **arguments: Any) -> Any:
-        """One plugin's answer. PluginError names the plugin and the place if it raises."""
+    def ask(self, name: str, hook: str, convert: Callable[[Any], Any] | None = None, /, **arguments: Any) -> Any:
+        """One plugin's answer, converted. PluginError names plugin and place if it raises or can't be converted."""
         impl = next(i for i in getattr(self.manager.hook, hook).get_hookimpls() if i.plugin_name == name)
         try:
-            return impl.function(*(arguments[argument] for argument in impl.argnames))
+            answer = impl.function(*(arguments[argument] for argument in impl.argnames))
+            return answer if convert is None or answer is None else convert(answer)
         except PluginError:
             raise
         except Exception as error:
             raise PluginError(failure(self.active[name].found, hook, error)) from error
 
-    def answers(self, hook: str, **arguments: Any) -> list[Any]:
-        """What everybody answers, in call order."""
-        return [self.ask(name, hook, **arguments) for name in self.who(hook)]
-
-    def first(self, hook: str, **arguments: Any) -> Any:
+    def first(self, hook: str, convert: Callable[[Any], Any] | None = None, /, **arguments: Any) -> Any:
         """The first answer that is not None, or None."""
-        answers = (self.ask(name, hook, **arguments) for name in self.who(hook))
+        answers = (self.ask(name, hook, convert, **arguments) for name in self.who(hook))
         return next((answer for answer in answers if answer is not None), None)
 
-    def observe(self, name: str, hook: str, **arguments: Any) -> Any:
+    def observe(self, name: str, hook: str, convert: Callable[[Any], Any] | None = None, /, **arguments: Any) -> Any:
         """The answer of an observer: if it raises, that is logged once and survived."""
         try:
-            return self.ask(name, hook, **arguments)
+            return self.ask(name, hook, convert, **arguments)
         except PluginError as error:
             if (name, hook) not in self._complained:
                 self._complained.add((name, hook))

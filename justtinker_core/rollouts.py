@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from justtinker_core.options import PluginError
 from justtinker_core.plugins import Plugins
+from justtinker_core.stats import CORE_METRICS
 from justtinker_core.types import Backend, Group, Problem, Prompt, Reward, Rollout, Sample, Sampler, SampleRequest
 
 GRADERS = 4  # threads that verify and score; who burns CPU has processes of its own
@@ -21,7 +24,10 @@ GRADERS = 4  # threads that verify and score; who burns CPU has processes of its
 class Settings:
     """How to sample."""
 
-    n: int
+    stage: str
+    """What for: "sample" (training) or "evaluate NAME"; part of every seed."""
+    samples: int
+    """Rollouts a problem."""
     max_tokens: int
     temperature: float
     top_p: float
@@ -65,14 +71,13 @@ def passed(plugins: Plugins, hook: str) -> str:
 
 def make_rollout(sample: Sample, prompt: Prompt, backend: Backend) -> Rollout:
     """A one-turn rollout."""
-    text = without_stop(backend.decode(sample.tokens), prompt.stop) if sample.stopped else backend.decode(sample.tokens)
+    text = until_stop(backend.decode(sample.tokens), prompt.stop)
     return Rollout(sample.tokens, sample.logprobs, (True,) * len(sample.tokens), text, not sample.stopped)
 
 
-def without_stop(text: str, stop: Sequence[str]) -> str:
-    """The text up to the stop string that ended it."""
-    end = next((s for s in stop if text.endswith(s)), "")
-    return text.removesuffix(end)
+def until_stop(text: str, stop: Sequence[str]) -> str:
+    """The text before the first stop string in it (the last token may reach past it)."""
+    return text[: min((place for s in stop if (place := text.find(s)) >= 0), default=len(text))]
 
 
 def collect(
@@ -82,7 +87,6 @@ def collect(
     backend: Backend,
     sampler: Sampler,
     settings: Settings,
-    progress: Callable[[int, int], None],
 ) -> tuple[Group, ...]:
     """Sample n rollouts a problem and judge each group as it arrives, while others are still being sampled."""
     groups = [
@@ -91,26 +95,29 @@ def collect(
     from justtinker_core.episodes import play
 
     futures = (play if plugins.who("rollout") else sample)(groups, plugins, backend, sampler, settings)
+    sampled = dict(zip(futures, groups, strict=True))
+    judged: list[Group] = []
+    waiting: set[Future[Any]] = set(futures)
     pool = ThreadPoolExecutor(GRADERS, thread_name_prefix="judge")
     try:
-        place = dict(zip(futures, groups, strict=True))
-        judged = [
-            pool.submit(judge, replace(place[future], rollouts=future.result()), plugins)
-            for future in as_completed(futures)
-        ]
-        for done, job in enumerate(as_completed(judged), 1):
-            job.result()
-            progress(done, len(groups))
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                if future in sampled:
+                    waiting.add(pool.submit(judge, replace(sampled[future], rollouts=future.result()), plugins))
+                else:
+                    judged.append(future.result())
+                    plugins.tell("report_progress", stage=settings.stage, done=len(judged), total=len(groups))
     finally:
         pool.shutdown(cancel_futures=True)
-    return tuple(sorted((job.result() for job in judged), key=lambda group: group.index))
+    return tuple(sorted(judged, key=lambda group: group.index))
 
 
 def request_of(
     group: Group, tokens: tuple[int, ...], stop: tuple[str, ...], n: int, settings: Settings, *key: int
 ) -> SampleRequest:
     """The request for a group; its seed is a pure function of (seed, step, group, key)."""
-    seed = seed_of(settings.seed, group.step, group.index, *key)
+    seed = seed_of(settings.seed, settings.stage, group.step, group.index, *key)
     return SampleRequest(tokens, stop, n, settings.max_tokens, settings.temperature, settings.top_p, seed)
 
 
@@ -118,7 +125,7 @@ def sample(
     groups: Sequence[Group], plugins: Plugins, backend: Backend, sampler: Sampler, settings: Settings
 ) -> list[Future[tuple[Rollout, ...]]]:
     """One turn each: every group's request is sent before any is awaited."""
-    requests = [request_of(g, g.prompt.tokens, g.prompt.stop, settings.n, settings) for g in groups]
+    requests = [request_of(g, g.prompt.tokens, g.prompt.stop, settings.samples, settings) for g in groups]
 
     def rollouts_of(group: Group, samples: Sequence[Sample]) -> tuple[Rollout, ...]:
         return tuple(make_rollout(s, group.prompt, backend) for s in samples)
@@ -126,9 +133,9 @@ def sample(
     return [then(future, partial(rollouts_of, g)) for g, future in zip(groups, sampler.sample(requests), strict=True)]
 
 
-def then(future: Future[Any], change: Callable[[Any], Any]) -> Future[Any]:
-    """A future of the changed result."""
-    changed: Future[Any] = Future()
+def then(future: Future[Any], change: Callable[[Any], Any], changed: Future[Any] | None = None) -> Future[Any]:
+    """A future of the changed result; whatever goes wrong reaches whoever waits for it."""
+    changed = changed or Future()
 
     def pass_on(done: Future[Any]) -> None:
         try:
@@ -141,73 +148,71 @@ def then(future: Future[Any], change: Callable[[Any], Any]) -> Future[Any]:
 
 
 def judge(group: Group, plugins: Plugins) -> Group:
-    """Verify, measure and score the rollouts of a group."""
-    verdicts = plugins.first("verify", problem=group.problem, rollouts=group.rollouts)
-    if verdicts is None:
-        raise GroupError(
-            f"nobody verifies problem {group.problem.id!r} of kind {group.problem.kind!r}: "
-            f"{passed(plugins, 'verify')}; enable a verifier for that kind",
-            group,
-        )
-    if len(verdicts) != len(group.rollouts):
-        raise GroupError(f"{len(verdicts)} verdicts for {len(group.rollouts)} rollouts of {group.problem.id!r}", group)
-    group = replace(group, verdicts=tuple(verdicts))
-    measures, _ = gather("measure", group, plugins)
-    group = replace(group, measures=measures)
-    return score(group, plugins)
+    """Verify, measure and score the rollouts of a group. Whatever goes wrong comes with the group as a GroupError."""
+    try:
+        verdicts = plugins.first("verify", tuple, problem=group.problem, rollouts=group.rollouts)
+        if verdicts is None:
+            raise PluginError(
+                f"nobody verifies problem {group.problem.id!r} of kind {group.problem.kind!r}: "
+                f"{passed(plugins, 'verify')}; enable a verifier for that kind"
+            )
+        if len(verdicts) != len(group.rollouts):
+            raise PluginError(
+                f"{len(verdicts)} verdicts for the {len(group.rollouts)} rollouts of problem {group.problem.id!r}"
+            )
+        group = replace(group, verdicts=verdicts)
+        measures, owner = gather("measure", group, plugins, plugins.who("measure"))
+        for name in CORE_METRICS & set(measures):
+            raise PluginError(f"plugin {owner[name]!r} measures {name!r}, a name of the core's; choose another")
+        return score(replace(group, measures=measures), plugins)
+    except PluginError as error:
+        raise GroupError(str(error), group) from error
 
 
 def score(group: Group, plugins: Plugins) -> Group:
-    """Give a group with verdicts and measures its rewards, with the weights of its step."""
+    """Give a group with verdicts and measures its rewards, with the weights of its step; none to unscored rollouts."""
     weights = plugins.weights(group.step)
-    terms, owner = gather("score", group, plugins, only=weights)
+    terms, owner = gather("score", group, plugins, [name for name in plugins.who("score") if name in weights])
     for term, values in terms.items():
         for i, value in enumerate(values):
             if value is not None and not abs(value) <= 1:
-                raise GroupError(
+                raise PluginError(
                     f"reward term {term!r} of plugin {owner[term]!r} is {value} for rollout {i} of problem "
-                    f"{group.problem.id!r}; a raw term is a number in [-1, 1]",
-                    group,
+                    f"{group.problem.id!r}; a raw term is a number in [-1, 1]"
                 )
     weight = {term: weights[owner[term]] for term in terms}
-    rewards = tuple(Reward({t: v[i] for t, v in terms.items()}, weight) for i in range(len(group.rollouts)))
-    return replace(group, rewards=rewards)
+    scored = [verdict.outcome != "unscored" for verdict in group.verdicts]
+    rewards = (Reward({t: v[i] if s else None for t, v in terms.items()}, weight) for i, s in enumerate(scored))
+    return replace(group, rewards=tuple(rewards))
 
 
-def gather(
-    hook: str, group: Group, plugins: Plugins, only: Collection[str] | None = None
-) -> tuple[dict[str, tuple[float | None, ...]], dict[str, str]]:
-    """Ask all for columns (name -> one number or None a rollout) and see that they fit; who gave which."""
-    columns: dict[str, tuple[float | None, ...]] = {}
+Columns = dict[str, tuple[float | None, ...]]
+
+
+def gather(hook: str, group: Group, plugins: Plugins, who: Sequence[str]) -> tuple[Columns, dict[str, str]]:
+    """Ask plugins for columns (name -> one number or None a rollout) and see that they fit; which plugin gave which."""
+    columns: Columns = {}
     owner: dict[str, str] = {}
-    for plugin in plugins.who(hook):
-        if only is not None and plugin not in only:
-            continue
-        for name, values in (plugins.ask(plugin, hook, group=group) or {}).items():
+    for plugin in who:
+        answer = plugins.ask(plugin, hook, lambda a: {k: tuple(v) for k, v in (a or {}).items()}, group=group)
+        for name, values in answer.items():
             if name in owner:
-                raise GroupError(f"plugins {owner[name]!r} and {plugin!r} both give {name!r} in {hook}", group)
-            columns[name] = tuple(checked(v, name, plugin, i, group) for i, v in enumerate(values))
-            owner[name] = plugin
-            if len(columns[name]) != len(group.rollouts):
-                raise GroupError(
-                    f"plugin {plugin!r} gives {len(columns[name])} values of {name!r} for {len(group.rollouts)} "
-                    f"rollouts of problem {group.problem.id!r}",
-                    group,
+                raise PluginError(f"plugins {owner[name]!r} and {plugin!r} both give {name!r} in {hook}")
+            if len(values) != len(group.rollouts):
+                raise PluginError(
+                    f"plugin {plugin!r} gives {len(values)} values of {name!r} for the {len(group.rollouts)} "
+                    f"rollouts of problem {group.problem.id!r}"
                 )
+            owner[name] = plugin
+            columns[name] = tuple(
+                None if v is None else number(v, f"plugin {plugin!r}: {name!r} of rollout {i} of {group.problem.id!r}")
+                for i, v in enumerate(values)
+            )
     return columns, owner
 
 
-def checked(value: Any, name: str, plugin: str, rollout: int, group: Group) -> float | None:
-    """A finite number, or None."""
-    if value is None:
-        return None
-    try:
-        if not isinstance(value, str) and math.isfinite(value):
-            return float(value)
-    except TypeError:
-        pass
-    raise GroupError(
-        f"plugin {plugin!r} gives {name!r} = {value!r} for rollout {rollout} of problem {group.problem.id!r}; "
-        "a finite number or None is wanted",
-        group,
-    )
+def number(value: Any, what: str) -> float:
+    """A finite float, or a PluginError that says what it was to be."""
+    if isinstance(value, (int, float, np.number)) and math.isfinite(value):
+        return float(value)
+    raise PluginError(f"{what} is {value!r}; a finite number is wanted")

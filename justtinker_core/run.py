@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from justtinker_core import data
 from justtinker_core.config import RunConfig
 from justtinker_core.evaluation import evaluate
 from justtinker_core.options import PluginError
 from justtinker_core.plugins import Found, Plugins, activate, find, look_up
-from justtinker_core.rollouts import Settings, collect, fill_prompt
+from justtinker_core.rollouts import GroupError, Settings, collect, fill_prompt, number
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import Backend, EvalStats, Group, History, Problem, Prompt, Sampler, StepStats
 
@@ -37,22 +37,36 @@ def installed(config: RunConfig) -> dict[str, Found]:
 
 
 def open_plugins(config: RunConfig) -> Plugins:
-    """Import and set up what the config enables, and nothing else."""
+    """Import and set up what the config enables, and nothing else. A plugin that only data tables name takes theirs."""
     found = installed(config)
-    return Plugins([activate(look_up(name, found), options_of(name, config)) for name in config.enable])
+    tables = {spec.use: (spec.options, spec.table) for spec in reversed(config.data)}
+    tables |= {name: (options, f"plugins.{name}") for name, options in config.plugin_options.items()}
+    return Plugins([activate(look_up(name, found), *tables.get(name, ({}, ""))) for name in config.enable])
 
 
-def options_of(name: str, config: RunConfig) -> dict[str, Any]:
-    """The options of an active plugin: its own table; for one that data tables name, theirs fill the gaps."""
-    from_data = next((spec.options for spec in config.data if spec.use == name), {})
-    return {**from_data, **config.plugin_options.get(name, {})}
+def check_roles(config: RunConfig, plugins: Plugins) -> None:
+    """PluginError if a role that the run needs is not filled, or one that takes one is filled twice."""
+    plugins.require("open_backend", "every run")
+    purposes = {spec.purpose for spec in config.data}
+    if "eval" in purposes:
+        for hook in ("build_prompt", "verify"):
+            plugins.require(hook, "the evaluation")
+    if config.run.steps == 0:
+        return
+    if "train" not in purposes:
+        raise PluginError("there is no table [data.train] to train on")
+    plugins.require("collect_batch", "training")
+    algorithm = plugins.who("collect_batch")[0]
+    for hook in getattr(plugins.active[algorithm].instance, "needs", ()):
+        plugins.require(hook, f"the algorithm {algorithm!r}")
 
 
 def resolved(config: RunConfig) -> RunConfig:
     """The config with every option written out, defaults included. PluginError if any plugin or option is wrong."""
-    active, found = open_plugins(config).active, installed(config)
+    plugins, found = open_plugins(config), installed(config)
+    check_roles(config, plugins)
     data_only = {spec.use for spec in config.data} - set(config.plugin_options)
-    options = {name: a.dump() for name, a in active.items() if name not in data_only}
+    options = {name: a.dump() for name, a in plugins.active.items() if name not in data_only}
     specs = []
     for spec in config.data:
         own = {**config.plugin_options.get(spec.use, {}), **spec.options}
@@ -72,9 +86,8 @@ class Run:
     step: int = 0
     history: History = field(default_factory=History)
     tokens: dict[str, int] = field(default_factory=dict)
-    """prefill, sampled, trained: since the run began."""
-    sampler: Sampler = field(init=False)
-    """Samples from the current weights."""
+    """prefill, sampled, trained: counted by this process."""
+    next_sampler: Sampler | None = None
     backend: Backend = field(init=False)
     train_problems: tuple[Problem, ...] = ()
     eval_problems: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
@@ -86,17 +99,17 @@ class Run:
         return self.files.path
 
     def __enter__(self) -> Run:
-        self.check_roles()
-        self._load()
         try:
+            check_roles(self.config, self.plugins)
+            self._load()
             backend = self.plugins.first("open_backend", run=self)
             if backend is None:
                 raise PluginError(f"{self.plugins.who('open_backend')[0]} opened no backend")
             self.backend = backend
-            complaints = [c for answer in self.plugins.answers("preflight", run=self) for c in answer or ()]
+            asked = [self.plugins.ask(name, "preflight", list, run=self) for name in self.plugins.who("preflight")]
+            complaints = [complaint for answer in asked for complaint in answer or ()]
             if complaints:
                 raise PluginError("\n".join(complaints))
-            self.sampler = self.backend.sampler()
         except BaseException:
             self.close()
             raise
@@ -113,21 +126,6 @@ class Run:
         if hasattr(self, "backend"):
             self.backend.close()
 
-    def check_roles(self) -> None:
-        """PluginError if a role that this run needs is not filled, or one that takes one is filled twice."""
-        self.plugins.require("open_backend", "every run")
-        if any(spec.purpose == "eval" for spec in self.config.data):
-            for hook in ("build_prompt", "verify"):
-                self.plugins.require(hook, "the evaluation")
-        if self.config.run.steps == 0:
-            return
-        if not any(spec.purpose == "train" for spec in self.config.data):
-            raise PluginError("there is no table [data.train] to train on")
-        self.plugins.require("collect_batch", "training")
-        algorithm = self.plugins.who("collect_batch")[0]
-        for hook in getattr(self.plugins.active[algorithm].instance, "needs", ()):
-            self.plugins.require(hook, f"the algorithm {algorithm!r}")
-
     def _load(self) -> None:
         found = installed(self.config)
         for spec in self.config.data:
@@ -136,6 +134,18 @@ class Run:
                 self.train_problems = problems
             else:
                 self.eval_problems[spec.name] = problems
+
+    @property
+    def sampler(self) -> Sampler:
+        """Samples from the current weights; made when it is first needed."""
+        if self.next_sampler is None:
+            self.next_sampler = self.backend.sampler()
+        return self.next_sampler
+
+    def restore(self, path: str, *, optimizer: bool) -> None:
+        """Take the weights of a checkpoint."""
+        self.backend.restore(path, optimizer=optimizer)
+        self.next_sampler = None
 
     def versions(self) -> dict[str, object]:
         """What a record of this run must name."""
@@ -155,11 +165,10 @@ class Run:
     def rollouts(self, step: int, problems: Sequence[Problem], n: int) -> tuple[Group, ...]:
         """Sample, verify, measure and score n rollouts a problem with the weights of this step."""
         sampling = self.config.sampling
-        settings = Settings(n, sampling.max_tokens, sampling.temperature, sampling.top_p, self.config.run.seed)
-        groups = collect(
-            problems, step, self.plugins, self.backend, self.sampler, settings,
-            lambda done, total: self.plugins.tell("report_progress", stage="sample", done=done, total=total),
-        )  # fmt: skip
+        settings = Settings(
+            "sample", n, sampling.max_tokens, sampling.temperature, sampling.top_p, self.config.run.seed
+        )
+        groups = collect(problems, step, self.plugins, self.backend, self.sampler, settings)
         self.count(groups)
         return groups
 
@@ -168,6 +177,10 @@ class Run:
         self.meter("prefill", sum(len(g.prompt.tokens) for g in groups))
         self.meter("sampled", sum(r.response_tokens for g in groups for r in g.rollouts))
 
+    def spent_since(self, before: Mapping[str, int]) -> dict[str, int]:
+        """Tokens counted since the meter stood so."""
+        return {kind: count - before.get(kind, 0) for kind, count in self.tokens.items()}
+
     def meter(self, kind: str, tokens: int) -> None:
         """Count tokens."""
         self.tokens[kind] = self.tokens.get(kind, 0) + tokens
@@ -175,26 +188,32 @@ class Run:
     def credit(self, group: Group) -> Group:
         """Give a group its advantages and ask whether it is kept. Unscored rollouts as the config says."""
         policy = self.config.run.unscored
-        unscored = [v.outcome == "unscored" for v in group.verdicts]
+        unscored = [verdict.outcome == "unscored" for verdict in group.verdicts]
         if policy == "abort" and any(unscored):
-            verdict = group.verdicts[unscored.index(True)]
-            raise PluginError(
-                f"problem {group.problem.id!r} could not be graded ({verdict.reason}); run.unscored = 'abort'"
-            )
-        scored = [policy == "zero" or not u for u in unscored]
-        advantages: list[float | tuple[float, ...] | None] = [None] * len(scored)
-        if any(scored):
-            some = group.select(scored)
-            answer = self.plugins.first("advantages", group=some)
-            places = [i for i, s in enumerate(scored) if s]
-            if len(answer) != len(places):
-                who = self.plugins.who("advantages")[0]
-                raise PluginError(f"plugin {who!r} gives {len(answer)} advantages for {len(places)} rollouts")
-            for place, value in zip(places, answer, strict=True):
-                advantages[place] = float(value) if isinstance(value, (int, float)) else tuple(map(float, value))
-        group = replace(group, advantages=tuple(advantages))
-        kept = all(answer is not False for answer in self.plugins.answers("keep_group", group=group))
-        return replace(group, kept=kept)
+            reason = group.verdicts[unscored.index(True)].reason
+            raise GroupError(f"problem {group.problem.id!r} was not graded ({reason}); run.unscored = 'abort'", group)
+        places = [i for i, u in enumerate(unscored) if policy == "zero" or not u]
+        advantages: list[float | tuple[float, ...] | None] = [None] * len(unscored)
+        try:
+            for place, value in zip(places, self._advantages(group, places), strict=True):
+                advantages[place] = value
+            group = replace(group, advantages=tuple(advantages))
+            answers = [self.plugins.ask(name, "keep_group", group=group) for name in self.plugins.who("keep_group")]
+        except PluginError as error:
+            raise GroupError(str(error), group) from error
+        return replace(group, kept=all(answer is not False for answer in answers))
+
+    def _advantages(self, group: Group, places: Sequence[int]) -> list[float | tuple[float, ...]]:
+        """What the plugin says for the rollouts at these places."""
+        if not places:
+            return []
+        name = self.plugins.who("advantages")[0]
+        some = group.select([i in places for i in range(len(group.rollouts))])
+        answer = self.plugins.ask(name, "advantages", list, group=some)
+        if len(answer) != len(places):
+            raise PluginError(f"plugin {name!r} gives {len(answer)} advantages for {len(places)} rollouts")
+        what = f"plugin {name!r}: the advantage of a rollout of {group.problem.id!r}"
+        return [tuple(number(v, what) for v in a) if isinstance(a, Sequence) else number(a, what) for a in answer]
 
     # What the loop works with
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -37,6 +36,10 @@ class RunDir:
             raise PluginError(
                 f"the run directory {path} exists; continue it with --resume {path}, or name another with --dir"
             ) from None
+        except OSError as error:
+            raise PluginError(
+                f"cannot make the run directory {path}: {error.strerror}; name another with --dir"
+            ) from error
         run = RunDir(path)
         run.replace("config.toml", config.encode())
         return run
@@ -77,10 +80,9 @@ class RunDir:
         path = self.path / name
         if not path.exists():
             return []
-        lines = path.read_text(encoding="utf-8").split("\n")
         try:
-            return [json.loads(line) for line in lines[:-1]]
-        except json.JSONDecodeError as error:
+            return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+        except ValueError as error:
             raise PluginError(f"{path} is damaged: {error}") from None
 
     def manifest(self, **changes: Any) -> dict[str, Any]:
@@ -97,20 +99,22 @@ class RunDir:
         self.replace(f"rollouts/{name}.jsonl.zst", zstandard.compress(text.encode("utf-8", "backslashreplace"), 3))
 
     def rewind(self, step: int) -> None:
-        """Set aside every record after `step`, so that the next ones follow on."""
+        """Set aside every record after `step`, so that the next ones follow on; nothing is deleted."""
+        number = 1 + sum(1 for _ in self.path.glob("set_aside_*"))
+        aside = self.path / f"set_aside_{number}"
         for name in RECORDS:
             records = self.read(name)
             later = [record for record in records if record["step"] > step]
             for record in later:
-                self.append(f"set_aside_{name}", record)
-            if (self.path / name).exists():
+                aside.mkdir(exist_ok=True)
+                self.append(f"{aside.name}/{name}", record)
+            if (self.path / name).exists():  # also cuts off a last line that is not whole
                 kept = (json.dumps(r, ensure_ascii=False) + "\n" for r in records if r["step"] <= step)
                 self.replace(name, "".join(kept).encode("utf-8", "backslashreplace"))
         for file in (self.path / "rollouts").glob("*_[0-9]*.jsonl.zst"):
             if int(file.name.removesuffix(".jsonl.zst").rpartition("_")[2]) > step:
-                aside = self.path / "set_aside_rollouts"
                 aside.mkdir(exist_ok=True)
-                shutil.move(file, aside / file.name)
+                file.rename(aside / file.name)
 
 
 def group_record(group: Group) -> dict[str, Any]:

@@ -9,6 +9,12 @@ import numpy as np
 
 from justtinker_core.types import Batch, Group
 
+CORE_METRICS = frozenset(
+    {"reward", "accuracy", "unscored_rate", "truncated_rate", "mean_response_tokens", "rollouts", "trained"}
+    | {"loss", "learning_rate"}
+)
+"""Names that no plugin may measure under."""
+
 
 def metrics_of(batch: Batch) -> dict[str, float]:
     """What core measures of a step, over all its groups, and what plugins measured; the algorithm's own numbers too."""
@@ -48,7 +54,7 @@ def term_stats(groups: Sequence[Group]) -> dict[str, dict[str, float]]:
     return stats
 
 
-def summarise(groups: Sequence[Group]) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+def summarise(groups: Sequence[Group]) -> tuple[dict[str, float], dict[str, list[float]]]:
     """Metrics over all rollouts, and the 95 % interval of each that is a rate.
 
     Accuracy counts an unscored rollout as not correct and says beside it how many there were: a lower bound.
@@ -68,7 +74,7 @@ def summarise(groups: Sequence[Group]) -> tuple[dict[str, float], dict[str, tupl
             continue
         metrics[name] = float(np.mean(np.concatenate(filled)))
         if all(0 <= v <= 1 for c in filled for v in c):
-            intervals[name] = clustered_interval(filled)
+            intervals[name] = list(clustered_interval(filled))
     return metrics, intervals
 
 
@@ -76,14 +82,14 @@ def clustered_interval(clusters: Sequence[Sequence[float]], z: float = 1.959964)
     """95 % interval of a rate whose samples come in clusters (the samples of one problem).
 
     Wilson's score interval at the effective sample size p(1-p)/variance of the clustered mean (Miller 2024,
-    arXiv:2411.00640, for the variance; Korn & Graubard 1998 for the effective size). At rates of 0 and 1 the number
-    of clusters stands in, so the interval is never of zero width.
+    arXiv:2411.00640, for the variance; Korn & Graubard 1998 for the effective size). It is at most the number of
+    samples; at rates of 0 and 1 the number of clusters stands in, so the interval is never of zero width.
     """
     values = np.concatenate([np.asarray(c, float) for c in clusters])
     p, n = float(values.mean()), len(clusters)
     residuals = np.array([np.sum(np.asarray(c) - p) for c in clusters])
     variance = float(np.sum(residuals**2)) / len(values) ** 2 * (n / (n - 1) if n > 1 else 1.0)
-    size = p * (1 - p) / variance if variance > 0 and 0 < p < 1 else float(n)
+    size = float(n) if p in (0, 1) else min(p * (1 - p) / variance if variance > 0 else math.inf, len(values))
     centre = (p + z * z / (2 * size)) / (1 + z * z / size)
     half = z / (1 + z * z / size) * math.sqrt(p * (1 - p) / size + z * z / (4 * size * size))
     return max(0.0, centre - half), min(1.0, centre + half)

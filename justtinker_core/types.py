@@ -291,12 +291,14 @@ class EvalStats:
     name: str
     """The data table: ``[data.eval.NAME]``."""
     metrics: Mapping[str, float]
-    intervals: Mapping[str, tuple[float, float]]
+    intervals: Mapping[str, Sequence[float]]
     """95 % confidence interval, clustered by problem, for each metric that is a rate."""
     settings: Mapping[str, Any]
     """problems, samples, temperature, top_p, max_tokens, seed."""
-    examples: tuple[Mapping[str, Any], ...] = ()
-    """A few of the answers: question, answer, response, outcome."""
+    examples: Sequence[Mapping[str, Any]] = ()
+    """A few of the answers: question, gold, response, outcome."""
+    tokens: Mapping[str, int] = field(default_factory=dict)
+    """prefill, sampled."""
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 

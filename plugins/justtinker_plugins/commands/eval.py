@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from justtinker_core import PluginError, config
+from justtinker_core.loop import start_from
 from justtinker_core.run import Run, checkpoint_of, located, open_plugins, resolved
 from justtinker_core.rundir import RunDir
 from justtinker_plugins.commands._options import plugin_option, set_option
@@ -39,8 +40,7 @@ def evaluate(
     place = directory or (run_dir / "evaluations" / stamp if run_dir else Path("runs") / f"{wanted.run.name}-{stamp}")
     with Run(wanted, open_plugins(wanted), RunDir.create(place, wanted.dump())) as run:
         if path is not None:
-            run.backend.restore(path, optimizer=False)
-            run.sampler = run.backend.sampler()
+            start_from(run, path)
         run.files.manifest(status="running", checkpoint=path or wanted.run.model, **run.versions())
         for stats in run.evaluate(step):
             run.plugins.tell("report_eval", run=run, stats=stats)

@@ -86,12 +86,12 @@ def create(
 
 def existing(parent: Path) -> list[Path]:
     """The run directories of an earlier command, in their order."""
-    run_dirs = (
-        [parent] if (parent / "config.toml").is_file() else sorted(p.parent for p in parent.glob("*/config.toml"))
-    )
-    if not run_dirs:
-        raise PluginError(f"{parent} is no run directory: it holds no config.toml")
-    return run_dirs
+    if (parent / "config.toml").is_file():
+        return [parent]
+    run_dirs = {p.parent.name.partition("-")[0]: p.parent for p in parent.glob("[0-9]*-*/config.toml")}
+    if not run_dirs or not all(number.isdecimal() for number in run_dirs):
+        raise PluginError(f"{parent} is no run directory: it holds neither config.toml nor 1-NAME, 2-NAME ...")
+    return [run_dirs[number] for number in sorted(run_dirs, key=int)]
 
 
 def train_all(run_dirs: list[Path]) -> str:

@@ -1,0 +1,103 @@
+r"""Which part of a response is its answer. One reading for every verifier; nothing here says whether it is right.
+
+Only what follows the last ``</think>`` counts, and a ``<think>`` left open has no answer. There is no falling back:
+a last box that is empty, unclosed or over-long is no answer, whatever stands before it, and a number lying about in
+the prose never is one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal
+
+from justtinker_plugins.text import answer_part, last_boxed
+
+Pipeline = Literal["strict", "flexible", "gsm8k"]
+"""strict: only the last ``\\boxed{…}``. flexible: without a box also `Answer: x`, `#### x`, `the answer is x`.
+gsm8k: only `#### x`."""
+
+_MARKERS = {
+    "flexible": re.compile(
+        r"(?P<hashes>####)|\banswer\b[ \t]*(?:(?P<label>\*{0,2}[ \t]*:)|(?P<sentence>is\b[ \t]*:?))", re.IGNORECASE
+    ),
+    "gsm8k": re.compile(r"(?P<hashes>####)"),
+}
+_WANTED = {
+    "strict": r"\boxed{…}",
+    "flexible": r"\boxed{…}, 'Answer:', '####' or 'the answer is'",
+    "gsm8k": "'####'",
+}
+_NAMES = {"hashes": "####", "label": "Answer:", "sentence": "answer is"}
+_SENTENCE_END = re.compile(r"\.(?=\s|\**$)")
+_INVISIBLE = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\x00]|\\[,;:! ]|~")
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """An answer as the response writes it, stripped of white space; or why there is none."""
+
+    answer: str | None
+    pipeline: str = ""
+    """What matched: ``boxed``, or for flexible also ``Answer:``, ``####``, ``answer is``. Empty if nothing did."""
+    reason: str = ""
+    """Why there is no answer; empty if there is one."""
+
+
+def extract(text: str, pipeline: Pipeline, max_chars: int) -> Extracted:
+    """The answer of a response. An answer longer than `max_chars` is none. Linear in the text; never raises."""
+    part = answer_part(text)
+    if part is None:
+        return Extracted(None, reason="a <think> is never closed")
+    found = _boxed(part, max_chars) if pipeline != "gsm8k" else None
+    if found is None and pipeline != "strict":
+        found = _marked(part, _MARKERS[pipeline], max_chars)
+    return found or Extracted(None, reason=f"no {_WANTED[pipeline]} in the answer")
+
+
+def _boxed(part: str, max_chars: int) -> Extracted | None:
+    box = last_boxed(part)
+    if box is None:
+        return None
+    if box.content is None:
+        return Extracted(None, "boxed", r"the last \boxed{…} is never closed")
+    return _checked(_unwrapped(box.content.strip()[: max_chars + 1]), "boxed", max_chars)
+
+
+def _unwrapped(content: str) -> str:
+    r"""The inside of a box in a box: ``\boxed{5}`` is 5. Bounded: nobody means a third one."""
+    for _ in range(2):
+        inner = last_boxed(content) if content.startswith("\\boxed") and content.endswith("}") else None
+        if inner is None or inner.start or inner.count > 2 or inner.content is None:
+            break
+        content = inner.content.strip()
+    return content
+
+
+def _marked(part: str, marker: re.Pattern[str], max_chars: int) -> Extracted | None:
+    """What the last marker of the text announces, to the end of its sentence or line."""
+    found = deque(marker.finditer(part), maxlen=1)
+    if not found:
+        return None
+    last = found.pop()
+    line = part[last.end() :].lstrip("* \t\r\n")[: max_chars + 100].partition("\n")[0]
+    sentence = _SENTENCE_END.split(line, maxsplit=1)[0]
+    return _checked(_bare(sentence), _NAMES[last.lastgroup or ""], max_chars)
+
+
+def _bare(text: str) -> str:
+    """Without the Markdown stars and the dollar signs around it."""
+    text = text.strip(" \t\r*")
+    if text.startswith("$") and text.endswith("$"):
+        text = text.strip("$")
+    return text.strip()
+
+
+def _checked(answer: str, pipeline: str, max_chars: int) -> Extracted:
+    where = r"the last \boxed{…}" if pipeline == "boxed" else f"what follows {pipeline!r}"
+    if not _INVISIBLE.sub("", answer).strip("{}"):
+        return Extracted(None, pipeline, f"{where} is empty")
+    if len(answer) > max_chars:
+        return Extracted(None, pipeline, f"{where} is longer than {max_chars} characters")
+    return Extracted(answer, pipeline)

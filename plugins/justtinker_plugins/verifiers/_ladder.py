@@ -1,0 +1,148 @@
+r"""The cheap rungs, climbed in order: string, words, gates, then values (`_structure`, `_numbers`), all in this process.
+
+A `Finding` of None means that nobody here can tell: ask the worker, and hold what it accepts against `after_check`.
+`restates` refuses the problem itself as its answer. What it does not: run longer than some milliseconds on any text,
+however nasty, or evaluate text as Python.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from justtinker_plugins.verifiers import _parse
+from justtinker_plugins.verifiers._normalise import normalise
+from justtinker_plugins.verifiers._numbers import Finding, best
+from justtinker_plugins.verifiers._parse import MalformedError, Node, TooLargeError, UnsupportedError
+from justtinker_plugins.verifiers._structure import nodes_equal, squeeze
+from justtinker_plugins.verifiers._units import is_unit
+from justtinker_plugins.verifiers._values import symbols
+
+Readings = tuple[Node, ...] | ValueError
+"""The trees of a text in all its readings, or why there is none."""
+
+_GROUPED = re.compile("[0-9][,\x00][0-9]{3}")
+_WORDS_ONLY = re.compile(r"[A-Za-z]{4,}(?:[ -][A-Za-z]+)*|yes|no|odd|all", re.IGNORECASE)
+_INTEGER = re.compile(r"-?[0-9]{1,300}")
+
+
+@lru_cache(maxsize=8192)
+def read(normal: str) -> Readings:
+    """All readings of a normalised text. ``1,234`` has two: a number, and a list."""
+    if _WORDS_ONLY.fullmatch(normal):
+        return (("text", normal),)
+    found: list[Node] = []
+    trouble: ValueError | None = None
+    for thousands in (True, False) if _GROUPED.search(normal) else (False,):
+        try:
+            found.append(_parse.parse(normal, thousands=thousands))
+        except (MalformedError, UnsupportedError, TooLargeError) as error:
+            trouble = error
+        except RecursionError:
+            trouble = TooLargeError("nested too deep")
+    return trouble if trouble and not found else tuple(dict.fromkeys(found))
+
+
+def compare(gold: str, answer: str) -> Finding:
+    """Two answers, as written and without their boxes. Symmetric in nothing: the gold says what is asked for."""
+    gold, answer = normalise(gold), normalise(answer)
+    if gold and _look(gold) == _look(answer):
+        return Finding(True, "string")
+    if _INTEGER.fullmatch(gold) and _INTEGER.fullmatch(answer):
+        equal = int(gold) == int(answer)
+        return Finding(equal, "rational", "" if equal else "another number")
+    golds = read(gold)
+    if isinstance(golds, tuple) and golds[0][0] == "text":
+        return _compare_words(golds[0][1], answer)
+    return unevaluated(gold, golds, answer) or _climb(golds, read(answer))
+
+
+def _look(normal: str) -> str:
+    """What two texts that look the same on paper share."""
+    return normal.replace(" ", "")
+
+
+def _climb(golds: Readings, answers: Readings) -> Finding:
+    if isinstance(golds, ValueError):
+        return Finding(None, "gate", f"the gold cannot be read: {golds}")
+    if isinstance(answers, ValueError):
+        undecided = isinstance(answers, UnsupportedError)
+        return Finding(None if undecided else False, "gate", f"the answer cannot be read: {answers}")
+    return best([nodes_equal(gold, answer) for gold in golds for answer in answers])
+
+
+_CHOICE = re.compile(r"\(?([A-Z])\)?\.?:?")
+
+
+def _compare_words(words: str, answer: str) -> Finding:
+    """A gold of words: the same words, in any case; of a choice, its letter with or without brackets."""
+    plain = re.sub(r"\\(?:text|style) *\{([^{}]*)\}", r"\1", answer).strip("{} ")
+    choice = _CHOICE.fullmatch(words.strip())
+    if choice:
+        given = re.fullmatch(r"\(? *([A-Za-z]) *\)?[.:]?", plain.strip())
+        equal = given is not None and given.group(1).upper() == choice.group(1)
+    else:
+        equal = squeeze(plain) == squeeze(words)
+    return Finding(equal, "string", "" if equal else "not the words of the gold")
+
+
+_NAMES = "sum|prod|int|iint|iiint|oint|lim|limsup|liminf|binom|choose|max|min|gcd|lcm|det|sup|inf|bmod|pmod|mod"
+_OPERATORS = re.compile(rf"\\(?:{_NAMES}|begin *\{{[vV]matrix\}})(?![A-Za-z])|!")
+_NEVER = frozenset({"\\sum", "\\prod", "\\int", "\\iint", "\\iiint", "\\oint", "\\lim"})
+
+
+def unevaluated(gold: str, golds: Readings, answer: str) -> Finding | None:
+    """An answer with an operator left to be worked out, where the gold has none."""
+    found = set(_OPERATORS.findall(answer)) - set(_OPERATORS.findall(gold))
+    if found and isinstance(golds, tuple) and symbols(golds[0]):
+        found &= _NEVER
+    return Finding(False, "gate", f"{min(found)} is left unevaluated") if found else None
+
+
+_SIMPLE = re.compile(
+    r"-?(?:\\\$)?[0-9.,]+|-?[0-9]+/[0-9]+|-?\\frac *\{?[0-9]+\}? *\{?[0-9]+\}?|[A-Za-z]|\\text\{[^{}]*\}|.*=.*"
+)
+
+_WORK = re.compile(r"[A-Za-z0-9)}][-+*/^(]|\\(?:frac|sqrt|cdot|times|div)(?![A-Za-z])")
+
+
+def restates(question: str, gold: str, answer: str) -> bool:
+    """Whether an equal answer only repeats an expression of the question: ``x^2 - 1`` where it is to be factored."""
+    given, wanted = _look(normalise(answer)), _look(normalise(gold))
+    if _SIMPLE.fullmatch(given) or not _WORK.search(given):
+        return False
+    asked = _look(_question(question))
+    return given in asked and wanted not in asked
+
+
+@lru_cache(maxsize=1024)
+def _question(text: str) -> str:
+    return normalise(text)
+
+
+# -- what math-verify forgets -------------------------------------------------------------------------------------
+
+_LETTERS = re.compile(r"\\text *\{[^{}]*\}|\\(?:begin|end) *\{[a-zA-Z]+\*?\}|\\[A-Za-z]+|[A-Za-z]")
+_BASE = re.compile(r"[0-9]_\{?([^{}]*)\}?")
+_DUMMY = re.compile(r"\\(?:sum|prod|int|lim)(?![A-Za-z])")
+
+
+def after_check(gold: str, answer: str) -> str:
+    """What a careful person holds against a pair that math-verify accepted; empty if nothing."""
+    gold, answer = normalise(gold), normalise(answer)
+    if words := [w for w in re.findall(r"\\text *\{([^{}]*)\}", answer) if w not in gold and not is_unit(w)]:
+        return f"{words[0]!r} is no part of the gold"
+    if sorted(_BASE.findall(gold)) != sorted(_BASE.findall(answer)):
+        return "another base"
+    for sign, what in ((",", "another number of parts"), ("=", "another equation")):
+        if gold.count(sign) != answer.count(sign):
+            return what
+    if "," in gold and [c for c in gold if c in "()[]"] != [c for c in answer if c in "()[]"]:
+        return "other brackets"
+    if not _DUMMY.search(gold) and _letters(gold) != _letters(answer):
+        return "other symbols than the gold"
+    return ""
+
+
+def _letters(normal: str) -> set[str]:
+    return {name for name in _LETTERS.findall(normal) if len(name) == 1}

@@ -1,0 +1,116 @@
+r"""One spelling for the many ways of typesetting the same LaTeX: the first, cheapest rung of the ladder.
+
+What it does: Unicode signs to LaTeX, spacing and sizing commands away, one name for synonyms, thousands separators
+and scientific notation in one form. What it does not: decide anything mathematical. Two texts that normalise to the
+same string look the same on paper; nothing else may be merged here.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+_UNICODE = {
+    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ",
+    "÷": r"\div ", "∗": "*", "√": r"\sqrt ", "∛": r"\sqrt[3]", "∞": r"\infty ", "°": r"^\circ ", "º": r"^\circ ",
+    "±": r"\pm ", "∓": r"\mp ", "≤": r"\le ", "≥": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ", "≠": r"\neq ", "≈": r"\approx ",
+    "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∠": r"\angle ", "△": r"\triangle ", "∅": r"\emptyset ", "′": "'",
+    "″": "''", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "⁄": "/", "∕": "/", "％": r"\%",
+    "≡": r"\equiv ", "→": r"\to ", "∑": r"\sum ", "∏": r"\prod ", "∫": r"\int ", "ℏ": r"\hbar ", "ℝ": r"\mathbb{R}",
+    "∼": r"\sim ", "…": r"\ldots ", "⋯": r"\ldots ", "‖": r"\|", "⟨": r"\langle ", "⟩": r"\rangle ",
+}  # fmt: skip
+_GREEK = {
+    letter: rf"\{name} "
+    for letters, names in (
+        ("αβγδεζηθικλμνξπρστυφχψω", "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho "
+         "sigma tau upsilon phi chi psi omega"),
+        ("ΓΔΘΛΞΠΣΦΨΩ", "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"),
+        ("ϕϑϵµ", "phi theta epsilon mu"),
+    )
+    for letter, name in zip(letters, names.split(), strict=True)
+}  # fmt: skip
+_SIGNS = str.maketrans(_UNICODE | _GREEK)
+_SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
+_SUBSCRIPT = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_VULGAR = re.compile("[¼-¾⅐-⅞]")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+
+_WORDS = r"text|textbf|textit|textrm|textsf|texttt|textnormal|mbox|hbox|fbox|mathrm|mathsf|mathtt|textup|emph"
+
+# (pattern, replacement), applied in this order.
+_RULES = [
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"\\begin *\{(?:aligned|align\*?|gathered|equation\*?|split)\}|\\end *\{(?:aligned|align\*?|gathered|equation\*?|split)\}", " "),
+        (r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|boldmath|strut|mathstrut|noindent|bf|it|rm|sf|tt|Large|large|small|normalsize|left|right|middle|[bB]igg?[lrm]?)(?![A-Za-z])\.?", " "),
+        (r"\\(?:quad|qquad|thinspace|enspace|enskip|medspace|thickspace|negthinspace|hfill|nobreakspace|allowbreak)(?![A-Za-z])", " "),
+        (r"\\hspace\*? *\{[^{}]*\}|\\[hv]?phantom *\{[^{}]*\}|\\(?:label|tag\*?) *\{[^{}]*\}", " "),
+        (r"(?<=[0-9])(?:\\[,!:; ]|\{,\}|\\thinspace|~)(?=[0-9]{3}(?![0-9]))", ","),
+        (r"(?<=[0-9])\{,\}(?=[0-9])", ","),
+        (r"(?<=[0-9]), *\\! *(?=[0-9])", ","),
+        (r"(?<!\\)\\[,!:;> ]|~", " "),
+        (r"\\(?:dfrac|tfrac|cfrac|sfrac|nicefrac)(?![A-Za-z])", r"\\frac"),
+        (r"\\(?:dbinom|tbinom)(?![A-Za-z])", r"\\binom"),
+        (r"\\(?:mathbf|mathit|boldsymbol|bm|pmb|mathnormal|mathcal|mathscr|ensuremath) *(?=\{)", r"\\style"),
+        (rf"\\(?:{_WORDS}) *(?=\{{)", r"\\text"),
+        (r"\\mathbb *\{?([RZNQC])\}?", r"\\\1 "),
+        (r"\\(?:text)?color *\{[^{}]*\}", " "),
+        (r"\\operatorname\*? *\{([a-zA-Z]+)\}", r"\\\1 "),
+        (r"\bnp\.(?=[a-z])", r"\\"),
+        (r"\\(?:leq|leqslant)(?![A-Za-z])|<=|=<", r"\\le "),
+        (r"\\(?:geq|geqslant)(?![A-Za-z])|>=", r"\\ge "),
+        (r"\\(?:lt)(?![A-Za-z])", "<"),
+        (r"\\(?:gt)(?![A-Za-z])", ">"),
+        (r"\\ne(?![A-Za-z])|!=", r"\\neq "),
+        (r"\\(?:approxeq|thickapprox|simeq|doteq)(?![A-Za-z])", r"\\approx "),
+        (r"\\(?:ast|star)(?![A-Za-z])", "*"),
+        (r"\\(?:lbrace)(?![A-Za-z])", r"\\{"),
+        (r"\\(?:rbrace)(?![A-Za-z])", r"\\}"),
+        (r"\\(?:lbrack)(?![A-Za-z])", "["),
+        (r"\\(?:rbrack)(?![A-Za-z])", "]"),
+        (r"\\(?:lvert|rvert|vert)(?![A-Za-z])", "|"),
+        (r"\\(?:degree|degrees)(?![A-Za-z])", r"^\\circ "),
+        (r"\^ *\{ *\\circ *\}", r"^\\circ "),
+        (r"\^ *\{ *((?:\\prime *)+)\}", lambda m: "'" * m.group(1).count("prime")),
+        (r"\^ *\\prime(?![A-Za-z])", "'"),
+        (r"\\(?:dots|cdots|dotsc|dotsb)(?![A-Za-z])", r"\\ldots "),
+        (r"\\(?:varnothing)(?![A-Za-z])", r"\\emptyset "),
+        (r"\\var(epsilon|phi|theta|rho|sigma)(?![A-Za-z])", r"\\\1 "),
+        (r"\\(?:land|wedge)(?![A-Za-z])", r"\\text{and}"),
+        (r"\\(?:lor|vee)(?![A-Za-z])", r"\\text{or}"),
+        (r"\\\(|\\\)", " "),
+        (r"(?<!\\)\$", " "),
+        # 1.24\text{e}{-8} and 1.24E-8 as the number 1.24e-8
+        (r"(?<=[0-9.]) *\\(?:text|style) *\{ *[eE] *\} *\{? *([+-]?[0-9]{1,9})(?: *\}(?=[^{}]*$))?", r"e\1"),
+        (r"(?<![A-Za-z])(?<=[0-9.])E(?=[+-]?[0-9])", "e"),
+        (r"(?<![A-Za-z0-9.}])([0-9]++) +([0-9]++) */ *([0-9]++)(?![.])", r"\1\\frac{\2}{\3}"),
+        (r"(?<=[0-9]) +(?=[0-9])", "\x00"),
+        (r"\s+", " "),
+    )
+]  # fmt: skip  # noqa: E501
+
+
+def _vulgar(match: re.Match[str]) -> str:
+    top, _, bottom = unicodedata.normalize("NFKC", match.group()).partition("⁄")
+    return rf"\frac{{{top}}}{{{bottom}}}"
+
+
+def to_ascii(text: str) -> str:
+    """Unicode mathematics as LaTeX; what has no LaTeX name stays as it is."""
+    if text.isascii():
+        return text
+    text = _VULGAR.sub(_vulgar, _INVISIBLE.sub("", text))
+    text = re.sub("[⁰¹²³⁴-⁹⁺⁻ⁿ]+", lambda m: "^{" + m.group().translate(_SUPERSCRIPT) + "}", text)
+    text = re.sub("[₀-₉]+", lambda m: "_{" + m.group().translate(_SUBSCRIPT) + "}", text)
+    text = text.translate(_SIGNS)
+    return unicodedata.normalize("NFKC", text).translate(_SIGNS)
+
+
+@lru_cache(maxsize=16384)
+def normalise(text: str) -> str:
+    """The text in the one spelling that the parser reads and that equal-looking answers share."""
+    text = to_ascii(text).strip()
+    for pattern, replacement in _RULES:
+        text = pattern.sub(replacement, text)
+    return text.strip(" ;").rstrip(" .;,")

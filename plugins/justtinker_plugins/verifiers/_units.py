@@ -1,0 +1,101 @@
+"""The words that may follow a number without changing it: units of measure and things that are counted.
+
+What it does not: convert. ``5 cm`` for a gold of ``5 m`` is wrong, and ``50 cm`` for ``0.5 m`` is not worked out.
+"""
+
+from __future__ import annotations
+
+import re
+
+_MEASURES = {
+    "cm": "cm centimeter centimeters centimetre centimetres",
+    "mm": "mm millimeter millimeters millimetre millimetres",
+    "m": "m meter meters metre metres",
+    "km": "km kilometer kilometers kilometre kilometres",
+    "in": "in inch inches",
+    "ft": "ft foot feet",
+    "yd": "yd yard yards",
+    "mi": "mi mile miles",
+    "mph": "mph",
+    "kph": "kph",
+    "g": "g gram grams",
+    "kg": "kg kilogram kilograms",
+    "lb": "lb lbs pound pounds",
+    "oz": "oz ounce ounces",
+    "l": "l liter liters litre litres",
+    "ml": "ml milliliter milliliters",
+    "gal": "gallon gallons",
+    "s": "s sec secs second seconds",
+    "min": "min mins minute minutes",
+    "h": "h hr hrs hour hours",
+    "day": "day days",
+    "week": "week weeks",
+    "month": "month months",
+    "year": "year years yr yrs",
+    "dollar": "dollar dollars usd bucks",
+    "cent": "cent cents",
+    "euro": "euro euros",
+    "degree": "degree degrees deg",
+    "rad": "rad radian radians",
+    "k": "k kelvin",
+    "j": "j joule joules",
+    "n": "newton newtons",
+    "w": "w watt watts",
+    "v": "v volt volts",
+    "hz": "hz hertz",
+    "ev": "ev",
+    "erg": "erg ergs",
+    "pc": "pc parsec parsecs",
+    "au": "au",
+    "a": "a ampere amperes amps",
+    "pa": "pa pascal pascals",
+    "mol": "mol mole moles",
+    "percent": "percent",
+    "micro": "mu",
+}
+_COUNTED = frozenset(
+    "unit units per point points way ways student students people person persons "  # noqa: SIM905
+    "child children boy boys girl girls man men woman women apple apples orange oranges ball balls marble marbles "
+    "card cards coin coins penny pennies nickel nickels dime dimes book books page pages game games "
+    "team teams player players car cars step steps turn turns time times item items object objects element elements "
+    "number numbers integer integers solution solutions value values digit digits pair pairs triple triples triangle "
+    "triangles rectangle rectangles circle circles side sides edge edges vertex vertices face faces "
+    "diagonal diagonals block blocks tile tiles box boxes bag bags ticket tickets vote votes word words letter letters "
+    "arrangement arrangements combination combinations permutation permutations outcome outcomes subset subsets "
+    "function functions sequence sequences root roots zero zeros cup cups piece pieces slice slices pizza pizzas "
+    "cookie cookies egg eggs dog dogs cat cats bird birds fish flower flowers tree trees seat seats room rooms "
+    "round rounds match matches member members row rows column columns packet packets pencil pencils pen pens "
+    "path paths route routes committee committees color colors colour colours".split()
+)
+_PREFIXED = {prefix + base: prefix + base for prefix in "f p n u mu m c k M G T".split() for base in
+             "m g s A K mol Hz N Pa J W C V F T eV pc erg L bar Ohm".split()}  # fmt: skip
+_NAME = {alias: name for name, aliases in _MEASURES.items() for alias in aliases.split()}
+_POWERS = {"square": "^2", "squared": "^2", "sq": "^2", "cubic": "^3", "cubed": "^3", "cu": "^3"}
+_WORD = re.compile(r"[A-Za-z]+")
+_ONLY_UNITS = re.compile(r"[ .]*(?:\\?[A-Za-z]+(?:\^?\{?-?[1-4²³]\}?)?[ ./*·-]*)*")
+
+
+def is_unit(text: str) -> bool:
+    """Whether every word of a text is a unit or something that is counted; an empty text is, a lone power is not."""
+    words = _WORD.findall(text)
+    if not _ONLY_UNITS.fullmatch(text) or (text.strip() and not words):
+        return False
+    if words and all(word.lower() in _POWERS or word.lower() == "per" for word in words):
+        return False
+    return all(_known(word) for word in words)
+
+
+def _known(word: str) -> bool:
+    return word in _PREFIXED or any(word.lower() in known for known in (_NAME, _COUNTED, _POWERS))
+
+
+def measure(text: str) -> str:
+    """The unit of measure in one spelling: ``square inches`` and ``inches^2`` are ``in^2``. Counted things are ""."""
+    words = _WORD.findall(text)
+    names = [_NAME.get(word.lower()) or _PREFIXED.get(word, "") for word in words]
+    power = next((_POWERS[word.lower()] for word in words if word.lower() in _POWERS), "")
+    exponent = re.search(r"\^\{?([0-9]+)|([²³])", text)
+    if exponent and not power:
+        power = "^" + (exponent.group(1) or {"²": "2", "³": "3"}[exponent.group(2)])
+    known = " ".join(filter(None, names))
+    return known + power if known else ""

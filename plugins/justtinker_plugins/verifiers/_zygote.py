@@ -1,0 +1,158 @@
+"""The far side of `_pool`: the clean process that imports the target once and forks workers, and the worker's loop.
+
+Runs in its own session with no terminal. Holds no policy: limits, retries and verdicts are the pool's business.
+Frames on every socket are a 4-byte length and a pickle.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import pickle
+import select
+import signal
+import socket
+import struct
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+LENGTH = struct.Struct("!I")
+REQUEST = struct.Struct("!cq")
+"""To the zygote: ``F``, 0 and a socket: fork a worker that serves it. ``B`` and a pid: kill it, say how it ended."""
+
+
+def frame(payload: bytes) -> bytes:
+    """A payload ready to be sent."""
+    return LENGTH.pack(len(payload)) + payload
+
+
+def read_frame(stream: Any) -> bytes:
+    """The next payload of a buffered reader; EOFError where it ends."""
+    head = stream.read(LENGTH.size)
+    if len(head) == LENGTH.size:
+        (size,) = LENGTH.unpack(head)
+        payload: bytes = stream.read(size)
+        if len(payload) == size:
+            return payload
+    raise EOFError
+
+
+def load(target: str) -> Callable[..., Any]:
+    """The function that ``package.module:function`` names."""
+    module, _, name = target.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function
+
+
+def hello(control: socket.socket, target: str, warm_up: list[Any] | None) -> Callable[..., Any]:
+    """Import the target, warm it up, and say on the socket that it worked (empty) or how it failed."""
+    try:
+        function = load(target)
+        if warm_up is not None:
+            function(*warm_up)
+    except BaseException:
+        control.sendall(frame(pickle.dumps(traceback.format_exc(limit=-3))))
+        raise
+    control.sendall(frame(pickle.dumps("")))
+    return function
+
+
+def zygote(fd: int, target: str, warm_up: list[Any] | None, limit: float, memory: int) -> None:
+    """Fork workers on request until the parent is gone, then end with all of them."""
+    parent = os.getppid()
+    control = socket.socket(fileno=fd)
+    try:
+        function = hello(control, target, warm_up)
+        gc.freeze()  # what was imported stays shared with the workers
+        while os.getppid() == parent:  # a copy of the socket in a fork of the parent would hide its end
+            if not select.select([control], [], [], 1.0)[0]:
+                continue
+            request, fds, _, _ = socket.recv_fds(control, REQUEST.size, 1)
+            if not request:
+                break
+            kind, pid = REQUEST.unpack(request)
+            answer = _fork(control, fds[0], function, limit, memory) if kind == b"F" else _bury(pid)
+            control.sendall(frame(pickle.dumps(answer)))
+    finally:
+        os.killpg(0, signal.SIGKILL)
+
+
+def _fork(control: socket.socket, fd: int, function: Callable[..., Any], limit: float, memory: int) -> int:
+    pid = os.fork()
+    if pid:
+        os.close(fd)
+        return pid
+    try:
+        control.close()
+        work(socket.socket(fileno=fd), function, limit, memory)
+    finally:
+        os._exit(0)
+
+
+def _bury(pid: int) -> int:
+    """Kill a worker (it may be dead already) and collect it; minus the signal that ended it, or its exit code.
+
+    Only its parent can do this safely: the pid is not given away again before it is collected here.
+    """
+    os.kill(pid, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def work(sock: socket.socket, function: Callable[..., Any], limit: float, memory: int) -> None:
+    """Answer tasks one by one, in order, until the socket is closed."""
+    _cap_memory(memory)
+    with sock, sock.makefile("rb") as stream:
+        while True:
+            try:
+                task = read_frame(stream)
+            except (EOFError, OSError):
+                return
+            sock.sendall(frame(_answer(function, task, limit)))
+
+
+def _cap_memory(memory: int) -> None:
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (memory if hard < 0 else min(memory, hard), hard))
+
+
+def _answer(function: Callable[..., Any], task: bytes, limit: float) -> bytes:
+    """Run one task under the CPU timer: at its end the kernel kills the process, whatever Python is doing."""
+    start = time.perf_counter()
+    _cpu_timer(limit)
+    try:
+        status, value, detail = "ok", function(*pickle.loads(task)), ""
+        return pickle.dumps((status, value, detail, time.perf_counter() - start))
+    except MemoryError:
+        status, detail = "memory", "out of memory"
+    except BaseException as error:
+        status, detail = "error", _describe(error)
+    finally:
+        _cpu_timer(0)
+    return pickle.dumps((status, None, detail, time.perf_counter() - start))
+
+
+def _cpu_timer(seconds: float) -> None:
+    if hasattr(signal, "setitimer"):  # SIGPROF has no Python handler, so that its default action ends the process
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+def _describe(error: BaseException) -> str:
+    try:
+        text = str(error)[:500]
+    except Exception:
+        text = "(its text cannot be made)"
+    return f"{type(error).__name__}: {text}"
+
+
+def spawned(port: int, token: str, target: str, warm_up: list[Any] | None, limit: float, memory: int) -> None:
+    """A worker without a zygote, for platforms that cannot fork: connects back, shows its token, imports for itself."""
+    sock = socket.create_connection(("127.0.0.1", port))
+    sock.sendall(token.encode())
+    work(sock, hello(sock, target, warm_up), limit, memory)

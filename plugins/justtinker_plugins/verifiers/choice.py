@@ -1,0 +1,79 @@
+r"""The verifier for multiple choice: one letter, and nothing beside it.
+
+Reads ``B``, ``(B)``, ``B.``, ``[B]``, ``\text{(B)}``, ``\textbf{B}``, ``option B``. An answer with more to it (``A or
+B``, ``(B) 42``) is wrong: who is paid for one of two letters learns to write both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from justtinker_core import Problem, Rollout, Verdict, hookimpl, plugin
+from justtinker_plugins.verifiers._extract import Pipeline
+from justtinker_plugins.verifiers._judge import gold_text, judge
+
+_COMMAND = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathsf|mbox)\s?\{(.*)\}")
+_LETTER = re.compile(
+    r"(?:(?:option|choice|answer) )?(?:\(([A-Z])\)|\[([A-Z])\]|\{([A-Z])\}|([A-Z])\)?)[.:]?", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One choice, as it is written."""
+
+    text: str
+
+
+@plugin
+class Choice:
+    """Compares a letter with the gold's."""
+
+    kinds: tuple[str, ...] = ("choice",)
+    """Which `Problem.kind` it answers for."""
+    extract: Pipeline = "strict"
+    """strict: boxed only. flexible: where there is no box also ``Answer: x``, ``#### x``, ``the answer is x``.
+    gsm8k: ``#### x`` only."""
+    choices: Annotated[str, Field(pattern="^[A-Z]+$")] = "ABCDE"
+    """The letters that there are."""
+    case_sensitive: bool = False
+    """Whether ``b`` is no ``B``."""
+    max_chars: Annotated[int, Field(ge=1)] = 100
+    """A longer answer is wrong."""
+
+    @hookimpl
+    def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:
+        """One verdict a rollout; unscored where the gold is not one of the letters."""
+        if problem.kind not in self.kinds:
+            return None
+        text = gold_text(problem.answer)
+        gold = letter(text, self.case_sensitive)
+        if gold is None or gold.text not in self.choices:
+            return judge(rollouts, self.extract, self.max_chars, self._bad_gold(text), self._wrong)
+        return judge(rollouts, self.extract, self.max_chars, gold, self._wrong)
+
+    def _bad_gold(self, text: str) -> str:
+        return f"the gold {text[:50]!r} is not one of the letters {self.choices}"
+
+    def _wrong(self, gold: Letter, answer: str) -> str:
+        chosen = letter(answer, self.case_sensitive)
+        if chosen is None or chosen.text not in self.choices:
+            return f"not one of the letters {self.choices}"
+        return "" if chosen == gold else "another letter than the gold's"
+
+
+def letter(text: str, case_sensitive: bool = False) -> Letter | None:
+    """The one letter that a text is, or None."""
+    text = text.strip().strip("$*").strip()
+    while wrapped := _COMMAND.fullmatch(text):
+        text = wrapped[1].strip()
+    found = _LETTER.fullmatch(text)
+    if found is None:
+        return None
+    name = next(filter(None, found.groups()))
+    return Letter(name if case_sensitive else name.upper())

@@ -1,0 +1,159 @@
+r"""The verifier for mathematics: strict, cheap rungs first, sympy only in a worker that can be killed.
+
+The answer is the last ``\boxed{…}`` after the last ``</think>``, compared with the gold on a ladder: the normalised
+string, the exact rational, structural gates, a probe at random points, and math-verify with a check of what it
+forgets. Each verdict names the rung that decided. What it does not: look for a number in the prose, take the problem
+restated for its answer (``\sum_{k=1}^{100} k``), or run model text as Python.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import Annotated
+
+from pydantic import Field
+
+from justtinker_core import Problem, Rollout, Verdict, hookimpl, plugin
+from justtinker_core.types import Outcome
+from justtinker_plugins.verifiers._extract import Extracted, Pipeline, extract
+from justtinker_plugins.verifiers._judge import gold_text
+from justtinker_plugins.verifiers._ladder import after_check, compare, restates
+from justtinker_plugins.verifiers._normalise import normalise
+from justtinker_plugins.verifiers._numbers import Finding
+from justtinker_plugins.verifiers._pool import Pool, Result
+from justtinker_plugins.verifiers._sympy_worker import WARM_UP
+
+WORKER = "justtinker_plugins.verifiers._sympy_worker:grade"
+MEMORY_OF_VERDICTS = 65_536
+LIMIT = "limit"
+"""The rung of an answer that used up a worker's CPU time or memory."""
+FAILED = "failed"
+"""The rung of a verdict that our side could not reach."""
+
+
+@plugin
+class MathVerify:
+    """Compares a boxed answer with the gold, as a careful person would."""
+
+    kinds: tuple[str, ...] = ("math",)
+    """Which `Problem.kind` it answers for."""
+    pipeline: Pipeline = "strict"
+    """strict: boxed only. flexible: where there is no box, also ``Answer: x``, ``#### x``, ``the answer is x``."""
+    max_chars: Annotated[int, Field(ge=1)] = 2000
+    """A longer answer is wrong."""
+    limit: Annotated[float, Field(gt=0)] = 1.0
+    """CPU seconds in a worker after which an answer is wrong."""
+    memory: Annotated[int, Field(ge=1 << 28)] = 1 << 30
+    """Bytes a worker may use."""
+    workers: Annotated[int, Field(ge=1)] | None = None
+    """Worker processes; started when first needed. Default: as many as the machine has cores, at most 8."""
+
+    accept_restated: bool = False
+    """Also pay an expression of the question that is equal to the gold but was to be worked out."""
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pool: Pool | None = None
+        self._memo: OrderedDict[tuple[str, str], Finding] = OrderedDict()
+
+    @hookimpl
+    def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:
+        """One verdict a rollout. Equal answers of a group are graded once, and all of its worker tasks run at once."""
+        if problem.kind not in self.kinds:
+            return None
+        extracted = [extract(rollout.text, self.pipeline, self.max_chars) for rollout in rollouts]
+        gold = gold_text(problem.answer)
+        if not gold:
+            return [Verdict("unscored", found.answer, "gold", "the problem has no gold") for found in extracted]
+        findings = self._compare_all(gold, {found.answer for found in extracted if found.answer is not None})
+        if not self.accept_restated:
+            findings = {a: _unless_restated(problem.question, gold, a, f) for a, f in findings.items()}
+        return [_verdict(found, findings) for found in extracted]
+
+    def _compare_all(self, gold: str, answers: set[str]) -> dict[str, Finding]:
+        found = {answer: self._remembered(gold, answer) or _compare(gold, answer) for answer in answers}
+        open_ones = [answer for answer in found if found[answer].equal is None and found[answer].rung != FAILED]
+        futures = {answer: self._submit(gold, answer) for answer in open_ones}
+        for answer, future in futures.items():
+            found[answer] = judge(gold, answer, future.result())
+            if found[answer].equal is False and found[answer].rung == LIMIT and not self._gradable(gold):
+                found[answer] = Finding(None, "gold", "the gold is too much for a worker")
+        for answer, finding in found.items():
+            self._remember(gold, answer, finding)
+        return found
+
+    def _submit(self, gold: str, answer: str) -> Future[Result]:
+        return self._workers().submit(normalise(gold), normalise(answer))
+
+    def _gradable(self, gold: str) -> bool:
+        """Whether the gold against itself stays within the limits; asked only where an answer did not."""
+        known = self._remembered(gold, gold)
+        if known is None:
+            known = judge(gold, gold, self._submit(gold, gold).result())
+            self._remember(gold, gold, known)
+        return known.rung != LIMIT
+
+    def _workers(self) -> Pool:
+        with self._lock:
+            if self._pool is None:
+                self._pool = Pool(WORKER, workers=self.workers, limit=self.limit, memory=self.memory, warm_up=WARM_UP)
+            return self._pool
+
+    def _remembered(self, gold: str, answer: str) -> Finding | None:
+        with self._lock:
+            return self._memo.get((gold, answer))
+
+    def _remember(self, gold: str, answer: str, finding: Finding) -> None:
+        """Only what would be found again: a machine's bad moment is not. Options and version are this object's own."""
+        if finding.equal is None:
+            return
+        with self._lock:
+            self._memo[gold, answer] = finding
+            while len(self._memo) > MEMORY_OF_VERDICTS:
+                self._memo.popitem(last=False)
+
+    @hookimpl
+    def finish_run(self) -> None:
+        """End the workers."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+
+
+def _compare(gold: str, answer: str) -> Finding:
+    try:
+        return compare(gold, answer)
+    except Exception as error:  # a mistake of ours must neither end a run nor be paid as a wrong answer
+        return Finding(None, FAILED, f"the verifier failed: {error!r}")
+
+
+def _unless_restated(question: str, gold: str, answer: str, finding: Finding) -> Finding:
+    if finding.equal and finding.rung != "string" and restates(question, gold, answer):
+        return Finding(False, "gate", "the answer only restates the question")
+    return finding
+
+
+def judge(gold: str, answer: str, result: Result) -> Finding:
+    """What a worker's result says of an answer: its own fault makes it wrong, ours leaves it unscored."""
+    if result.status in ("cpu_limit", "memory"):
+        return Finding(False, LIMIT, f"the answer is too much for a worker: {result.detail}")
+    if result.status != "ok":
+        return Finding(None, FAILED, f"the worker failed ({result.status}): {result.detail}")
+    outcome, reason = result.value
+    if outcome == "equal" and (trouble := after_check(gold, answer)):
+        return Finding(False, "after_check", trouble)
+    rung = "after_check" if outcome == "forgotten" else "sympy"
+    return Finding({"equal": True, "gold": None}.get(outcome, False), rung, reason)
+
+
+def _verdict(found: Extracted, findings: Mapping[str, Finding]) -> Verdict:
+    if found.answer is None:
+        return Verdict("incorrect", None, "extract", found.reason)
+    finding = findings[found.answer]
+    outcome: Outcome = "correct" if finding.equal else "incorrect" if finding.equal is False else "unscored"
+    rung = finding.rung if found.pipeline == "boxed" else f"{finding.rung} ({found.pipeline})"
+    return Verdict(outcome, found.answer, rung, finding.reason)

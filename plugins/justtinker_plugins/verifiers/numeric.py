@@ -1,0 +1,140 @@
+r"""The verifier for answers that are one number. Every number is read as an exact rational; there are no floats here.
+
+Reads integers, decimals, thousands (``3,159``, ``3{,}159``, ``3\,159``), fractions (``1/2``, ``\frac{1}{2}``,
+``\frac12``), mixed numbers (``1 1/2``), scientific notation (``1.2e-8``, ``1.2 \times 10^{-8}``), per cent and a
+currency sign. What is not one number from end to end is wrong: ``4 or 5``, ``x = 4``, ``2 + 2``, ``0,5``, ``12 or so``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from justtinker_core import Problem, Rollout, Verdict, hookimpl, plugin
+from justtinker_plugins.verifiers._extract import Pipeline
+from justtinker_plugins.verifiers._judge import gold_text, judge
+
+MAX_EXPONENT = 1000  # what a number costs grows with its exponent, not with its length
+
+_WRITING = (
+    (re.compile("[\u2212\u2013\ufe63\uff0d]"), "-"),
+    (re.compile(r"\\!|\\left(?![a-z])|\\right(?![a-z])"), ""),
+    (re.compile(r"\{,\}|(?<=[0-9])\\,(?=[0-9]{3})"), ","),
+    (re.compile(r"\\[,;: ]|~|\s"), " "),
+    (re.compile(r"\\[dtc]frac"), r"\\frac"),
+    (re.compile(r" *(?:\\times|\\cdot|\u00d7|\*) *10 *\^ *(?:\{ *([+-]?[0-9]+) *\}|([+-]?[0-9]+))"), r"e\1\2"),
+)
+_DIGITS = r"(?:[1-9][0-9]{0,2}(?:,[0-9]{3})+|[0-9]+)"
+_WHOLE = re.compile(r"(?P<sign>[+-]?) *(?:\\?\$|€|£)? *(?P<inner>[+-]?)(?P<body>[^%]*?) *(?P<percent>\\?%)?")
+_DECIMAL = re.compile(rf"(?P<digits>{_DIGITS}|(?=\.[0-9]))(?:\.(?P<places>[0-9]*))?(?:[eE](?P<exponent>[+-]?[0-9]+))?")
+_SLASH = re.compile(rf"(?:(?P<whole>{_DIGITS}) +)?(?P<top>{_DIGITS}) */ *(?P<bottom>{_DIGITS})")
+_FRAC = re.compile(
+    rf"(?P<whole>{_DIGITS})? *\\frac *(?:\{{ *(?P<top>-?{_DIGITS}) *\}}|(?P<top1>[0-9]))"
+    rf" *(?:\{{ *(?P<bottom>-?{_DIGITS}) *\}}|(?P<bottom1>[0-9]))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number and how it was written."""
+
+    value: Fraction
+    exact: bool
+    """An integer or a fraction; False: a decimal, which may stand for what it was rounded from."""
+    percent: bool = False
+
+
+@plugin
+class Numeric:
+    """Compares one number with the gold's."""
+
+    kinds: tuple[str, ...] = ("math", "number")
+    """Which `Problem.kind` it answers for."""
+    extract: Pipeline = "strict"
+    """strict: boxed only. flexible: where there is no box also ``Answer: x``, ``#### x``, ``the answer is x``.
+    gsm8k: ``#### x`` only."""
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Largest difference, relative to the larger number, if either is a decimal; integers and fractions are exact."""
+    percent: Literal["hundredth", "ignore", "refuse"] = "hundredth"
+    """hundredth: 50 % is 1/2. ignore: 50 % is 50. refuse: per cent equals per cent only."""
+    max_chars: Annotated[int, Field(ge=1, le=1000)] = 200
+    """A longer answer is wrong."""
+
+    @hookimpl
+    def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:
+        """One verdict a rollout; unscored where the gold is not a number."""
+        if problem.kind not in self.kinds:
+            return None
+        text = gold_text(problem.answer)
+        gold = number(text) if len(text) <= self.max_chars else None
+        return judge(
+            rollouts, self.extract, self.max_chars, gold or f"the gold {text[:50]!r} is not one number", self._wrong
+        )
+
+    def _wrong(self, gold: Number, answer: str) -> str:
+        found = number(answer)
+        if found is None:
+            return "not one number"
+        if self.percent == "refuse" and gold.percent != found.percent:
+            return "per cent on one side only"
+        return "" if self._close(gold, found) else "another number than the gold's"
+
+    def _close(self, gold: Number, found: Number) -> bool:
+        a, b = (n.value / 100 if n.percent and self.percent == "hundredth" else n.value for n in (gold, found))
+        if gold.exact and found.exact:
+            return a == b
+        return abs(a - b) <= Fraction(str(self.tolerance)) * max(abs(a), abs(b))
+
+
+def number(text: str) -> Number | None:
+    """The one number that a text is, or None. `text` should be capped in length; exponents are capped here."""
+    text = text.strip()
+    if len(text) > 2 and text.startswith("$") and text.endswith("$"):
+        text = text[1:-1]
+    for pattern, plain in _WRITING:
+        text = pattern.sub(plain, text)
+    parts = _WHOLE.fullmatch(text.strip())
+    if parts is None or (parts["sign"] and parts["inner"]):
+        return None
+    found = _fraction(parts["body"]) or _decimal(parts["body"])
+    if found is None:
+        return None
+    minus = "-" in (parts["sign"], parts["inner"])
+    return Number(-found.value if minus else found.value, found.exact, parts["percent"] is not None)
+
+
+def _fraction(body: str) -> Number | None:
+    match = _SLASH.fullmatch(body) or _FRAC.fullmatch(body)
+    if match is None:
+        return None
+    group = match.groupdict()
+    top, bottom = _int(group["top"] or group["top1"]), _int(group["bottom"] or group["bottom1"])
+    if bottom == 0:
+        return None
+    value = Fraction(top, bottom)
+    if group["whole"]:
+        if not 0 < value < 1:  # not how anybody writes a mixed number
+            return None
+        value += _int(group["whole"])
+    return Number(value, exact=True)
+
+
+def _decimal(body: str) -> Number | None:
+    match = _DECIMAL.fullmatch(body)
+    if match is None:
+        return None
+    places, exponent = match["places"] or "", match["exponent"]
+    power = int(exponent or "0")
+    if abs(power) > MAX_EXPONENT:
+        return None
+    value = Fraction(int(match["digits"].replace(",", "") + places)) * Fraction(10) ** (power - len(places))
+    return Number(value, exact=not places and exponent is None)
+
+
+def _int(digits: str) -> int:
+    return int(digits.replace(",", ""))
