@@ -244,10 +244,10 @@ def check_shape(tables: Mapping[str, Any]) -> None:
     """Tables where tables belong, and no others."""
     known = (*SECTIONS, "data", "plugins", "local_plugins")
     for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise PluginError(f"{name} = {table!r} stands outside any table")
         if name not in known:
             raise PluginError(f"there is no table [{name}]{nearest(name, known)}")
-        if not isinstance(table, dict):
-            raise PluginError(f"{name} = {table!r} stands outside any table; [{name}] is a table")
     enable = tables.get("plugins", {}).get("enable", [])
     if not isinstance(enable, list) or not all(isinstance(name, str) for name in enable):
         raise PluginError(f"[plugins] enable = {enable!r}: a list of plugin names is wanted")
@@ -287,7 +287,7 @@ def data_specs(data: Mapping[str, Any], seed: int) -> tuple[DataSpec, ...]:
     for key in data:
         if key not in ("train", "eval"):
             raise PluginError(
-                f"there is no table [data.{key}]{nearest(key, ('train', 'eval'))}; evaluation sets are [data.eval.NAME]"
+                f"there is no table [data.{key}]; there is [data.train], and [data.eval.NAME] for every evaluation set"
             )
     found = [("train", "train", data["train"])] if "train" in data else []
     evals = data.get("eval", {})

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from justtinker_core.config import DataSpec
-from justtinker_core.options import PluginError, nearest
+from justtinker_core.options import PluginError, all_of, nearest
 from justtinker_core.plugins import Found, Plugins, activate, implements, look_up
 from justtinker_core.types import Problem
 
@@ -23,7 +23,9 @@ def load(spec: DataSpec, found: Mapping[str, Found], options: Mapping[str, Any])
     source = activate(entry, {**options, **spec.options}, spec.table)
     if not implements(type(source.instance), "load_problems"):
         raise PluginError(f"[{spec.table}] use = {spec.use!r}: one of the {entry.role}, which loads no problems")
-    problems: tuple[Problem, ...] = Plugins([source]).ask(spec.use, "load_problems", tuple, spec=spec, seed=spec.seed)
+    problems: tuple[Problem, ...] = Plugins([source]).ask(
+        spec.use, "load_problems", all_of(Problem), spec=spec, seed=spec.seed
+    )
     if not problems:
         raise PluginError(f"[{spec.table}] {spec.use} gives no problem at all")
     check(problems, spec)

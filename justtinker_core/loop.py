@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from justtinker_core.options import PluginError
+from justtinker_core.options import PluginError, all_of
 from justtinker_core.rollouts import GroupError, number
 from justtinker_core.run import Run, checkpoint_of, located
 from justtinker_core.rundir import group_record
@@ -115,7 +115,9 @@ def one_step(run: Run) -> list[Finding]:
     run.step += 1
     begun = time.perf_counter()
     before = dict(run.tokens)
-    batch: Batch = run.plugins.first("collect_batch", step=run.step, run=run)
+    batch = run.plugins.first("collect_batch", lambda b: all_of(Batch)([b])[0], step=run.step, run=run)
+    if batch is None:
+        raise PluginError(f"{run.plugins.who('collect_batch')[0]} collected no batch at step {run.step}")
     collected = time.perf_counter()
     trained = update(run, batch)
     done = time.perf_counter()
@@ -167,9 +169,9 @@ def inspect(run: Run, stats: StepStats, groups: Sequence[Group]) -> list[Finding
     return findings
 
 
-def recordable(findings: Sequence[Finding]) -> list[Finding]:
+def recordable(findings: Any) -> list[Finding]:
     """Findings with evidence that JSON can hold."""
-    return [replace(finding, evidence=plain(finding.evidence)) for finding in findings]
+    return [replace(finding, evidence=plain(finding.evidence)) for finding in all_of(Finding)(findings)]
 
 
 def plain(evidence: Mapping[str, Any]) -> dict[str, Any]:

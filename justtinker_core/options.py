@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform
 
 if TYPE_CHECKING:
@@ -32,8 +32,23 @@ def plugin(cls: type[T]) -> type[T]:
     from pydantic import ConfigDict
     from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-    config = ConfigDict(strict=True, extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=True)
+    config = ConfigDict(
+        strict=True, extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=True, validate_by_name=True
+    )
     return cast("type[T]", pydantic_dataclass(cls, config=config, eq=False))
+
+
+def all_of(kind: type[T]) -> Callable[[Any], tuple[T, ...]]:
+    """A conversion of an answer to a tuple of that type; TypeError names what was found instead."""
+
+    def convert(answer: Any) -> tuple[T, ...]:
+        values = tuple(answer)
+        for value in values:
+            if not isinstance(value, kind):
+                raise TypeError(f"a {kind.__name__} is wanted, not {value!r:.100}")
+        return values
+
+    return convert
 
 
 def nearest(word: str, known: Collection[str]) -> str:
@@ -44,14 +59,16 @@ def nearest(word: str, known: Collection[str]) -> str:
     return f"; there is {', '.join(sorted(known))}" if known else "; there is none"
 
 
-def option_fields(cls: type[Any]) -> dict[str, dataclasses.Field[Any]]:
-    """The options of a plugin class by name."""
-    return {f.name: f for f in dataclasses.fields(cls) if f.init} if dataclasses.is_dataclass(cls) else {}
+def option_names(cls: type[Any]) -> list[str]:
+    """The options of a plugin class as a config calls them."""
+    aliases = {name: f.alias for name, f in getattr(cls, "__pydantic_fields__", {}).items()}
+    fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+    return [aliases.get(f.name) or f.name for f in fields if f.init]
 
 
 def configure(cls: type[T], table: str, options: Mapping[str, Any]) -> T:
     """Make a plugin from its table of the config. All complaints come in one PluginError that names table and key."""
-    known = option_fields(cls)
+    known = option_names(cls)
     unknown = [name for name in options if name not in known]
     if unknown:
         raise PluginError("\n".join(f"[{table}] has no option {name!r}{nearest(name, known)}" for name in unknown))
@@ -64,11 +81,13 @@ def configure(cls: type[T], table: str, options: Mapping[str, Any]) -> T:
 
 def dump(instance: Any) -> dict[str, Any]:
     """A plugin's options as a config table; TOML has no null, so None is left out."""
-    if not option_fields(type(instance)):
+    if not option_names(type(instance)):
         return {}
     from pydantic import TypeAdapter
 
-    table: dict[str, Any] = TypeAdapter(type(instance)).dump_python(instance, mode="json", exclude_none=True)
+    table: dict[str, Any] = TypeAdapter(type(instance)).dump_python(
+        instance, mode="json", exclude_none=True, by_alias=True
+    )
     return table
 
 
@@ -79,14 +98,15 @@ def validated(adapter: TypeAdapter[T], table: str, options: Mapping[str, Any]) -
     try:
         return adapter.validate_json(json.dumps(options), strict=True)
     except ValidationError as error:
-        raise PluginError("\n".join(complaint(table, e) for e in error.errors())) from None
+        first = {e["loc"][:1]: e for e in reversed(error.errors())}  # of a union, what its first type has to say
+        raise PluginError("\n".join(complaint(table, e) for e in reversed(first.values()))) from None
     except (TypeError, ValueError) as error:  # a date, say: TOML has it, JSON and options have not
         raise PluginError(f"[{table}] {error}") from error
 
 
 def complaint(table: str, error: Any) -> str:
     """One pydantic error as ``[table] key = found: what is wrong``."""
-    place = [str(part) for part in error["loc"] if part != "[key]"]
+    place = [str(part) for part in error["loc"] if part == error["loc"][0] or isinstance(part, int)]
     if error["type"] == "missing":
         return f"[{table}] needs a value for {'.'.join(place)!r}"
     if error["type"] == "value_error":  # raised by a plugin's own __post_init__: its text says all

@@ -135,7 +135,7 @@ class Active:
 
     def dump(self) -> dict[str, Any]:
         """All its options as a config table, defaults included."""
-        return {**dump(self.instance), **(self.reward.dump() if self.reward else {})}
+        return {**dump(self.instance), **(dump(self.reward) if self.reward else {})}
 
 
 def activate(found: Found, options: Mapping[str, Any], table: str = "") -> Active:

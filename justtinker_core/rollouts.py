@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import math
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -12,10 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from justtinker_core.options import PluginError
+from justtinker_core.options import PluginError, all_of
 from justtinker_core.plugins import Plugins
 from justtinker_core.stats import CORE_METRICS
-from justtinker_core.types import Backend, Group, Problem, Prompt, Reward, Rollout, Sample, Sampler, SampleRequest
+from justtinker_core.types import (
+    Backend,
+    Group,
+    Problem,
+    Prompt,
+    Reward,
+    Rollout,
+    Sample,
+    Sampler,
+    SampleRequest,
+    Verdict,
+)
 
 GRADERS = 4  # threads that verify and score; who burns CPU has processes of its own
 
@@ -150,7 +161,7 @@ def then(future: Future[Any], change: Callable[[Any], Any], changed: Future[Any]
 def judge(group: Group, plugins: Plugins) -> Group:
     """Verify, measure and score the rollouts of a group. Whatever goes wrong comes with the group as a GroupError."""
     try:
-        verdicts = plugins.first("verify", tuple, problem=group.problem, rollouts=group.rollouts)
+        verdicts = plugins.first("verify", all_of(Verdict), problem=group.problem, rollouts=group.rollouts)
         if verdicts is None:
             raise PluginError(
                 f"nobody verifies problem {group.problem.id!r} of kind {group.problem.kind!r}: "
@@ -194,8 +205,8 @@ def gather(hook: str, group: Group, plugins: Plugins, who: Sequence[str]) -> tup
     columns: Columns = {}
     owner: dict[str, str] = {}
     for plugin in who:
-        answer = plugins.ask(plugin, hook, lambda a: {k: tuple(v) for k, v in (a or {}).items()}, group=group)
-        for name, values in answer.items():
+        answer = plugins.ask(plugin, hook, lambda a: {k: tuple(v) for k, v in a.items()}, group=group)
+        for name, values in (answer or {}).items():
             if name in owner:
                 raise PluginError(f"plugins {owner[name]!r} and {plugin!r} both give {name!r} in {hook}")
             if len(values) != len(group.rollouts):
@@ -213,6 +224,6 @@ def gather(hook: str, group: Group, plugins: Plugins, who: Sequence[str]) -> tup
 
 def number(value: Any, what: str) -> float:
     """A finite float, or a PluginError that says what it was to be."""
-    if isinstance(value, (int, float, np.number)) and math.isfinite(value):
+    if isinstance(value, (int, float, np.integer, np.floating)) and abs(value) <= sys.float_info.max:
         return float(value)
     raise PluginError(f"{what} is {value!r}; a finite number is wanted")

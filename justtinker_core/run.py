@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+import numpy as np
+
 from justtinker_core import data
 from justtinker_core.config import RunConfig
 from justtinker_core.evaluation import evaluate
@@ -83,6 +85,8 @@ class Run:
     files: RunDir
     previous: Sequence[Path] = ()
     """Directories of the runs that the same command made before."""
+    last: bool = True
+    """No other run follows in the same command."""
     step: int = 0
     history: History = field(default_factory=History)
     tokens: dict[str, int] = field(default_factory=dict)
@@ -213,7 +217,11 @@ class Run:
         if len(answer) != len(places):
             raise PluginError(f"plugin {name!r} gives {len(answer)} advantages for {len(places)} rollouts")
         what = f"plugin {name!r}: the advantage of a rollout of {group.problem.id!r}"
-        return [tuple(number(v, what) for v in a) if isinstance(a, Sequence) else number(a, what) for a in answer]
+        values = [tuple(number(v, what) for v in a) if np.ndim(a) else number(a, what) for a in answer]
+        for rollout, value in zip(some.rollouts, values, strict=True):
+            if isinstance(value, tuple) and len(value) != len(rollout.tokens):
+                raise PluginError(f"{what} has {len(value)} numbers for {len(rollout.tokens)} tokens")
+        return values
 
     # What the loop works with
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import zstandard
 
 from justtinker_core.options import PluginError
-from justtinker_core.types import Group
+from justtinker_core.types import Group, Problem
 
 RECORDS = ("steps.jsonl", "evals.jsonl", "checkpoints.jsonl")
 
@@ -122,7 +122,8 @@ def group_record(group: Group) -> dict[str, Any]:
     record: dict[str, Any] = {
         "step": group.step,
         "index": group.index,
-        "problem": asdict(group.problem) | {"meta": dict(group.problem.meta)},
+        "problem": {f.name: getattr(group.problem, f.name) for f in fields(Problem)}
+        | {"meta": dict(group.problem.meta)},
         "prompt": group.prompt.text,
         "kept": group.kept,
         "rollouts": [],

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from justtinker_core.options import configure, plugin
 
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
 
 @plugin
 class Ramp:
     """A weight that moves in a straight line over the first `steps` steps and then stays."""
 
-    start: float
-    to: float
+    start: Annotated[Finite, Field(alias="from")]
+    to: Finite
     steps: Annotated[int, Field(ge=1)]
 
 
@@ -23,7 +26,7 @@ class Ramp:
 class RewardOptions:
     """What every reward plugin can be told, whatever it is."""
 
-    weight: float | Ramp = 1.0
+    weight: Finite | Ramp = 1.0
     """What core multiplies the raw terms with; or ``{from = 0.0, to = 0.3, steps = 100}``."""
     mode: Literal["on", "observe"] = "on"
     """observe: computed and logged, adds nothing to the reward."""
@@ -37,17 +40,13 @@ class RewardOptions:
             weight = weight.start + (weight.to - weight.start) * min(step / weight.steps, 1.0)
         return weight or None
 
-    def dump(self) -> dict[str, Any]:
-        """As the keys of a config table."""
-        ramp = self.weight
-        weight = {"from": ramp.start, "to": ramp.to, "steps": ramp.steps} if isinstance(ramp, Ramp) else ramp
-        return {"weight": weight, "mode": self.mode}
-
 
 def take_reward_options(cls: type[Any], table: str, options: Mapping[str, Any]) -> tuple[RewardOptions, dict[str, Any]]:
     """Split a reward plugin's table into core's options and the plugin's own. ``cls.default_weight`` is the default."""
     own = dict(options)
-    given: dict[str, Any] = {key: own.pop(key) for key in ("weight", "mode") if key in own}
-    if isinstance(given.get("weight"), dict):
-        given["weight"] = {"start" if key == "from" else key: value for key, value in given["weight"].items()}
-    return configure(RewardOptions, table, {"weight": getattr(cls, "default_weight", 1.0), **given}), own
+    given: dict[str, Any] = {"weight": getattr(cls, "default_weight", 1.0)}
+    given |= {key: own.pop(key) for key in ("weight", "mode") if key in own}
+    if isinstance(given["weight"], dict):
+        ramp = configure(Ramp, f"{table}.weight", given.pop("weight"))
+        return replace(configure(RewardOptions, table, given), weight=ramp), own
+    return configure(RewardOptions, table, given), own

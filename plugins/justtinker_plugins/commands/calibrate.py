@@ -18,7 +18,7 @@ def calibrate() -> None:
 @calibrate.command()
 @click.argument("texts", nargs=-1, required=True, type=click.Path(path_type=Path))
 def redundancy(texts: tuple[Path, ...]) -> None:
-    """Fit method "flat" of the redundancy reward to healthy TEXTS and print the table for your config.
+    """Fit method "flat" of the redundancy reward to healthy TEXTS and print the keys to paste into your config.
 
     TEXTS are files of JSON lines (.zst too): strings, objects with a "text", or a run's own rollouts/*.jsonl.zst. Take
     a few hundred correct responses of all lengths that you would not call repetitive.
@@ -31,4 +31,4 @@ def redundancy(texts: tuple[Path, ...]) -> None:
     fitted = fit(healthy)
     before, after = fined_share(healthy, Coefficients()), fined_share(healthy, fitted)
     click.echo(f"# from {len(healthy):,} texts, of which the defaults fine {before:.1%} and these {after:.1%}")
-    click.echo(tomli_w.dumps({"plugins": {"redundancy": {"flat": dataclasses.asdict(fitted)}}}), nl=False)
+    click.echo(tomli_w.dumps({"plugins": {"redundancy": dataclasses.asdict(fitted)}}), nl=False)

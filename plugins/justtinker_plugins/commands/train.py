@@ -101,7 +101,9 @@ def train_all(run_dirs: list[Path]) -> str:
         if files.manifest().get("status") == "finished":
             continue
         configured = config.read(path)
-        with Run(configured, open_plugins(configured), files, previous=run_dirs[:number]) as run:
+        with Run(
+            configured, open_plugins(configured), files, previous=run_dirs[:number], last=path == run_dirs[-1]
+        ) as run:
             status = loop.train(run)
         if status != "finished":
             return status

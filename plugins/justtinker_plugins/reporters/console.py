@@ -6,7 +6,7 @@ Where the output is no terminal (a pipe, a log file) a plain line is printed eve
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +20,7 @@ from justtinker_core import Finding, hookimpl, plugin
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, StepStats
+from justtinker_plugins.tables import plain_table
 
 SHOWN = {
     "loss": "loss {:.3f}",
@@ -29,6 +30,7 @@ SHOWN = {
     "mean_response_tokens": "{:.0f} tokens",
     "redundancy_score": "redundancy {:.2f}",
 }
+RATES = {"accuracy": "accuracy", "thinking_rate": "thinking", "boxed_rate": "boxed"}
 STYLES = {"info": "cyan", "warn": "yellow", "stop": "bold red"}
 
 
@@ -39,7 +41,7 @@ class Console:
     every: Annotated[int, Field(ge=1)] = 20
     """Without a terminal: print a line after every so many steps."""
     answers: Annotated[int, Field(ge=0)] = 2
-    """Sampled answers to show with each row of the closing table."""
+    """Questions whose sampled answers, before and after, are shown at the end."""
 
     def __post_init__(self) -> None:
         self._terminal = Terminal()
@@ -82,26 +84,27 @@ class Console:
     @hookimpl
     def report_eval(self, run: Run, stats: EvalStats) -> None:
         """One line an evaluation."""
-        parts = [f"[bold]{escape(stats.name)}[/bold] at step {stats.step}:"]
-        parts += [f"{name} {rate(stats, name)}" for name in ("accuracy", "thinking_rate") if name in stats.metrics]
-        self._terminal.print(" ".join(parts), highlight=False)
+        shown = [name for name in RATES if name in stats.metrics]
+        rates = ", ".join(f"{RATES[name]} {rate(stats, name)} %" for name in shown)
+        self._terminal.print(f"[bold]{escape(stats.name)}[/bold] at step {stats.step}: {rates}", highlight=False)
 
     @hookimpl
     def finish_run(self, run: Run, status: str) -> None:
-        """The closing table: every evaluation of this command's runs, with intervals and some answers."""
+        """Where the run is; and after the command's last one a table of all its evaluations, and some answers."""
         if self._progress is not None:
             self._progress.stop()
-        evals = [(path, EvalStats(**r)) for path in (*run.previous, run.dir) for r in RunDir(path).read("evals.jsonl")]
-        if evals and status == "finished":
-            self._terminal.print(closing_table(evals))
-            for path, stats in ends(evals) if self.answers else ():
-                self._terminal.print(f"\n[bold]{label(path, stats)}[/bold] answers, for example:")
-                for shown in stats.examples[: self.answers]:
-                    self._terminal.print(answer_line(shown), soft_wrap=True, highlight=False)
         minutes, seconds = divmod(round(time.perf_counter() - self._begun), 60)
-        self._terminal.print(
-            f"\n{run.config.run.name} {status} after {minutes}:{seconds:02d} min, in {run.dir}", highlight=False
-        )
+        done = f"{run.config.run.name} {status} after {minutes}:{seconds:02d} min, in {run.dir}"
+        if status == "finished" and run.last:
+            paths = (*run.previous, run.dir)
+            evals = [(path, EvalStats(**r)) for path in paths for r in RunDir(path).read("evals.jsonl")]
+            if evals:
+                self._terminal.print()
+                self._terminal.print(closing_table(evals))
+                self._terminal.print()
+                self._terminal.print(answers_table(milestones(evals), self.answers))
+                self._terminal.print()
+        self._terminal.print(done, highlight=False)
 
 
 def line_of(stats: StepStats) -> str:
@@ -115,36 +118,50 @@ def line_of(stats: StepStats) -> str:
 
 
 def rate(stats: EvalStats, name: str) -> str:
-    """A metric with its interval, in per cent."""
+    """A rate in per cent, with its 95 % interval."""
     if name not in stats.metrics:
         return "-"
-    low, high = stats.intervals.get(name, (float("nan"),) * 2)
-    return f"{stats.metrics[name]:.1%} [dim]({low:.1%} to {high:.1%})[/dim]"
+    if name not in stats.intervals or name == "boxed_rate":
+        return f"{stats.metrics[name] * 100:.1f}"
+    low, high = stats.intervals[name]
+    return f"{stats.metrics[name]:.1%} [dim]({low:.0%}-{high:.0%})[/dim]".replace("%", "")
 
 
 def label(path: Path, stats: EvalStats) -> str:
     """Which weights an evaluation is of."""
-    return f"{path.name.partition('-')[2] or path.name}, step {stats.step}"
+    name = path.name.partition("-")[2] if path.name.partition("-")[0].isdecimal() else path.name
+    return f"{name} {stats.step}" if stats.step else "before"
 
 
-def ends(evals: Sequence[tuple[Path, EvalStats]]) -> list[tuple[Path, EvalStats]]:
-    """The first and the last evaluation."""
-    return [evals[0], evals[-1]] if len(evals) > 1 else list(evals)
+def milestones(evals: Sequence[tuple[Path, EvalStats]]) -> list[tuple[Path, EvalStats]]:
+    """The first evaluation, and the last one of each run, of the first evaluation's set."""
+    of_set = [(path, stats) for path, stats in evals if stats.name == evals[0][1].name]
+    last = {path: (path, stats) for path, stats in of_set}
+    return [of_set[0], *(entry for entry in last.values() if entry is not of_set[0])]
 
 
 def closing_table(evals: Sequence[tuple[Path, EvalStats]]) -> Table:
     """One row an evaluation."""
-    table = Table(title="Evaluation (95 % intervals)", title_justify="left", box=None, header_style="bold")
-    for column in ("weights", "set", "accuracy", "thinking", "boxed", "tokens", "problems"):
-        table.add_column(column)
+    table = plain_table("in per cent", "set", *RATES.values(), "tokens", "n")
     for path, stats in evals:
-        rates = (rate(stats, name) for name in ("accuracy", "thinking_rate", "boxed_rate"))
-        tokens = f"{stats.metrics['mean_response_tokens']:.0f}"
-        table.add_row(label(path, stats), stats.name, *rates, tokens, str(stats.settings["problems"]))
+        tokens, n = f"{stats.metrics['mean_response_tokens']:.0f}", str(stats.settings["problems"])
+        table.add_row(label(path, stats), stats.name, *(rate(stats, name) for name in RATES), tokens, n)
     return table
 
 
-def answer_line(shown: Mapping[str, str]) -> str:
-    """One sampled answer."""
-    colour = {"correct": "green", "incorrect": "red"}.get(shown["outcome"], "yellow")
-    return f"  {escape(shown['question'])}  {escape(shown['response'])}  [{colour}]{shown['outcome']}[/{colour}]"
+def answers_table(evals: Sequence[tuple[Path, EvalStats]], questions: int) -> Table:
+    """What was sampled for the first questions, before and after."""
+    table = plain_table("question", "weights", "a sampled answer", "")
+    for number in range(questions):
+        for path, stats in evals:
+            for shown in list(stats.examples)[number : number + 1]:
+                style = {"correct": "green", "incorrect": "red"}.get(shown["outcome"], "yellow")
+                texts = (escape(one_line(shown[key])) for key in ("question", "response"))
+                table.add_row(next(texts), label(path, stats), next(texts), f"[{style}]{shown['outcome']}[/{style}]")
+    return table
+
+
+def one_line(text: str, most: int = 80) -> str:
+    """A text on one line, cut where it is long."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[:most]} …"
