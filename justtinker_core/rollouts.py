@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import sys
+import math
+import numbers
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
-
-import numpy as np
 
 from justtinker_core.options import PluginError, all_of
 from justtinker_core.plugins import Plugins
@@ -224,6 +224,7 @@ def gather(hook: str, group: Group, plugins: Plugins, who: Sequence[str]) -> tup
 
 def number(value: Any, what: str) -> float:
     """A finite float, or a PluginError that says what it was to be."""
-    if isinstance(value, (int, float, np.integer, np.floating)) and abs(value) <= sys.float_info.max:
-        return float(value)
+    with suppress(OverflowError):
+        if isinstance(value, numbers.Real) and math.isfinite(value):
+            return float(value)
     raise PluginError(f"{what} is {value!r}; a finite number is wanted")

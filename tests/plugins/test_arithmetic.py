@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from justtinker_core import PluginError, Problem, config
 from justtinker_core.config import DataSpec
 from justtinker_core.options import configure
+from justtinker_core.plugins import Plugins
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_plugins.datasets import arithmetic
@@ -65,7 +66,7 @@ def test_problems_are_functions_of_the_seeds() -> None:
 
 def test_an_evaluation_of_what_is_trained_does_not_start(tmp_path: Path) -> None:
     tables = {"run": {"name": "x", "model": "tiny", "steps": 1}}
-    run = Run(config.parse(tables, tmp_path), RunDir(tmp_path), train_problems=tuple(load("train")))
+    run = Run(config.parse(tables, tmp_path), Plugins([]), RunDir(tmp_path), train_problems=tuple(load("train")))
     stranger = Problem("12+12", "What is 12+12?", "24")
     run.eval_problems = {"same": (*load("eval"), stranger), "other": tuple(load("eval", held_out_seed=1))}
     (complaint,) = Arithmetic().preflight(run)

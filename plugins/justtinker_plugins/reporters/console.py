@@ -141,8 +141,9 @@ def milestones(evals: Sequence[tuple[Path, EvalStats]]) -> list[tuple[Path, Eval
 
 
 def closing_table(evals: Sequence[tuple[Path, EvalStats]]) -> Table:
-    """One row an evaluation."""
-    table = plain_table("in per cent", "set", *RATES.values(), "tokens", "n")
+    """One row an evaluation, rates in per cent."""
+    table = plain_table("weights", "set", *RATES.values(), "tokens", "n")
+    table.caption, table.caption_justify = "rates in per cent, with 95 % intervals; n problems", "left"
     for path, stats in evals:
         tokens, n = f"{stats.metrics['mean_response_tokens']:.0f}", str(stats.settings["problems"])
         table.add_row(label(path, stats), stats.name, *(rate(stats, name) for name in RATES), tokens, n)
