@@ -11,7 +11,7 @@ and survived.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import pluggy
 
@@ -41,8 +41,12 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 @hookspec
-def preflight(run: Run) -> Sequence[str] | None:
-    """Collect. Called when backend and data are open, before anything is spent. Each complaint stops the run."""
+def load_problems(spec: DataSpec, seed: int) -> Iterable[Problem]:
+    """Asked of the plugin that a ``[data.…]`` table names, with that table's keys as its options.
+
+    `spec` says which table it is (``spec.name``) and for what (``spec.purpose``: "train" or "eval"). Core applies
+    `limit` and `stratify_by`, and refuses duplicated ids. `seed` is for whoever generates.
+    """
 
 
 @hookspec(firstresult=True)
@@ -51,12 +55,8 @@ def open_backend(run: Run) -> Backend:
 
 
 @hookspec
-def load_problems(spec: DataSpec, seed: int) -> Iterable[Problem]:
-    """Asked of the plugin that a ``[data.…]`` table names, with that table's keys as its options.
-
-    `spec` says which table it is (``spec.name``) and for what (``spec.purpose``: "train" or "eval"). Core applies
-    `limit` and `stratify_by`, and refuses duplicated ids. `seed` is for whoever generates.
-    """
+def preflight(run: Run) -> Sequence[str] | None:
+    """Collect. Called when backend and data are open, before anything is spent. Each complaint stops the run."""
 
 
 @hookspec(firstresult=True)
@@ -106,6 +106,11 @@ def score(group: Group) -> Mapping[str, Sequence[float | None]] | None:
     """
 
 
+@hookspec
+def report_progress(stage: str, done: int, total: int) -> None:
+    """Observers, within a step: `done` of `total` groups are verified and scored. Stage: "sample" or "evaluate NAME"."""
+
+
 @hookspec(firstresult=True)
 def advantages(group: Group) -> Sequence[float | Sequence[float]]:
     """Exactly one plugin, if the algorithm needs it. One number a rollout, or one for each of its tokens.
@@ -126,11 +131,6 @@ def inspect_step(stats: StepStats, groups: Sequence[Group], history: History) ->
     A monitor keeps no memory of its own: what it needs stands in the history, so that a resumed run (and a replay)
     sees what the first one saw. Offline, `groups` may be empty.
     """
-
-
-@hookspec
-def report_progress(stage: Literal["sample", "evaluate"], done: int, total: int) -> None:
-    """Observers, within a step: `done` of `total` groups of this stage are verified and scored."""
 
 
 @hookspec

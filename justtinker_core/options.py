@@ -98,17 +98,29 @@ def validated(adapter: TypeAdapter[T], table: str, options: Mapping[str, Any]) -
     try:
         return adapter.validate_json(json.dumps(options), strict=True)
     except ValidationError as error:
-        first = {e["loc"][:1]: e for e in reversed(error.errors())}  # of a union, what its first type has to say
-        raise PluginError("\n".join(complaint(table, e) for e in reversed(first.values()))) from None
+        said: dict[tuple[str, ...], str] = {}
+        for e in error.errors():  # of a union, what its first type has to say
+            place = place_of(e, options)
+            said.setdefault(place, complaint(table, ".".join(place), e))
+        raise PluginError("\n".join(said.values())) from None
     except (TypeError, ValueError) as error:  # a date, say: TOML has it, JSON and options have not
         raise PluginError(f"[{table}] {error}") from error
 
 
-def complaint(table: str, error: Any) -> str:
+def place_of(error: Any, options: Any) -> tuple[str, ...]:
+    """The keys that lead to what is wrong; pydantic's location also names the branches of unions."""
+    place: list[str] = []
+    for part in error["loc"]:
+        if isinstance(options, list | dict) and part in (options if isinstance(options, dict) else range(len(options))):
+            place.append(str(part))
+            options = options[part]
+    return (*place, str(error["loc"][-1])) if error["type"] == "missing" else tuple(place)
+
+
+def complaint(table: str, place: str, error: Any) -> str:
     """One pydantic error as ``[table] key = found: what is wrong``."""
-    place = [str(part) for part in error["loc"] if part == error["loc"][0] or isinstance(part, int)]
     if error["type"] == "missing":
-        return f"[{table}] needs a value for {'.'.join(place)!r}"
+        return f"[{table}] needs a value for {place!r}"
     if error["type"] == "value_error":  # raised by a plugin's own __post_init__: its text says all
         return f"[{table}] {error['msg'].removeprefix('Value error, ')}"
-    return f"[{table}] {'.'.join(place)} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
+    return f"[{table}] {place} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"

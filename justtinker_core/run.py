@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -182,8 +183,9 @@ class Run:
         self.meter("sampled", sum(r.response_tokens for g in groups for r in g.rollouts))
 
     def spent_since(self, before: Mapping[str, int]) -> dict[str, int]:
-        """Tokens counted since the meter stood so."""
-        return {kind: count - before.get(kind, 0) for kind, count in self.tokens.items()}
+        """Tokens counted since the meter stood so; kinds of which there were none are left out."""
+        spent = {kind: count - before.get(kind, 0) for kind, count in self.tokens.items()}
+        return {kind: count for kind, count in spent.items() if count}
 
     def meter(self, kind: str, tokens: int) -> None:
         """Count tokens."""
@@ -213,7 +215,7 @@ class Run:
             return []
         name = self.plugins.who("advantages")[0]
         some = group.select([i in places for i in range(len(group.rollouts))])
-        answer = self.plugins.ask(name, "advantages", list, group=some)
+        answer = self.plugins.ask(name, "advantages", list, group=some) or []
         if len(answer) != len(places):
             raise PluginError(f"plugin {name!r} gives {len(answer)} advantages for {len(places)} rollouts")
         what = f"plugin {name!r}: the advantage of a rollout of {group.problem.id!r}"
@@ -244,7 +246,7 @@ def checkpoint_of(reference: str, here: Path) -> str:
     """The path to restore: of a checkpoint, or of a run directory's newest one; relative to `here` or the cwd."""
     if "://" in reference:
         return reference
-    for directory in (here / reference, Path(reference)):
+    for directory in (Path(os.path.normpath(here / reference)), Path(reference)):
         if (directory / "config.toml").is_file():
             records = RunDir(directory).read("checkpoints.jsonl")
             if not records:

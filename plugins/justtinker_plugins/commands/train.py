@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import click
 
 from justtinker_core import PluginError, config, loop
 from justtinker_core.run import Run, open_plugins, resolved
-from justtinker_core.rundir import RunDir
+from justtinker_core.rundir import RECORDS, RunDir
 from justtinker_plugins.commands._options import plugin_option, set_option
 
 EXIT_CODES = {"interrupted": 130, "stopped": 3}  # stopped: by a monitor
@@ -56,7 +57,9 @@ def train(
     except KeyboardInterrupt:
         status = "interrupted"
     finally:
-        if status != "finished":
+        if status == "failed" and resume is None and not any(map(recorded, run_dirs)):
+            shutil.rmtree(parent)  # nothing but the config: the same command shall work once its mistake is mended
+        elif status != "finished":
             click.echo(f"{status}; go on with: justtinker train --resume {shlex.quote(str(parent))}", err=True)
     if status != "finished":
         raise SystemExit(EXIT_CODES[status])
@@ -92,6 +95,11 @@ def existing(parent: Path) -> list[Path]:
     if not run_dirs or not all(number.isdecimal() for number in run_dirs):
         raise PluginError(f"{parent} is no run directory: it holds neither config.toml nor 1-NAME, 2-NAME ...")
     return [run_dirs[number] for number in sorted(run_dirs, key=int)]
+
+
+def recorded(run_dir: Path) -> bool:
+    """Whether a run has come to anything yet."""
+    return any((run_dir / name).exists() for name in RECORDS)
 
 
 def train_all(run_dirs: list[Path]) -> str:
