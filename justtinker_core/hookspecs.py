@@ -108,7 +108,7 @@ def score(group: Group) -> Mapping[str, Sequence[float | None]] | None:
 
 @hookspec
 def report_progress(stage: str, done: int, total: int) -> None:
-    """Observers, within a step: `done` of `total` groups are verified and scored. Stage: "sample" or "evaluate NAME"."""
+    """Observers, within a step: `done` of `total` groups are scored. Stage: "sample" or "evaluate NAME"."""
 
 
 @hookspec(firstresult=True)

@@ -12,9 +12,12 @@ from typing import Annotated
 
 from pydantic import Field
 from rich.console import Console as Terminal
+from rich.console import Group
+from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from justtinker_core import Finding, hookimpl, plugin
 from justtinker_core.run import Run
@@ -45,41 +48,38 @@ class Console:
 
     def __post_init__(self) -> None:
         self._terminal = Terminal()
-        self._progress: Progress | None = None
-        self._task = TaskID(0)
+        self._live: Live | None = None
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn(),
+            TextColumn("[dim]{task.fields[stage]}"),
+        )  # fmt: skip
         self._begun = time.perf_counter()
 
     @hookimpl
     def report_progress(self, stage: str, done: int, total: int) -> None:
         """What happens within a step."""
-        if self._progress is not None:
-            self._progress.update(self._task, stage=f"{stage} {done}/{total}" if done < total else "train")
+        for task in self._bar.task_ids:
+            self._bar.update(task, stage=f"{stage} {done}/{total}" if done < total else "")
 
     @hookimpl
     def report_step(self, run: Run, stats: StepStats, findings: Sequence[Finding]) -> None:
-        """Move the line on and say what monitors found."""
-        line = line_of(stats)
-        last = run.config.run.steps
+        """Move the bar on, say the step's numbers below it, and above it what monitors found."""
+        line, name, steps = line_of(stats), run.config.run.name, run.config.run.steps
         if self._terminal.is_terminal:
-            self._live(run).update(self._task, completed=stats.step, line=line, stage="")
-        elif stats.step % self.every == 0 or stats.step == last:
-            self._terminal.print(f"{run.config.run.name} {stats.step}/{last}  {line}", highlight=False)
+            self._show(name, steps, stats.step, line)
+        elif stats.step % self.every == 0 or stats.step == steps:
+            self._terminal.print(f"{name} {stats.step}/{steps}  {line}", highlight=False, soft_wrap=True)
         for f in findings:
-            style = STYLES[f.level]
-            self._terminal.print(f"[{style}]step {stats.step} {f.level}[/{style}] {f.source}: {escape(f.message)}")
+            said = f"[{STYLES[f.level]}]step {stats.step} {f.level}[/] {f.source}: {escape(f.message)}"
+            self._terminal.print(said, soft_wrap=True)
 
-    def _live(self, run: Run) -> Progress:
-        if self._progress is None:
-            columns = ("[bold]{task.description}", BarColumn(bar_width=20), MofNCompleteColumn(), TimeRemainingColumn())
-            text = (TextColumn("{task.fields[line]}"), TextColumn("[dim]{task.fields[stage]}"))
-            described = [TextColumn(c) if isinstance(c, str) else c for c in columns]
-            self._progress = Progress(*described, *text, console=self._terminal)
-            total = run.config.run.steps
-            self._task = self._progress.add_task(
-                run.config.run.name, total=total, completed=run.step, line="", stage=""
-            )
-            self._progress.start()
-        return self._progress
+    def _show(self, name: str, steps: int, step: int, line: str) -> None:
+        if self._live is None:
+            self._bar.add_task(name, total=steps, stage="")
+            self._live = Live(console=self._terminal)
+            self._live.start()
+        self._bar.update(self._bar.task_ids[0], completed=step, stage="")
+        self._live.update(Group(self._bar, Text(f"  {line}", overflow="fold")))
 
     @hookimpl
     def report_eval(self, run: Run, stats: EvalStats) -> None:
@@ -91,8 +91,8 @@ class Console:
     @hookimpl
     def finish_run(self, run: Run, status: str) -> None:
         """Where the run is; and after the command's last one a table of all its evaluations, and some answers."""
-        if self._progress is not None:
-            self._progress.stop()
+        if self._live is not None:
+            self._live.stop()
         minutes, seconds = divmod(round(time.perf_counter() - self._begun), 60)
         done = f"{run.config.run.name} {status} after {minutes}:{seconds:02d} min, in {run.dir}"
         if status == "finished" and run.last:
@@ -136,7 +136,7 @@ def label(path: Path, stats: EvalStats) -> str:
 def milestones(evals: Sequence[tuple[Path, EvalStats]]) -> list[tuple[Path, EvalStats]]:
     """The first evaluation, and the last one of each run, of the first evaluation's set."""
     of_set = [(path, stats) for path, stats in evals if stats.name == evals[0][1].name]
-    last = {path: (path, stats) for path, stats in of_set}
+    last = {entry[0]: entry for entry in of_set}
     return [of_set[0], *(entry for entry in last.values() if entry is not of_set[0])]
 
 

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console as Terminal
+
+from justtinker_core import Finding, config
+from justtinker_core.plugins import Plugins
+from justtinker_core.run import Run
+from justtinker_core.rundir import RunDir
+from justtinker_core.types import EvalStats, StepStats
+from justtinker_plugins.reporters.console import Console, answers_table, closing_table, label, milestones
+
+
+def evaluation(step: int, accuracy: float, **changes: Any) -> EvalStats:
+    fields: dict[str, Any] = {
+        "metrics": {"accuracy": accuracy, "mean_response_tokens": 21.4},
+        "intervals": {"accuracy": [accuracy - 0.05, accuracy + 0.05]},
+        "settings": {"problems": 400},
+        "examples": [
+            {"question": "1+1=?", "gold": "2", "response": r"<think>[b]</think>\boxed{2}", "outcome": "correct"}
+        ],
+    }
+    return EvalStats(step, "held_out", **{**fields, **changes})
+
+
+def step(number: int) -> StepStats:
+    metrics = {"loss": 0.25, "reward": 0.5, "accuracy": 0.625, "rollouts": 8.0, "trained": 3.0}
+    return StepStats(number, metrics, tokens={"sampled": 1000}, seconds={"collect": 0.5})
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    tables = {"run": {"name": "mine", "model": "tiny", "steps": 4}}
+    return Run(config.parse(tables, tmp_path), Plugins([]), RunDir(tmp_path))
+
+
+def reporter(width: int = 100, terminal: bool = False, **options: Any) -> tuple[Console, io.StringIO]:
+    console, output = Console(**options), io.StringIO()
+    console._terminal = Terminal(file=output, width=width, force_terminal=terminal, color_system=None)
+    return console, output
+
+
+def test_without_a_terminal_a_plain_line_every_so_many_steps_and_the_last(run: Run) -> None:
+    console, output = reporter(every=3)
+    for number in range(1, 5):
+        console.report_step(run, step(number), [])
+    line = "loss 0.250, reward 0.500, accuracy 62.5%, trained 3/8, 2,000 tok/s"
+    assert output.getvalue().splitlines() == [f"mine 3/4  {line}", f"mine 4/4  {line}"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_in_a_terminal_the_numbers_have_a_line_of_their_own(run: Run, width: int) -> None:
+    console, output = reporter(width, terminal=True)
+    console.report_step(run, step(1), [])
+    console.report_progress("sample", 3, 8)
+    console.report_step(run, step(2), [])
+    console.finish_run(run, "interrupted")
+    text = output.getvalue()
+    assert "mine" in text
+    assert "2/4" in text
+    assert "accuracy 62.5%" in text
+    assert "…" not in text, "nothing is cut off"
+
+
+def test_findings_are_said_as_they_are_written(run: Run) -> None:
+    console, output = reporter()
+    console.report_step(run, step(1), [Finding("warn", "odd [red]text[/red]", source="m")])
+    assert output.getvalue() == "step 1 warn m: odd [red]text[/red]\n"
+
+
+def test_an_evaluation_is_one_line(run: Run) -> None:
+    console, output = reporter()
+    console.report_eval(run, evaluation(3, 0.35))
+    assert output.getvalue() == "held_out at step 3: accuracy 35.0 (30-40) %\n"
+
+
+def test_the_last_run_of_a_command_ends_with_before_and_after(run: Run, tmp_path: Path) -> None:
+    from dataclasses import asdict, replace
+
+    first = tmp_path / "1-sft"
+    first.mkdir()
+    RunDir(first).append("evals.jsonl", asdict(evaluation(0, 0.05)))
+    RunDir(first).append("evals.jsonl", asdict(evaluation(600, 0.35)))
+    run.files.append("evals.jsonl", asdict(evaluation(40, 0.95)))
+    console, output = reporter()
+    console.finish_run(replace(run, previous=[first], last=False), "finished")
+    assert "before" not in output.getvalue(), "another run follows"
+    console.finish_run(replace(run, previous=[first]), "finished")
+    text = output.getvalue()
+    for word in (
+        "before",
+        "sft 600",
+        f"{tmp_path.name} 40",
+        "5.0 (0-10)",
+        "95.0 (90-100)",
+        r"<think>[b]</think>\boxed{2}",
+    ):
+        assert word in text
+    assert f"in {tmp_path}" in text.replace("\n", "")
+
+
+def test_milestones_are_the_start_and_every_runs_end() -> None:
+    a, b = Path("1-a"), Path("2-b")
+    evals = [(a, evaluation(0, 0.1)), (a, evaluation(5, 0.2)), (a, evaluation(9, 0.3)), (b, evaluation(4, 0.4))]
+    assert [label(*entry) for entry in milestones(evals)] == ["before", "a 9", "b 4"]
+    assert milestones(evals[:1]) == evals[:1]
+    assert closing_table(evals).row_count == 4
+    assert answers_table(milestones(evals), 2).row_count == 3
