@@ -1,0 +1,276 @@
+"""Multi-turn rollouts: a fixed order of turns, masks, and nobody left waiting."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from justtinker_core import Group, PluginError, Problem, Prompt, Rollout, hookimpl
+from justtinker_core.episodes import Policy
+from justtinker_core.rollouts import Settings, collect
+from tests.core.conftest import Ask, Correct, Judge, ScriptedBackend, cast, go, plugins_of, problems
+
+pytestmark = pytest.mark.timeout(60)  # who waits for ever fails
+
+
+class Tool:
+    """The policy asks with ``?``, the tool answers; at most `turns` times."""
+
+    turns = 3
+
+    @hookimpl
+    def rollout(self, problem: Problem, prompt: Prompt, policy: Policy) -> Rollout:
+        for turn in range(self.turns):
+            said = policy.generate(stop=["?"])
+            if policy.truncated or not said.endswith("?"):
+                break
+            policy.observe(f"<{turn}>")
+        return policy.rollout()
+
+
+def script(prompt: str, index: int) -> str:
+    """Asks twice, then answers."""
+    return "ask?" if prompt.count("<") < 2 else "done"
+
+
+def constant(text: str) -> ScriptedBackend:
+    return ScriptedBackend(lambda prompt, index: text)
+
+
+def played(
+    *players: Any, backend: ScriptedBackend, count: int = 2, n: int = 2, max_tokens: int = 40
+) -> tuple[Group, ...]:
+    settings = Settings("sample", n, max_tokens, 1.0, 1.0, 42)
+    plugins = plugins_of(Ask(), Judge(), Correct(), *players)
+    return collect(problems(count), 1, plugins, backend, backend.sampler(), settings)
+
+
+def test_a_rollout_of_several_turns() -> None:
+    groups = played(Tool(), backend=ScriptedBackend(script))
+    [rollout, _] = groups[0].rollouts
+    assert rollout.text == "ask?<0>ask?<1>done"
+    whole = "ask?<0>ask?<1>done$"
+    assert rollout.tokens == tuple(map(ord, whole)), "the end token is trained, but no part of the text"
+    wrote = "".join(c for c, mine in zip(whole, rollout.mask, strict=True) if mine)
+    assert wrote == "ask?ask?done$"
+    assert all((logprob != 0) == mine for logprob, mine in zip(rollout.logprobs, rollout.mask, strict=True))
+    assert rollout.response_tokens == 13
+    assert not rollout.truncated
+
+
+def test_each_turn_sees_all_that_went_before() -> None:
+    backend = ScriptedBackend(script)
+    played(Tool(), backend=backend, count=1, n=1)
+    assert [backend.decode(r[0].tokens) for r in backend.requests] == [
+        "0+0=", "0+0=ask?<0>", "0+0=ask?<0>ask?<1>",
+    ]  # fmt: skip
+    assert [r[0].max_tokens for r in backend.requests] == [40, 36, 32]
+    assert {r[0].stop for r in backend.requests} == {("?", "$")}
+
+
+def test_what_the_tool_says_is_never_trained(run_with: Any) -> None:
+    backend = ScriptedBackend(lambda prompt, index: script(prompt, index) + str(len(prompt)))
+    _, *others = cast()
+    go(run_with(backend, *others, Tool(), config={"run.steps": 1, "sampling.max_tokens": 40}))
+    data, _, _ = backend.updates[0]
+    for datum in data:
+        assert datum.advantages is not None
+        text = "".join(map(chr, datum.targets))
+        start = text.index("<0>")
+        assert datum.advantages[start : start + 3] == (0.0, 0.0, 0.0)
+
+
+def test_the_turns_of_all_episodes_are_sampled_together_in_a_fixed_order() -> None:
+    class Uneven(Tool):
+        """Thinks for a while, so that threads arrive in any order."""
+
+        @hookimpl
+        def rollout(self, problem: Problem, prompt: Prompt, policy: Policy) -> Rollout:
+            time.sleep(0.01 * (3 - int(problem.id[1:])))
+            return super().rollout(problem, prompt, policy)
+
+    requests = []
+    for player in (Tool(), Uneven()):
+        backend = ScriptedBackend(script)
+        played(player, backend=backend, count=3)
+        requests.append(backend.requests)
+    assert requests[0] == requests[1]
+    assert [len(sent) for sent in requests[0]] == [6, 6, 6]
+    assert len({r.seed for sent in requests[0] for r in sent}) == 18
+    assert [r.tokens[0] for r in requests[0][0]] == [ord(c) for c in "001122"]
+
+
+def test_episodes_of_different_length() -> None:
+    backend = ScriptedBackend(lambda prompt, index: "ask?" if prompt.count("<") < int(prompt[0]) else "done")
+    groups = played(Tool(), backend=backend, count=3, n=1)
+    assert [g.rollouts[0].text for g in groups] == ["done", "ask?<0>done", "ask?<0>ask?<1>done"]
+    assert [len(sent) for sent in backend.requests] == [3, 2, 1]
+
+
+def test_a_plugin_that_passes_leaves_the_turn_to_core() -> None:
+    class Some:
+        @hookimpl
+        def rollout(self, problem: Problem, prompt: Prompt, policy: Policy) -> Rollout | None:
+            return Tool().rollout(problem, prompt, policy) if problem.id == "p1" else None
+
+    groups = played(Some(), backend=ScriptedBackend(lambda p, i: "done" if "<" in p or p[0] == "0" else "ask?"))
+    assert [g.rollouts[0].text for g in groups] == ["done", "ask?<0>done"]
+
+
+def test_one_turn_by_core_is_the_same_with_and_without_a_rollout_plugin() -> None:
+    class Pass:
+        @hookimpl
+        def rollout(self) -> None:
+            return None
+
+    for text in ("x" * 39, "x" * 40, "x$y", ""):
+        with_, without = (
+            played(*players, backend=constant(text), n=1, count=1)[0].rollouts for players in ((Pass(),), ())
+        )
+        assert with_ == without
+
+
+def test_a_turn_that_runs_out_of_tokens_is_truncated() -> None:
+    groups = played(Tool(), backend=ScriptedBackend(script), n=1, count=1, max_tokens=10)
+    rollout = groups[0].rollouts[0]
+    assert rollout.truncated
+    assert rollout.text == "ask?<0>ask?<1>do"
+    assert rollout.response_tokens == 10
+
+
+def test_generate_after_the_end_says_nothing_more() -> None:
+    class Deaf:
+        @hookimpl
+        def rollout(self, policy: Policy) -> Rollout:
+            said = [policy.generate() for _ in range(3)]
+            assert said[1:] == ["", ""]
+            assert policy.truncated
+            return policy.rollout()
+
+    backend = ScriptedBackend(lambda prompt, index: "x" * 99)
+    groups = played(Deaf(), backend=backend, n=1, count=1, max_tokens=10)
+    assert groups[0].rollouts[0].text == "x" * 10
+    assert len(backend.requests) == 1
+
+
+def test_a_budget_that_is_used_up_exactly_truncates_the_next_turn() -> None:
+    groups = played(Tool(), backend=ScriptedBackend(script), n=1, count=1, max_tokens=8)
+    rollout = groups[0].rollouts[0]
+    assert (rollout.text, rollout.truncated) == ("ask?<0>ask?<1>", True)
+
+
+def test_text_of_the_environment_is_kept_even_if_it_holds_a_stop() -> None:
+    class Costs:
+        @hookimpl
+        def rollout(self, policy: Policy) -> Rollout:
+            policy.generate(stop=["?"])
+            policy.observe("5$")
+            return policy.rollout()
+
+    groups = played(Costs(), backend=ScriptedBackend(script), n=1, count=1)
+    assert groups[0].rollouts[0].text == "ask?5$"
+
+
+# Nobody may be left waiting
+
+
+class Broken(Tool):
+    @hookimpl
+    def rollout(self, problem: Problem, prompt: Prompt, policy: Policy) -> Rollout:
+        if problem.id == "p1":
+            policy.generate(stop=["?"])
+            raise ValueError("the tool is broken")
+        return super().rollout(problem, prompt, policy)
+
+
+def test_an_episode_that_fails_does_not_leave_the_others_waiting() -> None:
+    backend = ScriptedBackend(script)
+    with pytest.raises(PluginError, match=r"^plugin 'broken' \(throw-away\) failed in rollout at test_episodes.py:\d+: "
+                       "ValueError: the tool is broken$"):  # fmt: skip
+        played(Broken(), backend=backend, count=3)
+    assert [len(sent) for sent in backend.requests] == [6, 4, 4]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("down"), PluginError("the service is down")])
+def test_a_sampler_that_fails(error: Exception) -> None:
+    backend = ScriptedBackend(script)
+    sampler_fails = {"sample 4": error}
+    backend.fail = sampler_fails
+    with pytest.raises(PluginError, match="down"):
+        played(Tool(), backend=backend)
+
+
+def fail_all(ready: Any) -> None:
+    for future, _ in ready:
+        future.set_exception(RuntimeError("down"))
+
+
+def cancel_all(ready: Any) -> None:
+    for future, _ in ready:
+        future.cancel()
+        future.set_running_or_notify_cancel()
+
+
+def empty(ready: Any) -> None:
+    for future, _ in ready:
+        future.set_result([])
+
+
+@pytest.mark.parametrize("deliver", [fail_all, cancel_all, empty], ids=lambda f: f.__name__)
+def test_a_promise_that_is_broken(deliver: Any) -> None:
+    backend = ScriptedBackend(script)
+    backend.deliver = deliver
+    with pytest.raises((PluginError, BaseException)) as error:
+        played(Tool(), backend=backend)
+    assert not isinstance(error.value, AssertionError)
+
+
+def test_a_sampler_that_forgets_a_request() -> None:
+    class Forgetful(ScriptedBackend):
+        def sampler(self) -> Any:
+            sampler = super().sampler()
+            original = sampler.sample
+
+            def sample(requests: Any) -> list[Future[Any]]:
+                return original(requests)[:-1]
+
+            sampler.sample = sample  # type: ignore[method-assign]
+            return sampler
+
+    with pytest.raises(PluginError, match="plugin 'tool'"):
+        played(Tool(), backend=Forgetful(script))
+
+
+@pytest.mark.parametrize("answer", ["text", 3, [1, 2]])
+def test_an_answer_that_is_no_rollout(answer: Any) -> None:
+    class Odd:
+        @hookimpl
+        def rollout(self) -> Any:
+            return answer
+
+    with pytest.raises(PluginError, match=r"^a rollout is a Rollout with tokens, logprobs and mask of one length, not"):
+        played(Odd(), backend=ScriptedBackend(script))
+
+
+def test_a_rollout_whose_parts_differ_in_length() -> None:
+    class Short(Tool):
+        @hookimpl
+        def rollout(self, problem: Problem, prompt: Prompt, policy: Policy) -> Rollout:
+            rollout = super().rollout(problem, prompt, policy)
+            return replace(rollout, mask=rollout.mask[:-1])
+
+    with pytest.raises(PluginError, match=r"^a rollout is a Rollout with tokens, logprobs and mask of one length, not"):
+        played(Short(), backend=ScriptedBackend(script))
+
+
+def test_more_episodes_than_are_played_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("justtinker_core.episodes.EPISODES", 4)
+    backend = ScriptedBackend(script)
+    groups = played(Tool(), backend=backend, count=5)
+    assert [g.index for g in groups] == [0, 1, 2, 3, 4]
+    assert {r.text for g in groups for r in g.rollouts} == {"ask?<0>ask?<1>done"}
+    assert max(len(sent) for sent in backend.requests) == 4

@@ -1,0 +1,565 @@
+"""The loop: the order of calls, and above all: a run that dies anywhere and goes on ends like one that never died."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import signal
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from justtinker_core import Finding, PluginError, hookimpl, loop
+from justtinker_core.run import Run
+from justtinker_core.rundir import RunDir
+from justtinker_core.types import Batch
+from tests.core.conftest import (
+    Killed,
+    Length,
+    Player,
+    Report,
+    Rl,
+    RunWith,
+    ScriptedBackend,
+    Sft,
+    Trace,
+    Watch,
+    cast,
+    config_of,
+    go,
+    plugins_of,
+    problems,
+    records,
+)
+
+CONFIG = {"run.steps": 4, "checkpoints.every": 2, "evaluation.every": 3}
+SETS = {"train": problems(), "held": problems(1), "ünïcode": problems(1)}
+
+
+class TracedDir(RunDir):
+    """A run directory whose writes are logged, and torn in the middle when the run dies in one."""
+
+    def __init__(self, path: Path, trace: Trace) -> None:
+        super().__init__(path)
+        self.trace = trace
+
+    def _dies(self, call: str) -> bool:
+        if self.trace.kill_at is not None and len(self.trace.calls) > self.trace.kill_at:
+            raise Killed(call)
+        try:
+            self.trace(call)
+        except Killed:
+            return True
+        return False
+
+    def append(self, name: str, record: Any) -> None:
+        if self._dies(f"append {name}"):
+            line = json.dumps(record, ensure_ascii=False).encode()
+            with (self.path / name).open("ab") as file:
+                file.write(line[: len(line) // 2])
+            raise Killed(name)
+        super().append(name, record)
+        self.trace(f"appended {name}")
+
+    def replace(self, name: str, content: bytes) -> None:
+        if self._dies(f"replace {name}"):
+            part = self.path / name
+            part.parent.mkdir(exist_ok=True)
+            part.with_name(f".{part.name}.part").write_bytes(content[: len(content) // 2])
+            raise Killed(name)
+        super().replace(name, content)
+        self.trace(f"replaced {name}")
+
+
+def attempt(folder: Path, kill_at: int | None = None) -> Trace:
+    """Train in the folder's run directory, from wherever it stands, with everything new, as a new process would."""
+    trace = Trace()
+    trace.kill_at = kill_at
+    config = config_of(folder, CONFIG, SETS)
+    if not (folder / "run").exists():
+        RunDir.create(folder / "run", config.dump())
+    players = [*cast(trace), Length(trace), Watch(trace), Report(trace)]
+    run = Run(config, plugins_of(*players), TracedDir(folder / "run", trace))
+    if kill_at is None:
+        assert go(run) == "finished"
+    else:
+        with pytest.raises(Killed):
+            go(run)
+    return trace
+
+
+def outcome(folder: Path) -> dict[str, Any]:
+    """All that a run leaves behind, times aside."""
+    run = folder / "run"
+    rollouts = {
+        file.name: zstandard.decompress(file.read_bytes()).decode() for file in sorted(run.glob("rollouts/*.zst"))
+    }
+    return {
+        "steps": records(run, "steps.jsonl"),
+        "evals": records(run, "evals.jsonl"),
+        "checkpoints": records(run, "checkpoints.jsonl"),
+        "weights": json.loads((run / "checkpoints" / "step_000004.json").read_text()),
+        "rollouts": rollouts,
+        "status": RunDir(run).manifest()["status"],
+    }
+
+
+def undisturbed() -> tuple[list[str], dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        calls = attempt(Path(folder)).calls
+        return calls, outcome(Path(folder))
+
+
+CALLS, OUTCOME = undisturbed()
+
+
+def test_the_undisturbed_run_is_what_the_kills_below_are_measured_by() -> None:
+    assert [r["step"] for r in OUTCOME["steps"]] == [1, 2, 3, 4]
+    assert [(r["step"], r["name"]) for r in OUTCOME["evals"]] == [(s, n) for s in (0, 3, 4) for n in list(SETS)[1:]]
+    assert [(r["step"], r["kind"]) for r in OUTCOME["checkpoints"]] == [
+        (2, "periodic"),
+        (3, "periodic"),
+        (4, "final"),
+    ]
+    assert all(not Path(r["path"]).is_absolute() for r in OUTCOME["checkpoints"])
+    assert len(OUTCOME["rollouts"]) == 4 + 6
+    assert len({r["metrics"]["grad_norm"] for r in OUTCOME["steps"]}) == 4, "every step must change the weights"
+
+
+@pytest.mark.parametrize("kill_at", range(len(CALLS)), ids=lambda i: f"{i}-{CALLS[i].replace(' ', '-')}")
+def test_a_run_killed_anywhere_ends_like_one_that_was_not(tmp_path: Path, kill_at: int) -> None:
+    attempt(tmp_path, kill_at)
+    attempt(tmp_path)
+    assert outcome(tmp_path) == OUTCOME
+
+
+@given(st.lists(st.integers(0, len(CALLS) // 3), min_size=2, max_size=4))
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_run_killed_again_and_again_ends_like_one_that_was_not(kills: list[int]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for kill in kills:
+            try:
+                attempt(Path(folder), kill)
+            except pytest.fail.Exception:  # it had fewer calls to go
+                break
+        attempt(Path(folder))
+        assert outcome(Path(folder)) == OUTCOME
+
+
+def test_monitors_of_a_resumed_run_see_the_history_of_the_first(run_with: RunWith) -> None:
+    class Remember(Player):
+        history: Any = None
+
+        @hookimpl
+        def inspect_step(self, history: Any) -> None:
+            self.history = replace(
+                history,
+                steps=tuple(replace(s, seconds={}) for s in history.steps),
+                evals=tuple(replace(e, seconds={}) for e in history.evals),
+            )
+
+    def trained(directory: str, steps: tuple[int, ...]) -> Any:
+        for last in steps:
+            monitor = Remember()
+            config = {"run.steps": last, "evaluation.every": 1, "evaluation.at_end": False}
+            go(run_with(*cast(), monitor, problems=SETS, directory=directory, config=config))
+        return monitor.history
+
+    assert trained("stopped", (2, 4)).evals == trained("through", (4,)).evals
+
+
+# The order of calls
+
+
+def order(run: Run, trace: Trace) -> list[str]:
+    go(run)
+    return trace.calls
+
+
+def test_all_samples_are_requested_before_the_first_is_judged(run_with: RunWith) -> None:
+    trace = Trace()
+    calls = order(run_with(*cast(trace), config={"run.steps": 1}), trace)
+    assert calls.index("sample 2") < calls.index("verify")
+    assert calls.count("sample 2") == 1
+    assert "verify" not in calls[: calls.index("sample 2")]
+
+
+def test_updates_and_the_next_sampler_are_submitted_before_any_is_awaited(run_with: RunWith) -> None:
+    class Two(Rl):
+        @hookimpl
+        def collect_batch(self, step: int, run: Run) -> Batch:
+            batch = super().collect_batch(step, run)
+            return replace(batch, updates=batch.updates * 2)
+
+    trace = Trace()
+    backend, ask, judge, correct, mean, _ = cast(trace)
+    calls = order(run_with(backend, ask, judge, correct, mean, Two(trace), config={"run.steps": 1}), trace)
+    start = calls.index("forward_backward")
+    assert calls[start : start + 9] == [
+        "forward_backward", "optim_step", "forward_backward", "optim_step", "sampler",
+        "await forward_backward", "await optim_step", "await forward_backward", "await optim_step",
+    ]  # fmt: skip
+
+
+def test_record_then_checkpoint_then_evaluation(run_with: RunWith, tmp_path: Path) -> None:
+    position = {c: i for i, c in reversed(list(enumerate(CALLS)))}
+    step_3 = [i for i, c in enumerate(CALLS) if c == "append steps.jsonl"][2]
+    save = next(i for i, c in enumerate(CALLS) if c == "append checkpoints.jsonl" and i > step_3)
+    evaluation = next(i for i, c in enumerate(CALLS) if c == "append evals.jsonl" and i > step_3)
+    assert step_3 < save < evaluation
+    assert position["append evals.jsonl"] < position["collect_batch"], "at_start comes first"
+
+
+def test_the_learning_rate_that_the_config_asks_for_reaches_the_backend(run_with: RunWith) -> None:
+    backend = ScriptedBackend()
+    config = {"run.steps": 4, "optimizer.warmup_steps": 2, "optimizer.decay": "linear", "optimizer.beta1": 0.5}
+    go(run_with(backend, Sft(), config=config))
+    assert [a.learning_rate for a in backend.adams] == pytest.approx([0.05, 0.1, 0.1, 0.05])
+    assert {a.beta1 for a in backend.adams} == {0.5}
+
+
+def test_a_step_that_trains_nothing_still_is_a_step(run_with: RunWith, tmp_path: Path) -> None:
+    class Nothing(Player):
+        @hookimpl
+        def collect_batch(self) -> Batch:
+            return Batch(metrics={"mine": 3.0})
+
+    backend = ScriptedBackend()
+    assert go(run_with(backend, Nothing())) == "finished"
+    assert backend.adams == []
+    assert records(tmp_path / "run", "steps.jsonl")[0]["metrics"] == {"mine": 3.0, "learning_rate": 0.1, "trained": 0.0}
+
+
+# Checkpoints
+
+
+def test_when_the_newest_checkpoint_is_gone_an_older_one_is_taken(run_with: RunWith, tmp_path: Path) -> None:
+    go(run_with(*cast(), config={"run.steps": 4, "checkpoints.every": 1}))
+    before = outcome_of(tmp_path)
+    for step in (3, 4):
+        (tmp_path / "run" / "checkpoints" / f"step_{step:06d}.json").unlink()
+    trace = Trace()
+    go(run_with(*cast(trace), config={"run.steps": 4, "checkpoints.every": 1}))
+    restored = [c for c in trace.calls if c.startswith("restore")]
+    assert restored == ["restore step_000004", "restore step_000003", "restore step_000002"]
+    assert outcome_of(tmp_path) == before
+    [aside] = (tmp_path / "run").glob("set_aside_*")
+    assert [r["step"] for r in records(aside, "checkpoints.jsonl")] == [3, 4]
+
+
+def outcome_of(folder: Path) -> list[Any]:
+    return [records(folder / "run", f"{name}.jsonl") for name in ("steps", "checkpoints")]
+
+
+def test_when_all_checkpoints_are_gone_it_says_so(run_with: RunWith, tmp_path: Path) -> None:
+    go(run_with(*cast()))
+    (tmp_path / "run" / "checkpoints" / "step_000002.json").unlink()
+    text = f"none of the 1 checkpoints of {tmp_path / 'run'} is there any more; start a new run"
+    with pytest.raises(PluginError, match=f"^{re.escape(text)}$"):
+        go(run_with(*cast()))
+    assert len(records(tmp_path / "run", "steps.jsonl")) == 2, "nothing is set aside"
+
+
+def test_a_finished_run_trains_no_further(run_with: RunWith) -> None:
+    go(run_with(*cast()))
+    trace = Trace()
+    assert go(run_with(*cast(trace))) == "finished"
+    assert "forward_backward" not in trace.calls
+
+
+def test_the_next_run_starts_from_the_weights_of_the_one_before_with_a_fresh_optimizer(
+    run_with: RunWith, tmp_path: Path
+) -> None:
+    first, second = ScriptedBackend(), ScriptedBackend()
+    go(run_with(first, Sft(), directory="1-a"))
+    config = {"run.start_from": "../1-a", "run.steps": 1, "optimizer.learning_rate": 1e-9}
+    go(run_with(second, Sft(), directory="2-b", config=config))
+    assert second.weights == pytest.approx(first.weights, abs=1e-6) != 1.0
+    assert first.momentum != 0
+    assert "restore step_000002 without optimizer" in second.trace.calls
+
+
+def test_start_from_names_what_is_wrong(run_with: RunWith, tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match=r"^run.start_from = 'nowhere' is neither a checkpoint nor a run directory$"):
+        go(run_with(*cast(), config={"run.start_from": "nowhere"}))
+    run_with(*cast(), directory="empty")
+    with pytest.raises(PluginError, match=r"^the run .*empty has no checkpoint yet$"):
+        go(run_with(*cast(), directory="b", config={"run.start_from": str(tmp_path / "empty")}))
+
+
+def test_start_from_a_checkpoint_that_is_gone_is_a_clear_error(run_with: RunWith, tmp_path: Path) -> None:
+    go(run_with(*cast(), directory="a"))
+    (tmp_path / "a" / "checkpoints" / "step_000002.json").unlink()
+    with pytest.raises(
+        PluginError, match=r"^run.start_from: the checkpoint .*step_000002.json is not there \(expired or deleted\)"
+    ):
+        go(run_with(*cast(), directory="b", config={"run.start_from": "../a"}))
+
+
+def test_a_full_disk_while_saving_is_a_clear_error(run_with: RunWith, tmp_path: Path) -> None:
+    players = cast()
+    players[0].fail["save"] = OSError(28, "No space left on device")
+    with pytest.raises(PluginError) as error:
+        go(run_with(*players))
+    run = tmp_path / "run"
+    assert str(error.value).startswith(
+        f"cannot save the checkpoint of step 2 in {run}: [Errno 28] No space left on device"
+    )
+    assert RunDir(run).manifest()["status"] == "failed"
+    assert players[0].closed == 1
+    assert go(run_with(*cast())) == "finished"
+
+
+# Monitors
+
+
+class Stop(Player):
+    @hookimpl
+    def inspect_step(self, stats: Any) -> list[Finding]:
+        return [Finding("stop" if stats.step == 2 else "warn", "enough", {"step": stats.step})]
+
+
+def test_a_monitor_that_says_stop_ends_the_run_with_a_checkpoint(run_with: RunWith, tmp_path: Path) -> None:
+    report = Report()
+    assert go(run_with(*cast(), Stop(), report, config={"run.steps": 5})) == "stopped"
+    assert [(r["step"], r["kind"]) for r in records(tmp_path / "run", "checkpoints.jsonl")] == [(2, "periodic")]
+    assert RunDir(tmp_path / "run").manifest()["status"] == "stopped"
+    assert report.statuses == ["stopped"]
+    assert report.findings[-1] == Finding("stop", "enough", {"step": 2}, "stop")
+    assert records(tmp_path / "run", "steps.jsonl")[1]["findings"][0]["source"] == "stop"
+
+
+def test_a_fatal_monitor_that_fails_ends_the_run(run_with: RunWith) -> None:
+    class Guard(Player):
+        fatal = True
+
+        @hookimpl
+        def inspect_step(self) -> None:
+            raise ValueError("no idea")
+
+    report = Report()
+    text = r"^plugin 'guard' \(throw-away\) failed in inspect_step at test_loop.py:\d+: ValueError: no idea$"
+    with pytest.raises(PluginError, match=text):
+        go(run_with(*cast(), Guard(), report))
+    assert report.statuses == ["failed"]
+
+
+def test_other_observers_are_survived_and_reported_once(run_with: RunWith, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Player):
+        @hookimpl
+        def inspect_step(self) -> None:
+            raise ValueError("dizzy")
+
+        @hookimpl
+        def report_step(self) -> None:
+            raise PluginError("speechless")
+
+        @hookimpl
+        def report_progress(self) -> None:
+            raise ZeroDivisionError
+
+        @hookimpl
+        def report_eval(self) -> None:
+            raise KeyError("x")
+
+        @hookimpl
+        def finish_run(self) -> None:
+            raise RuntimeError("still here")
+
+    report = Report()
+    config = {"run.steps": 3, "evaluation.every": 1}
+    assert go(run_with(*cast(), Broken(), report, problems=SETS, config=config)) == "finished"
+    assert len(report.steps) == 3
+    hooks = [re.search(r"failed in (\w+)|speechless", r.message).group(0) for r in caplog.records]  # type: ignore[union-attr]
+    assert sorted(hooks) == sorted(
+        ["failed in inspect_step", "speechless", "failed in report_progress", "failed in report_eval",
+         "failed in finish_run"]
+    )  # fmt: skip
+    assert all(r.message.endswith("(said once; the run goes on)") for r in caplog.records)
+
+
+def generator(self: Any) -> Any:
+    yield Finding("info", "first")
+    raise ValueError("then broken")
+
+
+ANSWERS = {
+    "a generator that breaks": generator,
+    "one Finding": lambda self: Finding("info", "all is well"),
+    "words": lambda self: ["all is well"],
+    "a number": lambda self: 3,
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_a_monitor_that_answers_nonsense_is_survived(
+    run_with: RunWith, caplog: pytest.LogCaptureFixture, answer: str
+) -> None:
+    monitor = type("Odd", (), {"inspect_step": hookimpl(ANSWERS[answer])})()
+    ANSWERS[answer].__name__ = "inspect_step"
+    assert go(run_with(*cast(), monitor)) == "finished"
+    assert "plugin 'odd'" in caplog.text
+
+
+@pytest.mark.parametrize("evidence", [math.nan, math.inf, object()], ids=["nan", "inf", "object"])
+def test_evidence_that_is_not_json_does_not_end_the_run(run_with: RunWith, evidence: Any) -> None:
+    class Odd(Player):
+        @hookimpl
+        def inspect_step(self) -> list[Finding]:
+            return [Finding("warn", "strange", {"value": evidence})]
+
+    assert go(run_with(*cast(), Odd())) == "finished"
+
+
+def test_a_loss_that_is_not_finite_is_a_clear_error(run_with: RunWith, tmp_path: Path) -> None:
+    backend, *others = cast()
+    backend.gradient = math.inf
+    with pytest.raises(PluginError, match=r"^step 1: grad_norm is inf; a finite number is wanted$"):
+        go(run_with(backend, *others))
+    assert records(tmp_path / "run", "steps.jsonl") == []
+
+
+# Errors and interruptions
+
+
+def test_an_algorithm_that_returns_nothing_is_named(run_with: RunWith) -> None:
+    class Forgetful(Player):
+        @hookimpl
+        def collect_batch(self) -> None:
+            return None
+
+    with pytest.raises(PluginError, match="forgetful"):
+        go(run_with(ScriptedBackend(), Forgetful()))
+
+
+def test_the_offending_group_is_kept(run_with: RunWith, tmp_path: Path) -> None:
+    class Wild(Player):
+        @hookimpl
+        def score(self, group: Any) -> dict[str, list[float]]:
+            return {"wild": [0.0, 2.0, 0.0]}
+
+    kept = tmp_path / "run" / "offending_groups.jsonl"
+    with pytest.raises(PluginError) as error:
+        go(run_with(*cast(), Wild()))
+    assert re.fullmatch(
+        r"reward term 'wild' of plugin 'wild' is 2.0 for rollout 1 of problem 'p\d'; a raw term is a number in "
+        rf"\[-1, 1\] \(the group is kept in {re.escape(str(kept))}\)",
+        str(error.value),
+    )
+    [record] = RunDir(tmp_path / "run").read("offending_groups.jsonl")
+    assert record["problem"]["id"] in str(error.value)
+    assert len(record["rollouts"]) == 3
+    assert record["rollouts"][0]["verdict"]["outcome"] in ("correct", "incorrect")
+
+
+@pytest.mark.parametrize("hook", ["verify", "measure", "score", "advantages", "keep_group"])
+def test_the_offending_group_is_kept_when_a_hook_raises(run_with: RunWith, tmp_path: Path, hook: str) -> None:
+    def broken(self: Any, group: Any = None) -> None:
+        raise ValueError("oh")
+
+    broken.__name__ = hook
+    backend, ask, judge, correct, mean, rl = cast()
+    culprit = type("Culprit", (), {hook: hookimpl(broken)})()
+    others = {"verify": [correct, mean], "advantages": [judge, correct]}.get(hook, [judge, correct, mean])
+    text = rf"^plugin 'culprit' \(throw-away\) failed in {hook} at test_loop.py:\d+: ValueError: oh"
+    with pytest.raises(PluginError, match=text):
+        go(run_with(backend, ask, rl, *others, culprit))
+    [record] = RunDir(tmp_path / "run").read("offending_groups.jsonl")
+    assert record["rollouts"]
+
+
+class Interrupt(Player):
+    """Presses Ctrl-C, once or twice, in a hook of a step."""
+
+    times, at = 1, 2
+
+    @hookimpl
+    def inspect_step(self, stats: Any) -> None:
+        for _ in range(self.times if stats.step == self.at else 0):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_finishes_the_step_saves_and_can_go_on(run_with: RunWith, tmp_path: Path) -> None:
+    go(run_with(*cast(), directory="through", config={"run.steps": 4}))
+    report, before = Report(), signal.getsignal(signal.SIGINT)
+    assert go(run_with(*cast(), Interrupt(), report, config={"run.steps": 4})) == "interrupted"
+    assert signal.getsignal(signal.SIGINT) is before
+    assert report.statuses == ["interrupted"]
+    run = tmp_path / "run"
+    assert RunDir(run).manifest()["status"] == "interrupted"
+    assert [r["step"] for r in records(run, "steps.jsonl")] == [1, 2]
+    assert [r["step"] for r in records(run, "checkpoints.jsonl")] == [2]
+    assert go(run_with(*cast(), config={"run.steps": 4})) == "finished"
+    weights = [records(tmp_path / d, "steps.jsonl")[-1]["metrics"] for d in ("run", "through")]
+    assert weights[0] == weights[1]
+
+
+def test_ctrl_c_during_an_evaluation_loses_nothing(run_with: RunWith, tmp_path: Path) -> None:
+    class Press(Player):
+        @hookimpl
+        def report_eval(self, stats: Any) -> None:
+            if stats.step == 2:
+                signal.raise_signal(signal.SIGINT)
+
+    sets, config = {"train": problems(), "held": problems(1)}, {"run.steps": 4, "evaluation.every": 2}
+    go(run_with(*cast(), problems=sets, config=config, directory="through"))
+    assert go(run_with(*cast(), Press(), problems=sets, config=config)) == "interrupted"
+    assert go(run_with(*cast(), problems=sets, config=config)) == "finished"
+    for name in ("steps.jsonl", "evals.jsonl", "checkpoints.jsonl"):
+        assert records(tmp_path / "run", name) == records(tmp_path / "through", name)
+
+
+def test_ctrl_c_in_the_last_step_is_a_finished_run(run_with: RunWith) -> None:
+    assert go(run_with(*cast(), Interrupt())) == "finished"
+
+
+def test_ctrl_c_twice_ends_it_at_once_and_closes_everything(run_with: RunWith, tmp_path: Path) -> None:
+    report, before = Report(), signal.getsignal(signal.SIGINT)
+    impatient = Interrupt()
+    impatient.times = 2
+    players = cast()
+    with pytest.raises(KeyboardInterrupt):
+        go(run_with(*players, impatient, report, config={"run.steps": 4}))
+    assert players[0].closed == 1
+    assert signal.getsignal(signal.SIGINT) is before
+    assert [r["step"] for r in records(tmp_path / "run", "steps.jsonl")] == [1]
+    assert go(run_with(*cast(), config={"run.steps": 4})) == "finished"
+
+
+def test_ctrl_c_twice_is_recorded_as_an_interruption(run_with: RunWith, tmp_path: Path) -> None:
+    report, impatient = Report(), Interrupt()
+    impatient.times = 2
+    with pytest.raises(KeyboardInterrupt):
+        go(run_with(*cast(), impatient, report, config={"run.steps": 4}))
+    assert RunDir(tmp_path / "run").manifest()["status"] == "interrupted"
+    assert report.statuses == ["interrupted"]
+
+
+@pytest.mark.parametrize(
+    ("step", "every", "last", "at_end", "expected"),
+    [(2, 2, 4, False, True), (4, 2, 4, False, False), (4, 2, 4, True, True), (3, 0, 4, True, False),
+     (4, 0, 4, True, True), (1, 1, 4, False, True)],
+)  # fmt: skip
+def test_due(step: int, every: int, last: int, at_end: bool, expected: bool) -> None:
+    assert loop.due(step, every, last, at_end) is expected
+
+
+@pytest.mark.parametrize(
+    ("every", "at_start", "at_end", "expected"),
+    [(0, True, True, [0, 5]), (0, False, True, [5]), (0, True, False, [0]), (2, True, True, [0, 2, 4, 5]),
+     (5, False, False, []), (1, False, False, [1, 2, 3, 4])],
+)  # fmt: skip
+def test_evaluations_come_when_the_config_says(
+    run_with: RunWith, tmp_path: Path, every: int, at_start: bool, at_end: bool, expected: list[int]
+) -> None:
+    config = {"run.steps": 5, "evaluation": {"every": every, "at_start": at_start, "at_end": at_end}}
+    flat = {"run.steps": 5, **{f"evaluation.{k}": v for k, v in config["evaluation"].items()}}  # type: ignore[attr-defined]
+    go(run_with(*cast(), problems={"train": problems(), "held": problems(2)}, config=flat))
+    assert [r["step"] for r in records(tmp_path / "run", "evals.jsonl")] == expected

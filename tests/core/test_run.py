@@ -1,0 +1,359 @@
+"""One run: opening, closing, roles, crediting, and what algorithms work with."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from justtinker_core import Group, PluginError, Prompt, Rollout, Verdict, hookimpl
+from justtinker_core.rollouts import GroupError
+from justtinker_core.run import Run, checkpoint_of, located, open_plugins
+from justtinker_core.types import Reward
+from tests.core.conftest import (
+    Ask,
+    Correct,
+    Judge,
+    Mean,
+    Player,
+    Report,
+    Rl,
+    RunWith,
+    ScriptedBackend,
+    Sft,
+    cast,
+    go,
+    problems,
+)  # fmt: skip
+
+
+def raises(text: str) -> Any:
+    return pytest.raises(PluginError, match=f"^{re.escape(text)}$")
+
+
+def opened(run: Run) -> None:
+    with run:
+        pass
+
+
+# Opening and closing
+
+
+def test_a_run_opens_everything_and_closes_it_again(run_with: RunWith) -> None:
+    backend, report = ScriptedBackend(), Report()
+    sets = {"train": problems(3), "held": problems(2)}
+    with run_with(backend, Ask(), Judge(), Sft(), report, problems=sets) as run:
+        assert run.backend is backend
+        assert (len(run.train_problems), list(run.eval_problems)) == (3, ["held"])
+        assert report.statuses == []
+    assert backend.closed == 1
+    assert report.statuses == ["failed"], "it was not finished"
+
+
+def test_no_sampler_is_opened_before_one_is_needed(run_with: RunWith) -> None:
+    backend = ScriptedBackend()
+    with run_with(backend, Sft()) as run:
+        assert "sampler" not in backend.trace.calls
+        assert run.sampler is run.sampler
+    assert backend.trace.calls.count("sampler") == 1
+
+
+def test_everything_is_closed_when_the_run_fails(run_with: RunWith) -> None:
+    players, report = cast(), Report()
+    players[0].fail["forward_backward"] = RuntimeError("out of memory")
+    with pytest.raises(RuntimeError, match="out of memory"):
+        go(run_with(*players, report))
+    assert players[0].closed == 1
+    assert report.statuses == ["failed"]
+
+
+def test_everything_is_closed_when_a_reporter_fails_at_the_end(run_with: RunWith) -> None:
+    class Broken(Player):
+        @hookimpl
+        def finish_run(self) -> None:
+            raise ValueError
+
+    players = cast()
+    assert go(run_with(*players, Broken())) == "finished"
+    assert players[0].closed == 1
+
+
+def test_complaints_before_anything_is_spent_come_all_at_once(run_with: RunWith) -> None:
+    class Fussy(Player):
+        @hookimpl
+        def preflight(self, run: Run) -> list[str]:
+            assert run.backend
+            assert run.train_problems
+            return ["too small", "too slow"]
+
+    class Calm(Player):
+        @hookimpl
+        def preflight(self) -> None:
+            return None
+
+    class Other(Player):
+        @hookimpl
+        def preflight(self) -> list[str]:
+            return ["too dear"]
+
+    players, report = cast(), Report()
+    with raises("too small\ntoo slow\ntoo dear"):
+        opened(run_with(*players, Fussy(), Calm(), Other(), report))
+    assert players[0].closed == 1
+    assert report.statuses == ["failed"]
+    assert "sampler" not in players[0].trace.calls
+
+
+def test_a_backend_that_does_not_open(run_with: RunWith) -> None:
+    class Nobody(Player):
+        @hookimpl
+        def open_backend(self) -> None:
+            return None
+
+    report = Report()
+    with raises("nobody opened no backend"):
+        opened(run_with(Nobody(), Sft(), report))
+    assert report.statuses == ["failed"]
+
+
+def test_finish_run_is_called_when_data_cannot_be_loaded(run_with: RunWith) -> None:
+    report = Report()
+    with raises("[data.train] listed gives no problem at all"):
+        opened(run_with(ScriptedBackend(), Sft(), report, problems=[]))
+    assert report.statuses == ["failed"]
+
+
+# Roles
+
+
+@pytest.mark.parametrize(
+    ("missing", "text"),
+    [
+        (ScriptedBackend, "no active plugin implements open_backend, which every run needs; enable one of the"),
+        (Rl, "no active plugin implements collect_batch, which training needs; enable one of the algorithms: grpo"),
+        (Ask, "no active plugin implements build_prompt, which the algorithm 'rl' needs; enable one of the prompts: "),
+        (Judge, "no active plugin implements verify, which the algorithm 'rl' needs; enable one of the verifiers: "),
+        (Correct, "no active plugin implements score, which the algorithm 'rl' needs; enable one of the rewards: "),
+        (Mean, "no active plugin implements advantages, which the algorithm 'rl' needs; enable one of the advantages"),
+    ],
+)  # fmt: skip
+def test_a_role_that_nobody_fills(run_with: RunWith, missing: type[Any], text: str) -> None:
+    players = [player for player in cast() if not isinstance(player, missing)]
+    with pytest.raises(PluginError, match=f"^{re.escape(text)}"):
+        opened(run_with(*players))
+
+
+@pytest.mark.parametrize(
+    ("doubled", "hook"), [(ScriptedBackend, "open_backend"), (Rl, "collect_batch"), (Mean, "advantages")]
+)
+def test_a_role_that_two_fill(run_with: RunWith, doubled: type[Any], hook: str) -> None:
+    second = type("Second", (doubled,), {})()
+    with raises(f"{doubled.__name__.lower()} and second both implement {hook}, which takes one; disable the others"):
+        opened(run_with(*cast(), second))
+
+
+def test_sft_needs_no_verifier_without_evaluation(run_with: RunWith) -> None:
+    assert go(run_with(ScriptedBackend(), Sft())) == "finished"
+
+
+def test_an_evaluation_needs_a_verifier(run_with: RunWith) -> None:
+    with pytest.raises(PluginError, match=r"^no active plugin implements verify, which the evaluation needs"):
+        opened(run_with(ScriptedBackend(), Ask(), Sft(), problems={"train": problems(), "held": problems()}))
+
+
+def test_training_needs_data(run_with: RunWith) -> None:
+    with raises("there is no table [data.train] to train on"):
+        opened(run_with(ScriptedBackend(), Ask(), Judge(), Sft(), problems={"held": problems()}))
+
+
+def test_a_run_of_no_steps_needs_no_algorithm(run_with: RunWith) -> None:
+    run = run_with(ScriptedBackend(), Ask(), Judge(), problems={"held": problems()}, config={"run.steps": 0})
+    assert go(run) == "finished"
+
+
+def test_only_what_is_enabled_is_imported(run_with: RunWith) -> None:
+    assert list(open_plugins(run_with().config).active) == ["listed"]
+
+
+# Crediting
+
+
+def group(*outcomes: Any) -> Group:
+    n = len(outcomes)
+    rollouts = (Rollout((1, 2), (0.0, 0.0), (True, True), "x"),) * n
+    verdicts = tuple(Verdict(o, reason="worker died" if o == "unscored" else "") for o in outcomes)
+    rewards = tuple(Reward({"correct": float(o == "correct")}, {"correct": 1.0}) for o in outcomes)
+    return Group(1, 0, problems()[0], Prompt(), rollouts, verdicts, {}, rewards)
+
+
+class Advantage(Player):
+    def __init__(self, answer: Any) -> None:
+        super().__init__()
+        self.answer, self.seen = answer, 0
+
+    @hookimpl
+    def advantages(self, group: Group) -> Any:
+        self.seen = len(group.rollouts)
+        return self.answer(group) if callable(self.answer) else self.answer
+
+
+def credited(run_with: RunWith, *players: Any, group: Group, unscored: str = "drop") -> Group:
+    return run_with(*players, config={"run.unscored": unscored}).credit(group)
+
+
+def test_unscored_rollouts_leave_before_advantages(run_with: RunWith) -> None:
+    some = credited(run_with, Mean(), group=group("correct", "unscored", "incorrect"))
+    assert some.advantages == (0.5, None, -0.5)
+    assert len(some.rollouts) == 3
+
+
+def test_unscored_rollouts_may_count_as_zero(run_with: RunWith) -> None:
+    some = credited(run_with, Mean(), group=group("correct", "unscored"), unscored="zero")
+    assert some.advantages == (0.5, -0.5)
+
+
+def test_unscored_rollouts_may_end_the_run(run_with: RunWith) -> None:
+    text = "problem 'p0' was not graded (worker died); run.unscored = 'abort'"
+    with pytest.raises(GroupError, match=f"^{re.escape(text)}$") as error:
+        credited(run_with, Mean(), group=group("correct", "unscored"), unscored="abort")
+    assert len(error.value.group.rollouts) == 2
+    assert credited(run_with, Mean(), group=group("correct"), unscored="abort").advantages == (0.0,)
+
+
+def test_nothing_scored_is_not_asked(run_with: RunWith) -> None:
+    asked = Advantage([])
+    assert credited(run_with, asked, group=group("unscored", "unscored")).advantages == (None, None)
+    assert asked.seen == 0
+
+
+@pytest.mark.parametrize("answer", [(0.5, -0.5), np.array([0.5, -0.5]), np.array([0.5, -0.5], "f4"), iter([0.5, -0.5])])
+def test_numbers_of_all_sorts(run_with: RunWith, answer: Any) -> None:
+    some = credited(run_with, Advantage(answer), group=group("correct", "incorrect"))
+    assert some.advantages == (0.5, -0.5)
+    assert all(type(a) is float for a in some.advantages)
+
+
+def test_one_number_a_token(run_with: RunWith) -> None:
+    some = credited(run_with, Advantage([(0.5, 1), (-0.5, 0)]), group=group("correct", "incorrect"))
+    assert some.advantages == ((0.5, 1.0), (-0.5, 0.0))
+
+
+def test_one_number_for_each_token(run_with: RunWith) -> None:
+    with pytest.raises(PluginError, match="advantage"):
+        credited(run_with, Advantage([(0.5, 1.0, 2.0), (0.0, 0.0)]), group=group("correct", "incorrect"))
+
+
+@pytest.mark.parametrize("answer", [[0.5], [0.5] * 3, []])
+def test_a_wrong_number_of_advantages(run_with: RunWith, answer: Any) -> None:
+    with pytest.raises(GroupError, match=f"^plugin 'advantage' gives {len(answer)} advantages for 2 rollouts$"):
+        credited(run_with, Advantage(answer), group=group("correct", "incorrect"))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, "x", (math.nan, 0.0)])
+def test_advantages_are_finite_numbers(run_with: RunWith, value: Any) -> None:
+    with pytest.raises(GroupError, match=r"a finite number is wanted$"):
+        credited(run_with, Advantage([0.0, value]), group=group("correct", "incorrect"))
+
+
+@pytest.mark.parametrize("answer", [None, 3.0])
+def test_no_advantages_at_all(run_with: RunWith, answer: Any) -> None:
+    with pytest.raises(PluginError, match="advantage"):
+        credited(run_with, Advantage(answer), group=group("correct", "incorrect"))
+
+
+@pytest.mark.parametrize(
+    ("answers", "kept"),
+    [((True, True), True), ((None, None), True), ((True, False), False), ((False, None), False), ((0, 1), True)],
+)  # fmt: skip
+def test_any_false_drops_a_group(run_with: RunWith, answers: tuple[Any, Any], kept: bool) -> None:
+    class Keep(Player):
+        def __init__(self, answer: Any) -> None:
+            self.answer = answer
+
+        @hookimpl
+        def keep_group(self, group: Group) -> Any:
+            assert group.advantages == (0.5, -0.5)
+            return self.answer
+
+    first, second = (type(f"K{i}", (Keep,), {})(answer) for i, answer in enumerate(answers))
+    assert credited(run_with, Mean(), first, second, group=group("correct", "incorrect")).kept is kept
+
+
+def test_a_dropped_group_is_not_trained_but_counts(run_with: RunWith, tmp_path: Path) -> None:
+    class Drop(Player):
+        @hookimpl
+        def keep_group(self) -> bool:
+            return False
+
+    players, report = cast(), Report()
+    go(run_with(*players, Drop(), report))
+    assert players[0].updates == []
+    assert all(s.metrics["rollouts"] == 6 and s.metrics["trained"] == 0 for s in report.steps)
+
+
+# What it counts
+
+
+def test_tokens_are_counted(run_with: RunWith) -> None:
+    report = Report()
+    go(run_with(*cast(), report, problems={"train": problems(), "held": problems(3)}))
+    # 2 prompts of 4 characters; 6 responses of a digit and the end; 6 sequences of 4 + 2 - 1 positions
+    assert [s.tokens for s in report.steps] == [{"prefill": 8, "sampled": 12, "trained": 30}] * 2
+
+
+def test_the_record_names_the_versions(run_with: RunWith) -> None:
+    run = run_with(*cast())
+    versions = run.versions()
+    assert versions["plugins"]["rl"] == "throw-away 1.0"  # type: ignore[index]
+    assert {"python", "platform"} <= set(versions)
+    go(run)
+    assert run.files.manifest()["plugins"] == versions["plugins"]
+
+
+# Where weights come from
+
+
+def test_checkpoint_of(run_with: RunWith, tmp_path: Path) -> None:
+    run = run_with(*cast(), directory="1-a")
+    go(run)
+    (tmp_path / "2-b").mkdir()
+    saved = tmp_path / "1-a" / "checkpoints" / "step_000002.json"
+    assert checkpoint_of("../1-a", tmp_path / "2-b") == str(saved), "relative to the run"
+    assert checkpoint_of(str(tmp_path / "1-a"), Path("elsewhere")) == str(saved)
+    assert checkpoint_of(str(saved), Path("elsewhere")) == str(saved)
+    assert checkpoint_of("tinker://x/y", tmp_path) == "tinker://x/y"
+
+
+def test_checkpoint_of_the_working_directory(
+    run_with: RunWith, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go(run_with(*cast(), directory="1-a"))
+    monkeypatch.chdir(tmp_path)
+    assert checkpoint_of("1-a", tmp_path / "elsewhere").endswith("1-a/checkpoints/step_000002.json")
+
+
+def test_a_run_directory_may_move(run_with: RunWith, tmp_path: Path) -> None:
+    go(run_with(*cast(), directory="a", config={"run.steps": 1}))
+    (tmp_path / "a").rename(tmp_path / "b")
+    trace = cast()[0].trace
+    players = cast(trace)
+    go(run_with(*players, directory="b"))
+    assert "restore step_000001" in trace.calls
+
+
+def test_located() -> None:
+    assert located("checkpoints/x", Path("/run")) == "/run/checkpoints/x"
+    assert located("/abs/x", Path("/run")) == "/abs/x"
+    assert located("tinker://x", Path("/run")) == "tinker://x"
+
+
+def test_groups_are_replaced_not_changed(run_with: RunWith) -> None:
+    before = group("correct", "incorrect")
+    copy = replace(before)
+    credited(run_with, Mean(), group=before)
+    assert before == copy

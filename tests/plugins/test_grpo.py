@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from justtinker_core import Group, Prompt, Rollout, hookimpl, loop
+from justtinker_core.run import Run
+from justtinker_plugins.algorithms.grpo import Grpo, datum_of
+from tests.core.conftest import Ask, Correct, Judge, Mean, Player, RunWith, ScriptedBackend, problems
+
+
+def half_right(prompt: str, index: int) -> str:
+    """Of every group the first rollout is right and the others are wrong."""
+    return str(int(prompt[0]) % 3) if index == 0 else "no"
+
+
+def trained(run_with: RunWith, grpo: Grpo, *more: Any) -> tuple[ScriptedBackend, Run]:
+    backend = ScriptedBackend(half_right)
+    cast = (backend, Ask(), Judge(), Correct(), Mean(), grpo, *more)
+    with run_with(*cast, problems=problems(4), config={"run.steps": 1}) as run:
+        loop.train(run)
+    return backend, run
+
+
+def test_only_what_is_better_than_its_group_is_trained(run_with: RunWith) -> None:
+    backend, run = trained(run_with, Grpo(problems_per_step=4, rollouts_per_problem=4))
+    [(data, loss, config)] = backend.updates
+    assert (loss, config) == ("ppo", {"clip_low_threshold": 0.8, "clip_high_threshold": 1.28})
+    assert len(data) == 4
+    assert {max(d.advantages or ()) for d in data} == {0.75}
+    metrics = run.history.steps[0].metrics
+    assert (metrics["rollouts"], metrics["trained"], metrics["accuracy"]) == (16, 4, 0.25)
+
+
+def test_all_with_an_advantage_are_trained_if_told(run_with: RunWith) -> None:
+    grpo = Grpo(problems_per_step=4, rollouts_per_problem=4, train_on="all", loss="importance_sampling")
+    backend, _ = trained(run_with, grpo)
+    [(data, loss, config)] = backend.updates
+    assert (loss, config, len(data)) == ("importance_sampling", {}, 16)
+    assert sum(max(d.advantages or (), key=abs) for d in data) == pytest.approx(0)
+
+
+def test_updates_share_the_rollouts_of_a_step(run_with: RunWith) -> None:
+    grpo = Grpo(problems_per_step=4, rollouts_per_problem=4, updates_per_step=3)
+    backend, _ = trained(run_with, grpo)
+    assert [len(data) for data, _, _ in backend.updates] == [2, 1, 1]
+    assert len(backend.adams) == 3
+
+
+def test_a_dropped_group_is_not_trained_and_still_counted(run_with: RunWith) -> None:
+    class Drop(Player):
+        @hookimpl
+        def keep_group(self, group: Group) -> bool:
+            return group.index != 1
+
+    backend, run = trained(run_with, Grpo(problems_per_step=4, rollouts_per_problem=4), Drop())
+    [(data, _, _)] = backend.updates
+    assert len(data) == 3
+    assert run.history.steps[0].metrics["rollouts"] == 16
+
+
+def test_nothing_to_learn_from_is_no_update(run_with: RunWith) -> None:
+    backend = ScriptedBackend(lambda prompt, index: "no")
+    cast = (backend, Ask(), Judge(), Correct(), Mean(), Grpo(problems_per_step=2))
+    with run_with(*cast, config={"run.steps": 1}) as run:
+        loop.train(run)
+    assert backend.updates == []
+    assert run.history.steps[0].metrics["trained"] == 0
+
+
+def test_a_datum_is_shifted_by_one_and_masks_what_the_policy_did_not_write() -> None:
+    rollout = Rollout((7, 8, 9), (-0.1, 0.0, -0.3), (True, False, True), "")
+    group = Group(1, 0, problems(1)[0], Prompt(tokens=(1, 2)))
+    datum = datum_of(group, rollout, 0.5)
+    assert datum.inputs == (1, 2, 7, 8)
+    assert datum.targets == (2, 7, 8, 9)
+    assert datum.logprobs == (0.0, -0.1, 0.0, -0.3)
+    assert datum.advantages == (0.0, 0.5, 0.0, 0.5)
+    assert datum_of(group, rollout, (1.0, 2.0, 3.0)).advantages == (0.0, 1.0, 0.0, 3.0)
+
+
+def test_unscored_and_empty_rollouts_are_not_trained() -> None:
+    rollouts = (Rollout((7,), (-0.1,), (True,), "a"), Rollout((), (), (), ""), Rollout((8,), (-0.1,), (True,), "b"))
+    group = Group(1, 0, problems(1)[0], Prompt(tokens=(1, 2)), rollouts, advantages=(0.5, 0.5, None))
+    assert [d.targets[-1] for d in Grpo().data([group])] == [7]
+    assert Grpo().data([replace(group, kept=False)]) == ()
+    assert Grpo().data([replace(group, advantages=((0.0,), None, (0.2,)))])[0].targets[-1] == 8
