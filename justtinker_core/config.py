@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +19,9 @@ from pydantic import Field
 from justtinker_core.options import PluginError, configure, nearest, plugin
 from justtinker_core.types import Adam
 
+log = logging.getLogger("justtinker")
+
+NAME = r"^[\w.-]+$"
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -25,7 +30,7 @@ Positive = Annotated[int, Field(ge=1)]
 class RunSection:
     """``[run]``: what is trained."""
 
-    name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    name: Annotated[str, Field(pattern=NAME)]
     """Names the run and its directory."""
     model: str
     """What the backend opens: a hub id, a directory, or a name of the backend's own."""
@@ -174,7 +179,12 @@ def presets() -> dict[str, Path]:
     """Name -> file of every installed preset (entry-point group ``justtinker.presets``: packages of TOML files)."""
     found = {}
     for entry in entry_points(group="justtinker.presets"):
-        for file in files(entry.value).iterdir():
+        try:
+            folder = files(entry.value)
+        except Exception as error:
+            log.warning("the presets of %s cannot be found: %s: %s", entry.name, type(error).__name__, error)
+            continue
+        for file in folder.iterdir():
             if file.name.endswith(".toml"):
                 found[file.name.removesuffix(".toml")] = Path(str(file))
     return dict(sorted(found.items()))
@@ -302,6 +312,8 @@ def data_spec(purpose: Any, name: str, table: Any, seed: int) -> DataSpec:
     place = "data.train" if purpose == "train" else f"data.eval.{name}"
     if not isinstance(table, dict):
         raise PluginError(f"{place} = {table!r}: a table is wanted")
+    if not re.fullmatch(NAME, name):
+        raise PluginError(f"[{place}]: the name of an evaluation set has letters, digits, '_', '.' and '-' only")
     common = {k: v for k, v in table.items() if k in _DataCommon.__dataclass_fields__}
     checked = configure(_DataCommon, place, common)
     options = {k: v for k, v in table.items() if k not in common}

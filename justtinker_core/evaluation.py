@@ -19,7 +19,7 @@ EXAMPLES = 4
 
 def evaluate(run: Run, spec: DataSpec, step: int) -> EvalStats:
     """Sample and judge every problem of an evaluation set; write its rollouts and its record."""
-    begun, before = time.perf_counter(), dict(run.tokens)
+    begun, before = time.perf_counter(), run.tokens.copy()
     section, budget = run.config.evaluation, run.config.sampling.max_tokens
     stage, most = f"evaluate {spec.name}", section.max_tokens or budget
     settings = Settings(stage, spec.samples, most, section.temperature, section.top_p, section.seed)
@@ -29,7 +29,7 @@ def evaluate(run: Run, spec: DataSpec, step: int) -> EvalStats:
     described = {"problems": len(groups), **asdict(settings)}
     shown = [example(group) for group in groups[:EXAMPLES]]
     seconds = {"total": time.perf_counter() - begun}
-    stats = EvalStats(step, spec.name, metrics, intervals, described, shown, run.spent_since(before), seconds)
+    stats = EvalStats(step, spec.name, metrics, intervals, described, shown, dict(run.tokens - before), seconds)
     run.files.write_groups(f"eval_{spec.name}_{step:06d}", groups)
     run.files.append("evals.jsonl", asdict(stats))
     return stats

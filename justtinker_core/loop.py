@@ -34,12 +34,12 @@ def train(run: Run) -> str:
     with interruptible() as interrupted:
         try:
             run.status = steps(run, interrupted)
-        except KeyboardInterrupt:
-            run.status = "interrupted"
-            raise
         except GroupError as error:
             run.files.append("offending_groups.jsonl", {"error": str(error), **group_record(error.group)})
             raise PluginError(f"{error} (the group is kept in {run.dir / 'offending_groups.jsonl'})") from error
+        except KeyboardInterrupt:
+            run.status = "interrupted"
+            raise
         finally:
             run.files.manifest(status=run.status)
     return run.status
@@ -62,7 +62,7 @@ def resume(run: Run) -> None:
             start_from(run, checkpoint_of(run.config.run.start_from, run.dir))
     run.files.rewind(run.step)
     run.history = History(
-        tuple(StepStats(**without(r, "findings")) for r in run.files.read("steps.jsonl")),
+        tuple(StepStats(**{k: v for k, v in r.items() if k != "findings"}) for r in run.files.read("steps.jsonl")),
         tuple(EvalStats(**r) for r in run.files.read("evals.jsonl")),
     )
 
@@ -77,30 +77,22 @@ def start_from(run: Run, path: str) -> None:
         ) from error
 
 
-def without(record: dict[str, Any], key: str) -> dict[str, Any]:
-    """The record less one key."""
-    return {k: v for k, v in record.items() if k != key}
-
-
 def steps(run: Run, interrupted: threading.Event) -> str:
     """All steps that are left."""
-    config, last = run.config, run.config.run.steps
+    evaluation, saving, last = run.config.evaluation, run.config.checkpoints, run.config.run.steps
+    saved = run.step
     while True:
-        if (
-            config.evaluation.at_start
-            if run.step == 0
-            else due(run.step, config.evaluation.every, last, config.evaluation.at_end)
-        ):
-            report_evals(run)
+        if evaluation.at_start if run.step == 0 else due(run.step, evaluation.every, last, evaluation.at_end):
+            run.evaluate()
         if run.step >= last:
             return "finished"
-        if interrupted.is_set():
+        if interrupted.is_set() and saved == run.step:
             return "interrupted"
-        findings = one_step(run)
-        stop = any(finding.level == "stop" for finding in findings)
-        saves = run.step == last or stop or interrupted.is_set()
-        if saves or any(due(run.step, every, last) for every in (config.checkpoints.every, config.evaluation.every)):
+        stop = any(finding.level == "stop" for finding in one_step(run))
+        regular = any(due(run.step, every, last, at_end=True) for every in (saving.every, evaluation.every))
+        if regular or stop or interrupted.is_set():
             checkpoint(run)
+            saved = run.step
         if stop:
             return "stopped"
 
@@ -114,7 +106,7 @@ def one_step(run: Run) -> list[Finding]:
     """Collect, train, inspect, record, report."""
     run.step += 1
     begun = time.perf_counter()
-    before = dict(run.tokens)
+    before = run.tokens.copy()
     batch = run.plugins.first("collect_batch", lambda b: all_of(Batch)([b])[0], step=run.step, run=run)
     if batch is None:
         raise PluginError(f"{run.plugins.who('collect_batch')[0]} collected no batch at step {run.step}")
@@ -124,7 +116,7 @@ def one_step(run: Run) -> list[Finding]:
     terms = term_stats(batch.groups)
     seconds = {"collect": collected - begun, "train": done - collected, "total": done - begun}
     metrics = {name: number(v, f"step {run.step}: {name}") for name, v in (metrics_of(batch) | trained).items()}
-    stats = StepStats(run.step, metrics, terms, run.spent_since(before), seconds)
+    stats = StepStats(run.step, metrics, terms, dict(run.tokens - before), seconds)
     findings = inspect(run, stats, batch.groups)
     if batch.groups:
         run.files.write_groups(f"step_{run.step:06d}", batch.groups)
@@ -140,7 +132,7 @@ def update(run: Run, batch: Batch) -> dict[str, float]:
     futures: list[tuple[Future[Any], Future[Any]]] = []
     for u in batch.updates:
         futures.append((run.backend.forward_backward(u.data, u.loss, u.config), run.backend.optim_step(adam)))
-        run.meter("trained", sum(len(datum.inputs) for datum in u.data))
+        run.tokens["trained"] += sum(len(datum.inputs) for datum in u.data)
     run.next_sampler = run.backend.sampler()
     losses, metrics = 0.0, []
     for train_future, optim_future in futures:
@@ -190,12 +182,6 @@ def checkpoint(run: Run) -> None:
     if Path(path).is_relative_to(run.dir):
         path = str(Path(path).relative_to(run.dir))
     run.files.append("checkpoints.jsonl", {"step": run.step, "kind": kind, "path": path})
-
-
-def report_evals(run: Run) -> None:
-    """Evaluate whatever is not yet evaluated at this step, and tell."""
-    for stats in run.evaluate(run.step):
-        run.plugins.tell("report_eval", run=run, stats=stats)
 
 
 @contextmanager

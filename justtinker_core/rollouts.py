@@ -98,10 +98,12 @@ def collect(
     backend: Backend,
     sampler: Sampler,
     settings: Settings,
+    first: int = 0,
 ) -> tuple[Group, ...]:
     """Sample n rollouts a problem and judge each group as it arrives, while others are still being sampled."""
     groups = [
-        Group(step, index, problem, fill_prompt(problem, plugins, backend)) for index, problem in enumerate(problems)
+        Group(step, index, problem, fill_prompt(problem, plugins, backend))
+        for index, problem in enumerate(problems, first)
     ]
     from justtinker_core.episodes import play
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -21,10 +21,9 @@ from justtinker_core.options import PluginError
 from justtinker_core.plugins import Found, Plugins, activate, find, look_up
 from justtinker_core.rollouts import GroupError, Settings, collect, fill_prompt, number
 from justtinker_core.rundir import RunDir
-from justtinker_core.types import Backend, EvalStats, Group, History, Problem, Prompt, Sampler, StepStats
+from justtinker_core.types import Backend, Group, History, Problem, Prompt, Sampler, StepStats
 
 T = TypeVar("T")
-log = logging.getLogger("justtinker")
 
 
 def installed(config: RunConfig) -> dict[str, Found]:
@@ -79,7 +78,7 @@ def resolved(config: RunConfig) -> RunConfig:
 
 @dataclass
 class Run:
-    """What a hook sees of the run. Use as a context manager: `open` and `close`."""
+    """What a hook sees of the run. A context manager: it opens data and backend, and lets plugins and backend go."""
 
     config: RunConfig
     plugins: Plugins
@@ -90,9 +89,11 @@ class Run:
     """No other run follows in the same command."""
     step: int = 0
     history: History = field(default_factory=History)
-    tokens: dict[str, int] = field(default_factory=dict)
+    tokens: Counter[str] = field(default_factory=Counter)
     """prefill, sampled, trained: counted by this process."""
     next_sampler: Sampler | None = None
+    _groups: tuple[int, int] = (0, 0)
+    """A step, and how many of its groups are sampled."""
     backend: Backend = field(init=False)
     train_problems: tuple[Problem, ...] = ()
     eval_problems: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
@@ -115,18 +116,16 @@ class Run:
             complaints = [complaint for answer in asked for complaint in answer or ()]
             if complaints:
                 raise PluginError("\n".join(complaints))
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let plugins and backend go."""
+        if isinstance(error, KeyboardInterrupt):
+            self.status = "interrupted"
         self.plugins.tell("finish_run", run=self, status=self.status)
         if hasattr(self, "backend"):
             self.backend.close()
@@ -173,23 +172,16 @@ class Run:
         settings = Settings(
             "sample", n, sampling.max_tokens, sampling.temperature, sampling.top_p, self.config.run.seed
         )
-        groups = collect(problems, step, self.plugins, self.backend, self.sampler, settings)
+        first = self._groups[1] if self._groups[0] == step else 0  # an algorithm may ask for more in the same step
+        self._groups = step, first + len(problems)
+        groups = collect(problems, step, self.plugins, self.backend, self.sampler, settings, first)
         self.count(groups)
         return groups
 
     def count(self, groups: Sequence[Group]) -> None:
         """Add the tokens of what was sampled to the meter."""
-        self.meter("prefill", sum(len(g.prompt.tokens) for g in groups))
-        self.meter("sampled", sum(r.response_tokens for g in groups for r in g.rollouts))
-
-    def spent_since(self, before: Mapping[str, int]) -> dict[str, int]:
-        """Tokens counted since the meter stood so; kinds of which there were none are left out."""
-        spent = {kind: count - before.get(kind, 0) for kind, count in self.tokens.items()}
-        return {kind: count for kind, count in spent.items() if count}
-
-    def meter(self, kind: str, tokens: int) -> None:
-        """Count tokens."""
-        self.tokens[kind] = self.tokens.get(kind, 0) + tokens
+        self.tokens["prefill"] += sum(len(g.prompt.tokens) for g in groups)
+        self.tokens["sampled"] += sum(r.response_tokens for g in groups for r in g.rollouts)
 
     def credit(self, group: Group) -> Group:
         """Give a group its advantages and ask whether it is kept. Unscored rollouts as the config says."""
@@ -227,15 +219,14 @@ class Run:
 
     # What the loop works with
 
-    def evaluate(self, step: int) -> list[EvalStats]:
-        """Evaluate the current weights on every evaluation set that has no record at this step yet."""
+    def evaluate(self) -> None:
+        """Evaluate the current weights on every evaluation set that has no record at this step yet, and tell."""
         done = {(e.step, e.name) for e in self.history.evals}
-        stats = []
         for spec in self.config.data:
-            if spec.purpose == "eval" and (step, spec.name) not in done:
-                stats.append(evaluate(self, spec, step))
-                self.history = replace(self.history, evals=(*self.history.evals, stats[-1]))
-        return stats
+            if spec.purpose == "eval" and (self.step, spec.name) not in done:
+                stats = evaluate(self, spec, self.step)
+                self.history = replace(self.history, evals=(*self.history.evals, stats))
+                self.plugins.tell("report_eval", run=self, stats=stats)
 
     def remember(self, stats: StepStats) -> None:
         """Add a step to the history."""

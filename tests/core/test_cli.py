@@ -177,7 +177,6 @@ def test_a_run_that_came_to_nothing_leaves_nothing(written: Written, tmp_path: P
         assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.xfail(strict=True, reason="the directory is removed although it holds the group")
 def test_the_offending_group_of_the_first_step_is_kept(written: Written, tmp_path: Path) -> None:
     config = written("a", "ScriptedBackend", "Ask", "Judge", "Wild", "Mean", "Rl")
     (tmp_path / "players.py").write_text(PLAYERS + WILD)

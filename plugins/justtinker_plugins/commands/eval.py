@@ -42,8 +42,8 @@ def evaluate(
         if path is not None:
             start_from(run, path)
         run.files.manifest(status="running", checkpoint=path or wanted.run.model, **run.versions())
-        for stats in run.evaluate(step):
-            run.plugins.tell("report_eval", run=run, stats=stats)
+        run.step = step
+        run.evaluate()
         run.status = "finished"
         run.files.manifest(status=run.status)
 

@@ -12,7 +12,7 @@ import click
 
 from justtinker_core import PluginError, config, loop
 from justtinker_core.run import Run, open_plugins, resolved
-from justtinker_core.rundir import RECORDS, RunDir
+from justtinker_core.rundir import RunDir
 from justtinker_plugins.commands._options import plugin_option, set_option
 
 EXIT_CODES = {"interrupted": 130, "stopped": 3}  # stopped: by a monitor
@@ -41,7 +41,7 @@ def train(
 ) -> None:
     """Train on each CONFIG (a TOML file or a preset) in order, each starting from the weights of the one before.
 
-    Without any: the quickstart, SFT and then RL of a tiny model, on this machine.
+    Without any: the quickstart, SFT and then RL of a tiny model, on this machine. --set and -p change every CONFIG.
     """
     if resume is not None:
         if configs or sets or switches or directory:
@@ -58,7 +58,9 @@ def train(
         status = "interrupted"
     finally:
         if status == "failed" and resume is None and not any(map(recorded, run_dirs)):
-            shutil.rmtree(parent)  # nothing but the config: the same command shall work once its mistake is mended
+            shutil.rmtree(
+                parent, ignore_errors=True
+            )  # nothing but the config: the same command shall work once its mistake is mended
         elif status != "finished":
             click.echo(f"{status}; go on with: justtinker train --resume {shlex.quote(str(parent))}", err=True)
     if status != "finished":
@@ -99,7 +101,7 @@ def existing(parent: Path) -> list[Path]:
 
 def recorded(run_dir: Path) -> bool:
     """Whether a run has come to anything yet."""
-    return any((run_dir / name).exists() for name in RECORDS)
+    return any(file.name not in ("config.toml", "manifest.json") for file in run_dir.iterdir())
 
 
 def train_all(run_dirs: list[Path]) -> str:

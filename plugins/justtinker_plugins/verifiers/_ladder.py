@@ -1,4 +1,4 @@
-r"""The cheap rungs, climbed in order: string, words, gates, then values (`_structure`, `_numbers`), all in this process.
+r"""The cheap rungs, climbed in order in this process: string, words, gates, then values (`_structure`, `_numbers`).
 
 A `Finding` of None means that nobody here can tell: ask the worker, and hold what it accepts against `after_check`.
 `restates` refuses the problem itself as its answer. What it does not: run longer than some milliseconds on any text,
@@ -26,7 +26,7 @@ _WORDS_ONLY = re.compile(r"[A-Za-z]{4,}(?:[ -][A-Za-z]+)*|yes|no|odd|all", re.IG
 _INTEGER = re.compile(r"-?[0-9]{1,300}")
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def read(normal: str) -> Readings:
     """All readings of a normalised text. ``1,234`` has two: a number, and a list."""
     if _WORDS_ONLY.fullmatch(normal):
@@ -51,6 +51,8 @@ def compare(gold: str, answer: str) -> Finding:
     if _INTEGER.fullmatch(gold) and _INTEGER.fullmatch(answer):
         equal = int(gold) == int(answer)
         return Finding(equal, "rational", "" if equal else "another number")
+    if choice := _CHOICE.fullmatch(gold):
+        return _compare_choice(choice[1], answer)
     golds = read(gold)
     if isinstance(golds, tuple) and golds[0][0] == "text":
         return _compare_words(golds[0][1], answer)
@@ -71,23 +73,30 @@ def _climb(golds: Readings, answers: Readings) -> Finding:
     return best([nodes_equal(gold, answer) for gold in golds for answer in answers])
 
 
-_CHOICE = re.compile(r"\(?([A-Z])\)?\.?:?")
+_CHOICE = re.compile(r"\\text *\{ *\(([A-Z])\)[.:]? *\}")
+_GIVEN = re.compile(r"\(? *([A-Za-z]) *\)?[.:]?")
+
+
+def _bare(answer: str) -> str:
+    """Words without the commands and braces around them."""
+    return re.sub(r"\\(?:text|style) *\{([^{}]*)\}", r"\1", answer).strip("{} ")
+
+
+def _compare_choice(letter: str, answer: str) -> Finding:
+    """A gold ``\\text{(C)}``: that letter, in any case, with or without brackets."""
+    given = _GIVEN.fullmatch(_bare(answer))
+    equal = given is not None and given[1].upper() == letter
+    return Finding(equal, "string", "" if equal else "not the choice of the gold")
 
 
 def _compare_words(words: str, answer: str) -> Finding:
-    """A gold of words: the same words, in any case; of a choice, its letter with or without brackets."""
-    plain = re.sub(r"\\(?:text|style) *\{([^{}]*)\}", r"\1", answer).strip("{} ")
-    choice = _CHOICE.fullmatch(words.strip())
-    if choice:
-        given = re.fullmatch(r"\(? *([A-Za-z]) *\)?[.:]?", plain.strip())
-        equal = given is not None and given.group(1).upper() == choice.group(1)
-    else:
-        equal = squeeze(plain) == squeeze(words)
+    """A gold of words: the same words, in any case."""
+    equal = squeeze(_bare(answer)) == squeeze(words)
     return Finding(equal, "string", "" if equal else "not the words of the gold")
 
 
 _NAMES = "sum|prod|int|iint|iiint|oint|lim|limsup|liminf|binom|choose|max|min|gcd|lcm|det|sup|inf|bmod|pmod|mod"
-_OPERATORS = re.compile(rf"\\(?:{_NAMES}|begin *\{{[vV]matrix\}})(?![A-Za-z])|!")
+_OPERATORS = re.compile(rf"(?<!_)(?<!_\{{)\\(?:{_NAMES}|begin *\{{[vV]matrix\}})(?![A-Za-z])|!")
 _NEVER = frozenset({"\\sum", "\\prod", "\\int", "\\iint", "\\iiint", "\\oint", "\\lim"})
 
 
@@ -112,10 +121,10 @@ def restates(question: str, gold: str, answer: str) -> bool:
     if _SIMPLE.fullmatch(given) or not _WORK.search(given):
         return False
     asked = _look(_question(question))
-    return given in asked and wanted not in asked
+    return given in asked and not (len(wanted) > 3 and wanted in asked)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _question(text: str) -> str:
     return normalise(text)
 
@@ -124,18 +133,19 @@ def _question(text: str) -> str:
 
 _LETTERS = re.compile(r"\\text *\{[^{}]*\}|\\(?:begin|end) *\{[a-zA-Z]+\*?\}|\\[A-Za-z]+|[A-Za-z]")
 _BASE = re.compile(r"[0-9]_\{?([^{}]*)\}?")
+_INDEX = re.compile(r"_ *\{[^{}]*\}")
 _DUMMY = re.compile(r"\\(?:sum|prod|int|lim)(?![A-Za-z])")
 
 
 def after_check(gold: str, answer: str) -> str:
     """What a careful person holds against a pair that math-verify accepted; empty if nothing."""
     gold, answer = normalise(gold), normalise(answer)
-    if words := [w for w in re.findall(r"\\text *\{([^{}]*)\}", answer) if w not in gold and not is_unit(w)]:
+    if words := [w.strip() for w in re.findall(r"\\text *\{([^{}]*)\}", answer) if w not in gold and not is_unit(w)]:
         return f"{words[0]!r} is no part of the gold"
     if sorted(_BASE.findall(gold)) != sorted(_BASE.findall(answer)):
         return "another base"
     for sign, what in ((",", "another number of parts"), ("=", "another equation")):
-        if gold.count(sign) != answer.count(sign):
+        if _INDEX.sub("", gold).count(sign) != _INDEX.sub("", answer).count(sign):
             return what
     if "," in gold and [c for c in gold if c in "()[]"] != [c for c in answer if c in "()[]"]:
         return "other brackets"

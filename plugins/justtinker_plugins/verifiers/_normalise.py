@@ -5,6 +5,7 @@ and scientific notation in one form. What it does not: decide anything mathemati
 same string look the same on paper; nothing else may be merged here.
 """
 
+# ruff: noqa: RUF001 (the tables are about letters that look like others)
 from __future__ import annotations
 
 import re
@@ -38,24 +39,38 @@ _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 
 _WORDS = r"text|textbf|textit|textrm|textsf|texttt|textnormal|mbox|hbox|fbox|mathrm|mathsf|mathtt|textup|emph"
 
+_FRAMES = r"aligned|align\*?|gathered|equation\*?|split"
+_STYLES = (
+    "displaystyle|textstyle|scriptstyle|limits|nolimits|boldmath|strut|mathstrut|noindent|bf|it|rm|sf|tt|Large|large|"
+    "small|normalsize|left|right|middle|[bB]igg?[lrm]?"
+)
+_SPACES = "quad|qquad|thinspace|enspace|enskip|medspace|thickspace|negthinspace|hfill|nobreakspace|allowbreak"
+
 # (pattern, replacement), applied in this order.
 _RULES = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
-        (r"\\begin *\{(?:aligned|align\*?|gathered|equation\*?|split)\}|\\end *\{(?:aligned|align\*?|gathered|equation\*?|split)\}", " "),
-        (r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|boldmath|strut|mathstrut|noindent|bf|it|rm|sf|tt|Large|large|small|normalsize|left|right|middle|[bB]igg?[lrm]?)(?![A-Za-z])\.?", " "),
-        (r"\\(?:quad|qquad|thinspace|enspace|enskip|medspace|thickspace|negthinspace|hfill|nobreakspace|allowbreak)(?![A-Za-z])", " "),
+        (rf"\\(?:begin|end) *\{{(?:{_FRAMES})\}}", " "),
+        (rf"\\(?:{_STYLES})(?![A-Za-z])\.?", " "),
+        (rf"\\(?:{_SPACES})(?![A-Za-z])", " "),
         (r"\\hspace\*? *\{[^{}]*\}|\\[hv]?phantom *\{[^{}]*\}|\\(?:label|tag\*?) *\{[^{}]*\}", " "),
         (r"(?<=[0-9])(?:\\[,!:; ]|\{,\}|\\thinspace|~)(?=[0-9]{3}(?![0-9]))", ","),
         (r"(?<=[0-9])\{,\}(?=[0-9])", ","),
         (r"(?<=[0-9]), *\\! *(?=[0-9])", ","),
         (r"(?<!\\)\\[,!:;> ]|~", " "),
         (r"\\(?:dfrac|tfrac|cfrac|sfrac|nicefrac)(?![A-Za-z])", r"\\frac"),
+        (r"\{([^{}\\]*)\\over(?![A-Za-z])([^{}\\]*)\}", r"\\frac{\1}{\2}"),
         (r"\\(?:dbinom|tbinom)(?![A-Za-z])", r"\\binom"),
-        (r"\\(?:mathbf|mathit|boldsymbol|bm|pmb|mathnormal|mathcal|mathscr|ensuremath) *(?=\{)", r"\\style"),
+        (r"\\(?:mathbf|mathit|boldsymbol|bm|pmb|mathnormal|mathcal|mathscr|ensuremath|underline) *(?=\{)", r"\\style"),
+        (r"\\mathrm *\{ *([A-Za-z]) *\}", r"\\style{\1}"),
         (rf"\\(?:{_WORDS}) *(?=\{{)", r"\\text"),
+        (r"\^ *\{ *(-?[0-9]) *\}(?=[^{}\\]*\})", r"^\1"),  # within \\text, whose braces may not nest
+        (r"\\text *\{ *([0-9][0-9.,]*) +([A-Za-z ]+)\}", r"\1\\text{\2}"),
         (r"\\mathbb *\{?([RZNQC])\}?", r"\\\1 "),
         (r"\\(?:text)?color *\{[^{}]*\}", " "),
+        (r"\\operatorname\*? *\{([A-Z][A-Za-z]+)\}", r"\\text{\1}"),
+        (r"\bm *\\angle(?![A-Za-z])", r"\\angle "),
+        (r"\*\*", "^"),
         (r"\\operatorname\*? *\{([a-zA-Z]+)\}", r"\\\1 "),
         (r"\bnp\.(?=[a-z])", r"\\"),
         (r"\\(?:leq|leqslant)(?![A-Za-z])|<=|=<", r"\\le "),
@@ -88,7 +103,7 @@ _RULES = [
         (r"(?<=[0-9]) +(?=[0-9])", "\x00"),
         (r"\s+", " "),
     )
-]  # fmt: skip  # noqa: E501
+]  # fmt: skip
 
 
 def _vulgar(match: re.Match[str]) -> str:
@@ -107,10 +122,13 @@ def to_ascii(text: str) -> str:
     return unicodedata.normalize("NFKC", text).translate(_SIGNS)
 
 
-@lru_cache(maxsize=16384)
+_STOP = re.compile(r"(?<![.,;])\s*[.,;]$|^= *|\s*\\\\$")
+
+
+@lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
     """The text in the one spelling that the parser reads and that equal-looking answers share."""
-    text = to_ascii(text).strip()
+    text = to_ascii(text.replace("\x00", "\ufffd")).strip()  # NUL is ours: it keeps "1 2" apart from "12"
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
-    return text.strip(" ;").rstrip(" .;,")
+    return _STOP.sub("", text.strip())

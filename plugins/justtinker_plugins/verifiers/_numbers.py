@@ -69,13 +69,15 @@ def plain(node: Node) -> bool:
 
 
 def rounds(value: Node, decimal: Node) -> bool:
-    """Whether a decimal is the value to its own last place."""
+    """Whether a decimal is the value, rounded or cut off at its own last place."""
     try:
         target = exact(decimal)
-        difference = abs(numeric(value, FLOAT).value - complex(target.numerator / target.denominator))
+        number = numeric(value, FLOAT).value
     except ValueError:
         return False
-    return bool(difference < 10.0 ** -_places(target))
+    unit = 10.0 ** -_places(target)
+    near = abs(number - float(target)) <= 0.5001 * unit
+    return bool(near or (number.imag == 0 and 0 <= abs(number) - abs(float(target)) < unit))
 
 
 def _places(value: Fraction) -> int:
@@ -142,9 +144,8 @@ def _bases(gold: Node, answer: Node) -> Finding:
     return Finding(equal, "gate", "" if equal else "another number or another base")
 
 
-_BASES = {
-    name: str(n) for n, name in enumerate("two three four five six seven eight nine ten eleven twelve".split(), 2)
-}  # noqa: SIM905, E501
+_NUMERALS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_BASES = {name: str(n) for n, name in enumerate(_NUMERALS, 2)}
 
 
 def _base(name: str) -> str:

@@ -1,8 +1,8 @@
 r"""A small reader of LaTeX answers: numbers, expressions, lists, tuples, intervals, sets, matrices, equations.
 
-What it does: turn one normalised answer into a tree of tuples ``(op, *parts)``, the whole of it or nothing. What
-it does not: guess (`MalformedError` says that no reader would take the text as one answer), evaluate, or know operators such
-as sums and integrals (`UnsupportedError`: the slow worker may know). Every input is capped before and while it is read.
+What it does: turn one normalised answer into a tree of tuples ``(op, *parts)``, the whole of it or nothing. What it
+does not: guess (`MalformedError` says that no reader would take the text as one answer), evaluate, or know operators
+such as sums and integrals (`UnsupportedError`: the worker may know). Every input is capped before and while it is read.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _LETTERS = frozenset(
     "omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega hbar ell pi infty R N Z Q C odot nabla "
     "partial aleph".split()
 )
-_ACCENTS = frozenset("dot ddot vec hat bar tilde widehat widetilde overline underline overrightarrow".split())  # noqa: SIM905
+_ACCENTS = frozenset("dot ddot vec hat bar tilde widehat widetilde overline overrightarrow".split())  # noqa: SIM905
 RELATIONS = {
     "=": "=", "<": "<", ">": ">", r"\le": "<=", r"\ge": ">=", r"\neq": "!=", r"\approx": "~", r"\sim": "~",
     r"\in": "in", r"\equiv": "=", r"\colon": ":", ":": ":",
@@ -109,6 +109,7 @@ def number(raw: str) -> Fraction:
     return Fraction(digits * 10**scale) if scale >= 0 else Fraction(digits, 10**-scale)
 
 
+_LETTER = re.compile(r"\(?([A-Za-z])\)?\.?")
 END = Token("end", "")
 _OPEN, _CLOSE = {"(", "[", r"\{", "]"}, {")", "]", r"\}", "["}
 _SEPARATORS = {",", ";"}
@@ -158,7 +159,7 @@ class _Reader:
     def items(self, closers: frozenset[str]) -> Node:
         """``a, b or c``: one item as itself, several as a list."""
         nodes: list[Node] = []
-        while not self._closed(closers):
+        while not self._closed(closers - {"["}):  # a bracket that opens, here
             nodes.append(self.relation())
             if self._closed(closers):
                 break
@@ -239,7 +240,7 @@ class _Reader:
 
     def _juxtaposed(self, left: Node) -> Node:
         before, after = self.tokens[self.at - 1], self.peek
-        if after.kind == "num" and before.kind in ("num", "sym"):
+        if after.kind == "num" and before.value not in ")]":
             raise MalformedError(f"{before.value!r} and {after.value!r} side by side")
         right = self.factor()
         return ("add", (left, right)) if _mixed(left, right, after) else _mul(left, right)
@@ -369,7 +370,8 @@ class _Reader:
         if token.kind == "sym":
             return self._symbol(token.value)
         if token.kind == "text":
-            return ("sym" if len(token.value) == 1 and token.value.isalpha() else "text", token.value)
+            letter = _LETTER.fullmatch(token.value)
+            return ("sym", letter[1]) if letter else ("text", token.value)
         if token.kind == "begin":
             return self._matrix(token.value)
         if token.value in _OPEN and token.kind in ("op", "cmd"):
@@ -384,8 +386,9 @@ class _Reader:
 
     def _number(self, raw: str) -> Node:
         if self.take("_"):
-            return ("base", raw, _flat(self.raw_argument()).lower())
-        if self.peek.kind == "cmd" and self.peek.value in (r"\overline", r"\bar") and "." in raw:
+            base = _flat(self.raw_argument()).lower()
+            return ("num", number(raw)) if base in ("10", "ten") else ("base", raw, base)
+        if self.peek.kind == "cmd" and self.peek.value in (r"\overline", r"\bar", r"\dot") and "." in raw:
             self.next()
             return ("num", _repeating(raw, _flat(self.raw_argument())))
         return ("num", number(raw))
@@ -422,7 +425,7 @@ class _Reader:
     def _bracket(self, opening: str) -> Node:
         self.deeper()
         bars, self.bars = self.bars, 0
-        inside = self.items(frozenset(_CLOSE - {"["} if opening != "]" else _CLOSE))
+        inside = self.items(frozenset(_CLOSE if opening in "[]" else _CLOSE - {"["}))
         closing = self.next()
         if closing.value not in _CLOSE:
             raise MalformedError(f"{opening!r} is never closed")

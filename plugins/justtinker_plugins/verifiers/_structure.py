@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from justtinker_plugins.verifiers._numbers import Finding, all_of, best, proportional, rounds, values_equal
+from justtinker_plugins.verifiers._numbers import Finding, all_of, best, plain, proportional, rounds, values_equal
 from justtinker_plugins.verifiers._parse import Node
 from justtinker_plugins.verifiers._values import nodes, symbols
 
@@ -27,16 +27,13 @@ def nodes_equal(gold: Node, answer: Node) -> Finding:
         return _relation_gold(gold, answer)
     if answer[0] == "rel":
         return _relation_answer(gold, answer)
-    if answer[0] == "list" and all(item[0] == "rel" for item in answer[1]) and gold[0] in ("union", "tuple"):
-        intervals = [_interval(item) for item in answer[1]]
-        if all(intervals):
-            answer = intervals[0] if len(intervals) == 1 else ("union", tuple(intervals))  # type: ignore[assignment]
+    gold, answer = _together(gold, answer), _together(answer, gold)
     if gold[0] in COLLECTIONS or answer[0] in COLLECTIONS:
         return _collections(gold, answer)
     if gold[0] != answer[0] and {gold[0], answer[0]} & {"tuple", "matrix", "union", "text"}:
-        return Finding(
-            False, "gate", f"a {answer[0]} is no {gold[0]}" if answer[0] in KINDS else f"the gold is a {gold[0]}"
-        )
+        if gold[0] not in KINDS and gold[0] != "base" and not plain(gold):
+            return Finding(None, "gate", "the gold mixes values with what is none")
+        return Finding(False, "gate", f"{_kind(answer)} where the gold is {_kind(gold)}")
     if gold[0] == "tuple":
         return _tuples(gold, answer)
     if gold[0] == "matrix":
@@ -49,7 +46,22 @@ def nodes_equal(gold: Node, answer: Node) -> Finding:
     return values_equal(gold, answer)
 
 
-KINDS = ("tuple", "matrix", "union", "text", "list", "set")
+KINDS = {"tuple": "a tuple or interval", "matrix": "a matrix", "union": "a union", "text": "words"}
+
+
+def _kind(node: Node) -> str:
+    return KINDS.get(node[0], "a single value")
+
+
+def _together(node: Node, other: Node) -> Node:
+    """A list read as what the other side is: ``x = 1, y = 2`` as a point, ``x < 0 or x > 1`` as a union."""
+    if node[0] != "list" or other[0] not in ("tuple", "union"):
+        return node
+    if _differently_named(node[1]):
+        named = sorted((n for item in node[1] if (n := _named_value(item))), key=lambda n: str(n[0]))
+        return ("tuple", "()", tuple(value for _, value in named))
+    intervals = [interval for item in node[1] if (interval := _interval(item))]
+    return ("union", tuple(intervals)) if len(intervals) == len(node[1]) > 1 else node
 
 
 def _tuples(gold: Node, answer: Node) -> Finding:
@@ -69,9 +81,17 @@ def _matrices(gold: tuple[tuple[Node, ...], ...], answer: tuple[tuple[Node, ...]
 
 def _collections(gold: Node, answer: Node) -> Finding:
     """Lists and sets as multisets; the order is free, how often each stands is not."""
-    golds = gold[1] if gold[0] in COLLECTIONS else (gold,)
-    answers = answer[1] if answer[0] in COLLECTIONS else (answer,)
-    return _multiset(_named(golds), _named(answers))
+    golds = _named(gold[1] if gold[0] in COLLECTIONS else (gold,))
+    answers = _named(answer[1] if answer[0] in COLLECTIONS else (answer,))
+    if len(golds) == len(answers) and _differently_named(golds) and not any(item[0] == "rel" for item in answers):
+        return all_of([nodes_equal(g, a) for g, a in zip(golds, answers, strict=True)])
+    return _multiset(golds, answers)
+
+
+def _differently_named(items: tuple[Node, ...]) -> bool:
+    """``x = 1, y = 2``: here bare values must come in this order."""
+    names = [named[0] for item in items if (named := _named_value(item))]
+    return len(names) == len(items) > 1 and len(set(names)) == len(names)
 
 
 def _named(items: tuple[Node, ...]) -> tuple[Node, ...]:
@@ -140,6 +160,8 @@ def is_name(node: Node) -> bool:
     """A thing that an equation can name: a symbol, ``f(x)``, a segment AB, words."""
     if node[0] == "tuple":
         return node[1] == "()" and all(part[0] == "sym" for part in node[2])
+    if node[0] == "fn" and node[1] == "abs":  # the size of a set; |x| = 5 is unsolved
+        return node[2][0] == "sym" and bool(node[2][1].isupper())
     if node[0] == "mul":
         return all(part[0] == "sym" and part[1].isalpha() and part[1].isupper() for part in node[1])
     return node[0] == "sym" or (node[0] == "text" and _TITLE.fullmatch(node[1]) is not None)
@@ -162,13 +184,8 @@ def _named_value(node: Node) -> tuple[Node, Node] | None:
 
 def _relation_gold(gold: Node, answer: Node) -> Finding:
     named = _named_value(gold)
-    if named and answer[0] != "rel":
-        return nodes_equal(named[1], answer)
-    if named and (given := _named_value(answer)):
-        if named[0] == given[0]:
-            return nodes_equal(named[1], given[1])
-        if not symbols(named[1]):
-            return Finding(False, "gate", "an equation for another name")
+    if named and (found := _value_of(*named, answer)):
+        return found
     if gold[2] == ("=",):
         return _equations(gold, answer)
     if gold[2] == ("in",):
@@ -180,6 +197,20 @@ def _relation_gold(gold: Node, answer: Node) -> Finding:
     return _sides(gold, answer)
 
 
+def _value_of(name: Node, value: Node, answer: Node) -> Finding | None:
+    """A gold ``x = 5``: answered by 5, by ``x = 5`` and by chains that end there. None: compare as equations."""
+    if answer[0] != "rel":
+        return nodes_equal(value, answer)
+    given = _named_value(answer)
+    if given and given[0] == name:
+        return nodes_equal(value, given[1])
+    if set(answer[2]) <= {"=", "~"} and len(answer[1]) > 2 and answer[1][0] == name:
+        return _chain(value, answer[1][1:], answer[2][1:])
+    if symbols(value):
+        return None
+    return Finding(False, "gate", "another name than the gold's, or nothing solved for it")
+
+
 def _sides(gold: Node, answer: Node) -> Finding:
     """Relations side by side, also the other way round."""
     if answer[0] != "rel" or len(answer[1]) != len(gold[1]):
@@ -187,7 +218,7 @@ def _sides(gold: Node, answer: Node) -> Finding:
     flipped = ("rel", answer[1][::-1], tuple(_FLIPPED.get(sign, sign) for sign in answer[2][::-1]))
     found = [
         all_of([nodes_equal(g, a) for g, a in zip(gold[1], sides, strict=True)])
-        for _, sides, signs in (answer, flipped)
+        for _, sides, signs in ((answer, flipped) if ":" not in gold[2] else (answer,))
         if signs == gold[2]
     ]
     return best(found) if found else Finding(False, "gate", "another sign of relation")

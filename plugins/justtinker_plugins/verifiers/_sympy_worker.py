@@ -10,9 +10,12 @@ from __future__ import annotations
 from typing import Any, Literal
 
 Grade = tuple[Literal["equal", "different", "forgotten", "gold", "answer"], str]
-"""What was found, and the reason. gold, answer: that one cannot be parsed; forgotten: math-verify says equal, wrongly."""
+"""What was found, and why. gold, answer: that one cannot be parsed; forgotten: math-verify wrongly says equal."""
 
-WARM_UP = (r"\max(a, \frac{x^{2}-1}{\sqrt{2}}) + \int_0^1 x^2 dx", r"\max(\frac{(x-1)(x+1)}{\sqrt{2}}, a) + \frac{1}{3}")
+WARM_UP = (
+    r"\max(a, \frac{x^{2}-1}{\sqrt{2}}) + \int_0^1 x^2 dx",
+    r"\max(\frac{(x-1)(x+1)}{\sqrt{2}}, a) + \frac{1}{3}",
+)
 """A pair whose grading builds parser tables and caches: half a second that must not count against an answer."""
 
 TOLERANCE = 1e-12

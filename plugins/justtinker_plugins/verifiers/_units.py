@@ -22,7 +22,7 @@ _MEASURES = {
     "kg": "kg kilogram kilograms",
     "lb": "lb lbs pound pounds",
     "oz": "oz ounce ounces",
-    "l": "l liter liters litre litres",
+    "l": "l L liter liters litre litres",
     "ml": "ml milliliter milliliters",
     "gal": "gallon gallons",
     "s": "s sec secs second seconds",
@@ -37,24 +37,24 @@ _MEASURES = {
     "euro": "euro euros",
     "degree": "degree degrees deg",
     "rad": "rad radian radians",
-    "k": "k kelvin",
-    "j": "j joule joules",
-    "n": "newton newtons",
-    "w": "w watt watts",
-    "v": "v volt volts",
-    "hz": "hz hertz",
-    "ev": "ev",
+    "K": "K kelvin",
+    "J": "J joule joules",
+    "N": "N newton newtons",
+    "W": "W watt watts",
+    "V": "V volt volts",
+    "Hz": "Hz hertz",
+    "eV": "eV",
     "erg": "erg ergs",
     "pc": "pc parsec parsecs",
-    "au": "au",
-    "a": "a ampere amperes amps",
-    "pa": "pa pascal pascals",
+    "au": "au AU",
+    "A": "A ampere amperes amps",
+    "Pa": "Pa pascal pascals",
     "mol": "mol mole moles",
     "percent": "percent",
     "micro": "mu",
 }
 _COUNTED = frozenset(
-    "unit units per point points way ways student students people person persons "  # noqa: SIM905
+    "cdot unit units per point points way ways student students people person persons "  # noqa: SIM905
     "child children boy boys girl girls man men woman women apple apples orange oranges ball balls marble marbles "
     "card cards coin coins penny pennies nickel nickels dime dimes book books page pages game games "
     "team teams player players car cars step steps turn turns time times item items object objects element elements "
@@ -67,8 +67,9 @@ _COUNTED = frozenset(
     "round rounds match matches member members row rows column columns packet packets pencil pencils pen pens "
     "path paths route routes committee committees color colors colour colours".split()
 )
-_PREFIXED = {prefix + base: prefix + base for prefix in "f p n u mu m c k M G T".split() for base in
-             "m g s A K mol Hz N Pa J W C V F T eV pc erg L bar Ohm".split()}  # fmt: skip
+_PREFIXES = "f p n u mu m c k M G T"
+_BASES = "m g s A K mol Hz N Pa J W C V F T eV pc erg L bar Ohm"
+_PREFIXED = {prefix + base: prefix + base for prefix in _PREFIXES.split() for base in _BASES.split()}
 _NAME = {alias: name for name, aliases in _MEASURES.items() for alias in aliases.split()}
 _POWERS = {"square": "^2", "squared": "^2", "sq": "^2", "cubic": "^3", "cubed": "^3", "cu": "^3"}
 _WORD = re.compile(r"[A-Za-z]+")
@@ -85,14 +86,19 @@ def is_unit(text: str) -> bool:
     return all(_known(word) for word in words)
 
 
+def _named(word: str) -> str:
+    """A word's unit in one spelling. Abbreviations keep their case: ``5 M`` is no length."""
+    return _NAME.get(word) or _PREFIXED.get(word) or (_NAME.get(word.lower(), "") if len(word) > 2 else "")
+
+
 def _known(word: str) -> bool:
-    return word in _PREFIXED or any(word.lower() in known for known in (_NAME, _COUNTED, _POWERS))
+    return bool(_named(word)) or word.lower() in _COUNTED or word.lower() in _POWERS
 
 
 def measure(text: str) -> str:
     """The unit of measure in one spelling: ``square inches`` and ``inches^2`` are ``in^2``. Counted things are ""."""
     words = _WORD.findall(text)
-    names = [_NAME.get(word.lower()) or _PREFIXED.get(word, "") for word in words]
+    names = [_named(word) for word in words]
     power = next((_POWERS[word.lower()] for word in words if word.lower() in _POWERS), "")
     exponent = re.search(r"\^\{?([0-9]+)|([²³])", text)
     if exponent and not power:

@@ -220,7 +220,7 @@ FLOAT = Field(_to_complex, _tables(cmath, _complex_gamma, _complex_floor), 1e150
 @cache
 def precise(digits: int = 60) -> Field:
     """Numbers of many digits, to tell apart what floating point cannot; made when first needed."""
-    import mpmath  # type: ignore[import-untyped]
+    import mpmath
 
     m = mpmath.MPContext()
     m.dps = digits

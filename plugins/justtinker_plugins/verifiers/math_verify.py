@@ -11,7 +11,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from typing import Annotated
 
 from pydantic import Field
@@ -27,9 +26,7 @@ from justtinker_plugins.verifiers._pool import Pool, Result
 from justtinker_plugins.verifiers._sympy_worker import WARM_UP
 
 WORKER = "justtinker_plugins.verifiers._sympy_worker:grade"
-MEMORY_OF_VERDICTS = 65_536
-LIMIT = "limit"
-"""The rung of an answer that used up a worker's CPU time or memory."""
+MEMORY_OF_VERDICTS = 16_384
 FAILED = "failed"
 """The rung of a verdict that our side could not reach."""
 
@@ -76,25 +73,22 @@ class MathVerify:
     def _compare_all(self, gold: str, answers: set[str]) -> dict[str, Finding]:
         found = {answer: self._remembered(gold, answer) or _compare(gold, answer) for answer in answers}
         open_ones = [answer for answer in found if found[answer].equal is None and found[answer].rung != FAILED]
-        futures = {answer: self._submit(gold, answer) for answer in open_ones}
-        for answer, future in futures.items():
-            found[answer] = judge(gold, answer, future.result())
-            if found[answer].equal is False and found[answer].rung == LIMIT and not self._gradable(gold):
-                found[answer] = Finding(None, "gold", "the gold is too much for a worker")
+        if open_ones:
+            found |= self._ask_workers(gold, open_ones)
         for answer, finding in found.items():
             self._remember(gold, answer, finding)
         return found
 
-    def _submit(self, gold: str, answer: str) -> Future[Result]:
-        return self._workers().submit(normalise(gold), normalise(answer))
-
-    def _gradable(self, gold: str) -> bool:
-        """Whether the gold against itself stays within the limits; asked only where an answer did not."""
-        known = self._remembered(gold, gold)
-        if known is None:
-            known = judge(gold, gold, self._submit(gold, gold).result())
-            self._remember(gold, gold, known)
-        return known.rung != LIMIT
+    def _ask_workers(self, gold: str, answers: list[str]) -> dict[str, Finding]:
+        """All at once, and the gold against itself: an answer is blamed only where the gold can be graded."""
+        pool = self._workers()
+        asked = {answer: pool.submit(normalise(gold), normalise(answer)) for answer in [gold, *answers]}
+        found = {answer: judge(gold, answer, future.result()) for answer, future in asked.items()}
+        itself = found.pop(gold)
+        if itself.equal:
+            return found
+        reason = f"the gold cannot be graded: {itself.reason}"
+        return dict.fromkeys(answers, Finding(None, "gold" if itself.rung != FAILED else FAILED, reason))
 
     def _workers(self) -> Pool:
         with self._lock:
@@ -140,7 +134,7 @@ def _unless_restated(question: str, gold: str, answer: str, finding: Finding) ->
 def judge(gold: str, answer: str, result: Result) -> Finding:
     """What a worker's result says of an answer: its own fault makes it wrong, ours leaves it unscored."""
     if result.status in ("cpu_limit", "memory"):
-        return Finding(False, LIMIT, f"the answer is too much for a worker: {result.detail}")
+        return Finding(False, "limit", f"too much for a worker: {result.detail}")
     if result.status != "ok":
         return Finding(None, FAILED, f"the worker failed ({result.status}): {result.detail}")
     outcome, reason = result.value

@@ -1,0 +1,163 @@
+r"""math_verify against math-verify called one by one, in one run: rollouts graded a second, and the ratio.
+
+    JUSTTINKER_DATA=... pytest benchmarks/test_bench_math_verify.py
+
+The mixes are of real golds: responses of about 4,000 characters in groups of 8, 40 % with the gold verbatim, 15 % with
+an equivalent variant, 45 % wrong; and the same with 1 % bombs. Before anything is timed, both must agree on the plain
+cases (the gold verbatim, and another whole number). Our verifier starts cold in every round: no verdict, text or gold
+is remembered; its workers, which a run starts once, are up. The reference is ``verify(parse(gold), parse(response))``
+with its own time-outs, gold boxed. Bars are the project's; the machine may be busy, both sides then suffer alike.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from justtinker_core import Problem, Rollout
+from justtinker_plugins.verifiers import _ladder, _normalise
+from justtinker_plugins.verifiers.math_verify import MathVerify
+from tests.plugins.gold_variants import bare, equivalent, load_golds, wrong
+
+DATA = os.environ.get("JUSTTINKER_DATA")
+pytestmark = pytest.mark.skipif(not DATA, reason="set JUSTTINKER_DATA to the folder that holds eval/*.parquet")
+
+GROUP = 8
+BOMBS = (
+    "9^{9^{9}}", r"\sum_{k=1}^{10^{7}} k^k", r"\binom{10^9}{5 \cdot 10^8}", "(x+y+z)^{1000}",
+    r"\prod_{k=1}^{10^{9}} k", "(10^{6})!", r"\sin(10^{10^{10}})", "(x+1)^{10^{10}}",
+)  # fmt: skip
+PROSE = "Let us look at the next case, where $a_{n+1} = 2 a_n + 3$ and so $a_4 = 45$; this leaves us with one more. "
+
+
+class Case(NamedTuple):
+    gold: str
+    response: str
+    kind: str
+
+
+def response(answer: str) -> str:
+    return f"<think>\n{PROSE * 36}\n</think>\nAs shown above, the answer is\n\n$$\\boxed{{{answer}}}$$"
+
+
+def mix(sets: tuple[str, ...], count: int, bombs: float = 0.0) -> list[Case]:
+    """`count` cases, in groups of one gold."""
+    dice = random.Random(7)
+    golds = [gold for name, gold in load_golds(Path(str(DATA)) / "eval") if name in sets]
+    dice.shuffle(golds)
+    golds = (golds * (count // GROUP // len(golds) + 1))[: count // GROUP]
+    cases = [_case(dice, gold, golds) for gold in golds for _ in range(GROUP)]
+    for k in range(round(bombs * count)):
+        at = int((k + 0.5) * len(cases) / round(bombs * count))
+        cases[at] = Case(cases[at].gold, response(BOMBS[k % len(BOMBS)]), "bomb")
+    return cases
+
+
+def _case(dice: random.Random, gold: str, golds: list[str]) -> Case:
+    kind = dice.choices(["verbatim", "variant", "wrong"], [40, 15, 45])[0]
+    if kind == "verbatim":
+        return Case(gold, response(bare(gold)), kind)
+    texts = [text for _, text in (equivalent(gold) if kind == "variant" else wrong(gold, [dice.choice(golds)]))]
+    return Case(gold, response(dice.choice(texts)), kind)
+
+
+def ours(verifier: MathVerify, cases: list[Case]) -> list[str]:
+    outcomes: list[str] = []
+    for start in range(0, len(cases), GROUP):
+        group = cases[start : start + GROUP]
+        verdicts = verifier.verify(Problem("p", "?", group[0].gold), [Rollout((), (), (), c.response) for c in group])
+        outcomes += [verdict.outcome for verdict in verdicts or []]
+    return outcomes
+
+
+def theirs(cases: list[Case]) -> list[bool]:
+    from math_verify import parse, verify
+
+    golds = {case.gold: parse(rf"\boxed{{{bare(case.gold)}}}") for case in cases}
+    return [verify(golds[case.gold], parse(case.response)) for case in cases]
+
+
+@pytest.fixture(scope="module")
+def verifier() -> Iterator[MathVerify]:
+    made = MathVerify()
+    ours(made, [Case(r"\max(a, b)", response(r"\max(b, a)"), "warm-up")])
+    theirs([Case("1", response("2"), "warm-up")])
+    yield made
+    made.finish_run()
+
+
+def forget(verifier: MathVerify) -> None:
+    verifier._memo.clear()
+    _normalise.normalise.cache_clear()
+    _ladder.read.cache_clear()
+
+
+def agree(verifier: MathVerify, cases: list[Case]) -> None:
+    plain = [Case(c.gold, response(answer), "") for c in cases[::GROUP] for answer in (bare(c.gold), "987654321")]
+    plain = [case for case in plain if re.fullmatch(r"\\boxed\{[0-9]+\}|[0-9]+|\\frac\{[0-9]+\}\{[0-9]+\}", case.gold)]
+    assert [outcome == "correct" for outcome in ours(verifier, plain_groups(plain))] == theirs(plain_groups(plain))
+
+
+def plain_groups(cases: list[Case]) -> list[Case]:
+    """Each case as a group of its own size, so that `ours` never mixes golds."""
+    return [case for case in cases for _ in range(GROUP)][: 40 * GROUP]
+
+
+@pytest.mark.parametrize(
+    ("sets", "bombs", "bar"),
+    [
+        pytest.param(("aime24", "aime25", "amc23"), 0.0, 20, id="aime-like"),
+        pytest.param(("math_500",), 0.0, 3, id="math-500-mix"),
+        pytest.param(("math_500",), 0.01, 10, id="math-500-mix-with-bombs"),
+    ],
+)
+def test_rollouts_a_second(
+    benchmark: Any, verifier: MathVerify, sets: tuple[str, ...], bombs: float, bar: float
+) -> None:
+    cases = mix(sets, 1600, bombs)
+    reference = mix(sets, 1600, bombs)[:800]
+    agree(verifier, cases)
+
+    started = time.perf_counter()
+    theirs(reference)
+    their_rate = len(reference) / (time.perf_counter() - started)
+
+    outcomes = benchmark.pedantic(ours, args=(verifier, cases), setup=lambda: forget(verifier), rounds=3, iterations=1)
+    our_rate = len(cases) / benchmark.stats.stats.median
+    benchmark.extra_info |= {
+        "ours per second": our_rate,
+        "math-verify per second": their_rate,
+        "ratio": our_rate / their_rate,
+    }
+    print(f"\n{our_rate:.0f} a second, math-verify {their_rate:.0f}, ratio {our_rate / their_rate:.1f} (bar {bar})")
+    wanted = {"verbatim": "correct", "variant": "correct", "wrong": "incorrect", "bomb": "incorrect"}
+    assert [c for c, outcome in zip(cases, outcomes, strict=True) if outcome != wanted[c.kind]] == []
+    assert our_rate >= bar * their_rate
+
+
+def test_no_verdict_is_later_than_the_limit(benchmark: Any, verifier: MathVerify) -> None:
+    """Bombs that reach a worker (their gold has the same operator), one at a time; the best of three, for the limit
+    is in CPU seconds, which a busy machine does not give at once."""
+    waits: dict[str, list[float]] = {
+        r"\max(a, 9^{9^{9^9}})": [],
+        r"\gcd(10^{10^{8}}, a)": [],
+        r"\max(a, 7^{7^{7^7}} x)": [],
+    }
+
+    def grade_all() -> None:
+        forget(verifier)
+        for bomb, seconds in waits.items():
+            started = time.perf_counter()
+            assert ours(verifier, [Case(r"\max(a, b)", response(bomb), "bomb")]) == ["incorrect"]
+            seconds.append(time.perf_counter() - started)
+
+    benchmark.pedantic(grade_all, rounds=3, iterations=1)
+    print("\nseconds:", {bomb: [round(wait, 3) for wait in seconds] for bomb, seconds in waits.items()})
+    assert max(min(seconds) for seconds in waits.values()) < verifier.limit + 0.2

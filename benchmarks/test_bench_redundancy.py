@@ -1,0 +1,79 @@
+"""The redundancy score against the obvious way to compute it: equal (exact), or within its bound (fast), and how fast.
+
+``pytest benchmarks/`` shows the times; the ratios are asserted by ``-m slow`` on a quiet machine with two cores. The
+reference is the recipe as one would write it down: `justtinker bench redundancy` shows the same on your own texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from justtinker_plugins.commands.bench import best_seconds, plain_chunk_similarity, plain_score
+from justtinker_plugins.rewards import _redundancy_exact, _redundancy_fast, _redundancy_flat
+from tests.plugins.reasoning_data import labelled
+
+Work = Callable[[], object]
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    """256 rollouts, 3.4 MB."""
+    return labelled("rollout_batch_256")[0]
+
+
+def methods(texts: list[str]) -> dict[str, Work]:
+    return {
+        "exact": lambda: _redundancy_exact.score_batch(texts, chunks=False),
+        "exact_with_chunks": lambda: _redundancy_exact.score_batch(texts),
+        "fast": lambda: _redundancy_fast.score_batch(texts),
+        "flat": lambda: _redundancy_flat.score_batch(texts),
+    }
+
+
+def plain(texts: list[str]) -> list[float]:
+    return [plain_score(text) for text in texts]
+
+
+def plain_chunks(texts: list[str]) -> list[float]:
+    return [plain_chunk_similarity(text) for text in texts]
+
+
+def test_exact_is_equal(texts: list[str]) -> None:
+    scores = _redundancy_exact.score_batch(texts)
+    assert scores["redundancy_score"].tolist() == plain(texts)
+    assert scores["chunk_similarity"].tolist() == plain_chunks(texts)
+
+
+def test_fast_is_within_its_bound(texts: list[str]) -> None:
+    error = np.abs(_redundancy_fast.score_batch(texts)["redundancy_score"] - plain(texts))
+    assert error.mean() <= 0.006
+    assert error.max() <= 0.12
+
+
+@pytest.mark.benchmark(group="redundancy")
+@pytest.mark.parametrize("method", ["exact", "exact_with_chunks", "fast", "flat"])
+def test_method(benchmark: BenchmarkFixture, texts: list[str], method: str) -> None:
+    benchmark(methods(texts)[method])
+
+
+@pytest.mark.benchmark(group="redundancy")
+@pytest.mark.parametrize("reference", [plain, plain_chunks])
+def test_plain(benchmark: BenchmarkFixture, texts: list[str], reference: Callable[[list[str]], list[float]]) -> None:
+    benchmark(reference, texts)
+
+
+@pytest.mark.slow
+def test_times_faster_than_plain(texts: list[str]) -> None:
+    seconds = {name: best_seconds(work, 15) for name, work in methods(texts).items()}
+    reference = best_seconds(lambda: plain(texts), 5)
+    full = reference + best_seconds(lambda: plain_chunks(texts), 2)
+    ratios = {name: (full if name == "exact_with_chunks" else reference) / s for name, s in seconds.items()}
+    print({name: round(ratio, 1) for name, ratio in ratios.items()})
+    assert ratios["exact"] >= 4
+    assert ratios["exact_with_chunks"] >= 30
+    assert ratios["fast"] >= 12
+    assert ratios["flat"] >= 10

@@ -1,0 +1,34 @@
+r"""A reward for giving the answer in a box, right or wrong: a hold for a policy that does not know the form yet.
+
+Whether what is in the box is right is for a verifier and `correct`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from justtinker_core import Group, hookimpl, plugin
+from justtinker_plugins.rewards._gate import gated
+from justtinker_plugins.text import answer_part, last_boxed
+
+
+def has_boxed_answer(text: str) -> bool:
+    r"""Whether the last ``\boxed{…}`` after the thinking is closed and holds more than white space."""
+    box = last_boxed(answer_part(text) or "")
+    return box is not None and bool((box.content or "").strip())
+
+
+@plugin
+class Boxed:
+    r"""1 for an answer in a closed ``\boxed{…}`` with something in it after the thinking, 0 without."""
+
+    default_weight: ClassVar[float] = 0.1
+
+    only_correct: bool = False
+    """Apply to correct answers only; false: to every rollout."""
+
+    @hookimpl
+    def score(self, group: Group) -> dict[str, list[float | None]]:
+        """`boxed`: 1 or 0 a rollout, None where the gate leaves it out."""
+        raw = [float(has_boxed_answer(rollout.text)) for rollout in group.rollouts]
+        return {"boxed": gated(group, raw, self.only_correct)}

@@ -1,0 +1,69 @@
+"""The format term: a correct answer without a proper thinking block costs the weight (0.1 in the recipe).
+
+Says nothing about what the answer is worth (`correct`) or whether it is boxed (`boxed`).
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from justtinker_core import Group, hookimpl, plugin
+from justtinker_plugins.rewards._gate import gated
+from justtinker_plugins.text import CLOSE, OPEN, last_boxed
+
+# Anything a reader would take for a thinking tag, however it is written: <THINK>, </ think >, <think id="2">.
+_TAG = re.compile(r"<\s*(?:/\s*)?think(?![^\W_])[^<>]*>", re.IGNORECASE)
+
+
+def problem_with(text: str, min_thinking: int = 1, markers: tuple[str, ...] = ()) -> str | None:
+    r"""What is wrong with the shape of a response, in words; None if nothing is.
+
+    Right is ``<think>…</think>…``: the block stands there once, at the start (white space may precede it), holds at
+    least `min_thinking` letters or digits, and is followed by an answer: text with a letter or digit in it, also
+    inside its last ``\boxed{…}`` if it has one. None of the `markers` occurs.
+    """
+    if any(marker in text for marker in markers):
+        return "a control token inside the response"
+    tags = _TAG.findall(text)
+    if not tags:
+        return "no thinking block"
+    if tags != [OPEN, CLOSE]:
+        return "not exactly one <think> and one </think> after it"
+    before, _, rest = text.partition(OPEN)
+    thinking, _, answer = rest.partition(CLOSE)
+    if before.strip():
+        return "text before the thinking block"
+    if sum(1 for _ in islice(filter(str.isalnum, thinking), min_thinking)) < min_thinking:
+        return "an empty thinking block"
+    box = last_boxed(answer)
+    if not any(map(str.isalnum, answer if box is None else box.content or "")):
+        return "no answer after the thinking block"
+    return None
+
+
+@plugin
+class Format:
+    """Pays 0 for a proper thinking block and -1 without: JustTinker's format term (there any ``</think>`` will do).
+
+    Stricter than the recipe and than TRL's ``think_format_reward``, which pays ``<think></think>hi``: a policy finds
+    such gaps.
+    """
+
+    default_weight: ClassVar[float] = 0.1
+
+    only_correct: bool = True
+    """Apply to correct answers only, as the recipe does; false: to every rollout."""
+    min_thinking: Annotated[int, Field(ge=1)] = 1
+    """Fewest letters and digits that the thinking block must hold."""
+    markers: tuple[str, ...] = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
+    """Control tokens that must not stand in a response: what follows them is text after the end."""
+
+    @hookimpl
+    def score(self, group: Group) -> dict[str, list[float | None]]:
+        """`format`: 0 or -1 a rollout, None where the gate leaves it out."""
+        problems = [problem_with(rollout.text, self.min_thinking, self.markers) for rollout in group.rollouts]
+        return {"format": gated(group, [-1.0 if problem else 0.0 for problem in problems], self.only_correct)}

@@ -1,0 +1,207 @@
+r"""The semantics, bullet by bullet, in both directions: what answers a gold, and what does not."""
+
+# ruff: noqa: E501 (a table, and letters that look like others)
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from justtinker_plugins.verifiers._ladder import after_check, compare, restates
+from tests.plugins.adversarial_math import BOMBS, HACKS, HONEST
+
+SEMANTICS: dict[str, list[tuple[str, list[str], list[str]]]] = {
+    "fractions": [
+        (r"\frac{3}{4}", [r"\frac{6}{8}", "3/4", "0.75", ".75", r"\frac34", r"\frac{-3}{-4}", r"75\%", r"1 - \frac{1}{4}", r"{3 \over 4}"], ["4/3", r"-\frac34", "0.7500001", "3", "3, 4", "0.75x"]),
+        (r"\frac{7}{3}", [r"2\frac{1}{3}", "2 1/3", r"2.\overline{3}"], ["2.33", "2.3333333333", r"2 \cdot \frac{1}{3}", r"\frac{2}{3}"]),
+    ],
+    "decimals": [("204", ["204.", "204.0", "204.000", "+204"], ["204.01", "20.4", "2.04", "203.99999999999"]), ("1.25", ["1.250", "5/4", r"1\frac14"], ["1.2", "1.3", "1.251"])],
+    "mixed numbers": [(r"1\frac{4}{5}", ["9/5", "1.8", "1 4/5", r"1\tfrac45"], [r"\frac{4}{5}", r"1 \cdot \frac{4}{5}", "14/5", "1.45"]), (r"-2\frac{1}{2}", ["-5/2", "-2.5"], ["-1.5", "2.5", "-1"])],
+    "percent": [
+        (r"25\%", ["25%", "25", "0.25", r"\frac14", r"25 \text{ percent}"], ["2.5", r"0.25\%", "2500", "4"]),
+        ("0.25", [r"25\%", "1/4"], ["25", r"0.25\%"]),
+        ("25", [r"25\%"], ["0.25", r"0.25\%"]),
+    ],
+    "thousands": [
+        ("3159", [r"3\,159", "3,159", "3{,}159", r"3,\!159", "3 159", "3159.0"], ["3,15,9", "3.159", "3, 159, 0", "3,1590", "31,59"]),
+        ("1234567", ["1,234,567", r"1\,234\,567"], ["1,234,568", "1,234", "1, 234, 567, 0"]),
+        ("(1234, 5)", ["(1,234, 5)", "(1234,5)"], ["(1, 234, 5)", "(1234)"]),
+        ("2, 345", ["345, 2", r"2 \text{ and } 345"], ["2, 346", "2", "347"]),
+    ],
+    "degrees and units": [
+        (r"76^\circ", ["76", "76°", r"76\degree", r"76^{\circ}", r"76 \text{ degrees}"], ["77°", r"76\%", r"76\text{ cm}", r"\frac{76}{2}"]),
+        (r"60^\circ", [r"\frac{\pi}{3}", "60"], [r"\frac{\pi}{4}", r"\pi/60"]),
+        ("204", [r"204~\text{cm}", r"204 \text{ ways}", r"204\,\mathrm{km/h}", "204 cm", r"\$204"], [r"204 \text{ million}", r"204 \text{ or more}", r"204 \text{ dozen}", r"204 \text{ times 2}"]),
+        (r"5 \text{ cm}", ["5", "5 cm", r"5 \text{ centimeters}"], [r"5 \text{ m}", r"5\text{ cm}^2", "5m", "50"]),
+        (r"\$3.50", ["3.5", r"\$3.5", r"3.50 \text{ dollars}"], [r"3.5 \text{ cents}", "350"]),
+    ],
+    "scientific notation": [
+        ("1.24e-8", [r"1.24 \times 10^{-8}", "1.24E-8", "1.24e-08", r"12.4 \cdot 10^{-9}", "0.0000000124", "1.24*10^-8", r"\frac{1.24}{10^8}"], ["1.24e8", "1.24e-7", "1.25e-8", "0", "0.0", "1.24", r"1.24 e^{-8}", "1.24 - 8"]),
+        ("3e8", ["300000000", r"3 \times 10^8", "3 * 10^8"], ["3e7", "8e3", "38", "3e"]),
+    ],
+    "intervals": [
+        ("[0,1)", [r"\left[0, 1\right)", "[0,1[", r"0 \le x < 1", r"x \in [0,1)", "1 > x \\ge 0"], ["(0,1)", "[0,1]", "(0,1]", "0,1", r"\{0,1\}", "0 < x < 1", "[0,2)"]),
+        (r"(-\infty, 3]", [r"x \le 3", r"3 \ge x", "(-∞, 3]"], ["x < 3", r"x \ge 3", r"(-\infty, 3)", r"[3, \infty)"]),
+        (r"(-\infty,0) \cup (1,\infty)", [r"(1,\infty) \cup (-\infty,0)", r"x < 0 \text{ or } x > 1"], [r"(-\infty,0)", r"(-\infty,1) \cup (0,\infty)", "(0,1)", r"(-\infty,0], (1,\infty)"]),
+    ],
+    "tuples and sets": [
+        ("(1,2)", ["( 1, 2 )", r"\left(1,2\right)", "(1.0, 4/2)", "(x,y) = (1,2)"], ["(2,1)", r"\{1,2\}", "1,2", "[1,2]", "(1,2,3)", "(1,2),(1,2)"]),
+        (r"\{1,2\}", [r"\{2,1\}", "1,2", r"2 \text{ and } 1"], ["(1,2)", "[1,2]", r"\{1,2,3\}", r"\{1\}", r"\{1,1,2\}", "3"]),
+        ("1, 2, 2", ["2, 1, 2", r"\{1,2,2\}"], ["1, 2", "1, 1, 2", "1, 2, 2, 2"]),
+        (r"\emptyset", [r"\{\}", r"\varnothing", "∅"], ["0", r"\{0\}", r"\text{none of these}"]),
+        ("(1,2),(3,4)", ["(3,4),(1,2)", r"\{(1,2),(3,4)\}", r"(1,2) \text{ and } (3,4)"], ["(2,1),(4,3)", "(1,2,3,4)", "(1,2)"]),
+    ],
+    "matrices": [
+        (r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}", [r"\begin{bmatrix} 1 & 2 \\ 3 & 4 \end{bmatrix}", r"\begin{pmatrix} 1.0 & 2 \\ 6/2 & 4 \\ \end{pmatrix}"], [r"\begin{pmatrix} 1 & 2 \\ 3 & 5 \end{pmatrix}", r"\begin{pmatrix} 1 & 3 \\ 2 & 4 \end{pmatrix}", "(1,2,3,4)", "-2"]),
+    ],
+    "equations": [
+        ("5", ["x = 5", "5 = x", "f(2) = 5", "x = 2 + 3 = 5", "2 + 3 = 5", r"\text{Total} = 5"], ["7 = 5", "x + y = 5", "2x = 5", "x = 5 = 6", "x > 5", r"x \ne 5", "x = y", "5 = 5 = 6", "x^2 = 5", "0x = 5"]),
+        ("x = 5", ["5", "x = 5", "5 = x", "x = 10/2", "x = 2 + 3 = 5"], ["y = 5", "x = 6", "x", "x = 5 = 6", "2x = 10", "x = 5, 6"]),
+        ("y = 2x + 3", ["2x + 3", "y = 3 + 2x", "2x - y = -3", "4x - 2y + 6 = 0"], ["y = 2x", "y = 2x - 3", "x = 2y + 3", "2y + 3", "0 = 0", "y = y"]),
+        ("x^2 + y^2 = 4", ["y^2 + x^2 - 4 = 0", r"\frac{x^2}{4} + \frac{y^2}{4} = 1"], ["x^2 + y^2 = 2", "4", "x^2 + y^2", "x^2 - y^2 = 4", "(x^2+y^2-4)(x+1) = 0"]),
+        ("f(x) = x, f(x) = -x", ["-x, x", r"f(x) = -x \text{ or } f(x) = x", r"f(x) = \pm x"], ["f(x) = x", "f(x) = -x", "x, x"]),
+    ],
+    "chains and approximations": [
+        (r"\sqrt{2}", [r"\sqrt{2} \approx 1.414", r"x = \sqrt{2} \approx 1.41", r"\frac{2}{\sqrt{2}} = \sqrt{2}"], [r"1.414", r"\sqrt{2} \approx 1.5", r"1.414 \approx \sqrt{2} + 1", r"\sqrt{3} \approx 1.414", r"\sqrt{2} \approx 1.414 \approx 1.4"]),
+        ("9.94", [r"\frac{497}{50} \approx 9.94", r"\sqrt{98.8} \approx 9.94"], [r"9.9 \approx 9.94", r"\sqrt{98} \approx 9.94", r"9.94 \approx 10.5"]),
+    ],
+    "or lists": [("1, -2", [r"1 \text{ or } -2", r"x = 1 \text{ or } x = -2", "x = 1 or x = -2", r"-2 \text{ and } 1", "x = 1, -2", r"\{1, -2\}", "x_1 = 1, x_2 = -2"], [r"1 \text{ or } 2", "1", "x = 1", r"1 \text{ not } -2", "-1", "(1,-2)", "1 - 2"])],
+    "words and choices": [
+        (r"\text{Evelyn}", [r"\text{Evelyn.}", "Evelyn", r"\textbf{evelyn}", r"\mathrm{Evelyn}"], [r"\text{Eve}", r"\text{Evelyn or Navin}", r"\text{not Evelyn}", "E"]),
+        (r"\text{(C)}", ["C", "(C)", r"\text{C}", r"\textbf{(C)}", "c"], ["B", "D", r"\text{C or D}", "(B), (C)", "x", "ABC"]),
+        ("N", ["N", r"\mathrm{N}"], ["n", "M"]),
+        (r"\text{even}", ["even", r"\text{Even}"], ["odd", "neve", r"\text{even and odd}"]),
+    ],
+    "bases and subscripts": [("52_8", ["52_{8}", r"52_{\text{eight}}", "052_8"], ["52", "42", "52_9", "52_{10}", "42_{10}", "53_8"]), ("x_1", ["x_{1}"], ["x_2", "x", "x1"])],
+    "plus or minus": [
+        (r"1 \pm \sqrt{2}", [r"1 + \sqrt{2}, 1 - \sqrt{2}", r"x = 1 \pm \sqrt{2}", r"\{1 - \sqrt{2}, 1 + \sqrt{2}\}", "1 ± √2", r"\frac{2 \pm \sqrt{8}}{2}"], [r"1 + \sqrt{2}", r"\pm 1 + \sqrt{2}" + " + 1", r"1 \pm \sqrt{3}", r"\pm \sqrt{2}", "1"]),
+        ("2", [], [r"\pm 2", "2, -2"]),
+    ],
+    "unevaluated": [
+        ("5050", [], [r"\sum_{k=1}^{100} k", r"1 + 2 + \cdots + 100", r"\binom{101}{2}"]),
+        ("120", [r"2^3 \cdot 15"], [r"\binom{10}{3}", "5!", r"\prod_{k=1}^5 k", r"\max(120, 3)"]),
+        (r"\frac13", [], [r"\int_0^1 x^2 dx", r"\lim_{n\to\infty} \frac{n}{3n+1}"]),
+        (r"\binom{2n}{n}", [r"\frac{(2n)!}{n!\,n!}"], [r"\frac{(2n)!}{n!}", "2n"]),
+        ("26!", ["26!", r"26 \cdot 25!"], ["25!", "26"]),
+    ],
+    "expressions": [
+        (r"\frac{n(n+1)}{2}", ["n(n+1)/2", r"\frac{n^2+n}{2}", r"\frac12 n (n+1)", r"\frac{n}{2}(n+1)"], ["n(n+1)", r"\frac{n(n-1)}{2}", r"\frac{m(m+1)}{2}", "n^2/2"]),
+        ("|x|", [r"\sqrt{x^2}", r"\lvert x \rvert", "|-x|"], ["x", "-x", "x^2"]),
+        (r"\sqrt{4 \pi r^2}", [r"2 r \sqrt{\pi}"], [r"4 r \sqrt{\pi}", r"2 r \pi"]),
+        (r"\lfloor n/2 \rfloor", [r"\lceil (n-1)/2 \rceil"], ["n/2", r"\lceil n/2 \rceil"]),
+        (r"10^{20}x + 1", ["1 + 10^{20} x"], ["10^{20}x + 2", "10^{20}x"]),
+        ("0", [r"\sqrt{2} - \sqrt{2}", "0.0", r"\sin \pi"], ["1e-300", r"\sqrt{2} \cdot 10^{-90}", "e^{-300}"]),
+        (r"\frac{1}{2^{99}}", ["2^{-99}"], [r"\frac{1}{2^{98}}", "0", r"\frac{1}{2^{99}+1}"]),
+        (r"\sin x", [r"\cos(\frac{\pi}{2} - x)", r"\operatorname{sin}(x)"], [r"\cos x", "x", r"\sin 2x"]),
+        ("2^{3^2}", ["512", "2^9"], ["64"]),
+        (r"\log_2 n", [r"\frac{\ln n}{\ln 2}"], [r"\ln n", r"\log_3 n"]),
+    ],
+    "fragments": [("(a+5)(b+2)", ["(b+2)(a+5)", "ab + 2a + 5b + 10"], ["a+5", "b+2", "a+5, b+2", "(a+5)+(b+2)"]), ("20\\pi", ["20 π"], ["20", r"\pi", r"20, \pi"])],
+}  # fmt: skip
+CASES = [(name, gold, right, wrong) for name, rows in SEMANTICS.items() for gold, right, wrong in rows]
+
+
+@pytest.mark.parametrize(("name", "gold", "right", "wrong"), CASES, ids=[f"{c[0]}: {c[1]}" for c in CASES])
+def test_semantics(name: str, gold: str, right: list[str], wrong: list[str]) -> None:
+    assert [answer for answer in [gold, *right] if compare(gold, answer).equal is not True] == []
+    assert [answer for answer in wrong if compare(gold, answer).equal is not False] == []
+
+
+def test_a_finding_of_none_asks_the_worker() -> None:
+    assert compare(r"\max(a, b)", r"\max(b, a)") == (None, "gate", r"the gold cannot be read: \max is not known here")
+    assert compare(r"\operatorname{sech}(x)", "1").equal is None
+    assert compare("t(0,4]", "(0,4]").equal is None
+
+
+@pytest.mark.parametrize(("gold", "answer"), [(g, a) for g, a in HACKS if "cases" not in a])
+def test_hacks_are_refused_without_a_worker(gold: str, answer: str) -> None:
+    assert compare(gold, answer).equal is False
+
+
+@pytest.mark.parametrize(("gold", "answer"), HONEST)
+def test_honest_answers_need_no_worker(gold: str, answer: str) -> None:
+    assert compare(gold, answer if not answer.startswith(r"\boxed") else answer[7:-1]).equal is True
+
+
+@pytest.mark.parametrize(("gold", "answer"), BOMBS)
+def test_bombs_are_harmless_here(gold: str, answer: str) -> None:
+    started = time.thread_time()
+    assert compare(gold, answer[:2000]).equal is not True
+    assert time.thread_time() - started < 1.0  # not a benchmark: a bomb that goes off takes minutes
+
+
+_NUMBERS = st.fractions(max_denominator=50)
+
+
+@given(_NUMBERS, _NUMBERS)
+def test_numbers_are_equal_both_ways_or_neither(one: object, other: object) -> None:
+    gold, answer = str(one), str(other)
+    assert compare(gold, answer).equal == compare(answer, gold).equal == (one == other)
+    assert compare(gold, gold).equal is True
+
+
+_EXPRESSIONS = st.sampled_from([gold for _, gold, _, _ in CASES] + [gold for gold, _ in HONEST])
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    _EXPRESSIONS,
+    st.sampled_from([" ", r"\,", r"\displaystyle ", r"\quad "]),
+    st.sampled_from(["", ".", " ", r"\,", "\n"]),
+)
+def test_typesetting_around_an_answer_changes_nothing(gold: str, before: str, after: str) -> None:
+    assert compare(gold, before + gold + after).equal is True
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(-9, 9), min_size=2, max_size=6), st.randoms(use_true_random=False))
+def test_the_order_of_a_list_is_free_and_its_size_is_not(items: list[int], dice: object) -> None:
+    shuffled = list(items)
+    dice.shuffle(shuffled)  # type: ignore[attr-defined]
+    gold, answer = ", ".join(map(str, items)), ", ".join(map(str, shuffled))
+    assert compare(gold, answer).equal is True
+    assert compare(gold, answer + f", {items[0]}").equal is False
+    assert compare(gold, ", ".join(map(str, shuffled[1:]))).equal is False
+
+
+@settings(max_examples=300, deadline=None)
+@given(_EXPRESSIONS, st.text(st.characters(codec=None), max_size=100))
+def test_any_text_is_compared(gold: str, answer: str) -> None:
+    assert compare(gold, answer).equal in (True, False, None)
+    assert compare(answer, gold).equal in (True, False, None)
+
+
+@pytest.mark.parametrize(
+    ("question", "gold", "answer", "restated"),
+    [
+        ("Factor $x^2-1$", "(x-1)(x+1)", "x^2 - 1", True),
+        ("Simplify $\\dfrac{x^2}{x}$", "x", r"\frac{x^2}{x}", True),
+        ("What is $\\frac{1}{2}$ of 1?", "0.5", r"\frac{1}{2}", False),
+        ("What is 5?", "5.0", "5", False),
+        ("Is it $x^2-1$?", "x^2-1", "x^2 - 1", False),
+        ("Solve $x+1=6$", "x=5", "x = 5", False),
+        ("", "12", "3 \\cdot 4", False),
+    ],
+)
+def test_restating_the_question(question: str, gold: str, answer: str, restated: bool) -> None:
+    assert restates(question, gold, answer) is restated
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "trouble"),
+    [
+        (r"\max(a, b)", r"\max(b, a)", ""),
+        (r"\max(a, b)", r"\max(b, a) \text{ or less}", "'or less' is no part of the gold"),
+        (r"\max(a, b)", r"\max(b, a), 3", "another number of parts"),
+        (r"\max(a, b)", r"x = \max(b, a)", "another equation"),
+        (r"\max(a, b)", r"\max(b, c)", "other symbols than the gold"),
+        (r"\max(a, 52_8)", r"\max(a, 52_9)", "another base"),
+        (r"\max(a, b]", r"\max(a, b)", "other brackets"),
+        (r"\sum_{k=1}^n a_k", r"\sum_{j=1}^n a_j", ""),
+        (r"\sum_{k=1}^n k", r"\frac{n(n+1)}{2}", ""),
+    ],
+)
+def test_what_math_verify_forgets(gold: str, answer: str, trouble: str) -> None:
+    assert after_check(gold, answer) == trouble

@@ -1,0 +1,405 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from justtinker_core import PluginError, Problem, Rollout, Verdict
+from justtinker_core.options import configure
+from justtinker_plugins.verifiers import math_verify
+from justtinker_plugins.verifiers._pool import Result
+from justtinker_plugins.verifiers.math_verify import MathVerify, judge
+from tests.plugins.adversarial_math import BOMBS, HACKS, HONEST, RESPONSES
+from tests.plugins.gold_variants import equivalent, load_golds, wrong
+
+DATA = os.environ.get("JUSTTINKER_DATA")
+needs_data = pytest.mark.skipif(not DATA, reason="set JUSTTINKER_DATA to the folder that holds eval/*.parquet")
+
+
+@pytest.fixture(scope="module")
+def verifier() -> Iterator[MathVerify]:
+    made = MathVerify(workers=2)
+    yield made
+    made.finish_run()
+
+
+def rollout(text: str) -> Rollout:
+    return Rollout((), (), (), text)
+
+
+def grade(verifier: MathVerify, gold: str | None, responses: Sequence[str], question: str = "?") -> list[Verdict]:
+    verdicts = verifier.verify(Problem("p", question, gold), [rollout(text) for text in responses])
+    assert verdicts is not None
+    assert len(verdicts) == len(responses)
+    return verdicts
+
+
+def boxed(verifier: MathVerify, gold: str, answer: str, question: str = "?") -> Verdict:
+    return grade(verifier, gold, [rf"\boxed{{{answer}}}"], question)[0]
+
+
+# -- the adversarial corpus: what must never be paid, what must always be --------------------------------------------
+
+
+@pytest.mark.parametrize(("gold", "answer"), HACKS)
+def test_a_hack_is_never_paid(verifier: MathVerify, gold: str, answer: str) -> None:
+    verdict = boxed(verifier, gold, answer)
+    assert verdict.outcome == "incorrect"
+    assert verdict.reason
+
+
+@pytest.mark.parametrize(("gold", "response"), RESPONSES)
+def test_a_response_that_hides_its_answer_is_never_paid(verifier: MathVerify, gold: str, response: str) -> None:
+    (verdict,) = grade(verifier, gold, [response])
+    assert verdict.outcome == "incorrect"
+    assert verdict.reason
+
+
+@pytest.mark.parametrize(("gold", "answer"), HONEST)
+def test_an_honest_answer_is_always_paid(verifier: MathVerify, gold: str, answer: str) -> None:
+    verdict = boxed(verifier, gold, answer)
+    assert (verdict.outcome, verdict.answer is not None, verdict.reason) == ("correct", True, "")
+
+
+def test_bombs_are_wrong_and_lose_no_other_verdict(verifier: MathVerify) -> None:
+    for gold in {gold for gold, _ in BOMBS}:
+        answers = [bomb for g, bomb in BOMBS if g == gold]
+        *verdicts, honest = grade(verifier, gold, [*(rf"\boxed{{{a}}}" for a in answers), rf"\boxed{{{gold}}}"])
+        assert honest.outcome == "correct"
+        assert [a for a, v in zip(answers, verdicts, strict=True) if v.outcome != "incorrect"] == []
+
+
+# -- what a verdict says ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "outcome", "rung"),
+    [
+        ("204", "204", "correct", "string"),
+        ("204", "205", "incorrect", "rational"),
+        (r"\frac{1}{2}", "0.5", "correct", "rational"),
+        ("(1,2]", "(1,2)", "incorrect", "gate"),
+        (r"\sqrt{8}", r"2\sqrt{2}", "correct", "probe"),
+        (r"\sqrt{8}", r"3\sqrt{2}", "incorrect", "probe"),
+        (r"\max(a, b)", r"\max(b, a)", "correct", "sympy"),
+        (r"\max(a, b)", r"\max(a, 2b)", "incorrect", "sympy"),
+        (r"\int_0^1 x^2 dx", r"\int_0^1 x^2 dx \cdot 1_2", "incorrect", "after_check"),
+    ],
+)
+def test_a_verdict_names_its_answer_and_the_rung_that_decided(
+    verifier: MathVerify, gold: str, answer: str, outcome: str, rung: str
+) -> None:
+    verdict = boxed(verifier, gold, answer)
+    assert (verdict.outcome, verdict.answer, verdict.rung) == (outcome, answer, rung)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("13", "another number"),
+        (r"12 \text{ is wrong}", "the answer cannot be read: 'is wrong' cannot follow here"),
+        ("12, 13", "2 values where the gold has 1"),
+        (r"\binom{12}{1}", r"\binom is left unevaluated"),
+        ("x + y = 12", "other symbols than the gold"),
+        ("9^{9^{9^9}}", "the answer needs a number of more than 65536 bits"),
+        ("(12, 13)", "a tuple or interval where the gold is a single value"),
+        ("12/0", "the answer is a division by zero"),
+        ("(" * 50 + "12" + ")" * 50, "the answer cannot be read: nested more than 40 deep"),
+        ("", r"the last \boxed{…} is empty"),
+    ],
+)
+def test_the_reason_stands_in_words(verifier: MathVerify, answer: str, reason: str) -> None:
+    assert boxed(verifier, "12", answer).reason == reason
+
+
+def test_verdicts_come_in_the_order_of_the_rollouts(verifier: MathVerify) -> None:
+    texts = [r"\boxed{1}", "nothing", r"\boxed{2}", r"\boxed{1.0}", r"\boxed{1}", r"<think>\boxed{1}"]
+    outcomes = [v.outcome for v in grade(verifier, "1", texts)]
+    assert outcomes == ["correct", "incorrect", "incorrect", "correct", "correct", "incorrect"]
+
+
+def test_only_what_follows_the_thinking_counts(verifier: MathVerify) -> None:
+    first, second = grade(
+        verifier, "12", [r"<think>\boxed{13}</think>\boxed{12}", r"<think>\boxed{12}</think>\boxed{13}"]
+    )
+    assert (first.outcome, second.outcome) == ("correct", "incorrect")
+
+
+def test_another_kind_of_problem_is_passed_on(verifier: MathVerify) -> None:
+    assert verifier.verify(Problem("p", "?", "1", kind="code"), [rollout(r"\boxed{1}")]) is None
+    assert MathVerify(kinds=("code",)).verify(Problem("p", "?", "1", kind="code"), [rollout(r"\boxed{1}")]) is not None
+
+
+@pytest.mark.parametrize("text", ["Answer: 12", "#### 12", "So the answer is 12."])
+def test_the_flexible_pipeline_is_an_option_and_is_named(verifier: MathVerify, text: str) -> None:
+    (flexible,) = grade(MathVerify(pipeline="flexible"), "12", [text])
+    assert flexible.outcome == "correct"
+    assert flexible.rung.startswith("string (")
+    assert grade(verifier, "12", [text])[0] == Verdict("incorrect", None, "extract", r"no \boxed{…} in the answer")
+
+
+def test_a_longer_answer_than_allowed_is_wrong() -> None:
+    (verdict,) = grade(MathVerify(max_chars=3), "1234", [r"\boxed{1234}"])
+    assert verdict.outcome == "incorrect"
+    assert verdict.reason == r"the last \boxed{…} is longer than 3 characters"
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"limit": 0.0}, r"\[plugins.math_verify\] limit = 0.0: input should be greater than 0"),
+        ({"pipeline": "loose"}, r"\[plugins.math_verify\] pipeline = 'loose': input should be 'strict', "),
+        ({"time_out": 1.0}, r"\[plugins.math_verify\] has no option 'time_out'"),
+    ],
+)
+def test_a_bad_option_is_named(options: dict[str, object], text: str) -> None:
+    with pytest.raises(PluginError, match=text):
+        configure(MathVerify, "plugins.math_verify", options)
+
+
+# -- the question, restated ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("question", "gold", "answer"),
+    [
+        ("Factor $x^2 - 1$.", "(x-1)(x+1)", "x^2-1"),
+        ("Simplify $\\sqrt{180}$.", r"6\sqrt{5}", r"\sqrt{180}"),
+        ("Compute $17 \\cdot 23$.", "391", r"17 \cdot 23"),
+        ("Expand $(x+1)(x+2)$", "x^2+3x+2", "(x+1)(x+2)"),
+    ],
+)
+def test_an_expression_of_the_question_is_no_answer(
+    verifier: MathVerify, question: str, gold: str, answer: str
+) -> None:
+    verdict = boxed(verifier, gold, answer, question)
+    assert (verdict.outcome, verdict.reason) == ("incorrect", "the answer only restates the question")
+    assert boxed(MathVerify(accept_restated=True), gold, answer, question).outcome == "correct"
+    assert boxed(verifier, gold, gold, question).outcome == "correct"
+
+
+@pytest.mark.parametrize(
+    ("question", "gold", "answer"),
+    [
+        ("A coin shows heads with probability $\\frac{1}{2}$. How likely are tails?", "0.5", r"\frac{1}{2}"),
+        ("Is $x^2-1$ or $(x-1)^2$ equal to $(x-1)(x+1)$?", "x^2-1", "(x-1)(x+1)"),
+        ("Solve $x + 1 = 6$ for $x$.", "x=5", "5"),
+    ],
+)
+def test_what_the_question_mentions_may_still_be_the_answer(
+    verifier: MathVerify, question: str, gold: str, answer: str
+) -> None:
+    assert boxed(verifier, gold, answer, question).outcome == "correct"
+
+
+# -- unscored is neither right nor wrong -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gold", [None, "", "  ", r"\boxed{}"])
+def test_without_a_gold_all_are_unscored(verifier: MathVerify, gold: str | None) -> None:
+    (verdict,) = grade(verifier, gold, [r"\boxed{1}"])
+    assert verdict == Verdict("unscored", "1", "gold", "the problem has no gold")
+
+
+def test_a_gold_that_nobody_can_parse_is_matched_as_text_or_unscored(verifier: MathVerify) -> None:
+    same, other = grade(verifier, r"t(0,4] \foo", [r"\boxed{t(0, 4] \foo}", r"\boxed{5}"])
+    assert (same.outcome, same.rung) == ("correct", "string")
+    assert other.outcome == "unscored"
+    assert other.reason == "the gold cannot be graded: math-verify cannot parse the gold"
+
+
+@pytest.mark.parametrize(
+    ("result", "outcome", "reason"),
+    [
+        (Result("ok", ("equal", "")), True, ""),
+        (Result("ok", ("different", "why")), False, "why"),
+        (Result("ok", ("forgotten", "why")), False, "why"),
+        (Result("ok", ("answer", "why")), False, "why"),
+        (Result("ok", ("gold", "why")), None, "why"),
+        (Result("cpu_limit", detail="x"), False, "too much for a worker: x"),
+        (Result("memory", detail="x"), False, "too much for a worker: x"),
+        (Result("wall_limit", detail="x"), None, "the worker failed (wall_limit): x"),
+        (Result("died", detail="x"), None, "the worker failed (died): x"),
+        (Result("error", detail="x"), None, "the worker failed (error): x"),
+    ],
+)
+def test_whose_fault_it_was_decides(result: Result, outcome: bool | None, reason: str) -> None:
+    finding = judge("1", "1", result)
+    assert (finding.equal, finding.reason) == (outcome, reason)
+
+
+HARD = r"\max(a, b)"
+HANGS = r"\max(a, 9^{9^{9^9}})"
+
+
+def test_an_answer_that_uses_up_its_cpu_time_is_wrong_and_says_so() -> None:
+    verifier = MathVerify(workers=1, limit=0.5)
+    try:
+        hanging, honest = grade(verifier, HARD, [rf"\boxed{{{HANGS}}}", r"\boxed{\max(b, a)}"])
+        assert (hanging.outcome, hanging.rung) == ("incorrect", "limit")
+        assert hanging.reason == "too much for a worker: used up 0.5 s of CPU time"
+        assert honest.outcome == "correct"
+    finally:
+        verifier.finish_run()
+
+
+def test_a_gold_that_hangs_by_itself_is_not_held_against_the_answer() -> None:
+    verifier = MathVerify(workers=1, limit=0.3)
+    try:
+        (verdict,) = grade(verifier, HANGS, [r"\boxed{\max(a, 9)}"])
+        assert (verdict.outcome, verdict.reason) == (
+            "unscored",
+            "the gold cannot be graded: too much for a worker: used up 0.3 s of CPU time",
+        )
+    finally:
+        verifier.finish_run()
+
+
+def test_a_mistake_of_ours_is_unscored_and_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    verifier = MathVerify()
+
+    def broken(gold: str, answer: str) -> None:
+        raise RuntimeError("oops")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(math_verify, "compare", broken)
+        assert boxed(verifier, "1", "2") == Verdict(
+            "unscored", "2", "failed", "the verifier failed: RuntimeError('oops')"
+        )
+    assert boxed(verifier, "1", "2").outcome == "incorrect"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds the workers in /proc")
+def test_killed_workers_cost_no_verdict() -> None:
+    verifier = MathVerify(workers=2)
+    stop = threading.Event()
+    try:
+        boxed(verifier, HARD, r"\max(a, 3b)")  # starts the workers
+        killer = threading.Thread(target=_kill_a_worker_now_and_then, args=(stop,))
+        killer.start()
+        answers = [rf"\boxed{{\max(b, a) + {k} - {k}}}" for k in range(12)]
+        verdicts = grade(verifier, HARD, answers)
+        stop.set()
+        killer.join()
+        assert {v.outcome for v in verdicts} <= {"correct", "unscored"}
+        assert all(v.outcome == "correct" for v in grade(verifier, HARD, answers))
+    finally:
+        stop.set()
+        verifier.finish_run()
+
+
+def _children(pid: int) -> list[int]:
+    return [int(p) for t in Path(f"/proc/{pid}/task").glob("*/children") for p in t.read_text().split()]
+
+
+def _kill_a_worker_now_and_then(stop: threading.Event) -> None:
+    """Workers are the grandchildren of this process: the zygote forks them."""
+    while not stop.is_set():
+        workers = [worker for zygote in _children(os.getpid()) for worker in _children(zygote)]
+        for worker in workers[:1]:
+            os.kill(worker, signal.SIGKILL)
+        time.sleep(0.3)
+
+
+# -- threads, memory, processes --------------------------------------------------------------------------------------
+
+
+def test_many_threads_at_once(verifier: MathVerify) -> None:
+    def one(k: int) -> list[str]:
+        return [
+            v.outcome
+            for v in grade(verifier, str(k), [rf"\boxed{{{k}}}", rf"\boxed{{{k + 1}}}", rf"\boxed{{{2 * k}/2}}"])
+        ]
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(one, range(1, 200))) == [["correct", "incorrect", "correct"]] * 199
+
+
+def test_equal_answers_of_a_group_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, str]] = []
+    real = math_verify.compare
+    monkeypatch.setattr(
+        math_verify, "compare", lambda gold, answer: (seen.append((gold, answer)), real(gold, answer))[1]
+    )
+    verifier = MathVerify()
+    for _ in range(2):
+        grade(verifier, "7", [r"\boxed{7}", r"so \boxed{7}", r"\boxed{8}", r"\boxed{7}"])
+    assert sorted(seen) == [("7", "7"), ("7", "8")]
+
+
+def test_the_memory_of_verdicts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(math_verify, "MEMORY_OF_VERDICTS", 10)
+    verifier = MathVerify()
+    grade(verifier, "7", [rf"\boxed{{{k}}}" for k in range(50)])
+    assert len(verifier._memo) == 10
+
+
+def test_nothing_is_started_for_answers_that_need_no_worker() -> None:
+    verifier = MathVerify()
+    boxed(verifier, "12", "13")
+    assert verifier._pool is None
+    verifier.finish_run()
+    verifier.finish_run()
+
+
+def test_it_can_be_used_again_after_a_run() -> None:
+    verifier = MathVerify(workers=1)
+    for _ in range(2):
+        assert boxed(verifier, HARD, r"\max(a, 3b)").outcome == "incorrect"
+        verifier.finish_run()
+        verifier._memo.clear()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.characters(codec=None), max_size=300))  # any Unicode, lone surrogates and NUL included
+def test_any_text_gets_a_verdict(text: str) -> None:
+    (verdict,) = grade(MathVerify(), "12", [text])
+    assert verdict.outcome == "incorrect"
+
+
+def test_ten_megabytes_get_a_verdict(verifier: MathVerify) -> None:
+    texts = ["x" * 10_000_000 + r"\boxed{12}", r"\boxed{12}" + "{" * 1_000_000, r"\boxed{" * 100_000]
+    assert [v.outcome for v in grade(verifier, "12", texts)] == ["correct", "correct", "incorrect"]
+
+
+# -- real golds ------------------------------------------------------------------------------------------------------
+
+
+@needs_data
+@pytest.mark.slow
+def test_every_real_gold_accepts_itself(verifier: MathVerify) -> None:
+    golds = load_golds(Path(str(DATA)) / "eval")
+    assert len(golds) == 1646
+    assert [g for _, g in golds if boxed(verifier, g, g.strip().strip("$")).outcome != "correct"] == []
+
+
+@needs_data
+@pytest.mark.slow
+def test_equivalent_answers_to_real_golds_are_accepted(verifier: MathVerify) -> None:
+    golds = dict.fromkeys(gold for _, gold in load_golds(Path(str(DATA)) / "eval"))
+    pairs = [(gold, text) for gold in golds for _, text in equivalent(gold)]
+    refused = [(gold, text) for gold, text in pairs if boxed(verifier, gold, text).outcome != "correct"]
+    assert len(pairs) > 30_000
+    assert len(refused) <= 0.005 * len(pairs), refused[:20]
+
+
+@needs_data
+@pytest.mark.slow
+def test_near_misses_of_real_golds_are_refused(verifier: MathVerify) -> None:
+    golds = [gold for _, gold in load_golds(Path(str(DATA)) / "eval")]
+    accepted, count = [], 0
+    for before, gold, after in zip(golds, golds[1:], golds[2:], strict=False):
+        for kind, text in wrong(gold, [before, after]):
+            count += 1
+            if boxed(verifier, gold, text).outcome == "correct":
+                accepted.append((kind, gold, text))
+    assert count > 15_000
+    assert accepted == []

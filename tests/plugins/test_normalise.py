@@ -1,0 +1,126 @@
+# ruff: noqa: RUF001 (letters that look like others)
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from justtinker_plugins.verifiers._normalise import normalise, to_ascii
+
+
+def look(text: str) -> str:
+    return normalise(text).replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        [
+            "5",
+            " 5 ",
+            "$5$",
+            r"\(5\)",
+            "5.",
+            r"5\,",
+            r"\displaystyle 5",
+            r"5\!",
+            "5\n",
+            "\u200b5",
+            "５",
+            r"\color{red}5",
+        ],
+        [r"\frac{1}{2}", r"\dfrac{1}{2}", r"\tfrac{1}{2}", r"\cfrac{1}{2}", "½"],
+        [r"x \le 2", r"x \leq 2", r"x \leqslant 2", "x ≤ 2", "x <= 2"],
+        [r"x \ge 2", r"x \geq 2", r"x\geqslant 2", "x ≥ 2"],
+        [r"x \neq 2", r"x \ne 2", "x ≠ 2", "x != 2"],
+        ["(1,2]", r"\left(1,2\right]", r"\bigl(1, 2\bigr]", r"\Big( 1,\, 2 \Big]"],
+        ["90^\\circ", "90°", "90^{\\circ}", "90\\degree", "90 ^ { \\circ }"],
+        ["3,159", r"3\,159", "3{,}159", r"3,\!159", r"3\,159 ", "3~159"],
+        ["1.5e-8", "1.5E-8", r"1.5\mathrm{e}-8", r"1.5\text{e}{-8}"],
+        [r"\text{cm}", r"\mathrm{cm}", r"\textbf{cm}", r"\mbox{cm}"],
+        [r"x^{2}", "x²"],
+        [r"x_{10}", "x₁₀"],
+        [r"\pi r", "πr"],
+        ["y'", r"y^{\prime}", r"y^\prime", "y′"],
+        [r"\emptyset", r"\varnothing", "∅"],
+        [r"\{1\}", r"\left\{1\right\}", r"\lbrace 1 \rbrace"],
+        [r"\arcsin (x)", r"\operatorname{arcsin}(x)"],
+        ["-5", "−5", "–5", "‐5"],
+    ],
+    ids=lambda family: family[0],
+)
+def test_one_spelling(family: list[str]) -> None:
+    assert {look(text) for text in family} == {look(family[0])}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("12", "1 2"),
+        ("3159", "3 160"),
+        ("1.5", "15"),
+        (".5", "5"),
+        ("x'", "x"),
+        (r"1 \\ 2", "1 2"),
+        ("-5", "5"),
+        ("(1,2)", "(1,2]"),
+        (r"\text{12}", r"\text{1 2}"),
+        ("1e5", "15"),
+        (r"\{1\}", "1"),
+        (r"\sqrt{x}y", r"\sqrt{xy}"),
+        ("5!", "5"),
+        (r"5\%", "5"),
+    ],
+)
+def test_what_means_something_stays(one: str, other: str) -> None:
+    assert look(one) != look(other)
+
+
+@given(st.text(st.characters(codec=None), max_size=200))
+def test_any_unicode(text: str) -> None:
+    normalise(text)
+    assert not any("０" <= char <= "９" for char in to_ascii(text))
+
+
+@given(st.text(r"0123456789.,eE+-/\{}() $^_textfracboxed!~", max_size=60))
+def test_twice_is_once(text: str) -> None:
+    once = normalise(text)
+    assert normalise(once.replace("\x00", " ")).replace(" ", "").strip(".;,") == once.replace(" ", "").strip(".;,")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "1",
+        " ",
+        "{",
+        "\\",
+        r"\text{",
+        r"\,",
+        "1 ",
+        "1/",
+        "e",
+        "1e",
+        "^{",
+        r"\prime",
+        "1,",
+        r"\left",
+        r"\begin{",
+        "$",
+        "½",
+    ],
+)
+def test_time_grows_with_the_length_only(piece: str) -> None:
+    """No pattern backtracks: sixteen times the text may not take much more than sixteen times as long."""
+
+    def seconds(count: int) -> float:
+        best = 1.0
+        for k in range(3):
+            started = time.process_time()
+            normalise(piece * count + str(k))
+            best = min(best, time.process_time() - started)
+        return best
+
+    assert seconds(16_000) < 60 * seconds(1_000) + 0.05

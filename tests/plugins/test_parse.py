@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import contextlib
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from justtinker_plugins.verifiers._normalise import normalise
+from justtinker_plugins.verifiers._parse import MalformedError, Node, TooLargeError, UnsupportedError, number, parse
+
+
+def tree(text: str) -> Node:
+    return parse(normalise(text))
+
+
+def num(value: int | Fraction) -> Node:
+    return ("num", Fraction(value))
+
+
+X = ("sym", "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "node"),
+    [
+        ("5", num(5)),
+        ("-5", ("neg", num(5))),
+        ("1.5e-3", num(Fraction(3, 2000))),
+        (r"1\frac{4}{5}", ("add", (num(1), ("div", num(4), num(5))))),
+        (r"2\frac{5}{4}", ("mul", (num(2), ("div", num(5), num(4))))),
+        (r"\frac43", ("div", num(4), num(3))),
+        ("x^10", ("pow", X, num(10))),
+        ("2x", ("mul", (num(2), X))),
+        ("-x^2", ("neg", ("pow", X, num(2)))),
+        (r"\sqrt[3]{x}", ("root", num(3), X)),
+        (r"\sin^2 x", ("pow", ("fn", "sin", X), num(2))),
+        (r"\sin^{-1} x", ("fn", "arcsin", X)),
+        (r"\sin 2x + 1", ("add", (("fn", "sin", ("mul", (num(2), X))), num(1)))),
+        (r"\log_2 x", ("div", ("fn", "ln", X), ("fn", "ln", num(2)))),
+        ("|x|", ("fn", "abs", X)),
+        ("f(x)", ("sym", "f(x)")),
+        ("C_{10}", ("sym", "C_10")),
+        ("52_8", ("base", "52", "8")),
+        ("5!", ("fact", num(5))),
+        (r"5\%", ("pct", num(5))),
+        ("5°", ("deg", num(5))),
+        (r"5\text{ cm}^2", ("unit", num(5), "cm^2")),
+        ("1, 2", ("list", (num(1), num(2)))),
+        (r"1 \text{ or } 2", ("list", (num(1), num(2)))),
+        (r"\{1, 2\}", ("set", (num(1), num(2)))),
+        ("(1, 2]", ("tuple", "(]", (num(1), num(2)))),
+        ("]1, 2[", ("tuple", "()", (num(1), num(2)))),
+        ("x = 1", ("rel", (X, num(1)), ("=",))),
+        (r"1 < x \le 2", ("rel", (num(1), X, num(2)), ("<", "<="))),
+        (r"(0,1) \cup (2,3)", ("union", (("tuple", "()", (num(0), num(1))), ("tuple", "()", (num(2), num(3)))))),
+        (r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}", ("matrix", ((num(1), num(2)), (num(3), num(4))))),
+        (r"1 \pm x", ("pm", num(1), X)),
+        (r"\text{east}", ("text", "east")),
+        (r"\text{12}", num(12)),
+        (r"0.1\overline{6}", num(Fraction(1, 6))),
+        ("e^{i\\pi}", ("pow", ("const", "e"), ("mul", (("const", "i"), ("const", "\\pi"))))),
+    ],
+)
+def test_trees(text: str, node: Node) -> None:
+    assert tree(text) == node
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("(1, 2", r"'\(' is never closed"),
+        ("1 +", "something is missing at the end"),
+        (r"12 \text{ is wrong}", "'is wrong' cannot follow here"),
+        ("x2", "'x' and '2' side by side"),
+        ("(5]", r"'\(' is closed by '\]'"),
+        ("12?", r"'\?' is no mathematics"),
+        (r"\frac{1}", "something is missing at the end"),
+        (r"\text{not} x", "words cannot be multiplied"),
+        (r"\nonsense", r"\\nonsense is not known here"),
+        ("1 = ", "something is missing at the end"),
+        (r"\begin{pmatrix} 1", "pmatrix is never closed"),
+    ],
+)
+def test_malformed(text: str, reason: str) -> None:
+    with pytest.raises(MalformedError, match=reason):
+        tree(text)
+
+
+@pytest.mark.parametrize(
+    "text", [r"\int_0^1 x dx", r"\sum_{k=1}^n k", r"\max(a, b)", r"\begin{vmatrix} 1 \end{vmatrix}"]
+)
+def test_operators_are_left_to_others(text: str) -> None:
+    with pytest.raises(UnsupportedError, match="is not known"):
+        tree(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("(" * 100 + "1" + ")" * 100, "nested more than 40 deep"),
+        ("2^" * 100 + "2", "nested more than 40 deep"),
+        ("1+" * 2000 + "1", "more than 1500 symbols"),
+        ("1e99999", "a number of more than 2000 digits"),
+        ("1" * 2500, "a number of more than 2000 digits"),
+        ("1" + "!" * 100, "too many powers"),
+    ],
+)
+def test_caps(text: str, reason: str) -> None:
+    with pytest.raises(TooLargeError, match=reason):
+        tree(text)
+
+
+def test_thousands_are_a_reading_of_their_own() -> None:
+    assert parse("1,234,567", thousands=True) == num(1234567)
+    assert parse("1,234", thousands=False) == ("list", (num(1), num(234)))
+    assert parse("12,34", thousands=True) == ("list", (num(12), num(34)))
+
+
+@given(st.fractions(), st.integers(-30, 30))
+def test_numbers_are_exact(value: Fraction, exponent: int) -> None:
+    digits = f"{abs(value.numerator)}.{value.denominator}e{exponent}"
+    assert number(digits) == Fraction(f"{abs(value.numerator)}.{value.denominator}") * Fraction(10) ** exponent
+
+
+_COMMANDS = (
+    r"\frac", r"\sqrt", r"\{", r"\}", r"\pm", r"\text{cm}", r"\sin", r"\pi", r"\\", "&",
+    r"\begin{pmatrix}", r"\end{pmatrix}",
+)  # fmt: skip
+_PIECES = st.sampled_from((*"0123456789xyi+-*/^_=<>(){}[],|!%' ", *_COMMANDS))
+
+
+@settings(max_examples=500)
+@given(st.lists(_PIECES, max_size=80).map("".join))
+def test_any_text_is_a_tree_or_a_complaint(text: str) -> None:
+    with contextlib.suppress(MalformedError, UnsupportedError, TooLargeError):
+        assert isinstance(tree(text), tuple)

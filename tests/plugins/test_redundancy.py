@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from justtinker_core import PluginError
+from justtinker_core.options import configure
+from justtinker_plugins.commands.bench import made_up_texts, plain_chunk_similarity, plain_compression, plain_repetition
+from justtinker_plugins.rewards import _chunks, _ngrams, _redundancy_exact, _redundancy_fast, _redundancy_flat
+from justtinker_plugins.rewards._redundancy_flat import MATHEMATICS, Coefficients, fit
+from justtinker_plugins.rewards.redundancy import Redundancy
+from tests.plugins.reasoning_data import Judged, judge, labelled, with_loops
+from tests.plugins.reward_groups import group_of, scored
+
+METHODS: list[Any] = ["exact", "fast", "flat"]
+HEALTHY = made_up_texts(4, 800)
+LOOP = "So the answer is 12, wait, let me check that again. " * 60
+
+# Pieces that break a careless reading: every kind of white space, NUL, lone surrogates, long words, other scripts.
+spaces = " \n\t\x1c\x85\xa0\u1680\u2009\u2028\u205f\u3000"
+letters = "ab\x00\ud800\udfff\u200b\u00e9\u221a\u4e00\U0001f600"
+words = [
+    "12",
+    "13",
+    "abcdefgh",
+    "abcdefgi",
+    "x" * 32,
+    "x" * 33,
+    "x" * 64,
+    "x" * 64 + "y",
+    "the same words over and over again ",
+]
+pieces = st.sampled_from([*spaces, *letters, *words])
+texts = st.lists(pieces, max_size=80).map("".join)
+long_texts = st.tuples(texts, st.integers(1, 40)).map(lambda t: t[0] * t[1])
+anything = st.one_of(st.text(max_size=300), long_texts)
+
+
+def plain_masked_repetition(text: str) -> float:
+    words = [re.sub("[0-9]", "0", word).encode("utf-8", "surrogatepass") for word in text.split()]
+    cut = [[w[i : i + 8] for i in range(0, len(w), 8)] if len(w) > 64 else [w] for w in words]
+    return plain_repetition(" ".join(piece.hex() for pieces in cut for piece in pieces), 16)
+
+
+@settings(deadline=None)
+@given(st.lists(anything, max_size=4))
+def test_exact_is_the_recipe_to_the_last_digit(batch: list[str]) -> None:
+    scores = _redundancy_exact.score_batch(batch)
+    compression, repetition = [plain_compression(t) for t in batch], [plain_repetition(t) for t in batch]
+    assert scores["compression"].tolist() == compression
+    assert scores["ngram_repetition"].tolist() == repetition
+    combined = [0.6 * c + 0.4 * g for c, g in zip(compression, repetition, strict=True)]
+    assert scores["redundancy_score"].tolist() == combined
+    assert scores["chunk_similarity"].tolist() == [plain_chunk_similarity(t) for t in batch]
+
+
+@settings(deadline=None)
+@given(st.lists(anything, max_size=4))
+def test_masked_16_grams_are_those_of_a_set(batch: list[str]) -> None:
+    data = [_ngrams.encode(text) for text in batch]
+    shares = _ngrams.repeated_shares(data, 16, mask_digits=True, cut_long_words=True).tolist()
+    assert shares == [plain_masked_repetition(t) for t in batch]
+
+
+@pytest.mark.parametrize("size", [999, 1000, 1249, 1250, 1251, 1499, 1500, 4321])
+@pytest.mark.parametrize("alphabet", ["ab", "\x00 a", "abcdefghij \u221a\u2264\u03c0", "\ud800\ud801"])
+def test_chunk_similarity_at_the_edges(size: int, alphabet: str) -> None:
+    text = "".join(random.Random(size).choices(alphabet, k=size))
+    assert _chunks.chunk_similarities([text, text[::-1] * 2]).tolist() == [
+        plain_chunk_similarity(text),
+        plain_chunk_similarity(text[::-1] * 2),
+    ]
+
+
+def test_chunk_similarity_of_a_large_alphabet() -> None:
+    text = "".join(map(chr, random.Random(0).choices(range(0x4E00, 0x9000), k=3000)))
+    batch = [text, text[:700] * 3, HEALTHY[0]]
+    assert _chunks.chunk_similarities(batch).tolist() == [plain_chunk_similarity(t) for t in batch]
+
+
+def test_the_recipes_published_ends() -> None:
+    loop, short = _redundancy_exact.score_batch([LOOP, "<think>2 and 2 is 4.</think>So it is \\boxed{4}."])[
+        "redundancy_score"
+    ]
+    assert loop > 0.89
+    assert short == 0.0
+
+
+def test_the_recipes_penalty() -> None:
+    plugin = Redundancy(method="exact")
+    group = group_of([LOOP])
+    (score,) = plugin.measure(group)["redundancy_score"]
+    (raw,) = plugin.score(group)["redundancy"]
+    assert raw is not None
+    assert raw * plugin.default_weight == pytest.approx(-0.3 * (score - 0.3) / 0.7, rel=1e-15)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_only_correct_answers_unless_told(method: Any) -> None:
+    batch, outcomes = [LOOP, LOOP, LOOP, "4"], ["correct", "incorrect", "unscored", "correct"]
+    first, *rest = scored(Redundancy(method=method), batch, outcomes)
+    assert first is not None
+    assert first < -0.5
+    assert rest == [None, None, 0.0]
+    assert scored(Redundancy(method=method, only_correct=False), batch, outcomes) == [first] * 3 + [0.0]
+
+
+def test_threshold() -> None:
+    (score,) = Redundancy(method="exact").measure(group_of([HEALTHY[0]]))["redundancy_score"]
+    assert scored(Redundancy(method="exact", threshold=round(score + 0.01, 3)), [HEALTHY[0]]) == [0.0]
+    (raw,) = scored(Redundancy(method="exact", threshold=0.0), [HEALTHY[0]])
+    assert raw == -score
+
+
+def test_measures_by_method() -> None:
+    both = {"redundancy_score", "redundancy_penalty", "ngram_repetition"}
+    names = {method: set(Redundancy(method=method).measure(group_of([LOOP]))) for method in METHODS}
+    assert names["exact"] == both | {"compression", "chunk_similarity"}
+    assert names["fast"] == both | {"compression"}
+    assert names["flat"] == both | {"excess_compression"}
+
+
+def test_what_was_measured_is_not_computed_again() -> None:
+    from dataclasses import replace
+
+    group = replace(group_of(["a", "b"]), measures={"redundancy_penalty": (0.25, 0.0)})
+    assert Redundancy().score(group) == {"redundancy": [-0.25, 0.0]}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@settings(deadline=None, max_examples=40)
+@given(batch=st.lists(anything, min_size=1, max_size=4), order=st.randoms())
+def test_raw_stays_in_range_and_order_does_not_matter(method: Any, batch: list[str], order: Any) -> None:
+    raw = scored(Redundancy(method=method), batch)
+    assert all(r is not None and -1 <= r <= 0 for r in raw)
+    shuffled = list(range(len(batch)))
+    order.shuffle(shuffled)
+    assert scored(Redundancy(method=method), [batch[i] for i in shuffled]) == [raw[i] for i in shuffled]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_texts(method: Any) -> None:
+    assert scored(Redundancy(method=method), []) == []
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.one_of(
+        long_texts, st.text(min_size=500, max_size=900), st.binary(min_size=500).map(lambda b: b.decode("latin1"))
+    )
+)
+def test_writing_a_text_twice_never_lowers_the_flat_score(text: str) -> None:
+    text = text if len(text) >= 500 else text + HEALTHY[0][:500]
+    once, twice = _redundancy_flat.score_batch([text, text * 2])["redundancy_score"]
+    assert twice >= once
+
+
+@pytest.mark.parametrize("copies", [2, 3, 10])
+@pytest.mark.parametrize("size", [500, 1000, 5000, 40_000, 200_000, 1_000_000])
+def test_copies_of_healthy_text_score_higher_at_any_distance(size: int, copies: int) -> None:
+    (text,) = made_up_texts(1, size // 4)
+    text = text[:size]
+    without_spaces = text.replace(" ", "")
+    for once in (text, without_spaces):
+        low, high = _redundancy_flat.score_batch([once, once * copies])["redundancy_score"]
+        assert low <= 0.3 < high
+
+
+def test_nothing_is_fined_below_500_characters() -> None:
+    short = ["\\boxed{85}", "a" * 499, ("no " * 200)[:499], "\u3042" * 499]
+    assert scored(Redundancy(), short) == [0.0] * 4
+    assert min(r for r in scored(Redundancy(), ["a" * 500, ("no " * 200)[:500]]) if r is not None) < 0
+
+
+def test_the_expected_ratio_is_clamped_outside_the_fitted_range() -> None:
+    expected = MATHEMATICS.expected_log_ratio(np.array([1.0, 500.0, 1000.0, 32_000.0, 1e7]))
+    assert expected[0] == expected[1] == expected[2] != expected[3]
+    assert expected[3] == expected[4]
+
+
+def test_digits_are_masked_unless_told() -> None:
+    counting = " ".join(
+        f"Case {i}: the number {i} is not a solution, so we try the next of the numbers." for i in range(99)
+    )
+    masked, plain = (
+        _redundancy_flat.score_batch([counting], Coefficients(mask_digits=mask))["ngram_repetition"][0]
+        for mask in (True, False)
+    )
+    assert masked > 0.9 > 0.1 > plain
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("a" * 10_000_000, id="one letter"),
+        pytest.param("\u4e00\u4e8c\u4e09" * 3_400_000, id="no white space"),
+        pytest.param("12 \x00\ud800 " * 2_000_000, id="words"),
+    ],
+)
+def test_ten_megabytes(method: Any, text: str) -> None:
+    (raw,) = scored(Redundancy(method=method), [text], tokens=[1])
+    assert raw is not None
+    assert raw < -0.4
+
+
+def test_options_are_checked() -> None:
+    with pytest.raises(PluginError, match=re.escape("[plugins.redundancy] method = 'zlib': input should be 'exact'")):
+        configure(Redundancy, "plugins.redundancy", {"method": "zlib"})
+    with pytest.raises(PluginError, match=re.escape("fitted = [9, 3]: the first length must be below the second")):
+        configure(Redundancy, "plugins.redundancy", {"fitted": [9, 3]})
+    with pytest.raises(PluginError, match=re.escape("[plugins.redundancy] scale = 0: input should be greater")):
+        configure(Redundancy, "plugins.redundancy", {"scale": 0})
+
+
+def test_a_fit_gives_back_what_healthy_text_is() -> None:
+    batch = [text[: 600 + 60 * i] for i, text in enumerate(made_up_texts(120, 2300))]
+    fitted = fit(batch)
+    excess = _redundancy_flat.score_batch(batch, fitted)["excess_compression"]
+    assert abs(float(np.mean(excess))) < 0.1
+    assert 0.8 < float(np.std(excess)) < 1.2
+    with_loops = batch + [text[:300] * 20 for text in batch[::10]]
+    assert fit(with_loops).expected == pytest.approx(fitted.expected, abs=0.05)
+
+
+def test_a_fit_needs_texts() -> None:
+    with pytest.raises(PluginError, match="29 texts of 500 or more characters: a fit needs at least 30 healthy ones"):
+        fit(["a" * 500] * 29 + ["a" * 499] * 100)
+
+
+# The bars, on real model outputs.
+
+
+def test_fast_is_close_to_exact() -> None:
+    for name in ("reasoning_texts", "rollout_batch_256"):
+        batch, looping = labelled(name)
+        exact, fast = (m.score_batch(batch) for m in (_redundancy_exact, _redundancy_fast))
+        assert fast["ngram_repetition"].tolist() == exact["ngram_repetition"].tolist()
+        error = np.abs(fast["compression"] - exact["compression"])
+        assert error.mean() <= 0.01
+        assert error[~looping].max() <= 0.05
+        assert error.max() <= 0.2
+
+
+def flat_judged(batch: list[str], looping: Any, coefficients: Coefficients = MATHEMATICS) -> Judged:
+    scores = _redundancy_flat.score_batch(batch, coefficients)
+    return judge(batch, looping, scores["redundancy_score"])
+
+
+def meets_the_bars(judged: Judged) -> None:
+    assert judged.auc >= 0.995
+    assert judged.worst_share_fined <= 1 / 60
+    assert abs(judged.correlation) <= 0.1
+
+
+@pytest.mark.parametrize("name", ["reasoning_texts", "rollout_batch_256"])
+def test_flat_meets_the_bars(name: str) -> None:
+    judged = flat_judged(*labelled(name))
+    meets_the_bars(judged)
+    assert judged.missed == 0
+
+
+def test_the_recipe_does_not() -> None:
+    batch, looping = labelled("reasoning_texts")
+    judged = judge(batch, looping, _redundancy_exact.score_batch(batch, chunks=False)["redundancy_score"])
+    assert judged.worst_share_fined == 1.0
+    assert judged.correlation > 0.7
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_a_fit_to_half_the_texts_serves_the_other_half(half: int) -> None:
+    batch, looping = labelled("reasoning_texts")
+    healthy = [text for text, loops in zip(batch, looping, strict=True) if not loops]
+    fitted_to = set(healthy[half::2])
+    other = [i for i, text in enumerate(batch) if text not in fitted_to]
+    judged = flat_judged([batch[i] for i in other], looping[other], fit(healthy[half::2]))
+    assert judged.auc >= 0.995
+    assert judged.missed == 0
+    assert judged.share_fined <= 1 / 60
+    assert abs(judged.correlation) <= 0.1
+
+
+@pytest.mark.parametrize("kind", sorted(with_loops))
+def test_every_loop_of_our_own_is_fined(kind: str) -> None:
+    make: Callable[[str, random.Random], str] = with_loops[kind]
+    batch, looping = labelled("reasoning_texts")
+    draw = random.Random(kind)
+    loops = [make(text, draw) for text, loop in zip(batch, looping, strict=True) if not loop]
+    score = _redundancy_flat.score_batch(loops)["redundancy_score"]
+    assert [text for text, s in zip(loops, score, strict=True) if s <= 0.3] == []

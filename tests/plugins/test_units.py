@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from justtinker_plugins.verifiers._units import is_unit, measure
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cm",
+        " cm ",
+        "square inches",
+        "inches",
+        "m/s",
+        "km/h",
+        "ways",
+        "dollars",
+        "kg",
+        "GHz",
+        "meV",
+        "degrees",
+        "",
+        "miles per hour",
+        "cm^2",
+        "cm.",
+        r"\mu m",
+    ],
+)
+def test_units(text: str) -> None:
+    assert is_unit(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "is wrong",
+        "hundred",
+        "dozen",
+        "or 13",
+        "times 2",
+        "5",
+        ".5",
+        "squared",
+        "not cm",
+        "cm or 13 cm",
+        "million",
+        "half",
+        "²",
+        "?",
+        "per",
+    ],
+)
+def test_no_units(text: str) -> None:
+    assert not is_unit(text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("inches^2", "square inches", True),
+        ("in²", "sq inches", True),
+        ("centimeters", "cm", True),
+        ("cm", "m", False),
+        ("cm^2", "cm^3", False),
+        ("cm^2", "cm", False),
+        ("mW", "MW", False),
+        ("ways", "students", True),
+        ("dollars", "cents", False),
+    ],
+)
+def test_measures(one: str, other: str, same: bool) -> None:
+    assert (measure(one) == measure(other)) == same

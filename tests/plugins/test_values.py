@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from justtinker_plugins.verifiers._normalise import normalise
+from justtinker_plugins.verifiers._parse import Node, TooLargeError, UnsupportedError, parse
+from justtinker_plugins.verifiers._values import (
+    FLOAT,
+    InexactError,
+    UndefinedError,
+    exact,
+    numeric,
+    place,
+    precise,
+    symbols,
+)
+
+
+def tree(text: str) -> Node:
+    return parse(normalise(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r"\frac{1}{3} + 0.5", Fraction(5, 6)),
+        ("2^{-3}", Fraction(1, 8)),
+        (r"\sqrt{\frac{9}{4}}", Fraction(3, 2)),
+        ("8^{2/3}", Fraction(4)),
+        (r"\sqrt[3]{27}", Fraction(3)),
+        ("5!", Fraction(120)),
+        (r"\binom{5}{2}", Fraction(10)),
+        (r"\lfloor 7/2 \rfloor", Fraction(3)),
+        (r"\lceil 7/2 \rceil", Fraction(4)),
+        ("|-2|", Fraction(2)),
+        (r"50\%", Fraction(1, 2)),
+        ("-2^2", Fraction(-4)),
+        ("(-1)^{10001}", Fraction(-1)),
+    ],
+)
+def test_exact(text: str, value: Fraction) -> None:
+    assert exact(tree(text)) == value
+
+
+@pytest.mark.parametrize("text", [r"\sqrt{2}", r"\pi", "x", r"\sin 1", "2^{0.5}", "i", "(-8)^{1/3}"])
+def test_what_is_no_fraction(text: str) -> None:
+    with pytest.raises(InexactError):
+        exact(tree(text))
+
+
+@pytest.mark.parametrize("text", ["1/0", "0^{-1}", "0^0", "1/(2-2)"])
+def test_undefined(text: str) -> None:
+    with pytest.raises(UndefinedError):
+        exact(tree(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["9^{9^{9}}", "2^{100000}", "5000!", r"\binom{10^6}{5}", "10^{-99999}", "(2^{60000})" * 40]
+)
+def test_caps_of_fractions(text: str) -> None:
+    with pytest.raises(TooLargeError):
+        exact(tree(text))
+
+
+@pytest.mark.parametrize("text", ["9^{9^9}", "e^{1000}", "200!", r"\cosh(500)", "(10^{100})^2", "2^{2^{2^{2^{2}}}}"])
+def test_caps_of_floats(text: str) -> None:
+    with pytest.raises(TooLargeError):
+        numeric(tree(text), FLOAT)
+    with pytest.raises(TooLargeError):
+        numeric(tree(text if text != "(10^{100})^2" else "(10^{200})^2"), precise())
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (r"\sqrt{2}", math.sqrt(2)),
+        ("e^{i\\pi}", -1),
+        (r"\sin 30°", 0.5),
+        (r"\log_2 8", 3),
+        (r"\arctan 1", math.pi / 4),
+        (r"\sec 1 \csc 1 \cot 1", 1 / math.sin(1) ** 2),
+        (r"\sqrt[3]{-8}", -2),
+        (r"\tanh 1 \coth 1", 1),
+        (r"\lg 1000", 3),
+        ("3!", 6),
+        (r"\binom{4}{2}", 6),
+        ("(-1)^{1/2}", 1j),
+    ],
+)
+def test_numeric(text: str, value: complex) -> None:
+    for field in (FLOAT, precise()):
+        assert complex(numeric(tree(text), field).value) == pytest.approx(value, abs=1e-12)
+
+
+def test_the_largest_number_on_the_way_is_told() -> None:
+    assert numeric(tree(r"10^{20} \sqrt{2} - 10^{20} \sqrt{2}"), FLOAT).peak == pytest.approx(math.sqrt(2) * 1e20)
+
+
+@pytest.mark.parametrize("text", ["(1,2)", r"\text{a b}", "1, 2", r"\text{a b} = 1", "52_8"])
+def test_what_is_no_number(text: str) -> None:
+    with pytest.raises(UnsupportedError):
+        numeric(tree(text), FLOAT)
+
+
+def test_symbols() -> None:
+    assert symbols(tree(r"2x_1 + f(x) - \frac{\pi}{\alpha} e^{i t}")) == {"x_1", "f(x)", r"\alpha", "t"}
+    assert symbols(tree(r"\begin{pmatrix} a & 1 \\ (b, c) & \{d\} \end{pmatrix}")) == {"a", "b", "c", "d"}
+
+
+@given(st.text(max_size=5), st.integers(0, 5))
+def test_places_are_fixed_and_between_bounds(name: str, seed: int) -> None:
+    assert Fraction(1, 2) <= place(name, seed) < Fraction(5, 2)
+    assert place(name, seed) == place(name, seed)
+
+
+_LEAVES = st.integers(-20, 20).map(lambda n: f"({n})")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.recursive(
+        _LEAVES,
+        lambda sub: st.tuples(sub, st.sampled_from("+-*/"), sub).map(lambda t: f"({t[0]}{t[1]}{t[2]})"),
+        max_leaves=12,
+    )
+)
+def test_both_evaluations_agree(text: str) -> None:
+    try:
+        value = exact(tree(text))
+    except UndefinedError:
+        return
+    assert complex(numeric(tree(text), precise()).value) == pytest.approx(float(value), rel=1e-9, abs=1e-9)
