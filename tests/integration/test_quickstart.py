@@ -59,7 +59,7 @@ def records(run: Path) -> dict[str, list[dict[str, Any]]]:
 
 def test_both_stages_and_what_they_leave(tmp_path: Path) -> None:
     output = finish(justtinker("train", *write_configs(tmp_path), "--dir", "run", cwd=tmp_path))
-    assert "quickstart-rl, step 5" in output
+    assert "quickstart-rl 5" in output
     found = records(tmp_path / "run")
     assert [r["step"] for r in found["1-quickstart-sft/steps.jsonl"]] == list(range(1, 9))
     assert [r["step"] for r in found["2-quickstart-rl/steps.jsonl"]] == list(range(1, 6))
