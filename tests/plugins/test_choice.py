@@ -45,7 +45,7 @@ def test_options() -> None:
     assert verify("B", r"\boxed{b}", case_sensitive=True).reason == "not one of the letters ABCDE"
     assert verify("B", r"\boxed{B}", case_sensitive=True).outcome == "correct"
     assert verify("H", r"\boxed{H}", choices="ABCDEFGHIJ").outcome == "correct"
-    assert verify("B", "The answer is (B).", extract="flexible") == Verdict("correct", "(B)", "answer is")
+    assert verify("B", "The answer is (B).", pipeline="flexible") == Verdict("correct", "(B)", "answer is")
     assert Choice().verify(Problem("1", "?", "B"), []) is None
     with pytest.raises(PluginError, match=r"\[plugins.choice\] choices = 'a-e': string should match pattern"):
         configure(Choice, "plugins.choice", {"choices": "a-e"})

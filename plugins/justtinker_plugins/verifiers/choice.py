@@ -36,7 +36,7 @@ class Choice:
 
     kinds: tuple[str, ...] = ("choice",)
     """Which `Problem.kind` it answers for."""
-    extract: Pipeline = "strict"
+    pipeline: Pipeline = "strict"
     """strict: boxed only. flexible: where there is no box also ``Answer: x``, ``#### x``, ``the answer is x``.
     gsm8k: ``#### x`` only."""
     choices: Annotated[str, Field(pattern="^[A-Z]+$")] = "ABCDE"
@@ -54,8 +54,8 @@ class Choice:
         text = gold_text(problem.answer)
         gold = letter(text, self.case_sensitive)
         if gold is None or gold.text not in self.choices:
-            return judge(rollouts, self.extract, self.max_chars, self._bad_gold(text), self._wrong)
-        return judge(rollouts, self.extract, self.max_chars, gold, self._wrong)
+            return judge(rollouts, self.pipeline, self.max_chars, self._bad_gold(text), self._wrong)
+        return judge(rollouts, self.pipeline, self.max_chars, gold, self._wrong)
 
     def _bad_gold(self, text: str) -> str:
         return f"the gold {text[:50]!r} is not one of the letters {self.choices}"

@@ -28,7 +28,7 @@ class Exact:
 
     kinds: tuple[str, ...] = ("math", "text")
     """Which `Problem.kind` it answers for."""
-    extract: Pipeline = "strict"
+    pipeline: Pipeline = "strict"
     """strict: boxed only. flexible: where there is no box also ``Answer: x``, ``#### x``, ``the answer is x``.
     gsm8k: ``#### x`` only."""
     case_sensitive: bool = True
@@ -43,7 +43,7 @@ class Exact:
             return None
         text = normal(gold_text(problem.answer), self.case_sensitive)
         gold = _Gold(text) if text else "the problem has no gold answer"
-        return judge(rollouts, self.extract, self.max_chars, gold, self._wrong)
+        return judge(rollouts, self.pipeline, self.max_chars, gold, self._wrong)
 
     def _wrong(self, gold: _Gold, answer: str) -> str:
         return "" if normal(answer, self.case_sensitive) == gold.text else "not the gold's text"

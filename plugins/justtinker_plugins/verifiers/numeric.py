@@ -55,7 +55,7 @@ class Numeric:
 
     kinds: tuple[str, ...] = ("math", "number")
     """Which `Problem.kind` it answers for."""
-    extract: Pipeline = "strict"
+    pipeline: Pipeline = "strict"
     """strict: boxed only. flexible: where there is no box also ``Answer: x``, ``#### x``, ``the answer is x``.
     gsm8k: ``#### x`` only."""
     tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -73,7 +73,7 @@ class Numeric:
         text = gold_text(problem.answer)
         gold = number(text) if len(text) <= self.max_chars else None
         return judge(
-            rollouts, self.extract, self.max_chars, gold or f"the gold {text[:50]!r} is not one number", self._wrong
+            rollouts, self.pipeline, self.max_chars, gold or f"the gold {text[:50]!r} is not one number", self._wrong
         )
 
     def _wrong(self, gold: Number, answer: str) -> str:
