@@ -43,7 +43,7 @@ def test_other_texts(gold: str, answer: str) -> None:
 
 def test_options() -> None:
     assert verify("Yes", r"\boxed{yEs}", case_sensitive=False).outcome == "correct"
-    assert verify("Yes", "Answer: Yes") == Verdict("incorrect", None, "pipeline", "no \\boxed{…} in the answer")
+    assert verify("Yes", "Answer: Yes") == Verdict("incorrect", None, "extract", "no \\boxed{…} in the answer")
     assert verify("Yes", "Answer: Yes", pipeline="flexible") == Verdict("correct", "Yes", "Answer:")
     assert verify("Yes", r"\boxed{Yes}", max_chars=2).outcome == "incorrect"
     assert Exact().verify(Problem("1", "?", "Yes", kind="choice"), []) is None

@@ -77,7 +77,7 @@ def test_verdicts_say_what_matched_and_why() -> None:
     assert verify("4", r"\boxed{4}\boxed{}") == Verdict(
         "incorrect", None, "extract boxed", "the last \\boxed{…} is empty"
     )
-    assert verify("4", "4") == Verdict("incorrect", None, "pipeline", "no \\boxed{…} in the answer")
+    assert verify("4", "4") == Verdict("incorrect", None, "extract", "no \\boxed{…} in the answer")
     assert verify("4", "#### 4", pipeline="gsm8k") == Verdict("correct", "4", "####")
     assert verify("4", "Answer: 4.", pipeline="flexible") == Verdict("correct", "4", "Answer:")
 
