@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from click.testing import CliRunner, Result
 
 from justtinker_core import Finding, Group, Problem, Rollout, Verdict, config, hookimpl, loop
+from justtinker_core.cli import main
 from justtinker_core.plugins import Active, Found, Plugins, implements
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
@@ -431,3 +433,77 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]
         return folder
 
     return install
+
+
+# The command line, with configs whose plugins are the scripted ones.
+
+PLAYERS = """
+from tests.core.conftest import *
+
+class Stop(Player):
+    @hookimpl
+    def inspect_step(self, stats):
+        return [Finding("stop", "enough")]
+
+class Interrupt(Player):
+    times = 1
+    @hookimpl
+    def inspect_step(self, stats):
+        import signal
+        for _ in range(self.times if stats.step == 1 else 0):
+            signal.raise_signal(signal.SIGINT)
+
+class Impatient(Interrupt):
+    times = 2
+
+class Crash(Player):
+    @hookimpl
+    def collect_batch(self):
+        raise ValueError("oh")
+"""
+
+LATE = """
+class Crash(Sft):
+    @hookimpl
+    def collect_batch(self, step, run):
+        if step == 2:
+            raise ValueError("oh")
+        return super().collect_batch(step, run)
+"""
+WILD = """
+class Wild(Player):
+    @hookimpl
+    def score(self, group):
+        return {"wild": [7.0 for _ in group.rollouts]}
+"""
+
+
+def cli(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """``written(name, *enable, steps=...)``: a config file whose plugins are the scripted ones."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "players.py").write_text(PLAYERS)
+    (tmp_path / "listed.py").write_text(LISTED)
+    (tmp_path / "p.json").write_text(json.dumps([{"id": f"{i}", "question": f"{i}", "answer": "1"} for i in range(4)]))
+
+    def write(name: str, *enable: str, steps: int = 2, more: str = "") -> Path:
+        enable = enable or ("ScriptedBackend", "Sft")
+        path = tmp_path / f"{name}.toml"
+        path.write_text(
+            f'[run]\nname = "{name}"\nmodel = "scripted"\nsteps = {steps}\n[optimizer]\nlearning_rate = 0.1\n'
+            f'[data.train]\nuse = "listed"\npath = "{tmp_path / "p.json"}"\n'
+            f"[plugins]\nenable = {json.dumps([f'my_{e.lower()}' for e in enable])}\n"
+            '[local_plugins]\nlisted = "listed.py:Listed"\n'
+            + "".join(f'my_{e.lower()} = "players.py:{e}"\n' for e in enable)
+            + more
+        )
+        return path
+
+    return write
+
+
+Written = Callable[..., Path]

@@ -1,3 +1,5 @@
-from tests.core.conftest import run_with
+"""What the core's tests have made for themselves serves those of the plugins too."""
 
-__all__ = ["run_with"]
+from tests.core.conftest import run_with, site, written
+
+__all__ = ["run_with", "site", "written"]

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from justtinker_core.rundir import RunDir
+from tests.core.conftest import Written, cli, records
+
+EVAL = '[data.eval.held]\nuse = "listed"\npath = "{path}"\n[evaluation]\nevery = 1\n'
+CAST = ("ScriptedBackend", "Ask", "Judge", "Sft")
+
+
+@pytest.fixture
+def trained(written: Written, tmp_path: Path) -> Path:
+    """A finished run of two steps with three evaluations."""
+    config = written("a", *CAST, more=EVAL.format(path=tmp_path / "p.json"))
+    result = cli("train", config, "--dir", "out")
+    assert result.exit_code == 0, result.output
+    return tmp_path / "out"
+
+
+def evaluated(run: Path) -> tuple[Path, dict[str, object]]:
+    [place] = (run / "evaluations").iterdir()
+    [record] = records(place, "evals.jsonl")
+    return place, record
+
+
+def test_a_runs_newest_checkpoint_is_evaluated_as_training_did(trained: Path) -> None:
+    before = {file: file.read_bytes() for file in trained.rglob("*") if file.is_file()}
+    assert cli("eval", trained).exit_code == 0
+    place, record = evaluated(trained)
+    last = records(trained, "evals.jsonl")[-1]
+    for key in ("step", "name", "metrics", "intervals", "settings", "examples"):
+        assert record[key] == last[key]
+    assert RunDir(place).manifest()["status"] == "finished"
+    assert all(file.read_bytes() == content for file, content in before.items()), "the run itself is left alone"
+
+
+def test_the_best_checkpoint_is_that_of_the_best_evaluation(trained: Path) -> None:
+    evals = records(trained, "evals.jsonl")
+    for record, accuracy in zip(evals, (1.0, 0.75, 0.5), strict=True):  # step 0 has no checkpoint
+        record["metrics"]["accuracy"] = accuracy
+    (trained / "evals.jsonl").write_text("".join(json.dumps(r) + "\n" for r in evals))
+    assert cli("eval", trained, "--checkpoint", "best").exit_code == 0
+    assert evaluated(trained)[1]["step"] == 1
+
+
+def test_of_a_config_the_starting_weights(written: Written, tmp_path: Path) -> None:
+    config = written("a", *CAST, more=EVAL.format(path=tmp_path / "p.json"))
+    assert cli("eval", config, "--dir", "there").exit_code == 0
+    [record] = records(tmp_path / "there", "evals.jsonl")
+    assert record["step"] == 0
+    assert cli("eval", config, "--dir", "there").output.startswith("Error: the run directory there exists")
+
+
+def test_of_a_config_any_checkpoint(written: Written, trained: Path, tmp_path: Path) -> None:
+    config = tmp_path / "a.toml"
+    assert cli("eval", config, "--checkpoint", trained, "--dir", "there").exit_code == 0
+    manifest = RunDir(tmp_path / "there").manifest()
+    assert str(manifest["checkpoint"]).endswith("step_000002.json")
+    result = cli("eval", config, "--checkpoint", "nowhere", "--dir", "elsewhere")
+    assert result.output == "Error: run.start_from = 'nowhere' is neither a checkpoint nor a run directory\n"
+
+
+def test_what_cannot_be_evaluated(written: Written, trained: Path, tmp_path: Path) -> None:
+    assert "has no table [data.eval.NAME] to evaluate on" in cli("eval", written("b")).output
+    (trained / "evals.jsonl").unlink()
+    assert "has been evaluated, so none is the best" in cli("eval", trained, "--checkpoint", "best").output
+    (trained / "checkpoints.jsonl").write_text("")
+    assert cli("eval", trained).output == f"Error: the run {trained} has no checkpoint yet\n"
+
+
+def test_an_unfinished_run_has_no_final_checkpoint(trained: Path) -> None:
+    lines = (trained / "checkpoints.jsonl").read_text().splitlines(keepends=True)
+    (trained / "checkpoints.jsonl").write_text(lines[0])
+    result = cli("eval", trained, "--checkpoint", "final")
+    assert "is not finished; its newest checkpoint is of step 1: leave --checkpoint out" in result.output
+    assert cli("eval", trained).exit_code == 0

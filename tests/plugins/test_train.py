@@ -1,0 +1,162 @@
+"""``justtinker train`` as people use it: what it prints, what it leaves behind, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from justtinker_core.rundir import RunDir
+from tests.core.conftest import LATE, PLAYERS, WILD, Written, cli, records
+
+
+def test_one_config(written: Written, tmp_path: Path) -> None:
+    result = cli("train", written("a"), "--dir", "out")
+    assert (result.exit_code, result.output) == (0, "")
+    assert RunDir(tmp_path / "out").manifest()["status"] == "finished"
+    assert len(records(tmp_path / "out", "steps.jsonl")) == 2
+
+
+def test_without_dir_it_is_a_new_one_in_runs(written: Written, tmp_path: Path) -> None:
+    assert cli("train", written("a")).exit_code == 0
+    [run] = (tmp_path / "runs").iterdir()
+    assert re.fullmatch(r"a-\d{8}-\d{6}", run.name)
+
+
+def test_a_series_starts_each_from_the_one_before(written: Written, tmp_path: Path) -> None:
+    result = cli("train", written("a"), written("b"), "--dir", "out", "--set", "run.steps=1")
+    assert result.exit_code == 0, result.output
+    first, second = sorted(p for p in (tmp_path / "out").iterdir())
+    assert first.name.endswith("-a")
+    assert second.name.endswith("-b")
+    assert f'start_from = "../{first.name}"' in (second / "config.toml").read_text()
+    weights = [json.loads((p / "checkpoints" / "step_000001.json").read_text())[0] for p in (first, second)]
+    assert 1.0 < weights[0] < weights[1] or 1.0 > weights[0] > weights[1], "the second went on where the first ended"
+
+
+def test_a_long_series_is_resumed_in_its_order(written: Written, tmp_path: Path) -> None:
+    configs = [written("c0", "ScriptedBackend", "Sft", "Interrupt"), *(written(f"c{i}", steps=1) for i in range(1, 11))]
+    assert cli("train", *configs, "--dir", "out").exit_code == 130
+    result = cli("train", "--resume", "out")
+    assert result.exit_code == 0, result.output
+    assert all(RunDir(p).manifest()["status"] == "finished" for p in (tmp_path / "out").iterdir())
+
+
+def test_a_mistake_in_the_second_config_shows_before_the_first_runs(written: Written, tmp_path: Path) -> None:
+    result = cli("train", written("a"), written("b", "ScriptedBackend"), "--dir", "out")
+    assert result.exit_code == 1
+    assert "no active plugin implements collect_batch, which training needs" in result.output
+    assert not (tmp_path / "out").exists(), "the next try may have the same --dir"
+
+
+def test_set_and_switches(written: Written, tmp_path: Path) -> None:
+    result = cli("train", written("a", "ScriptedBackend", "Sft", "Stop"), "--dir", "out", "-p", "no:my_stop",
+                 "--set", "run.steps=3")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert len(records(tmp_path / "out", "steps.jsonl")) == 3
+
+
+# What can go wrong
+
+
+def test_an_error_is_a_sentence_and_exit_code_1(written: Written) -> None:
+    result = cli("train", "nowhere.toml")
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: there is no config file nowhere.toml and no preset of that name")
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+def test_a_directory_that_exists(written: Written, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    for configs in ([written("a")], [written("a"), written("b")]):
+        result = cli("train", *configs, "--dir", "out")
+        assert result.exit_code == 1
+        assert result.output == (
+            "Error: the run directory out exists; continue it with --resume out, or name another with --dir\n"
+        )
+
+
+CRASH = r"Error: plugin 'my_crash' \(.*\) failed in collect_batch at players.py:\d+: ValueError: oh\n"
+
+
+def test_a_run_that_fails_says_how_to_go_on(written: Written, tmp_path: Path) -> None:
+    config = written("a", "ScriptedBackend", "Crash")
+    (tmp_path / "players.py").write_text(PLAYERS + LATE)
+    result = cli("train", config, "--dir", "out dir")
+    assert result.exit_code == 1
+    assert "failed; go on with: justtinker train --resume 'out dir'\n" in result.output
+    assert re.search(CRASH, result.output)
+    assert RunDir(tmp_path / "out dir").manifest()["status"] == "failed"
+    assert len(records(tmp_path / "out dir", "steps.jsonl")) == 1
+
+
+def test_a_run_that_came_to_nothing_leaves_nothing(written: Written, tmp_path: Path) -> None:
+    for _ in range(2):
+        result = cli("train", written("a", "ScriptedBackend", "Crash"), "--dir", "out")
+        assert result.exit_code == 1
+        assert re.fullmatch(CRASH, result.output)
+        assert not (tmp_path / "out").exists()
+
+
+def test_the_offending_group_of_the_first_step_is_kept(written: Written, tmp_path: Path) -> None:
+    config = written("a", "ScriptedBackend", "Ask", "Judge", "Wild", "Mean", "Rl")
+    (tmp_path / "players.py").write_text(PLAYERS + WILD)
+    result = cli("train", config, "--dir", "out")
+    assert "the group is kept in out/offending_groups.jsonl" in result.output
+    assert len(RunDir(tmp_path / "out").read("offending_groups.jsonl")) == 1
+
+
+def test_a_monitor_that_stops_is_exit_code_3(written: Written, tmp_path: Path) -> None:
+    result = cli("train", written("a", "ScriptedBackend", "Sft", "Stop"), "--dir", "out")
+    assert result.exit_code == 3
+    assert result.output == "stopped; go on with: justtinker train --resume out\n"
+    assert [r["step"] for r in records(tmp_path / "out", "checkpoints.jsonl")] == [1]
+
+
+@pytest.mark.parametrize(("who", "steps"), [("Interrupt", 1), ("Impatient", 0)])
+def test_ctrl_c_is_exit_code_130_and_can_go_on(written: Written, tmp_path: Path, who: str, steps: int) -> None:
+    config = written("a", "ScriptedBackend", "Sft", who)
+    result = cli("train", config, written("b"), "--dir", "out")
+    assert result.exit_code == 130
+    assert result.output == "interrupted; go on with: justtinker train --resume out\n"
+    first, second = sorted((tmp_path / "out").iterdir())
+    assert RunDir(first).manifest()["status"] == "interrupted"
+    assert len(records(first, "steps.jsonl")) == steps
+    assert RunDir(second).manifest() == {}
+    (tmp_path / "players.py").write_text(PLAYERS.replace("times if", "times if False and"))
+    result = cli("train", "--resume", "out")
+    assert (result.exit_code, result.output) == (0, "")
+    assert {RunDir(p).manifest()["status"] for p in (first, second)} == {"finished"}
+
+
+def test_resuming_what_is_finished_does_nothing(written: Written, tmp_path: Path) -> None:
+    cli("train", written("a"), "--dir", "out")
+    before = {p: p.read_bytes() for p in tmp_path.joinpath("out").rglob("*") if p.is_file()}
+    assert cli("train", "--resume", "out").exit_code == 0
+    assert {p: p.read_bytes() for p in tmp_path.joinpath("out").rglob("*") if p.is_file()} == before
+
+
+def test_resuming_what_is_no_run(tmp_path: Path) -> None:
+    result = cli("train", "--resume", tmp_path)
+    assert result.exit_code == 1
+    assert (
+        result.output == f"Error: {tmp_path} is no run directory: it holds neither config.toml nor 1-NAME, 2-NAME ...\n"
+    )
+    assert cli("train", "--resume", tmp_path / "nowhere").exit_code == 2
+
+
+@pytest.mark.parametrize("more", [["x.toml"], ["--set", "run.steps=3"], ["-p", "x"], ["--dir", "y"]])
+def test_resume_takes_nothing_else(tmp_path: Path, more: list[str]) -> None:
+    result = cli("train", "--resume", tmp_path, *more)
+    assert result.exit_code == 2
+    assert "--resume goes on with the config of the run" in result.output
+
+
+def test_a_clumsy_reporter_is_a_warning(written: Written, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clumsy = "\nclass Clumsy(Player):\n    @hookimpl\n    def report_step(self):\n        raise ValueError('oh')\n"
+    config = written("a", "ScriptedBackend", "Sft", "Clumsy")
+    (tmp_path / "players.py").write_text(PLAYERS + clumsy)
+    assert cli("train", config, "--dir", "out").exit_code == 0
+    assert re.search(r"plugin 'my_clumsy' .* ValueError: oh \(said once; the run goes on\)", caplog.text)
