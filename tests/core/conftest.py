@@ -127,7 +127,9 @@ class ScriptedBackend:
         logprob = -1 / (1 + self.weights**2)
         each = [d.weights if d.weights is not None else d.advantages or () for d in data]
         self.gradient += sum(
-            t * w for d, ws in zip(data, each, strict=True) for t, w in zip(d.targets, ws, strict=True)
+            (target + place / 7) * weight
+            for datum, weights in zip(data, each, strict=True)
+            for place, (target, weight) in enumerate(zip(datum.targets, weights, strict=True))
         )
         total = -logprob * sum(map(sum, each))
         return Promise(
