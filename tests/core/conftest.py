@@ -127,7 +127,7 @@ class ScriptedBackend:
         logprob = -1 / (1 + self.weights**2)
         each = [d.weights if d.weights is not None else d.advantages or () for d in data]
         self.gradient += sum(
-            (target + place / 7) * weight
+            math.sin(target * 12.9898 + place * 78.233) * weight  # no two batches alike
             for datum, weights in zip(data, each, strict=True)
             for place, (target, weight) in enumerate(zip(datum.targets, weights, strict=True))
         )
