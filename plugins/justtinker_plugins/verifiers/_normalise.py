@@ -57,7 +57,7 @@ _RULES = [
         (r"(?<=[0-9])(?:\\[,!:; ]|\{,\}|\\thinspace|~)(?=[0-9]{3}(?![0-9]))", ","),
         (r"(?<=[0-9])\{,\}(?=[0-9])", ","),
         (r"(?<=[0-9]), *\\! *(?=[0-9])", ","),
-        (r"(?<!\\)\\[,!:;> ]|~", " "),
+        (r"(?<!\\)(?:\\[,!:;> ]|~)", " "),
         (r"\\(?:dfrac|tfrac|cfrac|sfrac|nicefrac)(?![A-Za-z])", r"\\frac"),
         (r"\{([^{}\\]*)\\over(?![A-Za-z])([^{}\\]*)\}", r"\\frac{\1}{\2}"),
         (r"\\(?:dbinom|tbinom)(?![A-Za-z])", r"\\binom"),
@@ -94,12 +94,12 @@ _RULES = [
         (r"\\var(epsilon|phi|theta|rho|sigma)(?![A-Za-z])", r"\\\1 "),
         (r"\\(?:land|wedge)(?![A-Za-z])", r"\\text{and}"),
         (r"\\(?:lor|vee)(?![A-Za-z])", r"\\text{or}"),
-        (r"\\\(|\\\)", " "),
+        (r"(?<!\\)\\[()]", " "),
         (r"(?<!\\)\$", " "),
         # 1.24\text{e}{-8} and 1.24E-8 as the number 1.24e-8
         (r"(?<=[0-9.]) *\\(?:text|style) *\{ *[eE] *\} *\{? *([+-]?[0-9]{1,9})(?: *\}(?=[^{}]*$))?", r"e\1"),
         (r"(?<![A-Za-z])(?<=[0-9.])E(?=[+-]?[0-9])", "e"),
-        (r"(?<![A-Za-z0-9.}])([0-9]++) +([0-9]++) */ *([0-9]++)(?![.])", r"\1\\frac{\2}{\3}"),
+        (r"(?<![A-Za-z0-9.}])([0-9]++) +([0-9]++) */ *([0-9]++)(?![.][0-9])", r"\1\\frac{\2}{\3}"),
         (r"(?<=[0-9]) +(?=[0-9])", "\x00"),
         (r"\s+", " "),
     )
@@ -124,11 +124,18 @@ def to_ascii(text: str) -> str:
 
 _STOP = re.compile(r"(?<![.,;])\s*[.,;]$|^= *|\s*\\\\$")
 
+MOST_PASSES = 6
+
 
 @lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
     """The text in the one spelling that the parser reads and that equal-looking answers share."""
     text = to_ascii(text.replace("\x00", "\ufffd")).strip()  # NUL is ours: it keeps "1 2" apart from "12"
-    for pattern, replacement in _RULES:
-        text = pattern.sub(replacement, text)
-    return _STOP.sub("", text.strip())
+    for _ in range(MOST_PASSES):  # what one rule takes away may have hidden something from an earlier one
+        before = text
+        for pattern, replacement in _RULES:
+            text = pattern.sub(replacement, text)
+        text = _STOP.sub("", text.strip())
+        if text == before:
+            break
+    return text
