@@ -8,6 +8,8 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import partial
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Annotated, Any, Literal
 import tomli_w
 from pydantic import Field
 
-from justtinker_core.options import PluginError, configure, nearest, plugin
+from justtinker_core.options import PluginError, all_or_none, configure, nearest, plugin
 from justtinker_core.types import Adam
 
 log = logging.getLogger("justtinker")
@@ -95,8 +97,8 @@ class EvaluationSection:
 class CheckpointSection:
     """``[checkpoints]``: when weights and optimizer are saved. The final ones always are."""
 
-    every: Count = 0
-    """Save after every so many steps; 0: only at evaluations and at the end."""
+    every: Count = 50
+    """Save after every so many steps: what a kill can cost. 0: only at evaluations and at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +273,8 @@ def check_shape(tables: Mapping[str, Any]) -> None:
 def parse(tables: Mapping[str, Any], base: Path) -> RunConfig:
     """Validate the tables of a config; paths of local plugins are relative to `base`."""
     check_shape(tables)
-    sections = {name: configure(cls, name, tables.get(name, {})) for name, cls in SECTIONS.items()}
+    calls = (partial(configure, cls, name, tables.get(name, {})) for name, cls in SECTIONS.items())
+    sections: dict[str, Any] = dict(zip(SECTIONS, all_or_none(calls), strict=True))
     local = {name: str((base / reference).resolve()) for name, reference in tables.get("local_plugins", {}).items()}
     data = data_specs(tables.get("data", {}), sections["run"].seed)
     options = dict(tables.get("plugins", {}))
@@ -280,7 +283,8 @@ def parse(tables: Mapping[str, Any], base: Path) -> RunConfig:
         if not isinstance(table, dict):
             raise PluginError(f"[plugins] has no key {name!r}; it has 'enable' and one table a plugin")
         if name not in enable:
-            raise PluginError(f"[plugins.{name}] is set but {name!r} is not enabled{nearest(name, enable)}")
+            misspelt = "".join(f" (it has {e!r}: misspelt?)" for e in get_close_matches(name, enable, 1))
+            raise PluginError(f"[plugins.{name}] is set but [plugins] enable does not name {name!r}{misspelt}")
     return RunConfig(**sections, data=data, enable=enable, plugin_options=options, local_plugins=local)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform
 
 if TYPE_CHECKING:
@@ -51,6 +51,19 @@ def all_of(kind: type[T]) -> Callable[[Any], tuple[T, ...]]:
     return convert
 
 
+def all_or_none(calls: Iterable[Callable[[], T]]) -> list[T]:
+    """What all calls return; or one PluginError with the complaints of all that raised one."""
+    answers, complaints = [], []
+    for call in calls:
+        try:
+            answers.append(call())
+        except PluginError as error:
+            complaints.append(str(error))
+    if complaints:
+        raise PluginError("\n".join(complaints))
+    return answers
+
+
 def nearest(word: str, known: Collection[str]) -> str:
     """A ``; did you mean 'x'?`` to hang on an error, or the list of what there is."""
     close = difflib.get_close_matches(word, list(known), n=1)
@@ -68,6 +81,9 @@ def option_names(cls: type[Any]) -> list[str]:
 
 def configure(cls: type[T], table: str, options: Mapping[str, Any]) -> T:
     """Make a plugin from its table of the config. All complaints come in one PluginError that names table and key."""
+    fields = [a for a in vars(cls).get("__annotations__", {}).values() if "ClassVar" not in str(a)]
+    if fields and not dataclasses.is_dataclass(cls):
+        raise PluginError(f"[{table}] {cls.__name__} declares options but is no dataclass: decorate it with @plugin")
     known = option_names(cls)
     unknown = [name for name in options if name not in known]
     if unknown:

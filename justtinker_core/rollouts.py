@@ -16,6 +16,7 @@ from justtinker_core.options import PluginError, all_of
 from justtinker_core.plugins import Plugins
 from justtinker_core.stats import CORE_METRICS
 from justtinker_core.types import (
+    OUTCOMES,
     Backend,
     Group,
     Problem,
@@ -163,7 +164,7 @@ def then(future: Future[Any], change: Callable[[Any], Any], changed: Future[Any]
 def judge(group: Group, plugins: Plugins) -> Group:
     """Verify, measure and score the rollouts of a group. Whatever goes wrong comes with the group as a GroupError."""
     try:
-        verdicts = plugins.first("verify", all_of(Verdict), problem=group.problem, rollouts=group.rollouts)
+        verdicts = plugins.first("verify", checked_verdicts, problem=group.problem, rollouts=group.rollouts)
         if verdicts is None:
             raise PluginError(
                 f"nobody verifies problem {group.problem.id!r} of kind {group.problem.kind!r}: "
@@ -180,6 +181,15 @@ def judge(group: Group, plugins: Plugins) -> Group:
         return score(replace(group, measures=measures), plugins)
     except PluginError as error:
         raise GroupError(str(error), group) from error
+
+
+def checked_verdicts(answer: Any) -> tuple[Verdict, ...]:
+    """Verdicts whose outcome is one of the three."""
+    verdicts = all_of(Verdict)(answer)
+    for verdict in verdicts:
+        if verdict.outcome not in OUTCOMES:
+            raise ValueError(f"outcome {verdict.outcome!r}: one of {', '.join(OUTCOMES)} is wanted")
+    return verdicts
 
 
 def score(group: Group, plugins: Plugins) -> Group:

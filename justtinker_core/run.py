@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -17,8 +18,8 @@ import numpy as np
 from justtinker_core import data
 from justtinker_core.config import RunConfig
 from justtinker_core.evaluation import evaluate
-from justtinker_core.options import PluginError
-from justtinker_core.plugins import Found, Plugins, activate, find, look_up
+from justtinker_core.options import PluginError, all_or_none
+from justtinker_core.plugins import Active, Found, Plugins, activate, find, look_up
 from justtinker_core.rollouts import GroupError, Settings, collect, fill_prompt, number
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import Backend, Group, History, Problem, Prompt, Sampler, StepStats
@@ -43,24 +44,27 @@ def open_plugins(config: RunConfig) -> Plugins:
     found = installed(config)
     tables = {spec.use: (spec.options, spec.table) for spec in reversed(config.data)}
     tables |= {name: (options, f"plugins.{name}") for name, options in config.plugin_options.items()}
-    return Plugins([activate(look_up(name, found), *tables.get(name, ({}, ""))) for name in config.enable])
+
+    def set_up(name: str) -> Active:
+        return activate(look_up(name, found), *tables.get(name, ({}, "")))
+
+    return Plugins(all_or_none(partial(set_up, name) for name in config.enable))
 
 
 def check_roles(config: RunConfig, plugins: Plugins) -> None:
     """PluginError if a role that the run needs is not filled, or one that takes one is filled twice."""
-    plugins.require("open_backend", "every run")
+    needs = {"open_backend": "every run"}
     purposes = {spec.purpose for spec in config.data}
     if "eval" in purposes:
-        for hook in ("build_prompt", "verify"):
-            plugins.require(hook, "the evaluation")
-    if config.run.steps == 0:
-        return
-    if "train" not in purposes:
-        raise PluginError("there is no table [data.train] to train on")
-    plugins.require("collect_batch", "training")
-    algorithm = plugins.who("collect_batch")[0]
-    for hook in getattr(plugins.active[algorithm].instance, "needs", ()):
-        plugins.require(hook, f"the algorithm {algorithm!r}")
+        needs |= dict.fromkeys(("build_prompt", "verify"), "the evaluation")
+    if config.run.steps > 0:
+        if "train" not in purposes:
+            raise PluginError("there is no table [data.train] to train on")
+        for algorithm in plugins.who("collect_batch"):
+            wanted = getattr(plugins.active[algorithm].instance, "needs", ())
+            needs |= dict.fromkeys(wanted, f"the algorithm {algorithm!r}")
+        needs["collect_batch"] = "training"
+    all_or_none(partial(plugins.require, hook, why) for hook, why in needs.items())
 
 
 def resolved(config: RunConfig) -> RunConfig:
@@ -73,7 +77,11 @@ def resolved(config: RunConfig) -> RunConfig:
     for spec in config.data:
         own = {**config.plugin_options.get(spec.use, {}), **spec.options}
         specs.append(replace(spec, options=activate(look_up(spec.use, found), own, spec.table).dump()))
-    return replace(config, plugin_options={n: o for n, o in options.items() if o}, data=tuple(specs))
+    run = config.run
+    if run.start_from is not None and "://" not in run.start_from:
+        checkpoint_of(run.start_from, Path.cwd())
+        run = replace(run, start_from=str(Path(run.start_from).resolve()))
+    return replace(config, run=run, plugin_options={n: o for n, o in options.items() if o}, data=tuple(specs))
 
 
 @dataclass
@@ -131,9 +139,9 @@ class Run:
             self.backend.close()
 
     def _load(self) -> None:
-        found = installed(self.config)
-        for spec in self.config.data:
-            problems = data.load(spec, found, self.config.plugin_options.get(spec.use, {}))
+        found, options = installed(self.config), self.config.plugin_options
+        loads = (partial(data.load, spec, found, options.get(spec.use, {})) for spec in self.config.data)
+        for spec, problems in zip(self.config.data, all_or_none(loads), strict=True):
             if spec.purpose == "train":
                 self.train_problems = problems
             else:
@@ -245,7 +253,7 @@ def checkpoint_of(reference: str, here: Path) -> str:
             return located(records[-1]["path"], directory)
         if directory.exists():
             return str(directory.resolve())
-    raise PluginError(f"run.start_from = {reference!r} is neither a checkpoint nor a run directory")
+    raise PluginError(f"{reference!r} is neither a checkpoint nor a run directory (run.start_from, --checkpoint)")
 
 
 def located(path: str, directory: Path) -> str:

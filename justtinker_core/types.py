@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 Message = Mapping[str, str]
 """One chat message: ``{"role": ..., "content": ...}``."""
 
 Outcome = Literal["correct", "incorrect", "unscored"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 Level = Literal["info", "warn", "stop"]
 
 
@@ -98,7 +99,7 @@ class Verdict:
     """What a verifier says of one rollout."""
 
     outcome: Outcome
-    """`unscored` means that nobody could tell (the worker failed, the gold is bad): never silently a wrong answer."""
+    """One of `OUTCOMES`. Unscored: nobody could tell (a worker failed, the gold is bad); never silently wrong."""
     answer: str | None = None
     """The extracted answer, None if there is none."""
     rung: str = ""

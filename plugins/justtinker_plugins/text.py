@@ -35,7 +35,7 @@ class Box(NamedTuple):
     """None: the last box is never closed."""
     start: int
     """Where its ``\\boxed`` begins."""
-    count: int
+    opened: int
     """How many boxes are opened in the text."""
 
 

@@ -52,8 +52,8 @@ COMPLAINTS = {
     RUN + "[plugins]\nenable = ['b', 'a', 'b', 'a']": "[plugins] enable names a, b twice",
     RUN + "[plugins]\nenabel = ['a']": "[plugins] has no key 'enabel'; it has 'enable' and one table a plugin",
     RUN + "[plugins]\nenable = ['grpo']\n[plugins.gpro]":
-        "[plugins.gpro] is set but 'gpro' is not enabled; did you mean 'grpo'?",
-    RUN + "[plugins.x]": "[plugins.x] is set but 'x' is not enabled; there is none",
+        "[plugins.gpro] is set but [plugins] enable does not name 'gpro' (it has 'grpo': misspelt?)",
+    RUN + "[plugins.x]": "[plugins.x] is set but [plugins] enable does not name 'x'",
 }  # fmt: skip
 
 

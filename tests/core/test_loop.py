@@ -287,7 +287,9 @@ def test_the_next_run_starts_from_the_weights_of_the_one_before_with_a_fresh_opt
 
 
 def test_start_from_names_what_is_wrong(run_with: RunWith, tmp_path: Path) -> None:
-    with pytest.raises(PluginError, match=r"^run.start_from = 'nowhere' is neither a checkpoint nor a run directory$"):
+    with pytest.raises(
+        PluginError, match=r"^'nowhere' is neither a checkpoint nor a run directory \(run.start_from, --checkpoint\)$"
+    ):
         go(run_with(*cast(), config={"run.start_from": "nowhere"}))
     run_with(*cast(), directory="empty")
     with pytest.raises(PluginError, match=r"^the run .*empty has no checkpoint yet$"):

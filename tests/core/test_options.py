@@ -132,3 +132,12 @@ def test_nearest() -> None:
     assert nearest("trian", ["train", "eval"]) == "; did you mean 'train'?"
     assert nearest("zz", ["b", "a"]) == "; there is a, b"
     assert nearest("zz", []) == "; there is none"
+
+
+def test_options_without_the_decorator_are_told_so() -> None:
+    class Plain:
+        size: int = 3
+
+    with pytest.raises(PluginError) as error:
+        configure(Plain, "plugins.plain", {"size": 4})
+    assert str(error.value) == "[plugins.plain] Plain declares options but is no dataclass: decorate it with @plugin"

@@ -377,3 +377,14 @@ def test_a_group_can_be_scored_again_with_other_weights() -> None:
     again = score(judged, plugins_of((Correct(), RewardOptions(weight=0.5))))
     assert [r.total for r in again.rewards] == [0.5, 0.0, 0.5]
     assert replace(again, rewards=()) == replace(judged, rewards=())
+
+
+def test_an_outcome_that_there_is_not_names_the_verifier() -> None:
+    class Wrong(Judge):
+        @hookimpl
+        def verify(self, rollouts: Any) -> list[Verdict]:
+            return [Verdict("right") for _ in rollouts]  # type: ignore[arg-type]
+
+    group = Group(1, 0, problems(1)[0], Prompt(), (Rollout((), (), (), ""),))
+    with pytest.raises(PluginError, match=r"'wrong' .*outcome 'right': one of correct, incorrect, unscored is wanted"):
+        judge(group, plugins_of(Wrong()))

@@ -93,7 +93,7 @@ def test_the_last_run_of_a_command_ends_with_before_and_after(run: Run, tmp_path
     text = output.getvalue()
     for word in (
         "before",
-        "sft 600",
+        "1-sft 600",
         f"{tmp_path.name} 40",
         "5.0 (0-10)",
         "95.0 (90-100)",
@@ -104,7 +104,7 @@ def test_the_last_run_of_a_command_ends_with_before_and_after(run: Run, tmp_path
 
 
 def test_milestones_are_the_start_and_every_runs_end() -> None:
-    a, b = Path("1-a"), Path("2-b")
+    a, b = Path("a"), Path("b")
     evals = [(a, evaluation(0, 0.1)), (a, evaluation(5, 0.2)), (a, evaluation(9, 0.3)), (b, evaluation(4, 0.4))]
     assert [label(*entry) for entry in milestones(evals)] == ["before", "a 9", "b 4"]
     assert milestones(evals[:1]) == evals[:1]

@@ -34,7 +34,7 @@ def test_a_runs_newest_checkpoint_is_evaluated_as_training_did(trained: Path) ->
     last = records(trained, "evals.jsonl")[-1]
     for key in ("step", "name", "metrics", "intervals", "settings", "examples"):
         assert record[key] == last[key]
-    assert RunDir(place).manifest()["status"] == "finished"
+    assert RunDir(place).manifest()["status"] == "evaluated"
     assert all(file.read_bytes() == content for file, content in before.items()), "the run itself is left alone"
 
 
@@ -61,7 +61,9 @@ def test_of_a_config_any_checkpoint(written: Written, trained: Path, tmp_path: P
     manifest = RunDir(tmp_path / "there").manifest()
     assert str(manifest["checkpoint"]).endswith("step_000002.json")
     result = cli("eval", config, "--checkpoint", "nowhere", "--dir", "elsewhere")
-    assert result.output == "Error: run.start_from = 'nowhere' is neither a checkpoint nor a run directory\n"
+    assert result.output == (
+        "Error: 'nowhere' is neither a checkpoint nor a run directory (run.start_from, --checkpoint)\n"
+    )
 
 
 def test_what_cannot_be_evaluated(written: Written, trained: Path, tmp_path: Path) -> None:
@@ -78,3 +80,19 @@ def test_an_unfinished_run_has_no_final_checkpoint(trained: Path) -> None:
     result = cli("eval", trained, "--checkpoint", "final")
     assert "is not finished; its newest checkpoint is of step 1: leave --checkpoint out" in result.output
     assert cli("eval", trained).exit_code == 0
+
+
+def test_a_step_names_its_checkpoint(trained: Path) -> None:
+    assert cli("eval", trained, "--checkpoint", "1").exit_code == 0
+    assert evaluated(trained)[1]["step"] == 1
+    assert cli("eval", trained, "--checkpoint", "7").output == (
+        f"Error: the run {trained} has no checkpoint of step 7; it has 1, 2\n"
+    )
+
+
+def test_the_directory_of_a_series_stands_for_its_last_run(written: Written, tmp_path: Path) -> None:
+    more = EVAL.format(path=tmp_path / "p.json")
+    assert cli("train", written("a", *CAST, more=more), written("b", *CAST, more=more), "--dir", "out").exit_code == 0
+    result = cli("eval", "out")
+    assert result.exit_code == 0, result.output
+    assert evaluated(tmp_path / "out" / "2-b")[1]["step"] == 2

@@ -97,5 +97,6 @@ def redundancy(texts: Path | None) -> None:
     for name, seconds, reference in rows:
         table.add_row(name, f"{seconds * 1e3:,.1f}", f"{megabytes / seconds:,.1f}", f"{reference / seconds:.1f}")
     console = Console()
-    console.print(f"{len(batch):,} texts, {megabytes:.1f} MB", highlight=False)
+    each = "each method against plain Python that does the same work, a text at a time"
+    console.print(f"{len(batch):,} texts, {megabytes:.1f} MB; {each}", highlight=False, soft_wrap=True)
     console.print(table)

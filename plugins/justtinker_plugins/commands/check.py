@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import click
 from rich.console import Console
 
 from justtinker_core import PluginError, Problem, Rollout, config
-from justtinker_core.run import Run, open_plugins, resolved
+from justtinker_core.plugins import Plugins
+from justtinker_core.run import Run, installed, open_plugins, resolved
 from justtinker_core.rundir import RunDir
 from justtinker_plugins.commands._options import plugin_option, set_option
 from justtinker_plugins.tables import plain_table
@@ -20,15 +22,20 @@ from justtinker_plugins.tables import plain_table
 @set_option
 @plugin_option
 def check(source: str, sets: tuple[str, ...], switches: tuple[str, ...]) -> None:
-    """Check a config before anything is spent: plugins, data, prompt, verifier, lengths. All complaints at once."""
+    """Check a config before anything is spent: plugins, data, prompt, verifier, lengths.
+
+    Complaints of one kind (keys, roles, data, the run itself) are told at once, the next kind when these are mended.
+    """
     console = Console()
     wanted = resolved(config.read(source, sets, switches))
+    found = installed(wanted)
+    silent = replace(wanted, enable=tuple(name for name in wanted.enable if found[name].role != "reporters"))
     with (
         tempfile.TemporaryDirectory() as scratch,
-        Run(wanted, open_plugins(wanted), RunDir.create(Path(scratch) / "check", wanted.dump())) as run,
+        Run(silent, open_plugins(silent), RunDir.create(Path(scratch) / "check", wanted.dump())) as run,
     ):
         complaints = [c for problem in samples(run) for c in complain(run, problem)]
-        describe(console, run)
+        describe(console, run, open_plugins(wanted))
         run.status = "checked"
     if complaints:
         raise PluginError("\n".join(dict.fromkeys(complaints)))
@@ -69,10 +76,10 @@ def spoken(text: str) -> Rollout:
     return Rollout((), (), (), text)
 
 
-def describe(console: Console, run: Run) -> None:
+def describe(console: Console, run: Run, plugins: Plugins) -> None:
     """The plan: plugins with their options, data, and a real prompt."""
     table = plain_table("plugin", "package", "options")
-    for name, active in run.plugins.active.items():
+    for name, active in plugins.active.items():
         options = ", ".join(f"{key} = {value}" for key, value in active.dump().items())
         table.add_row(name, f"{active.found.package} {active.found.version}", options)
     console.print(table)

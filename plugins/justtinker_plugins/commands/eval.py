@@ -13,12 +13,13 @@ from justtinker_core.loop import start_from
 from justtinker_core.run import Run, checkpoint_of, located, open_plugins, resolved
 from justtinker_core.rundir import RunDir
 from justtinker_plugins.commands._options import plugin_option, set_option
+from justtinker_plugins.commands.train import existing
 
 
 @click.command("eval")
 @click.argument("source", metavar="CONFIG|RUN_DIR")
 @click.option(
-    "--checkpoint", metavar="PATH|best|final", help="Default: a run's newest; of a config, what it starts from."
+    "--checkpoint", metavar="PATH|STEP|best|final", help="Default: a run's newest; of a config, what it starts from."
 )
 @set_option
 @plugin_option
@@ -28,14 +29,17 @@ from justtinker_plugins.commands._options import plugin_option, set_option
 def evaluate(
     source: str, checkpoint: str | None, sets: tuple[str, ...], switches: tuple[str, ...], directory: Path | None
 ) -> None:
-    """Evaluate a checkpoint (or the starting weights) on every [data.eval.NAME] of a config."""
-    wanted = config.read(source, sets, switches)
+    """Evaluate a checkpoint (or the starting weights) on every [data.eval.NAME] of a config or a run.
+
+    The directory of several runs of one command stands for the last of them.
+    """
+    run_dir = existing(Path(source))[-1] if Path(source).is_dir() else None
+    wanted = config.read(run_dir or source, sets, switches)
     data = tuple(spec for spec in wanted.data if spec.purpose == "eval")
     if not data:
         raise PluginError(f"{source} has no table [data.eval.NAME] to evaluate on")
-    run_dir = Path(source) if Path(source).is_dir() else None
     step, path = choose(run_dir, checkpoint, wanted.run.start_from)
-    wanted = resolved(replace(wanted, data=data, run=replace(wanted.run, steps=0)))
+    wanted = resolved(replace(wanted, data=data, run=replace(wanted.run, steps=0, start_from=None)))
     stamp = f"eval-{time.strftime('%Y%m%d-%H%M%S')}"
     place = directory or (run_dir / "evaluations" / stamp if run_dir else Path("runs") / f"{wanted.run.name}-{stamp}")
     with Run(wanted, open_plugins(wanted), RunDir.create(place, wanted.dump())) as run:
@@ -44,20 +48,27 @@ def evaluate(
         run.files.manifest(status="running", checkpoint=path or wanted.run.model, **run.versions())
         run.step = step
         run.evaluate()
-        run.status = "finished"
+        run.status = "evaluated"
         run.files.manifest(status=run.status)
 
 
 def choose(run_dir: Path | None, checkpoint: str | None, start_from: str | None) -> tuple[int, str | None]:
     """Step and path of the checkpoint that is meant; path None: the model as it is."""
-    if run_dir is None or checkpoint not in (None, "best", "final"):
+    if run_dir is None or not (checkpoint in (None, "best", "final") or checkpoint.isdecimal()):
         reference = checkpoint or start_from
         return 0, checkpoint_of(reference, Path.cwd()) if reference else None
     files = RunDir(run_dir)
     records = {record["step"]: record for record in files.read("checkpoints.jsonl")}
     if not records:
         raise PluginError(f"the run {run_dir} has no checkpoint yet")
-    step = best_step(files, records) if checkpoint == "best" else max(records)
+    if checkpoint is not None and checkpoint.isdecimal():
+        step = int(checkpoint)
+        if step not in records:
+            raise PluginError(
+                f"the run {run_dir} has no checkpoint of step {step}; it has {', '.join(map(str, records))}"
+            )
+    else:
+        step = best_step(files, records) if checkpoint == "best" else max(records)
     if checkpoint == "final" and records[step]["kind"] != "final":
         raise PluginError(
             f"the run {run_dir} is not finished; its newest checkpoint is of step {step}: leave --checkpoint out"

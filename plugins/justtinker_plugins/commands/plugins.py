@@ -17,12 +17,12 @@ from justtinker_plugins.tables import plain_table
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--config", metavar="CONFIG", help="Mark what this config (or preset) enables.")
+@click.option("--config", metavar="CONFIG", help="Mark what this config (or preset) enables; know its local plugins.")
 @click.option("--check", is_flag=True, help="Import every plugin and show which are broken.")
 def plugins(name: str | None, config: str | None, check: bool) -> None:
     """List the installed plugins, or explain one."""
     if name is not None:
-        explain(name)
+        explain(name, config)
     elif not plugin_table(config, check):
         raise SystemExit(1)
 
@@ -61,10 +61,16 @@ def broken_by(found: Found) -> str:
     return ""
 
 
-def explain(name: str) -> None:
+def explain(name: str, config: str | None) -> None:
     """Print a plugin's docstring, hooks, options with types, defaults and meaning, and an example table."""
     console = Console()
-    found = look_up(name, find())
+    if config is None:
+        found = look_up(name, find())
+    else:
+        from justtinker_core.config import read
+        from justtinker_core.run import installed
+
+        found = look_up(name, installed(read(config)))
     cls = found.load()
     console.print(f"[bold]{name}[/bold]  one of the {found.role}, from {found.package} {found.version}\n")
     console.print(inspect.getdoc(cls) or "(no description)", markup=False)

@@ -109,6 +109,7 @@ def train_all(run_dirs: list[Path]) -> str:
     for number, path in enumerate(run_dirs):
         files = RunDir(path)
         if files.manifest().get("status") == "finished":
+            click.echo(f"{path} is finished already")
             continue
         configured = config.read(path)
         with Run(

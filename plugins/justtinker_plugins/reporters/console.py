@@ -6,6 +6,7 @@ Where the output is no terminal (a pipe, a log file) a plain line is printed eve
 from __future__ import annotations
 
 import time
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -43,7 +44,7 @@ class Console:
 
     every: Annotated[int, Field(ge=1)] = 20
     """Without a terminal: print a line after every so many steps."""
-    answers: Annotated[int, Field(ge=0)] = 2
+    answers: Annotated[int, Field(ge=0)] = 3
     """Questions whose sampled answers, before and after, are shown at the end."""
 
     def __post_init__(self) -> None:
@@ -86,7 +87,9 @@ class Console:
         """One line an evaluation."""
         shown = [name for name in RATES if name in stats.metrics]
         rates = ", ".join(f"{RATES[name]} {rate(stats, name)} %" for name in shown)
-        self._terminal.print(f"[bold]{escape(stats.name)}[/bold] at step {stats.step}: {rates}", highlight=False)
+        self._terminal.print(
+            f"[bold]{escape(stats.name)}[/bold] at step {stats.step}: {rates}", highlight=False, soft_wrap=True
+        )
 
     @hookimpl
     def finish_run(self, run: Run, status: str) -> None:
@@ -95,7 +98,7 @@ class Console:
             self._live.stop()
         minutes, seconds = divmod(round(time.perf_counter() - self._begun), 60)
         done = f"{run.config.run.name} {status} after {minutes}:{seconds:02d} min, in {run.dir}"
-        if status == "finished" and run.last:
+        if status in ("finished", "evaluated") and run.last:
             paths = (*run.previous, run.dir)
             evals = [(path, EvalStats(**r)) for path in paths for r in RunDir(path).read("evals.jsonl")]
             if evals:
@@ -129,7 +132,8 @@ def rate(stats: EvalStats, name: str) -> str:
 
 def label(path: Path, stats: EvalStats) -> str:
     """Which weights an evaluation is of."""
-    name = path.name.partition("-")[2] if path.name.partition("-")[0].isdecimal() else path.name
+    config = path / "config.toml"
+    name = tomllib.loads(config.read_text())["run"]["name"] if config.exists() else path.name
     return f"{name} {stats.step}" if stats.step else "before"
 
 

@@ -1,0 +1,256 @@
+"""Data sets of the Hugging Face hub, or copies of them in a directory: rows in, problems and a tally of the rest out.
+
+Which files make up a split is for ``datasets`` to say, and so is the cache (``HF_HOME``, ``HF_DATASETS_CACHE``). Rows
+are read in small batches, never a whole set at once. What the columns mean is not known here, and nothing takes the
+place of a set that cannot be loaded, unless its plugin names one; then that is said aloud.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from justtinker_core import PluginError, Problem, hookimpl, plugin
+from justtinker_core.options import nearest
+
+if TYPE_CHECKING:
+    from justtinker_core.config import DataSpec
+
+log = logging.getLogger("justtinker")
+
+BATCH = 256  # rows; those of OpenR1-Math hold 50 kB each
+
+
+class UnreachableError(PluginError):
+    """A set is neither on the hub, as far as that can be reached, nor in the cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One split of one configuration of a set."""
+
+    source: str
+    """A hub id or a directory."""
+    config: str | None
+    split: str
+
+    def __str__(self) -> str:
+        return f"{self.source} ({self.config}, {self.split})" if self.config else f"{self.source} ({self.split})"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The cells of a row by column, all column names in small letters: copies of a set differ in that."""
+
+    part: Part
+    number: int
+    """From 1, within its part."""
+    cells: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.part}, row {self.number}"
+
+    def cell(self, column: str) -> Any:
+        """What stands in a column, ``outer.inner`` in a nested one; None if there is no such thing."""
+        outer, _, inner = column.partition(".")
+        value = self.cells.get(outer)
+        return value.get(inner) if inner and isinstance(value, dict) else None if inner else value
+
+    def text(self, column: str) -> str:
+        """A text as it stands, a number as its text; nothing and blank are the empty text."""
+        value = self.cell(column)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            value = "" if math.isnan(value) else str(value)
+        if value is None or (isinstance(value, str) and not value.strip()):
+            return ""
+        if not isinstance(value, str):
+            raise self.complaint(column, "text or a number")
+        return value
+
+    def complaint(self, column: str, wanted: str) -> PluginError:
+        """The error for a cell of the wrong type."""
+        return PluginError(f"{self}: {type(self.cell(column)).__name__} in the column {column!r}; {wanted} is wanted")
+
+
+@plugin
+class HubSet:
+    """What all sets of the hub have in common. A plugin says where its rows are and what becomes of one."""
+
+    columns: ClassVar[tuple[str, ...]] = ()
+    """Without these a set is another set."""
+    splits: ClassVar[Mapping[str, str]] = {"train": "train", "eval": "test"}
+    """Purpose of the table -> split."""
+    hub_config: ClassVar[str | None] = None
+    fallback: ClassVar[tuple[str, str | None] | None] = None
+    """Hub id and configuration of another copy, should `source` be left alone and out of reach."""
+
+    source: str = ""
+    """A hub id, or a local directory of the same shape."""
+    split: str | None = None
+    """Which split; several are joined by ``+``."""
+    max_characters: Annotated[int, Field(ge=1)] | None = None
+    """Leave out longer problems."""
+
+    def __post_init__(self) -> None:
+        self.skipped = Counter[str]()
+        """Why rows of the last loading are not among its problems -> how many."""
+
+    @hookimpl
+    def load_problems(self, spec: DataSpec) -> Iterable[Problem]:
+        """Problems in the set's order; the rows that gave none are counted by reason and logged.
+
+        PluginError where the set cannot be loaded (with cause and way out), has other columns, a cell of a wrong
+        type, one id twice, or no usable row at all.
+        """
+        try:
+            return self.load(spec)
+        except PluginError as error:
+            raise PluginError(f"[{spec.table}] {error}") from error
+
+    def load(self, spec: DataSpec) -> list[Problem]:
+        """The same; errors do not name the table."""
+        self.skipped.clear()
+        problems: dict[str, Problem] = {}
+        for row, problem in self.usable(self.rows(spec), spec):
+            if problem.id in problems:
+                raise PluginError(f"{row}: the id {problem.id!r} stands in an earlier row too")
+            problems[problem.id] = problem
+        self.report(spec, len(problems))
+        return list(problems.values())
+
+    def usable(self, rows: Iterable[Row], spec: DataSpec) -> Iterator[tuple[Row, Problem]]:
+        """The rows that make a problem; the others are counted in `skipped`."""
+        for row in rows:
+            found = self.problem(row, spec)
+            if isinstance(found, Problem) and not found.question:
+                found = "no problem"
+            if isinstance(found, Problem) and len(found.question) > (self.max_characters or math.inf):
+                found = f"longer than {self.max_characters} characters"
+            if isinstance(found, str):
+                self.skipped[found] += 1
+            else:
+                yield row, found
+
+    def problem(self, row: Row, spec: DataSpec) -> Problem | str:
+        """The problem in a row, or in a few words why there is none."""
+        raise NotImplementedError
+
+    def parts(self, spec: DataSpec) -> list[Part]:
+        """What to load."""
+        splits = self.split or self.splits[spec.purpose]
+        return [Part(self.source, self.hub_config, split.strip()) for split in splits.split("+")]
+
+    def rows(self, spec: DataSpec) -> Iterator[Row]:
+        """All rows, of the fallback if there is one and the set itself cannot be reached."""
+        try:
+            for part in self.parts(spec):
+                yield from read(part, self.columns)
+        except UnreachableError as error:
+            if self.fallback is None or self.source != type(self).source:
+                raise
+            for part in self.parts(spec):
+                yield from self.fallback_rows(spec, part, Part(*self.fallback, part.split), error)
+
+    def fallback_rows(self, spec: DataSpec, part: Part, other: Part, first: PluginError) -> Iterator[Row]:
+        """The rows of the fallback, after a warning."""
+        rows = read(other, self.columns)
+        try:
+            row = next(rows, None)
+        except PluginError as error:
+            raise PluginError(f"{first}\nand of its fallback: {error}") from error
+        log.warning("[%s] %s CANNOT BE REACHED; its fallback %s is used instead", spec.table, part, other)
+        if row is not None:
+            yield row
+        yield from rows
+
+    def report(self, spec: DataSpec, used: int) -> None:
+        """Say how many rows could not be used and why; PluginError if that is all of them."""
+        why = "; ".join(f"{reason}: {count:,}" for reason, count in self.skipped.most_common())
+        if not used:
+            raise PluginError(f"{self.source} gives no problem at all ({why or 'it has no rows'})")
+        if why:
+            log.warning("[%s] %s: %s problems; rows left out: %s", spec.table, self.source, f"{used:,}", why)
+
+
+def read(part: Part, columns: Iterable[str]) -> Iterator[Row]:
+    """The rows of a split. PluginError where it cannot be loaded or lacks one of the columns."""
+    for number, cells in enumerate(load(part), start=1):
+        row = Row(part, number, {name.lower(): value for name, value in cells.items()})
+        for column in columns if number == 1 else ():
+            if column not in row.cells:
+                raise PluginError(f"{part} has no column {column!r}{nearest(column, row.cells)}")
+        yield row
+
+
+def load(part: Part) -> Iterator[dict[str, Any]]:
+    """The cells of each row; whatever goes wrong is a PluginError with cause and way out."""
+    directory = Path(part.source).expanduser()
+    if directory.is_file():
+        raise PluginError(f"{part.source} is a file: name its directory, or use the data set 'files'")
+    try:
+        yield from local_rows(directory, part) if directory.is_dir() else hub_rows(part)
+    except Exception as error:
+        if not directory.is_dir() and is_missing(error):
+            raise UnreachableError(
+                f"{part} is neither in the cache nor can it be had from the hub: {type(error).__name__}: {error}. "
+                "Either load it once with network (HF_HUB_OFFLINE unset; it is kept under HF_HOME), or copy it and say "
+                f"where: source = 'DIRECTORY' (here is no directory {part.source})"
+            ) from error
+        cause = error.__cause__ or error
+        raise PluginError(f"{part} cannot be loaded: {type(cause).__name__}: {cause}") from error
+
+
+def is_missing(error: Exception) -> bool:
+    """No network, no such set for us, or (a ValueError, alas) offline and another configuration in the cache."""
+    return isinstance(error, ConnectionError | FileNotFoundError) or "Couldn't find cache for" in str(error)
+
+
+def hub_rows(part: Part) -> Iterator[dict[str, Any]]:
+    """Rows of a set on the hub, by way of the cache.
+
+    `load_dataset` maps the cached files into memory; reading them as a stream keeps the resident memory small too, and
+    whole batches are several times as quick as rows.
+    """
+    from datasets import load_dataset
+
+    cached = load_dataset(part.source, part.config, split=part.split)
+    files = [file["filename"] for file in cached.cache_files]
+    stream = load_dataset("arrow", data_files=files, split="train", streaming=True)
+    for table in stream.with_format("arrow").iter(BATCH):
+        yield from table.to_pylist()
+
+
+def local_rows(directory: Path, part: Part) -> Iterator[dict[str, Any]]:
+    """Rows of a copy of a set: with the hub's README, which lists the configurations, or a folder for each."""
+    from datasets import get_dataset_config_names, load_dataset, load_dataset_builder
+
+    config = part.config
+    if config and config not in get_dataset_config_names(str(directory)):
+        directory, config = directory / config, None
+        if not directory.is_dir():
+            raise ValueError(f"there is no folder {directory}, nor a README.md that says what {part.config} is")
+    files = (load_dataset_builder(str(directory), config).config.data_files or {}).get(part.split)
+    if files and all(file.endswith(".parquet") for file in files):
+        yield from parquet_rows(files)
+    else:
+        yield from load_dataset(str(directory), config, split=part.split, streaming=True)
+
+
+def parquet_rows(files: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Rows of Parquet files, in memory that does not grow with them.
+
+    `load_dataset` decodes at least a row group at once, in practice more: 2 GiB for DAPO's rows in groups of 2**20.
+    """
+    import pyarrow.parquet as pq
+
+    for file in files:
+        with pq.ParquetFile(file, buffer_size=2**20, pre_buffer=False) as parquet:
+            for batch in parquet.iter_batches(BATCH, use_threads=False):
+                yield from batch.to_pylist()

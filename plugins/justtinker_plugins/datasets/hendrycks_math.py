@@ -1,0 +1,94 @@
+r"""MATH, competition problems in seven subjects: ``EleutherAI/hendrycks_math`` (7,500 to train on, 5,000 to test).
+
+The gold is the last ``\boxed{…}`` (or ``\boxed x``, ``\fbox{…}``) of the solution. Problems that stand in MATH-500 are
+never trained on, whatever the split: the file ``math500.txt`` beside this one holds their `fingerprint`s, not their
+texts. Hendrycks et al., 2021 (arXiv:2103.03874).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
+
+from pydantic import Field
+
+from justtinker_core import Problem, plugin
+from justtinker_plugins.datasets._hub import HubSet, Part, Row
+from justtinker_plugins.text import last_boxed
+
+if TYPE_CHECKING:
+    from justtinker_core.config import DataSpec
+
+Subject = Literal[
+    "algebra",
+    "counting_and_probability",
+    "geometry",
+    "intermediate_algebra",
+    "number_theory",
+    "prealgebra",
+    "precalculus",
+]
+SUBJECTS: tuple[Subject, ...] = get_args(Subject)
+
+_BARE = re.compile(r"\\(?:boxed|fbox)(?![a-zA-Z])\s*([^\s{$][^$\n]*)")
+
+
+@plugin
+class HendrycksMath(HubSet):
+    """Competition problems; metadata: ``subject`` (as MATH-500 writes it) and ``level`` (1 to 5, or None)."""
+
+    columns: ClassVar[tuple[str, ...]] = ("problem", "solution", "level", "type")
+
+    source: str = "EleutherAI/hendrycks_math"
+    """A hub id, or a local directory of the same shape."""
+    split: str | None = None
+    """train, test, or ``train+test`` (12,000 to train on, for MATH-500 is left out); by default what the table is
+    for."""
+    subjects: Annotated[tuple[Subject, ...], Field(min_length=1)] = SUBJECTS
+    """Which of the seven."""
+
+    def parts(self, spec: DataSpec) -> list[Part]:
+        """Every split of every subject."""
+        splits = [part.split for part in super().parts(spec)]
+        return [Part(self.source, subject, split) for split in splits for subject in dict.fromkeys(self.subjects)]
+
+    def problem(self, row: Row, spec: DataSpec) -> Problem | str:
+        """The problem with what its solution boxes, unless it is one of MATH-500 and wanted for training."""
+        question, answer = row.text("problem"), boxed_answer(row.text("solution"))
+        if not answer:
+            return "no boxed answer"
+        if spec.purpose == "train" and fingerprint(question) in math500_fingerprints():
+            return "stands in MATH-500"
+        level = row.text("level").removeprefix("Level ")
+        meta = {"subject": row.text("type"), "level": int(level) if level.isdecimal() else None}
+        return Problem(f"{row.part.split}/{row.part.config}/{row.number}", question, answer, meta=meta)
+
+
+def boxed_answer(solution: str) -> str:
+    r"""What the last box holds: braces may nest; ``\boxed x`` reaches to the next ``$`` or line end. Else empty.
+
+    >>> boxed_answer(r"so $x = \boxed{\frac{1}{2}}$."), boxed_answer(r"so $x = \boxed 5$.")
+    ('\\frac{1}{2}', '5')
+    """
+    solution = re.sub(r"\\fbox(?=\s*\{)", r"\\boxed", solution)
+    box = last_boxed(solution)
+    bare = next(reversed(list(_BARE.finditer(solution))), None)
+    if bare and (box is None or bare.start() > box.start + len(box.content or "")):
+        return bare.group(1).strip()
+    return (box.content or "").strip() if box else ""
+
+
+def fingerprint(problem: str) -> str:
+    """16 hex digits of a problem's text, the same however it is spaced and capitalised."""
+    plain = "".join(unicodedata.normalize("NFKC", problem).casefold().split())
+    return hashlib.sha256(plain.encode()).hexdigest()[:16]
+
+
+@cache
+def math500_fingerprints() -> frozenset[str]:
+    """Those of MATH-500."""
+    return frozenset(Path(__file__).with_name("math500.txt").read_text(encoding="ascii").split())

@@ -1,0 +1,101 @@
+"""Several data sets in one table, in the proportions of their weights. It reads none itself.
+
+    [data.train]
+    use = "mix"
+    [data.train.sources.math]
+    use = "hendrycks_math"
+    weight = 2
+    [data.train.sources.grade_school]
+    use = "gsm8k"
+    limit = 5000
+
+A run draws every problem of a table once an epoch, so proportions are a matter of how many problems each source gives.
+The source that has fewest for its weight gives them all, and each of the others as many as then fit; which ones, and
+in what order they alternate, is a function of the seed. No problem comes twice in an epoch.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from justtinker_core import PluginError, Problem, data, hookimpl, plugin
+from justtinker_core.config import DataSpec, data_spec
+from justtinker_core.plugins import find
+
+log = logging.getLogger("justtinker")
+
+
+@plugin
+class Mix:
+    """Problems of several sources; metadata: what they have, and ``mix``, the source's name. Ids: ``NAME/ID``."""
+
+    sources: dict[str, dict[str, Any]]
+    """Name -> the table of a data set as it would stand under ``[data.…]`` (use, limit, stratify_by, seed, options),
+    with a weight (default 1)."""
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise ValueError("sources names no data set; write a table [….sources.NAME] for each")
+        for name, table in self.sources.items():
+            weight = table.get("weight", 1)
+            if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
+                raise ValueError(f"sources.{name}.weight = {weight!r}: a number above 0 is wanted")
+            if "use" not in table:
+                raise ValueError(f"sources.{name} needs a value for 'use', the data set's plugin")
+            if "samples" in table:
+                raise ValueError(f"sources.{name}.samples: samples are set once, in the table of the mix")
+
+    @hookimpl
+    def load_problems(self, spec: DataSpec, seed: int) -> Sequence[Problem]:
+        """The sources' problems, interleaved. PluginError names the source that cannot be loaded."""
+        loaded = {name: self._load(name, spec, seed) for name in self.sources}
+        weights = [self.sources[name].get("weight", 1) for name in loaded]
+        counts = quotas([len(problems) for problems in loaded.values()], weights)
+        for (name, problems), count in zip(loaded.items(), counts, strict=True):
+            if count == 0:
+                raise PluginError(f"[{spec.table}] sources.{name}: of {len(problems)} problems none fits its weight")
+            log.info("[%s] mix: %d of %d problems of %s", spec.table, count, len(problems), name)
+        rng = np.random.default_rng([seed, 0x313])
+        queues = [
+            [renamed(problems[i], name) for i in rng.permutation(len(problems))[:count]]
+            for (name, problems), count in zip(loaded.items(), counts, strict=True)
+        ]
+        return [queues[source][place] for source, place in interleaved(counts)]
+
+    def _load(self, name: str, spec: DataSpec, seed: int) -> tuple[Problem, ...]:
+        table = {key: value for key, value in self.sources[name].items() if key != "weight"}
+        try:
+            return data.load(data_spec(spec.purpose, spec.name, table, seed), find(), {})
+        except PluginError as error:
+            raise PluginError(f"[{spec.table}] sources.{name}: {error}") from error
+
+
+def quotas(sizes: Sequence[int], weights: Sequence[float]) -> list[int]:
+    """How many of each source: as many as possible, none beyond its size, in the proportion of the weights.
+
+    >>> quotas([7500, 17400], [1, 2])
+    [7500, 15000]
+    """
+    scale = min(size / weight for size, weight in zip(sizes, weights, strict=True))
+    return [min(size, round(weight * scale)) for size, weight in zip(sizes, weights, strict=True)]
+
+
+def interleaved(counts: Sequence[int]) -> list[tuple[int, int]]:
+    """(source, place within it), so that every stretch holds about the same proportions.
+
+    >>> interleaved([2, 4])
+    [(1, 0), (0, 0), (1, 1), (1, 2), (0, 1), (1, 3)]
+    """
+    keys = [((place + 0.5) / count, source, place) for source, count in enumerate(counts) for place in range(count)]
+    return [(source, place) for _, source, place in sorted(keys)]
+
+
+def renamed(problem: Problem, source: str) -> Problem:
+    """The problem under an id that no other source has."""
+    meta: Mapping[str, Any] = {**problem.meta, "mix": source}
+    return replace(problem, id=f"{source}/{problem.id}", meta=meta)

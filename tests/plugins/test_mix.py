@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import doctest
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from justtinker_core import PluginError, Problem
+from justtinker_core.config import DataSpec
+from justtinker_core.options import configure
+from justtinker_core.plugins import find
+from justtinker_plugins.datasets import mix
+from justtinker_plugins.datasets.mix import Mix, interleaved, quotas
+
+
+def load(seed: int = 0, **sources: Any) -> list[Problem]:
+    spec = DataSpec("train", "train", "mix", {"sources": sources})
+    return list(configure(Mix, spec.table, spec.options).load_problems(spec, seed))
+
+
+def file(directory: Path, name: str, count: int) -> dict[str, Any]:
+    """The table of a source: a file with so many problems."""
+    path = directory / f"{name}.jsonl"
+    path.write_text("".join(json.dumps({"id": i, "problem": f"{name} {i}?", "answer": i}) + "\n" for i in range(count)))
+    return {"use": "files", "path": str(path)}
+
+
+def test_documented_examples() -> None:
+    result = doctest.testmod(mix)
+    assert (result.failed, result.attempted) == (0, 2)
+
+
+def test_proportions_ids_and_metadata(tmp_path: Path) -> None:
+    problems = load(a={**file(tmp_path, "a", 100), "weight": 2}, b=file(tmp_path, "b", 30))
+    assert Counter(p.meta["mix"] for p in problems) == {"a": 60, "b": 30}
+    assert all(p.id == f"{p.meta['mix']}/{p.question[2:-1]}" for p in problems)
+    assert len({p.id for p in problems}) == 90
+    for end in range(3, 91, 3):
+        assert sum(p.meta["mix"] == "b" for p in problems[:end]) == end // 3
+
+
+def test_a_function_of_the_seed(tmp_path: Path) -> None:
+    sources = {"a": file(tmp_path, "a", 50), "b": file(tmp_path, "b", 20)}
+    assert load(1, **sources) == load(1, **sources) != load(2, **sources)
+    assert {p.id for p in load(1, **sources)} != {p.id for p in load(2, **sources)}
+
+
+def test_a_source_has_the_options_of_a_table(tmp_path: Path) -> None:
+    problems = load(
+        sums={"use": "arithmetic", "digits": 1, "held_out": 5, "limit": 10, "stratify_by": "carries"},
+        mine={**file(tmp_path, "mine", 10), "kind": "exact"},
+    )
+    assert Counter((p.meta["mix"], p.kind) for p in problems) == {("sums", "math"): 10, ("mine", "exact"): 10}
+    seven = {"use": "arithmetic", "limit": 10, "seed": 7}
+    assert {p.id for p in load(1, s=seven)} == {p.id for p in load(2, s=seven)}
+
+
+SIZES = st.lists(st.tuples(st.integers(1, 10**6), st.floats(0.01, 100)), min_size=1, max_size=5)
+
+
+@given(SIZES)
+def test_quotas_keep_to_the_weights_and_use_up_one_source(sources: list[tuple[int, float]]) -> None:
+    sizes, weights = [s for s, _ in sources], [w for _, w in sources]
+    counts = quotas(sizes, weights)
+    assert all(0 <= count <= size for count, size in zip(counts, sizes, strict=True))
+    assert any(count == size for count, size in zip(counts, sizes, strict=True))
+    scale = min(size / weight for size, weight in sources)
+    assert all(abs(count - weight * scale) <= 0.5001 for count, weight in zip(counts, weights, strict=True))
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=4))
+def test_every_stretch_holds_about_the_same_proportions(counts: list[int]) -> None:
+    order = interleaved(counts)
+    assert sorted(order) == [(s, k) for s, count in enumerate(counts) for k in range(count)]
+    for source, count in enumerate(counts):
+        assert [k for s, k in order if s == source] == list(range(count))
+        for end in range(len(order) + 1):
+            share = sum(s == source for s, _ in order[:end])
+            assert abs(share - end * count / len(order)) <= len(counts) / 2 + 0.5
+
+
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        ({}, "sources names no data set; write a table [….sources.NAME] for each"),
+        ({"a": {"use": "files", "weight": 0}}, "sources.a.weight = 0: a number above 0 is wanted"),
+        ({"a": {"use": "files", "weight": "2"}}, "sources.a.weight = '2': a number above 0 is wanted"),
+        ({"a": {"use": "files", "weight": True}}, "sources.a.weight = True: a number above 0 is wanted"),
+        ({"a": {"weight": 1}}, "sources.a needs a value for 'use', the data set's plugin"),
+        ({"a": {"use": "files", "samples": 4}}, "sources.a.samples: samples are set once, in the table of the mix"),
+        ({"a": "files"}, "sources.a = 'files': input should be an object"),
+        ({"a": {"use": "flies"}}, "sources.a: no plugin called 'flies'; did you mean 'files'?"),
+        ({"a": {"use": 3}}, "sources.a: [data.train] use = 3: input should be a valid string"),
+        ({"a": {"use": "exact"}}, "sources.a: [data.train] use = 'exact': one of the verifiers, which loads"),
+        ({"a": {"use": "files", "paht": "x"}}, "sources.a: [data.train] has no option 'paht'; did you mean 'path'?"),
+        ({"a": {"use": "files", "path": "no.jsonl"}}, "sources.a: there is no file no.jsonl"),
+        ({"a": {"use": "arithmetic", "limit": 0}}, "sources.a: [data.train] limit = 0: "),
+    ],
+)  # fmt: skip
+def test_bad_sources_are_refused(sources: dict[str, Any], message: str) -> None:
+    with pytest.raises(PluginError) as error:
+        load(**sources)
+    assert str(error.value).startswith(f"[data.train] {message}")
+
+
+def test_a_weight_too_small_to_give_a_problem_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PluginError) as error:
+        load(a=file(tmp_path, "a", 10), b={**file(tmp_path, "b", 10), "weight": 0.001})
+    assert str(error.value) == "[data.train] sources.b: of 10 problems none fits its weight"
+
+
+def test_the_sources_of_the_tests_are_installed() -> None:
+    assert {"files", "arithmetic"} <= set(find())

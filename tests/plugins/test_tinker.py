@@ -1,0 +1,456 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import tomllib
+import traceback
+import types
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from justtinker_core import config, loop
+from justtinker_core.options import PluginError, configure
+from justtinker_core.run import Run, open_plugins, resolved
+from justtinker_core.rundir import RunDir
+from justtinker_core.types import Adam
+
+pytest.importorskip("tinker", reason="the tinker backend needs the tinker SDK")
+
+from justtinker_plugins.backends import _tinker_wire as wire
+from justtinker_plugins.backends._tinker_calls import explained, is_gone
+from justtinker_plugins.backends._tinker_prices import prices_of
+from justtinker_plugins.backends.tinker import Tinker, TinkerBackend
+from tests.plugins.backend_conformance import (
+    ADAM,
+    PROMPTS,
+    WAIT,
+    BackendConformance,
+    demonstrations,
+    policy_datum,
+    request,
+    train,
+)
+from tests.plugins.tinker_server import KEY, MODEL, TinkerServer, served
+
+pytestmark = [
+    pytest.mark.filterwarnings("error::FutureWarning"),
+    pytest.mark.filterwarnings("error::DeprecationWarning:justtinker_plugins"),
+]
+
+Open = Callable[..., TinkerBackend]
+STEP = ("forward_backward", "optim_step", "save_weights_for_sampler", "asample")
+
+
+@pytest.fixture(scope="module")
+def tokenizer_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tokenizer")
+
+
+@pytest.fixture
+def server(tokenizer_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TinkerServer]:
+    monkeypatch.setenv("TINKER_API_KEY", KEY)
+    monkeypatch.setenv("TINKER_TELEMETRY", "0")
+    with served(tokenizer_directory) as world:
+        yield world
+
+
+def run_of(model: str = MODEL, seed: int = 0, enable: tuple[str, ...] = ()) -> Any:
+    section = types.SimpleNamespace(model=model, seed=seed)
+    return types.SimpleNamespace(config=types.SimpleNamespace(run=section, enable=enable))
+
+
+@pytest.fixture
+def opened(server: TinkerServer) -> Iterator[Open]:
+    backends: list[TinkerBackend] = []
+
+    def open_one(model: str = MODEL, **options: Any) -> TinkerBackend:
+        plugin = configure(Tinker, "plugins.tinker", {"base_url": server.url, **options})
+        backends.append(plugin.open_backend(run_of(model)))  # type: ignore[arg-type]
+        return backends[-1]
+
+    yield open_one
+    for backend in backends:
+        backend.close()
+
+
+class TestOverTheWire(BackendConformance):
+    bit_for_bit = True
+
+    @pytest.fixture
+    def fresh(self, opened: Open) -> Open:
+        return opened
+
+
+# -- what goes over the wire -----------------------------------------------------------------------------------------
+
+
+def draws(backend: TinkerBackend, *texts: str, **changes: Any) -> list[Any]:
+    return backend.sampler().sample([request(backend, text, **changes) for text in texts])
+
+
+def test_a_new_adapter_is_as_the_options_say(server: TinkerServer, opened: Open) -> None:
+    opened().encode("1")
+    opened(lora_rank=8, train_unembed=False, seed=5).encode("1")
+    sent = [body["lora_config"] for body in server.bodies("create_model")]
+    assert [(c["rank"], c["train_unembed"], c["seed"]) for c in sent] == [(128, True, 0), (8, False, 5)]
+
+
+def test_a_group_is_one_request_and_all_are_sent_before_any_is_answered(server: TinkerServer, opened: Open) -> None:
+    backend = opened()
+    server.hold = {PROMPTS[0]: threading.Event(), PROMPTS[2]: threading.Event()}
+    groups = draws(backend, *PROMPTS, n=5, temperature=0.5, top_p=0.9, stop=("</think>",))
+    assert len(groups[1].result(WAIT)) == 5
+    assert [group.done() for group in groups] == [False, True, False]
+    for event in server.hold.values():
+        event.set()
+    assert [len(group.result(WAIT)) for group in groups] == [5, 5, 5]
+    sent = server.bodies("asample")
+    assert [body["num_samples"] for body in sent] == [5, 5, 5]
+    expected = {"max_tokens": 8, "seed": 7, "stop": backend.encode("</think>"), "temperature": 0.5, "top_p": 0.9}
+    assert {k: v for k, v in sent[0]["sampling_params"].items() if k != "top_k"} == expected
+
+
+def test_stops_of_several_tokens_are_sent_as_texts(server: TinkerServer, opened: Open) -> None:
+    draws(opened(), PROMPTS[0], stop=("</think>", "so:"))[0].result(WAIT)
+    assert server.bodies("asample")[0]["sampling_params"]["stop"] == ["</think>", "so:"]
+
+
+def test_a_response_is_cut_where_the_context_ends(server: TinkerServer, opened: Open) -> None:
+    backend = opened(context_length=10)
+    sampled = draws(backend, PROMPTS[0], max_tokens=100)[0].result(WAIT)
+    assert {len(s.tokens) for s in sampled} == {10 - len(backend.encode(PROMPTS[0]))}
+    assert not any(s.stopped for s in sampled)
+
+
+def test_the_chain_of_a_step_is_sent_without_waiting(server: TinkerServer, opened: Open) -> None:
+    backend = opened()
+    backend.encode("1")
+    first = len(server.seen)
+    data = demonstrations(backend)
+    trained, stepped = backend.forward_backward(data, "cross_entropy", {}), backend.optim_step(ADAM)
+    draw = backend.sampler().sample([request(backend, PROMPTS[0])])
+    assert not trained.cancel()
+    assert not stepped.cancel()
+    assert not draw[0].cancel()
+    draw[0].result(WAIT)
+    names = [name for name, _ in server.seen[first:] if name in STEP]
+    assert names == list(STEP)
+
+
+def test_an_unclipped_step_reports_its_gradient_norm_too(opened: Open) -> None:
+    backend = opened()
+    norms = []
+    for clip in (0.0, 1e-3):
+        backend.forward_backward(demonstrations(backend), "cross_entropy", {}).result(WAIT)
+        norms.append(backend.optim_step(Adam(learning_rate=0.0, grad_clip_norm=clip)).result(WAIT)["grad_norm"])
+    assert norms[0] == pytest.approx(norms[1])
+    assert norms[0] > 1
+
+
+def test_clip_thresholds_reach_the_server(server: TinkerServer, opened: Open) -> None:
+    backend = opened()
+    sampled = draws(backend, PROMPTS[0])[0].result(WAIT)[0]
+    data = [policy_datum(backend.encode(PROMPTS[0]), sampled, 1.0)]
+    clip = {"clip_low_threshold": 0.5, "clip_high_threshold": 1.5}
+    backend.forward_backward(data, "ppo", clip).result(WAIT)
+    sent = server.bodies("forward_backward")[0]
+    assert sent["loss_fn_config"] == clip
+    assert sent["data"][0]["advantages"].dtype.kind == "f"
+
+
+@pytest.mark.parametrize(
+    ("loss", "config", "complaint"),
+    [
+        ("dpo", {}, "no loss called 'dpo'"),
+        ("ppo", {"clip_hi": 2.0}, "no setting 'clip_hi'"),
+        ("ppo", {}, "no logprobs"),
+    ],
+)
+def test_what_the_loss_does_not_know_is_refused(opened: Open, loss: Any, config: Any, complaint: str) -> None:
+    backend = opened()
+    with pytest.raises(PluginError, match=complaint):
+        backend.forward_backward(demonstrations(backend), loss, config).result(WAIT)
+
+
+def test_a_checkpoint_goes_with_its_time_to_live(server: TinkerServer, opened: Open) -> None:
+    path = opened(ttl_seconds=7200).save("step_000001").result(WAIT)
+    assert path == "tinker://session0:train:0/weights/step_000001"
+    assert server.bodies("save_weights")[0]["ttl_seconds"] == 7200
+
+
+def test_the_samplers_weights_stay_while_training_goes_on(opened: Open) -> None:
+    backend = opened()
+    sampler, draw = backend.sampler(), request(backend, PROMPTS[0])
+    before = sampler.sample([draw])[0].result(WAIT)
+    train(backend, demonstrations(backend), 3)
+    assert sampler.sample([draw])[0].result(WAIT) == before
+    assert backend.sampler().sample([draw])[0].result(WAIT) != before
+
+
+def test_the_sdk_types_have_the_keywords_that_are_used() -> None:
+    from tinker.types import AdamParams
+
+    with pytest.raises(TypeError, match="AdamParams has no learning_rat"):
+        wire.checked(AdamParams, learning_rat=1.0)
+
+
+# -- faults ----------------------------------------------------------------------------------------------------------
+
+
+def nan(sequences: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    sequences[1]["logprobs"][2] = float("nan")
+    return sequences
+
+
+def short(sequences: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    sequences[0]["logprobs"].pop()
+    return sequences
+
+
+def no_logprobs(sequences: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**sequence, "logprobs": None} for sequence in sequences]
+
+
+def refuse(sequences: list[dict[str, Any]]) -> Any:
+    raise RuntimeError("the engine fell over")
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (nan, "sample 1 of the server's reply: log-probability 2 is nan"),
+        (short, "sample 0 of the server's reply has 7 log-probabilities for 8 tokens"),
+        (no_logprobs, "sample 0 of the server's reply has no log-probabilities for 8 tokens"),
+        (
+            lambda sequences: sequences[:2],
+            "returned 2 of 3 samples|3 sequence ids for 2",
+        ),  # newer SDKs see it themselves
+        (refuse, r"gave the request up \(category server\).*the engine fell over"),
+    ],
+)
+def test_a_poisoned_group_fails_alone(server: TinkerServer, opened: Open, change: Any, complaint: str) -> None:
+    server.poison = {PROMPTS[0]: change}
+    bad, good = draws(opened(), *PROMPTS[:2])
+    assert len(good.result(WAIT)) == 3
+    with pytest.raises(PluginError, match=complaint):
+        bad.result(WAIT)
+
+
+@pytest.mark.parametrize(
+    ("status", "fix"),
+    [(401, "make one in the Tinker console"), (403, "use a key of the project"), (404, "may have expired")],
+)
+def test_errors_name_the_fix_and_never_the_key(server: TinkerServer, opened: Open, status: int, fix: str) -> None:
+    backend = opened()
+    backend.encode("1")
+    server.answers["optim_step"] = (status, f"no such luck with {KEY}")
+    with pytest.raises(PluginError) as raised:
+        backend.optim_step(ADAM).result(WAIT)
+    assert fix in str(raised.value)
+    assert str(status) in str(raised.value)
+    said = "".join(traceback.format_exception(raised.value))
+    assert KEY not in said
+    assert "no such luck with ***" in said
+
+
+@pytest.mark.parametrize("status", [402, 429])
+def test_faults_that_the_sdk_waits_out_have_a_sentence_too(status: int) -> None:
+    import httpx
+    from tinker import APIStatusError
+
+    response = httpx.Response(status, request=httpx.Request("POST", "http://127.0.0.1"))
+    error = explained(APIStatusError(f"said {KEY}", response=response, body=None))
+    assert isinstance(error, PluginError)
+    assert f"Tinker ({status})" in str(error)
+    assert "resume" in str(error)
+    assert KEY not in str(error)
+
+
+@pytest.mark.parametrize("path", ["asample", "optim_step", "retrieve_future"])
+def test_cut_connections_and_500_and_429_are_made_up_for_by_the_sdk(
+    server: TinkerServer, opened: Open, path: str
+) -> None:
+    backend = opened()
+    backend.encode("1")
+    server.faults[path] = [0, 500, 429]
+    train(backend, demonstrations(backend))
+    assert len(draws(backend, PROMPTS[0])[0].result(WAIT)) == 3
+    assert server.faults[path] == []
+    assert len(server.bodies("optim_step")) == 1
+
+
+def test_a_path_of_another_backend(opened: Open) -> None:
+    with pytest.raises(FileNotFoundError, match="runs/x is no checkpoint of a Tinker server"):
+        opened().restore("runs/x", optimizer=True)
+
+
+def test_closing_leaves_nobody_waiting(server: TinkerServer, opened: Open) -> None:
+    backend = opened()
+    server.hold = {PROMPTS[0]: threading.Event()}
+    waiting = draws(backend, PROMPTS[0])[0]
+    backend.close()
+    with pytest.raises(PluginError, match="closed before the answer came"):
+        waiting.result(WAIT)
+    with pytest.raises(PluginError, match="backend is closed"):
+        backend.optim_step(ADAM)
+    server.hold[PROMPTS[0]].set()
+
+
+# -- preflight -------------------------------------------------------------------------------------------------------
+
+
+def complaints(backend: TinkerBackend, *enable: str) -> list[str]:
+    run = run_of(enable=enable)
+    run.backend = backend
+    return backend.options.preflight(run)
+
+
+def test_preflight_has_nothing_to_say_of_a_good_setup(opened: Open) -> None:
+    assert complaints(opened(), "chatml_think") == []
+
+
+def test_preflight_lists_key_and_server_at_once(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TINKER_API_KEY")
+    key, silent = complaints(opened(base_url="http://127.0.0.1:9"))
+    assert key == "TINKER_API_KEY is not set: make a key in the Tinker console and export it"
+    assert silent.startswith("no server answers at http://127.0.0.1:9 (")
+    assert "check base_url in [plugins.tinker]" in silent
+
+
+def test_preflight_names_the_nearest_model(server: TinkerServer, opened: Open) -> None:
+    (complaint,) = complaints(opened("tiny/bigam"))
+    assert complaint == f"[run] model = 'tiny/bigam' is not offered by {server.url}; did you mean 'tiny/bigram'?"
+
+
+def test_preflight_with_a_key_that_is_refused(server: TinkerServer, opened: Open) -> None:
+    server.answers = dict.fromkeys(("client/config", "get_server_capabilities", "create_session"), (401, "bad key"))
+    (complaint,) = complaints(opened())
+    assert "the key in TINKER_API_KEY is not accepted" in complaint
+
+
+def test_preflight_with_a_tokenizer_that_splits_the_tags(opened: Open) -> None:
+    backend = opened()
+    (complaint,) = backend.model_complaints("<think>", "thinking")
+    assert complaint.startswith("the tokenizer of tiny/bigram turns thinking into 8 tokens; chatml_think needs one")
+
+
+def test_the_context_length_is_the_servers_or_the_options(server: TinkerServer, opened: Open) -> None:
+    assert opened().context_length == 64
+    assert opened(context_length=32).context_length == 32
+    server.context_length = None
+    (complaint,) = complaints(opened())
+    assert complaint.endswith("how many tokens tiny/bigram takes: set context_length in [plugins.tinker]")
+
+
+def test_the_sdk_is_imported_only_when_it_is_used() -> None:
+    code = (
+        "import sys, justtinker_plugins.backends.tinker as t\n"
+        "t.Tinker()\n"
+        "assert not {'tinker', 'transformers', 'torch'} & set(sys.modules), sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# -- money -----------------------------------------------------------------------------------------------------------
+
+
+def test_tokens_are_counted_as_they_are_billed(opened: Open) -> None:
+    backend = opened()
+    prompt = len(backend.encode(PROMPTS[0]))
+    (samples,) = (group.result(WAIT) for group in draws(backend, PROMPTS[0], n=3))
+    data = demonstrations(backend)
+    backend.forward_backward(data, "cross_entropy", {}).result(WAIT)
+    assert backend.usage == {
+        "prefill": prompt,
+        "cached_prefill": 2 * prompt,
+        "sampled": sum(len(s.tokens) for s in samples),
+        "trained": sum(len(d.inputs) for d in data),
+    }
+
+
+def test_prices_come_from_the_table_or_the_config(opened: Open) -> None:
+    million = dict.fromkeys(("prefill", "cached_prefill", "sampled", "trained"), 1_000_000)
+    assert opened().usd(million) is None
+    assert opened("Qwen/Qwen3-4B-Instruct-2507").usd(million) == pytest.approx(0.07 + 0.014 + 0.22 + 0.22)
+    own = {"prefill": 1.0, "cached_prefill": 0.5, "sampled": 2.0, "trained": 3.0}
+    assert opened(prices=own).usd(million) == pytest.approx(6.5)
+    with pytest.raises(PluginError, match=r"prices\.sample"):
+        opened(prices={"sample": 1.0})
+
+
+def test_every_price_has_its_date() -> None:
+    table = tomllib.loads(files("justtinker_plugins.backends").joinpath("tinker_prices.toml").read_text())
+    assert all({"date", "prefill", "sampled", "trained"} <= set(row) for row in table.values())
+    assert prices_of("nobody/nothing") is None
+
+
+@pytest.mark.parametrize("what", ["the api_key JWT has expired", "host not found"])
+def test_other_troubles_are_no_lost_checkpoint(what: str) -> None:
+    assert not is_gone(explained(RuntimeError(what)))
+    assert is_gone(explained(RuntimeError("checkpoint tinker://a:train:0/weights/x has expired")))
+
+
+# -- with the core's own loop ----------------------------------------------------------------------------------------
+
+CONFIG = """
+[run]
+name = "wire"
+model = "tiny/bigram"
+steps = 4
+[optimizer]
+learning_rate = 1e-2
+[sampling]
+max_tokens = 8
+[checkpoints]
+every = 1
+[data.train]
+use = "arithmetic"
+[data.eval.held_out]
+use = "arithmetic"
+limit = 2
+[plugins]
+enable = ["wire", "chatml_think", "sft", "exact"]
+[plugins.wire]
+base_url = "{url}"
+[plugins.sft]
+batch_size = 4
+[local_plugins]
+wire = "{plugin}:Tinker"
+"""
+
+
+def run_loop(directory: Path) -> str:
+    configured = config.read(directory)
+    with Run(configured, open_plugins(configured), RunDir(directory)) as run:
+        return loop.train(run)
+
+
+def lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_a_run_resumes_from_the_newest_checkpoint_that_has_not_expired(server: TinkerServer, tmp_path: Path) -> None:
+    server.context_length = 512
+    file = tmp_path / "wire.toml"
+    file.write_text(CONFIG.format(url=server.url, plugin=sys.modules[Tinker.__module__].__file__))
+    run_dir = RunDir.create(tmp_path / "run", resolved(config.read(file)).dump()).path
+    assert run_loop(run_dir) == "finished"
+    whole = [without_times(step) for step in lines(run_dir / "steps.jsonl")]
+    assert whole[-1]["metrics"]["loss"] < whole[0]["metrics"]["loss"]
+    saved = lines(run_dir / "checkpoints.jsonl")
+    for record in saved[2:]:
+        del server.saved[record["path"]]
+    assert run_loop(run_dir) == "finished"
+    assert [record["step"] for record in lines(run_dir / "checkpoints.jsonl")] == [1, 2, 3, 4]
+    assert [without_times(step) for step in lines(run_dir / "steps.jsonl")] == whole
+    assert KEY not in "".join(path.read_text() for path in run_dir.rglob("*.*") if path.suffix in (".jsonl", ".toml"))
+
+
+def without_times(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if key != "seconds"}

@@ -1,0 +1,364 @@
+"""A Tinker server in miniature: the real SDKs talk to it over HTTP, and what it trains is a real, tiny model.
+
+The model is a bigram table, so that losses, gradients and log-probabilities are exact and quick in numpy. It speaks
+JSON to SDK 0.24 and protobuf to newer ones, by what each request asks for. It knows no queues, no accounts, no
+expiry by itself; tests inject faults: `answers`, `poison`, `hold`.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import numpy as np
+
+from justtinker_plugins.backends import _local_model as models
+
+MODEL = "tiny/bigram"
+KEY = "tml-not-a-real-key-0123456789"
+SCALE = 30.0
+"""Weights to logits: lets Adam steps of 0.01 show."""
+NEEDS = {"cross_entropy": {"weights"}, "importance_sampling": {"logprobs", "advantages"}}
+NEEDS["ppo"] = NEEDS["importance_sampling"]
+
+
+def softmax_log(logits: np.ndarray) -> np.ndarray:
+    shifted = logits - logits.max(-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+
+
+@dataclass
+class Weights:
+    """A bigram table (V, V) with Adam's state and the gradient that has accumulated."""
+
+    table: np.ndarray
+    gradient: np.ndarray = field(init=False)
+    first: np.ndarray = field(init=False)
+    second: np.ndarray = field(init=False)
+    steps: int = 0
+
+    def __post_init__(self) -> None:
+        self.gradient, self.first, self.second = (np.zeros_like(self.table) for _ in range(3))
+
+    def copy(self, optimizer: bool) -> Weights:
+        other = Weights(self.table.copy())
+        if optimizer:
+            other.first, other.second, other.steps = self.first.copy(), self.second.copy(), self.steps
+        return other
+
+    def forward_backward(self, data: list[dict[str, Any]], loss: str, config: dict[str, float]) -> list[np.ndarray]:
+        outputs = []
+        for datum in data:
+            inputs, targets = datum["model_input"], datum["target_tokens"]
+            scores = softmax_log(SCALE * self.table[inputs])
+            logprobs = scores[np.arange(len(targets)), targets]
+            if loss == "cross_entropy":
+                slope = -datum["weights"]
+            else:
+                ratio = np.exp(logprobs - datum["logprobs"])
+                gain = ratio * datum["advantages"]
+                low, high = config.get("clip_low_threshold", 0.8), config.get("clip_high_threshold", 1.2)
+                kept = gain <= np.clip(ratio, low, high) * datum["advantages"] if loss == "ppo" else True
+                slope = -np.where(kept, gain, 0.0)
+            one_hot = np.zeros_like(scores)
+            one_hot[np.arange(len(targets)), targets] = 1
+            np.add.at(self.gradient, inputs, SCALE * slope[:, None] * (one_hot - np.exp(scores)))
+            outputs.append(logprobs)
+        return outputs
+
+    def step(self, adam: dict[str, float]) -> dict[str, float]:
+        gradient, norm = self.gradient, float(np.linalg.norm(self.gradient))
+        clip = adam["grad_clip_norm"]
+        if clip and norm > clip:
+            gradient = gradient * (clip / norm)
+        self.steps += 1
+        self.first = adam["beta1"] * self.first + (1 - adam["beta1"]) * gradient
+        self.second = adam["beta2"] * self.second + (1 - adam["beta2"]) * gradient**2
+        first = self.first / (1 - adam["beta1"] ** self.steps)
+        second = self.second / (1 - adam["beta2"] ** self.steps)
+        self.table = self.table * (1 - adam["learning_rate"] * adam["weight_decay"])
+        self.table = self.table - adam["learning_rate"] * first / (np.sqrt(second) + adam["eps"])
+        self.gradient = np.zeros_like(gradient)
+        return {"unclipped_grad_l2:mean": norm} if clip else {}
+
+    def sample(self, prompt: list[int], params: dict[str, Any], i: int, decode: Callable[..., str]) -> dict[str, Any]:
+        generator = np.random.default_rng([params["seed"], i])
+        tokens: list[int] = []
+        logprobs: list[float] = []
+        while len(tokens) < params["max_tokens"]:
+            scores = softmax_log(SCALE * self.table[(prompt + tokens)[-1]])
+            token = pick(scores, params["temperature"], params["top_p"], generator)
+            tokens.append(token)
+            logprobs.append(float(scores[token]))
+            if ends(tokens, params["stop"], decode):
+                return {"tokens": tokens, "logprobs": logprobs, "stop_reason": "stop"}
+        return {"tokens": tokens, "logprobs": logprobs, "stop_reason": "length"}
+
+
+def pick(scores: np.ndarray, temperature: float, top_p: float, generator: np.random.Generator) -> int:
+    if temperature == 0:
+        return int(scores.argmax())
+    chances = np.exp(softmax_log(scores / temperature))
+    order = np.argsort(-chances)
+    before = np.cumsum(chances[order]) - chances[order]
+    kept = order[before < top_p]
+    return int(generator.choice(kept, p=chances[kept] / chances[kept].sum()))
+
+
+def ends(tokens: list[int], stop: list[Any], decode: Callable[..., str]) -> bool:
+    text = decode(tokens)
+    return any(tokens[-1] == s if isinstance(s, int) else text.endswith(s) for s in stop)
+
+
+class TinkerServer:
+    """The server's state and its endpoints; ``with served(...)`` runs it."""
+
+    def __init__(self, tokenizer_directory: str) -> None:
+        self.tokenizer_directory = tokenizer_directory
+        self.tokenizer = models.tiny_tokenizer()
+        self.context_length: int | None = 64
+        self.weights: dict[str, Weights] = {}
+        self.samplers: dict[str, Weights] = {}
+        self.saved: dict[str, Weights] = {}
+        self.results: dict[str, Any] = {}
+        self.seen: list[tuple[str, dict[str, Any]]] = []
+        """Requests in the order of their arrival: path and body."""
+        self.answers: dict[str, tuple[int, str]] = {}
+        """Path -> status and text to answer with instead of the truth."""
+        self.faults: dict[str, list[int]] = {}
+        """Path -> what happens to its next requests before anything is done: a status, or 0: the connection is cut."""
+        self.poison: dict[str, Callable[[list[dict[str, Any]]], Any]] = {}
+        """Prompt -> what changes its sequences; an exception becomes that request's failure."""
+        self.hold: dict[str, threading.Event] = {}
+        """Prompt -> what the answer to its sample request waits for."""
+        self.lock = threading.Lock()
+        self.counts: Counter[str] = Counter()
+        self.url = ""
+
+    def bodies(self, path: str) -> list[dict[str, Any]]:
+        return [body for seen, body in self.seen if seen == path]
+
+    def count(self, what: str) -> int:
+        self.counts[what] += 1
+        return self.counts[what] - 1
+
+    def future(self, result: Any, kind: str = "json", **more: Any) -> dict[str, Any]:
+        request = f"{kind}-{self.count('request')}"
+        self.results[request] = result
+        return {"request_id": request, **more}
+
+    # -- endpoints: POST /api/v1/NAME -> NAME(body) --------------------------------------------------------------------
+
+    def create_session(self, body: dict[str, Any]) -> Any:
+        return {"type": "create_session", "session_id": f"session{self.count('session')}"}
+
+    def create_model(self, body: dict[str, Any]) -> Any:
+        model = f"{body['session_id']}:train:{body['model_seq_id']}"
+        size = len(self.tokenizer)
+        seed = body["lora_config"].get("seed")
+        self.weights[model] = Weights(np.random.default_rng(seed).normal(0, 0.05, (size, size)))
+        return self.future({"type": "create_model", "model_id": model})
+
+    def get_info(self, body: dict[str, Any]) -> Any:
+        data = {"arch": "bigram", "model_name": MODEL, "tokenizer_id": self.tokenizer_directory}
+        return {"type": "get_info", "model_id": body["model_id"], "model_data": data}
+
+    def weights_info(self, body: dict[str, Any]) -> Any:
+        if body["tinker_path"] not in self.saved:
+            raise Refused(404, "checkpoint not found")
+        return {"base_model": MODEL, "is_lora": True, "lora_rank": 128, "train_unembed": True}
+
+    def forward_backward(self, body: dict[str, Any]) -> Any:
+        loss, config = body["loss_fn"], body["loss_fn_config"]
+        for datum in body["data"]:
+            if set(datum) != {"model_input", "target_tokens", *NEEDS[loss]}:
+                raise Refused(400, f"{loss} takes no {sorted(datum)}")
+            if len({len(values) for values in datum.values()}) != 1:
+                raise Refused(400, "lengths differ")
+        return self.future(self.weights[body["model_id"]].forward_backward(body["data"], loss, config), "train")
+
+    def optim_step(self, body: dict[str, Any]) -> Any:
+        adam = body.get("adam_params") or body["optim_params"]
+        return self.future({"metrics": self.weights[body["model_id"]].step(adam)})
+
+    def save_weights(self, body: dict[str, Any]) -> Any:
+        path = f"tinker://{body['model_id']}/weights/{body['path']}"
+        self.saved[path] = self.weights[body["model_id"]].copy(optimizer=True)
+        return self.future({"type": "save_weights", "path": path})
+
+    def save_weights_for_sampler(self, body: dict[str, Any]) -> Any:
+        sampler = f"sampler{self.count('sampler')}"
+        self.samplers[sampler] = self.weights[body["model_id"]].copy(optimizer=False)
+        return self.future({"type": "save_weights_for_sampler", "sampling_session_id": sampler})
+
+    def load_weights(self, body: dict[str, Any]) -> Any:
+        model = body.get("model_id") or f"{body['session_id']}:train:{body['model_seq_id']}"
+        if body["path"] not in self.saved:
+            return self.future({"error": f"checkpoint {body['path']} not found", "category": "user"})
+        self.weights[model] = self.saved[body["path"]].copy(body["optimizer"])
+        return self.future({"type": "load_weights", "path": body["path"], "model_id": model})
+
+    def asample(self, body: dict[str, Any]) -> Any:
+        prompt = [token for chunk in body["prompt"]["chunks"] for token in chunk["tokens"]]
+        weights, params, n = self.samplers[body["sampling_session_id"]], body["sampling_params"], body["num_samples"]
+        i, text = self.count("asample"), self.tokenizer.decode(prompt)
+        sequences = [weights.sample(prompt, params, k, self.tokenizer.decode) for k in range(n)]
+        try:
+            sequences = self.poison.get(text, list)(sequences)
+        except Exception as error:
+            return self.future({"error": str(error), "category": "server"}, sample_sequence_ids=["x"] * n)
+        return self.future((text, sequences), "sample", sample_sequence_ids=[f"{i}-{k}" for k in range(n)])
+
+    def other(self, path: str) -> Any:
+        if path == "get_server_capabilities":
+            return {"supported_models": [{"model_name": MODEL, "max_context_length": self.context_length}]}
+        if path.startswith("samplers/"):
+            return {"sampler_id": path.partition("/")[2], "base_model": MODEL}
+        return {"status": "accepted", "type": "session_heartbeat"}
+
+
+class Refused(Exception):  # noqa: N818
+    """An HTTP status other than 200."""
+
+
+def datum_of_json(datum: dict[str, Any]) -> dict[str, np.ndarray]:
+    tokens = [token for chunk in datum["model_input"]["chunks"] for token in chunk["tokens"]]
+    return {"model_input": np.array(tokens)} | {
+        name: np.array(tensor["data"]) for name, tensor in datum["loss_fn_inputs"].items()
+    }
+
+
+def training_of(raw: bytes, is_proto: bool) -> dict[str, Any]:
+    """A forward_backward request in either encoding."""
+    if not is_proto:
+        body = json.loads(raw)
+        sent = body["forward_backward_input"]
+        data = [datum_of_json(datum) for datum in sent["data"]]
+        config = sent.get("loss_fn_config") or {}
+        return {"model_id": body["model_id"], "loss_fn": sent["loss_fn"], "loss_fn_config": config, "data": data}
+    from tinker.proto import tinker_public_pb2 as pb
+
+    message = pb.ForwardBackwardRequest()
+    message.ParseFromString(raw)
+    kinds = {pb.DTYPE_INT64: np.int64, pb.DTYPE_FLOAT32: np.float32}
+    data = []
+    for datum in message.data:
+        tokens = [t for chunk in datum.model_input for t in np.frombuffer(chunk.encoded_text.tokens, np.int32)]
+        tensors = {name: np.frombuffer(t.dense, kinds[t.dtype]) for name, t in datum.loss_fn_inputs.items()}
+        data.append({"model_input": np.array(tokens), **tensors})
+    config = dict(message.loss_fn_config)
+    return {"model_id": message.model_id, "loss_fn": message.loss_fn, "loss_fn_config": config, "data": data}
+
+
+def train_reply(outputs: list[np.ndarray], as_proto: bool) -> bytes:
+    if not as_proto:
+        tensors = [{"data": p.tolist(), "dtype": "float32", "shape": [len(p)]} for p in outputs]
+        reply = {"loss_fn_output_type": "ArrayRecord", "loss_fn_outputs": [{"logprobs": t} for t in tensors]}
+        return json.dumps({**reply, "metrics": {}}).encode()
+    from tinker.proto import tinker_public_pb2 as pb
+
+    message = pb.ForwardBackwardOutput(loss_fn_output_type="ArrayRecord")
+    record = message.loss_fn_outputs.add()
+    record.num_datums = len(outputs)
+    tensor = record.fields["logprobs"]
+    tensor.dtype = pb.DTYPE_FLOAT32
+    tensor.data = np.concatenate(outputs).astype(np.float32).tobytes()
+    tensor.offsets = np.cumsum([0, *(4 * len(p) for p in outputs)], dtype=np.int64).tobytes()
+    return message.SerializeToString()
+
+
+def sample_reply(sequences: list[dict[str, Any]], as_proto: bool) -> bytes:
+    if not as_proto:
+        return json.dumps({"type": "sample", "sequences": sequences}).encode()
+    from tinker.proto import tinker_public_pb2 as pb
+
+    message = pb.SampleResponse()
+    for sequence in sequences:
+        one = message.sequences.add()
+        one.stop_reason = pb.STOP_REASON_STOP if sequence["stop_reason"] == "stop" else pb.STOP_REASON_LENGTH
+        one.tokens = np.array(sequence["tokens"], np.int32).tobytes()
+        one.logprobs = np.array(sequence["logprobs"] or [], np.float32).tobytes()
+    return message.SerializeToString()
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16  # head and body in one packet: two of them wait 40 ms for an acknowledgement
+    world: TinkerServer
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self.answer(b"", {})
+
+    def do_POST(self) -> None:
+        raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        is_proto = "x-protobuf" in self.headers.get("Content-Type", "")
+        training = self.path.endswith("/forward_backward")
+        self.answer(raw, training_of(raw, is_proto) if training else json.loads(raw or b"{}"))
+
+    def answer(self, raw: bytes, body: dict[str, Any]) -> None:
+        path = self.path.partition("?")[0].removeprefix("/api/v1/")
+        if self.world.faults.get(path):
+            if status := self.world.faults[path].pop(0):
+                return self.send(status, b'{"detail": "later"}')
+            self.close_connection = True
+            return self.connection.shutdown(socket.SHUT_RDWR)
+        if path in self.world.answers:
+            status, text = self.world.answers[path]
+            return self.send(status, json.dumps({"detail": text}).encode())
+        try:
+            if path == "retrieve_future":
+                return self.retrieve(self.world.results[body["request_id"]], body["request_id"].partition("-")[0])
+            with self.world.lock:
+                self.world.seen.append((path, body))
+                known = getattr(TinkerServer, path, None) if body else None
+                reply = known(self.world, body) if known else self.world.other(path)
+        except Refused as refused:
+            status, text = refused.args
+            return self.send(status, json.dumps({"detail": text}).encode())
+        return self.send(200, json.dumps(reply).encode())
+
+    def retrieve(self, result: Any, kind: str) -> None:
+        as_proto = "x-protobuf" in self.headers.get("Accept", "")
+        if kind == "json":
+            return self.send(200, json.dumps(result).encode())
+        content = "application/x-protobuf" if as_proto else "application/json"
+        if kind == "train":
+            return self.send(200, train_reply(result, as_proto), content)
+        prompt, sequences = result
+        if prompt in self.world.hold:
+            self.world.hold[prompt].wait(60)
+        return self.send(200, sample_reply(sequences, as_proto), content)
+
+    def send(self, status: int, content: bytes, kind: str = "application/json") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+@contextmanager
+def served(directory: Any) -> Iterator[TinkerServer]:
+    """A server on a free port of this machine."""
+    models.tiny_tokenizer().save_pretrained(directory)
+    world = TinkerServer(str(directory))
+    http = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"world": world}))
+    http.daemon_threads = True
+    world.url = f"http://127.0.0.1:{http.server_address[1]}"
+    thread = threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield world
+    finally:
+        http.shutdown()
+        http.server_close()
