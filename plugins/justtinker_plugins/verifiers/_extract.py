@@ -69,7 +69,7 @@ def _unwrapped(content: str) -> str:
     r"""The inside of a box in a box: ``\boxed{5}`` is 5. Bounded: nobody means a third one."""
     for _ in range(2):
         inner = last_boxed(content) if content.startswith("\\boxed") and content.endswith("}") else None
-        if inner is None or inner.start or inner.count > 2 or inner.content is None:
+        if inner is None or inner.start or inner.opened > 2 or inner.content is None:
             break
         content = inner.content.strip()
     return content
