@@ -142,6 +142,7 @@ def test_rollouts_a_second(
     assert our_rate >= bar * their_rate
 
 
+@pytest.mark.slow  # asserts seconds of wall clock: for a quiet machine
 def test_no_verdict_is_later_than_the_limit(benchmark: Any, verifier: MathVerify) -> None:
     """Bombs that reach a worker (their gold has the same operator), one at a time; the best of three, for the limit
     is in CPU seconds, which a busy machine does not give at once."""
