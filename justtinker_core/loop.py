@@ -7,6 +7,7 @@ which dies anywhere goes on from its last checkpoint as if nothing had happened.
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import threading
 import time
@@ -25,6 +26,8 @@ from justtinker_core.run import Run, checkpoint_of, located
 from justtinker_core.rundir import group_record
 from justtinker_core.stats import metrics_of, term_stats
 from justtinker_core.types import Batch, EvalStats, Finding, Group, History, StepStats
+
+log = logging.getLogger("justtinker")
 
 
 def train(run: Run) -> str:
@@ -194,6 +197,7 @@ def interruptible() -> Iterator[threading.Event]:
 
     def first(*_: Any) -> None:
         asked.set()
+        log.warning("finishing this step, then saving; Ctrl-C again stops at once")
         signal.signal(signal.SIGINT, old)
 
     old = signal.signal(signal.SIGINT, first)
