@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import string
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,8 +207,11 @@ def add_lora(model: Any, lora: Lora) -> Any:
     if lora.unembed:
         targets |= {name for name, m in linear.items() if m is head}
         untie(model, head)
+    adapter = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=sorted(targets))
     try:
-        return get_peft_model(model, LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=sorted(targets)))
+        with warnings.catch_warnings():  # about what peft asks of transformers, which no user can change
+            warnings.simplefilter("ignore", FutureWarning)
+            return get_peft_model(model, adapter)
     except ValueError as error:
         raise PluginError(
             f"[plugins.local] lora_targets = {lora.targets!r}: {error}; the model has {', '.join(sorted(leaves))}"
