@@ -40,11 +40,14 @@ def plain_score(text: str) -> float:
 
 
 def plain_chunk_similarity(text: str) -> float:
-    """The recipe's chunk similarity."""
+    """The recipe's chunk similarity, with both sets made anew for every pair, as the recipe's own code does."""
     if len(text) < 1000:
         return 0.0
-    shingles = [{text[j : j + 5] for j in range(i, i + 496)} for i in range(0, len(text) - 499, 250)]
-    similar = [len(a & b) / len(a | b) for a, b in pairwise(shingles)]
+    chunks = [text[i : i + 500] for i in range(0, len(text) - 499, 250)]
+    similar = []
+    for first, second in pairwise(chunks):
+        a, b = ({chunk[i : i + 5] for i in range(len(chunk) - 4)} for chunk in (first, second))
+        similar.append(len(a & b) / len(a | b))
     return sum(similar) / len(similar)
 
 

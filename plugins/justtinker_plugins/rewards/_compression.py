@@ -17,7 +17,8 @@ from justtinker_plugins.rewards._ngrams import blocks
 T = TypeVar("T")
 
 _THREADS = min(os.cpu_count() or 1, 8)
-_SHARE = 1 << 17  # bytes handed to a thread at a time
+_SHARE = 1 << 17  # bytes handed to a thread at a time; fewer are not worth a thread
+ALL = 1 << 62
 _FAR = 1 << 17  # bytes; level 1 forgets what lies further back
 
 
@@ -28,8 +29,18 @@ def zlib_sizes(texts: Sequence[bytes]) -> list[int]:
 
 def zstd_sizes(texts: Sequence[bytes]) -> list[int]:
     """Bytes of each text at zstd level 1; in long texts, repetitions are found at any distance up to 128 MiB."""
-    near = zstandard.ZstdCompressor(level=1)
-    return [len((near if len(text) < _FAR else _far_sighted(len(text))).compress(text)) for text in texts]
+    near = [i for i, text in enumerate(texts) if len(text) < _FAR]
+    sizes = dict(zip(near, _near_sizes([texts[i] for i in near]), strict=True))
+    return [sizes[i] if i in sizes else len(_far_sighted(len(t)).compress(t)) for i, t in enumerate(texts)]
+
+
+def _near_sizes(texts: Sequence[bytes]) -> list[int]:
+    """All texts in one call, where zstandard has it: the interpreter lock is let go of once, not once a text."""
+    level_1 = zstandard.ZstdCompressor(level=1)
+    if not all(texts) or not texts or "multi_compress_to_buffer" not in zstandard.backend_features:
+        return [len(level_1.compress(text)) for text in texts]
+    compressed = level_1.multi_compress_to_buffer(list(texts), threads=1)
+    return [len(compressed[i]) for i in range(len(compressed))]
 
 
 def _far_sighted(size: int) -> zstandard.ZstdCompressor:
@@ -38,12 +49,16 @@ def _far_sighted(size: int) -> zstandard.ZstdCompressor:
 
 
 def sizes_while(
-    texts: Sequence[bytes], sizes: Callable[[Sequence[bytes]], list[int]], work: Callable[[], T]
+    texts: Sequence[bytes], sizes: Callable[[Sequence[bytes]], list[int]], work: Callable[[], T], share: int = _SHARE
 ) -> tuple[NDArray[np.float64], T]:
-    """The `sizes` of the texts (N,), and what `work` returns, which meanwhile runs here."""
-    if sum(map(len, texts)) < _SHARE:  # threads would cost more than they win
+    """The `sizes` of the texts (N,), and what `work` returns, which meanwhile runs here.
+
+    Threads take `share` bytes at a time. A quick compressor is best given `ALL` in one call: every return to Python
+    waits for the interpreter lock, which the work here holds on and off.
+    """
+    if sum(map(len, texts)) < _SHARE:
         return np.array(sizes(texts), np.float64), work()
     with ThreadPoolExecutor(_THREADS) as pool:
-        runs = pool.map(sizes, blocks(texts, _SHARE))
+        runs = pool.map(sizes, blocks(texts, share))
         result = work()
         return np.array([size for run in runs for size in run], np.float64), result

@@ -89,7 +89,7 @@ def repeated_shares(
 def _shares(texts: Sequence[bytes], n: int, min_words: int, mask_digits: bool, cut_long_words: bool) -> Iterator[float]:
     data = np.frombuffer(b" " + b" ".join(texts) + b" " * 8, np.uint8)
     space = _white_space(data)
-    starts = np.flatnonzero(space[:-1] & ~space[1:]) + 1
+    starts = np.flatnonzero(space[:-1] > space[1:]) + 1
     if cut_long_words:
         starts = _cut_long_words(starts, space)
     if mask_digits:

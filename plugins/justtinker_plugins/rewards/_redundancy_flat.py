@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from justtinker_core import PluginError
-from justtinker_plugins.rewards._compression import sizes_while, zstd_sizes
+from justtinker_plugins.rewards._compression import ALL, sizes_while, zstd_sizes
 from justtinker_plugins.rewards._ngrams import encode, repeated_shares
 from justtinker_plugins.rewards._redundancy_exact import Scores
 
@@ -68,7 +68,7 @@ def score_batch(texts: Sequence[str], coefficients: Coefficients = MATHEMATICS) 
     data = [encode(text) for text in texts]
     mask = coefficients.mask_digits
     sizes, repetition = sizes_while(
-        data, zstd_sizes, lambda: repeated_shares(data, 16, mask_digits=mask, cut_long_words=True)
+        data, zstd_sizes, lambda: repeated_shares(data, 16, mask_digits=mask, cut_long_words=True), ALL
     )
     characters = np.array([len(text) for text in texts], np.float64)
     excess = (coefficients.expected_log_ratio(characters) - log_ratios(data, sizes)) / coefficients.scale
