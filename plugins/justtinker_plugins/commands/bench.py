@@ -81,8 +81,8 @@ def redundancy(texts: Path | None) -> None:
     """Time the redundancy score's methods against plain Python, on TEXTS (JSON lines, .zst too) or made-up ones."""
     from rich.console import Console
 
+    from justtinker_plugins._tables import plain_table
     from justtinker_plugins.rewards import _redundancy_exact, _redundancy_fast, _redundancy_flat
-    from justtinker_plugins.tables import plain_table
 
     batch = made_up_texts() if texts is None else read_texts(texts)
     plain = best_seconds(lambda: [plain_score(text) for text in batch], 2)

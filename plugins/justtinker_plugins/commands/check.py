@@ -13,8 +13,8 @@ from justtinker_core import PluginError, Problem, Rollout, config
 from justtinker_core.plugins import Plugins
 from justtinker_core.run import Run, installed, open_plugins, resolved
 from justtinker_core.rundir import RunDir
+from justtinker_plugins._tables import plain_table
 from justtinker_plugins.commands._options import plugin_option, set_option
-from justtinker_plugins.tables import plain_table
 
 
 @click.command()

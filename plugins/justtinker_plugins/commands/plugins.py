@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 
 from justtinker_core.plugins import Found, find, hooks_of, implements, look_up
-from justtinker_plugins.tables import plain_table
+from justtinker_plugins._tables import plain_table
 
 
 @click.command()

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from justtinker_core.config import presets as installed_presets
-from justtinker_plugins.tables import plain_table
+from justtinker_plugins._tables import plain_table
 
 
 @click.command()

@@ -24,7 +24,7 @@ from justtinker_core import Finding, hookimpl, plugin
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, StepStats
-from justtinker_plugins.tables import plain_table
+from justtinker_plugins._tables import plain_table
 
 SHOWN = {
     "loss": "loss {:.3f}",
