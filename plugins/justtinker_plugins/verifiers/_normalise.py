@@ -122,7 +122,7 @@ def to_ascii(text: str) -> str:
     return unicodedata.normalize("NFKC", text).translate(_SIGNS)
 
 
-_STOP = re.compile(r"(?<![.,;])\s*[.,;]$|^= *|\s*\\\\$")
+_STOP = re.compile(r"(?<![.,;])\s*(?:[.,;]|\.\.)$|^= *|\s*\\\\$")
 
 MOST_PASSES = 6
 
