@@ -33,9 +33,7 @@ class RunDir:
         try:
             path.mkdir(parents=True)
         except FileExistsError:
-            raise PluginError(
-                f"the run directory {path} exists; continue it with --resume {path}, or name another with --dir"
-            ) from None
+            raise exists(path) from None
         except OSError as error:
             raise PluginError(
                 f"cannot make the run directory {path}: {error.strerror}; name another with --dir"
@@ -115,6 +113,11 @@ class RunDir:
             if int(file.name.removesuffix(".jsonl.zst").rpartition("_")[2]) > step:
                 aside.mkdir(exist_ok=True)
                 file.rename(aside / file.name)
+
+
+def exists(path: Path) -> PluginError:
+    """The error of a directory that is already there."""
+    return PluginError(f"the run directory {path} exists; continue it with --resume {path}, or name another with --dir")
 
 
 def group_record(group: Group) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import click
 
 from justtinker_core import PluginError, config, loop
 from justtinker_core.run import Run, open_plugins, resolved
-from justtinker_core.rundir import RunDir
+from justtinker_core.rundir import RunDir, exists
 from justtinker_plugins.commands._options import plugin_option, set_option
 
 EXIT_CODES = {"interrupted": 130, "stopped": 3}  # stopped: by a monitor
@@ -78,9 +78,7 @@ def create(
     if len(configured) == 1:
         return parent, [RunDir.create(parent, configured[0].dump()).path]
     if parent.exists():
-        raise PluginError(
-            f"the run directory {parent} exists; continue it with --resume {parent}, or name another with --dir"
-        )
+        raise exists(parent)
     run_dirs: list[Path] = []
     for number, each in enumerate(configured, 1):
         if run_dirs and each.run.start_from is None:
