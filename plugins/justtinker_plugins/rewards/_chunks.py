@@ -87,10 +87,15 @@ def _count_by_gap(characters: NDArray[np.uint32], firsts: Sequence[int]) -> NDAr
 
 def _shingles(characters: NDArray[np.uint32], bits: int) -> U64:
     """A different number below 2**bits for each different run of five characters (the last four are of no use)."""
-    codes = characters.astype(np.uint64)
     others = np.flatnonzero(characters >= 128)
-    if len(others):  # few as a rule: number them on after ASCII, so that five codes fit
-        codes[others] = 128 + np.unique(characters[others], return_inverse=True)[1].astype(np.uint64)
+    alphabet, places = np.unique(characters[others], return_inverse=True)  # few as a rule: numbered on after ASCII
+    if len(alphabet) <= 128 and 8 * SHINGLE <= bits:
+        small = np.zeros(len(characters) + 7, np.uint8)
+        small[:-7] = characters
+        small[others] = 128 + places
+        return _five_bytes(small)
+    codes = characters.astype(np.uint64)
+    codes[others] = 128 + places.astype(np.uint64)
     width = int(codes.max()).bit_length()
     if SHINGLE * width > bits:
         return _ranked_shingles(codes)
@@ -101,6 +106,13 @@ def _shingles(characters: NDArray[np.uint32], bits: int) -> U64:
     keys[:-2] |= pairs[2:]
     keys <<= shift
     keys[:-4] |= codes[4:]
+    return keys
+
+
+def _five_bytes(codes: NDArray[np.uint8]) -> U64:
+    """The five bytes at every place, as one number; the last seven places have none."""
+    keys = np.array(np.ndarray((len(codes) - 7,), "<u8", codes, strides=(1,)))
+    keys &= np.uint64(256**SHINGLE - 1)
     return keys
 
 

@@ -88,13 +88,12 @@ def repeated_shares(
 
 def _shares(texts: Sequence[bytes], n: int, min_words: int, mask_digits: bool, cut_long_words: bool) -> Iterator[float]:
     data = np.frombuffer(b" " + b" ".join(texts) + b" " * 8, np.uint8)
-    space = _white_space(data)
-    starts = np.flatnonzero(space[:-1] > space[1:]) + 1
-    if cut_long_words:
-        starts = _cut_long_words(starts, space)
+    starts, lengths = _words(_white_space(data))
+    if cut_long_words and int(lengths.max(initial=0)) > CUT:
+        starts, lengths = _cut(starts, lengths)
     if mask_digits:
         data = data & ~((data - np.uint8(48) < 10) * np.uint8(0x0F))
-    grams = _gram_hashes(_word_hashes((data ^ np.uint8(0x20)) * ~space, starts), n)
+    grams = _gram_hashes(_word_hashes(data ^ np.uint8(0x20), starts, lengths), n)
     first_word = np.searchsorted(starts, list(accumulate(map(len, texts), lambda at, size: at + size + 1, initial=1)))
     for first, stop in pairwise(first_word.tolist()):
         yield _repeated(grams[first : stop - n + 1]) if stop - first >= min_words else 0.0
@@ -108,9 +107,8 @@ def _repeated(grams: U64) -> float:
 
 def _white_space(data: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which bytes belong to white space. Data ends with two ASCII spaces or more."""
-    space: NDArray[np.bool_] = data == 32
+    space: NDArray[np.bool_] = data - np.uint8(28) < 5  # space, and four separators that str.split() takes for one
     space |= data - np.uint8(9) < 5  # \t \n \v \f \r
-    space |= data - np.uint8(28) < 4  # the four separators that str.split() takes for white space
     leads = np.flatnonzero(data - np.uint8(0xC2) < 0xE4 - 0xC2)  # may start a wider white space
     if len(leads):
         _mark_wide_spaces(data, leads, space)
@@ -131,25 +129,35 @@ def _mark_wide_spaces(data: NDArray[np.uint8], leads: NDArray[np.intp], space: N
             space[found + k] = True
 
 
-def _cut_long_words(starts: NDArray[np.intp], space: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """The starts, and another one every 8 bytes within words of more than `CUT`."""
-    maybe = np.flatnonzero(np.diff(starts, append=len(space)) > CUT)  # white space counted in
-    ends = starts[maybe] + [int(np.argmax(space[first:])) for first in starts[maybe].tolist()]
-    cuts = [np.arange(a + 8, b, 8) for a, b in zip(starts[maybe], ends, strict=True) if b - a > CUT]
-    return np.sort(np.concatenate([starts, *cuts])) if cuts else starts
+def _words(space: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where each word starts, and its length in bytes. Data begins and ends with white space."""
+    edges = np.flatnonzero(space[:-1] != space[1:])
+    starts = edges[::2] + 1
+    return starts, edges[1::2] + 1 - starts
 
 
-def _word_hashes(data: NDArray[np.uint8], starts: NDArray[np.intp]) -> U64:
-    """Data holds 0 for white space and nothing else, so a word may be read with the white space that follows it."""
+def _cut(starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The same words, those of more than `CUT` bytes as words of 8 bytes and what is left."""
+    pieces = np.where(lengths > CUT, -(-lengths // 8), 1)
+    last = np.cumsum(pieces) - 1
+    place = np.arange(last[-1] + 1) - np.repeat(last + 1 - pieces, pieces)  # of a piece in its word
+    cut = np.where(pieces > 1, 8, lengths).repeat(pieces)
+    cut[last] = lengths - 8 * (pieces - 1)
+    return np.repeat(starts, pieces) + 8 * place, cut
+
+
+def _word_hashes(data: NDArray[np.uint8], starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> U64:
+    """Of the words at these places, in which no byte is 0."""
     eight_bytes_at = np.ascontiguousarray(np.ndarray((len(data) - 7,), "<u8", data, strides=(1,)))  # to be quick
-    lengths = np.diff(starts, append=len(data) - 7)
-    upper, lower = _multilinear(eight_bytes_at.take(starts) & _KEEP.take(lengths, mode="clip"), 0)
+
+    def pieces(starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> U64:
+        return np.bitwise_and(eight_bytes_at.take(starts), _KEEP.take(lengths, mode="clip"))
+
+    upper, lower = _multilinear(pieces(starts, lengths), 0)
     longer = np.flatnonzero(lengths > 8)
     for k in range(8, LONG, 8):
-        longer = longer[lengths[longer] > k]
-        more = _multilinear(
-            eight_bytes_at.take(starts[longer] + k) & _KEEP.take(lengths[longer] - k, mode="clip"), k // 4
-        )
+        longer = longer[lengths[longer] > k] if k > 8 else longer
+        more = _multilinear(pieces(starts[longer] + k, lengths[longer] - k), k // 4)
         upper[longer] += more[0]
         lower[longer] += more[1]
     upper += _WORD_A[-1]
@@ -158,9 +166,8 @@ def _word_hashes(data: NDArray[np.uint8], starts: NDArray[np.intp]) -> U64:
     upper &= ~_LOW
     hashes: U64 = np.bitwise_or(upper, lower, out=upper)
     for i in longer[lengths[longer] > LONG].tolist():
-        word = data[starts[i] : starts[i] + lengths[i]].tobytes().rstrip(b"\0")
-        if len(word) > LONG:
-            hashes[i] = int.from_bytes(blake2b(word, digest_size=8, key=_KEY).digest())
+        word = data[starts[i] : starts[i] + lengths[i]].tobytes()
+        hashes[i] = int.from_bytes(blake2b(word, digest_size=8, key=_KEY).digest())
     return hashes
 
 
