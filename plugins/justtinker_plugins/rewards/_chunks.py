@@ -89,7 +89,7 @@ def _shingles(characters: NDArray[np.uint32], bits: int) -> U64:
     """A different number below 2**bits for each different run of five characters (the last four are of no use)."""
     others = np.flatnonzero(characters >= 128)
     alphabet, places = np.unique(characters[others], return_inverse=True)  # few as a rule: numbered on after ASCII
-    if len(alphabet) <= 128 and 8 * SHINGLE <= bits:
+    if len(alphabet) <= 128 and bits >= 8 * SHINGLE:
         small = np.zeros(len(characters) + 7, np.uint8)
         small[:-7] = characters
         small[others] = 128 + places

@@ -151,7 +151,9 @@ def _word_hashes(data: NDArray[np.uint8], starts: NDArray[np.intp], lengths: NDA
     eight_bytes_at = np.ascontiguousarray(np.ndarray((len(data) - 7,), "<u8", data, strides=(1,)))  # to be quick
 
     def pieces(starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> U64:
-        return np.bitwise_and(eight_bytes_at.take(starts), _KEEP.take(lengths, mode="clip"))
+        found: U64 = eight_bytes_at.take(starts)
+        found &= _KEEP.take(lengths, mode="clip")
+        return found
 
     upper, lower = _multilinear(pieces(starts, lengths), 0)
     longer = np.flatnonzero(lengths > 8)
