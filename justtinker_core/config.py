@@ -42,6 +42,8 @@ class RunSection:
     seed: int = 42
     unscored: Literal["drop", "zero", "abort"] = "drop"
     """A rollout that could not be graded leaves before advantages, counts as reward 0, or ends the run."""
+    budget_usd: Annotated[float, Field(gt=0)] | None = None
+    """Stop, with a checkpoint, before a step that would spend more, if it costs what the last one did."""
 
 
 @plugin
@@ -76,6 +78,8 @@ class SamplingSection:
     """The thinking budget: most tokens of a response."""
     temperature: Annotated[float, Field(ge=0)] = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    max_failed: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of a step's groups (or an evaluation's problems) whose sampling may fail for good: they are left out."""
 
 
 @plugin
@@ -86,6 +90,8 @@ class EvaluationSection:
     """Evaluate after every so many steps; 0: only the starting and the final weights."""
     at_start: bool = True
     at_end: bool = True
+    lag: Positive = 2
+    """On a backend that samples while it trains: wait for the result after so many more steps."""
     temperature: Annotated[float, Field(ge=0)] = 0.7
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     max_tokens: Positive | None = None
@@ -99,6 +105,22 @@ class CheckpointSection:
 
     every: Count = 50
     """Save after every so many steps: what a kill can cost. 0: only at evaluations and at the end."""
+    rolling: Count = 0
+    """Also save after every so many steps, only to resume from: the next one takes its place."""
+    ttl_days: Annotated[float, Field(gt=0)] | None = None
+    """How long a server keeps checkpoints; default: until they are deleted."""
+    rolling_ttl_days: Annotated[float, Field(gt=0)] = 7.0
+    """How long a server keeps rolling ones."""
+
+    def ttl(self, kind: str) -> int | None:
+        """Seconds that a checkpoint of this kind is kept."""
+        days = self.rolling_ttl_days if kind == "rolling" else self.ttl_days
+        return None if days is None else round(days * 86_400)
+
+
+def due(step: int, every: int, last: int, at_end: bool = False) -> bool:
+    """Whether something done every so many steps (0: never) is to be done after this one."""
+    return (every > 0 and step % every == 0 and step < last) or (at_end and step == last)
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ def inspect_step(stats: StepStats, groups: Sequence[Group], history: History) ->
 
 @hookspec
 def report_step(run: Run, stats: StepStats, findings: Sequence[Finding]) -> None:
-    """Observers. The step is trained and recorded."""
+    """Observers. The step is trained and recorded; `run` itself may be at the next one already."""
 
 
 @hookspec

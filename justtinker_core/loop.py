@@ -15,14 +15,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from justtinker_core import checkpoints
+from justtinker_core.checkpoints import checkpoint_of, located
+from justtinker_core.config import RunConfig, due
 from justtinker_core.options import PluginError, all_of
 from justtinker_core.rollouts import GroupError, number
-from justtinker_core.run import Run, checkpoint_of, located
+from justtinker_core.run import Run
 from justtinker_core.rundir import group_record
 from justtinker_core.stats import metrics_of, term_stats
 from justtinker_core.types import Batch, EvalStats, Finding, Group, History, StepStats
@@ -50,23 +52,42 @@ def train(run: Run) -> str:
 
 def resume(run: Run) -> None:
     """Restore the newest checkpoint and set aside what came after it; or start from the weights of the config."""
-    records = run.files.read("checkpoints.jsonl")
-    for record in reversed(records):
+    run.history = recorded(run)
+    records = checkpoints.newest_first(run.files.read(checkpoints.FILE))
+    candidates = [record for record in records if settled(run, record["step"])]
+    for record in candidates:
         try:
             run.restore(located(record["path"], run.dir), optimizer=True)
         except FileNotFoundError:
+            log.warning("the checkpoint of step %d is gone; taking an older one", record["step"])
             continue
         run.step = record["step"]
         break
     else:
-        if records:
-            raise PluginError(f"none of the {len(records)} checkpoints of {run.dir} is there any more; start a new run")
+        if candidates:
+            raise PluginError(
+                f"none of the {len(candidates)} checkpoints of {run.dir} is there any more; start a new run"
+            )
         if run.config.run.start_from:
             start_from(run, checkpoint_of(run.config.run.start_from, run.dir))
     run.files.rewind(run.step)
-    run.history = History(
+    run.history, run.spent = recorded(run), run.files.spent()
+    if not run.evaluations.missing(run.step):
+        checkpoints.mark_best(run)  # a crash may have come between an evaluation and that
+
+
+def settled(run: Run, step: int) -> bool:
+    """Whether no evaluation of an earlier step was still under way at this one: its weights would be gone."""
+    lag = run.config.evaluation.lag if run.backend.concurrent else 0
+    return not any(run.evaluations.missing(earlier) for earlier in range(max(step - lag + 1, 0), step))
+
+
+def recorded(run: Run) -> History:
+    """What the records say."""
+    return History(
         tuple(StepStats(**{k: v for k, v in r.items() if k != "findings"}) for r in run.files.read("steps.jsonl")),
         tuple(EvalStats(**r) for r in run.files.read("evals.jsonl")),
+        tuple(r["step"] for r in reversed(checkpoints.newest_first(run.files.read(checkpoints.FILE)))),
     )
 
 
@@ -81,28 +102,45 @@ def start_from(run: Run, path: str) -> None:
 
 
 def steps(run: Run, interrupted: threading.Event) -> str:
-    """All steps that are left."""
-    evaluation, saving, last = run.config.evaluation, run.config.checkpoints, run.config.run.steps
-    saved = run.step
-    while True:
-        if evaluation.at_start if run.step == 0 else due(run.step, evaluation.every, last, evaluation.at_end):
-            run.evaluate()
-        if run.step >= last:
-            return "finished"
-        if interrupted.is_set() and saved == run.step:
-            return "interrupted"
-        stop = any(finding.level == "stop" for finding in one_step(run))
-        regular = any(due(run.step, every, last, at_end=True) for every in (saving.every, evaluation.every))
-        if regular or stop or interrupted.is_set():
-            checkpoint(run)
-            saved = run.step
-        if stop:
-            return "stopped"
+    """All steps that are left, with what belongs to each, to the last record."""
+    refuse_spent(run)
+    saved, status = run.step, ""
+    while not status:
+        if missing := run.evaluations.missing(run.step):
+            run.evaluations.begin(missing)
+        if run.step >= run.config.run.steps:
+            status = "finished"
+        elif interrupted.is_set() and saved == run.step:
+            status = "interrupted"
+        else:
+            stop = any(finding.level == "stop" for finding in one_step(run))
+            run.evaluations.end(run.step)
+            if kind := kind_of(run.step, run.config, stop or interrupted.is_set()):
+                checkpoints.save(run, kind)
+                saved = run.step
+            status = "stopped" if stop else ""
+    run.evaluations.end()
+    run.scribe.catch_up()
+    return status
 
 
-def due(step: int, every: int, last: int, at_end: bool = False) -> bool:
-    """Whether something done every so many steps (0: never) is to be done after this one."""
-    return (every > 0 and step % every == 0 and step < last) or (at_end and step == last)
+def kind_of(step: int, config: RunConfig, now: bool) -> str | None:
+    """What checkpoint is to be saved after a step, if any."""
+    saving, last = config.checkpoints, config.run.steps
+    if step == last:
+        return "final"
+    if now or any(due(step, every, last) for every in (saving.every, config.evaluation.every)):
+        return "periodic"
+    return "rolling" if due(step, saving.rolling, last) else None
+
+
+def refuse_spent(run: Run) -> None:
+    """PluginError if nothing is left to spend."""
+    budget = run.config.run.budget_usd
+    if budget is not None and run.spent >= budget and run.step < run.config.run.steps:
+        raise PluginError(
+            f"{run.spent:.2f} USD of run.budget_usd = {budget} are spent: raise it in {run.dir / 'config.toml'}"
+        )
 
 
 def one_step(run: Run) -> list[Finding]:
@@ -110,23 +148,46 @@ def one_step(run: Run) -> list[Finding]:
     run.step += 1
     begun = time.perf_counter()
     before = run.tokens.copy()
+    run.failed = 0
     batch = run.plugins.first("collect_batch", lambda b: all_of(Batch)([b])[0], step=run.step, run=run)
     if batch is None:
         raise PluginError(f"{run.plugins.who('collect_batch')[0]} collected no batch at step {run.step}")
     collected = time.perf_counter()
+    run.scribe.catch_up()
     trained = update(run, batch)
     done = time.perf_counter()
     terms = term_stats(batch.groups)
     seconds = {"collect": collected - begun, "train": done - collected, "total": done - begun}
-    metrics = {name: number(v, f"step {run.step}: {name}") for name, v in (metrics_of(batch) | trained).items()}
-    stats = StepStats(run.step, metrics, terms, dict(run.tokens - before), seconds)
+    failed = {"failed_groups": float(run.failed)} if batch.groups else {}
+    metrics = {
+        name: number(v, f"step {run.step}: {name}") for name, v in (metrics_of(batch) | trained | failed).items()
+    }
+    tokens = dict(run.tokens - before)
+    stats = StepStats(run.step, metrics, terms, tokens, run.backend.usd(tokens), seconds)
     findings = inspect(run, stats, batch.groups)
-    if batch.groups:
-        run.files.write_groups(f"step_{run.step:06d}", batch.groups)
-    run.files.append("steps.jsonl", asdict(stats) | {"findings": [asdict(finding) for finding in findings]})
     run.remember(stats)
-    run.plugins.tell("report_step", run=run, stats=stats, findings=findings)
+    findings += budget(run, stats)
+    run.scribe.later(write, run, stats, findings, batch.groups)
     return findings
+
+
+def write(run: Run, stats: StepStats, findings: Sequence[Finding], groups: Sequence[Group]) -> None:
+    """A step's rollouts, its record, and word of it."""
+    if groups:
+        run.files.write_groups(f"step_{stats.step:06d}", groups)
+    run.files.append("steps.jsonl", asdict(stats) | {"findings": [asdict(finding) for finding in findings]})
+    run.plugins.tell("report_step", run=run, stats=stats, findings=findings)
+
+
+def budget(run: Run, stats: StepStats) -> list[Finding]:
+    """A stop, if one more step like this one would spend more than the config allows."""
+    most = run.config.run.budget_usd
+    if most is None or run.spent + (stats.usd or 0.0) <= most or stats.step == run.config.run.steps:
+        return []
+    text = (
+        f"{run.spent:.2f} USD spent, a step costs {stats.usd or 0:.2f}: the next would exceed run.budget_usd = {most}"
+    )
+    return [Finding("stop", text, {"spent": run.spent, "step": stats.usd, "budget": most}, "budget")]
 
 
 def update(run: Run, batch: Batch) -> dict[str, float]:
@@ -138,10 +199,13 @@ def update(run: Run, batch: Batch) -> dict[str, float]:
         run.tokens["trained"] += sum(len(datum.inputs) for datum in u.data)
     run.next_sampler = run.backend.sampler()
     losses, metrics = 0.0, []
-    for train_future, optim_future in futures:
-        result = train_future.result()
-        losses += result.loss
-        metrics.append({**result.metrics, **optim_future.result()})
+    try:
+        for train_future, optim_future in futures:
+            result = train_future.result()
+            losses += result.loss
+            metrics.append({**result.metrics, **optim_future.result()})
+    except PluginError as error:
+        raise PluginError(f"training failed at step {run.step}: {error}; {checkpoints.last_words(run)}") from error
     weights = sum(len([w for w in weighted(d) if w]) for u in batch.updates for d in u.data)
     means = {name: float(np.mean([m[name] for m in metrics if name in m])) for name in sorted(set().union(*metrics))}
     loss = {"loss": losses / weights} if weights else {}
@@ -156,10 +220,11 @@ def weighted(datum: Any) -> Sequence[float]:
 def inspect(run: Run, stats: StepStats, groups: Sequence[Group]) -> list[Finding]:
     """Ask the monitors. One that may stop the run (``fatal = True``) and fails ends it; others are survived."""
     findings: list[Finding] = []
+    history = replace(run.history, evals=tuple(e for e in run.history.evals if e.seen < stats.step))
     for name in run.plugins.who("inspect_step"):
         fatal = getattr(run.plugins.active[name].instance, "fatal", False)
         ask = run.plugins.ask if fatal else run.plugins.observe
-        said = ask(name, "inspect_step", recordable, stats=stats, groups=groups, history=run.history)
+        said = ask(name, "inspect_step", recordable, stats=stats, groups=groups, history=history)
         findings += [replace(finding, source=name) for finding in said or ()]
     return findings
 
@@ -173,18 +238,6 @@ def plain(evidence: Mapping[str, Any]) -> dict[str, Any]:
     """Evidence as it can be recorded: numbers of numpy as numbers, what JSON has no word for as text."""
     text = json.dumps(dict(evidence), default=lambda v: v.item() if hasattr(v, "item") else str(v))
     return dict(json.loads(text, parse_constant=str))
-
-
-def checkpoint(run: Run) -> None:
-    """Save weights and optimizer, then say so in the records."""
-    kind = "final" if run.step == run.config.run.steps else "periodic"
-    try:
-        path = run.backend.save(f"step_{run.step:06d}").result()
-    except OSError as error:
-        raise PluginError(f"cannot save the checkpoint of step {run.step} in {run.dir}: {error}") from error
-    if Path(path).is_relative_to(run.dir):
-        path = str(Path(path).relative_to(run.dir))
-    run.files.append("checkpoints.jsonl", {"step": run.step, "kind": kind, "path": path})
 
 
 @contextmanager

@@ -21,6 +21,10 @@ class PluginError(Exception):
     """Something is wrong with a plugin, a config or the data; the text says where, what was found, and the fix."""
 
 
+class SamplingError(PluginError):
+    """A backend could not sample a group, for good: the group is left out and counted, up to `sampling.max_failed`."""
+
+
 @dataclass_transform(field_specifiers=(dataclasses.field,))
 def plugin(cls: type[T]) -> type[T]:
     """Make a class a plugin: a dataclass whose fields are validated options.

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import numbers
+import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -12,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from justtinker_core.options import PluginError, all_of
+from justtinker_core.options import PluginError, SamplingError, all_of
 from justtinker_core.plugins import Plugins
 from justtinker_core.stats import CORE_METRICS
 from justtinker_core.types import (
@@ -29,6 +32,8 @@ from justtinker_core.types import (
     Verdict,
 )
 
+log = logging.getLogger("justtinker")
+
 GRADERS = 4  # threads that verify and score; who burns CPU has processes of its own
 
 
@@ -44,6 +49,8 @@ class Settings:
     temperature: float
     top_p: float
     seed: int
+    max_failed: float = 0.0
+    """Share of the groups whose sampling may fail for good."""
 
 
 class GroupError(PluginError):
@@ -101,7 +108,10 @@ def collect(
     settings: Settings,
     first: int = 0,
 ) -> tuple[Group, ...]:
-    """Sample n rollouts a problem and judge each group as it arrives, while others are still being sampled."""
+    """Sample n rollouts a problem and judge each group as it arrives, while others are still being sampled.
+
+    A group that the backend could not sample is left out; PluginError if they are too many.
+    """
     groups = [
         Group(step, index, problem, fill_prompt(problem, plugins, backend))
         for index, problem in enumerate(problems, first)
@@ -111,20 +121,56 @@ def collect(
     futures = (play if plugins.who("rollout") else sample)(groups, plugins, backend, sampler, settings)
     sampled = dict(zip(futures, groups, strict=True))
     judged: list[Group] = []
+    failed: list[SamplingError] = []
     waiting: set[Future[Any]] = set(futures)
     pool = ThreadPoolExecutor(GRADERS, thread_name_prefix="judge")
     try:
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
-                if future in sampled:
+                if isinstance(error := future.exception(), SamplingError):
+                    failed.append(error)
+                    check_failed(failed, len(groups), settings.max_failed)
+                elif future in sampled:
                     waiting.add(pool.submit(judge, replace(sampled[future], rollouts=future.result()), plugins))
                 else:
                     judged.append(future.result())
                     plugins.tell("report_progress", stage=settings.stage, done=len(judged), total=len(groups))
     finally:
         pool.shutdown(cancel_futures=True)
+    if failed:
+        log.warning("%d of %d groups could not be sampled and are left out: %s", len(failed), len(groups), failed[0])
     return tuple(sorted(judged, key=lambda group: group.index))
+
+
+def check_failed(failed: Sequence[SamplingError], groups: int, most: float) -> None:
+    """PluginError once more groups than the config allows could not be sampled."""
+    if len(failed) > most * groups:
+        raise PluginError(
+            f"{len(failed)} of {groups} groups could not be sampled ([sampling] max_failed = {most}); "
+            f"the first: {failed[0]}"
+        ) from failed[0]
+
+
+class Metered:
+    """A sampler that counts tokens as a service bills them: a request's prompt once, then from the cache."""
+
+    def __init__(self, sampler: Sampler, tokens: Counter[str]) -> None:
+        self._sampler, self._tokens = sampler, tokens
+        self._lock = threading.Lock()
+
+    def sample(self, requests: Sequence[SampleRequest]) -> list[Future[list[Sample]]]:
+        """Send all requests; their futures resolve once they are counted."""
+        futures = self._sampler.sample(requests)
+        return [then(future, partial(self._count, r)) for r, future in zip(requests, futures, strict=True)]
+
+    def _count(self, request: SampleRequest, samples: list[Sample]) -> list[Sample]:
+        hits, prompt = (samples[0].cached if samples else 0), len(request.tokens)
+        with self._lock:
+            self._tokens["prefill"] += prompt - hits
+            self._tokens["cached_prefill"] += hits + (request.n - 1) * prompt
+            self._tokens["sampled"] += sum(len(sample.tokens) for sample in samples)
+        return samples
 
 
 def request_of(

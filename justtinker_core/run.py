@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 from collections import Counter
@@ -16,12 +15,13 @@ from typing import TypeVar
 import numpy as np
 
 from justtinker_core import data
+from justtinker_core.checkpoints import checkpoint_of
 from justtinker_core.config import RunConfig
-from justtinker_core.evaluation import evaluate
+from justtinker_core.evaluation import Evaluations
 from justtinker_core.options import PluginError, all_or_none
 from justtinker_core.plugins import Active, Found, Plugins, activate, find, look_up
-from justtinker_core.rollouts import GroupError, Settings, collect, fill_prompt, number
-from justtinker_core.rundir import RunDir
+from justtinker_core.rollouts import GroupError, Metered, Settings, collect, fill_prompt, number
+from justtinker_core.rundir import RunDir, Scribe
 from justtinker_core.types import Backend, Group, History, Problem, Prompt, Sampler, StepStats
 
 T = TypeVar("T")
@@ -98,7 +98,11 @@ class Run:
     step: int = 0
     history: History = field(default_factory=History)
     tokens: Counter[str] = field(default_factory=Counter)
-    """prefill, sampled, trained: counted by this process."""
+    """prefill, cached_prefill, sampled, trained: of this process's steps."""
+    failed: int = 0
+    """Groups of this step that could not be sampled."""
+    spent: float = 0.0
+    """USD, whatever was set aside included."""
     next_sampler: Sampler | None = None
     _groups: tuple[int, int] = (0, 0)
     """A step, and how many of its groups are sampled."""
@@ -106,6 +110,11 @@ class Run:
     train_problems: tuple[Problem, ...] = ()
     eval_problems: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
     status: str = "failed"
+    scribe: Scribe = field(default_factory=Scribe)
+    evaluations: Evaluations = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.evaluations = Evaluations(self)
 
     @property
     def dir(self) -> Path:
@@ -121,7 +130,7 @@ class Run:
                 raise PluginError(f"{self.plugins.who('open_backend')[0]} opened no backend")
             self.backend = backend
             asked = [self.plugins.ask(name, "preflight", list, run=self) for name in self.plugins.who("preflight")]
-            complaints = [complaint for answer in asked for complaint in answer or ()]
+            complaints = [complaint for answer in asked for complaint in answer or ()] + self._unpriced()
             if complaints:
                 raise PluginError("\n".join(complaints))
         except BaseException as error:
@@ -134,9 +143,16 @@ class Run:
     ) -> None:
         if isinstance(error, KeyboardInterrupt):
             self.status = "interrupted"
+        self.evaluations.close()
+        self.scribe.close()
         self.plugins.tell("finish_run", run=self, status=self.status)
         if hasattr(self, "backend"):
             self.backend.close()
+
+    def _unpriced(self) -> list[str]:
+        if self.config.run.budget_usd is None or self.backend.usd({"prefill": 1}) is not None:
+            return []
+        return ["run.budget_usd is set, but the backend does not know what tokens cost: set its prices, or no budget"]
 
     def _load(self) -> None:
         found, options = installed(self.config), self.config.plugin_options
@@ -178,18 +194,16 @@ class Run:
         """Sample, verify, measure and score n rollouts a problem with the weights of this step."""
         sampling = self.config.sampling
         settings = Settings(
-            "sample", n, sampling.max_tokens, sampling.temperature, sampling.top_p, self.config.run.seed
-        )
+            "sample", n, sampling.max_tokens, sampling.temperature, sampling.top_p, self.config.run.seed,
+            sampling.max_failed,
+        )  # fmt: skip
         first = self._groups[1] if self._groups[0] == step else 0  # an algorithm may ask for more in the same step
         self._groups = step, first + len(problems)
-        groups = collect(problems, step, self.plugins, self.backend, self.sampler, settings, first)
-        self.count(groups)
+        groups = collect(
+            problems, step, self.plugins, self.backend, Metered(self.sampler, self.tokens), settings, first
+        )
+        self.failed += len(problems) - len(groups)
         return groups
-
-    def count(self, groups: Sequence[Group]) -> None:
-        """Add the tokens of what was sampled to the meter."""
-        self.tokens["prefill"] += sum(len(g.prompt.tokens) for g in groups)
-        self.tokens["sampled"] += sum(r.response_tokens for g in groups for r in g.rollouts)
 
     def credit(self, group: Group) -> Group:
         """Give a group its advantages and ask whether it is kept. Unscored rollouts as the config says."""
@@ -228,34 +242,12 @@ class Run:
     # What the loop works with
 
     def evaluate(self) -> None:
-        """Evaluate the current weights on every evaluation set that has no record at this step yet, and tell."""
-        done = {(e.step, e.name) for e in self.history.evals}
-        for spec in self.config.data:
-            if spec.purpose == "eval" and (self.step, spec.name) not in done:
-                stats = evaluate(self, spec, self.step)
-                self.history = replace(self.history, evals=(*self.history.evals, stats))
-                self.plugins.tell("report_eval", run=self, stats=stats)
+        """Evaluate the current weights on every evaluation set that has no record of this step yet."""
+        self.evaluations.begin(self.evaluations.unrecorded(self.step))
+        self.evaluations.end()
+        self.scribe.catch_up()
 
     def remember(self, stats: StepStats) -> None:
         """Add a step to the history."""
         self.history = replace(self.history, steps=(*self.history.steps, stats))
-
-
-def checkpoint_of(reference: str, here: Path) -> str:
-    """The path to restore: of a checkpoint, or of a run directory's newest one; relative to `here` or the cwd."""
-    if "://" in reference:
-        return reference
-    for directory in (Path(os.path.normpath(here / reference)), Path(reference)):
-        if (directory / "config.toml").is_file():
-            records = RunDir(directory).read("checkpoints.jsonl")
-            if not records:
-                raise PluginError(f"the run {directory} has no checkpoint yet")
-            return located(records[-1]["path"], directory)
-        if directory.exists():
-            return str(directory.resolve())
-    raise PluginError(f"{reference!r} is neither a checkpoint nor a run directory (run.start_from, --checkpoint)")
-
-
-def located(path: str, directory: Path) -> str:
-    """A recorded checkpoint's path: relative ones lie in the run directory."""
-    return path if "://" in path else str((directory / path).resolve())
+        self.spent += stats.usd or 0.0

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,12 @@ class RunDir:
         text = "".join(json.dumps(group_record(group), ensure_ascii=False) + "\n" for group in groups)
         self.replace(f"rollouts/{name}.jsonl.zst", zstandard.compress(text.encode("utf-8", "backslashreplace"), 3))
 
+    def spent(self) -> float:
+        """USD of all steps and evaluations recorded, those set aside included."""
+        folders = (self.path, *self.path.glob("set_aside_*"))
+        records = (r for folder in folders for name in RECORDS[:2] for r in RunDir(folder).read(name))
+        return float(sum(record.get("usd") or 0.0 for record in records))
+
     def rewind(self, step: int) -> None:
         """Set aside every record after `step`, so that the next ones follow on; nothing is deleted."""
         number = 1 + sum(1 for _ in self.path.glob("set_aside_*"))
@@ -113,6 +120,38 @@ class RunDir:
             if int(file.name.removesuffix(".jsonl.zst").rpartition("_")[2]) > step:
                 aside.mkdir(exist_ok=True)
                 file.rename(aside / file.name)
+
+
+class Scribe:
+    """Writes and reports, in order, in a thread of its own, so that the next sampling need not wait for it."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="scribe")
+        self._jobs: list[Future[None]] = []
+        self._failed = False
+
+    def later(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Do this after everything before it; not at all, if any of that fails."""
+        self._jobs.append(self._pool.submit(self._do, work, *arguments))
+
+    def _do(self, work: Callable[..., None], *arguments: Any) -> None:
+        if self._failed:
+            return
+        try:
+            work(*arguments)
+        except BaseException:
+            self._failed = True
+            raise
+
+    def catch_up(self) -> None:
+        """Wait until everything is done; what went wrong is raised here."""
+        jobs, self._jobs = self._jobs, []
+        for job in jobs:
+            job.result()
+
+    def close(self) -> None:
+        """Finish what is left, and take no more."""
+        self._pool.shutdown()
 
 
 def exists(path: Path) -> PluginError:

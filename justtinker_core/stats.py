@@ -11,7 +11,7 @@ from justtinker_core.types import Batch, Group
 
 CORE_METRICS = frozenset(
     {"reward", "accuracy", "unscored_rate", "truncated_rate", "mean_response_tokens", "rollouts", "trained"}
-    | {"loss", "learning_rate"}
+    | {"loss", "learning_rate", "failed_groups"}
 )
 """Names that no plugin may measure under."""
 

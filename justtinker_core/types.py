@@ -72,6 +72,8 @@ class Sample:
     """Natural-log probability of each token under the sampling policy at temperature 1 (T,)."""
     stopped: bool
     """It ended by itself; False: cut at max_tokens."""
+    cached: int = 0
+    """Prompt tokens that the server still had in its cache; said of a request's first sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +242,8 @@ class Backend(Protocol):
     """Most tokens of prompt plus response."""
     end_token: str
     """The tokenizer's end-of-text (or end-of-turn) token, the default stop."""
+    concurrent: bool
+    """A sampler stays good when training goes on, so that evaluations can run in the background."""
 
     def encode(self, text: str) -> list[int]:
         """Tokens of the text; special tokens written out in it are recognised; nothing is added."""
@@ -251,7 +255,7 @@ class Backend(Protocol):
         """The chat template's text for messages, ready for the assistant's turn."""
 
     def sampler(self) -> Sampler:
-        """A sampler of the weights after everything submitted so far."""
+        """A sampler of the weights after everything submitted so far. Its futures may raise `SamplingError`."""
 
     def forward_backward(self, data: Sequence[Datum], loss: Loss, config: Mapping[str, float]) -> Future[TrainResult]:
         """Add the gradient of the summed loss to what has accumulated since the last optimizer step."""
@@ -259,11 +263,17 @@ class Backend(Protocol):
     def optim_step(self, adam: Adam) -> Future[Mapping[str, float]]:
         """Take one Adam step with the accumulated gradient and clear it. Returns metrics, e.g. ``grad_norm``."""
 
-    def save(self, name: str) -> Future[str]:
-        """Save weights, optimizer and random state; the path for `restore`."""
+    def save(self, name: str, ttl_seconds: int | None = None) -> Future[str]:
+        """Save weights, optimizer and random state; the path for `restore`. A server may forget it after its time."""
 
     def restore(self, path: str, *, optimizer: bool) -> None:
         """Load what `save` wrote; without the optimizer a fresh one starts. FileNotFoundError if it is gone."""
+
+    def forget(self, path: str) -> None:
+        """Delete a checkpoint that nothing needs any more, if it does not expire by itself."""
+
+    def usd(self, tokens: Mapping[str, int]) -> float | None:
+        """What so many tokens cost (prefill, cached_prefill, sampled, trained); None: nothing, or nobody knows."""
 
     def close(self) -> None:
         """Let go of everything; safe to call twice."""
@@ -279,7 +289,9 @@ class StepStats:
     terms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Reward term -> raw (mean where it applies), weighted (mean over all scored rollouts), applies (share), weight."""
     tokens: Mapping[str, int] = field(default_factory=dict)
-    """prefill, sampled, trained."""
+    """prefill (a request's prompt, once), cached_prefill (for its other samples), sampled, trained."""
+    usd: float | None = None
+    """What they cost, if the backend knows."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Wall time: collect, train, total. The only part of a record that differs between equal runs."""
 
@@ -299,7 +311,11 @@ class EvalStats:
     examples: Sequence[Mapping[str, Any]] = ()
     """A few of the answers: question, gold, response, outcome."""
     tokens: Mapping[str, int] = field(default_factory=dict)
-    """prefill, sampled."""
+    """prefill, cached_prefill, sampled."""
+    usd: float | None = None
+    """What they cost, if the backend knows."""
+    seen: int = 0
+    """The step after which monitors see it: later than `step` if it was made in the background."""
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -309,6 +325,8 @@ class History:
 
     steps: tuple[StepStats, ...] = ()
     evals: tuple[EvalStats, ...] = ()
+    checkpoints: tuple[int, ...] = ()
+    """The steps whose weights are saved."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ class ScriptedBackend:
 
     end_token = "$"
     context_length = 10_000
+    concurrent = False
 
     def __init__(self, respond: Respond | None = None, trace: Trace | None = None) -> None:
         self.respond, self.trace = respond, trace or Trace()
@@ -95,6 +96,9 @@ class ScriptedBackend:
         self.fail: dict[str, Exception] = {}
         """Name of a call -> what it raises."""
         self.closed = 0
+        self.price: float | None = None
+        """USD a token, of any kind."""
+        self.ttls: list[int | None] = []
         self.folder = Path()
 
     def _call(self, name: str) -> None:
@@ -145,8 +149,9 @@ class ScriptedBackend:
         self.gradient = 0.0
         return Promise({"grad_norm": norm}, "optim_step", self.trace)
 
-    def save(self, name: str) -> Future[str]:
+    def save(self, name: str, ttl_seconds: int | None = None) -> Future[str]:
         self._call("save")
+        self.ttls.append(ttl_seconds)
         self.folder.mkdir(exist_ok=True)
         path = self.folder / f"{name}.json"
         path.write_text(json.dumps([self.weights, self.momentum]))
@@ -157,6 +162,13 @@ class ScriptedBackend:
         self._call(f"restore {Path(path).stem}{'' if optimizer else ' without optimizer'}")
         self.weights, momentum = json.loads(Path(path).read_text())
         self.momentum = momentum if optimizer else 0.0
+
+    def forget(self, path: str) -> None:
+        self._call(f"forget {Path(path).stem}")
+        Path(path).unlink()
+
+    def usd(self, tokens: Mapping[str, int]) -> float | None:
+        return None if self.price is None else self.price * sum(tokens.values())
 
     def close(self) -> None:
         self.closed += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,15 @@ from tests.core.conftest import (
     Ask,
     Correct,
     Judge,
+    Killed,
     Length,
     Report,
     RunWith,
     ScriptedBackend,
     Sft,
+    Watch,
+    cast,
+    deliver_at_once,
     go,
     problems,
     records,
@@ -127,3 +132,101 @@ def test_each_set_is_reported_as_it_is_done(run_with: RunWith) -> None:
     with pytest.raises(PluginError):
         go(run_with(ScriptedBackend(), Ask(), Two(), report, problems=sets, config={"run.steps": 0}))
     assert [e.name for e in report.evals] == ["held"]
+
+
+# In the background
+
+
+class Remote(ScriptedBackend):
+    """Samplers keep their weights; evaluations are answered when the test says so."""
+
+    concurrent = True
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.deliver = self.deliver_later
+
+    def deliver_later(self, ready: list[Any]) -> None:
+        if self.requests[-1][0].temperature == 0.7:  # an evaluation's
+            threading.Thread(target=self._after_the_gate, args=(ready,), daemon=True).start()
+        else:
+            deliver_at_once(ready)
+
+    def _after_the_gate(self, ready: list[Any]) -> None:
+        self.gate.wait(30)
+        deliver_at_once(ready)
+
+
+BACKGROUND = {"run.steps": 6, "evaluation.every": 2, "evaluation.lag": 2, "checkpoints.every": 1}
+HELD = {"train": problems(), "held": problems(3)}
+
+
+def remote(run_with: RunWith, *others: Any, backend: Remote | None = None, **options: Any) -> Run:
+    backend = backend or Remote()
+    players = [backend, *cast(backend.trace)[1:]]
+    return run_with(*players, *others, problems=HELD, config=BACKGROUND, **options)
+
+
+def test_training_goes_on_while_an_evaluation_is_under_way(run_with: RunWith, tmp_path: Path) -> None:
+    class Gate:
+        """Lets the evaluation of step 0 through when step 2 is inspected."""
+
+        @hookimpl
+        def inspect_step(self, stats: Any) -> None:
+            if stats.step == 2:
+                assert not (tmp_path / "run" / "evals.jsonl").exists()
+                backend.gate.set()
+
+    backend = Remote()
+    backend.gate.clear()
+    assert go(remote(run_with, Gate(), backend=backend)) == "finished"
+    rows = records(tmp_path / "run", "evals.jsonl")
+    assert [(r["step"], r["seen"]) for r in rows] == [(0, 2), (2, 4), (4, 6), (6, 8)]
+
+
+def test_what_monitors_see_does_not_depend_on_how_long_an_evaluation_takes(run_with: RunWith) -> None:
+    watch = Report()
+    go(remote(run_with, Watch(), watch))
+    seen = {f.message: [e[0] for e in f.evidence["evals"]] for f in watch.findings}
+    assert seen == {
+        "step 1": [], "step 2": [], "step 3": [0], "step 4": [0], "step 5": [0, 2], "step 6": [0, 2],
+    }  # fmt: skip
+
+
+def test_the_record_is_that_of_an_evaluation_in_place(run_with: RunWith, tmp_path: Path) -> None:
+    go(remote(run_with, directory="a"))
+    go(run_with(*cast(), problems=HELD, config=BACKGROUND, directory="b"))
+    a, b = (records(tmp_path / name, "evals.jsonl") for name in "ab")
+    for row in (*a, *b):
+        row.pop("seen")
+    assert a == b
+    assert records(tmp_path / "a", "steps.jsonl") == records(tmp_path / "b", "steps.jsonl")
+
+
+@pytest.mark.parametrize("kill_at", range(10, 160, 8))
+def test_a_run_killed_while_evaluating_ends_like_one_that_was_not(
+    run_with: RunWith, tmp_path: Path, kill_at: int
+) -> None:
+    go(remote(run_with, Watch(), directory="whole"))
+    killed = Remote()
+    killed.trace.kill_at = kill_at
+    with pytest.raises(Killed):
+        go(remote(run_with, Watch(), backend=killed))
+    assert go(remote(run_with, Watch())) == "finished"
+    for name in ("steps.jsonl", "evals.jsonl", "checkpoints.jsonl"):
+        assert records(tmp_path / "run", name) == records(tmp_path / "whole", name)
+
+
+def test_an_evaluation_that_fails_in_the_background_ends_the_run(run_with: RunWith) -> None:
+    class Picky(Judge):
+        @hookimpl
+        def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict]:
+            if len(rollouts) == 1:
+                raise ValueError("oh")
+            return super().verify(problem, rollouts)
+
+    _, ask, _, *others = cast()
+    with pytest.raises(PluginError, match=r"failed in verify at test_evaluation.py"):
+        go(run_with(Remote(), ask, Picky(), *others, problems=HELD, config=BACKGROUND))

@@ -7,6 +7,7 @@ import math
 import re
 import signal
 import tempfile
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,14 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from justtinker_core import Finding, PluginError, hookimpl, loop
+from justtinker_core import Finding, PluginError, SamplingError, hookimpl
+from justtinker_core.config import due
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import Batch
 from tests.core.conftest import (
+    Ask,
+    Judge,
     Killed,
     Length,
     Player,
@@ -126,6 +130,7 @@ def test_the_undisturbed_run_is_what_the_kills_below_are_measured_by() -> None:
     assert [(r["step"], r["kind"]) for r in OUTCOME["checkpoints"]] == [
         (2, "periodic"),
         (3, "periodic"),
+        (3, "best"),
         (4, "final"),
     ]
     assert all(not Path(r["path"]).is_absolute() for r in OUTCOME["checkpoints"])
@@ -214,7 +219,7 @@ def test_record_then_checkpoint_then_evaluation(run_with: RunWith, tmp_path: Pat
     save = next(i for i, c in enumerate(CALLS) if c == "append checkpoints.jsonl" and i > step_3)
     evaluation = next(i for i, c in enumerate(CALLS) if c == "append evals.jsonl" and i > step_3)
     assert step_3 < save < evaluation
-    assert position["append evals.jsonl"] < position["collect_batch"], "at_start comes first"
+    assert position["sample 1"] < position["collect_batch"], "at_start comes first"
 
 
 def test_the_learning_rate_that_the_config_asks_for_reaches_the_backend(run_with: RunWith) -> None:
@@ -514,8 +519,10 @@ def test_ctrl_c_during_an_evaluation_loses_nothing(run_with: RunWith, tmp_path: 
     go(run_with(*cast(), problems=sets, config=config, directory="through"))
     assert go(run_with(*cast(), Press(), problems=sets, config=config)) == "interrupted"
     assert go(run_with(*cast(), problems=sets, config=config)) == "finished"
-    for name in ("steps.jsonl", "evals.jsonl", "checkpoints.jsonl"):
+    for name in ("steps.jsonl", "evals.jsonl"):
         assert records(tmp_path / "run", name) == records(tmp_path / "through", name)
+    more = [r for r in records(tmp_path / "run", "checkpoints.jsonl") if r["step"] != 3]  # where it was interrupted
+    assert more == records(tmp_path / "through", "checkpoints.jsonl")
 
 
 def test_ctrl_c_in_the_last_step_is_a_finished_run(run_with: RunWith) -> None:
@@ -550,7 +557,7 @@ def test_ctrl_c_twice_is_recorded_as_an_interruption(run_with: RunWith, tmp_path
      (4, 0, 4, True, True), (1, 1, 4, False, True)],
 )  # fmt: skip
 def test_due(step: int, every: int, last: int, at_end: bool, expected: bool) -> None:
-    assert loop.due(step, every, last, at_end) is expected
+    assert due(step, every, last, at_end) is expected
 
 
 @pytest.mark.parametrize(
@@ -565,3 +572,153 @@ def test_evaluations_come_when_the_config_says(
     flat = {"run.steps": 5, **{f"evaluation.{k}": v for k, v in config["evaluation"].items()}}  # type: ignore[attr-defined]
     go(run_with(*cast(), problems={"train": problems(), "held": problems(2)}, config=flat))
     assert [r["step"] for r in records(tmp_path / "run", "evals.jsonl")] == expected
+
+
+# Groups that could not be sampled
+
+
+class Flaky(ScriptedBackend):
+    """Sampling of the prompts in `broken` fails for good."""
+
+    broken: tuple[str, ...] = ()
+
+    def deliver_some(self, ready: list[Any]) -> None:
+        for request, (future, samples) in zip(self.requests[-1], ready, strict=True):
+            if self.decode(request.tokens) in self.broken:
+                future.set_exception(SamplingError("the engine fell over"))
+            else:
+                future.set_result(samples)
+
+
+def flaky(*broken: str) -> list[Any]:
+    backend = Flaky()
+    backend.broken, backend.deliver = broken, backend.deliver_some
+    return [backend, *cast()[1:]]
+
+
+def test_a_group_that_cannot_be_sampled_is_left_out_and_counted(
+    run_with: RunWith, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    players = flaky("1+0=")
+    players[-1].problems = 5
+    go(run_with(*players, config={"run.steps": 1, "sampling.max_failed": 0.2}))
+    [step] = records(tmp_path / "run", "steps.jsonl")
+    assert (step["metrics"]["failed_groups"], step["metrics"]["rollouts"]) == (1.0, 12.0)
+    trained = {"".join(map(chr, datum.inputs[:4])) for data, _, _ in players[0].updates for datum in data}
+    assert trained <= {"0+0=", "2+0=", "3+0=", "4+0="}, "never scored 0"
+    assert "1 of 5 groups could not be sampled and are left out: the engine fell over" in caplog.text
+
+
+def test_too_many_such_groups_end_the_run(run_with: RunWith) -> None:
+    players = flaky("1+0=", "2+0=")
+    players[-1].problems = 5
+    text = r"^2 of 5 groups could not be sampled \(\[sampling\] max_failed = 0.2\); the first: the engine fell over$"
+    with pytest.raises(PluginError, match=text):
+        go(run_with(*players, config={"run.steps": 1, "sampling.max_failed": 0.2}))
+
+
+def test_a_problem_that_cannot_be_sampled_is_left_out_of_its_evaluation(run_with: RunWith, tmp_path: Path) -> None:
+    sets = {"train": problems(), "held": problems(5)}
+    go(run_with(*flaky("1+0="), problems=sets, config={"run.steps": 0, "sampling.max_failed": 0.2}))
+    [record] = records(tmp_path / "run", "evals.jsonl")
+    assert record["settings"]["problems"] == 4
+
+
+def test_a_failure_in_training_names_the_last_good_checkpoint(run_with: RunWith) -> None:
+    class Fragile(ScriptedBackend):
+        def optim_step(self, adam: Any) -> Any:
+            future = super().optim_step(adam)
+            if len(self.adams) == 4:
+                broken: Future[Any] = Future()
+                broken.set_exception(PluginError("out of memory"))
+                return broken
+            return future
+
+    text = (
+        r"^training failed at step 4: out of memory; the last good checkpoint is of step 2: "
+        r"checkpoints/step_000002.json$"
+    )
+    with pytest.raises(PluginError, match=text):
+        go(run_with(Fragile(), Sft(), config={"run.steps": 6, "checkpoints.every": 2}))
+
+
+# Checkpoints of all kinds
+
+
+def test_a_rolling_checkpoint_is_replaced_by_the_next_one(run_with: RunWith, tmp_path: Path) -> None:
+    backend = ScriptedBackend()
+    config = {"run.steps": 7, "checkpoints.every": 4, "checkpoints.rolling": 1, "checkpoints.rolling_ttl_days": 0.5}
+    go(run_with(backend, Sft(), config=config))
+    rows = records(tmp_path / "run", "checkpoints.jsonl")
+    assert [(r["step"], r["kind"]) for r in rows] == [
+        (1, "rolling"), (2, "rolling"), (3, "rolling"), (4, "periodic"), (5, "rolling"), (6, "rolling"), (7, "final"),
+    ]  # fmt: skip
+    assert sorted(file.stem for file in (tmp_path / "run" / "checkpoints").iterdir()) == ["step_000004", "step_000007"]
+    assert backend.ttls == [43200, 43200, 43200, None, 43200, 43200, None]
+    assert all(("expires" in r) == (r["kind"] == "rolling") for r in rows)
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", rows[0]["expires"])
+
+
+def test_the_best_checkpoint_is_named(run_with: RunWith, tmp_path: Path) -> None:
+    class Learner(ScriptedBackend):
+        """Right at steps 2 and 3 only."""
+
+        def sampler(self) -> Any:
+            done = len(self.adams)
+            self.respond = lambda prompt, index: str(int(prompt[0]) % 3) if done in (2, 3) else "no"
+            return super().sampler()
+
+    config = {"run.steps": 4, "evaluation.every": 1}
+    sets = {"train": problems(), "held": problems(3)}
+    go(run_with(Learner(), Ask(), Judge(), Sft(), problems=sets, config=config))
+    rows = records(tmp_path / "run", "checkpoints.jsonl")
+    assert [r["step"] for r in rows if r["kind"] == "best"] == [1, 2], "the earliest of equals"
+
+
+# Money
+
+
+def paid() -> list[Any]:
+    players = cast()
+    players[0].price = 0.01
+    return players
+
+
+def test_steps_and_evaluations_say_what_they_cost(run_with: RunWith, tmp_path: Path) -> None:
+    run = run_with(*paid(), problems={"train": problems(), "held": problems(1)}, config={"run.steps": 2})
+    go(run)
+    rows = records(tmp_path / "run", "steps.jsonl") + records(tmp_path / "run", "evals.jsonl")
+    assert [r["usd"] for r in rows] == pytest.approx([0.01 * sum(r["tokens"].values()) for r in rows])
+    assert run.spent == pytest.approx(sum(r["usd"] for r in rows))
+    assert run.spent > 1
+
+
+def test_the_budget_stops_the_run_with_a_checkpoint_before_it_is_exceeded(run_with: RunWith, tmp_path: Path) -> None:
+    report = Report()
+    config = {"run.steps": 9, "run.budget_usd": 2.0}  # a step costs 0.66
+    assert go(run_with(*paid(), report, config=config)) == "stopped"
+    assert report.findings[-1].message == (
+        "1.98 USD spent, a step costs 0.66: the next would exceed run.budget_usd = 2.0"
+    )
+    assert [r["step"] for r in records(tmp_path / "run", "checkpoints.jsonl")] == [3]
+
+
+def test_a_budget_that_is_spent_is_not_overdrawn_by_resuming(run_with: RunWith, tmp_path: Path) -> None:
+    go(run_with(*paid(), config={"run.steps": 2, "checkpoints.every": 1}))
+    text = re.escape(f"1.32 USD of run.budget_usd = 1.0 are spent: raise it in {tmp_path / 'run' / 'config.toml'}")
+    with pytest.raises(PluginError, match=f"^{text}$"):
+        go(run_with(*paid(), config={"run.steps": 4, "run.budget_usd": 1.0}))
+
+
+def test_what_was_set_aside_still_counts(run_with: RunWith, tmp_path: Path) -> None:
+    go(run_with(*paid(), config={"run.steps": 3, "checkpoints.every": 1}))
+    (tmp_path / "run" / "checkpoints" / "step_000003.json").unlink()
+    again = run_with(*paid(), config={"run.steps": 3, "checkpoints.every": 1})
+    go(again)
+    assert again.spent == pytest.approx(4 * 0.66), "step 3 was paid twice"
+
+
+def test_a_budget_without_prices_is_refused(run_with: RunWith) -> None:
+    text = r"^run.budget_usd is set, but the backend does not know what tokens cost: set its prices, or no budget$"
+    with pytest.raises(PluginError, match=text):
+        go(run_with(*cast(), config={"run.budget_usd": 1.0}))

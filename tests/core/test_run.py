@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from justtinker_core import Group, PluginError, Prompt, Rollout, Verdict, hookimpl
+from justtinker_core.checkpoints import checkpoint_of, located
 from justtinker_core.rollouts import GroupError
-from justtinker_core.run import Run, checkpoint_of, located, open_plugins
+from justtinker_core.run import Run, open_plugins
 from justtinker_core.types import Reward
 from tests.core.conftest import (
     Ask,
@@ -302,8 +303,9 @@ def test_a_dropped_group_is_not_trained_but_counts(run_with: RunWith, tmp_path: 
 def test_tokens_are_counted(run_with: RunWith) -> None:
     report = Report()
     go(run_with(*cast(), report, problems={"train": problems(), "held": problems(3)}))
-    # 2 prompts of 4 characters; 6 responses of a digit and the end; 6 sequences of 4 + 2 - 1 positions
-    assert [s.tokens for s in report.steps] == [{"prefill": 8, "sampled": 12, "trained": 30}] * 2
+    # 2 prompts of 4 characters, each read 3 times; 6 responses of a digit and the end; 6 sequences of 4 + 2 - 1 places
+    expected = {"prefill": 8, "cached_prefill": 16, "sampled": 12, "trained": 30}
+    assert [s.tokens for s in report.steps] == [expected] * 2
 
 
 def test_the_record_names_the_versions(run_with: RunWith) -> None:

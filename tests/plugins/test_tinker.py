@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from justtinker_core import config, loop
-from justtinker_core.options import PluginError, configure
+from justtinker_core.options import PluginError, SamplingError, configure
 from justtinker_core.run import Run, open_plugins, resolved
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import Adam
@@ -179,7 +179,7 @@ def test_what_the_loss_does_not_know_is_refused(opened: Open, loss: Any, config:
 
 
 def test_a_checkpoint_goes_with_its_time_to_live(server: TinkerServer, opened: Open) -> None:
-    path = opened(ttl_seconds=7200).save("step_000001").result(WAIT)
+    path = opened().save("step_000001", 7200).result(WAIT)
     assert path == "tinker://session0:train:0/weights/step_000001"
     assert server.bodies("save_weights")[0]["ttl_seconds"] == 7200
 
@@ -238,8 +238,25 @@ def test_a_poisoned_group_fails_alone(server: TinkerServer, opened: Open, change
     server.poison = {PROMPTS[0]: change}
     bad, good = draws(opened(), *PROMPTS[:2])
     assert len(good.result(WAIT)) == 3
-    with pytest.raises(PluginError, match=complaint):
+    with pytest.raises(SamplingError, match=complaint):
         bad.result(WAIT)
+
+
+def test_a_prompt_that_leaves_no_room_fails_alone(opened: Open) -> None:
+    backend = opened(context_length=5)
+    bad, good = draws(backend, "1+2=345", "1=")
+    assert len(good.result(WAIT)) == 3
+    with pytest.raises(SamplingError, match="the model takes 5, response included"):
+        bad.result(WAIT)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(429, SamplingError), (500, SamplingError), (402, PluginError)])
+def test_what_concerns_every_request_is_no_failure_of_one_group(status: int, kind: type[PluginError]) -> None:
+    import httpx
+    from tinker import APIStatusError
+
+    response = httpx.Response(status, request=httpx.Request("POST", "http://127.0.0.1"))
+    assert type(explained(APIStatusError("no", response=response, body=None), SamplingError)) is kind
 
 
 @pytest.mark.parametrize(
@@ -360,18 +377,17 @@ def test_the_sdk_is_imported_only_when_it_is_used() -> None:
 # -- money -----------------------------------------------------------------------------------------------------------
 
 
-def test_tokens_are_counted_as_they_are_billed(opened: Open) -> None:
+def test_tokens_that_the_server_had_cached_are_said(opened: Open) -> None:
     backend = opened()
-    prompt = len(backend.encode(PROMPTS[0]))
-    (samples,) = (group.result(WAIT) for group in draws(backend, PROMPTS[0], n=3))
-    data = demonstrations(backend)
-    backend.forward_backward(data, "cross_entropy", {}).result(WAIT)
-    assert backend.usage == {
-        "prefill": prompt,
-        "cached_prefill": 2 * prompt,
-        "sampled": sum(len(s.tokens) for s in samples),
-        "trained": sum(len(d.inputs) for d in data),
-    }
+    draw = request(backend, PROMPTS[0], n=1)
+    reply = types.SimpleNamespace(prompt_cache_hit_tokens=2, sequences=[sequence([5, 6])])
+    assert [s.cached for s in wire.samples(draw, reply)] == [2]
+    reply = types.SimpleNamespace(sequences=[sequence([5, 6])])  # older SDKs do not know
+    assert [s.cached for s in wire.samples(draw, reply)] == [0]
+
+
+def sequence(tokens: list[int]) -> types.SimpleNamespace:
+    return types.SimpleNamespace(tokens=tokens, logprobs=[-1.0] * len(tokens), stop_reason="stop")
 
 
 def test_prices_come_from_the_table_or_the_config(opened: Open) -> None:
@@ -444,10 +460,11 @@ def test_a_run_resumes_from_the_newest_checkpoint_that_has_not_expired(server: T
     whole = [without_times(step) for step in lines(run_dir / "steps.jsonl")]
     assert whole[-1]["metrics"]["loss"] < whole[0]["metrics"]["loss"]
     saved = lines(run_dir / "checkpoints.jsonl")
-    for record in saved[2:]:
-        del server.saved[record["path"]]
+    for path in {record["path"] for record in saved if record["step"] > 2}:
+        del server.saved[path]
     assert run_loop(run_dir) == "finished"
-    assert [record["step"] for record in lines(run_dir / "checkpoints.jsonl")] == [1, 2, 3, 4]
+    kinds = [(record["step"], record["kind"]) for record in lines(run_dir / "checkpoints.jsonl")]
+    assert kinds == [(1, "periodic"), (2, "periodic"), (3, "periodic"), (4, "final"), (4, "best")]
     assert [without_times(step) for step in lines(run_dir / "steps.jsonl")] == whole
     assert KEY not in "".join(path.read_text() for path in run_dir.rglob("*.*") if path.suffix in (".jsonl", ".toml"))
 

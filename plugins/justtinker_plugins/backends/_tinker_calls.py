@@ -26,6 +26,8 @@ FIXES = {
     404: "the server does not have it; it may have expired or been deleted",
     429: "the server is overloaded or the account's limit is reached, and waiting has not helped; --resume later",
 }
+FOR_ALL = {401, 402, 403, 404}
+"""What concerns every request, not only the one that was refused."""
 GONE = re.compile(r"(checkpoint|weights|tinker://).{0,200}(not found|does not exist|expired|deleted)", re.IGNORECASE)
 
 
@@ -38,18 +40,21 @@ class Calls:
     def __init__(self) -> None:
         self._orders = ThreadPoolExecutor(1, thread_name_prefix="tinker-orders")
         self._replies = ThreadPoolExecutor(1, thread_name_prefix="tinker-replies")
-        self._open: set[Future[Any]] = set()
+        self._open: dict[Future[Any], type[PluginError]] = {}
         self._lock = threading.Lock()
         self._closed = False
 
-    def promise(self) -> Future[Any]:
-        """A future that cannot be cancelled: a cancelled optimizer step would make every later call wait for ever."""
+    def promise(self, error: type[PluginError] = PluginError) -> Future[Any]:
+        """A future that cannot be cancelled: a cancelled optimizer step would make every later call wait for ever.
+
+        What goes wrong with this one request is raised as that `error`.
+        """
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
         with self._lock:
             if self._closed:
                 raise PluginError("the tinker backend is closed")
-            self._open.add(future)
+            self._open[future] = error
         return future
 
     def submit(self, call: Callable[[], Any], change: Callable[[Any], T]) -> Future[T]:
@@ -96,11 +101,11 @@ class Calls:
         with self._lock:
             if promise not in self._open:
                 return
-            self._open.discard(promise)
+            kind = self._open.pop(promise)
         if error is None:
             promise.set_result(result)
         else:
-            promise.set_exception(explained(error))
+            promise.set_exception(explained(error, kind))
 
     def waited(self, answer: Any) -> Any:
         """The thing itself, once it is there; for the orders' thread, where everything that comes after needs it."""
@@ -114,7 +119,7 @@ class Calls:
         """Make no more calls; promises that are still open raise. What the server has begun, it finishes."""
         with self._lock:
             self._closed = True
-            left, self._open = list(self._open), set()
+            left, self._open = list(self._open), {}
         for promise in left:
             promise.set_exception(PluginError("the tinker backend was closed before the answer came"))
         for pool in (self._orders, self._replies):
@@ -139,17 +144,17 @@ def scrubbed(text: str) -> str:
     return re.sub(r"tml-[\w-]{8,}|eyJ[\w-]+\.[\w-]+\.[\w-]+", "***", text)
 
 
-def explained(error: BaseException) -> BaseException:
-    """An error of the SDK as a PluginError that says what to do. Errors of this project stay what they are."""
+def explained(error: BaseException, kind: type[PluginError] = PluginError) -> BaseException:
+    """An error of the SDK as a `kind` that says what to do. Errors of this project stay what they are."""
     if isinstance(error, PluginError | FileNotFoundError):
         return error
     status = getattr(error, "status_code", None)
     said = scrubbed(f"{type(error).__name__}: {error}")
     if status in FIXES:
-        return PluginError(f"Tinker ({status}): {FIXES[status]} [{said}]")
+        return (PluginError if status in FOR_ALL else kind)(f"Tinker ({status}): {FIXES[status]} [{said}]")
     if category := getattr(error, "category", None):
-        return PluginError(f"Tinker gave the request up (category {getattr(category, 'value', category)}) [{said}]")
-    return PluginError(f"Tinker: {said}")
+        return kind(f"Tinker gave the request up (category {getattr(category, 'value', category)}) [{said}]")
+    return kind(f"Tinker: {said}")
 
 
 def is_gone(error: BaseException) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from justtinker_core import PluginError
+from justtinker_core import PluginError, SamplingError
 from justtinker_core.types import Adam, Datum, Loss, Sample, SampleRequest, TrainResult
 from justtinker_plugins.backends._local_losses import NEEDS, PPO_CLIP
 
@@ -23,12 +23,12 @@ def checked(kind: type[Any], **values: Any) -> Any:
 
 
 def sampling_params(request: SampleRequest, context_length: int, encode: Callable[[str], list[int]]) -> Any:
-    """SamplingParams of a request. PluginError if its prompt leaves no room for a token."""
+    """SamplingParams of a request. SamplingError if its prompt leaves no room for a token."""
     from tinker import types
 
     room = context_length - len(request.tokens)
     if room < 1:
-        raise PluginError(
+        raise SamplingError(
             f"the prompt has {len(request.tokens)} tokens; the model takes {context_length}, response included"
         )
     stops = [encode(stop) for stop in request.stop]
@@ -43,33 +43,27 @@ def sampling_params(request: SampleRequest, context_length: int, encode: Callabl
     )
 
 
-def samples(reply: Any, request: SampleRequest) -> list[Sample]:
-    """The samples of a reply. PluginError if it is not what was asked for: nothing poisoned may reach training."""
+def samples(request: SampleRequest, reply: Any) -> list[Sample]:
+    """The samples of a reply. SamplingError if it is not what was asked for: nothing poisoned may reach training."""
     sequences = list(reply.sequences)
     if len(sequences) != request.n:
-        raise PluginError(f"the server returned {len(sequences)} of {request.n} samples")
-    return [sample(sequence, i) for i, sequence in enumerate(sequences)]
+        raise SamplingError(f"the server returned {len(sequences)} of {request.n} samples")
+    cached = int(getattr(reply, "prompt_cache_hit_tokens", 0) or 0)
+    return [sample(sequence, i, cached) for i, sequence in enumerate(sequences)]
 
 
-def billed(reply: Any, request: SampleRequest) -> dict[str, int]:
-    """Tokens as the service bills them: a group's prompt once, less what was cached; the others read the cache."""
-    hits, prompt = int(getattr(reply, "prompt_cache_hit_tokens", 0) or 0), len(request.tokens)
-    sampled = sum(len(sequence.tokens) for sequence in reply.sequences)
-    return {"prefill": prompt - hits, "cached_prefill": hits + (request.n - 1) * prompt, "sampled": sampled}
-
-
-def sample(sequence: Any, i: int) -> Sample:
+def sample(sequence: Any, i: int, cached: int) -> Sample:
     """One sequence of a reply, checked."""
     tokens = tuple(sequence.tokens)
     logprobs = sequence.logprobs if tokens else ()  # protobuf cannot tell none from no
     if logprobs is None or len(logprobs) != len(tokens):
         found = "no" if logprobs is None else len(logprobs)
-        raise PluginError(f"sample {i} of the server's reply has {found} log-probabilities for {len(tokens)} tokens")
+        raise SamplingError(f"sample {i} of the server's reply has {found} log-probabilities for {len(tokens)} tokens")
     values = np.asarray(logprobs, np.float64)  # None becomes NaN
     if not np.isfinite(values).all():
         bad = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise PluginError(f"sample {i} of the server's reply: log-probability {bad} is {values[bad]}")
-    return Sample(tokens, tuple(values.tolist()), sequence.stop_reason == "stop")
+        raise SamplingError(f"sample {i} of the server's reply: log-probability {bad} is {values[bad]}")
+    return Sample(tokens, tuple(values.tolist()), sequence.stop_reason == "stop", cached)
 
 
 def to_datum(datum: Datum, loss: Loss) -> Any:

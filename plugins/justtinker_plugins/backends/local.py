@@ -6,6 +6,7 @@ model over several devices, and it keeps one set of weights: a sampler ends with
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -82,6 +83,7 @@ class LocalBackend:
         self.policy, self.options, self.directory = policy, options, directory
         self.context_length = int(getattr(policy.config, "max_position_embeddings", policy.tokenizer.model_max_length))
         self.end_token = str(policy.tokenizer.eos_token)
+        self.concurrent = False
         self.version = 0
         """Counts the optimizer steps and restores asked for so far: how a sampler knows that its weights are gone."""
         self._optimizer: Any = None
@@ -121,8 +123,8 @@ class LocalBackend:
         self.version += 1
         return self.submit(self._optim_step, adam)
 
-    def save(self, name: str) -> Future[str]:
-        """Write ``checkpoints/name``; gradients that wait for an optimizer step are not part of it."""
+    def save(self, name: str, ttl_seconds: int | None = None) -> Future[str]:
+        """Write ``checkpoints/name``; gradients that wait for an optimizer step are not part of it. Never expires."""
         if Path(name).name != name:
             raise PluginError(f"a checkpoint's name is a plain file name, not {name!r}")
         return self.submit(self._save, self.directory / name)
@@ -131,6 +133,14 @@ class LocalBackend:
         """Load a checkpoint and drop accumulated gradients. FileNotFoundError or PluginError: nothing has changed."""
         self.version += 1
         self.submit(self._restore, Path(path), optimizer).result()
+
+    def forget(self, path: str) -> None:
+        """Delete a checkpoint of this run."""
+        if Path(path).is_relative_to(self.directory.resolve()):
+            shutil.rmtree(path, ignore_errors=True)
+
+    def usd(self, tokens: Mapping[str, int]) -> None:
+        """Nobody bills for this machine."""
 
     def close(self) -> None:
         """Stop what is running at its next token and drop the rest: their futures raise."""

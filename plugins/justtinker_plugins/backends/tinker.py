@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import urllib.error
 import urllib.request
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from justtinker_core import PluginError, hookimpl, plugin
+from justtinker_core import PluginError, SamplingError, hookimpl, plugin
 from justtinker_core.options import nearest
 from justtinker_core.types import Adam, Backend, Datum, Loss, Message, Sample, SampleRequest, TrainResult
 from justtinker_plugins.backends import _local_model as models
@@ -48,8 +47,6 @@ class Tinker:
     """A new adapter covers the unembedding too."""
     seed: int | None = None
     """Of a new adapter; default: the run's."""
-    ttl_seconds: Annotated[int, Field(ge=3600)] | None = None
-    """How long the service keeps a checkpoint; default: until it is deleted."""
     context_length: Annotated[int, Field(ge=2)] | None = None
     """Most tokens of prompt plus response; default: what the server says, else the tokenizer."""
     prices: dict[Literal["prefill", "cached_prefill", "sampled", "trained"], Annotated[float, Field(ge=0)]] = field(
@@ -77,8 +74,7 @@ class TinkerBackend:
 
     def __init__(self, model: str, options: Tinker, seed: int) -> None:
         self.model, self.options, self.seed = model, options, seed
-        self.usage: Counter[str] = Counter()
-        """Tokens as the service bills them: prefill, cached_prefill, sampled, trained."""
+        self.concurrent = True
         self._calls = Calls()
         self._training: Any = None
         self._closed = False
@@ -145,22 +141,20 @@ class TinkerBackend:
             sent = [wire.to_datum(datum, loss) for datum in data]
             return self._client().forward_backward(sent, loss, config or None)
 
-        def receive(reply: Any) -> TrainResult:
-            self.usage["trained"] += sum(len(datum.inputs) for datum in data)
-            return wire.train_result(reply, data, loss, config)
-
-        return self._calls.submit(call, receive)
+        return self._calls.submit(call, lambda reply: wire.train_result(reply, data, loss, config))
 
     def optim_step(self, adam: Adam) -> Future[Mapping[str, float]]:
         """One Adam step with the accumulated gradient; reports ``grad_norm`` where the server does."""
         return self._calls.submit(lambda: self._client().optim_step(wire.adam_params(adam)), wire.optim_metrics)
 
-    def save(self, name: str) -> Future[str]:
+    def save(self, name: str, ttl_seconds: int | None = None) -> Future[str]:
         """Save weights and optimizer on the server; its ``tinker://`` path. They expire after `ttl_seconds`."""
-        ttl = self.options.ttl_seconds
         return self._calls.submit(
-            lambda: self._client().save_state(name, ttl_seconds=ttl), lambda reply: str(reply.path)
+            lambda: self._client().save_state(name, ttl_seconds=ttl_seconds), lambda reply: str(reply.path)
         )
+
+    def forget(self, path: str) -> None:
+        """Nothing: what is to be forgotten was saved with a time to live."""
 
     def restore(self, path: str, *, optimizer: bool) -> None:
         """Go on from a checkpoint, with a new training client. FileNotFoundError: it has expired or never was."""
@@ -277,7 +271,7 @@ class TinkerSampler:
 
     def sample(self, requests: Sequence[SampleRequest]) -> list[Future[list[Sample]]]:
         """One request a group, all sent as soon as the weights are there; one that fails fails alone."""
-        tasks = [(request, self._params(request), self._calls.promise()) for request in requests]
+        tasks = [(request, self._params(request), self._calls.promise(SamplingError)) for request in requests]
 
         def send(client: Any) -> None:
             from tinker import types
@@ -290,15 +284,11 @@ class TinkerSampler:
                 else:
                     prompt = types.ModelInput.from_ints(list(request.tokens))
                     call = partial(client.sample, prompt=prompt, num_samples=request.n, sampling_params=params)
-                    self._calls.make(call, partial(self._receive, request), promise)
+                    self._calls.make(call, partial(wire.samples, request), promise)
 
         promises = [promise for _, _, promise in tasks]
         self._calls.after(self._exported, send, *promises)
         return promises
-
-    def _receive(self, request: SampleRequest, reply: Any) -> list[Sample]:
-        self._backend.usage.update(wire.billed(reply, request))
-        return wire.samples(reply, request)
 
     def _params(self, request: SampleRequest) -> Any:
         """The request's SamplingParams, or the PluginError that is all it will get."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from justtinker_core import PluginError, config
+from justtinker_core.checkpoints import FILE, best_step, checkpoint_of, located, newest_first
 from justtinker_core.loop import start_from
-from justtinker_core.run import Run, checkpoint_of, located, open_plugins, resolved
+from justtinker_core.run import Run, open_plugins, resolved
 from justtinker_core.rundir import RunDir
 from justtinker_plugins.commands._options import plugin_option, set_option
 from justtinker_plugins.commands.train import existing
@@ -58,17 +60,17 @@ def choose(run_dir: Path | None, checkpoint: str | None, start_from: str | None)
         reference = checkpoint or start_from
         return 0, checkpoint_of(reference, Path.cwd()) if reference else None
     files = RunDir(run_dir)
-    records = {record["step"]: record for record in files.read("checkpoints.jsonl")}
+    records = {record["step"]: record for record in newest_first(files.read(FILE))}
     if not records:
         raise PluginError(f"the run {run_dir} has no checkpoint yet")
     if checkpoint is not None and checkpoint.isdecimal():
         step = int(checkpoint)
         if step not in records:
             raise PluginError(
-                f"the run {run_dir} has no checkpoint of step {step}; it has {', '.join(map(str, records))}"
+                f"the run {run_dir} has no checkpoint of step {step}; it has {', '.join(map(str, sorted(records)))}"
             )
     else:
-        step = best_step(files, records) if checkpoint == "best" else max(records)
+        step = best(files, records) if checkpoint == "best" else max(records)
     if checkpoint == "final" and records[step]["kind"] != "final":
         raise PluginError(
             f"the run {run_dir} is not finished; its newest checkpoint is of step {step}: leave --checkpoint out"
@@ -76,12 +78,9 @@ def choose(run_dir: Path | None, checkpoint: str | None, start_from: str | None)
     return step, located(records[step]["path"], run_dir)
 
 
-def best_step(files: RunDir, records: dict[int, dict[str, object]]) -> int:
-    """The saved step with the best accuracy, averaged over the evaluation sets; the earliest of equals."""
-    accuracy: dict[int, list[float]] = {}
-    for record in files.read("evals.jsonl"):
-        if record["step"] in records:
-            accuracy.setdefault(record["step"], []).append(record["metrics"]["accuracy"])
-    if not accuracy:
+def best(files: RunDir, saved: Iterable[int]) -> int:
+    """The saved step with the best evaluation."""
+    step = best_step(files.read("evals.jsonl"), saved)
+    if step is None:
         raise PluginError(f"no checkpoint of {files.path} has been evaluated, so none is the best")
-    return max(sorted(accuracy), key=lambda step: sum(accuracy[step]) / len(accuracy[step]))
+    return step
