@@ -65,5 +65,6 @@ def datum_of(group: Group, rollout: Rollout, advantage: float | tuple[float, ...
     tokens = group.prompt.tokens + rollout.tokens
     each = advantage if isinstance(advantage, tuple) else (advantage,) * len(rollout.tokens)
     before = (0.0,) * (len(group.prompt.tokens) - 1)
-    masked = tuple(a if wrote else 0.0 for a, wrote in zip(each, rollout.mask, strict=True))
-    return Datum(tokens[:-1], tokens[1:], logprobs=before + rollout.logprobs, advantages=before + masked)
+    if not all(rollout.mask):
+        each = tuple(a if wrote else 0.0 for a, wrote in zip(each, rollout.mask, strict=True))
+    return Datum(tokens[:-1], tokens[1:], logprobs=before + rollout.logprobs, advantages=before + each)
