@@ -15,7 +15,7 @@ from justtinker_core.cli import main
 from justtinker_core.config import RunConfig
 from justtinker_core.run import open_plugins, resolved
 from justtinker_plugins.commands.presets import first_comment
-from justtinker_plugins.commands.train import create
+from justtinker_plugins.commands.train import planned
 
 # What both stages share.
 MODEL = "Qwen/Qwen3-4B-Instruct-2507"
@@ -65,6 +65,7 @@ def test_both_stages_have_one_model_one_adapter_and_one_prompt(name: str) -> Non
     assert options["chatml_think"] == {
         "system": "You are a helpful mathematical assistant. Think step by step before answering.",
         "user": "Solve the following math problem.\n\nProblem: {problem}",
+        "single_tokens": True,
     }
     adam = wanted.optimizer
     assert (adam.decay, adam.beta1, adam.beta2, adam.eps) == ("constant", 0.9, 0.95, 1e-12)
@@ -146,9 +147,9 @@ def test_the_thinking_budget_is_one_setting(budget: str) -> None:
 
 
 def test_the_two_stages_chain(tmp_path: Path) -> None:
-    _, (first, second) = create(("coldstart-small", "justrl-medium"), (), (), tmp_path / "both", "")
-    assert config.read(first).run.start_from is None
-    assert config.read(second).run.start_from == f"../{first.name}"
+    _, (first, second) = planned(("coldstart-small", "justrl-medium"), (), (), tmp_path / "both", "")
+    assert first.config.run.start_from is None
+    assert second.config.run.start_from == f"../{first.path.name}"
 
 
 def test_the_baseline_is_standard_grpo_where_the_recipe_is_not() -> None:
