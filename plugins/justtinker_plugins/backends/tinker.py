@@ -21,6 +21,7 @@ from pydantic import Field
 
 from justtinker_core import PluginError, hookimpl, plugin
 from justtinker_core.options import nearest
+from justtinker_core.run import checkpoint_of
 from justtinker_core.types import Adam, Backend, Datum, Loss, Message, Sample, SampleRequest, TrainResult
 from justtinker_plugins.backends import _local_model as models
 from justtinker_plugins.backends import _tinker_wire as wire
@@ -69,6 +70,8 @@ class Tinker:
         if not isinstance(run.backend, TinkerBackend):
             return []
         start = None if run.files.read("checkpoints.jsonl") else run.config.run.start_from
+        with suppress(PluginError):  # a run before this one, which has no checkpoint yet
+            start = start and checkpoint_of(start, run.dir)
         return run.backend.complaints() or run.backend.model_complaints() + run.backend.start_complaints(start)
 
 
