@@ -56,7 +56,11 @@ def open_backend(run: Run) -> Backend:
 
 @hookspec
 def preflight(run: Run) -> Sequence[str] | None:
-    """Collect. Called when backend and data are open, before anything is spent. Each complaint stops the run."""
+    """Collect. Called when the backend is open, before anything is spent. Each complaint stops the run.
+
+    All are told at once, so a data set that could not be loaded is missing from `run`, and the backend may be out of
+    reach: encode only if ``run.ready`` (the backend's own plugin is asked first).
+    """
 
 
 @hookspec(firstresult=True)

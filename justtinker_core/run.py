@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 
 from justtinker_core import data
 from justtinker_core.checkpoints import checkpoint_of
-from justtinker_core.config import RunConfig
+from justtinker_core.config import DataSpec, RunConfig
 from justtinker_core.evaluation import Evaluations
 from justtinker_core.options import PluginError, all_or_none
 from justtinker_core.plugins import Active, Found, Plugins, activate, find, look_up
@@ -95,6 +95,8 @@ class Run:
     """Directories of the runs that the same command made before."""
     last: bool = True
     """No other run follows in the same command."""
+    checks: Sequence[Callable[[Run], None]] = ()
+    """What whoever opens the run wants checked beside the plugins' `preflight`; each raises a PluginError."""
     step: int = 0
     history: History = field(default_factory=History)
     tokens: Counter[str] = field(default_factory=Counter)
@@ -107,6 +109,8 @@ class Run:
     _groups: tuple[int, int] = (0, 0)
     """A step, and how many of its groups are sampled."""
     backend: Backend = field(init=False)
+    ready: bool = False
+    """The backend is open and its own plugin has no complaint: it can be asked to encode."""
     train_problems: tuple[Problem, ...] = ()
     eval_problems: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
     status: str = "failed"
@@ -124,15 +128,7 @@ class Run:
     def __enter__(self) -> Run:
         try:
             check_roles(self.config, self.plugins)
-            self._load()
-            backend = self.plugins.first("open_backend", run=self)
-            if backend is None:
-                raise PluginError(f"{self.plugins.who('open_backend')[0]} opened no backend")
-            self.backend = backend
-            asked = [self.plugins.ask(name, "preflight", list, run=self) for name in self.plugins.who("preflight")]
-            complaints = [complaint for answer in asked for complaint in answer or ()] + self._unpriced()
-            if complaints:
-                raise PluginError("\n".join(complaints))
+            all_or_none([self._load, self._open, self._preflight])
         except BaseException as error:
             self.__exit__(type(error), error, None)
             raise
@@ -149,19 +145,42 @@ class Run:
         if hasattr(self, "backend"):
             self.backend.close()
 
-    def _unpriced(self) -> list[str]:
-        if self.config.run.budget_usd is None or self.backend.usd({"prefill": 1}) is not None:
-            return []
-        return ["run.budget_usd is set, but the backend does not know what tokens cost: set its prices, or no budget"]
-
     def _load(self) -> None:
         found, options = installed(self.config), self.config.plugin_options
-        loads = (partial(data.load, spec, found, options.get(spec.use, {})) for spec in self.config.data)
-        for spec, problems in zip(self.config.data, all_or_none(loads), strict=True):
+
+        def load(spec: DataSpec) -> None:
+            problems = data.load(spec, found, options.get(spec.use, {}))
             if spec.purpose == "train":
                 self.train_problems = problems
             else:
                 self.eval_problems[spec.name] = problems
+
+        all_or_none(partial(load, spec) for spec in self.config.data)
+
+    def _open(self) -> None:
+        backend = self.plugins.first("open_backend", run=self)
+        if backend is None:
+            raise PluginError(f"{self.plugins.who('open_backend')[0]} opened no backend")
+        self.backend = backend
+
+    def _preflight(self) -> None:
+        opener = self.plugins.who("open_backend")[0]
+        who = self.plugins.who("preflight") if hasattr(self, "backend") else []
+        self.ready = hasattr(self, "backend") and opener not in who
+
+        def ask(name: str) -> None:
+            if complaints := self.plugins.ask(name, "preflight", list, run=self):
+                raise PluginError("\n".join(complaints))
+            self.ready = self.ready or name == opener
+
+        asks: list[Callable[[], None]] = [partial(ask, name) for name in sorted(who, key=lambda name: name != opener)]
+        all_or_none([*asks, self._priced, *(partial(check, self) for check in self.checks)])
+
+    def _priced(self) -> None:
+        if self.ready and self.config.run.budget_usd is not None and self.backend.usd({"prefill": 1}) is None:
+            raise PluginError(
+                "run.budget_usd is set, but the backend does not know what tokens cost: set its prices, or no budget"
+            )
 
     @property
     def sampler(self) -> Sampler:

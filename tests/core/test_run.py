@@ -110,6 +110,67 @@ def test_complaints_before_anything_is_spent_come_all_at_once(run_with: RunWith)
     assert "sampler" not in players[0].trace.calls
 
 
+class Early(Player):
+    """Says whether it could encode."""
+
+    @hookimpl
+    def preflight(self, run: Run) -> list[str]:
+        return [f"ready: {run.ready}"]
+
+
+class Unreachable(ScriptedBackend):
+    """A backend whose plugin complains, as one does whose server is silent."""
+
+    @hookimpl
+    def preflight(self, run: Run) -> list[str]:
+        return ["no server answers"]
+
+
+def test_data_backend_plugins_and_the_callers_checks_complain_in_one_breath(run_with: RunWith) -> None:
+    def full(run: Run) -> None:
+        raise PluginError(f"the disk is full; ready: {run.ready}")
+
+    run = run_with(Early(), Unreachable(), Ask(), Judge(), Sft(), problems={"train": problems(2), "held": []})
+    run.checks = (full,)
+    with raises(
+        "[data.eval.held] listed gives no problem at all\n"
+        "no server answers\nready: False\nthe disk is full; ready: False"
+    ):
+        opened(run)
+    assert len(run.train_problems) == 2, "one set that fails does not take the others along"
+
+
+def test_whoever_is_asked_after_the_backend_knows_whether_it_can_encode(run_with: RunWith) -> None:
+    class Answers(ScriptedBackend):
+        @hookimpl
+        def preflight(self, run: Run) -> None:
+            assert not run.ready
+
+    for backend in (ScriptedBackend(), Answers()):
+        with raises("ready: True"):
+            opened(run_with(Early(), backend, Sft(), directory=type(backend).__name__))
+
+    class Raises(ScriptedBackend):
+        @hookimpl
+        def preflight(self, run: Run) -> None:
+            raise OSError("socket")
+
+    with pytest.raises(PluginError, match=r"failed in preflight .*OSError: socket\nready: False"):
+        opened(run_with(Early(), Raises(), Sft(), directory="raises"))
+
+
+def test_without_a_backend_no_plugin_is_asked_but_the_callers_checks_are(run_with: RunWith) -> None:
+    def check(run: Run) -> None:
+        raise PluginError("the disk is full")
+
+    backend = ScriptedBackend()
+    backend.fail["open_backend"] = PluginError("no such model")
+    run = run_with(Early(), backend, Sft())
+    run.checks = (check,)
+    with raises("no such model\nthe disk is full"):
+        opened(run)
+
+
 def test_a_backend_that_does_not_open(run_with: RunWith) -> None:
     class Nobody(Player):
         @hookimpl

@@ -11,7 +11,7 @@ if [ ! -e "$venv/ready" ]; then
     # SDK 0.24.1: newer ones send protobuf, which this server's release does not take.
     if ! "$venv/bin/pip" install 'skyrl[tinker,jax]==0.3.0' 'tinker==0.24.1' -e "$top[dev]" >"$venv/pip.log" 2>&1; then
         echo "skipped: the server cannot be installed here:"
-        tail -3 "$venv/pip.log"
+        grep -m 3 '^ERROR' "$venv/pip.log" || tail -3 "$venv/pip.log"
         exit 0
     fi
     touch "$venv/ready"

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 
 from justtinker_core import PluginError, Problem, Prompt
@@ -34,6 +38,33 @@ def test_user_text_without_the_question_is_refused() -> None:
     assert str(error.value) == (
         "[plugins.chatml_think] user = 'Solve it.' never shows the question; write {problem} where it goes"
     )
+
+
+def complaints(encode: Callable[[str], list[int]], ready: bool = True, **options: bool) -> list[str]:
+    run = SimpleNamespace(
+        ready=ready, backend=SimpleNamespace(encode=encode), config=SimpleNamespace(run=SimpleNamespace(model="llama"))
+    )
+    plugin: ChatmlThink = configure(ChatmlThink, "plugins.chatml_think", options)
+    return plugin.preflight(cast(Any, run))
+
+
+def test_a_tokenizer_that_splits_the_tags_is_refused_before_the_run() -> None:
+    def pieces(text: str) -> list[int]:
+        return [0] * {"<think>": 3, "<|im_end|>": 1}[text]
+
+    assert complaints(pieces) == [
+        "the tokenizer of llama turns <think> into 3 tokens; chatml_think wants one: take a model that has it (the "
+        "Qwen3 family), another prompt plugin, or set single_tokens = false in [plugins.chatml_think]"
+    ]
+    assert complaints(pieces, single_tokens=False) == []
+    assert complaints(lambda text: [0]) == []
+
+
+def test_a_model_out_of_reach_is_not_asked() -> None:
+    def never(text: str) -> list[int]:
+        raise AssertionError(text)
+
+    assert complaints(never, ready=False) == []
 
 
 @pytest.mark.parametrize("token", ["<|im_start|>", "<|im_end|>", "<|endoftext|>"])

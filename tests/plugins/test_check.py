@@ -1,43 +1,196 @@
 from __future__ import annotations
 
+import json
+import shutil
+import tempfile
+from collections import namedtuple
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.core.conftest import PLAYERS, Written, cli
 
-CAST = ("ScriptedBackend", "Ask", "Judge", "Sft")
+CAST = ("ScriptedBackend", "Ask", "Judge", "Correct", "Mean", "Rl")
+
+
+def complaints(output: str) -> list[str]:
+    """The lines of an error."""
+    return output[output.index("Error: ") + len("Error: ") :].splitlines()
 
 
 def test_the_plan_and_a_real_prompt_and_nothing_left_behind(written: Written, tmp_path: Path) -> None:
     config = written("a", *CAST)
-    (tmp_path / "players.py").write_text(PLAYERS + BOXES)
     before = set(tmp_path.rglob("*"))
     result = cli("check", config)
     assert result.exit_code == 0, result.output
-    assert "train: 4 problems" in result.output
-    assert "The first prompt, 2 tokens, stops at '$':\n0=" in result.output
+    lines = [line.split() for line in result.output.splitlines()]
+    assert "a: 2 steps of scripted\nstarts from the model as it is\n" in result.output
+    assert ["my_correct", "1", "local", "file", "mode", "=", "'on'"] in lines
+    assert ["data.train", "listed", "4", "4", "of", "4"] in lines
+    assert (
+        "The first prompt: 2 tokens; the response stops at '$', or after 8,192 tokens; the model has 10,000.\n0="
+        in result.output
+    )
     assert "Nothing stands in the way of this run." in result.output
     left = {path for path in set(tmp_path.rglob("*")) - before if "__pycache__" not in path.parts}
     assert left == set()
 
 
+@pytest.mark.parametrize(
+    ("weight", "shown"),
+    [("0.25", "0.25"), ("{from = 0.0, to = 0.5, steps = 2}", "0.25 to 0.5")],
+)
+def test_a_reward_is_shown_with_its_weight(written: Written, weight: str, shown: str) -> None:
+    result = cli("check", written("a", *CAST, more=f"[plugins.my_correct]\nweight = {weight}\n"))
+    assert f"my_correct          {shown} " in result.output, result.output
+
+
+def test_a_reward_that_is_only_observed_weighs_nothing(written: Written) -> None:
+    result = cli("check", written("a", *CAST, more="[plugins.my_correct]\nmode = 'observe'\n"))
+    assert "my_correct          0 " in result.output, result.output
+
+
+# The verifier. The scripted one compares whole responses, and a gold is tried bare as well.
+
 BOXES = """
 class Judge(Player):
     @hookimpl
     def verify(self, problem, rollouts):
-        right = f"</think>\\\\boxed{{{problem.answer}}}"
-        return [Verdict("correct" if r.text.endswith(right) else "incorrect") for r in rollouts]
+        return [Verdict(*self.of(problem, r.text)) for r in rollouts]
+    def of(self, problem, text):
+        {of}
 """
+REFUSED = (
+    "[data.train] the verifier accepts none of 4 golds that were tried; it calls that of problem '0' (1) incorrect "
+    "(not in base 3): enable another verifier, or mend the answers"
+)
+
+
+def judged(written: Written, tmp_path: Path, of: str, **changes: Any) -> list[str]:
+    config = written("a", *CAST)
+    (tmp_path / "players.py").write_text(PLAYERS + BOXES.format(of=of))
+    rows = [{**row, **changes} for row in json.loads((tmp_path / "p.json").read_text())]
+    (tmp_path / "p.json").write_text(json.dumps(rows))
+    result = cli("check", config)
+    return complaints(result.output) if result.exit_code else []
+
+
+def test_a_gold_is_spoken_in_every_usual_way(written: Written, tmp_path: Path) -> None:
+    for text in ("<think>Checking.</think>\\\\boxed{1}", "1", "#### 1", "Answer: 1"):
+        assert judged(written, tmp_path, f"return ['incorrect', 'correct'][text == '{text}'],") == []
+
+
+def test_golds_that_are_all_refused(written: Written, tmp_path: Path) -> None:
+    assert judged(written, tmp_path, "return 'incorrect', None, '', 'not in base 3'") == [REFUSED]
+
+
+def test_one_gold_in_four_is_enough(written: Written, tmp_path: Path) -> None:
+    assert judged(written, tmp_path, "return ['incorrect', 'correct'][problem.id == '3' and text == '1'],") == []
+
+
+def test_golds_of_another_kind_are_for_their_verifier_alone(written: Written, tmp_path: Path) -> None:
+    assert judged(written, tmp_path, "return 'incorrect', None, '', 'no program'", kind="program") == []
+
+
+def test_a_verifier_that_accepts_everything(written: Written, tmp_path: Path) -> None:
+    assert judged(written, tmp_path, "return 'correct',")[:2] == [
+        "[data.train] the verifier accepts 'not the answer' as the answer to problem '0': take another",
+        "[data.train] the verifier accepts '-98765.4321' as the answer to problem '0': take another",
+    ]
+
+
+def test_a_verifier_that_raises(written: Written, tmp_path: Path) -> None:
+    [complaint] = judged(written, tmp_path, "raise ValueError('oh')")
+    assert complaint.startswith("[data.train] plugin 'my_judge' (local file) failed in verify at players.py:")
+    assert complaint.endswith(": ValueError: oh")
+
+
+def test_problems_that_no_verifier_takes(written: Written, tmp_path: Path) -> None:
+    config = written("a", *CAST)
+    (tmp_path / "players.py").write_text(PLAYERS + "\nclass Judge(Player):\n    @hookimpl\n    def verify(self): ...\n")
+    result = cli("check", config)
+    assert complaints(result.output) == ["[data.train] no verifier takes problem '0' of kind 'math': enable one"]
+
+
+# Lengths
+
+
+def test_a_response_that_does_not_fit(written: Written) -> None:
+    result = cli("check", written("a", *CAST), "--set", "sampling.max_tokens=9999")
+    assert result.exit_code == 1
+    assert complaints(result.output) == [
+        "[data.train] prompt (2 tokens) and response ([sampling] max_tokens = 9999) need 10001 tokens; "
+        "the model has 10000: lower max_tokens"
+    ]
+
+
+def test_an_evaluation_has_its_own_budget(written: Written, tmp_path: Path) -> None:
+    evaluation = f'[data.eval.held]\nuse = "listed"\npath = "{tmp_path / "p.json"}"\n[evaluation]\nmax_tokens = 9999\n'
+    result = cli("check", written("a", *CAST, more=evaluation))
+    assert complaints(result.output) == [
+        "[data.eval.held] prompt (2 tokens) and response ([evaluation] max_tokens = 9999) need 10001 tokens; "
+        "the model has 10000: lower max_tokens"
+    ]
+
+
+def test_one_problem_without_room_for_any_response(written: Written, tmp_path: Path) -> None:
+    config = written("a", *CAST)
+    rows = [{"id": "short", "question": "1", "answer": "1"}, {"id": "long", "question": "1" * 10_000, "answer": "1"}]
+    (tmp_path / "p.json").write_text(json.dumps(rows))
+    assert complaints(cli("check", config).output) == [
+        "[data.train] the prompt of problem 'long' has 10001 tokens, all that the model has (10000) or more: "
+        "leave such problems out (sets of the hub: max_characters)"
+    ]
+
+
+def test_what_is_only_imitated_needs_no_room_for_a_response(written: Written) -> None:
+    assert cli("check", written("a"), "--set", "sampling.max_tokens=9999").exit_code == 0
+
+
+# Disk
+
+
+def test_a_place_without_room(written: Written, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage(40 * 2**20))
+    said = complaints(cli("check", written("a")).output)
+    assert said == [
+        f"only 40 MiB are free in {tmp_path}, where the run keeps its records and rollouts: make room, or name another "
+        "place with --dir"
+    ]
+
+
+def test_a_place_that_cannot_be_written_to(written: Written, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(dir: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(dir))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    said = complaints(cli("train", written("a"), "--dry-run", "--dir", tmp_path / "deep" / "er").output)
+    assert said == [f"cannot write in {tmp_path}: Permission denied; name another place with --dir"]
+
+
+# All of it
 
 
 def test_all_complaints_at_once(written: Written, tmp_path: Path) -> None:
-    result = cli("check", written("a", *CAST), "--set", "sampling.max_tokens=10000")
+    more = f'[data.eval.held]\nuse = "listed"\npath = "{tmp_path / "nowhere.json"}"\n'
+    config = written("a", *CAST, more=more)
+    (tmp_path / "players.py").write_text(PLAYERS + BOXES.format(of="return 'incorrect', None, '', 'not in base 3'"))
+    result = cli("check", config, "--set", "sampling.max_tokens=9999")
     assert result.exit_code == 1
-    assert (
-        "prompt (2 tokens) and response ([sampling] max_tokens = 10000) need 10002 tokens; "
-        "the model has 10000: lower max_tokens" in result.output
-    )
-    # The scripted verifier compares whole responses, so a boxed gold is wrong to it.
-    assert "the verifier calls the gold of problem '0' (1) incorrect" in result.output
+    data, room, gold = complaints(result.output)
+    assert "FileNotFoundError" in data
+    assert "lower max_tokens" in room
+    assert gold == REFUSED
+
+
+@pytest.mark.parametrize("command", ["train", "eval"])
+def test_train_and_eval_begin_with_the_same_checks(written: Written, tmp_path: Path, command: str) -> None:
+    more = f'[data.eval.held]\nuse = "listed"\npath = "{tmp_path / "p.json"}"\n'
+    result = cli(command, written("a", *CAST, more=more), "--dir", "out", "--set", "sampling.max_tokens=9999")
+    assert result.exit_code == 1
+    assert "[data.eval.held] prompt (2 tokens) and response ([sampling] max_tokens = 9999) need" in result.output
 
 
 def test_a_mistake_in_the_config_is_told_as_train_tells_it(written: Written) -> None:

@@ -1,21 +1,200 @@
+"""The presets: every number of the published recipe stands in one of these tables, typed from its tables."""
+
 from __future__ import annotations
 
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
 from click.testing import CliRunner
 
+from justtinker_core import PluginError, config
 from justtinker_core.cli import main
-from justtinker_core.config import presets
+from justtinker_core.config import RunConfig
+from justtinker_core.run import open_plugins, resolved
 from justtinker_plugins.commands.presets import first_comment
+from justtinker_plugins.commands.train import planned
+
+# What both stages share.
+MODEL = "Qwen/Qwen3-4B-Instruct-2507"
+SFT_FINAL = "tinker://b0af3bd0-9638-583f-8c2c-2bb348453023:train:0/weights/coldstart_sft_final"
+RL_STEP_50 = "tinker://fbadbbce-0cfc-53dd-ad26-9117748c5070:train:0/weights/checkpoint_step_50"
+
+# size: steps, batch, accumulation, warm-up, samples, eval every, eval n, save every
+COLD = {
+    "quick": (10, 2, 1, 2, 100, 5, 10, 10),
+    "small": (800, 8, 2, 50, 10_000, 50, 30, 100),
+    "medium": (2_000, 8, 4, 100, 50_000, 100, 50, 200),
+    "large": (5_000, 4, 8, 200, None, 200, 100, 500),
+}
+# name: steps, problems a step, eval every, eval n, save every, budget, data, evaluation sets, starts from
+RL: dict[str, tuple[Any, ...]] = {
+    "justrl-quick": (2, 2, 2, 10, 2, 8_192, "hendrycks_math", ["math", "aime"], None),
+    "justrl-medium": (800, 32, 10, 200, 10, 8_192, "hendrycks_math", ["math", "aime"], None),
+    "justrl-full": (2_000, 32, 100, 200, 200, 8_192, "hendrycks_math", ["math", "aime"], None),
+    "exp001": (800, 32, 20, 200, 10, 8_192, "hendrycks_math", ["math"], SFT_FINAL),
+    "exp002": (800, 32, 10, 200, 10, 8_192, "hendrycks_math", ["math"], RL_STEP_50),
+    "exp003": (800, 32, 10, 200, 10, 15_360, "dapo_math_17k", ["math", "aime"], SFT_FINAL),
+}
+BUDGETS = {"low": 8_192, "medium": 15_360, "high": 20_480}
+
+
+def preset(name: str, *sets: str) -> RunConfig:
+    """Resolved, roles checked: all that comes before data and model are opened."""
+    needed = [f"run.start_from={RL_STEP_50}"] if name == "exp002" else []
+    return resolved(config.read(name, [*needed, *sets]))
+
+
+def tables(wanted: RunConfig) -> dict[str, Any]:
+    return {spec.name: spec for spec in wanted.data}
+
+
+@pytest.mark.parametrize("name", sorted(config.presets()))
+def test_every_preset_resolves_without_a_network(name: str) -> None:
+    assert preset(name).run.name == name
+
+
+@pytest.mark.parametrize("name", [*(f"coldstart-{size}" for size in COLD), *RL])
+def test_both_stages_have_one_model_one_adapter_and_one_prompt(name: str) -> None:
+    wanted = preset(name)
+    assert wanted.run.model == MODEL
+    options = wanted.plugin_options
+    assert (options["tinker"]["lora_rank"], options["tinker"]["train_unembed"]) == (128, True)
+    assert options["chatml_think"] == {
+        "system": "You are a helpful mathematical assistant. Think step by step before answering.",
+        "user": "Solve the following math problem.\n\nProblem: {problem}",
+        "single_tokens": True,
+    }
+    adam = wanted.optimizer
+    assert (adam.decay, adam.beta1, adam.beta2, adam.eps) == ("constant", 0.9, 0.95, 1e-12)
+    assert (adam.weight_decay, adam.grad_clip_norm) == (0, 0)
+    assert (wanted.evaluation.temperature, wanted.evaluation.at_start, wanted.evaluation.at_end) == (0.7, True, True)
+    assert wanted.evaluation.max_tokens is None, "evaluation has the budget of training"
+
+
+@pytest.mark.parametrize("size", COLD)
+def test_cold_start(size: str) -> None:
+    steps, batch, accumulation, warm_up, samples, eval_every, eval_n, save_every = COLD[size]
+    wanted = preset(f"coldstart-{size}")
+    data, sft = tables(wanted), wanted.plugin_options["sft"]
+    assert wanted.run.steps == steps
+    assert sft == {"batch_size": batch * accumulation, "max_length": 8_192, "require_thinking": True}
+    assert (wanted.optimizer.learning_rate, wanted.optimizer.warmup_steps) == (2e-5, warm_up)
+    assert {spec.use for spec in data.values()} == {"openr1_math"}
+    assert data["train"].limit == (None if samples is None else samples * 9 // 10), "a tenth is held out"
+    assert [spec.options["held_out"] for spec in data.values()] == [0.1, 0.1]
+    assert (wanted.evaluation.every, data["held_out"].limit) == (eval_every, eval_n)
+    assert wanted.checkpoints.every == save_every
+    assert "thinking" in wanted.enable, "its evaluations are thinking rate, boxed rate and lengths"
+
+
+@pytest.mark.parametrize("name", RL)
+def test_reinforcement(name: str) -> None:
+    steps, problems, eval_every, eval_n, save_every, budget, use, evals, start = RL[name]
+    wanted = preset(name)
+    data, options = tables(wanted), wanted.plugin_options
+    assert (wanted.run.steps, wanted.run.start_from) == (steps, start)
+    assert options["grpo"] == {
+        "problems_per_step": problems, "rollouts_per_problem": 8, "train_on": "positive", "loss": "ppo",
+        "clip_low": 0.8, "clip_high": 1.28, "updates_per_step": 1,
+    }  # fmt: skip
+    assert options["group_mean"] == {"divide_by_std": False}
+    assert (wanted.optimizer.learning_rate, wanted.optimizer.warmup_steps) == (1e-6, 0)
+    assert (wanted.sampling.max_tokens, wanted.sampling.temperature, wanted.sampling.top_p) == (budget, 1.0, 1.0)
+    assert (data["train"].use, data["train"].limit) == (use, None)
+    assert [n for n in data if n != "train"] == evals
+    assert (data["math"].use, data["math"].limit, data["math"].stratify_by) == ("math500", eval_n, "subject")
+    if "aime" in evals:
+        assert (data["aime"].use, data["aime"].limit) == ("aime_2024", 10 if eval_n == 10 else None)
+    assert wanted.evaluation.every == eval_every
+    assert wanted.checkpoints.every == save_every
+
+
+@pytest.mark.parametrize("name", RL)
+def test_the_reward_and_its_guards(name: str) -> None:
+    wanted = preset(name)
+    options = wanted.plugin_options
+    binary = name == "exp001"
+    assert open_plugins(wanted).weights(1) == {
+        "correct": 1.0, "format": 0.0 if binary else 0.1, "redundancy": 0.0 if binary else 0.3,
+    }  # fmt: skip
+    assert (options["correct"]["right"], options["correct"]["wrong"]) == (1, 0)
+    assert (options["redundancy"]["method"], options["redundancy"]["threshold"]) == ("exact", 0.3)
+    assert options["format"]["only_correct"]
+    assert options["redundancy"]["only_correct"]
+    thresholds = options["thresholds"]
+    assert (thresholds["max_response_tokens"], thresholds["min_thinking_rate"]) == (5000, 0.6)
+    assert (thresholds["max_redundancy"], thresholds["max_chunk_similarity"]) == (0.4, 0.6)
+    assert (thresholds["suspicious_chunk_similarity"], thresholds["low_redundancy"]) == (0.5, 0.3)
+    assert options["early_stopping"] == {"evaluation": "math", "metric": "accuracy", "drop": 0.05, "patience": 3}
+
+
+def test_experiment_2_says_what_it_needs_and_how_to_set_it() -> None:
+    with pytest.raises(PluginError, match="step 81 of exp001: not public, see justtinker presets exp002"):
+        resolved(config.read("exp002"))
+    shown = shown_preset("exp002")
+    assert "--set run.start_from=tinker://" in shown
+    assert "checkpoints.jsonl" in shown
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_the_thinking_budget_is_one_setting(budget: str) -> None:
+    wanted = preset("justrl-medium", f"sampling.max_tokens={BUDGETS[budget]}")
+    assert wanted.sampling.max_tokens == BUDGETS[budget]
+    assert re.search(f"max_tokens = .*# .*{budget} {BUDGETS[budget]}", shown_preset("justrl-medium"))
+
+
+def test_the_two_stages_chain(tmp_path: Path) -> None:
+    _, (first, second) = planned(("coldstart-small", "justrl-medium"), (), (), tmp_path / "both", "")
+    assert first.config.run.start_from is None
+    assert second.config.run.start_from == f"../{first.path.name}"
+
+
+def test_the_baseline_is_standard_grpo_where_the_recipe_is_not() -> None:
+    wanted = preset("grpo-standard")
+    assert wanted.plugin_options["group_mean"] == {"divide_by_std": True}
+    grpo = wanted.plugin_options["grpo"]
+    assert (grpo["train_on"], grpo["loss"], grpo["clip_low"], grpo["clip_high"]) == ("all", "ppo", 0.8, 1.2)
+    recipe = preset("quickstart-rl")
+    for key in ("problems_per_step", "rollouts_per_problem", "updates_per_step"):
+        assert grpo[key] == recipe.plugin_options["grpo"][key], "otherwise the two could not be compared"
+    assert wanted.run.steps == recipe.run.steps
+    assert asdict(wanted.optimizer) == asdict(recipe.optimizer)
+    assert asdict(wanted.sampling) == asdict(recipe.sampling)
+
+
+# The command
+
+
+def shown_preset(name: str) -> str:
+    result = CliRunner().invoke(main, ["presets", name])
+    assert result.exit_code == 0, result.output
+    return result.output
 
 
 def test_every_preset_is_listed_with_what_it_is() -> None:
     result = CliRunner().invoke(main, ["presets"], terminal_width=200)
     assert result.exit_code == 0
-    for name, path in presets().items():
+    for name, path in config.presets().items():
         assert name in result.output
-        assert len(first_comment(path.read_text())) > 40, f"{name} begins with a comment that says what it is"
+        said = first_comment(path.read_text())
+        assert 40 < len(said) < 140, f"{name} begins with a line or two that say what it is"
 
 
-def test_the_first_comment_ends_with_the_first_line_of_toml() -> None:
+def test_one_preset_is_shown_as_it_is() -> None:
+    assert shown_preset("exp001") == config.presets()["exp001"].read_text()
+
+
+def test_a_preset_that_is_not_there() -> None:
+    result = CliRunner().invoke(main, ["presets", "exp01"])
+    assert result.exit_code == 1
+    assert result.output == "Error: no preset called 'exp01'; did you mean 'exp001'?\n"
+
+
+def test_the_first_comment_ends_with_the_first_line_that_is_none() -> None:
     assert first_comment("# one\n# two\n[run]\n# three\n") == "one two"
+    assert first_comment("# one\n\n# two\n[run]\n") == "one"
     assert first_comment("[run]\n") == ""
     assert first_comment("") == ""

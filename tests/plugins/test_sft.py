@@ -58,17 +58,39 @@ def test_none_that_is_usable_is_an_error_with_the_reasons(run_with: RunWith) -> 
         Problem("c", "3", demonstration="plain"),
         Problem("d", "4", demonstration=f"<think>{'long' * 9}</think>"),
     ]
-    with pytest.raises(PluginError) as error:
-        trained(run_with, Sft(max_length=30), some)
+    backend = Characters()
+    with pytest.raises(PluginError) as error, run_with(backend, Ask(), Sft(max_length=30), problems=some):
+        pytest.fail("this is told before the run begins")
     assert str(error.value) == (
-        "[data.train] has no demonstration that sft can use (no thinking block (plugins.sft.require_thinking): 2; "
-        "no demonstration: 1; longer than 30 tokens: 1)"
+        "[data.train] of 4 demonstrations tried, sft can use none (no thinking block (plugins.sft.require_thinking): "
+        "2; no demonstration: 1; longer than 30 tokens: 1)"
     )
 
 
 def test_a_model_for_which_the_tag_is_several_tokens_is_refused(run_with: RunWith) -> None:
     with (
         pytest.raises(PluginError, match="<think> is not one token for this model: 1"),
-        run_with(ScriptedBackend(), Ask(), Sft(), problems=[Problem("p", "1", demonstration=THINKS)]) as run,
+        run_with(ScriptedBackend(), Ask(), Sft(), problems=[Problem("p", "1", demonstration=THINKS)]),
     ):
-        loop.train(run)
+        pytest.fail("this is told before the run begins")
+
+
+def test_what_is_left_out_is_said_and_counted(run_with: RunWith, caplog: pytest.LogCaptureFixture) -> None:
+    some = [Problem("good", "1", demonstration=THINKS)] + [Problem(f"{i}", "2", demonstration="plain") for i in (1, 2)]
+    trained(run_with, Sft(batch_size=1), some, steps=2)
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["sft uses 1 of 3 demonstrations; left out: no thinking block (plugins.sft.require_thinking): 2"], (
+        "once, not at every step"
+    )
+
+
+def test_a_few_from_all_over_the_set_are_tried_before_the_run(run_with: RunWith) -> None:
+    some = [Problem(f"{i}", "2", demonstration="plain") for i in range(200)]
+    with pytest.raises(PluginError, match="of 50 demonstrations tried, sft can use none"):
+        trained(run_with, Sft(), some)
+    some[1] = Problem("good", "1", demonstration=THINKS)  # 4 and so on are tried; a set like that is not worth a run
+    with pytest.raises(PluginError, match="of 50 demonstrations tried"):
+        trained(run_with, Sft(), some)
+    some[4] = Problem("better", "1", demonstration=THINKS)
+    [(data, _, _)] = trained(run_with, Sft(batch_size=2), some).updates
+    assert len(data) == 2

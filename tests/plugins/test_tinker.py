@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 import tomllib
 import traceback
 import types
@@ -26,6 +27,7 @@ from justtinker_plugins.backends import _tinker_wire as wire
 from justtinker_plugins.backends._tinker_calls import explained, is_gone
 from justtinker_plugins.backends._tinker_prices import prices_of
 from justtinker_plugins.backends.tinker import Tinker, TinkerBackend
+from tests.core.conftest import cli
 from tests.plugins.backend_conformance import (
     ADAM,
     PROMPTS,
@@ -60,9 +62,10 @@ def server(tokenizer_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         yield world
 
 
-def run_of(model: str = MODEL, seed: int = 0, enable: tuple[str, ...] = ()) -> Any:
-    section = types.SimpleNamespace(model=model, seed=seed)
-    return types.SimpleNamespace(config=types.SimpleNamespace(run=section, enable=enable))
+def run_of(model: str = MODEL, seed: int = 0, start_from: str | None = None, saved: tuple[Any, ...] = ()) -> Any:
+    section = types.SimpleNamespace(model=model, seed=seed, start_from=start_from)
+    files = types.SimpleNamespace(read=lambda name: list(saved))
+    return types.SimpleNamespace(config=types.SimpleNamespace(run=section), files=files, dir=Path("nowhere"))
 
 
 @pytest.fixture
@@ -322,14 +325,14 @@ def test_closing_leaves_nobody_waiting(server: TinkerServer, opened: Open) -> No
 # -- preflight -------------------------------------------------------------------------------------------------------
 
 
-def complaints(backend: TinkerBackend, *enable: str) -> list[str]:
-    run = run_of(enable=enable)
+def complaints(backend: TinkerBackend, **about: Any) -> list[str]:
+    run = run_of(**about)
     run.backend = backend
     return backend.options.preflight(run)
 
 
 def test_preflight_has_nothing_to_say_of_a_good_setup(opened: Open) -> None:
-    assert complaints(opened(), "chatml_think") == []
+    assert complaints(opened()) == []
 
 
 def test_preflight_lists_key_and_server_at_once(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,10 +354,66 @@ def test_preflight_with_a_key_that_is_refused(server: TinkerServer, opened: Open
     assert "the key in TINKER_API_KEY is not accepted" in complaint
 
 
-def test_preflight_with_a_tokenizer_that_splits_the_tags(opened: Open) -> None:
+def test_preflight_finds_the_starting_weights(server: TinkerServer, opened: Open) -> None:
     backend = opened()
-    (complaint,) = backend.model_complaints("<think>", "thinking")
-    assert complaint.startswith("the tokenizer of tiny/bigram turns thinking into 8 tokens; chatml_think needs one")
+    there = backend.save("start").result(WAIT)
+    gone = there.replace("start", "gone")
+    assert complaints(backend, start_from=there) == []
+    (complaint,) = complaints(backend, start_from=gone)
+    assert complaint.startswith(f"[run] start_from = '{gone}' cannot be had from {server.url}: Tinker (404): ")
+    assert opened("tiny/other").start_complaints(there) == [
+        f"[run] start_from = '{there}' is a checkpoint of tiny/bigram, and [run] model = 'tiny/other'"
+    ]
+
+
+def test_preflight_finds_the_starting_weights_of_a_run_directory(opened: Open, tmp_path: Path) -> None:
+    backend = opened()
+    gone = backend.save("start").result(WAIT).replace("start", "gone")
+    RunDir.create(tmp_path / "before", "").append("checkpoints.jsonl", {"step": 1, "path": gone})
+    (complaint,) = complaints(backend, start_from=str(tmp_path / "before"))
+    assert complaint.startswith(f"[run] start_from = '{gone}' cannot be had")
+
+
+def test_what_a_run_started_from_does_not_matter_once_it_has_a_checkpoint(opened: Open) -> None:
+    backend = opened()
+    gone = backend.save("start").result(WAIT).replace("start", "gone")
+    assert complaints(backend, start_from=gone, saved=({"step": 3},)) == []
+    assert complaints(backend, start_from="../1-coldstart") == [], "the run before, which may not have begun yet"
+
+
+def test_check_lists_data_key_server_and_disk_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: TinkerServer
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TINKER_API_KEY")
+    monkeypatch.setattr("shutil.disk_usage", lambda place: types.SimpleNamespace(free=1))
+    (tmp_path / "wire.toml").write_text(wire_config("http://127.0.0.1:9"))
+    begun = time.monotonic()
+    result = cli("check", "wire.toml", "--set", "data.train.use=files", "--set", "data.train.path=nowhere.jsonl",
+                 "-p", "early_stopping", "--set", "plugins.early_stopping.evaluation=math")  # fmt: skip
+    assert time.monotonic() - begun < 30, "nobody waits for a server that is known to be silent"
+    assert result.exit_code == 1
+    data, key, silent, monitor, disk = result.output[result.output.index("Error: ") :].splitlines()
+    assert "nowhere.jsonl" in data
+    assert key.startswith("TINKER_API_KEY is not set")
+    assert silent.startswith("no server answers at http://127.0.0.1:9")
+    assert monitor.startswith("[plugins.early_stopping] evaluation = 'math': there is no table [data.eval.math]")
+    assert disk.startswith("only 0 MiB are free")
+
+
+def test_check_shows_the_prompt_and_samples_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: TinkerServer
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wire.toml").write_text(wire_config(server.url))
+    server.context_length = 512
+    result = cli("check", "wire.toml")
+    assert result.exit_code == 0, result.output
+    assert "The first prompt: 17 tokens; the response stops at '<|im_end|>', or after 8 tokens; the model has 512." in (
+        result.output
+    )
+    spent = {"asample", "forward_backward", "optim_step", "save_weights", "save_weights_for_sampler"}
+    assert spent.isdisjoint(path for path, _ in server.seen)
 
 
 def test_the_context_length_is_the_servers_or_the_options(server: TinkerServer, opened: Open) -> None:
@@ -441,6 +500,10 @@ wire = "{plugin}:Tinker"
 """
 
 
+def wire_config(url: str) -> str:
+    return CONFIG.format(url=url, plugin=sys.modules[Tinker.__module__].__file__)
+
+
 def run_loop(directory: Path) -> str:
     configured = config.read(directory)
     with Run(configured, open_plugins(configured), RunDir(directory)) as run:
@@ -454,7 +517,7 @@ def lines(file: Path) -> list[dict[str, Any]]:
 def test_a_run_resumes_from_the_newest_checkpoint_that_has_not_expired(server: TinkerServer, tmp_path: Path) -> None:
     server.context_length = 512
     file = tmp_path / "wire.toml"
-    file.write_text(CONFIG.format(url=server.url, plugin=sys.modules[Tinker.__module__].__file__))
+    file.write_text(wire_config(server.url))
     run_dir = RunDir.create(tmp_path / "run", resolved(config.read(file)).dump()).path
     assert run_loop(run_dir) == "finished"
     whole = [without_times(step) for step in lines(run_dir / "steps.jsonl")]

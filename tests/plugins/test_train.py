@@ -58,6 +58,46 @@ def test_set_and_switches(written: Written, tmp_path: Path) -> None:
     assert len(records(tmp_path / "out", "steps.jsonl")) == 3
 
 
+# What would be done
+
+
+def test_a_dry_run_shows_every_run_and_leaves_nothing(written: Written, tmp_path: Path) -> None:
+    configs = written("a"), written("b", steps=7)
+    before = sorted(tmp_path.rglob("*"))
+    result = cli("train", *configs, "--dry-run", "--dir", "out")
+    assert result.exit_code == 0, result.output
+    assert "a: 2 steps of scripted\nstarts from the model as it is\n" in result.output
+    assert "b: 7 steps of scripted\nstarts from the run before (1-a)\n" in result.output
+    assert "Nothing stands in the way of these runs." in result.output
+    assert [p for p in sorted(tmp_path.rglob("*")) if p not in before and "__pycache__" not in p.parts] == []
+
+
+def test_a_dry_run_has_the_complaints_of_every_run(written: Written, tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text("[]")
+    configs = written("a"), written("b")
+    result = cli("train", *configs, "--dry-run")
+    assert result.exit_code == 1
+    assert "a: [data.train] listed gives no problem at all\nb: [data.train] listed" in result.output
+    assert "Nothing stands" not in result.output
+
+
+def test_a_dry_run_of_a_directory_that_exists(written: Written, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    result = cli("train", written("a"), "--dry-run", "--dir", "out")
+    assert (result.exit_code, result.output[:36]) == (1, "Error: the run directory out exists;")
+
+
+def test_a_dry_run_of_resuming_says_where_it_would_go_on(written: Written, tmp_path: Path) -> None:
+    assert cli("train", written("a", "ScriptedBackend", "Sft", "Interrupt"), "--dir", "out").exit_code == 130
+    before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    result = cli("train", "--resume", "out", "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "starts from its checkpoint of step 1\n" in result.output
+    assert {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()} == before
+    assert cli("train", "--resume", "out").exit_code == 0
+    assert cli("train", "--resume", "out", "--dry-run").output == "Nothing is left to do.\n"
+
+
 # What can go wrong
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
+from collections.abc import Iterable
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -11,6 +13,10 @@ from justtinker_core import PluginError, Problem, hookimpl, plugin
 from justtinker_core.run import Run
 from justtinker_core.types import Batch, Datum, Update
 from justtinker_plugins.text import CLOSE, OPEN
+
+log = logging.getLogger("justtinker")
+TRIED = 64
+"""Demonstrations that are tried before a run."""
 
 
 @plugin
@@ -27,28 +33,42 @@ class Sft:
     """Leave out demonstrations of which prompt + response have more tokens."""
 
     def __post_init__(self) -> None:
-        self._data: list[Datum] = []
+        self._usable: list[Problem] = []
+
+    @hookimpl
+    def preflight(self, run: Run) -> list[str]:
+        """A complaint if none of a few demonstrations from all over the set can be used."""
+        if not (run.ready and run.train_problems):
+            return []
+        some = run.train_problems[:: -(-len(run.train_problems) // TRIED)]
+        usable, reasons = self.sorted_out(some, run)
+        return [] if usable else [none_of(len(some), reasons)]
 
     @hookimpl
     def collect_batch(self, step: int, run: Run) -> Batch:
         """The demonstrations of a step as one update."""
-        self._data = self._data or self.usable(run)
-        data = tuple(run.draw(step, self.batch_size, self._data))
+        if not self._usable:
+            self._usable, reasons = self.sorted_out(run.train_problems, run)
+            if not self._usable:
+                raise PluginError(none_of(len(run.train_problems), reasons))
+            if reasons:
+                counts = f"{len(self._usable):,} of {len(run.train_problems):,}"
+                log.warning("sft uses %s demonstrations; left out: %s", counts, reasons)
+        # Encoded again: the tokens of all demonstrations would take gigabytes.
+        encoded = (self.encode(problem, run) for problem in run.draw(step, self.batch_size, self._usable))
+        data = tuple(datum for datum in encoded if isinstance(datum, Datum))
         return Batch(updates=(Update(data, "cross_entropy"),), trained=len(data))
 
-    def usable(self, run: Run) -> list[Datum]:
-        """All demonstrations that can be trained on. PluginError with the reasons if there is none."""
-        data, reasons = [], Counter[str]()
-        for problem in run.train_problems:
+    def sorted_out(self, problems: Iterable[Problem], run: Run) -> tuple[list[Problem], str]:
+        """Those with a demonstration that can be trained on, and why the others cannot, with counts."""
+        usable, reasons = [], Counter[str]()
+        for problem in problems:
             datum = self.encode(problem, run)
             if isinstance(datum, Datum):
-                data.append(datum)
+                usable.append(problem)
             else:
                 reasons[datum] += 1
-        if not data:
-            why = "; ".join(f"{reason}: {count}" for reason, count in reasons.most_common())
-            raise PluginError(f"[data.train] has no demonstration that sft can use ({why})")
-        return data
+        return usable, "; ".join(f"{reason}: {count:,}" for reason, count in reasons.most_common())
 
     def encode(self, problem: Problem, run: Run) -> Datum | str:
         """A demonstration as a Datum, or the reason why it can't be used."""
@@ -66,3 +86,8 @@ class Sft:
             return f"longer than {min(self.max_length, run.backend.context_length)} tokens"
         weights = (0.0,) * (len(prompt.tokens) - 1) + (1.0,) * len(target)
         return Datum(tuple(tokens[:-1]), tuple(tokens[1:]), weights=weights)
+
+
+def none_of(count: int, reasons: str) -> str:
+    """The complaint that nothing can be trained on."""
+    return f"[data.train] of {count:,} demonstrations tried, sft can use none ({reasons})"

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from justtinker_core import PluginError, SamplingError, hookimpl, plugin
+from justtinker_core.checkpoints import checkpoint_of
 from justtinker_core.options import nearest
 from justtinker_core.types import Adam, Backend, Datum, Loss, Message, Sample, SampleRequest, TrainResult
 from justtinker_plugins.backends import _local_model as models
@@ -62,11 +63,13 @@ class Tinker:
 
     @hookimpl
     def preflight(self, run: Run) -> list[str]:
-        """Key, server, model and tokenizer: what is wrong with each, and the fix."""
+        """Key, server, model, tokenizer and starting weights: what is wrong with each, and the fix."""
         if not isinstance(run.backend, TinkerBackend):
             return []
-        words = ("<think>", "<|im_end|>") if "chatml_think" in run.config.enable else ()
-        return run.backend.complaints() or run.backend.model_complaints(*words)
+        start = None if run.files.read("checkpoints.jsonl") else run.config.run.start_from
+        with suppress(PluginError):  # a run before this one, which has no checkpoint yet
+            start = start and checkpoint_of(start, run.dir)
+        return run.backend.complaints() or run.backend.model_complaints() + run.backend.start_complaints(start)
 
 
 class TinkerBackend:
@@ -210,23 +213,31 @@ class TinkerBackend:
             return []
         return [f"[run] model = {self.model!r} is not offered by {self.url}{nearest(self.model, offered)}"]
 
-    def model_complaints(self, *words: str) -> list[str]:
-        """What is wrong with the model's context length, and words that its tokenizer does not take for one token."""
-        complaints = []
+    def model_complaints(self) -> list[str]:
+        """What is wrong with the model's tokenizer or its context length."""
         try:
-            lengths = {word: len(self.encode(word)) for word in words}
+            _ = self._tokenizer
         except PluginError as error:
             return [f"the tokenizer of {self.model} cannot be loaded: {error}"]
         try:
             _ = self.context_length
         except PluginError as error:
-            complaints.append(str(error))
-        return complaints + [
-            f"the tokenizer of {self.model} turns {word} into {n} tokens; chatml_think needs one: take a model that "
-            "has it (the Qwen3 family) or another prompt plugin"
-            for word, n in lengths.items()
-            if n != 1
-        ]
+            return [str(error)]
+        return []
+
+    def start_complaints(self, path: str | None) -> list[str]:
+        """What is wrong with the checkpoint to start from: it is not there, or of another model."""
+        if path is None or not path.startswith("tinker://"):
+            return []
+        try:
+            info = self._calls.submit(lambda: self._rest().get_weights_info_by_tinker_path(path), lambda i: i).result()
+        except PluginError as error:
+            return [f"[run] start_from = {path!r} cannot be had from {self.url}: {error}"]
+        if info.base_model != self.model:
+            return [
+                f"[run] start_from = {path!r} is a checkpoint of {info.base_model}, and [run] model = {self.model!r}"
+            ]
+        return []
 
     # -- the SDK's clients; the underscored methods run in the thread of the calls -------------------------------------
 
@@ -247,6 +258,13 @@ class TinkerBackend:
         if hasattr(tinker.ServiceClient.get_server_capabilities, "__deprecated__"):
             return tinker.RestClient(base_url=self.url, api_key=os.environ.get(KEY)).get_server_capabilities()
         return self._service.get_server_capabilities()
+
+    def _rest(self) -> Any:
+        import tinker
+
+        if hasattr(tinker.ServiceClient.create_rest_client, "__deprecated__"):
+            return tinker.RestClient(base_url=self.url, api_key=os.environ.get(KEY))
+        return self._service.create_rest_client()
 
     def _client(self) -> Any:
         if self._training is None:

@@ -14,6 +14,7 @@ from justtinker_core.checkpoints import FILE, best_step, checkpoint_of, located,
 from justtinker_core.loop import start_from
 from justtinker_core.run import Run, open_plugins, resolved
 from justtinker_core.rundir import RunDir
+from justtinker_plugins.commands import _preflight
 from justtinker_plugins.commands._options import plugin_option, set_option
 from justtinker_plugins.commands.train import existing
 
@@ -44,7 +45,8 @@ def evaluate(
     wanted = resolved(replace(wanted, data=data, run=replace(wanted.run, steps=0, start_from=None)))
     stamp = f"eval-{time.strftime('%Y%m%d-%H%M%S')}"
     place = directory or (run_dir / "evaluations" / stamp if run_dir else Path("runs") / f"{wanted.run.name}-{stamp}")
-    with Run(wanted, open_plugins(wanted), RunDir.create(place, wanted.dump())) as run:
+    files = RunDir.create(place, wanted.dump())
+    with Run(wanted, open_plugins(wanted), files, checks=_preflight.checks(place)) as run:
         if path is not None:
             start_from(run, path)
         run.files.manifest(status="running", checkpoint=path or wanted.run.model, **run.versions())

@@ -7,19 +7,30 @@ import tomllib
 import click
 from rich.console import Console
 
+from justtinker_core import PluginError
 from justtinker_core.config import presets as installed_presets
+from justtinker_core.options import nearest
 from justtinker_plugins._tables import plain_table
 
 
 @click.command()
-def presets() -> None:
-    """List the presets that `train` takes by name."""
-    table = plain_table("preset", "model", "steps", "what it is")
-    for name, path in installed_presets().items():
-        text = path.read_text(encoding="utf-8")
-        run = tomllib.loads(text)["run"]
-        table.add_row(name, run["model"], str(run["steps"]), first_comment(text))
-    Console().print(table)
+@click.argument("name", required=False)
+def presets(name: str | None) -> None:
+    """List the presets that `train` takes by name, or show the one called NAME: what happened, and every number."""
+    known = installed_presets()
+    if name is None:
+        table = plain_table("preset", "steps", "model", "what it is")
+        for column in table.columns[:3]:
+            column.no_wrap = True
+        for each, path in known.items():
+            text = path.read_text(encoding="utf-8")
+            run = tomllib.loads(text)["run"]
+            table.add_row(each, f"{run['steps']:,}", run["model"].rpartition("/")[2], first_comment(text))
+        Console().print(table)
+    elif name in known:
+        click.echo(known[name].read_text(encoding="utf-8"), nl=False)
+    else:
+        raise PluginError(f"no preset called {name!r}{nearest(name, known)}")
 
 
 def first_comment(text: str) -> str:

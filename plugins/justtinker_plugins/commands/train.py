@@ -13,7 +13,9 @@ import click
 from justtinker_core import PluginError, config, loop
 from justtinker_core.run import Run, open_plugins, resolved
 from justtinker_core.rundir import RunDir, exists
+from justtinker_plugins.commands import _preflight
 from justtinker_plugins.commands._options import plugin_option, set_option
+from justtinker_plugins.commands.check import Planned, rehearse
 
 EXIT_CODES = {"interrupted": 130, "stopped": 3}  # stopped: by a monitor
 QUICKSTART = ("quickstart-sft", "quickstart-rl")
@@ -32,32 +34,46 @@ QUICKSTART = ("quickstart-sft", "quickstart-rl")
     metavar="RUN_DIR",
     help="Go on with this run.",
 )
+@click.option(
+    "--dry-run", is_flag=True, help="Show what would be done and what is in the way; spend and leave nothing."
+)
 def train(
     configs: tuple[str, ...],
     sets: tuple[str, ...],
     switches: tuple[str, ...],
     directory: Path | None,
     resume: Path | None,
+    dry_run: bool,
 ) -> None:
     """Train on each CONFIG (a TOML file or a preset) in order, each starting from the weights of the one before.
 
     Without any: the quickstart, SFT and then RL of a tiny model, on this machine. --set and -p change every CONFIG.
     """
-    if resume is not None:
-        if configs or sets or switches or directory:
-            raise click.UsageError(
-                "--resume goes on with the config of the run: it takes no CONFIG, --set, -p or --dir"
-            )
-        parent, run_dirs = resume, existing(resume)
+    if resume is None:
+        name = "" if configs else "quickstart"
+        parent, plan = planned(configs or QUICKSTART, sets, switches, directory, name)
+    elif configs or sets or switches or directory:
+        raise click.UsageError("--resume goes on with the config of the run: it takes no CONFIG, --set, -p or --dir")
     else:
-        parent, run_dirs = create(configs or QUICKSTART, sets, switches, directory, "quickstart" if not configs else "")
+        parent, plan = resume, [unfinished(path) for path in existing(resume)]
+    if resume is None and parent.exists():
+        raise exists(parent)
+    if dry_run:
+        rehearse([each for each in plan if each.step < each.config.run.steps])
+        return
+    run_dirs = [each.path if resume else RunDir.create(each.path, each.config.dump()).path for each in plan]
+    train_and_tell(parent, run_dirs, new=resume is None)
+
+
+def train_and_tell(parent: Path, run_dirs: list[Path], new: bool) -> None:
+    """Train all; say how to go on if that does not end well, or clean up where it came to nothing."""
     status = "failed"
     try:
         status = train_all(run_dirs)
     except KeyboardInterrupt:
         status = "interrupted"
     finally:
-        if status == "failed" and resume is None and not any(map(recorded, run_dirs)):
+        if status == "failed" and new and not any(map(recorded, run_dirs)):
             shutil.rmtree(
                 parent, ignore_errors=True
             )  # nothing but the config: the same command shall work once its mistake is mended
@@ -67,24 +83,30 @@ def train(
         raise SystemExit(EXIT_CODES[status])
 
 
-def create(
+def planned(
     configs: tuple[str, ...], sets: tuple[str, ...], switches: tuple[str, ...], directory: Path | None, name: str
-) -> tuple[Path, list[Path]]:
-    """Make the run directories of a command, all of them before the first one runs."""
-    # All of them now: a mistake in the second config must not show after the first has run.
+) -> tuple[Path, list[Planned]]:
+    """The runs of a command and the directory of all: a mistake in the second must not show after the first has run."""
     configured = [resolved(config.read(source, sets, switches)) for source in configs]
     stamp = time.strftime("%Y%m%d-%H%M%S")
     parent = directory or Path("runs") / f"{name or configured[-1].run.name}-{stamp}"
     if len(configured) == 1:
-        return parent, [RunDir.create(parent, configured[0].dump()).path]
-    if parent.exists():
-        raise exists(parent)
-    run_dirs: list[Path] = []
+        return parent, [Planned(configured[0], parent)]
+    plan: list[Planned] = []
     for number, each in enumerate(configured, 1):
-        if run_dirs and each.run.start_from is None:
-            each = replace(each, run=replace(each.run, start_from=f"../{run_dirs[-1].name}"))
-        run_dirs.append(RunDir.create(parent / f"{number}-{each.run.name}", each.dump()).path)
-    return parent, run_dirs
+        if plan and each.run.start_from is None:
+            each = replace(each, run=replace(each.run, start_from=f"../{plan[-1].path.name}"))
+        plan.append(Planned(each, parent / f"{number}-{each.run.name}"))
+    return parent, plan
+
+
+def unfinished(path: Path) -> Planned:
+    """A run as it stands; one that is finished is at its last step."""
+    files, configured = RunDir(path), config.read(path)
+    saved = files.read("checkpoints.jsonl")
+    if saved:  # then the weights it began with may have expired
+        configured = replace(configured, run=replace(configured.run, start_from=None))
+    return Planned(configured, path, saved[-1]["step"] if saved else 0)
 
 
 def existing(parent: Path) -> list[Path]:
@@ -110,9 +132,9 @@ def train_all(run_dirs: list[Path]) -> str:
             click.echo(f"{path} is finished already")
             continue
         configured = config.read(path)
-        with Run(
-            configured, open_plugins(configured), files, previous=run_dirs[:number], last=path == run_dirs[-1]
-        ) as run:
+        checks = _preflight.checks(path)
+        previous, last = run_dirs[:number], path == run_dirs[-1]
+        with Run(configured, open_plugins(configured), files, previous, last, checks) as run:
             status = loop.train(run)
         if status != "finished":
             return status

@@ -8,8 +8,13 @@ plugin does not use the model's chat template; `chat_template` does.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from justtinker_core import Problem, Prompt, hookimpl, plugin
+from justtinker_plugins.text import OPEN
+
+if TYPE_CHECKING:
+    from justtinker_core.run import Run
 
 STOP = "<|im_end|>"
 _CONTROL = re.compile(r"<(?=\|(?:im_start|im_end|endoftext)\|>)")
@@ -28,10 +33,24 @@ class ChatmlThink:
     """The system message."""
     user: str = "Solve the following math problem.\n\nProblem: {problem}"
     """The user's message; ``{problem}`` stands for the question."""
+    single_tokens: bool = True
+    """Refuse a model for which ``<think>`` or ``<|im_end|>`` is more than one token: the recipe needs both as one."""
 
     def __post_init__(self) -> None:
         if "{problem}" not in self.user:
             raise ValueError(f"user = {self.user!r} never shows the question; write {{problem}} where it goes")
+
+    @hookimpl
+    def preflight(self, run: Run) -> list[str]:
+        """A complaint for each tag that the model's tokenizer splits."""
+        words = (OPEN, STOP) if self.single_tokens and run.ready else ()
+        return [
+            f"the tokenizer of {run.config.run.model} turns {word} into {n} tokens; chatml_think wants one: take a "
+            "model that has it (the Qwen3 family), another prompt plugin, or set single_tokens = false in "
+            "[plugins.chatml_think]"
+            for word in words
+            if (n := len(run.backend.encode(word))) != 1
+        ]
 
     @hookimpl
     def build_prompt(self, problem: Problem) -> Prompt:

@@ -1,0 +1,100 @@
+"""What a run would take in tokens and dollars, before anything is spent: an estimate, with what it assumes.
+
+Prompts and demonstrations are measured on real problems; how long responses will be, nobody knows: the table shows half
+of `max_tokens`, and all of it. What a run really uses stands in its records (`tokens`, `usd`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from rich.console import Console
+
+from justtinker_core import Problem
+from justtinker_core.config import due
+from justtinker_core.run import Run
+from justtinker_plugins._tables import plain_table
+
+MEASURED = 32
+"""Problems of a set whose prompts are encoded."""
+TYPICAL = 0.5
+"""Of max_tokens: a response that is neither short nor cut off. The published runs used 0.2 to 0.6."""
+KINDS = ("prefill", "cached_prefill", "sampled", "trained")
+
+
+def describe_cost(console: Console, run: Run) -> None:
+    """Tokens of a step, of all steps and of all evaluations, and what they cost; nothing if nobody says how many."""
+    columns = [expected(run, share) for share in (TYPICAL, 1.0)]
+    if not all(columns):
+        return
+    console.print()
+    table = plain_table("estimate", *(f"responses of {share:.0%} of max_tokens" for share in (TYPICAL, 1.0)))
+    for row in columns[0]:
+        table.add_row(row, *(said(run, column[row]) for column in columns))
+    console.print(table)
+    console.print(
+        "Prompts are measured, responses are not: the run's records say what it really used. Prices are those of "
+        "\\[plugins.tinker] prices, else of a dated table; storing checkpoints is not in them."
+        if run.backend.usd({}) is not None
+        else "Tokens as a service would bill them; this backend charges nothing, or has no prices.",
+        soft_wrap=True,
+        style="dim",
+    )
+
+
+def expected(run: Run, share: float) -> dict[str, Counter[str]]:
+    """Tokens of each part of the run, if responses take that share of `max_tokens`."""
+    config = run.config
+    response = share * config.sampling.max_tokens
+    step = run.plugins.first("expect_tokens", dict, run=run, response=response)
+    if step is None:
+        return {}
+    steps, section = config.run.steps, config.evaluation
+    times = section.at_start + sum(due(s, section.every, steps, section.at_end) for s in range(1, steps + 1))
+    evaluation = Counter[str]()
+    for spec in config.data:
+        if spec.purpose == "eval":
+            most = share * (section.max_tokens or config.sampling.max_tokens)
+            evaluation.update(evaluated(run, run.eval_problems[spec.name], spec.samples, most))
+    parts = {"a step": Counter(step), f"{steps:,} steps": scaled(step, steps)}
+    if evaluation:
+        parts |= {"an evaluation": evaluation, f"{times} evaluations": scaled(evaluation, times)}
+    return parts | {"in all": scaled(step, steps) + scaled(evaluation, times)}
+
+
+def evaluated(run: Run, problems: Sequence[Problem], samples: int, response: float) -> dict[str, float]:
+    """Tokens of one evaluation of a set."""
+    prompts = len(problems) * prompt_tokens(run, problems)
+    return {
+        "prefill": prompts,
+        "cached_prefill": prompts * (samples - 1),
+        "sampled": len(problems) * samples * response,
+    }
+
+
+def prompt_tokens(run: Run, problems: Sequence[Problem]) -> float:
+    """Mean length of a prompt, over some from all over the set."""
+    some = problems[:: -(-len(problems) // MEASURED)]
+    return float(np.mean([len(run.prompt(problem).tokens) for problem in some]))
+
+
+def scaled(tokens: Mapping[str, float], times: int) -> Counter[str]:
+    """So many times as many."""
+    return Counter({kind: round(count * times) for kind, count in tokens.items()})
+
+
+def said(run: Run, tokens: Mapping[str, float]) -> str:
+    """Dollars if there are prices, and tokens of each kind."""
+    usd = run.backend.usd({kind: round(count) for kind, count in tokens.items()})
+    counts = ", ".join(f"{kind} {short(tokens[kind])}" for kind in KINDS if tokens.get(kind, 0) >= 1)
+    return counts if usd is None else f"${usd:,.2f} ({counts})"
+
+
+def short(count: float) -> str:
+    """A number for reading: 950, 12.3k, 4.56M."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{count / size:.3g}{letter}"
+    return f"{count:.0f}"
