@@ -78,6 +78,13 @@ def collect_batch(step: int, run: Run) -> Batch:
 
 
 @hookspec(firstresult=True)
+def expect_tokens(run: Run, response: float) -> Mapping[str, float] | None:
+    """First answer, for estimates: tokens of one step if responses have so many (prefill, cached_prefill, sampled,
+    trained). An algorithm may leave it out.
+    """
+
+
+@hookspec(firstresult=True)
 def rollout(problem: Problem, prompt: Prompt, policy: Policy) -> Rollout | None:
     """First answer. Play one episode (several turns, tools); called once a rollout, in a thread of its own.
 

@@ -173,8 +173,9 @@ class Run:
                 raise PluginError("\n".join(complaints))
             self.ready = self.ready or name == opener
 
-        asks: list[Callable[[], None]] = [partial(ask, name) for name in sorted(who, key=lambda name: name != opener)]
-        all_or_none([*asks, self._priced, *(partial(check, self) for check in self.checks)])
+        calls: list[Callable[[], None]] = [partial(ask, name) for name in sorted(who, key=lambda name: name != opener)]
+        calls += [self._priced, *(partial(check, self) for check in self.checks)]
+        all_or_none(calls)
 
     def _priced(self) -> None:
         if self.ready and self.config.run.budget_usd is not None and self.backend.usd({"prefill": 1}) is None:

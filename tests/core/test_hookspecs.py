@@ -75,6 +75,7 @@ def test_every_hook_is_asked_with_all_its_arguments_in_a_real_run(run_with: RunW
     run.config = replace(run.config, data=tuple(replace(spec, options={}) for spec in run.config.data))
     assert go(run) == "finished"
     assert (tmp_path / "listed.seen").read_text() in ("held 42", "train 42")
+    run.plugins.first("expect_tokens", run=run, response=8.0)  # `justtinker check` asks it
     assert set(seen) | {"load_problems"} == set(HOOKS)
     for hook, given in seen.items():
         assert list(given) == arguments(hook)

@@ -44,6 +44,19 @@ class Grpo:
         updates = tuple(Update(s, self.loss, config if self.loss == "ppo" else {}) for s in shares if s)
         return Batch(groups, updates, sum(map(len, shares)))
 
+    @hookimpl
+    def expect_tokens(self, run: Run, response: float) -> dict[str, float]:
+        """Of one step; with `positive`, half of the rollouts are taken to be trained, which is more than usual."""
+        some = run.draw(1, min(32, len(run.train_problems)), run.train_problems)
+        prompt = sum(len(run.prompt(problem).tokens) for problem in some) / len(some)
+        rollouts = self.problems_per_step * self.rollouts_per_problem
+        return {
+            "prefill": self.problems_per_step * prompt,
+            "cached_prefill": (rollouts - self.problems_per_step) * prompt,
+            "sampled": rollouts * response,
+            "trained": rollouts * (prompt + response) * (0.5 if self.train_on == "positive" else 1.0),
+        }
+
     def data(self, groups: Sequence[Group]) -> tuple[Datum, ...]:
         """A Datum for each rollout that is trained."""
         return tuple(

@@ -45,6 +45,14 @@ class Sft:
         return [] if usable else [none_of(len(some), reasons)]
 
     @hookimpl
+    def expect_tokens(self, run: Run) -> dict[str, float]:
+        """Of one step: as many as some demonstrations from all over the set have."""
+        some = run.train_problems[:: -(-len(run.train_problems) // TRIED)]
+        data = [datum for problem in some if isinstance(datum := self.encode(problem, run), Datum)]
+        mean = sum(len(datum.inputs) for datum in data) / len(data)  # preflight has seen that there is one
+        return {"trained": self.batch_size * mean}
+
+    @hookimpl
     def collect_batch(self, step: int, run: Run) -> Batch:
         """The demonstrations of a step as one update."""
         if not self._usable:

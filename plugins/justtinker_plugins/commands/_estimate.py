@@ -26,20 +26,20 @@ KINDS = ("prefill", "cached_prefill", "sampled", "trained")
 
 def describe_cost(console: Console, run: Run) -> None:
     """Tokens of a step, of all steps and of all evaluations, and what they cost; nothing if nobody says how many."""
-    columns = [expected(run, share) for share in (TYPICAL, 1.0)]
-    if not all(columns):
+    few, many = (expected(run, share) for share in (TYPICAL, 1.0))
+    if not few:
         return
+    priced = run.backend.usd({}) is not None
+    table = plain_table("estimate", *(kind.replace("_", " ") for kind in KINDS), *(["USD"] if priced else []))
+    for row in few:
+        cells = [between(short(few[row][kind]), short(many[row][kind])) for kind in KINDS]
+        costs = (run.backend.usd(part[row]) or 0.0 for part in (few, many))
+        table.add_row(row, *cells, *([between(*(f"{usd:,.2f}" for usd in costs))] if priced else []))
     console.print()
-    table = plain_table("estimate", *(f"responses of {share:.0%} of max_tokens" for share in (TYPICAL, 1.0)))
-    for row in columns[0]:
-        table.add_row(row, *(said(run, column[row]) for column in columns))
     console.print(table)
     console.print(
-        "Prompts are measured, responses are not: the run's records say what it really used. Prices are those of "
-        "\\[plugins.tinker] prices, else of a dated table; storing checkpoints is not in them."
-        if run.backend.usd({}) is not None
-        else "Tokens as a service would bill them; this backend charges nothing, or has no prices.",
-        soft_wrap=True,
+        f"From responses of {TYPICAL:.0%} of max_tokens to responses of all of it. "
+        + ("Prices: \\[plugins.tinker] prices, else a dated table; storage is not in them." if priced else ""),
         style="dim",
     )
 
@@ -58,9 +58,12 @@ def expected(run: Run, share: float) -> dict[str, Counter[str]]:
         if spec.purpose == "eval":
             most = share * (section.max_tokens or config.sampling.max_tokens)
             evaluation.update(evaluated(run, run.eval_problems[spec.name], spec.samples, most))
-    parts = {"a step": Counter(step), f"{steps:,} steps": scaled(step, steps)}
+    parts = {"a step": scaled(step, 1), f"{steps:,} steps": scaled(step, steps)}
     if evaluation:
-        parts |= {"an evaluation": evaluation, f"{times} evaluations": scaled(evaluation, times)}
+        parts |= {
+            "an evaluation": scaled(evaluation, 1),
+            f"{times} evaluation{'s' if times > 1 else ''}": scaled(evaluation, times),
+        }
     return parts | {"in all": scaled(step, steps) + scaled(evaluation, times)}
 
 
@@ -85,16 +88,14 @@ def scaled(tokens: Mapping[str, float], times: int) -> Counter[str]:
     return Counter({kind: round(count * times) for kind, count in tokens.items()})
 
 
-def said(run: Run, tokens: Mapping[str, float]) -> str:
-    """Dollars if there are prices, and tokens of each kind."""
-    usd = run.backend.usd({kind: round(count) for kind, count in tokens.items()})
-    counts = ", ".join(f"{kind} {short(tokens[kind])}" for kind in KINDS if tokens.get(kind, 0) >= 1)
-    return counts if usd is None else f"${usd:,.2f} ({counts})"
+def between(low: str, high: str) -> str:
+    """A range, or the one number that it is."""
+    return low if low == high else f"{low} to {high}"
 
 
 def short(count: float) -> str:
-    """A number for reading: 950, 12.3k, 4.56M."""
+    """A number for reading: 950, 12.3k, 4.56M, or a dash."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if count >= size:
             return f"{count / size:.3g}{letter}"
-    return f"{count:.0f}"
+    return f"{count:.0f}" if count else "-"

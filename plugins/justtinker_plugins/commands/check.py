@@ -23,6 +23,7 @@ from justtinker_core.run import Run, installed, open_plugins, resolved
 from justtinker_core.rundir import RunDir
 from justtinker_plugins._tables import plain_table
 from justtinker_plugins.commands import _preflight
+from justtinker_plugins.commands._estimate import describe_cost
 from justtinker_plugins.commands._options import plugin_option, set_option
 
 
@@ -67,6 +68,7 @@ def rehearse_one(console: Console, planned: Planned, several: bool) -> None:
         with opened(planned) as run:
             describe_data(console, run)
             describe_prompt(console, run)
+            describe_cost(console, run)
     except PluginError as error:
         name = f"{planned.config.run.name}: " if several else ""
         raise PluginError("\n".join(name + line for line in str(error).splitlines())) from error
