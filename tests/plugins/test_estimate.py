@@ -36,7 +36,7 @@ def test_what_grpo_takes(run_with: RunWith) -> None:
     assert parts["a step"] == step
     assert parts["10 steps"] == {kind: 10 * count for kind, count in step.items()}
     assert parts["an evaluation"] == evaluation
-    assert parts["3 of them"] == {kind: 3 * count for kind, count in evaluation.items()}
+    assert parts["3 evaluations"] == {kind: 3 * count for kind, count in evaluation.items()}
     assert parts["in all"] == {"prefill": 128, "cached_prefill": 656, "sampled": 9800, "trained": 4320}
 
 
