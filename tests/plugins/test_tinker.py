@@ -534,3 +534,24 @@ def test_a_run_resumes_from_the_newest_checkpoint_that_has_not_expired(server: T
 
 def without_times(record: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in record.items() if key != "seconds"}
+
+
+RL = CONFIG.replace('"sft", "exact"', '"grpo", "exact", "correct", "group_mean"').replace(
+    "[plugins.sft]\nbatch_size = 4",
+    "[plugins.grpo]\nproblems_per_step = 10\nrollouts_per_problem = 3",
+)
+
+
+def test_a_poisoned_group_of_a_run_is_left_out_and_counted(server: TinkerServer, tmp_path: Path) -> None:
+    server.context_length = 512
+    file = tmp_path / "rl.toml"
+    file.write_text(RL.format(url=server.url, plugin=sys.modules[Tinker.__module__].__file__))
+    run_dir = RunDir.create(tmp_path / "run", resolved(config.read(file, ["run.steps=1"])).dump()).path
+    configured = config.read(run_dir)
+    with Run(configured, open_plugins(configured), RunDir(run_dir)) as run:
+        first = run.draw(1, 10, run.train_problems)[0]
+        server.poison = {run.prompt(first).text: nan}
+        assert loop.train(run) == "finished"
+    [step] = lines(run_dir / "steps.jsonl")
+    assert step["metrics"]["failed_groups"] == 1
+    assert step["metrics"]["rollouts"] == 27
