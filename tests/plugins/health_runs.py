@@ -1,0 +1,96 @@
+"""Runs to try monitors on: the published collapse, and healthy and collapsing runs resampled from its first 80 steps.
+
+A resampled run is a moving-block bootstrap (Künsch 1989): blocks of consecutive steps, all metrics together, so that
+noise keeps its correlations between metrics and from step to step. Evaluations are drawn from those of the same steps.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from justtinker_core.types import EvalStats, History, StepStats
+
+HEALTHY_STEPS, EVERY = 80, 20
+LENGTH, THINKING, ACCURACY = "mean_response_tokens", "thinking_rate", "accuracy"
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Steps and evaluations of a run."""
+
+    steps: tuple[StepStats, ...]
+    evals: tuple[EvalStats, ...]
+
+    def history(self, step: int) -> History:
+        """What stood recorded before that step."""
+        return History(
+            tuple(s for s in self.steps if s.step < step), tuple(e for e in self.evals if e.step < step)
+        )
+
+
+def published() -> Recorded:
+    """Experiment 001 of JustTinker."""
+    with Path(os.environ["JUSTTINKER_DATA"], "exp_001_collapse.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    steps = [StepStats(int(r["step"]), {n: float(r[n]) for n in (ACCURACY, THINKING, LENGTH)}) for r in rows]
+    evals = [
+        EvalStats(int(r["step"]), "eval", {n: float(r[f"eval_{n}"]) for n in (ACCURACY, THINKING)}, {}, {})
+        for r in rows
+        if r["eval_accuracy"]
+    ]
+    return Recorded(tuple(steps), tuple(evals))
+
+
+def resampled(
+    seed: int, steps: int = 1000, *, block: int = 10, onset: int = 0, ramp: int = 50, parts: Sequence[str] = ()
+) -> Recorded:
+    """A healthy run with slow trends, length up or down by as much as 20 % and accuracy up by as much as 15 points.
+
+    With `onset`, from that step on a collapse: over `ramp` steps each of `parts` goes as far as in the published one.
+    """
+    source, random = published(), np.random.default_rng(seed)
+    real = np.array([list(s.metrics.values()) for s in source.steps[:HEALTHY_STEPS]])  # (80, 3)
+    starts = random.integers(0, HEALTHY_STEPS - block + 1, -(-steps // block))
+    values = real[(starts[:, None] + np.arange(block)).ravel()[:steps]]
+    progress = np.arange(1, steps + 1) / steps
+    values[:, 2] *= 1 + random.uniform(-0.2, 0.2) * progress
+    rise = random.uniform(0, 0.15) * progress
+    values[:, 0] += rise
+    if onset:
+        fall(values, np.clip((np.arange(1, steps + 1) - onset + 1) / ramp, 0, 1), parts)
+    values[:, :2] = np.clip(values[:, :2], 0, 1)
+    records = tuple(
+        StepStats(i, {ACCURACY: a, THINKING: t, LENGTH: tokens, "reward": a})  # the reward of that run was binary
+        for i, (a, t, tokens) in enumerate(values.tolist(), 1)
+    )
+    healthy = [e.metrics for e in source.evals if e.step <= HEALTHY_STEPS]
+    drawn = random.integers(0, len(healthy), steps // EVERY)
+    evals = [
+        EvalStats(EVERY * (i + 1), "eval", raised(healthy[k], float(rise[EVERY * (i + 1) - 1])), {}, {})
+        for i, k in enumerate(drawn)
+    ]
+    return Recorded(records, tuple(evals))
+
+
+def fall(values: Floats, depth: Floats, parts: Sequence[str]) -> None:
+    """Lengthen by 60 %, and let accuracy and thinking fall by 50 and 55 points, as in the last steps of 001."""
+    if LENGTH in parts:
+        values[:, 2] *= 1 + 0.6 * depth
+    if ACCURACY in parts:
+        values[:, 0] -= 0.5 * depth
+    if THINKING in parts:
+        values[:, 1] -= 0.55 * depth
+
+
+def raised(metrics: Any, by: float) -> dict[str, float]:
+    """The metrics of an evaluation, with a better accuracy."""
+    return {**metrics, ACCURACY: min(1.0, metrics[ACCURACY] + by)}
