@@ -9,35 +9,37 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from justtinker_core.types import EvalStats, History, StepStats
+from justtinker_core import Finding
+from justtinker_core.types import EvalStats, StepStats
+from justtinker_plugins.commands._histories import Records
 
 HEALTHY_STEPS, EVERY = 80, 20
 LENGTH, THINKING, ACCURACY = "mean_response_tokens", "thinking_rate", "accuracy"
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Recorded:
-    """Steps and evaluations of a run."""
-
-    steps: tuple[StepStats, ...]
-    evals: tuple[EvalStats, ...]
-
-    def history(self, step: int) -> History:
-        """What stood recorded before that step."""
-        return History(
-            tuple(s for s in self.steps if s.step < step), tuple(e for e in self.evals if e.step < step)
-        )
+def told(monitor: Any, records: Records) -> list[tuple[int, Finding]]:
+    """What a monitor says of a run, step by step, as the loop would ask it."""
+    said = []
+    for place, stats in enumerate(records.steps):
+        said += [(stats.step, f) for f in monitor.inspect_step(stats, records.before(place))]
+    return said
 
 
-def published() -> Recorded:
+def series(**columns: Sequence[float | None]) -> Records:
+    """Steps 1, 2 ... with these metrics; None leaves one out."""
+    rows = zip(*columns.values(), strict=True)
+    metrics = [{k: v for k, v in zip(columns, row, strict=True) if v is not None} for row in rows]
+    return Records(tuple(StepStats(i, m) for i, m in enumerate(metrics, 1)))
+
+
+def published() -> Records:
     """Experiment 001 of JustTinker."""
     with Path(os.environ["JUSTTINKER_DATA"], "exp_001_collapse.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -47,12 +49,12 @@ def published() -> Recorded:
         for r in rows
         if r["eval_accuracy"]
     ]
-    return Recorded(tuple(steps), tuple(evals))
+    return Records(tuple(steps), tuple(evals))
 
 
 def resampled(
     seed: int, steps: int = 1000, *, block: int = 10, onset: int = 0, ramp: int = 50, parts: Sequence[str] = ()
-) -> Recorded:
+) -> Records:
     """A healthy run with slow trends, length up or down by as much as 20 % and accuracy up by as much as 15 points.
 
     With `onset`, from that step on a collapse: over `ramp` steps each of `parts` goes as far as in the published one.
@@ -78,7 +80,7 @@ def resampled(
         EvalStats(EVERY * (i + 1), "eval", raised(healthy[k], float(rise[EVERY * (i + 1) - 1])), {}, {})
         for i, k in enumerate(drawn)
     ]
-    return Recorded(records, tuple(evals))
+    return Records(records, tuple(evals))
 
 
 def fall(values: Floats, depth: Floats, parts: Sequence[str]) -> None:

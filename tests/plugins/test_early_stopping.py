@@ -24,24 +24,25 @@ def evaluate(values: Sequence[float], *, name: str = "math", metric: str = "accu
     return [EvalStats(10 * (i + 1), name, {metric: v}, {}, {}) for i, v in enumerate(values)]
 
 
-def findings(evals: Sequence[EvalStats], **options: Any) -> dict[int, list[Finding]]:
+def findings(evals: Sequence[EvalStats], checkpoints: tuple[int, ...] = (), **options: Any) -> dict[int, list[Finding]]:
     """What is said at each step of a run with these evaluations, told as the run would tell it."""
     monitor = configure(EarlyStopping, "plugins.early_stopping", options)
     said = {}
     for step in range(1, max(e.step for e in evals) + 10):
-        history = History(evals=tuple(e for e in evals if e.step < step))
+        steps = tuple(StepStats(s, {}) for s in range(1, step))
+        history = History(steps, tuple(e for e in evals if e.step < step), checkpoints)
         if found := list(monitor.inspect_step(StepStats(step, {}), history)):
             said[step] = found
     return said
 
 
 def test_the_third_low_evaluation_stops_the_run_once() -> None:
-    assert findings(evaluate([0.80, 0.85, 0.79, 0.78, 0.77])) == {
+    assert findings(evaluate([0.80, 0.85, 0.79, 0.78, 0.77]), (10, 20, 30)) == {
         51: [
             Finding(
                 "stop",
                 "accuracy on math is 0.77 at step 50, its best was 0.85 at step 20: "
-                "more than 0.05 below it in 3 evaluations since",
+                "more than 0.05 below it in 3 evaluations since; the best checkpoint is that of step 20",
                 {
                     "evaluation": "math",
                     "metric": "accuracy",
@@ -50,10 +51,32 @@ def test_the_third_low_evaluation_stops_the_run_once() -> None:
                     "value": 0.77,
                     "step": 50,
                     "low_evaluations": 3,
+                    "best_checkpoint": 20,
                 },
             )
         ]
     }
+
+
+def test_a_best_checkpoint_that_was_not_saved_is_not_promised() -> None:
+    ((_, (finding,)),) = findings(evaluate([0.85, 0.7, 0.7, 0.7])).items()
+    assert finding.message.endswith("; the best checkpoint is that of step 10, if it was saved")
+    assert finding.evidence["best_checkpoint"] is None
+
+
+def test_a_history_with_gaps_is_judged_too() -> None:
+    evals = evaluate([0.8, 0.7, 0.7, 0.7])
+    monitor = configure(EarlyStopping, "plugins.early_stopping", {})
+    steps = tuple(StepStats(s, {}) for s in (15, 25, 35))
+    (finding,) = monitor.inspect_step(StepStats(45, {}), History(steps, tuple(evals)))
+    assert finding.evidence["step"] == 40
+    assert not monitor.inspect_step(StepStats(55, {}), History((*steps, StepStats(45, {})), tuple(evals)))
+
+
+@pytest.mark.parametrize(("action", "level"), [("stop", "stop"), ("warn", "warn"), ("off", None)])
+def test_what_it_may_do(action: str, level: str | None) -> None:
+    said = findings(evaluate([0.8, 0.7, 0.7, 0.7]), action=action)
+    assert [f.level for found in said.values() for f in found] == ([level] if level else [])
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,16 @@
 from __future__ import annotations
 
-import csv
 import math
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from justtinker_core import Finding, PluginError
 from justtinker_core.options import configure
-from justtinker_core.types import StepStats
+from justtinker_core.types import History, StepStats
 from justtinker_plugins.monitors.thresholds import Thresholds
+from tests.plugins.health_runs import published, series, told
 
 HEALTHY = {
     "accuracy": 0.8,
@@ -23,8 +22,43 @@ HEALTHY = {
 
 
 def inspect(metrics: dict[str, float], **options: Any) -> list[Finding]:
-    thresholds = configure(Thresholds, "plugins.thresholds", options)
-    return list(thresholds.inspect_step(StepStats(1, metrics)))
+    """What is said of one step, where one is enough."""
+    thresholds = configure(Thresholds, "plugins.thresholds", {"steps": 1, **options})
+    return list(thresholds.inspect_step(StepStats(1, metrics), History()))
+
+
+def when(values: list[float | None], **options: Any) -> list[int]:
+    """The steps at which something is said of accuracies, of which 0.5 is the least."""
+    thresholds = configure(Thresholds, "plugins.thresholds", {"min_accuracy": 0.5, **options})
+    return [step for step, _ in told(thresholds, series(accuracy=values))]
+
+
+@pytest.mark.parametrize(
+    ("values", "steps", "said"),
+    [
+        ([0.4, 0.4, 0.4, 0.4, 0.4], 3, [3]),  # once
+        ([0.4, 0.4, 0.6, 0.4, 0.4], 3, []),
+        ([0.6, 0.4, 0.4, 0.4, 0.6, 0.4, 0.4, 0.4], 3, [4, 8]),  # a new crossing
+        ([0.4, 0.4, 0.6, 0.4], 1, [1, 4]),
+        ([0.4, None, 0.4, 0.4], 2, [4]),  # a step without the metric is no crossing
+    ],
+)
+def test_a_line_is_crossed_for_some_steps_and_that_is_said_once(
+    values: list[float | None], steps: int, said: list[int]
+) -> None:
+    assert when(values, steps=steps) == said
+
+
+@pytest.mark.parametrize(("action", "levels"), [("stop", ["stop"]), ("warn", ["warn"]), ("off", [])])
+def test_what_it_may_do(action: str, levels: list[str]) -> None:
+    assert [f.level for f in inspect({"redundancy_score": 0.9}, action=action)] == levels
+
+
+def test_the_default_says_for_how_long() -> None:
+    thresholds = configure(Thresholds, "plugins.thresholds", {})
+    [(step, finding)] = told(thresholds, series(thinking_rate=[0.5] * 9))
+    assert (step, finding.level) == (3, "warn")
+    assert finding.message == "thinking_rate = 0.5 is below min_thinking_rate = 0.6, for 3 steps"
 
 
 def test_a_healthy_step_and_one_without_metrics_say_nothing() -> None:
@@ -76,9 +110,8 @@ def test_thresholds_may_be_zero_but_not_less() -> None:
 
 @pytest.mark.skipif(not os.environ.get("JUSTTINKER_DATA"), reason="JUSTTINKER_DATA names no folder of real data")
 def test_the_published_collapse() -> None:
-    with Path(os.environ["JUSTTINKER_DATA"], "exp_001_collapse.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    names = ("accuracy", "thinking_rate", "mean_response_tokens")
-    warned = {int(row["step"]): inspect({name: float(row[name]) for name in names}) for row in rows}
-    assert min(step for step, found in warned.items() if any("response" in f.message for f in found)) == 119
-    assert min(step for step, found in warned.items() if any("thinking" in f.message for f in found)) == 137
+    """With the recipe's one step, and with three."""
+    for steps, length, thinking in ((1, 119, 137), (3, 143, 139)):
+        said = told(configure(Thresholds, "plugins.thresholds", {"steps": steps}), published())
+        assert min(step for step, f in said if "mean_response_tokens" in f.evidence) == length
+        assert min(step for step, f in said if "thinking_rate" in f.evidence) == thinking

@@ -6,8 +6,8 @@ first step after S was last 0 (Page's estimate). Three things keep it quiet on h
 
 - f, the long-run standard deviation over the short-run one, sqrt((1 + rho) / (1 - rho)) at lag-1 autocorrelation rho:
   the noise of consecutive steps is not independent (Johnson & Bagshaw 1974).
-- The baseline follows slow trends: it moves by `follow` times z a step, z clipped to 1 (Huber), so by at most 1 standard
-  deviation in 100 steps at 0.01. It is never frozen: what was frozen would never come down again.
+- The baseline follows slow trends: it moves by `follow` times z a step, z clipped to 1 (Huber), so by at most 1
+  standard deviation in 100 steps at 0.01. It is never frozen: what was frozen would never come down again.
 - The scale has a floor, and z is clipped to 4: no single step alarms.
 """
 
@@ -82,7 +82,9 @@ def learned(values: Sequence[float], rollouts: float) -> Chart:
     rho = float(away[1:] @ away[:-1]) / power if power > 0 else 0.0
     rho = max(0.0, min(MOST_CORRELATION, rho))
     location = float(series.mean())
-    return Chart((), True, location, max(scale, floor(uncharted(abs(location)), rollouts)), math.sqrt((1 + rho) / (1 - rho)))
+    return Chart(
+        (), True, location, max(scale, floor(uncharted(abs(location)), rollouts)), math.sqrt((1 + rho) / (1 - rho))
+    )
 
 
 def floor(usual: float, rollouts: float) -> float:

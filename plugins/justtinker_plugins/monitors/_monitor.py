@@ -79,4 +79,4 @@ def checkpoint_before(step: int, history: History) -> int | None:
 def go_back(step: int, history: History) -> str:
     """Where to go on from when a run was well until just before that step."""
     saved = checkpoint_before(step, history)
-    return "no checkpoint is older" if saved is None else f"the last checkpoint before that is of step {saved}"
+    return "no checkpoint before that is known" if saved is None else f"the last checkpoint before that: step {saved}"

@@ -90,16 +90,12 @@ class Drift(Monitor):
                 value = charted(stats.metrics[name])
                 value = value if bad == "up" else -value
                 charts[name] = charts[name].add(value, stats.step, rollouts, self._design)
+        first = any(chart.ready for chart in charts.values()) and not any(c.ready for c in state.charts.values())
         state = replace(state, charts=charts, say="", said=state.said if self._on(charts, 0.5) else ())
         level = self._level(charts)
         if level and level not in state.said:
             return replace(state, say=level, said=("warn", "stop") if level == "stop" else ("warn", *state.said))
-        if any(c.ready and c.count == 0 and not before.ready for c, before in self._pairs(charts, state)):
-            return replace(state, say="baseline")
-        return state
-
-    def _pairs(self, charts: Mapping[str, Chart], state: State) -> list[tuple[Chart, Chart]]:
-        return [(chart, state.charts[name]) for name, chart in charts.items()]
+        return replace(state, say="baseline") if first else state
 
     def _on(self, charts: Mapping[str, Chart], factor: float = 1.0) -> list[str]:
         """The metrics whose chart is above so many times the limit, the earliest to begin first."""
@@ -119,13 +115,13 @@ class Drift(Monitor):
         told = [self._told(name, state.charts[name]) for name in on]
         evidence = {name: self._evidence(name, state.charts[name]) for name in on}
         saved = {"began": began, "last_healthy_checkpoint": checkpoint_before(began, history)}
-        return Finding(level, f"since step {began}: {'; '.join(told)}; {go_back(began, history)}", saved | evidence)
+        return Finding(level, f"{'; '.join(told)}; {go_back(began, history)}", saved | evidence)
 
     def _told(self, name: str, chart: Chart) -> str:
         seen = self._evidence(name, chart)
         return (
             f"{name} {seen['mean']:.4g} on average since step {chart.began}, was {seen['usual']:.4g} ± "
-            f"{seen['deviation']:.2g} (CUSUM {chart.sum:.1f}, limit {self.limit:g})"
+            f"{seen['deviation']:.3g} (CUSUM {chart.sum:.1f}, limit {self.limit:g})"
         )
 
     def _evidence(self, name: str, chart: Chart) -> dict[str, Any]:
@@ -142,7 +138,7 @@ class Drift(Monitor):
 
     def _learned(self, state: State) -> Finding:
         ready = {name: self._evidence(name, chart) for name, chart in state.charts.items() if chart.ready}
-        levels = ", ".join(f"{name} {seen['usual']:.4g} ± {seen['deviation']:.2g}" for name, seen in ready.items())
+        levels = ", ".join(f"{name} {seen['usual']:.4g} ± {seen['deviation']:.3g}" for name, seen in ready.items())
         missing = [name for name, chart in state.charts.items() if not chart.ready]
         none = f"; not enough data for {', '.join(missing)}" if missing else ""
         healthy = {name: {key: seen[key] for key in ("usual", "deviation")} for name, seen in ready.items()}

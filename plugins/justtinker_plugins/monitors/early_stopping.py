@@ -6,7 +6,7 @@ finding, which names the best step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
@@ -14,6 +14,7 @@ from pydantic import Field
 from justtinker_core import Finding, hookimpl, plugin
 from justtinker_core.options import nearest
 from justtinker_core.types import EvalStats, History, StepStats
+from justtinker_plugins.monitors._monitor import Action, Monitor
 
 if TYPE_CHECKING:
     from justtinker_core.run import Run
@@ -23,7 +24,7 @@ ROUNDING = 1e-9
 
 
 @plugin
-class EarlyStopping:
+class EarlyStopping(Monitor):
     """Stop once `patience` evaluations since the best were more than `drop` below it.
 
     A new best sets the count back to 0; an evaluation that is lower by `drop` or less leaves it as it is. Each
@@ -31,6 +32,8 @@ class EarlyStopping:
     evaluation that is too low.
     """
 
+    action: Action = "stop"
+    """The most it may do: stop, warn, or nothing."""
     evaluation: str | None = None
     """The ``[data.eval.NAME]`` to follow; by default each of them, on its own."""
     metric: str = "accuracy"
@@ -44,7 +47,7 @@ class EarlyStopping:
     def preflight(self, run: Run) -> Sequence[str]:
         """A complaint if there is nothing of the name to follow, or nothing at all: it could never stop the run."""
         names = [spec.name for spec in run.config.data if spec.purpose == "eval"]
-        if self.evaluation in names or (self.evaluation is None and names):
+        if self.action == "off" or self.evaluation in names or (self.evaluation is None and names):
             return []
         if self.evaluation is None:
             return ["[plugins.early_stopping] follows evaluations, and the config has no table [data.eval.NAME]"]
@@ -53,18 +56,19 @@ class EarlyStopping:
             f"[data.eval.{self.evaluation}]{nearest(self.evaluation, names)}"
         ]
 
-    @hookimpl
-    def inspect_step(self, stats: StepStats, history: History) -> Sequence[Finding]:
+    def look(self, stats: StepStats, history: History) -> Iterator[Finding]:
         """A stop for each evaluation that has run out of patience at the step before."""
-        names = dict.fromkeys(e.name for e in history.evals if self.evaluation in (None, e.name))
-        findings = []
-        for name in names:
+        for name in dict.fromkeys(e.name for e in history.evals if self.evaluation in (None, e.name)):
             evals = [e for e in history.evals if e.name == name and self.metric in e.metrics]
-            if evals and evals[-1].step == stats.step - 1:
-                findings.extend(self._judge(evals))
-        return findings
+            if evals and self._made_since(history, evals[-1]):
+                yield from self._judge(evals, history)
 
-    def _judge(self, evals: Sequence[EvalStats]) -> list[Finding]:
+    @staticmethod
+    def _made_since(history: History, evaluation: EvalStats) -> bool:
+        """Whether an evaluation was made after the last step before this one."""
+        return not history.steps or history.steps[-1].step <= evaluation.step
+
+    def _judge(self, evals: Sequence[EvalStats], history: History) -> list[Finding]:
         """Whether the last of these evaluations of one name, oldest first, is one too many."""
         best, low = evals[0], 0
         for current in evals:
@@ -75,14 +79,16 @@ class EarlyStopping:
                 low += 1
         if low < self.patience or behind <= self.drop + ROUNDING:
             return []
-        return [self._stop(best, current, low)]
+        return [self._stop(best, current, low, history)]
 
-    def _stop(self, best: EvalStats, current: EvalStats, low: int) -> Finding:
+    def _stop(self, best: EvalStats, current: EvalStats, low: int, history: History) -> Finding:
         high, value = best.metrics[self.metric], current.metrics[self.metric]
+        saved = best.step in history.checkpoints
         return Finding(
             "stop",
             f"{self.metric} on {current.name} is {value:.4g} at step {current.step}, its best was {high:.4g} at step "
-            f"{best.step}: more than {self.drop:g} below it in {low} evaluations since",
+            f"{best.step}: more than {self.drop:g} below it in {low} evaluations since; "
+            f"the best checkpoint is that of step {best.step}{'' if saved else ', if it was saved'}",
             {
                 "evaluation": current.name,
                 "metric": self.metric,
@@ -91,5 +97,6 @@ class EarlyStopping:
                 "value": value,
                 "step": current.step,
                 "low_evaluations": low,
+                "best_checkpoint": best.step if saved else None,
             },
         )

@@ -1,31 +1,36 @@
 """Warns when a step's numbers cross a line: the health warnings of the recipe (JustTinker, Ning 2026).
 
-It looks at one step alone: no trends, and it never stops a run. On the published collapse (experiment 001) these lines
-were crossed late, so a monitor of drift belongs beside it.
+It knows no trends. On the published collapse (experiment 001) these lines were crossed late, so `drift` belongs beside
+it. What is here besides the recipe's lines: a line must be crossed for some steps in a row, and that is said once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, ClassVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated
 
 from pydantic import Field
 
-from justtinker_core import Finding, hookimpl, plugin
-from justtinker_core.types import StepStats
+from justtinker_core import Finding, plugin
+from justtinker_core.types import History, StepStats
+from justtinker_plugins.monitors._monitor import Action, Monitor
 
 Threshold = Annotated[float, Field(ge=0)]
+Metrics = Mapping[str, float]
+Rule = Callable[[Metrics], Finding | None]
 
 
 @plugin
-class Thresholds:
+class Thresholds(Monitor):
     """A warning for each threshold that is crossed; a metric that the step does not have says nothing.
 
     What cannot be crossed is off: ``inf`` for what must not be above, 0 for what must not be below (TOML has no null).
     """
 
-    fatal: ClassVar[bool] = False
-
+    action: Action = "warn"
+    """The most it may do: stop, warn, or nothing."""
+    steps: Annotated[int, Field(ge=1)] = 3
+    """How many steps in a row a line must be crossed; said at the last of these. The recipe takes 1."""
     max_response_tokens: Threshold = 5000
     """Most ``mean_response_tokens``."""
     min_thinking_rate: Threshold = 0.6
@@ -41,41 +46,53 @@ class Thresholds:
     low_redundancy: Threshold = 0.3
     """Below this, ``redundancy_score`` is low."""
 
-    @hookimpl
-    def inspect_step(self, stats: StepStats) -> Sequence[Finding]:
-        """The warnings of this step, each with the metric and the threshold as evidence."""
-        return [
-            *self._above(stats.metrics, "mean_response_tokens", "max_response_tokens"),
-            *self._below(stats.metrics, "thinking_rate", "min_thinking_rate"),
-            *self._below(stats.metrics, "accuracy", "min_accuracy"),
-            *self._above(stats.metrics, "redundancy_score", "max_redundancy"),
-            *self._above(stats.metrics, "chunk_similarity", "max_chunk_similarity"),
-            *self._suspicious(stats.metrics),
+    def __post_init__(self) -> None:
+        self._rules: list[Rule] = [
+            lambda metrics: self._above(metrics, "mean_response_tokens", "max_response_tokens"),
+            lambda metrics: self._below(metrics, "thinking_rate", "min_thinking_rate"),
+            lambda metrics: self._below(metrics, "accuracy", "min_accuracy"),
+            lambda metrics: self._above(metrics, "redundancy_score", "max_redundancy"),
+            lambda metrics: self._above(metrics, "chunk_similarity", "max_chunk_similarity"),
+            self._suspicious,
         ]
 
-    def _above(self, metrics: Mapping[str, float], name: str, option: str) -> Iterator[Finding]:
+    def look(self, stats: StepStats, history: History) -> Iterator[Finding]:
+        """The lines that have now been crossed for so many steps, each with the metric and the threshold."""
+        for rule in self._rules:
+            found = rule(stats.metrics)
+            if found is not None and self._now_lasting(rule, history):
+                yield found
+
+    def _now_lasting(self, rule: Rule, history: History) -> bool:
+        """Whether the line was crossed at the steps before, and for no longer than is wanted."""
+        before = [rule(s.metrics) is not None for s in reversed(history.steps[-self.steps :])]
+        enough = len(before) >= self.steps - 1 and all(before[: self.steps - 1])
+        return enough and not (len(before) == self.steps and before[-1])
+
+    def _above(self, metrics: Metrics, name: str, option: str) -> Finding | None:
         limit: float = getattr(self, option)
-        if name in metrics and metrics[name] > limit:
-            yield warning(f"{name} = {metrics[name]:.4g} is above {option} = {limit:g}", metrics, name, option, limit)
+        if metrics.get(name, limit) <= limit:
+            return None
+        return self._crossed(f"{name} = {metrics[name]:.4g} is above {option} = {limit:g}", metrics, name, option)
 
-    def _below(self, metrics: Mapping[str, float], name: str, option: str) -> Iterator[Finding]:
+    def _below(self, metrics: Metrics, name: str, option: str) -> Finding | None:
         limit: float = getattr(self, option)
-        if name in metrics and metrics[name] < limit:
-            yield warning(f"{name} = {metrics[name]:.4g} is below {option} = {limit:g}", metrics, name, option, limit)
+        if metrics.get(name, limit) >= limit:
+            return None
+        return self._crossed(f"{name} = {metrics[name]:.4g} is below {option} = {limit:g}", metrics, name, option)
 
-    def _suspicious(self, metrics: Mapping[str, float]) -> Iterator[Finding]:
-        if metrics.get("redundancy_score", self.low_redundancy) >= self.low_redundancy:
-            return
-        for finding in self._above(metrics, "chunk_similarity", "suspicious_chunk_similarity"):
-            score = metrics["redundancy_score"]
-            yield Finding(
-                "warn",
-                f"{finding.message} while redundancy_score = {score:.4g} is below low_redundancy = "
-                f"{self.low_redundancy:g}: perhaps loops in other words",
-                {**finding.evidence, "redundancy_score": score, "low_redundancy": self.low_redundancy},
-            )
+    def _suspicious(self, metrics: Metrics) -> Finding | None:
+        score = metrics.get("redundancy_score", self.low_redundancy)
+        found = self._above(metrics, "chunk_similarity", "suspicious_chunk_similarity")
+        if found is None or score >= self.low_redundancy:
+            return None
+        return Finding(
+            "stop",
+            f"{found.message} while redundancy_score = {score:.4g} is below low_redundancy = "
+            f"{self.low_redundancy:g}: perhaps loops in other words",
+            {**found.evidence, "redundancy_score": score, "low_redundancy": self.low_redundancy},
+        )
 
-
-def warning(message: str, metrics: Mapping[str, float], name: str, option: str, limit: float) -> Finding:
-    """A finding that shows the metric and the option that it crossed."""
-    return Finding("warn", message, {name: metrics[name], option: limit})
+    def _crossed(self, message: str, metrics: Metrics, name: str, option: str) -> Finding:
+        lasting = f", for {self.steps} steps" if self.steps > 1 else ""
+        return Finding("stop", message + lasting, {name: metrics[name], option: getattr(self, option)})

@@ -2,8 +2,8 @@ r"""The verifier for mathematics: strict, cheap rungs first, sympy only in a wor
 
 The answer is the last ``\boxed{…}`` after the last ``</think>``, compared with the gold on a ladder: the normalised
 string, the exact rational, structural gates, a probe at random points, and math-verify with a check of what it
-forgets. Each verdict names the rung that decided. What it does not: look for a number in the prose, take the problem
-restated for its answer (``\sum_{k=1}^{100} k``), or run model text as Python.
+forgets. Each verdict names the rung that decided; how the grader itself fares is measured. What it does not: look for
+a number in the prose, take the problem restated for its answer (``\sum_{k=1}^{100} k``), or run model text as Python.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from justtinker_core import Problem, Rollout, Verdict, hookimpl, plugin
+from justtinker_core import Group, Problem, Rollout, Verdict, hookimpl, plugin
 from justtinker_core.types import Outcome
 from justtinker_plugins.verifiers._extract import Extracted, Pipeline, extract
 from justtinker_plugins.verifiers._judge import gold_text
@@ -29,6 +29,8 @@ WORKER = "justtinker_plugins.verifiers._sympy_worker:grade"
 MEMORY_OF_VERDICTS = 16_384
 FAILED = "failed"
 """The rung of a verdict that our side could not reach."""
+LIMIT = "limit"
+"""The rung of an answer that was too much for a worker."""
 
 
 @plugin
@@ -47,7 +49,8 @@ class MathVerify:
     """Bytes a worker may use."""
     workers: Annotated[int, Field(ge=1)] | None = None
     """Worker processes; started when first needed. Default: as many as the machine has cores, at most 8."""
-
+    slow: Annotated[float, Field(gt=0)] = 1.0
+    """Seconds on the clock in a worker after which a verdict counts as slow, in ``slow_verdict_rate``."""
     accept_restated: bool = False
     """Also pay an expression of the question that is equal to the gold but was to be worked out."""
 
@@ -55,6 +58,7 @@ class MathVerify:
         self._lock = threading.Lock()
         self._pool: Pool | None = None
         self._memo: OrderedDict[tuple[str, str], Finding] = OrderedDict()
+        self._slow_ones: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     @hookimpl
     def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:
@@ -70,6 +74,20 @@ class MathVerify:
             findings = {a: _unless_restated(problem.question, gold, a, f) for a, f in findings.items()}
         return [_verdict(found, findings) for found in extracted]
 
+    @hookimpl
+    def measure(self, group: Group) -> dict[str, list[float]] | None:
+        """``slow_verdict_rate``: 1.0 if grading the answer is slow; ``worker_ended_rate``: 1.0 if it ended its worker.
+
+        Not seconds: those differ between equal runs, whose records shall not.
+        """
+        if group.problem.kind not in self.kinds:
+            return None
+        gold = gold_text(group.problem.answer)
+        with self._lock:
+            slow = [(gold, verdict.answer) in self._slow_ones for verdict in group.verdicts]
+        ended = [verdict.rung.startswith((LIMIT, FAILED)) for verdict in group.verdicts]
+        return {"slow_verdict_rate": list(map(float, slow)), "worker_ended_rate": list(map(float, ended))}
+
     def _compare_all(self, gold: str, answers: set[str]) -> dict[str, Finding]:
         found = {answer: self._remembered(gold, answer) or _compare(gold, answer) for answer in answers}
         open_ones = [answer for answer in found if found[answer].equal is None and found[answer].rung != FAILED]
@@ -84,11 +102,18 @@ class MathVerify:
         pool = self._workers()
         asked = {answer: pool.submit(normalise(gold), normalise(answer)) for answer in [gold, *answers]}
         found = {answer: judge(gold, answer, future.result()) for answer, future in asked.items()}
+        self._note_slow(gold, [answer for answer, future in asked.items() if future.result().seconds > self.slow])
         itself = found.pop(gold)
         if itself.equal:
             return found
         reason = f"the gold cannot be graded: {itself.reason}"
         return dict.fromkeys(answers, Finding(None, "gold" if itself.rung != FAILED else FAILED, reason))
+
+    def _note_slow(self, gold: str, answers: list[str]) -> None:
+        with self._lock:
+            self._slow_ones.update(((gold, answer), None) for answer in answers)
+            while len(self._slow_ones) > MEMORY_OF_VERDICTS:
+                self._slow_ones.popitem(last=False)
 
     def _workers(self) -> Pool:
         with self._lock:
@@ -134,7 +159,7 @@ def _unless_restated(question: str, gold: str, answer: str, finding: Finding) ->
 def judge(gold: str, answer: str, result: Result) -> Finding:
     """What a worker's result says of an answer: its own fault makes it wrong, ours leaves it unscored."""
     if result.status in ("cpu_limit", "memory"):
-        return Finding(False, "limit", f"too much for a worker: {result.detail}")
+        return Finding(False, LIMIT, f"too much for a worker: {result.detail}")
     if result.status != "ok":
         return Finding(None, FAILED, f"the worker failed ({result.status}): {result.detail}")
     outcome, reason = result.value

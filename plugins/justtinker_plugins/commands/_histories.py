@@ -1,0 +1,149 @@
+"""The history of a run, from its directory or from a bare table: what monitors can be shown after the fact.
+
+A column of a table is a metric of its name; ``eval_NAME`` is the metric NAME of an evaluation of that step. Rewards by
+term, tokens and rollouts stand in run directories only.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from justtinker_core import PluginError
+from justtinker_core.rundir import RunDir
+from justtinker_core.types import EvalStats, History, StepStats
+
+STEP, EVAL = "step", "eval_"
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """All that is recorded of a run, oldest first."""
+
+    steps: tuple[StepStats, ...]
+    evals: tuple[EvalStats, ...] = ()
+    checkpoints: tuple[int, ...] = ()
+
+    def before(self, place: int) -> History:
+        """What a monitor was shown with the step at this place: an evaluation shows at the step after its own."""
+        step = self.steps[place].step
+        return History(
+            self.steps[:place],
+            tuple(e for e in self.evals if e.step < step),
+            tuple(saved for saved in self.checkpoints if saved < step),
+        )
+
+
+def read_records(path: Path) -> Records:
+    """The records of a run directory, or of a CSV or JSON-lines file. PluginError names file, line and column."""
+    if path.is_dir():
+        records = of_run(RunDir(path))
+    elif not path.exists():
+        raise PluginError(f"there is no run directory and no file {path}")
+    elif path.suffix == ".csv":
+        records = of_rows(path, csv_rows(path))
+    elif path.suffix == ".jsonl":
+        records = of_rows(path, json_rows(path))
+    else:
+        raise PluginError(f"{path} is no history: a run directory, a .csv or a .jsonl file is wanted")
+    if not records.steps:
+        raise PluginError(f"{path} holds no steps yet")
+    return records
+
+
+def of_run(files: RunDir) -> Records:
+    """The records of a run, finished or still running."""
+    try:
+        steps = tuple(step_of(record) for record in files.read("steps.jsonl"))
+        evals = tuple(EvalStats(**record) for record in files.read("evals.jsonl"))
+        return Records(steps, evals, tuple(record["step"] for record in files.read("checkpoints.jsonl")))
+    except (TypeError, KeyError) as error:
+        raise PluginError(f"{files.path} holds records of another version: {error}") from None
+
+
+def step_of(record: Mapping[str, Any]) -> StepStats:
+    """A line of ``steps.jsonl``, without what monitors said at the time."""
+    return StepStats(**{key: value for key, value in record.items() if key != "findings"})
+
+
+Rows = Iterator[tuple[int, Mapping[str, Any]]]
+
+
+def csv_rows(path: Path) -> Rows:
+    """Line number and cells of each row."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        try:
+            if STEP not in (reader.fieldnames or ()):
+                found = ", ".join(reader.fieldnames or ()) or "nothing"
+                raise PluginError(f"{path}, line 1: a column {STEP!r} is wanted, found {found}")
+            for row in reader:
+                if None in row:
+                    raise PluginError(f"{path}, line {reader.line_num}: more cells than the header has columns")
+                yield reader.line_num, row
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise PluginError(f"{path}, line {reader.line_num + 1} is no CSV: {error}") from None
+
+
+def json_rows(path: Path) -> Rows:
+    """Line number and object of each line."""
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise PluginError(f"{path}, line {number} is no JSON: {error}") from None
+        if not isinstance(row, dict):
+            raise PluginError(f"{path}, line {number}: an object is wanted, found {line[:40].decode(errors='replace')}")
+        yield number, row
+
+
+def of_rows(path: Path, rows: Rows) -> Records:
+    """A table's rows as records; a row may also be a whole line of ``steps.jsonl``."""
+    steps: list[StepStats] = []
+    evals: list[EvalStats] = []
+    for line, row in rows:
+        place = f"{path}, line {line}"
+        stats, evaluation = split(row, place)
+        if steps and stats.step <= steps[-1].step:
+            raise PluginError(f"{place}, column {STEP!r}: {stats.step} comes after {steps[-1].step}; steps must rise")
+        steps.append(stats)
+        if evaluation:
+            evals.append(EvalStats(stats.step, "eval", evaluation, {}, {}))
+    return Records(tuple(steps), tuple(evals))
+
+
+def split(row: Mapping[str, Any], place: str) -> tuple[StepStats, dict[str, float]]:
+    """A row as a step and the metrics of its evaluation; empty cells are left out."""
+    step = number(row.get(STEP), f"{place}, column {STEP!r}")
+    if step is None or step != int(step) or step < 0:
+        raise PluginError(f"{place}, column {STEP!r}: {row.get(STEP)!r} is no step; a whole number is wanted")
+    if isinstance(row.get("metrics"), dict):
+        try:
+            return step_of(row), {}
+        except TypeError as error:
+            raise PluginError(f"{place} is no line of steps.jsonl: {error}") from None
+    values = {name: number(cell, f"{place}, column {name!r}") for name, cell in row.items() if name != STEP}
+    filled = {name: value for name, value in values.items() if value is not None}
+    metrics = {name: value for name, value in filled.items() if not name.startswith(EVAL)}
+    evaluation = {name.removeprefix(EVAL): value for name, value in filled.items() if name.startswith(EVAL)}
+    return StepStats(int(step), metrics), evaluation
+
+
+def number(cell: Any, place: str) -> float | None:
+    """A cell as a number; None if it is empty."""
+    if cell is None or (isinstance(cell, str) and not cell.strip()):
+        return None
+    try:
+        value = float(cell) if isinstance(cell, str | int | float) and not isinstance(cell, bool) else math.nan
+    except (ValueError, OverflowError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise PluginError(f"{place}: {cell!r} is no finite number")
+    return value
