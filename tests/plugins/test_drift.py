@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError
+from justtinker_core.config import RunConfig
 from justtinker_core.options import configure
 from justtinker_core.plugins import Plugins
 from justtinker_core.types import History, StepStats
@@ -144,7 +146,7 @@ runs = st.lists(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(runs, st.integers(0, 79), st.floats(1, 20))
 def test_a_resumed_run_sees_the_same(rows: Sequence[Any], place: int, limit: float) -> None:
     """Step by step, from any step on with a fresh plugin, and the same step asked twice."""
@@ -178,10 +180,8 @@ def test_another_history_is_not_taken_for_the_one_before() -> None:
 @real_data
 def test_the_bar_on_the_published_collapse() -> None:
     """A warning by step 110, a stop by 125, nothing before 85; and after the stop nothing that is not news."""
-    wanted = bare((), ())
-    said = [
-        (s.step, s.finding.level, s.finding.source) for s in replay(published(), Plugins(monitors_of(wanted)), wanted)
-    ]
+    wanted, plugins = default_monitors()
+    said = [(s.step, s.finding.level, s.finding.source) for s in replay(published(), plugins, wanted)]
     heard = [s for s in said if s[1] != "info"]
     assert min(step for step, _, _ in heard) >= 85
     assert min(step for step, level, source in heard if (level, source) == ("warn", "drift")) <= 110
@@ -197,10 +197,17 @@ def test_the_bar_does_not_hang_on_one_number(changes: dict[str, Any]) -> None:
     assert next(step for step, level in levels if level == "stop") <= 125
 
 
+@cache
+def default_monitors() -> tuple[RunConfig, Plugins]:
+    """Set up once a process: a monitor has no memory."""
+    wanted = bare((), ())
+    return wanted, Plugins(monitors_of(wanted))
+
+
 def healthy_alarms(seed: int) -> list[tuple[int, str, str]]:
     """The warnings and stops of the default monitors on one healthy run."""
-    wanted = bare((), ())
-    said = replay(resampled(seed), Plugins(monitors_of(wanted)), wanted)
+    wanted, plugins = default_monitors()
+    said = replay(resampled(seed), plugins, wanted)
     return [(s.step, s.finding.level, s.finding.source) for s in said if s.finding.level != "info"]
 
 

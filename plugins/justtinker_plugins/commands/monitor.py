@@ -87,8 +87,8 @@ def monitors_of(wanted: config.RunConfig) -> list[Active]:
     """The monitors that a config enables, set up."""
     known = installed(wanted)
     found = [look_up(name, known) for name in wanted.enable]
-    active = [activate(f, wanted.plugin_options.get(f.name, {})) for f in found if f.role in ROLES]
-    return [a for a in active if implements(type(a.instance), "inspect_step")]
+    monitors = [f for f in found if f.role in ROLES and implements(f.load(), "inspect_step")]
+    return [activate(f, wanted.plugin_options.get(f.name, {})) for f in monitors]
 
 
 def replay(records: Records, plugins: Plugins, wanted: config.RunConfig) -> list[Said]:

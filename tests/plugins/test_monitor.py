@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from justtinker_core import PluginError
+from justtinker_core.plugins import Plugins
+from justtinker_plugins.commands._histories import read_records
+from justtinker_plugins.commands.monitor import bare, monitors_of, replay
+from justtinker_plugins.monitors import DEFAULT
+from tests.core.conftest import Written, cli
+
+CAST = ("ScriptedBackend", "Ask", "Judge", "Sft")
+EVAL = '[data.eval.held]\nuse = "listed"\npath = "{path}"\n[evaluation]\nevery = 1\n'
+
+
+def collapse(path: Path, steps: int = 90) -> Path:
+    """A history that is well for 60 steps, then thinks less and writes more."""
+    random = np.random.default_rng(0)
+    lines = ["step,accuracy,thinking_rate,mean_response_tokens,eval_accuracy,eval_thinking_rate"]
+    for step in range(1, steps + 1):
+        ill = max(0, step - 60)
+        accuracy, thinking, noise = 0.8 - 0.01 * ill, 0.85 - 0.02 * ill, random.normal(size=3)
+        evaluation = f"{accuracy:.3f},{thinking:.3f}" if step % 20 == 0 else ","
+        lines.append(
+            f"{step},{accuracy + 0.04 * noise[0]:.4f},{thinking + 0.03 * noise[1]:.4f},"
+            f"{4000 + 100 * ill + 200 * noise[2]:.1f},{evaluation}"
+        )
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def rows(output: str) -> list[tuple[int, str, str]]:
+    """Step, level and monitor of each finding that was printed."""
+    return [(int(s), level, name) for s, level, name in re.findall(r"^(\d+) +(info|warn|stop) +(\w+)", output, re.M)]
+
+
+def test_a_csv_with_the_default_monitors(tmp_path: Path) -> None:
+    result = cli("monitor", collapse(tmp_path / "history.csv"))
+    assert result.exit_code == 3, result.output
+    found = rows(result.output)
+    assert found[0] == (40, "info", "drift")
+    assert {(level, name) for _, level, name in found} >= {("stop", "drift"), ("warn", "thresholds")}
+    output = " ".join(result.output.split())
+    assert "grader_health: not enough data: no step has slow_verdict_rate, unscored_rate, worker_ended_rate" in output
+    assert "early_stopping: nothing found" in output
+    (stop,) = [step for step, level, _ in found if level == "stop"]
+    assert re.search(
+        rf"90 steps, 4 evaluations: \d+ warnings, 1 stops; the run would have ended at step {stop} \(dr", output
+    )
+
+
+def test_options_and_monitors_can_be_changed(tmp_path: Path) -> None:
+    history = collapse(tmp_path / "history.csv")
+    result = cli("monitor", history, "--set", "plugins.drift.limit=1000", "-p", "no:thresholds")
+    assert (result.exit_code, [level for _, level, _ in rows(result.output)]) == (0, ["info"])
+    assert "thresholds" not in result.output
+    result = cli("monitor", history, "--set", "plugins.drift.action=off", "--set", "plugins.thresholds.action=stop")
+    assert result.exit_code == 3
+    assert "drift: switched off" in result.output
+    result = cli("monitor", history, "--set", "plugins.drift.limt=3")
+    assert result.output == "Error: [plugins.drift] has no option 'limt'; did you mean 'limit'?\n"
+    assert "no plugin called 'drft'; did you mean 'drift'?" in cli("monitor", history, "-p", "drft").output
+
+
+def test_json_lines_say_the_same(tmp_path: Path) -> None:
+    history = collapse(tmp_path / "history.csv")
+    header, *lines = history.read_text().splitlines()
+    objects = [dict(zip(header.split(","), line.split(","), strict=True)) for line in lines]
+    numbers = [{k: float(v) if v else None for k, v in o.items()} for o in objects]
+    (tmp_path / "history.jsonl").write_text("\n\n".join(json.dumps(o) for o in numbers))
+    assert read_records(tmp_path / "history.jsonl") == read_records(history)
+
+
+@pytest.fixture
+def trained(written: Written, tmp_path: Path) -> Path:
+    """A finished run of three steps with a monitor that notes what it was shown."""
+    config = written("a", *CAST, "Watch", steps=3, more=EVAL.format(path=tmp_path / "p.json"))
+    result = cli("train", config, "--dir", "out")
+    assert result.exit_code == 0, result.output
+    return tmp_path / "out"
+
+
+def test_a_run_is_shown_as_it_was(trained: Path) -> None:
+    """The monitor of the config, offline, says what it said in the run, evidence and all."""
+    lines = [json.loads(line) for line in (trained / "steps.jsonl").read_text().splitlines()]
+    before = [f for line in lines for f in line["findings"]]
+    from justtinker_core import config
+
+    wanted = config.read(trained)
+    said = replay(read_records(trained), Plugins(monitors_of(wanted)), wanted)
+    assert [(s.finding.level, s.finding.message, dict(s.finding.evidence)) for s in said] == [
+        (f["level"], f["message"], f["evidence"]) for f in before
+    ]
+    result = cli("monitor", trained)
+    assert (result.exit_code, rows(result.output)) == (0, [(i, "info", "my_watch") for i in (1, 2, 3)])
+    assert "3 steps, 4 evaluations: 0 warnings, 0 stops" in result.output
+
+
+def test_a_run_that_is_cut_short_is_read_up_to_there(trained: Path) -> None:
+    file = trained / "steps.jsonl"
+    file.write_text(file.read_text()[:-20])
+    assert "2 steps, " in cli("monitor", trained).output
+
+
+def test_other_monitors_over_a_run(written: Written, trained: Path, tmp_path: Path) -> None:
+    result = cli("monitor", trained, "-p", "no:my_watch", "-p", "drift")
+    assert "drift: not enough data: a baseline takes 40 steps" in " ".join(result.output.split())
+    result = cli("monitor", trained, "-p", "no:my_watch")
+    assert "has no monitors: these are the default ones" in " ".join(result.output.split())
+    assert all(name in result.output for name in DEFAULT)
+    config = written("b", *CAST)
+    result = cli("monitor", trained, "--config", config, "-p", "thresholds")
+    assert "thresholds: nothing found\n" in result.output
+    assert "my_watch" not in result.output
+
+
+def test_checkpoints_and_evaluations_show_after_their_step(trained: Path) -> None:
+    records = read_records(trained)
+    history = records.before(1)
+    assert ([s.step for s in history.steps], [e.step for e in history.evals]) == ([1], [0, 1])
+    assert history.checkpoints == (1,)
+    assert records.checkpoints == (1, 2, 3)
+
+
+HEADER = "step,accuracy\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("h.csv", HEADER + "1,0.5\n2,half\n", ", line 3, column 'accuracy': 'half' is no finite number"),
+        ("h.csv", HEADER + "1,nan\n", ", line 2, column 'accuracy': 'nan' is no finite number"),
+        ("h.csv", HEADER + "one,0.5\n", ", line 2, column 'step': 'one' is no finite number"),
+        ("h.csv", HEADER + "1.5,0.5\n", ", line 2, column 'step': '1.5' is no step; a whole number is wanted"),
+        ("h.csv", HEADER + ",0.5\n", ", line 2, column 'step': '' is no step; a whole number is wanted"),
+        ("h.csv", HEADER + "2,0.5\n1,0.5\n", ", line 3, column 'step': 1 comes after 2; steps must rise"),
+        ("h.csv", HEADER + "1,0.5,0.7\n", ", line 2: more cells than the header has columns"),
+        ("h.csv", "a,b\n1,2\n", ", line 1: a column 'step' is wanted, found a, b"),
+        ("h.csv", "", ", line 1: a column 'step' is wanted, found nothing"),
+        ("h.csv", HEADER, " holds no steps yet"),
+        ("h.jsonl", '{"step": 1}\n{"step":\n', ", line 2 is no JSON: "),
+        ("h.jsonl", "[1]\n", ", line 1: an object is wanted, found [1]"),
+        ("h.jsonl", '{"accuracy": 1}\n', ", line 1, column 'step': None is no step; a whole number is wanted"),
+        ("h.jsonl", '{"step": 1, "accuracy": true}\n', ", line 1, column 'accuracy': True is no finite number"),
+        ("h.jsonl", '{"step": 1, "metrics": {}, "x": 1}\n', ", line 1 is no line of steps.jsonl: "),
+        ("h.txt", "1\n", " is no history: a run directory, a .csv or a .jsonl file is wanted"),
+    ],
+)
+def test_bad_input_is_named(tmp_path: Path, name: str, content: str, complaint: str) -> None:
+    file = tmp_path / name
+    file.write_text(content)
+    result = cli("monitor", file)
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: {file}{complaint}")
+
+
+def test_what_is_not_there(tmp_path: Path) -> None:
+    assert cli("monitor", tmp_path / "no.csv").output.startswith("Error: there is no run directory and no file ")
+    with pytest.raises(PluginError, match="is no run directory"):
+        read_or_fail(tmp_path)
+
+
+def read_or_fail(path: Path) -> None:
+    """As the command reads a directory."""
+    from justtinker_plugins.commands.train import existing
+
+    read_records(existing(path)[-1])
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.permutations(DEFAULT))
+def test_the_order_of_monitors_does_not_matter(tmp_path: Path, order: list[str]) -> None:
+    records = read_records(collapse(tmp_path / "history.csv"))
+    found = []
+    for names in (order, DEFAULT):
+        wanted = bare((f"plugins.enable={json.dumps(names)}",), ())
+        said = replay(records, Plugins(monitors_of(wanted)), wanted)
+        found.append(sorted((s.step, s.finding.source, s.finding.message) for s in said))
+    assert found[0] == found[1]
