@@ -45,7 +45,14 @@ def published() -> Records:
         rows = list(csv.DictReader(file))
     steps = [StepStats(int(r["step"]), {n: float(r[n]) for n in (ACCURACY, THINKING, LENGTH)}) for r in rows]
     evals = [
-        EvalStats(int(r["step"]), "eval", {n: float(r[f"eval_{n}"]) for n in (ACCURACY, THINKING)}, {}, {})
+        EvalStats(
+            int(r["step"]),
+            "eval",
+            {n: float(r[f"eval_{n}"]) for n in (ACCURACY, THINKING)},
+            {},
+            {},
+            seen=int(r["step"]),
+        )
         for r in rows
         if r["eval_accuracy"]
     ]
@@ -77,7 +84,9 @@ def resampled(
     healthy = [e.metrics for e in source.evals if e.step <= HEALTHY_STEPS]
     drawn = random.integers(0, len(healthy), steps // EVERY)
     evals = [
-        EvalStats(EVERY * (i + 1), "eval", raised(healthy[k], float(rise[EVERY * (i + 1) - 1])), {}, {})
+        EvalStats(
+            EVERY * (i + 1), "eval", raised(healthy[k], float(rise[EVERY * (i + 1) - 1])), {}, {}, seen=EVERY * (i + 1)
+        )
         for i, k in enumerate(drawn)
     ]
     return Records(records, tuple(evals))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +16,12 @@ from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, History, StepStats
 from justtinker_plugins.monitors.early_stopping import EarlyStopping
+from tests.plugins.health_runs import published
 
 
 def evaluate(values: Sequence[float], *, name: str = "math", metric: str = "accuracy") -> list[EvalStats]:
     """Evaluations after steps 10, 20 ..."""
-    return [EvalStats(10 * (i + 1), name, {metric: v}, {}, {}) for i, v in enumerate(values)]
+    return [EvalStats(10 * (i + 1), name, {metric: v}, {}, {}, seen=10 * (i + 1)) for i, v in enumerate(values)]
 
 
 def findings(evals: Sequence[EvalStats], checkpoints: tuple[int, ...] = (), **options: Any) -> dict[int, list[Finding]]:
@@ -150,9 +150,7 @@ def test_as_the_recipe_counts(values: list[float]) -> None:
 
 @pytest.mark.skipif(not os.environ.get("JUSTTINKER_DATA"), reason="JUSTTINKER_DATA names no folder of real data")
 def test_the_published_collapse_is_never_stopped() -> None:
-    with Path(os.environ["JUSTTINKER_DATA"], "exp_001_collapse.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["eval_accuracy"]]
-    evals = [EvalStats(int(row["step"]), "math", {"accuracy": float(row["eval_accuracy"])}, {}, {}) for row in rows]
+    evals = published().evals
     assert findings(evals) == {}
     ((_, (finding,)),) = findings(evals, patience=1).items()
     assert finding.evidence["low_evaluations"] == 1

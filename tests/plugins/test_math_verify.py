@@ -6,14 +6,16 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from justtinker_core import PluginError, Problem, Rollout, Verdict
+from justtinker_core import Group, PluginError, Problem, Rollout, Verdict
 from justtinker_core.options import configure
+from justtinker_core.types import Prompt
 from justtinker_plugins.verifiers import math_verify
 from justtinker_plugins.verifiers._pool import Result
 from justtinker_plugins.verifiers.math_verify import MathVerify, judge
@@ -249,6 +251,25 @@ def test_an_answer_that_uses_up_its_cpu_time_is_wrong_and_says_so() -> None:
         assert honest.outcome == "correct"
     finally:
         verifier.finish_run()
+
+
+def test_it_measures_how_it_fares() -> None:
+    """A bomb is slow and ends its worker; what needs no worker costs nothing."""
+    for slow, rates in ((0.2, [1.0, 0.0]), (60.0, [0.0, 0.0])):
+        verifier = MathVerify(workers=1, limit=0.3, slow=slow)
+        try:
+            problem = Problem("p", "?", HARD)
+            rollouts = tuple(map(rollout, [rf"\boxed{{{HANGS}}}", "no box"]))
+            verdicts = verifier.verify(problem, rollouts)
+            assert verdicts is not None
+            group = Group(1, 0, problem, Prompt(), rollouts, tuple(verdicts))
+            assert verifier.measure(group) == {"slow_verdict_rate": rates, "worker_ended_rate": [1.0, 0.0]}
+            again = verifier.verify(problem, rollouts)  # from memory: of an answer, not of a moment
+            assert again == verdicts
+            assert verifier.measure(group) == {"slow_verdict_rate": rates, "worker_ended_rate": [1.0, 0.0]}
+            assert verifier.measure(replace(group, problem=replace(problem, kind="code"))) is None
+        finally:
+            verifier.finish_run()
 
 
 def test_a_gold_that_hangs_by_itself_is_not_held_against_the_answer() -> None:

@@ -40,7 +40,14 @@ def with_terms(records: Records, **weighted: list[float]) -> Records:
 def with_evals(records: Records, *accuracy: float, width: float = 0.0, every: int = 10) -> Records:
     """Evaluations after steps 10, 20 ..."""
     evals = tuple(
-        EvalStats(every * i, "math", {"accuracy": a}, {"accuracy": [a - width, a + width]} if width else {}, {})
+        EvalStats(
+            every * i,
+            "math",
+            {"accuracy": a},
+            {"accuracy": [a - width, a + width]} if width else {},
+            {},
+            seen=every * i,
+        )
         for i, a in enumerate(accuracy, 1)
     )
     return replace(records, evals=evals)
@@ -58,7 +65,17 @@ def test_more_boxes_warn_and_longer_answers_make_it_a_stop() -> None:
     assert "; correct answers have 34 tokens, at first 22; the last checkpoint" in stop.message
     assert step < 30
     assert stop.evidence["last_healthy_checkpoint"] == 15
-    assert stop.evidence["longer"] == {"then": 22.0, "now": pytest.approx(33.8, abs=0.1)}
+    assert stop.evidence["longer"] == {
+        "then": 22.0,
+        "now": pytest.approx(33.8, abs=0.1),
+        "times": pytest.approx(1.07, abs=0.01),
+    }
+
+
+def test_a_sign_of_twice_its_limit_is_enough() -> None:
+    found = levels(series(multiple_boxed_rate=ramp(0.15, 0.9)))
+    assert [level for _, level in found] == ["warn", "stop"]
+    assert [level for _, level in levels(series(multiple_boxed_rate=ramp(0.15, 0.5)))] == ["warn"]
 
 
 def test_longer_answers_alone_are_only_mentioned() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from justtinker_core import PluginError
+from justtinker_core.checkpoints import FILE, newest_first
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, History, StepStats
 
@@ -30,11 +31,11 @@ class Records:
     checkpoints: tuple[int, ...] = ()
 
     def before(self, place: int) -> History:
-        """What a monitor was shown with the step at this place: an evaluation shows at the step after its own."""
+        """What a monitor was shown with the step at this place: neither evaluations nor checkpoints of this step."""
         step = self.steps[place].step
         return History(
             self.steps[:place],
-            tuple(e for e in self.evals if e.step < step),
+            tuple(e for e in self.evals if e.seen < step),
             tuple(saved for saved in self.checkpoints if saved < step),
         )
 
@@ -60,8 +61,8 @@ def of_run(files: RunDir) -> Records:
     """The records of a run, finished or still running."""
     try:
         steps = tuple(step_of(record) for record in files.read("steps.jsonl"))
-        evals = tuple(EvalStats(**record) for record in files.read("evals.jsonl"))
-        return Records(steps, evals, tuple(record["step"] for record in files.read("checkpoints.jsonl")))
+        evals = tuple(EvalStats(**{"seen": record["step"], **record}) for record in files.read("evals.jsonl"))
+        return Records(steps, evals, tuple(r["step"] for r in reversed(newest_first(files.read(FILE)))))
     except (TypeError, KeyError) as error:
         raise PluginError(f"{files.path} holds records of another version: {error}") from None
 
@@ -115,7 +116,7 @@ def of_rows(path: Path, rows: Rows) -> Records:
             raise PluginError(f"{place}, column {STEP!r}: {stats.step} comes after {steps[-1].step}; steps must rise")
         steps.append(stats)
         if evaluation:
-            evals.append(EvalStats(stats.step, "eval", evaluation, {}, {}))
+            evals.append(EvalStats(stats.step, "eval", evaluation, {}, {}, seen=stats.step))
     return Records(tuple(steps), tuple(evals))
 
 

@@ -28,8 +28,8 @@ class EarlyStopping(Monitor):
     """Stop once `patience` evaluations since the best were more than `drop` below it.
 
     A new best sets the count back to 0; an evaluation that is lower by `drop` or less leaves it as it is. Each
-    evaluation is judged once, at the step after its own, so a run that is resumed after a stop goes on until the next
-    evaluation that is too low.
+    evaluation is judged once, at the first step that sees it, so a run that is resumed after a stop goes on until the
+    next evaluation that is too low.
     """
 
     action: Action = "stop"
@@ -60,13 +60,13 @@ class EarlyStopping(Monitor):
         """A stop for each evaluation that has run out of patience at the step before."""
         for name in dict.fromkeys(e.name for e in history.evals if self.evaluation in (None, e.name)):
             evals = [e for e in history.evals if e.name == name and self.metric in e.metrics]
-            if evals and self._made_since(history, evals[-1]):
+            if evals and self._is_news(history, evals[-1]):
                 yield from self._judge(evals, history)
 
     @staticmethod
-    def _made_since(history: History, evaluation: EvalStats) -> bool:
-        """Whether an evaluation was made after the last step before this one."""
-        return not history.steps or history.steps[-1].step <= evaluation.step
+    def _is_news(history: History, evaluation: EvalStats) -> bool:
+        """Whether no step has been inspected since the evaluation is known."""
+        return not history.steps or history.steps[-1].step <= evaluation.seen
 
     def _judge(self, evals: Sequence[EvalStats], history: History) -> list[Finding]:
         """Whether the last of these evaluations of one name, oldest first, is one too many."""

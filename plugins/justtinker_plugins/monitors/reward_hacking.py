@@ -21,6 +21,8 @@ from justtinker_plugins.monitors._monitor import Action, Fold, Monitor, checkpoi
 LEVELS = ("", "info", "warn", "stop")
 SUPPORTING = frozenset({"longer"})
 """Longer correct answers may be what the policy has learned: alone they are only mentioned."""
+ALONE = 2.0
+"""Any other sign stops a run alone at so many times its limit."""
 Row = Mapping[str, float]
 
 
@@ -52,7 +54,9 @@ class State:
 
 @plugin
 class RewardHacking(Monitor):
-    """Warns at the first sign, stops at the second. Compared are the means of the first and the last `window` steps.
+    """Warns at a first sign, stops at a second, or at one of twice its limit.
+
+    Compared are the means of the first and of the last `window` steps:
 
     - ``boxes``: more answers have several boxes (metrics `answers`);
     - ``redundant``: correct answers repeat themselves more (the term `redundancy`, or its metric);
@@ -133,7 +137,8 @@ class RewardHacking(Monitor):
         if not seen:
             return replace(state, on={}, since=0, said="")
         serious = set(seen) - SUPPORTING
-        level = "info" if not serious else "warn" if len(seen) == 1 else "stop"
+        worse = {name for name in serious if seen[name]["times"] > ALONE}
+        level = "info" if not serious else "stop" if len(seen) > 1 or worse else "warn"
         say = level if LEVELS.index(level) > LEVELS.index(state.said) else ""
         since = state.since or max(1, stats.step - self.window + 1)
         return replace(state, on=seen, since=since, said=say or state.said, say=say)
@@ -157,8 +162,9 @@ class RewardHacking(Monitor):
             if then is None or now is None or len(state.first) < self.window:
                 continue
             change = then - now if sign == "terms" else now - then
-            if change > limit * (then if sign == "longer" else 1.0) * (0.5 if sign in state.on else 1.0):
-                seen[sign] = {"text": text.format(then=then, now=now), "then": then, "now": now}
+            times = change / (limit * then if sign == "longer" and then > 0 else limit)
+            if times > (0.5 if sign in state.on else 1.0):
+                seen[sign] = {"text": text.format(then=then, now=now), "then": then, "now": now, "times": times}
         then, now = mean(state.first, "reward"), mean(state.last, "reward")
         if then is None or now is None or now < then:
             seen.pop("terms", None)
@@ -167,7 +173,7 @@ class RewardHacking(Monitor):
     def _evaluated(self, state: State, stats: StepStats, history: History) -> State:
         """The state after the evaluations that were made since the last step."""
         best, on = dict(state.best), dict(state.on)
-        known = [e for e in history.evals if e.step < stats.step and "accuracy" in e.metrics]
+        known = [e for e in history.evals if e.seen < stats.step and "accuracy" in e.metrics]
         rewards = tuple(row["reward"] for row in state.last if "reward" in row)
         for e in known[state.evals :]:
             before = best.get(e.name)
@@ -203,6 +209,7 @@ class RewardHacking(Monitor):
             "best_step": best.evaluation.step,
             "reward": now,
             "reward_then": then,
+            "times": 1.0,
         }
 
 
