@@ -17,13 +17,6 @@ from justtinker_core.types import History, StepStats
 from justtinker_plugins.monitors._chart import Chart, Design, charted, uncharted
 from justtinker_plugins.monitors._monitor import Action, Fold, Monitor, checkpoint_before, go_back
 
-WATCHED: Mapping[str, Literal["up", "down"]] = {
-    "mean_response_tokens": "up",
-    "thinking_rate": "down",
-    "accuracy": "down",
-    "truncated_rate": "up",
-    "redundancy_penalty": "up",
-}
 GROWTH = frozenset({"mean_response_tokens", "truncated_rate"})
 """Longer answers may be what the policy has learned: these warn, and stop a run only in company of another."""
 ALONE = 2
@@ -51,8 +44,10 @@ class Drift(Monitor):
 
     action: Action = "stop"
     """The most it may do: stop, warn, or nothing."""
-    watch: dict[str, Literal["up", "down"]] = Field(default_factory=lambda: dict(WATCHED))
-    """Metric -> the direction that is bad. ``redundancy_penalty`` is the mean excess over the threshold: the tail."""
+    rising: tuple[str, ...] = ("mean_response_tokens", "truncated_rate", "redundancy_penalty")
+    """Metrics that must not rise. ``redundancy_penalty`` is the mean excess over the threshold: the tail."""
+    falling: tuple[str, ...] = ("thinking_rate", "accuracy")
+    """Metrics that must not fall."""
     baseline: Annotated[int, Field(ge=10)] = 40
     """Steps from which the healthy level and its noise are learned; nothing is said before."""
     slack: Annotated[float, Field(ge=0)] = 0.7
@@ -63,8 +58,11 @@ class Drift(Monitor):
     """How fast the baseline follows a trend: at most so many standard deviations a step."""
 
     def __post_init__(self) -> None:
+        self._watched = (*self.rising, *self.falling)
+        if twice := {name for name in self._watched if self._watched.count(name) > 1}:
+            raise ValueError(f"rising and falling name {', '.join(sorted(twice))} twice")
         self._design = Design(self.baseline, self.slack, self.limit, self.follow)
-        self._fold = Fold(State(dict.fromkeys(self.watch, Chart())), self._advance)
+        self._fold = Fold(State(dict.fromkeys(self._watched, Chart())), self._advance)
 
     def look(self, stats: StepStats, history: History) -> Iterator[Finding]:
         """What this step adds to what was said before."""
@@ -76,7 +74,7 @@ class Drift(Monitor):
 
     def lacks(self, steps: Sequence[StepStats]) -> str:
         """Whether any metric has a baseline yet."""
-        values = {name: sum(name in stats.metrics for stats in steps) for name in self.watch}
+        values = {name: sum(name in stats.metrics for stats in steps) for name in self._watched}
         most = max(values.values(), default=0)
         if most > self.baseline:
             return ""
@@ -85,10 +83,10 @@ class Drift(Monitor):
     def _advance(self, state: State, stats: StepStats, history: History) -> State:
         charts = dict(state.charts)
         rollouts = stats.metrics.get("rollouts", 0.0)
-        for name, bad in self.watch.items():
+        for name in self._watched:
             if name in stats.metrics:
                 value = charted(stats.metrics[name])
-                value = value if bad == "up" else -value
+                value = value if name in self.rising else -value
                 charts[name] = charts[name].add(value, stats.step, rollouts, self._design)
         first = any(chart.ready for chart in charts.values()) and not any(c.ready for c in state.charts.values())
         state = replace(state, charts=charts, say="", said=state.said if self._on(charts, 0.5) else ())
@@ -125,7 +123,7 @@ class Drift(Monitor):
         )
 
     def _evidence(self, name: str, chart: Chart) -> dict[str, Any]:
-        sign = 1 if self.watch[name] == "up" else -1
+        sign = 1 if name in self.rising else -1
         usual = uncharted(sign * chart.location)
         return {
             "usual": usual,
