@@ -16,6 +16,7 @@ from justtinker_core.config import RunConfig
 from justtinker_core.run import open_plugins, resolved
 from justtinker_plugins.commands.presets import first_comment
 from justtinker_plugins.commands.train import planned
+from justtinker_plugins.monitors import DEFAULT
 
 # What both stages share.
 MODEL = "Qwen/Qwen3-4B-Instruct-2507"
@@ -128,7 +129,16 @@ def test_the_reward_and_its_guards(name: str) -> None:
     assert (thresholds["max_response_tokens"], thresholds["min_thinking_rate"]) == (5000, 0.6)
     assert (thresholds["max_redundancy"], thresholds["max_chunk_similarity"]) == (0.4, 0.6)
     assert (thresholds["suspicious_chunk_similarity"], thresholds["low_redundancy"]) == (0.5, 0.3)
-    assert options["early_stopping"] == {"evaluation": "math", "metric": "accuracy", "drop": 0.05, "patience": 3}
+    assert options["early_stopping"] == {
+        "action": "stop", "evaluation": "math", "metric": "accuracy", "drop": 0.05, "patience": 3,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(config.presets()))
+def test_rl_is_watched_by_the_default_monitors(name: str) -> None:
+    wanted = preset(name)
+    if "grpo" in wanted.enable:
+        assert {*DEFAULT, "thinking", "answers"} <= set(wanted.enable)
 
 
 def test_experiment_2_says_what_it_needs_and_how_to_set_it() -> None:
