@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core.options import configure
+from justtinker_core.types import History
 from justtinker_plugins.commands._histories import Records
 from justtinker_plugins.monitors.degenerate_groups import DegenerateGroups
 from tests.plugins.health_runs import series, told
@@ -49,8 +50,8 @@ def test_streaks(counts: list[float | None], said: list[tuple[int, str]]) -> Non
 def test_a_step_without_rollouts_is_none_of_its_business() -> None:
     sft = series(trained=[0.0] * 30)
     assert told(monitor(), sft) == []
-    assert monitor().lacks(sft.steps) == "not enough data: no step says how many of its rollouts were trained"
-    assert monitor().lacks(trained(1).steps) == ""
+    assert monitor().lacks(History(sft.steps)) == "not enough data: no step says how many of its rollouts were trained"
+    assert monitor().lacks(History(trained(1).steps)) == ""
 
 
 def test_nearly_all_groups_of_one_mind_for_long() -> None:

@@ -103,10 +103,10 @@ def test_the_baseline_is_told_with_what_is_missing() -> None:
 def test_not_enough_data() -> None:
     short = noisy(0, 19)
     assert told(drift(), short) == []
-    assert drift().lacks(short.steps) == (
+    assert drift().lacks(History(short.steps)) == (
         "not enough data: a baseline takes 20 steps, and there are 19 with a metric it watches"
     )
-    assert drift().lacks(noisy(0, 21).steps) == ""
+    assert drift().lacks(History(noisy(0, 21).steps)) == ""
 
 
 @pytest.mark.parametrize(("action", "levels"), [("stop", {"warn", "stop"}), ("warn", {"warn"}), ("off", set())])

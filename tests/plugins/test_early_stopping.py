@@ -73,6 +73,14 @@ def test_a_history_with_gaps_is_judged_too() -> None:
     assert not monitor.inspect_step(StepStats(55, {}), History((*steps, StepStats(45, {})), tuple(evals)))
 
 
+def test_not_enough_data() -> None:
+    monitor = configure(EarlyStopping, "plugins.early_stopping", {})
+    assert monitor.lacks(History(evals=tuple(evaluate([0.8] * 3)))) == (
+        "not enough data: 4 evaluations are the fewest that can stop a run; there are 3"
+    )
+    assert monitor.lacks(History(evals=tuple(evaluate([0.8] * 4)))) == ""
+
+
 @pytest.mark.parametrize(("action", "level"), [("stop", "stop"), ("warn", "warn"), ("off", None)])
 def test_what_it_may_do(action: str, level: str | None) -> None:
     said = findings(evaluate([0.8, 0.7, 0.7, 0.7]), action=action)

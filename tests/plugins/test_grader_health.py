@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core.options import configure
+from justtinker_core.types import History
 from justtinker_plugins.monitors.grader_health import GraderHealth
 from tests.plugins.health_runs import series, told
 
@@ -56,10 +57,10 @@ def test_options() -> None:
 
 
 def test_not_enough_data() -> None:
-    assert monitor().lacks(series(accuracy=[1.0]).steps) == (
+    assert monitor().lacks(History(series(accuracy=[1.0]).steps)) == (
         "not enough data: no step has slow_verdict_rate, unscored_rate, worker_ended_rate"
     )
-    assert monitor().lacks(series(unscored_rate=[0.0]).steps) == ""
+    assert monitor().lacks(History(series(unscored_rate=[0.0]).steps)) == ""
     assert levels([None] * 20) == []
 
 

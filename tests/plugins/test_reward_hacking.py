@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core.options import configure
-from justtinker_core.types import EvalStats
+from justtinker_core.types import EvalStats, History
 from justtinker_plugins.commands._histories import Records
 from justtinker_plugins.monitors.reward_hacking import RewardHacking
 from tests.plugins.health_runs import series, told
@@ -136,9 +136,16 @@ def test_what_it_may_do(action: str, found: list[str]) -> None:
 
 
 def test_not_enough_data() -> None:
-    assert monitor().lacks(series(accuracy=[1.0] * 20).steps).startswith("not enough data: no step has a reward, ")
-    assert monitor().lacks(series(reward=[1.0] * 9).steps) == "not enough data: 10 steps are wanted, and there are 9"
-    assert monitor().lacks(series(reward=[1.0] * 10).steps) == ""
+    assert (
+        monitor()
+        .lacks(History(series(accuracy=[1.0] * 20).steps))
+        .startswith("not enough data: no step has a reward, ")
+    )
+    assert (
+        monitor().lacks(History(series(reward=[1.0] * 9).steps))
+        == "not enough data: 10 steps are wanted, and there are 9"
+    )
+    assert monitor().lacks(History(series(reward=[1.0] * 10).steps)) == ""
     assert levels(series(accuracy=[1.0] * 50)) == []
 
 

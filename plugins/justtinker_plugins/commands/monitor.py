@@ -16,6 +16,7 @@ from justtinker_core import Finding, config, loop
 from justtinker_core.plugins import Active, Plugins, activate, implements, look_up
 from justtinker_core.run import Run, installed
 from justtinker_core.rundir import RunDir
+from justtinker_core.types import History
 from justtinker_plugins._tables import plain_table
 from justtinker_plugins.commands._histories import Records, read_records
 from justtinker_plugins.commands._options import plugin_option, set_option
@@ -124,7 +125,9 @@ def silence(plugins: Plugins, name: str, records: Records) -> str:
     if getattr(instance, "action", "") == "off":
         return "switched off"
     lacks = getattr(instance, "lacks", None)  # of the bundled ones
-    return escape((lacks(records.steps) if lacks else "") or "nothing found")
+    return escape(
+        (lacks(History(records.steps, records.evals, records.checkpoints)) if lacks else "") or "nothing found"
+    )
 
 
 def summary(records: Records, said: Sequence[Said]) -> str:

@@ -39,8 +39,8 @@ class Monitor:
         """The findings of a step, each with the level that it deserves."""
         raise NotImplementedError
 
-    def lacks(self, steps: Sequence[StepStats]) -> str:
-        """What is missing in these steps for it to judge at all; the empty text if nothing is."""
+    def lacks(self, history: History) -> str:
+        """What is missing in a whole run for it to judge at all; the empty text if nothing is."""
         return ""
 
 

@@ -6,7 +6,7 @@ It reads how many rollouts were trained (core's numbers), and which groups were 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -55,9 +55,9 @@ class DegenerateGroups(Monitor):
         if streak.alike == self.lasting and not streak.idle:
             yield self._alike(stats)
 
-    def lacks(self, steps: Sequence[StepStats]) -> str:
+    def lacks(self, history: History) -> str:
         """Whether the records say what was trained."""
-        known = any("trained" in stats.metrics and "rollouts" in stats.metrics for stats in steps)
+        known = any("trained" in stats.metrics and "rollouts" in stats.metrics for stats in history.steps)
         return "" if known else "not enough data: no step says how many of its rollouts were trained"
 
     def _advance(self, streak: Streak, stats: StepStats, history: History) -> Streak:

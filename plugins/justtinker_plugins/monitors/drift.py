@@ -6,7 +6,7 @@ The charts are explained in `_chart`, their choice and error rates in docs/healt
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -72,9 +72,9 @@ class Drift(Monitor):
         elif state.say:
             yield self._alarm(state.say, state, history)
 
-    def lacks(self, steps: Sequence[StepStats]) -> str:
+    def lacks(self, history: History) -> str:
         """Whether any metric has a baseline yet."""
-        values = {name: sum(name in stats.metrics for stats in steps) for name in self._watched}
+        values = {name: sum(name in stats.metrics for stats in history.steps) for name in self._watched}
         most = max(values.values(), default=0)
         if most > self.baseline:
             return ""

@@ -63,6 +63,15 @@ class EarlyStopping(Monitor):
             if evals and self._is_news(history, evals[-1]):
                 yield from self._judge(evals, history)
 
+    def lacks(self, history: History) -> str:
+        """Whether there are evaluations enough for it ever to speak."""
+        number = sum(self.evaluation in (None, e.name) and self.metric in e.metrics for e in history.evals)
+        if number > self.patience:
+            return ""
+        return (
+            f"not enough data: {self.patience + 1} evaluations are the fewest that can stop a run; there are {number}"
+        )
+
     @staticmethod
     def _is_news(history: History, evaluation: EvalStats) -> bool:
         """Whether no step has been inspected since the evaluation is known."""

@@ -6,7 +6,7 @@ A policy that is trained on a broken grader learns noise. It reads `unscored_rat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -74,10 +74,10 @@ class GraderHealth(Monitor):
                 {name: share, option: limit, "this_step": stats.metrics.get(name), "steps": steps},
             )
 
-    def lacks(self, steps: Sequence[StepStats]) -> str:
+    def lacks(self, history: History) -> str:
         """Whether anything was graded."""
         names = {name for name, _, _ in self._limits.values()}
-        known = any(name in stats.metrics for stats in steps for name in names)
+        known = any(name in stats.metrics for stats in history.steps for name in names)
         return "" if known else f"not enough data: no step has {', '.join(sorted(names))}"
 
     def _advance(self, state: State, stats: StepStats, history: History) -> State:

@@ -118,13 +118,13 @@ class RewardHacking(Monitor):
             level: Any = state.say
             yield Finding(level, f"{told}; {go_back(state.since, history)}", {**saved, **signs})
 
-    def lacks(self, steps: Sequence[StepStats]) -> str:
+    def lacks(self, history: History) -> str:
         """Whether there are enough steps."""
-        if not any(self._row(stats) for stats in steps):
+        if not any(self._row(stats) for stats in history.steps):
             return "not enough data: no step has a reward, reward terms, or what the metrics plugin answers measures"
-        if len(steps) >= 2 * self.window:
+        if len(history.steps) >= 2 * self.window:
             return ""
-        return f"not enough data: {2 * self.window} steps are wanted, and there are {len(steps)}"
+        return f"not enough data: {2 * self.window} steps are wanted, and there are {len(history.steps)}"
 
     def _advance(self, state: State, stats: StepStats, history: History) -> State:
         state = self._evaluated(state, stats, history)
