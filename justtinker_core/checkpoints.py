@@ -32,7 +32,8 @@ def save(run: Run, kind: str) -> None:
         saved = run.backend.save(f"step_{run.step:06d}", ttl)
     except OSError as error:
         raise unsaved(run, run.step, error) from error
-    run.history = replace(run.history, checkpoints=(*run.history.checkpoints, run.step))
+    if kind != "rolling":
+        run.history = replace(run.history, checkpoints=(*run.history.checkpoints, run.step))
     run.scribe.later(_record, run, run.step, kind, ttl, saved)
 
 

@@ -87,7 +87,7 @@ def recorded(run: Run) -> History:
     return History(
         tuple(StepStats(**{k: v for k, v in r.items() if k != "findings"}) for r in run.files.read("steps.jsonl")),
         tuple(EvalStats(**r) for r in run.files.read("evals.jsonl")),
-        tuple(r["step"] for r in reversed(checkpoints.newest_first(run.files.read(checkpoints.FILE)))),
+        tuple(r["step"] for r in run.files.read(checkpoints.FILE) if r["kind"] in ("periodic", "final")),
     )
 
 

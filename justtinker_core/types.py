@@ -326,7 +326,7 @@ class History:
     steps: tuple[StepStats, ...] = ()
     evals: tuple[EvalStats, ...] = ()
     checkpoints: tuple[int, ...] = ()
-    """The steps whose weights are saved."""
+    """The steps whose weights are saved, and kept."""
 
 
 @dataclass(frozen=True, slots=True)

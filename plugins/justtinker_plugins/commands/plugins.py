@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+import types
 import typing
 from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
 from justtinker_core.plugins import Found, find, hooks_of, implements, look_up
 from justtinker_plugins._tables import plain_table
@@ -88,7 +90,7 @@ def explain(name: str, config: str | None) -> None:
         return
     table = plain_table("option", "type", "default", "meaning")
     for option in options:
-        table.add_row(*option)
+        table.add_row(*map(escape, option))
     console.print(table)
     console.print(f"\n[bold]In a config[/bold]\n\n\\[plugins.{name}]")
     for key, _, default, _ in options:
@@ -99,16 +101,24 @@ def described(cls: type[Any]) -> list[tuple[str, str, str, str]]:
     """Option, type, default, meaning: one row a field of a plugin class."""
     if not dataclasses.is_dataclass(cls):
         return []
-    meanings = {k: f.description or "" for k, f in getattr(cls, "__pydantic_fields__", {}).items()}
+    fields = [vars(base).get("__pydantic_fields__", {}) for base in reversed(cls.__mro__)]  # a base's come first
+    meanings = {k: f.description for of_base in fields for k, f in of_base.items() if f.description}
     hints = typing.get_type_hints(cls)
     rows = []
     for field in dataclasses.fields(cls):
         if not field.init:
             continue
         kind = hints.get(field.name, field.type)
-        kind_name = kind.__name__ if inspect.isclass(kind) else re.sub(r"(?:\w+\.)+(?=\w)", "", str(kind))
-        rows.append((field.name, kind_name, default_of(field), meanings.get(field.name, "")))
+        rows.append((field.name, type_name(kind), default_of(field), meanings.get(field.name, "")))
     return rows
+
+
+def type_name(kind: Any) -> str:
+    """A type as one would write it: ``float | None``, ``tuple[int, int]``."""
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        return " | ".join(map(type_name, typing.get_args(kind)))
+    name = kind.__name__ if inspect.isclass(kind) and not typing.get_args(kind) else str(kind)
+    return re.sub(r"(?:\w+\.)+(?=\w)", "", name).replace("NoneType", "None")
 
 
 def default_of(field: Any) -> str:
