@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import signal
 import subprocess
 import sys
@@ -68,26 +67,6 @@ def test_both_stages_and_what_they_leave(tmp_path: Path) -> None:
     assert set(last["terms"]) == {"correct", "format", "redundancy"}
     output = finish(justtinker("eval", "run/2-quickstart-rl", "--checkpoint", "best", cwd=tmp_path))
     assert "accuracy" in output
-
-
-@pytest.mark.slow
-def test_killed_anywhere_and_resumed_equals_never_killed(tmp_path: Path) -> None:
-    """kill -9 at random moments, in either stage, until it gets through."""
-    configs = write_configs(tmp_path)
-    begun = time.monotonic()
-    finish(justtinker("train", *configs, "--dir", "whole", cwd=tmp_path))
-    duration = time.monotonic() - begun
-    rng = random.Random(0)
-    arguments = ["train", *configs, "--dir", "killed"]
-    for _ in range(8):
-        process = justtinker(*arguments, cwd=tmp_path)
-        time.sleep(rng.uniform(0.3, 1.0) * duration)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        if (tmp_path / "killed").exists():
-            arguments = ["train", "--resume", "killed"]
-    finish(justtinker(*arguments, cwd=tmp_path))
-    assert records(tmp_path / "killed") == records(tmp_path / "whole")
 
 
 def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(tmp_path: Path) -> None:

@@ -61,8 +61,9 @@ def train(
     if dry_run:
         rehearse([each for each in plan if each.step < each.config.run.steps])
         return
-    run_dirs = [each.path if resume else RunDir.create(each.path, each.config.dump()).path for each in plan]
-    train_and_tell(parent, run_dirs, new=resume is None)
+    if resume is None:
+        make(parent, plan)
+    train_and_tell(parent, [each.path for each in plan], new=resume is None)
 
 
 def train_and_tell(parent: Path, run_dirs: list[Path], new: bool) -> None:
@@ -98,6 +99,15 @@ def planned(
             each = replace(each, run=replace(each.run, start_from=f"../{plan[-1].path.name}"))
         plan.append(Planned(each, parent / f"{number}-{each.run.name}"))
     return parent, plan
+
+
+def make(parent: Path, plan: list[Planned]) -> None:
+    """The directories of a command's runs: all of them or, if the process is killed here, none that could be resumed."""
+    part = parent.with_name(f".{parent.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    for each in plan:
+        RunDir.create(part / each.path.relative_to(parent), each.config.dump())
+    part.rename(parent)
 
 
 def unfinished(path: Path) -> Planned:
