@@ -22,7 +22,7 @@ import pytest
 pytest.importorskip("torch", reason="the local backend needs torch: install the extra 'local'")
 pytest.importorskip("transformers", reason="the local backend needs transformers: install the extra 'local'")
 
-KILLS = 24
+KILLS = 20
 FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(["torch", "transformers", "justtinker_plugins.backends.local", "justtinker_core.cli"])
 
@@ -73,6 +73,7 @@ class Digits:
 """
 SERIES = ("train", "sft.toml", "rl.toml", "--dir")
 RUNS = ("1-sft", "2-rl")
+STEPS = 12
 
 
 def justtinker(folder: Path, arguments: tuple[str, ...]) -> None:
@@ -107,9 +108,22 @@ def records(run: Path) -> dict[str, list[dict[str, Any]]]:
     """Everything that the runs of a series recorded, times aside; what was set aside is no part of it."""
     found = {}
     for file in [run / name / f"{kind}.jsonl" for name in RUNS for kind in ("steps", "evals", "checkpoints")]:
-        lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        text = file.read_text() if file.exists() else ""
+        lines = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
         found[f"{file.parent.name}/{file.name}"] = [{k: v for k, v in r.items() if k != "seconds"} for r in lines]
     return found
+
+
+def recorded_steps(run: Path) -> int:
+    """How many steps of both stages are recorded."""
+    files = [run / name / "steps.jsonl" for name in RUNS]
+    return sum(file.read_bytes().count(b"\n") for file in files if file.exists())
+
+
+def wait_for(steps: int, run: Path, process: BaseProcess) -> None:
+    """Until so many steps of a run are recorded, or it has ended."""
+    while process.is_alive() and recorded_steps(run) < steps:
+        time.sleep(0.02)
 
 
 def weights(run: Path) -> list[bytes]:
@@ -145,21 +159,21 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
 def test_killed_at_any_moment_and_resumed_equals_never_killed(whole: tuple[Path, float]) -> None:
     (run, duration), folder = whole, whole[0].parent
     seed = int(os.environ.get("JUSTTINKER_KILL_SEED") or random.SystemRandom().randrange(10**6))
-    rng, killed = random.Random(seed), Counter[str]()
+    rng, killed = random.Random(seed), Counter[int]()
     for attempt in range(3 * KILLS):
         name = f"killed{attempt}"
         process = start(folder, *arguments_for(folder, name))
-        time.sleep(rng.uniform(0, duration))
+        wait_for(attempt % STEPS, folder / name, process)
+        time.sleep(rng.uniform(0, duration / STEPS))
         process.kill()
         process.join()
         if process.exitcode == -9:
-            steps = {n: len(r) for n, r in records(folder / name).items() if n.endswith("steps.jsonl")}
-            killed[", ".join(map(str, steps.values()))] += 1
+            killed[recorded_steps(folder / name)] += 1
             finish(folder, *arguments_for(folder, name))
         assert records(folder / name) == records(run), f"{name}, seed {seed}"
         assert weights(folder / name) == weights(run), f"{name}, seed {seed}"
         if killed.total() == KILLS:
             break
-    print(f"\nseed {seed}, {duration:.1f} s a series; killed after so many steps of SFT and RL: {dict(killed)}")
+    print(f"\nseed {seed}, {duration:.1f} s a series; killed after so many steps: {dict(sorted(killed.items()))}")
     assert killed.total() >= 20
     assert len(killed) > 5, "moments of all sorts"

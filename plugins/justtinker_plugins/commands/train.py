@@ -102,7 +102,7 @@ def planned(
 
 
 def make(parent: Path, plan: list[Planned]) -> None:
-    """The directories of a command's runs: all of them or, if the process is killed here, none that could be resumed."""
+    """The directories of a command's runs: all of them or, if the process is killed here, none."""
     part = parent.with_name(f".{parent.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     for each in plan:
