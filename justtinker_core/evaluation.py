@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from justtinker_core import checkpoints
 from justtinker_core.config import DataSpec, due
+from justtinker_core.eval_stats import breakdown, summarise
 from justtinker_core.rollouts import Metered, Settings, collect
-from justtinker_core.stats import summarise
 from justtinker_core.types import EvalStats, Group, Sampler
 
 if TYPE_CHECKING:
@@ -113,8 +113,9 @@ def stats_of(done: Evaluated, seen: int, usd: float | None) -> EvalStats:
     shown = [example(group) for group in done.groups[:EXAMPLES]]
     seconds = {"total": done.seconds}
     return EvalStats(
-        done.step, done.spec.name, metrics, intervals, described, shown, dict(done.tokens), usd, seen, seconds
-    )
+        done.step, done.spec.name, metrics, intervals, described, shown, dict(done.tokens), usd, seen, seconds,
+        breakdown(done.groups),
+    )  # fmt: skip
 
 
 def write(run: Run, stats: EvalStats, groups: Sequence[Group]) -> None:
