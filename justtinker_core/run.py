@@ -113,6 +113,8 @@ class Run:
     """The backend is open and its own plugin has no complaint: it can be asked to encode."""
     train_problems: tuple[Problem, ...] = ()
     eval_problems: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
+    skipped: dict[str, Counter[str]] = field(default_factory=dict)
+    """Data table -> why rows of it are no problems of this run -> how many."""
     status: str = "failed"
     scribe: Scribe = field(default_factory=Scribe)
     evaluations: Evaluations = field(init=False)
@@ -149,7 +151,8 @@ class Run:
         found, options = installed(self.config), self.config.plugin_options
 
         def load(spec: DataSpec) -> None:
-            problems = data.load(spec, found, options.get(spec.use, {}))
+            skipped = self.skipped.setdefault(spec.table, Counter())
+            problems = data.load(spec, found, options.get(spec.use, {}), skipped)
             if spec.purpose == "train":
                 self.train_problems = problems
             else:
