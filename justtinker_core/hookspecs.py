@@ -50,6 +50,14 @@ def load_problems(spec: DataSpec, seed: int) -> Iterable[Problem]:
     """
 
 
+@hookspec
+def drop_problems(run: Run) -> Mapping[str, str] | None:
+    """Collect. Called when all data is loaded. Ids of training problems to leave out -> why, as ``run.skipped`` counts.
+
+    `run.train_problems` holds what the table's `limit` and the plugins before left.
+    """
+
+
 @hookspec(firstresult=True)
 def open_backend(run: Run) -> Backend:
     """Exactly one plugin. Open the model ``run.config.run.model`` for sampling and training."""
