@@ -443,5 +443,5 @@ def test_dropped_problems_are_counted_and_not_trained(run_with: RunWith) -> None
 
 
 def test_only_training_problems_can_be_dropped(run_with: RunWith) -> None:
-    with pytest.raises(PluginError, match="^plugin 'drop' drops 'q', which is no training problem$"):
+    with raises("plugin 'drop' drops 'q', which is no training problem"):
         run_with(ScriptedBackend(), Sft(), Drop({"q": "dull"})).__enter__()

@@ -213,6 +213,7 @@ def hub_rows(part: Part) -> Iterator[dict[str, Any]]:
     """
     from datasets import load_dataset
 
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # else it says five times that it tries again
     cached = load_dataset(part.source, part.config, split=part.split)
     files = [file["filename"] for file in cached.cache_files]
     stream = load_dataset("arrow", data_files=files, split="train", streaming=True)
