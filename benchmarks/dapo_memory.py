@@ -6,7 +6,6 @@ Run ``python benchmarks/dapo_memory.py [ROWS]``; it takes 350 MB in the temporar
 from __future__ import annotations
 
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -56,7 +55,8 @@ def load(directory: str) -> None:
 
     begun = time.perf_counter()
     problems = load(DataSpec("train", "train", "dapo_math_17k", {"source": directory}), find(), {})
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    peak = int(status["VmHWM"].split()[0]) / 1024  # ru_maxrss would count the process that started this one
     print(f"{len(problems):,} problems, {time.perf_counter() - begun:.0f} s, peak {peak:,.0f} MiB")
 
 
