@@ -102,7 +102,7 @@ DIES = """
 class Dies(Judge):
     @hookimpl
     def verify(self, problem, rollouts):
-        if problem.id == "2" and not Path("mended").exists():
+        if problem.id == "2" and rollouts[0].tokens and not Path("mended").exists():
             raise ValueError("oh")
         return super().verify(problem, rollouts)
 """
