@@ -124,9 +124,9 @@ def test_several_samples_have_columns_of_their_own_and_rare_things_only_where_th
         3, 0.5, metrics=metrics | {"truncated_rate": 0.25}, settings={"problems": 30, "samples": 8},
         intervals={"accuracy": [0.3, 0.7], "pass@8": [0.6, 0.9]},
     )  # fmt: skip
-    header, once, eight, caption = printed(closing_table([(Path("a"), evaluation(0, 0.1)), (Path("a"), several)]))
-    assert header.split() == ["weights", "set", "accuracy", "pass@k", "majority@k", "cut", "off", "tokens", "n"]
-    assert once.split() == ["before", "held_out", "10.0", "(5-15)", "-", "-", "-", "21", "400", "x", "1"]
+    header, once, eight, *caption = printed(closing_table([(Path("a"), evaluation(0, 0.1)), (Path("a"), several)]))
+    assert header.split() == ["weights", "set", "accuracy", "pass@k", "maj@k", "cut", "tokens", "n"]
+    assert once.split() == ["before", "held_out", "10.0", "(5-15)", "-", "-", "-", "21", "400x1"]
     assert eight.split() == [
         "a",
         "3",
@@ -138,11 +138,9 @@ def test_several_samples_have_columns_of_their_own_and_rare_things_only_where_th
         "60.0",
         "25.0",
         "20",
-        "30",
-        "x",
-        "8",
+        "30x8",
     ]
-    assert caption.strip().endswith("n problems x k samples; accuracy is avg@k")
+    assert " ".join(" ".join(caption).split()).endswith("n problems, k samples of each; accuracy: avg@k")
 
 
 def test_an_evaluation_of_its_own_shows_its_tables_and_how_little_is_known(run: Run) -> None:
@@ -160,3 +158,15 @@ def test_an_evaluation_of_its_own_shows_its_tables_and_how_little_is_known(run: 
         ["held_out", "by", "subject"], ["subject", "accuracy", "n"], ["algebra", "25.0", "(10-50)", "12"]
     ]  # fmt: skip
     assert "held_out by subject" in output.getvalue()
+
+
+def test_the_widest_table_fits_into_80_columns() -> None:
+    rates = ["accuracy", "pass@8", "majority@8", "thinking_rate", "boxed_rate", "truncated_rate", "unscored_rate"]
+    full = evaluation(
+        3, 0.5, metrics=dict.fromkeys(rates, 0.5) | {"mean_response_tokens": 4096.0},
+        intervals={name: [0.3, 0.7] for name in rates}, settings={"problems": 30, "samples": 8},
+    )  # fmt: skip
+    lines = printed(closing_table([(Path("quickstart-rl"), full)]), width=80)
+    for word in ("accuracy", "pass@k", "maj@k", "thinking", "boxed", "cut", "not", "tokens", "n"):
+        assert word in lines[0].split() + lines[1].split(), "words of titles are whole"
+    assert sum("30x8" in line for line in lines) == 1

@@ -38,13 +38,15 @@ RATES = {"accuracy": "accuracy", "thinking_rate": "thinking", "boxed_rate": "box
 COLUMNS = {
     "accuracy": "accuracy",
     "pass@{k}": "pass@k",
-    "majority@{k}": "majority@k",
+    "majority@{k}": "maj@k",
     "thinking_rate": "thinking",
     "boxed_rate": "boxed",
-    "truncated_rate": "cut off",
-    "unscored_rate": "unscored",
+    "truncated_rate": "cut",
+    "unscored_rate": "not graded",
 }
 """Of the closing table; k is the number of samples a problem."""
+BARE = ("boxed_rate", "truncated_rate", "unscored_rate")
+"""Shown without an interval: there is no room."""
 WIDE = 0.2
 """An interval about which something must be said."""
 STYLES = {"info": "cyan", "warn": "yellow", "stop": "bold red"}
@@ -142,7 +144,7 @@ def rate(stats: EvalStats, name: str) -> str:
     """A rate in per cent, with its 95 % interval."""
     if name not in stats.metrics:
         return "-"
-    if name not in stats.intervals or name == "boxed_rate":
+    if name not in stats.intervals or name in BARE:
         return f"{stats.metrics[name] * 100:.1f}"
     low, high = stats.intervals[name]
     return f"{stats.metrics[name]:.1%} [dim]({low:.0%}-{high:.0%})[/dim]".replace("%", "")
@@ -167,13 +169,17 @@ def closing_table(evals: Sequence[tuple[Path, EvalStats]]) -> Table:
     titles = {title: name for name, title in COLUMNS.items() if any(said(stats, name) for _, stats in evals)}
     several = any(samples(stats) > 1 for _, stats in evals)
     table = plain_table("weights", "set", *titles, "tokens", "n")
+    for column in table.columns[2:]:
+        column.min_width = max(map(len, str(column.header).split()))  # no word of a title is folded
+    table.columns[-1].min_width = 6
+    table.collapse_padding = len(table.columns) > 8
     table.caption, table.caption_justify = "rates in per cent, with 95 % intervals; n problems", "left"
     if several:
-        table.caption += " x k samples; accuracy is avg@k"
+        table.caption += ", k samples of each; accuracy: avg@k"
     for path, stats in evals:
         rates = (rate(stats, name.format(k=samples(stats))) for name in titles.values())
         tokens, n = f"{stats.metrics['mean_response_tokens']:.0f}", str(stats.settings["problems"])
-        table.add_row(label(path, stats), stats.name, *rates, tokens, f"{n} x {samples(stats)}" if several else n)
+        table.add_row(label(path, stats), stats.name, *rates, tokens, f"{n}x{samples(stats)}" if several else n)
     return table
 
 
