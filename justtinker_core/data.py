@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import collections
 import json
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -17,8 +17,13 @@ from justtinker_core.types import Problem
 T = TypeVar("T")
 
 
-def load(spec: DataSpec, found: Mapping[str, Found], options: Mapping[str, Any]) -> tuple[Problem, ...]:
-    """The table's problems, from its plugin, set up anew: the run's `options` overridden by the table's own keys."""
+def load(
+    spec: DataSpec, found: Mapping[str, Found], options: Mapping[str, Any], skipped: Counter[str] | None = None
+) -> tuple[Problem, ...]:
+    """The table's problems, from its plugin, set up anew: the run's `options` overridden by the table's own keys.
+
+    `skipped` takes the plugin's own count of the rows that gave none, by reason.
+    """
     entry = look_up(spec.use, found)
     source = activate(entry, {**options, **spec.options}, spec.table)
     if not implements(type(source.instance), "load_problems"):
@@ -26,6 +31,8 @@ def load(spec: DataSpec, found: Mapping[str, Found], options: Mapping[str, Any])
     problems: tuple[Problem, ...] = Plugins([source]).ask(
         spec.use, "load_problems", all_of(Problem), spec=spec, seed=spec.seed
     )
+    if skipped is not None:
+        skipped.update(getattr(source.instance, "skipped", {}))
     if not problems:
         raise PluginError(f"[{spec.table}] {spec.use} gives no problem at all")
     check(problems, spec)
@@ -34,7 +41,7 @@ def load(spec: DataSpec, found: Mapping[str, Found], options: Mapping[str, Any])
 
 def check(problems: Sequence[Problem], spec: DataSpec) -> None:
     """Ids must be unique, and a problem must be writable as a record."""
-    counts = collections.Counter(problem.id for problem in problems)
+    counts = Counter(problem.id for problem in problems)
     twice = [name for name, count in counts.items() if count > 1]
     if twice:
         raise PluginError(
@@ -53,7 +60,7 @@ def select(problems: Sequence[Problem], spec: DataSpec) -> tuple[Problem, ...]:
     """At most `limit` problems, drawn with the spec's seed, in their original order; by strata if so asked."""
     if spec.limit is None or spec.limit >= len(problems):
         return tuple(problems)
-    strata: dict[str, list[int]] = collections.defaultdict(list)
+    strata: dict[str, list[int]] = defaultdict(list)
     for index, problem in enumerate(problems):
         if spec.stratify_by is not None and spec.stratify_by not in problem.meta:
             raise PluginError(

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from justtinker_core import checkpoints
 from justtinker_core.config import DataSpec, due
+from justtinker_core.eval_stats import breakdown, summarise
+from justtinker_core.partial import Remembering, path_of
 from justtinker_core.rollouts import Metered, Settings, collect
-from justtinker_core.stats import summarise
 from justtinker_core.types import EvalStats, Group, Sampler
 
 if TYPE_CHECKING:
@@ -102,7 +103,8 @@ def evaluated(run: Run, spec: DataSpec, step: int, sampler: Sampler) -> Evaluate
         sampling.max_failed,
     )  # fmt: skip
     problems = run.eval_problems[spec.name]
-    groups = collect(problems, step, run.plugins, run.backend, Metered(sampler, tokens), settings)
+    kept = Metered(Remembering(sampler, run.files, file_of(spec.name, step)), tokens)
+    groups = collect(problems, step, run.plugins, run.backend, kept, settings)
     return Evaluated(step, spec, settings, groups, tokens, time.perf_counter() - begun)
 
 
@@ -113,15 +115,23 @@ def stats_of(done: Evaluated, seen: int, usd: float | None) -> EvalStats:
     shown = [example(group) for group in done.groups[:EXAMPLES]]
     seconds = {"total": done.seconds}
     return EvalStats(
-        done.step, done.spec.name, metrics, intervals, described, shown, dict(done.tokens), usd, seen, seconds
-    )
+        done.step, done.spec.name, metrics, intervals, described, shown, dict(done.tokens), usd, seen, seconds,
+        breakdown(done.groups),
+    )  # fmt: skip
 
 
 def write(run: Run, stats: EvalStats, groups: Sequence[Group]) -> None:
     """Its rollouts, its record, and word of it."""
-    run.files.write_groups(f"eval_{stats.name}_{stats.step:06d}", groups)
+    file = file_of(stats.name, stats.step)
+    run.files.write_groups(file, groups)
+    path_of(run.files, file).unlink(missing_ok=True)
     run.files.append("evals.jsonl", asdict(stats))
     run.plugins.tell("report_eval", run=run, stats=stats)
+
+
+def file_of(name: str, step: int) -> str:
+    """What the file of its rollouts is called."""
+    return f"eval_{name}_{step:06d}"
 
 
 def example(group: Group) -> dict[str, Any]:

@@ -45,7 +45,16 @@ def load_problems(spec: DataSpec, seed: int) -> Iterable[Problem]:
     """Asked of the plugin that a ``[data.…]`` table names, with that table's keys as its options.
 
     `spec` says which table it is (``spec.name``) and for what (``spec.purpose``: "train" or "eval"). Core applies
-    `limit` and `stratify_by`, and refuses duplicated ids. `seed` is for whoever generates.
+    `limit` and `stratify_by`, and refuses duplicated ids. `seed` is for whoever generates. Rows that give no problem
+    may be counted by reason in an attribute ``skipped``, a mapping; core keeps it as ``run.skipped``.
+    """
+
+
+@hookspec
+def drop_problems(run: Run) -> Mapping[str, str] | None:
+    """Collect. Called when all data is loaded. Ids of training problems to leave out -> why, as ``run.skipped`` counts.
+
+    `run.train_problems` holds what the table's `limit` and the plugins before left.
     """
 
 

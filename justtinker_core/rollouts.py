@@ -222,7 +222,7 @@ def judge(group: Group, plugins: Plugins) -> Group:
             )
         group = replace(group, verdicts=verdicts)
         measures, owner = gather("measure", group, plugins, plugins.who("measure"))
-        for name in CORE_METRICS & set(measures):
+        for name in [m for m in measures if m in CORE_METRICS or "@" in m]:
             raise PluginError(f"plugin {owner[name]!r} measures {name!r}, a name of the core's; choose another")
         return score(replace(group, measures=measures), plugins)
     except PluginError as error:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from justtinker_core.rundir import RunDir, Scribe
 from justtinker_core.types import Backend, Group, History, Problem, Prompt, Sampler, StepStats
 
 T = TypeVar("T")
+log = logging.getLogger("justtinker")
 
 
 def installed(config: RunConfig) -> dict[str, Found]:
@@ -113,6 +115,8 @@ class Run:
     """The backend is open and its own plugin has no complaint: it can be asked to encode."""
     train_problems: tuple[Problem, ...] = ()
     eval_problems: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
+    skipped: dict[str, Counter[str]] = field(default_factory=dict)
+    """Data table -> why rows of it are no problems of this run -> how many."""
     status: str = "failed"
     scribe: Scribe = field(default_factory=Scribe)
     evaluations: Evaluations = field(init=False)
@@ -149,13 +153,27 @@ class Run:
         found, options = installed(self.config), self.config.plugin_options
 
         def load(spec: DataSpec) -> None:
-            problems = data.load(spec, found, options.get(spec.use, {}))
+            skipped = self.skipped.setdefault(spec.table, Counter())
+            problems = data.load(spec, found, options.get(spec.use, {}), skipped)
             if spec.purpose == "train":
                 self.train_problems = problems
             else:
                 self.eval_problems[spec.name] = problems
 
         all_or_none(partial(load, spec) for spec in self.config.data)
+        for name in self.plugins.who("drop_problems"):
+            self._drop(name, self.plugins.ask(name, "drop_problems", dict, run=self) or {})
+
+    def _drop(self, plugin: str, reasons: Mapping[str, str]) -> None:
+        known = {problem.id for problem in self.train_problems}
+        if unknown := [name for name in reasons if name not in known]:
+            raise PluginError(f"plugin {plugin!r} drops {unknown[0]!r}, which is no training problem")
+        self.train_problems = tuple(p for p in self.train_problems if p.id not in reasons)
+        if reasons:
+            self.skipped["data.train"].update(reasons.values())
+            log.warning("[data.train] %s leaves out %d of %d problems", plugin, len(reasons), len(known))
+        if known and not self.train_problems:
+            raise PluginError(f"[data.train] plugin {plugin!r} leaves none of its {len(known)} problems")
 
     def _open(self) -> None:
         backend = self.plugins.first("open_backend", run=self)

@@ -55,7 +55,7 @@ class RunDir:
                 os.fsync(file.fileno())
             part.replace(path)
         except OSError as error:
-            raise self._unwritable(path, error) from error
+            raise self.unwritable(path, error) from error
 
     def append(self, name: str, record: Mapping[str, Any]) -> None:
         """Add one JSON line."""
@@ -66,9 +66,10 @@ class RunDir:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise self._unwritable(self.path / name, error) from error
+            raise self.unwritable(self.path / name, error) from error
 
-    def _unwritable(self, path: Path, error: OSError) -> PluginError:
+    def unwritable(self, path: Path, error: OSError) -> PluginError:
+        """The error of a file that cannot be written."""
         return PluginError(
             f"cannot write {path}: {error.strerror}; the records up to here are whole: "
             f"make room, then continue with --resume {self.path}"

@@ -1,8 +1,7 @@
-"""The numbers of a step and of an evaluation, over all groups, before any is filtered."""
+"""The numbers of a training step, over all groups, before any is filtered."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -52,44 +51,3 @@ def term_stats(groups: Sequence[Group]) -> dict[str, dict[str, float]]:
             "weight": next(r.weights[name] for r in rewards if name in r.weights),
         }
     return stats
-
-
-def summarise(groups: Sequence[Group]) -> tuple[dict[str, float], dict[str, list[float]]]:
-    """Metrics over all rollouts, and the 95 % interval of each that is a rate.
-
-    Accuracy counts an unscored rollout as not correct and says beside it how many there were: a lower bound.
-    """
-    columns: dict[str, list[list[float]]] = {
-        "accuracy": [[float(v.outcome == "correct") for v in g.verdicts] for g in groups],
-        "unscored_rate": [[float(v.outcome == "unscored") for v in g.verdicts] for g in groups],
-        "truncated_rate": [[float(r.truncated) for r in g.rollouts] for g in groups],
-        "mean_response_tokens": [[float(r.response_tokens) for r in g.rollouts] for g in groups],
-    }
-    for name in sorted({name for g in groups for name in g.measures}):
-        columns[name] = [[v for v in g.measures.get(name, ()) if v is not None] for g in groups]
-    metrics, intervals = {}, {}
-    for name, clusters in columns.items():
-        filled = [c for c in clusters if c]
-        if not filled:
-            continue
-        metrics[name] = float(np.mean(np.concatenate(filled)))
-        if all(0 <= v <= 1 for c in filled for v in c):
-            intervals[name] = list(clustered_interval(filled))
-    return metrics, intervals
-
-
-def clustered_interval(clusters: Sequence[Sequence[float]], z: float = 1.959964) -> tuple[float, float]:
-    """95 % interval of a rate whose samples come in clusters (the samples of one problem).
-
-    Wilson's score interval at the effective sample size p(1-p)/variance of the clustered mean (Miller 2024,
-    arXiv:2411.00640, for the variance; Korn & Graubard 1998 for the effective size). It is at most the number of
-    samples; at rates of 0 and 1 the number of clusters stands in, so the interval is never of zero width.
-    """
-    values = np.concatenate([np.asarray(c, float) for c in clusters])
-    p, n = float(values.mean()), len(clusters)
-    residuals = np.array([np.sum(np.asarray(c) - p) for c in clusters])
-    variance = float(np.sum(residuals**2)) / len(values) ** 2 * (n / (n - 1) if n > 1 else 1.0)
-    size = float(n) if p in (0, 1) else min(p * (1 - p) / variance if variance > 0 else math.inf, len(values))
-    centre = (p + z * z / (2 * size)) / (1 + z * z / size)
-    half = z / (1 + z * z / size) * math.sqrt(p * (1 - p) / size + z * z / (4 * size * size))
-    return max(0.0, centre - half), min(1.0, centre + half)

@@ -108,6 +108,8 @@ class Verdict:
     """Which check decided."""
     reason: str = ""
     """Why, in words, for incorrect and unscored ones."""
+    vote: str | None = None
+    """The answer as equal ones are written alike, for majority votes; None: as `answer`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +306,7 @@ class EvalStats:
     name: str
     """The data table: ``[data.eval.NAME]``."""
     metrics: Mapping[str, float]
+    """accuracy (avg@k), pass@k, majority@k, rates, mean_response_tokens, what plugins measure."""
     intervals: Mapping[str, Sequence[float]]
     """95 % confidence interval, clustered by problem, for each metric that is a rate."""
     settings: Mapping[str, Any]
@@ -317,6 +320,8 @@ class EvalStats:
     seen: int = 0
     """The step after which monitors see it: later than `step` if it was made in the background."""
     seconds: Mapping[str, float] = field(default_factory=dict)
+    by: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    """Key of the problems' metadata (subject, level ...) -> its values -> problems, accuracy, low, high."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -38,6 +39,13 @@ def test_a_plugin_is_asked_with_the_tables_options_over_the_runs(tmp_path: Path)
     assert load(SPEC, found, {}) == tuple(Problem(str(i), "train", "42") for i in range(3))
     assert len(load(SPEC, found, {"n": 5})) == 5
     assert len(load(DataSpec("train", "train", "listed", {"n": 2}), found, {"n": 5})) == 2
+
+
+def test_what_a_loader_leaves_out_is_kept(tmp_path: Path) -> None:
+    found = source(tmp_path, "self.skipped = {'no answer': 2}; return [Problem('a', 'q')]")
+    skipped = Counter[str]()
+    load(SPEC, found, {}, skipped)
+    assert skipped == {"no answer": 2}
 
 
 def test_no_problems(tmp_path: Path) -> None:

@@ -108,7 +108,66 @@ def test_a_set_that_has_a_record_is_not_evaluated_again(run_with: RunWith, tmp_p
     go(run_with(*again, report, problems=SETS, config=CONFIG))
     names = [r["name"] for r in records(tmp_path / "run", "evals.jsonl")]
     assert names == ["held", "other"]
-    assert len(again[0].requests) == 1, "only the set that had no record"
+    assert len(again[0].requests) == 0, "the other set was sampled already, though not recorded"
+
+
+class OneByOne(ScriptedBackend):
+    """Answers the first `few` requests it gets, in its life; then nothing more comes."""
+
+    def __init__(self, few: int) -> None:
+        super().__init__(right_twice)
+        self.left = few
+        self.deliver = self.some
+
+    def some(self, ready: list[Any]) -> None:
+        for future, samples in ready:
+            if self.left > 0:
+                self.left -= 1
+                future.set_result(samples)
+            else:
+                future.set_exception(KeyboardInterrupt())
+
+
+@pytest.mark.parametrize("few", [0, 1, 4, 6, 7])
+def test_an_evaluation_that_was_killed_asks_only_for_the_rest(run_with: RunWith, tmp_path: Path, few: int) -> None:
+    def players(backend: ScriptedBackend) -> list[Any]:
+        return [backend, Ask(), Judge(), Correct(), Length()]
+
+    whole = ScriptedBackend(right_twice)
+    go(run_with(*players(whole), problems=SETS, config=CONFIG, directory="whole"))
+    with pytest.raises(KeyboardInterrupt):
+        go(run_with(*players(OneByOne(few)), problems=SETS, config=CONFIG))
+    again = ScriptedBackend(right_twice)
+    go(run_with(*players(again), problems=SETS, config=CONFIG))
+    asked = [request for sent in again.requests for request in sent]
+    assert asked == [request for sent in whole.requests for request in sent][few:]
+    assert records(tmp_path / "run", "evals.jsonl") == records(tmp_path / "whole", "evals.jsonl"), "tokens included"
+    for file in ("eval_held_000000.jsonl.zst", "eval_other_000000.jsonl.zst"):
+        assert (tmp_path / "run" / "rollouts" / file).read_bytes() == (
+            tmp_path / "whole" / "rollouts" / file
+        ).read_bytes()
+    assert not list((tmp_path / "run" / "rollouts").glob("partial_*"))
+
+
+@pytest.mark.parametrize("cut", [1, 40])
+def test_an_answer_that_is_cut_off_is_asked_for_again(run_with: RunWith, tmp_path: Path, cut: int) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        go(run_with(OneByOne(3), Ask(), Judge(), problems=SETS, config=CONFIG))
+    [partial] = (tmp_path / "run" / "rollouts").glob("partial_*")
+    partial.write_bytes(partial.read_bytes()[:-cut])
+    for _ in range(2):
+        backend = OneByOne(1)
+        with pytest.raises(KeyboardInterrupt):
+            go(run_with(backend, Ask(), Judge(), problems=SETS, config=CONFIG))
+    assert [len(sent) for sent in backend.requests] == [3], "two of three, and one more"
+
+
+def test_other_settings_are_another_evaluation(run_with: RunWith) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        go(run_with(OneByOne(3), Ask(), Judge(), problems=SETS, config=CONFIG))
+    backend = ScriptedBackend(right_twice)
+    go(run_with(backend, Ask(), Judge(), problems=SETS, config={**CONFIG, "evaluation.temperature": 0.4}))
+    assert [len(sent) for sent in backend.requests] == [6, 2]
 
 
 def test_progress_is_told_for_every_set(run_with: RunWith) -> None:

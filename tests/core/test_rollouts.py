@@ -316,7 +316,7 @@ def test_an_answer_of_the_wrong_shape_names_its_plugin(kind: Any, answer: Any) -
         judge(group(), plugins_of(Judge(), kind(answer)))
 
 
-@pytest.mark.parametrize("name", ["reward", "accuracy", "loss", "unscored_rate", "mean_response_tokens"])
+@pytest.mark.parametrize("name", ["reward", "accuracy", "loss", "unscored_rate", "mean_response_tokens", "pass@2"])
 def test_a_measure_may_not_take_a_name_of_the_core(name: str) -> None:
     with raises(f"plugin 'measure' measures {name!r}, a name of the core's; choose another"):
         judge(group(), plugins_of(Judge(), Measure({name: [0.0] * 3})))

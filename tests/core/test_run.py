@@ -420,3 +420,28 @@ def test_groups_are_replaced_not_changed(run_with: RunWith) -> None:
     copy = replace(before)
     credited(run_with, Mean(), group=before)
     assert before == copy
+
+
+# Problems that plugins drop
+
+
+class Drop:
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    @hookimpl
+    def drop_problems(self, run: Run) -> Any:
+        return self.answer
+
+
+def test_dropped_problems_are_counted_and_not_trained(run_with: RunWith) -> None:
+    with run_with(ScriptedBackend(), Sft(), Drop({"p1": "dull", "p3": "dull"})) as run:
+        assert [p.id for p in run.train_problems] == ["p0", "p2", "p4"]
+        assert run.skipped == {"data.train": {"dull": 2}}
+    with run_with(ScriptedBackend(), Sft(), Drop(None)) as run:
+        assert len(run.train_problems) == 5
+
+
+def test_only_training_problems_can_be_dropped(run_with: RunWith) -> None:
+    with raises("plugin 'drop' drops 'q', which is no training problem"):
+        run_with(ScriptedBackend(), Sft(), Drop({"q": "dull"})).__enter__()

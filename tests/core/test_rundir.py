@@ -231,7 +231,7 @@ def test_a_group_as_a_record() -> None:
     first, second = record["rollouts"]
     assert first == {
         "text": "a\ud800", "tokens": 1, "truncated": False, "measures": {"m": 1.0}, "reward": 1.0, "advantage": 0.5,
-        "verdict": {"outcome": "correct", "answer": "1", "rung": "", "reason": ""},
+        "verdict": {"outcome": "correct", "answer": "1", "rung": "", "reason": "", "vote": None},
         "terms": {"correct": 1.0, "format": None}, "weights": {"correct": 1.0, "format": 0.1},
     }  # fmt: skip
     assert (second["advantage"], second["reward"], second["verdict"]["reason"]) == (None, 0.0, "no")

@@ -198,3 +198,36 @@ def test_a_mistake_in_the_config_is_told_as_train_tells_it(written: Written) -> 
     told = [cli(command, config, "--set", "run.stepz=3").output for command in ("check", "train")]
     assert told[0] == told[1]
     assert "did you mean 'steps'?" in told[0]
+
+
+def test_what_the_data_are_like(written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows left out, golds that nobody can grade, training problems that are evaluated on; none stops the run."""
+    monkeypatch.setenv("COLUMNS", "200")
+    long = "How many of the first one hundred numbers that can be divided by seven are odd?"
+    odd = "return ('unscored', None, '', 'odd gold') if problem.answer == '??' else "
+    (tmp_path / "players.py").write_text(
+        PLAYERS + BOXES.format(of=odd + "('correct' if text == problem.answer else 'incorrect',)")
+    )
+    rows = {
+        "train": [("1+1?", "2"), (long, "7"), ("2+2?", ""), ("5+5?", "10")],
+        "held": [(f"What is asked: {long}", "7"), ("3+3?", "??"), ("4+4?", "8"), ("5+5?", "10")],
+    }
+    for name, some in rows.items():
+        lines = (json.dumps({"problem": problem, "answer": answer}) + "\n" for problem, answer in some)
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines))
+    more = '[data.eval.held]\nuse = "files"\npath = "held.jsonl"\n'
+    config = written("a", *CAST, more=more)
+    config.write_text(config.read_text().replace('"listed"', '"files"').replace("p.json", "train.jsonl"))
+    result = cli("check", config)
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.output.splitlines()]
+    assert ["data.train", "files", "3", "3", "of", "3", "nothing", "in", "the", "column", "'answer':", "1"] in lines
+    assert ["data.eval.held", "files", "4", "1", "3", "of", "4"] in lines
+    assert (
+        "data.eval.held: 1 of 4 golds cannot be graded; answers to them are unscored, or right only as the same text\n"
+        "data.eval.held:   held-2: ?? (odd gold)\n"
+        "2 of 3 training problems stand in an evaluation set, word for word or nearly so: held (2). "
+        "To leave them out: -p decontaminate\n"
+        "  train-4 is 100% of held's held-4: 5+5?\n"
+    ) in result.output
+    assert "word for word" not in cli("check", config, "-p", "decontaminate").output

@@ -12,7 +12,7 @@ from justtinker_core.plugins import Plugins
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, StepStats
-from justtinker_plugins.reporters.console import Console, answers_table, closing_table, label, milestones
+from justtinker_plugins.reporters.console import Console, answers_table, by_table, closing_table, label, milestones
 
 
 def evaluation(step: int, accuracy: float, **changes: Any) -> EvalStats:
@@ -110,3 +110,63 @@ def test_milestones_are_the_start_and_every_runs_end() -> None:
     assert milestones(evals[:1]) == evals[:1]
     assert closing_table(evals).row_count == 4
     assert answers_table(milestones(evals), 2).row_count == 3
+
+
+def printed(table: Any, width: int = 160) -> list[str]:
+    output = io.StringIO()
+    Terminal(file=output, width=width, color_system=None).print(table)
+    return [line.rstrip() for line in output.getvalue().splitlines()]
+
+
+def test_several_samples_have_columns_of_their_own_and_rare_things_only_where_they_happen() -> None:
+    metrics = {"accuracy": 0.5, "pass@8": 0.8, "majority@8": 0.6, "mean_response_tokens": 20.0, "unscored_rate": 0.0}
+    several = evaluation(
+        3, 0.5, metrics=metrics | {"truncated_rate": 0.25}, settings={"problems": 30, "samples": 8},
+        intervals={"accuracy": [0.3, 0.7], "pass@8": [0.6, 0.9]},
+    )  # fmt: skip
+    header, once, eight, *caption = printed(closing_table([(Path("a"), evaluation(0, 0.1)), (Path("a"), several)]))
+    assert header.split() == ["weights", "set", "accuracy", "pass@k", "maj@k", "cut", "tokens", "n"]
+    assert once.split() == ["before", "held_out", "10.0", "(5-15)", "-", "-", "-", "21", "400x1"]
+    assert eight.split() == [
+        "a",
+        "3",
+        "held_out",
+        "50.0",
+        "(30-70)",
+        "80.0",
+        "(60-90)",
+        "60.0",
+        "25.0",
+        "20",
+        "30x8",
+    ]
+    assert " ".join(" ".join(caption).split()).endswith("n problems, k samples of each; accuracy: avg@k")
+
+
+def test_an_evaluation_of_its_own_shows_its_tables_and_how_little_is_known(run: Run) -> None:
+    from dataclasses import asdict
+
+    rows = {"algebra": {"problems": 12, "accuracy": 0.25, "low": 0.1, "high": 0.5}}
+    coin = evaluation(0, 0.35, intervals={"accuracy": [0.2, 0.54]}, by={"subject": rows})
+    run.files.append("evals.jsonl", asdict(coin))
+    console, output = reporter(200)
+    console.finish_run(run, "finished")
+    assert "held_out: its accuracy is known to within 34% only; take more samples or more problems" in output.getvalue()
+    assert "algebra" not in output.getvalue(), "a training run has many evaluations"
+    console.finish_run(run, "evaluated")
+    assert [line.split() for line in printed(by_table(coin, "subject"))] == [
+        ["held_out", "by", "subject"], ["subject", "accuracy", "n"], ["algebra", "25.0", "(10-50)", "12"]
+    ]  # fmt: skip
+    assert "held_out by subject" in output.getvalue()
+
+
+def test_the_widest_table_fits_into_80_columns() -> None:
+    rates = ["accuracy", "pass@8", "majority@8", "thinking_rate", "boxed_rate", "truncated_rate", "unscored_rate"]
+    full = evaluation(
+        3, 0.5, metrics=dict.fromkeys(rates, 0.5) | {"mean_response_tokens": 4096.0},
+        intervals={name: [0.3, 0.7] for name in rates}, settings={"problems": 30, "samples": 8},
+    )  # fmt: skip
+    lines = printed(closing_table([(Path("quickstart-rl"), full)]), width=80)
+    for word in ("accuracy", "pass@k", "maj@k", "thinking", "boxed", "cut", "not", "tokens", "n"):
+        assert word in lines[0].split() + lines[1].split(), "words of titles are whole"
+    assert sum("30x8" in line for line in lines) == 1

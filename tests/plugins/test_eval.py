@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from justtinker_core.rundir import RunDir
-from tests.core.conftest import Written, cli, records
+from tests.core.conftest import PLAYERS, Written, cli, records
 
 EVAL = '[data.eval.held]\nuse = "listed"\npath = "{path}"\n[evaluation]\nevery = 1\n'
 CAST = ("ScriptedBackend", "Ask", "Judge", "Sft")
@@ -96,3 +96,50 @@ def test_the_directory_of_a_series_stands_for_its_last_run(written: Written, tmp
     result = cli("eval", "out")
     assert result.exit_code == 0, result.output
     assert evaluated(tmp_path / "out" / "2-b")[1]["step"] == 2
+
+
+DIES = """
+class Dies(Judge):
+    @hookimpl
+    def verify(self, problem, rollouts):
+        if problem.id == "2" and rollouts[0].tokens and not Path("mended").exists():
+            raise ValueError("oh")
+        return super().verify(problem, rollouts)
+"""
+
+
+def test_a_killed_evaluation_goes_on_where_it_was(written: Written, tmp_path: Path) -> None:
+    more = EVAL.format(path=tmp_path / "p.json").replace("held", "first") + EVAL.format(path=tmp_path / "p.json")
+    config = written(
+        "a", "ScriptedBackend", "Ask", "Dies", "Sft", more=more.replace("[evaluation]\nevery = 1\n", "", 1)
+    )
+    (tmp_path / "players.py").write_text(PLAYERS + DIES)
+    result = cli("eval", config, "--dir", "there")
+    assert result.exit_code == 1
+    assert "go on with: justtinker eval --resume there" in result.output
+    assert list((tmp_path / "there" / "rollouts").glob("partial_eval_first_*"))
+    with (tmp_path / "there" / "evals.jsonl").open("a") as file:
+        file.write('{"step": 0, "na')  # torn
+    (tmp_path / "mended").touch()
+    result = cli("eval", "--resume", "there")
+    assert result.exit_code == 0, result.output
+    assert cli("eval", config, "--dir", "whole").exit_code == 0
+    assert records(tmp_path / "there", "evals.jsonl") == records(tmp_path / "whole", "evals.jsonl")
+    assert not list((tmp_path / "there" / "rollouts").glob("partial_*"))
+    assert cli("eval", "--resume", "there").output == "there is finished already\n"
+
+
+def test_what_cannot_be_gone_on_with(trained: Path, written: Written) -> None:
+    text = "--resume goes on with an evaluation as it was begun: it takes no other option"
+    assert text in cli("eval", "--resume", trained, "--checkpoint", "best").output
+    assert "a CONFIG, a RUN_DIR or --resume EVAL_DIR is needed" in cli("eval").output
+    assert cli("eval", "--resume", trained).output.startswith(
+        f"Error: {trained} is no evaluation that justtinker eval has begun"
+    )
+
+
+def test_a_mistake_leaves_no_directory_behind(written: Written, tmp_path: Path) -> None:
+    config = written("a", *CAST, more=EVAL.format(path=tmp_path / "p.json"))
+    (tmp_path / "p.json").rename(tmp_path / "q.json")
+    assert cli("eval", config, "--dir", "there").exit_code == 1
+    assert not (tmp_path / "there").exists()

@@ -170,19 +170,6 @@ def test_json_metadata_stay_as_they_are(cells: dict[str, Any]) -> None:
         ),
         (
             "x.jsonl",
-            [*ROWS, {"problem": "1+2=?"}],
-            {},
-            "x.jsonl, line 3: nothing in the column 'answer'; fill it, or leave the row out",
-        ),
-        ("x.csv", "problem,answer\n1+1=?, \n", {}, "x.csv, line 2: nothing in the column 'answer'; fill it, or"),
-        (
-            "x.parquet",
-            [{"problem": "1+1=?", "answer": 2.0}, {"problem": "1+2=?", "answer": float("nan")}],
-            {},
-            "x.parquet, row 2: nothing in the column 'answer'; fill it, or leave the row out",
-        ),
-        (
-            "x.jsonl",
             [*ROWS, {"problem": "1+2=?", "answer": ["3"]}],
             {},
             "x.jsonl, line 3: list in the column 'answer'; text or a number is wanted",
@@ -206,6 +193,48 @@ def test_bad_files_are_refused(tmp_path: Path, name: str, content: Any, options:
     with pytest.raises(PluginError) as error:
         load(path, **options)
     assert str(error.value).startswith(f"{tmp_path}{os.sep}{message}")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "skipped"),
+    [
+        ("x.jsonl", [*ROWS, {"problem": "1+2=?"}, {"answer": "3"}, {"problem": " ", "answer": "4"}], {},
+         {"nothing in the column 'answer'": 1, "nothing in the column 'problem'": 2}),
+        ("x.csv", "problem,answer\n1+1=?,2\n1+3=?,4\n1+1=?, \n", {}, {"nothing in the column 'answer'": 1}),
+        ("x.parquet", [{"problem": "1+1=?", "answer": a} for a in (2.0, 3.0, float("nan"))], {},
+         {"nothing in the column 'answer'": 1}),
+        ("x.jsonl", [*ROWS, {"problem": "1" * 13, "answer": "2"}], {"max_characters": 12},
+         {"longer than 12 characters": 1}),
+        ("x.jsonl", [{"problem": "1+1=?", "answer": "", "response": r} for r in ("two", "2", None)], {},
+         {"nothing in the column 'answer'": 1}),
+        ("x.jsonl", [{"problem": "1+1=?", "response": r} for r in ("two", "2", "")], {},
+         {"nothing in the column 'demonstration'": 1}),
+    ],
+)  # fmt: skip
+def test_rows_that_give_no_problem_are_counted_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, content: Any, options: dict[str, Any],
+    skipped: dict[str, int],
+) -> None:  # fmt: skip
+    path = written(tmp_path, name, content)
+    spec = DataSpec("train", "train", "files", {})
+    files = configure(Files, spec.table, {"path": str(path), **options})
+    for _ in range(2):
+        assert len(list(files.load_problems(spec))) == 2
+        assert files.skipped == skipped
+    [said, again] = [r.getMessage() for r in caplog.records]
+    assert (
+        said
+        == again
+        == f"[data.train] {path}: 2 problems; rows left out: "
+        + "; ".join(f"{reason}: {count}" for reason, count in files.skipped.most_common())
+    )
+
+
+def test_a_file_of_nothing_usable_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, "x.jsonl", [{"problem": "1+2=?", "answer": None}] * 3)
+    with pytest.raises(PluginError) as error:
+        load(path)
+    assert str(error.value) == f"{path} gives no problem at all (nothing in the column 'answer': 3)"
 
 
 def test_truncated_parquet_is_refused_wherever_it_is_cut(tmp_path: Path) -> None:

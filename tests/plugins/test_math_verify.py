@@ -135,6 +135,15 @@ def test_only_what_follows_the_thinking_counts(verifier: MathVerify) -> None:
     assert (first.outcome, second.outcome) == ("correct", "incorrect")
 
 
+def test_two_ways_to_typeset_an_answer_are_one_vote(verifier: MathVerify) -> None:
+    halves = grade(
+        verifier, "3", [rf"\boxed{{{answer}}}" for answer in (r"\dfrac{1}{2}", r"$ \tfrac{1}{2}$", "0.5")] + ["none"]
+    )
+    first, second, decimal, nothing = (verdict.vote for verdict in halves)
+    assert first == second != decimal
+    assert nothing is None
+
+
 def test_another_kind_of_problem_is_passed_on(verifier: MathVerify) -> None:
     assert verifier.verify(Problem("p", "?", "1", kind="code"), [rollout(r"\boxed{1}")]) is None
     assert MathVerify(kinds=("code",)).verify(Problem("p", "?", "1", kind="code"), [rollout(r"\boxed{1}")]) is not None

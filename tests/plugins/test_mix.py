@@ -116,3 +116,14 @@ def test_a_weight_too_small_to_give_a_problem_is_refused(tmp_path: Path) -> None
 
 def test_the_sources_of_the_tests_are_installed() -> None:
     assert {"files", "arithmetic"} <= set(find())
+
+
+def test_what_the_sources_leave_out_is_counted_by_source(tmp_path: Path) -> None:
+    source = file(tmp_path, "a", 5)
+    with Path(source["path"]).open("a") as rows:
+        rows.write('{"problem": "?", "answer": "", "id": 9}\n')
+    spec = DataSpec("train", "train", "mix", {"sources": {"a": source, "b": file(tmp_path, "b", 5)}})
+    mixed = configure(Mix, spec.table, spec.options)
+    for _ in range(2):
+        mixed.load_problems(spec, 0)
+        assert mixed.skipped == {"a: nothing in the column 'answer'": 1}

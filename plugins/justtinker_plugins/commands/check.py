@@ -23,6 +23,7 @@ from justtinker_core.run import Run, installed, open_plugins, resolved
 from justtinker_core.rundir import RunDir
 from justtinker_plugins._tables import plain_table
 from justtinker_plugins.commands import _preflight
+from justtinker_plugins.commands._check_data import data_notes, left_out
 from justtinker_plugins.commands._estimate import describe_cost
 from justtinker_plugins.commands._options import plugin_option, set_option
 
@@ -121,13 +122,15 @@ def weight_of(first: float | None, last: float | None) -> str:
 
 def describe_data(console: Console, run: Run) -> None:
     """The data sets: sizes, samples, and how the verifiers take their golds."""
-    table = plain_table("data", "from", "problems", "samples", "golds accepted")
+    table = plain_table("data", "from", "problems", "samples", "golds accepted", "left out")
     for spec, problems in _preflight.tables(run):
         judged = _preflight.accepted(run, problems) if _preflight.samples(run, spec) else ""
         samples = str(spec.samples) if spec.purpose == "eval" else ""
-        table.add_row(spec.table, spec.use, f"{len(problems):,}", samples, judged)
+        table.add_row(spec.table, spec.use, f"{len(problems):,}", samples, judged, left_out(run, spec))
     console.print()
     console.print(table)
+    for note in data_notes(run):
+        console.print(f"[yellow]{escape(note)}[/yellow]", highlight=False, soft_wrap=True)
 
 
 def describe_prompt(console: Console, run: Run) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -11,7 +13,7 @@ import click
 
 from justtinker_core import PluginError, config
 from justtinker_core.checkpoints import FILE, best_step, checkpoint_of, located, newest_first
-from justtinker_core.loop import start_from
+from justtinker_core.loop import recorded, start_from
 from justtinker_core.run import Run, open_plugins, resolved
 from justtinker_core.rundir import RunDir
 from justtinker_plugins.commands import _preflight
@@ -20,7 +22,7 @@ from justtinker_plugins.commands.train import existing
 
 
 @click.command("eval")
-@click.argument("source", metavar="CONFIG|RUN_DIR")
+@click.argument("source", metavar="CONFIG|RUN_DIR", required=False)
 @click.option(
     "--checkpoint", metavar="PATH|STEP|best|final", help="Default: a run's newest; of a config, what it starts from."
 )
@@ -29,13 +31,45 @@ from justtinker_plugins.commands.train import existing
 @click.option(
     "--dir", "directory", type=click.Path(path_type=Path), help="Where the records go; default: a new directory."
 )
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="EVAL_DIR",
+    help="Go on with this evaluation: what it has sampled is not sampled again.",
+)
 def evaluate(
-    source: str, checkpoint: str | None, sets: tuple[str, ...], switches: tuple[str, ...], directory: Path | None
+    source: str | None,
+    checkpoint: str | None,
+    sets: tuple[str, ...],
+    switches: tuple[str, ...],
+    directory: Path | None,
+    resume: Path | None,
 ) -> None:
     """Evaluate a checkpoint (or the starting weights) on every [data.eval.NAME] of a config or a run.
 
     The directory of several runs of one command stands for the last of them.
     """
+    if resume is not None and (source or checkpoint or sets or switches or directory):
+        raise click.UsageError("--resume goes on with an evaluation as it was begun: it takes no other option")
+    if resume is None and source is None:
+        raise click.UsageError("a CONFIG, a RUN_DIR or --resume EVAL_DIR is needed")
+    if resume is not None and not RunDir(resume).manifest().keys() >= {"step", "checkpoint"}:
+        raise PluginError(f"{resume} is no evaluation that justtinker eval has begun")
+    place = resume or begin(str(source), checkpoint, sets, switches, directory)
+    try:
+        go_on(place)
+    except BaseException:
+        if resume is None and not (place / "rollouts").exists():
+            shutil.rmtree(place)  # the same command shall work once its mistake is mended
+        else:
+            click.echo(f"go on with: justtinker eval --resume {shlex.quote(str(place))}", err=True)
+        raise
+
+
+def begin(
+    source: str, checkpoint: str | None, sets: tuple[str, ...], switches: tuple[str, ...], directory: Path | None
+) -> Path:
+    """Make the directory of an evaluation, which says what is to be evaluated."""
     run_dir = existing(Path(source))[-1] if Path(source).is_dir() else None
     wanted = config.read(run_dir or source, sets, switches)
     data = tuple(spec for spec in wanted.data if spec.purpose == "eval")
@@ -45,15 +79,28 @@ def evaluate(
     wanted = resolved(replace(wanted, data=data, run=replace(wanted.run, steps=0, start_from=None)))
     stamp = f"eval-{time.strftime('%Y%m%d-%H%M%S')}"
     place = directory or (run_dir / "evaluations" / stamp if run_dir else Path("runs") / f"{wanted.run.name}-{stamp}")
-    files = RunDir.create(place, wanted.dump())
+    RunDir.create(place, wanted.dump()).manifest(status="running", step=step, checkpoint=path, model=wanted.run.model)
+    return place
+
+
+def go_on(place: Path) -> None:
+    """Evaluate what has no record yet."""
+    files = RunDir(place)
+    about = files.manifest()
+    if about["status"] == "evaluated":
+        click.echo(f"{place} is finished already")
+        return
+    wanted = config.read(place)
     with Run(wanted, open_plugins(wanted), files, checks=_preflight.checks(place)) as run:
-        if path is not None:
-            start_from(run, path)
-        run.files.manifest(status="running", checkpoint=path or wanted.run.model, **run.versions())
-        run.step = step
+        if about["checkpoint"] is not None:
+            start_from(run, about["checkpoint"])
+        files.manifest(**run.versions())
+        run.step = about["step"]
+        files.rewind(run.step)  # a last line may be torn
+        run.history = recorded(run)
         run.evaluate()
         run.status = "evaluated"
-        run.files.manifest(status=run.status)
+        files.manifest(status=run.status)
 
 
 def choose(run_dir: Path | None, checkpoint: str | None, start_from: str | None) -> tuple[int, str | None]:

@@ -19,6 +19,7 @@ from pydantic import Field
 
 from justtinker_core import PluginError, Problem, hookimpl, plugin
 from justtinker_core.options import nearest
+from justtinker_plugins.datasets._skipped import report
 
 if TYPE_CHECKING:
     from justtinker_core.config import DataSpec
@@ -122,7 +123,7 @@ class HubSet:
             if problem.id in problems:
                 raise PluginError(f"{row}: the id {problem.id!r} stands in an earlier row too")
             problems[problem.id] = problem
-        self.report(spec, len(problems))
+        report(spec, self.source, len(problems), self.skipped)
         return list(problems.values())
 
     def usable(self, rows: Iterable[Row], spec: DataSpec) -> Iterator[tuple[Row, Problem]]:
@@ -170,14 +171,6 @@ class HubSet:
             yield row
         yield from rows
 
-    def report(self, spec: DataSpec, used: int) -> None:
-        """Say how many rows could not be used and why; PluginError if that is all of them."""
-        why = "; ".join(f"{reason}: {count:,}" for reason, count in self.skipped.most_common())
-        if not used:
-            raise PluginError(f"{self.source} gives no problem at all ({why or 'it has no rows'})")
-        if why:
-            log.warning("[%s] %s: %s problems; rows left out: %s", spec.table, self.source, f"{used:,}", why)
-
 
 def read(part: Part, columns: Iterable[str]) -> Iterator[Row]:
     """The rows of a split. PluginError where it cannot be loaded or lacks one of the columns."""
@@ -220,6 +213,7 @@ def hub_rows(part: Part) -> Iterator[dict[str, Any]]:
     """
     from datasets import load_dataset
 
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # else it says five times that it tries again
     cached = load_dataset(part.source, part.config, split=part.split)
     files = [file["filename"] for file in cached.cache_files]
     stream = load_dataset("arrow", data_files=files, split="train", streaming=True)

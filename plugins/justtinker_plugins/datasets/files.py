@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from justtinker_core import PluginError, Problem, hookimpl, plugin
 from justtinker_core.options import nearest
+from justtinker_plugins.datasets._skipped import report
 from justtinker_plugins.datasets._tables import Row, read_rows
 
 if TYPE_CHECKING:
@@ -47,10 +51,20 @@ class Files:
     """Unique names. By default id, if there is one, else the file's name and the row's number."""
     kind: str = "math"
     """What sort of answer these problems have; verifiers choose by it."""
+    max_characters: Annotated[int, Field(ge=1)] | None = None
+    """Leave out longer problems."""
+
+    def __post_init__(self) -> None:
+        self.skipped = Counter[str]()
+        """Why rows of the last loading are not among its problems -> how many."""
 
     @hookimpl
     def load_problems(self, spec: DataSpec) -> Iterator[Problem]:
-        """Every row of every file, in order. PluginError names file, row and column."""
+        """Every row of every file, in order; rows without question or answer, or too long, are counted and logged.
+
+        PluginError names file, row and column of what is wrong otherwise, and of the first such row if all are.
+        """
+        self.skipped.clear()
         paths = (self.path,) if isinstance(self.path, str) else self.path
         if not paths:
             raise PluginError(f"[{spec.table}] use = 'files' needs path = 'FILE' or ['FILE', …]")
@@ -64,12 +78,17 @@ class Files:
                     )
                 places[problem.id] = place
                 yield problem
+        report(spec, ", ".join(paths), len(places), self.skipped)
 
     def _read(self, path: Path) -> Iterator[tuple[str, Problem]]:
         columns: dict[str, str] | None = None
         for number, (place, row) in enumerate(read_rows(path), start=1):
             columns = columns or self._columns(path, row)
-            yield place, self._problem((place, row), columns, f"{path.name.partition('.')[0]}-{number}")
+            found = self._problem((place, row), columns, f"{path.name.partition('.')[0]}-{number}")
+            if isinstance(found, Problem):
+                yield place, found
+            else:
+                self.skipped[found] += 1
         if columns is None:
             raise PluginError(f"{path} has no rows")
 
@@ -91,15 +110,23 @@ class Files:
                 )
         return found
 
-    def _problem(self, row: Row, columns: Mapping[str, str], number: str) -> Problem:
+    def _problem(self, row: Row, columns: Mapping[str, str], number: str) -> Problem | str:
+        """The problem in a row, or in a few words why there is none."""
+        text = {part: text_cell(row, column) for part, column in columns.items() if part != "problem"}
+        question = question_cell(row, columns["problem"])
+        needed = {"problem": question} | ({} if text.get("demonstration") else {"answer": text.get("answer", "")})
+        for part in needed:
+            if not needed[part]:
+                return f"nothing in the column {columns.get(part, 'demonstration')!r}"
+        if len(question) > (self.max_characters or math.inf):
+            return f"longer than {self.max_characters} characters"
         rest = {name: value for name, value in row[1].items() if name not in columns.values()}
-        imitated = "demonstration" in columns and cell(row, columns["demonstration"]) not in (None, "")
         return Problem(
-            id=text_cell(row, columns["id"]) if "id" in columns else number,
-            question=question_cell(row, columns["problem"]),
-            answer=text_cell(row, columns["answer"]) if "answer" in columns else None,
+            id=text.get("id", number),
+            question=question,
+            answer=text.get("answer") or None,
             kind=self.kind,
-            demonstration=text_cell(row, columns["demonstration"]) if imitated else None,
+            demonstration=text.get("demonstration") or None,
             meta=as_json(rest),
         )
 
@@ -123,12 +150,12 @@ def cell(row: Row, column: str) -> Any:
 
 
 def text_cell(row: Row, column: str) -> str:
-    """A text that is not blank; a number counts as its text, NaN (pandas' empty cell) as nothing."""
+    """A text, empty if it is blank; a number counts as its text, NaN (pandas' empty cell) as nothing."""
     value = cell(row, column)
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = "" if math.isnan(value) else str(value)
     if value is None or (isinstance(value, str) and not value.strip()):
-        raise PluginError(f"{row[0]}: nothing in the column {column!r}; fill it, or leave the row out")
+        return ""
     if not isinstance(value, str):
         raise PluginError(f"{row[0]}: {type(value).__name__} in the column {column!r}; text or a number is wanted")
     return value

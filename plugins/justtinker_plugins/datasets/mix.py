@@ -17,6 +17,7 @@ in what order they alternate, is a function of the seed. No problem comes twice 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -50,9 +51,13 @@ class Mix:
             if "samples" in table:
                 raise ValueError(f"sources.{name}.samples: samples are set once, in the table of the mix")
 
+        self.skipped = Counter[str]()
+        """Why rows of the sources, named, are not among their problems -> how many."""
+
     @hookimpl
     def load_problems(self, spec: DataSpec, seed: int) -> Sequence[Problem]:
         """The sources' problems, interleaved. PluginError names the source that cannot be loaded."""
+        self.skipped.clear()
         loaded = {name: self._load(name, spec, seed) for name in self.sources}
         weights = [self.sources[name].get("weight", 1) for name in loaded]
         counts = quotas([len(problems) for problems in loaded.values()], weights)
@@ -69,10 +74,13 @@ class Mix:
 
     def _load(self, name: str, spec: DataSpec, seed: int) -> tuple[Problem, ...]:
         table = {key: value for key, value in self.sources[name].items() if key != "weight"}
+        skipped = Counter[str]()
         try:
-            return data.load(data_spec(spec.purpose, spec.name, table, seed), find(), {})
+            problems = data.load(data_spec(spec.purpose, spec.name, table, seed), find(), {}, skipped)
         except PluginError as error:
             raise PluginError(f"[{spec.table}] sources.{name}: {error}") from error
+        self.skipped.update({f"{name}: {reason}": count for reason, count in skipped.items()})
+        return problems
 
 
 def quotas(sizes: Sequence[int], weights: Sequence[float]) -> list[int]:

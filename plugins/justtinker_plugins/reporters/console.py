@@ -35,6 +35,20 @@ SHOWN = {
     "redundancy_score": "redundancy {:.2f}",
 }
 RATES = {"accuracy": "accuracy", "thinking_rate": "thinking", "boxed_rate": "boxed"}
+COLUMNS = {
+    "accuracy": "accuracy",
+    "pass@{k}": "pass@k",
+    "majority@{k}": "maj@k",
+    "thinking_rate": "thinking",
+    "boxed_rate": "boxed",
+    "truncated_rate": "cut",
+    "unscored_rate": "not graded",
+}
+"""Of the closing table; k is the number of samples a problem."""
+BARE = ("boxed_rate", "truncated_rate", "unscored_rate")
+"""Shown without an interval: there is no room."""
+WIDE = 0.2
+"""An interval about which something must be said."""
 STYLES = {"info": "cyan", "warn": "yellow", "stop": "bold red"}
 
 
@@ -104,7 +118,13 @@ class Console:
             if evals:
                 self._terminal.print()
                 self._terminal.print(closing_table(evals))
+                for note in wide(evals):
+                    self._terminal.print(note, highlight=False)
                 self._terminal.print()
+                for stats in [e for _, e in evals] if status == "evaluated" else ():
+                    for key in stats.by:
+                        self._terminal.print(by_table(stats, key))
+                        self._terminal.print()
                 self._terminal.print(answers_table(milestones(evals), self.answers))
                 self._terminal.print()
         self._terminal.print(done, highlight=False)
@@ -124,7 +144,7 @@ def rate(stats: EvalStats, name: str) -> str:
     """A rate in per cent, with its 95 % interval."""
     if name not in stats.metrics:
         return "-"
-    if name not in stats.intervals or name == "boxed_rate":
+    if name not in stats.intervals or name in BARE:
         return f"{stats.metrics[name] * 100:.1f}"
     low, high = stats.intervals[name]
     return f"{stats.metrics[name]:.1%} [dim]({low:.0%}-{high:.0%})[/dim]".replace("%", "")
@@ -145,12 +165,56 @@ def milestones(evals: Sequence[tuple[Path, EvalStats]]) -> list[tuple[Path, Eval
 
 
 def closing_table(evals: Sequence[tuple[Path, EvalStats]]) -> Table:
-    """One row an evaluation, rates in per cent."""
-    table = plain_table("weights", "set", *RATES.values(), "tokens", "n")
+    """One row an evaluation, rates in per cent. A column needs somebody who has something to say in it."""
+    titles = {title: name for name, title in COLUMNS.items() if any(said(stats, name) for _, stats in evals)}
+    several = any(samples(stats) > 1 for _, stats in evals)
+    table = plain_table("weights", "set", *titles, "tokens", "n")
+    for column in table.columns[2:]:
+        column.min_width = max(map(len, str(column.header).split()))  # no word of a title is folded
+    table.columns[-1].min_width = 6
+    table.collapse_padding = len(table.columns) > 8
     table.caption, table.caption_justify = "rates in per cent, with 95 % intervals; n problems", "left"
+    if several:
+        table.caption += ", k samples of each; accuracy: avg@k"
     for path, stats in evals:
+        rates = (rate(stats, name.format(k=samples(stats))) for name in titles.values())
         tokens, n = f"{stats.metrics['mean_response_tokens']:.0f}", str(stats.settings["problems"])
-        table.add_row(label(path, stats), stats.name, *(rate(stats, name) for name in RATES), tokens, n)
+        table.add_row(label(path, stats), stats.name, *rates, tokens, f"{n}x{samples(stats)}" if several else n)
+    return table
+
+
+def samples(stats: EvalStats) -> int:
+    """How many a problem."""
+    return int(stats.settings.get("samples", 1))
+
+
+def said(stats: EvalStats, name: str) -> bool:
+    """Whether an evaluation has something to say in a column: of troubles, that there are any."""
+    found = stats.metrics.get(name.format(k=samples(stats)))
+    return found is not None and (found >= 0.0005 or name not in ("truncated_rate", "unscored_rate"))
+
+
+def wide(evals: Sequence[tuple[Path, EvalStats]]) -> list[str]:
+    """What must be said of sets whose accuracy is hardly known."""
+    widest: dict[str, float] = {}
+    for _, stats in evals:
+        low, high = stats.intervals.get("accuracy", (0.0, 0.0))
+        widest[stats.name] = max(widest.get(stats.name, 0.0), high - low)
+    return [
+        f"{escape(name)}: its accuracy is known to within {width:.0%} only; take more samples or more problems, "
+        "and compare runs with justtinker compare"
+        for name, width in widest.items()
+        if width > WIDE
+    ]
+
+
+def by_table(stats: EvalStats, key: str) -> Table:
+    """Accuracy by a key of the problems' metadata."""
+    table = plain_table(key, "accuracy", "n")
+    table.title, table.title_justify = f"{stats.name} by {key}", "left"
+    for kind, row in stats.by[key].items():
+        shown = EvalStats(0, "", {"accuracy": row["accuracy"]}, {"accuracy": [row["low"], row["high"]]}, {})
+        table.add_row(kind, rate(shown, "accuracy"), f"{row['problems']:.0f}")
     return table
 
 

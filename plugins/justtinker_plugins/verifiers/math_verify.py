@@ -175,4 +175,5 @@ def _verdict(found: Extracted, findings: Mapping[str, Finding]) -> Verdict:
     finding = findings[found.answer]
     outcome: Outcome = "correct" if finding.equal else "incorrect" if finding.equal is False else "unscored"
     rung = finding.rung if found.pipeline == "boxed" else f"{finding.rung} ({found.pipeline})"
-    return Verdict(outcome, found.answer, rung, finding.reason)
+    vote = None if outcome == "unscored" else normalise(found.answer)
+    return Verdict(outcome, found.answer, rung, finding.reason, vote)

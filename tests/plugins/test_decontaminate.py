@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from justtinker_core import PluginError, Problem
+from justtinker_plugins.datasets._overlap import ngrams, overlaps
+from justtinker_plugins.datasets.decontaminate import Decontaminate
+from tests.core.conftest import Ask, Judge, RunWith, ScriptedBackend, Sft
+
+LONG = (
+    "Find the number of ordered pairs of positive integers $(a, b)$ such that $a + b = 1000$ and neither has a zero "
+    "digit."
+)
+
+
+def asked(*questions: str) -> list[Problem]:
+    return [Problem(f"p{i}", question, "1") for i, question in enumerate(questions)]
+
+
+def found(train: str, evaluated: str, **options: float) -> list[float]:
+    return [each.share for each in overlaps(asked(train), {"held": asked(evaluated)}, **options)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("train", "share"),
+    [
+        (LONG, 1.0),
+        (f"  {LONG.upper()}\n".replace(" ", "  "), 1.0),
+        (LONG.replace("$", ""), 1.0),
+        (f"Solve this. {LONG} Answer with a number.", 1.0),
+        (LONG.replace("1000", "2000"), 8 / 15),
+        (LONG.replace("Find the number", "How many are there").replace("1000", "2000"), None),
+        ("What is one plus one, what is two plus two, and what is three plus three?", None),
+    ],
+)
+def test_the_same_words_are_found_and_other_words_are_not(train: str, share: float | None) -> None:
+    assert found(train, LONG) == ([] if share is None else [pytest.approx(share)])
+
+
+def test_short_questions_must_be_the_same() -> None:
+    assert found("12+34=", "12 + 34 =") == [1.0]
+    assert found("12+34=", "12-34=") == []
+    assert found("?", "!") == []
+    assert found("What is 12+34?", "12+34") == []
+
+
+def test_the_nearest_of_several_is_named() -> None:
+    other = LONG.replace("1000", "2000")
+    sets = {"one": asked("Nothing like it at all.", other), "two": asked(LONG)}
+    [hit] = overlaps([Problem("t", LONG)], sets)
+    assert (hit.set, hit.eval.question, hit.share) == ("two", LONG, 1.0)
+    [hit] = overlaps([Problem("t", LONG + " Explain.")], sets)
+    assert (hit.set, hit.share) == ("two", 1.0)
+
+
+WORDS = st.lists(st.sampled_from("abcd"), max_size=14).map(" ".join)
+
+
+@given(WORDS, st.lists(WORDS, min_size=1, max_size=5), st.integers(1, 4), st.sampled_from([0.3, 0.5, 1.0]))
+def test_against_the_plain_way(train: str, evaluated: list[str], n: int, share: float) -> None:
+    shares = [0.0]
+    for question in evaluated:
+        grams = ngrams(question, n)
+        shares.append(len(grams & ngrams(train, n)) / len(grams) if grams else 0.0)
+        shares.append(float(train.split() == question.split()))
+    hits = [hit.share for hit in overlaps(asked(train), {"held": asked(*evaluated)}, n, share)]
+    assert hits == ([pytest.approx(max(shares))] if max(shares) >= share else [])
+
+
+def test_seventeen_thousand_against_a_thousand_in_seconds() -> None:
+    rng = random.Random(0)
+    vocabulary = [f"w{i}" for i in range(3000)]
+    questions = [" ".join(rng.choices(vocabulary, k=rng.randint(20, 120))) for _ in range(18_000)]
+    questions[1000:1050] = [q.upper() for q in questions[:50]]
+    begun = time.process_time()
+    hits = list(overlaps(asked(*questions[1000:]), {"held": asked(*questions[:1000])}))
+    assert len(hits) == 50
+    assert time.process_time() - begun < 8
+
+
+def test_a_run_trains_on_what_is_left(run_with: RunWith, caplog: pytest.LogCaptureFixture) -> None:
+    sets = {"train": asked("1+1?", LONG, "2+2?", f"{LONG} Explain."), "held": asked(LONG, "3+3?")}
+    with run_with(ScriptedBackend(), Ask(), Judge(), Sft(), Decontaminate(), problems=sets) as run:
+        assert [p.id for p in run.train_problems] == ["p0", "p2"]
+        assert run.skipped["data.train"] == {"overlaps with [data.eval.held]": 2}
+        assert len(run.eval_problems["held"]) == 2
+    assert "[data.train] decontaminate leaves out 2 of 4 problems" in caplog.text
+    with run_with(ScriptedBackend(), Ask(), Judge(), Sft(), Decontaminate(share=1.0, words=30), problems=sets) as run:
+        assert [p.id for p in run.train_problems] == ["p0", "p2", "p3"], "too short for that, save where it is the same"
+
+
+def test_nothing_left_is_an_error(run_with: RunWith, tmp_path: Path) -> None:
+    sets = {"train": asked(LONG), "held": asked(LONG)}
+    with pytest.raises(PluginError) as error:
+        run_with(ScriptedBackend(), Ask(), Judge(), Sft(), Decontaminate(), problems=sets).__enter__()
+    assert str(error.value) == "[data.train] plugin 'decontaminate' leaves none of its 1 problems"
+
+
+def test_without_training_there_is_nothing_to_drop(run_with: RunWith) -> None:
+    sets = {"held": asked(LONG)}
+    run = run_with(ScriptedBackend(), Ask(), Judge(), Decontaminate(), problems=sets, config={"run.steps": 0})
+    with run:
+        assert run.train_problems == ()

@@ -1,0 +1,130 @@
+"""A double for sampling only: it knows the golds of a run's evaluation sets and answers with other ways to write them.
+
+``run_all(folder, place, …)`` evaluates it on the nine real sets by the real command, with a real config: files,
+prompts, verifier, statistics and records are the product's own. Never the gold's own text: see `equivalent`.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+from justtinker_core import Problem, hookimpl, plugin
+from justtinker_core.rollouts import fill_prompt
+from justtinker_core.run import Run
+from justtinker_core.types import Sample, SampleRequest
+from justtinker_plugins.verifiers._extract import extract
+from tests.core.conftest import ScriptedBackend, cli
+from tests.plugins.gold_variants import equivalent
+
+CONFIG = """
+[run]
+name = "real-problems"
+model = "scripted"
+steps = 0
+[sampling]
+max_tokens = 2000
+[plugins]
+enable = ["variants", "chatml_think", "math_verify", "thinking"]
+[plugins.variants]
+shuffled = {shuffled}
+[local_plugins]
+variants = "{here}:Variants"
+"""
+SET = '[data.eval.{name}]\nuse = "files"\npath = "{path}"\nsamples = {samples}\n'
+
+
+@plugin
+class Variants:
+    """Answers with variants of each gold, or of another problem's gold."""
+
+    shuffled: bool = False
+    """Each problem gets the gold of another one of its set, whose text is another."""
+
+    @hookimpl
+    def open_backend(self, run: Run) -> ScriptedBackend:
+        """A backend that samples; it has no weights."""
+        return Policy(self, run)
+
+
+class Policy(ScriptedBackend):
+    """Text in, text out; a character is a token."""
+
+    context_length = 100_000
+
+    def __init__(self, plugin: Variants, run: Run) -> None:
+        super().__init__()
+        self.answers: dict[tuple[int, ...], list[str]] = {}
+        for problems in run.eval_problems.values():
+            golds = other_golds(problems) if plugin.shuffled else [str(p.answer) for p in problems]
+            for problem, gold in zip(problems, golds, strict=True):
+                prompt = fill_prompt(problem, run.plugins, self)
+                self.answers[prompt.tokens] = variants(gold)
+
+    def sampler(self) -> Any:
+        """Itself."""
+        return self
+
+    def sample(self, requests: Sequence[SampleRequest]) -> list[Future[list[Sample]]]:
+        """n different variants, as far as there are so many, drawn by the request's seed."""
+        futures = []
+        for request in requests:
+            known = self.answers[request.tokens]
+            drawn = random.Random(request.seed).sample(known, len(known))
+            futures.append(done([spoken(drawn[i % len(drawn)], request.stop[0]) for i in range(request.n)]))
+        return futures
+
+
+def variants(gold: str) -> list[str]:
+    """Ways to write the gold of which not even the extraction makes the gold's own text."""
+    return [text for _, text in equivalent(gold) if extracted(text) != gold.strip()]
+
+
+def extracted(answer: str) -> str | None:
+    return extract(rf"$\boxed{{{answer}}}$.", "strict", 2000).answer
+
+
+def done(samples: list[Sample]) -> Future[list[Sample]]:
+    future: Future[list[Sample]] = Future()
+    future.set_result(samples)
+    return future
+
+
+def spoken(answer: str, stop: str) -> Sample:
+    text = f"<think>\nLet me see.\n</think>\n\nThe answer is $\\boxed{{{answer}}}$.{stop}"
+    return Sample(tuple(map(ord, text)), (-0.1,) * len(text), True)
+
+
+def other_golds(problems: Sequence[Problem]) -> list[str]:
+    """The golds in another order: none stands where its text stood before."""
+    order = sorted(range(len(problems)), key=lambda i: str(problems[i].answer))
+    most = max(Counter(p.answer for p in problems).values())
+    golds = [""] * len(problems)
+    for place, i in enumerate(order):
+        golds[i] = str(problems[order[(place + most) % len(order)]].answer)
+    return golds
+
+
+def run_all(folder: Path, place: Path, shuffled: bool = False, samples: int = 4) -> Path:
+    """Evaluate all sets of a folder; the directory of the evaluation."""
+    place.mkdir(parents=True)
+    config = place / "config.toml"
+    sets = [SET.format(name=p.stem, path=p, samples=samples) for p in sorted(folder.glob("*.parquet"))]
+    config.write_text(CONFIG.format(shuffled=str(shuffled).lower(), here=Path(__file__)) + "".join(sets))
+    result = cli("eval", config, "--dir", place / "eval")
+    assert result.exit_code == 0, result.output
+    return place / "eval"
+
+
+def verdicts(directory: Path, name: str) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """(problem, verdict) of every rollout of a set."""
+    [file] = (directory / "rollouts").glob(f"eval_{name}_*.jsonl.zst")
+    lines = zstandard.ZstdDecompressor().stream_reader(file.read_bytes()).read().decode().splitlines()
+    return [(g["problem"], row["verdict"]) for g in map(json.loads, lines) for row in g["rollouts"]]
