@@ -15,6 +15,8 @@ if [ ! -e "$venv/ready" ]; then
         exit 0
     fi
     touch "$venv/ready"
+else # there may be new plugins
+    "$venv/bin/pip" install --no-deps -e "$top" >>"$venv/pip.log" 2>&1
 fi
 cd "$top"
 exec "$venv/bin/python" -m pytest -q -m integration tests/integration/test_skyrl.py

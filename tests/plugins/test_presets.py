@@ -145,7 +145,7 @@ def test_experiment_2_says_what_it_needs_and_how_to_set_it() -> None:
     with pytest.raises(PluginError, match="step 81 of exp001: not public, see justtinker presets exp002"):
         resolved(config.read("exp002"))
     shown = shown_preset("exp002")
-    assert "--set run.start_from=tinker://" in shown
+    assert "--set run.start_from=runs/exp001" in shown
     assert "checkpoints.jsonl" in shown
 
 
