@@ -52,6 +52,13 @@ def test_without_a_terminal_a_plain_line_every_so_many_steps_and_the_last(run: R
     assert output.getvalue().splitlines() == [f"mine 3/4  {line}", f"mine 4/4  {line}"]
 
 
+@pytest.mark.parametrize(("usd", "said"), [(0.454, "tok/s, 0.45 USD"), (0.0, "tok/s, 0.00 USD"), (None, "tok/s")])
+def test_what_a_step_costs_is_said_where_the_backend_knows(run: Run, usd: float | None, said: str) -> None:
+    console, output = reporter()
+    console.report_step(run, replace(step(4), usd=usd), [])
+    assert output.getvalue().endswith(f" {said}\n")
+
+
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_in_a_terminal_the_numbers_have_a_line_of_their_own(run: Run, width: int) -> None:
     console, output = reporter(width, terminal=True)

@@ -137,6 +137,8 @@ def line_of(stats: StepStats) -> str:
         parts.append(f"trained {stats.metrics['trained']:.0f}/{stats.metrics['rollouts']:.0f}")
     if sampled := stats.tokens.get("sampled", 0):
         parts.append(f"{sampled / max(stats.seconds['collect'], 1e-9):,.0f} tok/s")
+    if stats.usd is not None:
+        parts.append(f"{stats.usd:.2f} USD")
     return ", ".join(parts)
 
 
