@@ -65,6 +65,8 @@ def score(
         more = "the same command goes on where it ended" if out else "with --out FILE it could have been continued"
         click.echo(f"interrupted after {tally.samples:,} rollouts; {more}", err=True)
         raise SystemExit(130) from None
+    if not tally.groups:
+        raise PluginError("there are no rollouts in these files")
     changes = [describe(change) for change in sorted(tally.changes, reverse=True)]
     report(Console(), tally, configs, changes)
     if summary is not None:
