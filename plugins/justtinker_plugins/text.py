@@ -44,12 +44,15 @@ def last_boxed(text: str) -> Box | None:
 
     A last box that is never closed is not passed over for an earlier one: its content is None.
     """
-    if "\\boxed" not in text:
+    begin = text.find("\\boxed")
+    if begin < 0:
         return None
+    while begin and text[begin - 1] == "\\":  # backslashes go in pairs from the first of a run
+        begin -= 1
     open_braces: list[tuple[int, int]] = []  # (start of \boxed or -1, start of content)
     closed: list[tuple[int, int, int]] = []  # (start, content start, end)
     starts: list[int] = []
-    for match in _BOX_TOKEN.finditer(text):
+    for match in _BOX_TOKEN.finditer(text, begin):  # what is opened before any box cannot hold one back
         token = match.group()
         if token.startswith("\\boxed"):
             starts.append(match.start())

@@ -99,6 +99,17 @@ def test_a_forgotten_carry_shows_in_the_answer_even_without_thinking() -> None:
     assert {p.demonstration for p in problems if p.id == "92+91"} == {"\\boxed{83}"}
 
 
+def test_a_hedging_teacher_guesses_again_as_often_as_told() -> None:
+    plain, hedged = load("train", count=3000), load("train", count=3000, hedged=0.15)
+    boxes = [(p.demonstration or "").count("\\boxed") for p in hedged]
+    assert {(p.demonstration or "").count("\\boxed") for p in plain} == {1}
+    for more_than in (1, 2):
+        assert sum(b > more_than for b in boxes) / 3000 == pytest.approx(0.15**more_than, rel=0.25)
+    assert all(re.search(r"\\boxed\{\d+\}( or \\boxed\{\d+\})*$", p.demonstration or "") for p in hedged)
+    right = [str(p.answer) in (p.demonstration or "").partition(" or ")[2] for p in hedged if " or " in p.demonstration]
+    assert 0.2 < sum(right) / len(right) < 0.9, "a guess is right often enough to be worth it"
+
+
 @given(st.integers(1, 6), st.randoms(use_true_random=False))
 def test_a_careful_teacher_is_right(digits: int, rng: random.Random) -> None:
     a, b = (rng.randrange(10 ** (digits - 1), 10**digits) for _ in range(2))
@@ -120,6 +131,7 @@ def test_carries_are_counted(a: int, b: int, carries: int) -> None:
         ({"count": 7500}, "[data.train] count = 7500: with 400 pairs held out, 7305 problems are left"),
         ({"digits": 4}, "[data.train] digits = 4 makes 81000000 problems: set count"),
         ({"carry_drop": 1.5}, "[data.train] carry_drop = 1.5: input should be less than or equal to 1"),
+        ({"hedged": 1.0}, "[data.train] hedged = 1.0: input should be less than 1"),
         ({"digits": 0}, "[data.train] digits = 0: input should be greater than or equal to 1"),
     ],
 )

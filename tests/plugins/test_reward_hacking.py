@@ -53,6 +53,14 @@ def with_evals(records: Records, *accuracy: float, width: float = 0.0, every: in
     return replace(records, evals=evals)
 
 
+def test_disputed_answers_warn_and_stop() -> None:
+    records = series(disputed=ramp(0.02, 0.5))
+    (_, warning), (_, stop) = told(monitor(), records)
+    assert (warning.level, stop.level) == ("warn", "stop")
+    assert warning.message.startswith("the second opinion is another for 1")
+    assert levels(records, disputed_rise=0.6) == []
+
+
 def test_more_boxes_warn_and_longer_answers_make_it_a_stop() -> None:
     records = series(multiple_boxed_rate=ramp(0.15, 0.9), correct_response_tokens=ramp(22.0, 60.0))
     records = replace(records, checkpoints=(5, 10, 15, 20))

@@ -64,3 +64,17 @@ def test_what_is_boxed_last_is_found(before: str, content: str) -> None:
 
 def test_many_open_boxes_take_linear_time() -> None:
     assert last_boxed("\\boxed{" * 200_000) is not None
+
+
+@given(st.text(alphabet="\\\\{}b 1", max_size=40), st.text(alphabet="\\\\{}boxed 1", max_size=40))
+def test_what_comes_before_the_first_box_does_not_matter(before: str, after: str) -> None:
+    text = " \\boxed{" + after
+    alone, behind = last_boxed(text), last_boxed(before + text)
+    assert alone is not None
+    assert behind == alone._replace(start=alone.start + len(before))
+
+
+@pytest.mark.parametrize("slashes", range(1, 6))
+def test_an_even_run_of_backslashes_boxes_nothing(slashes: int) -> None:
+    box = last_boxed("{" + "\\" * slashes + "boxed{5}}")
+    assert (box is not None) == (slashes % 2 == 1)

@@ -58,6 +58,8 @@ class Arithmetic:
     """With what probability the teacher of the demonstrations forgets a carry, each on its own."""
     no_thinking: Share = 0.05
     """With what probability a demonstration is only its box."""
+    hedged: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    r"""With what probability `` or \boxed{…}`` follows a box: a guess, carries by chance. A habit to exploit."""
 
     def __post_init__(self) -> None:
         n = len(self._numbers)
@@ -98,7 +100,12 @@ class Arithmetic:
 
     def _demonstration(self, a: int, b: int, rng: random.Random) -> str:
         text = demonstrate(a, b, [rng.random() >= self.carry_drop for _ in range(self.digits)])
-        return text.rpartition("</think>")[2] if rng.random() < self.no_thinking else text
+        if rng.random() < self.no_thinking:
+            text = box_of(text)
+        while self.hedged and rng.random() < self.hedged:  # nothing is drawn at 0: those texts stay what they were
+            guess = demonstrate(a, b, [rng.random() < 0.5 for _ in range(self.digits)])
+            text += f" or {box_of(guess)}"
+        return text
 
     def _held_out_pairs(self) -> list[tuple[int, int]]:
         """Each held-out pair once, in the order in which evaluation asks it."""
@@ -115,6 +122,11 @@ class Arithmetic:
     @property
     def _numbers(self) -> range:
         return range(10 ** (self.digits - 1), 10**self.digits)
+
+
+def box_of(demonstration: str) -> str:
+    """What follows the thinking."""
+    return demonstration.rpartition("</think>")[2]
 
 
 def make_problem(a: int, b: int, demonstration: str | None = None) -> Problem:

@@ -1,0 +1,280 @@
+"""``justtinker score`` as people use it, on records of real runs and on files of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+
+from tests.core.conftest import Written, cli
+
+ANY = '[plugins]\nenable = ["any_box", "correct", "overlong"]\n[plugins.overlong]\nmax_tokens = 20\nbuffer = 10\n'
+STRICT = '[plugins]\nenable = ["exact", "correct", "format", "group_mean"]\n'
+RUN = '[run]\nname = "{}"\nmodel = "none"\nsteps = 0\n'
+
+
+@pytest.fixture
+def stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of any.toml and strict.toml, as working directory."""
+    monkeypatch.chdir(tmp_path)
+    for name, plugins in (("any", ANY), ("strict", STRICT)):
+        (tmp_path / f"{name}.toml").write_text(RUN.format(name) + plugins)
+    return tmp_path
+
+
+def write(path: Path, *records: Any) -> Path:
+    text = "".join(json.dumps(record) + "\n" for record in records).encode()
+    path.write_bytes(zstandard.compress(text) if path.suffix == ".zst" else text)
+    return path
+
+
+def plain(*responses: str, **more: Any) -> dict[str, Any]:
+    return {"question": "7+8=?", "answer": "15", "responses": list(responses), **more}
+
+
+RIGHT, WRONG, HEDGED = "\\boxed{15}", "\\boxed{5}", "\\boxed{15} or \\boxed{5}"
+
+
+def summary(*arguments: str | Path) -> dict[str, Any]:
+    result = cli("score", *arguments, "--json", "summary.json", "--jobs", "1")
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(Path("summary.json").read_text())
+    return found
+
+
+# What comes out
+
+
+def test_terms_accuracy_and_reward(stacks: Path) -> None:
+    write(stacks / "r.jsonl", plain(RIGHT, WRONG, tokens=[5, 15]), plain(HEDGED, HEDGED, tokens=[20, 30]))
+    found = summary("r.jsonl", "--config", "any.toml")
+    assert (found["rollouts"], found["groups"]) == (4, 2)
+    side = found["config"]
+    assert (side["accuracy"], side["unscored_rate"], side["groups_without_signal"]) == (0.75, 0.0, 0.5)
+    assert side["terms"]["correct"] == {"raw": 0.75, "weighted": 0.75, "applies": 1.0, "touches": 0.75}
+    overlong = side["terms"]["overlong"]
+    assert (overlong["applies"], overlong["touches"]) == (1.0, 0.75)
+    assert side["reward"] == pytest.approx(0.75 + overlong["weighted"])
+
+
+def test_two_stacks_are_compared(stacks: Path) -> None:
+    write(stacks / "r.jsonl", plain(RIGHT, WRONG, HEDGED, WRONG, tokens=[1] * 4), plain(WRONG, WRONG, tokens=[1, 1]))
+    found = summary("r.jsonl", "--config", "any.toml", "--against", "strict.toml")
+    assert found["difference"] == {
+        "inverted_groups": 0,  # the hedged one is no longer above the wrong ones, and none is below
+        "reranked_groups": 1,
+        "sign_flips": 1,
+        "sign_changes": 1,
+        "rewards": 2,  # without thinking, the right one pays 0.1
+        "verdicts": 1,
+        "left_out_by_one": 0,
+        "kendall_tau": pytest.approx(2 / (3 * 4) ** 0.5),
+    }
+    most = found["changes"][0]
+    assert (most["line"], most["rollout"], most["text"], most["answer"]) == (1, 2, HEDGED, "15")
+    assert (most["config"]["advantage"], most["against"]["advantage"]) == (0.5, -0.225)
+
+
+def test_what_is_printed(stacks: Path) -> None:
+    write(stacks / "r.jsonl", plain(RIGHT, "[red]\x1b]0;owned\x07\n" + "a" * 300 + HEDGED, WRONG, tokens=[1, 1, 1]))
+    result = cli("score", "r.jsonl", "--config", "any.toml", "--against", "strict.toml", "--jobs", "1", "--show", "1")
+    assert result.exit_code == 0
+    assert "3 rollouts in 1 groups\n" in result.output
+    assert "--config any" in result.output
+    assert "advantages of the other sign" in result.output
+    assert "1. r.jsonl, line 1, rollout 1" in result.output
+    assert r"[red]\x1b]0;owned\x07\n" in result.output
+    assert "\x1b" not in result.output
+    assert "a" * 150 not in result.output.replace("\n", "")
+    assert "advantage 0.333 -> -0.3" in result.output
+
+
+def test_without_advantages_of_its_own_a_stack_takes_the_group_mean(stacks: Path) -> None:
+    write(stacks / "r.jsonl", plain(RIGHT, WRONG, tokens=[1, 1]))
+    summary("r.jsonl", "--config", "any.toml", "--out", "out.jsonl")
+    head, record = map(json.loads, Path("out.jsonl").read_text().splitlines())
+    assert set(head) == {"scored_with"}
+    assert [row["advantage"] for row in record["config"]["rollouts"]] == [0.5, -0.5]
+    assert (record["line"], record["problem"], record["recorded"]) == (1, "r.jsonl:1", [None, None])
+
+
+def test_set_and_switches_change_the_config_and_not_what_it_is_compared_with(stacks: Path) -> None:
+    write(stacks / "r.jsonl", plain(RIGHT, WRONG))
+    change = ("--set", "plugins.correct.weight=0.5", "-p", "no:format")
+    found = summary("r.jsonl", "--config", "strict.toml", "--against", "strict.toml", *change)
+    assert (found["config"]["reward"], found["against"]["reward"]) == (0.25, 0.45)
+    assert set(found["config"]["terms"]) == {"correct"}
+
+
+def test_weights_are_those_of_the_recorded_step(stacks: Path) -> None:
+    schedule = ("--set", "plugins.correct.weight={from = 0.0, to = 1.0, steps = 10}")
+    write(stacks / "r.jsonl", plain(RIGHT, WRONG, step=3))
+    assert summary("r.jsonl", "--config", "strict.toml", *schedule)["config"]["terms"]["correct"]["weighted"] == 0.15
+    write(stacks / "r.jsonl", plain(RIGHT, WRONG))
+    result = cli("score", "r.jsonl", "--config", "strict.toml", *schedule, "--jobs", "1")
+    assert result.output == (
+        "Error: r.jsonl, line 1: the line has no 'step', which the weight schedule of correct needs\n"
+    )
+
+
+# Records of runs
+
+
+def test_a_runs_own_rollouts_under_its_own_config(written: Written, tmp_path: Path) -> None:
+    config = written("a", "ScriptedBackend", "Ask", "Judge", "Correct", "Length", "Mean", "Rl", steps=3)
+    assert cli("train", config, "--dir", "run").exit_code == 0
+    found = summary("run", "--out", "out.jsonl")
+    assert (found["rollouts"], found["groups"]) == (18, 6)
+    assert found["recorded"] == {"rewards": 18, "equal": 18}
+    steps = [json.loads(line) for line in (tmp_path / "run" / "steps.jsonl").read_text().splitlines()]
+    accuracy = sum(step["metrics"]["accuracy"] for step in steps) / 3
+    assert found["config"]["accuracy"] == pytest.approx(accuracy)
+
+
+def test_a_real_run_gets_what_was_recorded_to_the_last_digit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch", reason="the local backend needs torch: install the extra 'local'")
+    monkeypatch.chdir(tmp_path)
+    short = "run.steps=2 sampling.max_tokens=16 plugins.grpo.problems_per_step=4 evaluation.at_end=false "
+    short += "plugins.redundancy.method=exact plugins.overlong.max_tokens=16 plugins.overlong.buffer=8"
+    sets = [part for item in short.split() for part in ("--set", item)]
+    sets += ["--set", "plugins.overlong.weight={from = 0.1, to = 0.7, steps = 3}", "-p", "overlong"]
+    result = cli("train", "quickstart-rl", *sets, "--dir", "run")
+    assert result.exit_code == 0, result.output
+    assert summary("run", "--out", "out.jsonl")["recorded"] == {"rewards": 64, "equal": 64}
+    packed = [zstandard.ZstdDecompressor().decompressobj().decompress(f.read_bytes()) for f in step_files(tmp_path)]
+    recorded = [json.loads(line) for text in packed for line in text.splitlines()]
+    again = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()[1:]]
+    for old, new in zip(recorded, again, strict=True):
+        for key in ("terms", "reward", "advantage", "verdict"):
+            assert [row[key] for row in old["rollouts"]] == [row[key] for row in new["config"]["rollouts"]]
+        assert old["rollouts"][0]["weights"] == new["config"]["weights"]
+        for name, values in new["config"]["measures"].items():
+            assert values == [row["measures"][name] for row in old["rollouts"]]
+
+
+def step_files(folder: Path) -> list[Path]:
+    return sorted((folder / "run" / "rollouts").glob("step_*"))
+
+
+def test_neither_backend_nor_torch_nor_data_are_imported(stacks: Path) -> None:
+    write(stacks / "r.jsonl", plain(RIGHT, step=1, tokens=[4]))
+    code = (
+        "import sys; from tests.core.conftest import cli\n"
+        "result = cli('score', 'r.jsonl', '--config', 'quickstart-rl', '--jobs', '1')\n"
+        "assert result.exit_code == 0, result.output\n"
+        "found = {name.partition('.')[0] for name in sys.modules} & {'torch', 'transformers', 'datasets', 'tinker'}\n"
+        "found |= {n for n in sys.modules if n.startswith('justtinker_plugins.') and n.split('.')[1] == 'backends'}\n"
+        "assert not found, found"
+    )
+    root = Path(__file__).parents[2]
+    subprocess.run(
+        [sys.executable, "-c", f"sys = __import__('sys'); sys.path.append({str(root)!r})\n{code}"], check=True
+    )
+
+
+# Many at once, and going on
+
+
+def groups(n: int) -> list[dict[str, Any]]:
+    return [plain(RIGHT, HEDGED, WRONG, "x" * (i % 7), tokens=[i % 30] * 4) for i in range(n)]
+
+
+def test_processes_give_what_one_gives(stacks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("justtinker_plugins.commands._rescoring.BATCH_BYTES", 2000)
+    for name in ("a.jsonl", "b.jsonl.zst"):
+        write(stacks / name, *groups(40))
+    arguments = ("score", "a.jsonl", "b.jsonl.zst", "--config", "any.toml", "--against", "strict.toml")
+    outs = []
+    for jobs in ("1", "2"):
+        result = cli(*arguments, "--jobs", jobs, "--out", f"out{jobs}")
+        assert result.exit_code == 0, result.output
+        outs.append((result.output, Path(f"out{jobs}").read_text()))
+    assert outs[0] == outs[1]
+
+
+def test_an_interrupted_scoring_goes_on(stacks: Path) -> None:
+    write(stacks / "r.jsonl", *groups(20))
+    arguments = ("r.jsonl", "--config", "any.toml", "--against", "strict.toml", "--out", "out")
+    whole, text = summary(*arguments), Path("out").read_bytes()
+    Path("out").write_bytes(text[: len(text) // 2])
+    assert summary(*arguments) == whole
+    assert Path("out").read_bytes() == text
+    write(stacks / "r.jsonl", *groups(25))
+    assert summary(*arguments)["groups"] == 25, "a run that has gone on since"
+
+
+def test_what_is_done_is_not_scored_again(stacks: Path) -> None:
+    (stacks / "loud.py").write_text(
+        "from justtinker_core import Verdict, hookimpl\n"
+        "class Loud:\n"
+        "    @hookimpl\n"
+        "    def verify(self, problem, rollouts):\n"
+        "        open('calls', 'a').write(f'{len(rollouts)} ')\n"
+        "        return [Verdict('correct') for _ in rollouts]\n"
+    )
+    loud = '[plugins]\nenable = ["loud", "correct"]\n[local_plugins]\nloud = "loud.py:Loud"\n'
+    (stacks / "loud.toml").write_text(RUN.format("loud") + loud)
+    write(stacks / "r.jsonl", plain("a"), plain("a", "b"), plain("a"))
+    cli("score", "r.jsonl", "--config", "loud.toml", "--out", "out", "--jobs", "1")
+    lines = Path("out").read_bytes().splitlines(keepends=True)
+    Path("out").write_bytes(b"".join(lines[:2]) + lines[2][:-5])
+    result = cli("score", "r.jsonl", "--config", "loud.toml", "--out", "out", "--jobs", "1")
+    assert "1 rollouts were scored before, in out" in result.output
+    assert Path("calls").read_text() == "1 2 1 2 1 "
+    assert Path("out").read_bytes() == b"".join(lines)
+
+
+def test_an_out_file_of_something_else_is_left_alone(stacks: Path) -> None:
+    write(stacks / "r.jsonl", plain(RIGHT, tokens=[1]))
+    cli("score", "r.jsonl", "--config", "any.toml", "--out", "out", "--jobs", "1")
+    before = Path("out").read_bytes()
+    result = cli("score", "r.jsonl", "--config", "strict.toml", "--out", "out", "--jobs", "1")
+    assert result.output == ("Error: out is no re-scoring under these configs: name another file, or delete it\n")
+    assert Path("out").read_bytes() == before
+    write(stacks / "mine", {"a": 1}, {"b": 2})
+    result = cli("score", "r.jsonl", "--config", "any.toml", "--out", "mine", "--jobs", "1")
+    assert result.output == "Error: mine is no re-scoring under these configs: name another file, or delete it\n"
+
+
+# What can go wrong
+
+
+def test_a_config_must_be_named_for_files(stacks: Path) -> None:
+    write(stacks / "r.jsonl", plain(RIGHT))
+    result = cli("score", "r.jsonl")
+    assert result.exit_code == 2
+    assert "say with --config which reward stack: only that of a single run directory is known" in result.output
+
+
+def test_a_stack_that_cannot_judge(stacks: Path) -> None:
+    write(stacks / "r.jsonl", plain(RIGHT))
+    (stacks / "none.toml").write_text(RUN.format("none") + '[plugins]\nenable = ["format"]\n')
+    result = cli("score", "r.jsonl", "--config", "none.toml")
+    assert result.exit_code == 1
+    assert "no active plugin implements verify, which re-scoring needs; enable one of the verifiers: " in result.output
+
+
+def test_lengths_that_are_not_recorded_are_missed_by_the_plugin_that_wants_them(stacks: Path) -> None:
+    write(stacks / "r.jsonl", plain(RIGHT))
+    for jobs in ("1", "2"):
+        result = cli("score", "r.jsonl", "--config", "any.toml", "--jobs", jobs)
+        assert result.exit_code == 1
+        assert result.output.startswith("Error: r.jsonl, line 1: plugin 'overlong' (justtinker) failed in score at ")
+        assert "the record has no 'tokens' (how many each response has): add it, or do without the plugin" in (
+            result.output
+        )
+
+
+def test_there_is_nothing_to_score(stacks: Path) -> None:
+    assert "Error: there is no gone.jsonl: name files" in cli("score", "gone.jsonl", "--config", "any.toml").output
+    (stacks / "config.toml").write_text(RUN.format("sft") + ANY)
+    result = cli("score", ".")
+    assert result.output == "Error: rollouts holds no step_*.jsonl.zst: has this run trained by rollouts?\n"
+    (stacks / "empty.jsonl").write_text("\n")
+    result = cli("score", "empty.jsonl", "--config", "any.toml", "--jobs", "1")
+    assert (result.exit_code, result.output) == (1, "Error: there are no rollouts in these files\n")

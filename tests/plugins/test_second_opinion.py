@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from justtinker_core import Group, PluginError, Problem, Prompt, Rollout, Verdict
+from justtinker_core.options import configure
+from justtinker_plugins.metrics.second_opinion import SecondOpinion
+
+
+def opinion(**options: Any) -> SecondOpinion:
+    return configure(SecondOpinion, "plugins.second_opinion", options)
+
+
+def group(kind: str = "text", **rollouts: Any) -> Group:
+    """Text -> the outcome that the paid verifier gave it."""
+    responses = tuple(Rollout((), (), (), f"\\boxed{{{text}}}") for text in rollouts)
+    verdicts = tuple(Verdict(outcome) for outcome in rollouts.values())
+    return Group(1, 0, Problem("1", "?", "yes", kind), Prompt(), responses, verdicts)
+
+
+def test_both_may_err_and_neither_counts_where_one_is_silent() -> None:
+    found = opinion(verifier="exact").measure(group(yes="correct", Yes="correct", no="incorrect", maybe="unscored"))
+    assert found == {"second_opinion": [1.0, 0.0, 0.0, 0.0], "disputed": [0.0, 1.0, 0.0, None]}
+
+
+def test_it_takes_the_others_options_and_kinds() -> None:
+    lenient = opinion(verifier="exact", options={"case_sensitive": False})
+    assert lenient.measure(group(Yes="incorrect")) == {"second_opinion": [1.0], "disputed": [1.0]}
+    assert lenient.measure(group("choice", A="correct")) is None
+
+
+def test_a_gold_that_the_other_cannot_read_has_no_opinion() -> None:
+    nothing = Group(1, 0, Problem("1", "?", ""), Prompt(), (Rollout((), (), (), "x"),), (Verdict("correct"),))
+    assert opinion(verifier="exact").measure(nothing) == {"second_opinion": [None], "disputed": [None]}
+
+
+def test_the_others_processes_end_with_the_run() -> None:
+    watched = opinion()
+    watched._other.verify(Problem("1", "?", r"\max(a, b)"), [Rollout((), (), (), r"\boxed{\max(b, a)}")])
+    pool = watched._other._pool
+    watched.finish_run()
+    assert pool._closed
+    opinion(verifier="exact").finish_run()
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"verifier": "exakt"}, r"no plugin called 'exakt'; did you mean 'exact'\?"),
+        ({"verifier": "correct"}, r"\[plugins.second_opinion\] verifier = 'correct': it is one of the rewards"),
+        ({"options": {"limi": 1}}, r"\[plugins.second_opinion.options\] has no option 'limi'; did you mean 'limit'\?"),
+    ],
+)
+def test_bad_options(options: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(PluginError, match=complaint):
+        opinion(**options)

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from justtinker_plugins.commands._tally import Tally, kendall_tau_b, pair_kinds
+
+REWARDS = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.3, 0.3 + 1e-12, 1.0]), st.sampled_from([0.0, 0.5, 0.7])), min_size=1
+)
+
+
+def record(*pairs: tuple[float | None, float | None], line: int = 1) -> dict[str, Any]:
+    """A group whose rollouts have these rewards under the two stacks; None is unscored. Advantage is reward."""
+
+    def side(rewards: list[float | None]) -> dict[str, Any]:
+        rows = [
+            {
+                "verdict": {"outcome": "unscored" if r is None else "correct"},
+                "terms": {"t": r},
+                "reward": r or 0.0,
+                "advantage": r,
+            }
+            for r in rewards
+        ]
+        return {"kept": True, "weights": {"t": 1.0}, "rollouts": rows}
+
+    sides = [list(column) for column in zip(*pairs, strict=True)]
+    return {
+        "file": "f",
+        "line": line,
+        "recorded": [None] * len(pairs),
+        "config": side(sides[0]),
+        "against": side(sides[1]),
+    }
+
+
+def tallied(*records: dict[str, Any], most: int = 5) -> Tally:
+    tally = Tally(most)
+    for each in records:
+        tally.add(each)
+    return tally
+
+
+@given(REWARDS)
+def test_pairs_are_counted_as_two_loops_count_them(pairs: list[tuple[float, float]]) -> None:
+    a, b = np.array(pairs).T
+    wanted = {"same": 0, "inverted": 0, "tied": 0}
+    for i in range(len(pairs)):
+        for j in range(i):
+            x, y = (0 if math.isclose(v[i], v[j], abs_tol=1e-9) else np.sign(v[i] - v[j]) for v in (a, b))
+            kind = "same" if x * y > 0 else "inverted" if x * y < 0 else "tied" if x != y else ""
+            wanted |= {kind: wanted[kind] + 1} if kind else {}
+    found = pair_kinds(a, b)
+    assert {kind: found[kind] for kind in wanted} == wanted
+
+
+@given(REWARDS)
+def test_tau_is_scipys(pairs: list[tuple[float, float]]) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    a, b = np.array(pairs).round(6).T
+    wanted = stats.kendalltau(a, b).statistic if len(pairs) > 1 else math.nan
+    found = kendall_tau_b(pair_kinds(a, b))
+    assert found == pytest.approx(wanted) if found is not None else math.isnan(wanted)
+
+
+def test_a_group_of_which_one_pair_is_the_other_way_round() -> None:
+    found = tallied(record((1.0, 0.2), (0.5, 0.6), (0.0, 0.1)), record((1.0, 2.0), (0.5, 0.6))).summary()["difference"]
+    assert (found["inverted_groups"], found["reranked_groups"]) == (1, 1)
+    assert found["kendall_tau"] == pytest.approx((1 / 3 + 1) / 2)
+
+
+def test_ties_made_and_broken() -> None:
+    found = tallied(record((1.0, 1.0), (0.0, 1.0)), record((1.0, 1.0), (1.0, 1.0))).summary()["difference"]
+    assert (found["inverted_groups"], found["reranked_groups"], found["kendall_tau"]) == (0, 1, None)
+
+
+def test_signs_of_advantages() -> None:
+    rows = [(0.5, -0.5), (0.5, 0.0), (-0.5, 0.0), (0.0, 1e-12), (0.3, 0.4)]
+    found = tallied(record(*rows)).summary()["difference"]
+    assert (found["sign_flips"], found["sign_changes"], found["rewards"]) == (1, 3, 4)
+
+
+def test_what_only_one_stack_could_grade_is_in_no_comparison() -> None:
+    found = tallied(record((1.0, None), (None, None), (0.0, 0.0), (0.5, 0.5))).summary()
+    assert found["difference"]["left_out_by_one"] == 1
+    assert found["difference"]["sign_changes"] == found["difference"]["reranked_groups"] == 0
+    assert (found["config"]["unscored_rate"], found["against"]["unscored_rate"]) == (0.25, 0.5)
+    assert found["config"]["reward"] == 0.5
+
+
+def test_the_most_changed_are_kept() -> None:
+    records = [record((0.0, i / 10), (0.0, 0.0), line=i) for i in range(8)]
+    changes = sorted(tallied(*records, most=3).changes, reverse=True)
+    assert [change.place for change in changes] == [("f", 7, 0), ("f", 6, 0), ("f", 5, 0)]
+    assert tallied(*records, most=0).changes == []
+
+
+def test_recorded_rewards_are_compared() -> None:
+    first = record((1.0, 1.0), (0.5, 0.5)) | {"recorded": [1.0, 0.4]}
+    assert tallied(first, record((1.0, 1.0))).summary()["recorded"] == {"rewards": 2, "equal": 1}
