@@ -33,6 +33,8 @@ steps = 0
 max_tokens = 2000
 [plugins]
 enable = ["variants", "chatml_think", "math_verify", "thinking"]
+[plugins.chatml_think]
+single_tokens = false
 [plugins.variants]
 shuffled = {shuffled}
 [local_plugins]
