@@ -61,6 +61,13 @@ def test_disputed_answers_warn_and_stop() -> None:
     assert levels(records, disputed_rise=0.6) == []
 
 
+def test_boxes_that_a_second_opinion_does_not_dispute_never_stop_alone() -> None:
+    boxes = ramp(0.1, 0.9)
+    assert [level for _, level in levels(series(multiple_boxed_rate=boxes))] == ["warn", "stop"]
+    assert [level for _, level in levels(series(multiple_boxed_rate=boxes, disputed=[0.01] * 40))] == ["warn"]
+    assert [level for _, level in levels(series(multiple_boxed_rate=boxes, disputed=ramp(0.01, 0.5)))][-1] == "stop"
+
+
 def test_more_boxes_warn_and_longer_answers_make_it_a_stop() -> None:
     records = series(multiple_boxed_rate=ramp(0.15, 0.9), correct_response_tokens=ramp(22.0, 60.0))
     records = replace(records, checkpoints=(5, 10, 15, 20))

@@ -58,7 +58,7 @@ class RewardHacking(Monitor):
 
     Compared are the means of the first and of the last `window` steps:
 
-    - ``boxes``: more answers have several boxes (metrics `answers`);
+    - ``boxes``: more answers have several boxes (metrics `answers`); with a second opinion, never a stop alone;
     - ``disputed``: another verifier disagrees more often (metrics `second_opinion`);
     - ``redundant``: correct answers repeat themselves more (the term `redundancy`, or its metric);
     - ``terms``: the reward has not fallen, but less of it comes from `outcome_term`;
@@ -146,6 +146,8 @@ class RewardHacking(Monitor):
             return replace(state, on={}, since=0, said="")
         serious = set(seen) - SUPPORTING
         worse = {name for name in serious if seen[name]["times"] > ALONE}
+        if mean(state.last, "disputed") is not None:
+            worse -= {"boxes"}  # a second opinion tells a hole from a habit: it would dispute them
         level = "info" if not serious else "stop" if len(seen) > 1 or worse else "warn"
         say = level if LEVELS.index(level) > LEVELS.index(state.said) else ""
         since = state.since or max(1, stats.step - self.window + 1)
