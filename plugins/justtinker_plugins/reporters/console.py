@@ -24,7 +24,7 @@ from justtinker_core import Finding, hookimpl, plugin
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, StepStats
-from justtinker_plugins._tables import plain_table
+from justtinker_plugins._tables import VERDICTS, one_line, plain_table, printable
 
 SHOWN = {
     "loss": "loss {:.3f}",
@@ -85,7 +85,7 @@ class Console:
         elif stats.step % self.every == 0 or stats.step == steps:
             self._terminal.print(f"{name} {stats.step}/{steps}  {line}", highlight=False, soft_wrap=True)
         for f in findings:
-            said = f"[{STYLES[f.level]}]step {stats.step} {f.level}[/] {f.source}: {escape(f.message)}"
+            said = f"[{STYLES[f.level]}]step {stats.step} {f.level}[/] {f.source}: {escape(printable(f.message))}"
             self._terminal.print(said, soft_wrap=True)
 
     def _show(self, name: str, steps: int, step: int, line: str) -> None:
@@ -226,13 +226,7 @@ def answers_table(evals: Sequence[tuple[Path, EvalStats]], questions: int) -> Ta
     for number in range(questions):
         for path, stats in evals:
             for shown in list(stats.examples)[number : number + 1]:
-                style = {"correct": "green", "incorrect": "red"}.get(shown["outcome"], "yellow")
+                style = VERDICTS.get(shown["outcome"], "yellow")
                 texts = (escape(one_line(shown[key])) for key in ("question", "response"))
                 table.add_row(next(texts), label(path, stats), next(texts), f"[{style}]{shown['outcome']}[/{style}]")
     return table
-
-
-def one_line(text: str, most: int = 80) -> str:
-    """A text on one line, cut where it is long."""
-    text = " ".join(text.split())
-    return text if len(text) <= most else f"{text[:most]} …"
