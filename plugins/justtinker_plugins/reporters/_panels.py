@@ -99,10 +99,9 @@ def sheet_of(records: Records, kind: Kind | None = None) -> Sheet:
     """The panels of a run; without a kind: SFT's, if it has no reward and no accuracy in training."""
     kind = kind or ("rl" if trained_by_reward(records) or not records.steps else "sft")
     wanted = {"rl": rl_panels, "sft": sft_panels, "simple": simple_panels}[kind](records)
-    filled = tuple(p for p in (only_filled(panel) for panel in wanted) if p.series)
-    there = {panel.title for panel in filled}
+    filled = [only_filled(panel) for panel in wanted]
     said = tuple(s for s in records.said if s.finding.level != "info")
-    return Sheet(filled, tuple(p.title for p in wanted if p.title not in there), said)
+    return Sheet(tuple(p for p in filled if p.series), tuple(p.title for p in filled if not p.series), said)
 
 
 def trained_by_reward(records: Records) -> bool:
@@ -111,8 +110,10 @@ def trained_by_reward(records: Records) -> bool:
 
 
 def only_filled(panel: Panel) -> Panel:
-    """The panel without the series that have no points."""
-    return replace(panel, series=tuple(s for s in panel.series if s.points))
+    """The panel without the series that have no points; the title says which one is left of several."""
+    filled = tuple(s for s in panel.series if s.points)
+    alone = len(filled) == 1 < len(panel.series) and not panel.lines
+    return replace(panel, series=filled, title=f"{panel.title}: {filled[0].name}" if alone else panel.title)
 
 
 def rl_panels(records: Records) -> list[Panel]:
@@ -214,6 +215,12 @@ def thinned(points: Sequence[Point]) -> tuple[Point, ...]:
         return tuple(points)
     chunks = (points[i : i + size] for i in range(0, len(points), size))
     return tuple((chunk[len(chunk) // 2][0], sum(y for _, y in chunk) / len(chunk)) for chunk in chunks)
+
+
+def span_of(sheet: Sheet) -> tuple[int, int]:
+    """The first and the last step that anything on the sheet is of."""
+    steps = [x for panel in sheet.panels for s in panel.series for x, _ in s.points] + [s.step for s in sheet.said]
+    return min(steps, default=0), max(steps, default=1)
 
 
 def marks(said: Sequence[Said]) -> list[tuple[int, str]]:

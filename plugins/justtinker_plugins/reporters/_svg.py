@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from justtinker_plugins.reporters._panels import Panel, Point, Series, Sheet, labelled, marks, milestones, told
+from justtinker_plugins.reporters._panels import Panel, Point, Series, Sheet, labelled, marks, milestones, span_of, told
 
 WIDTH, HEIGHT = 460, 240
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 18, 26
@@ -31,9 +31,7 @@ class Axes:
 
 def figures(sheet: Sheet) -> str:
     """Every panel as a figure with its title and legend, all with the same steps."""
-    steps = [x for panel in sheet.panels for s in panel.series for x, _ in s.points]
-    span = (min(steps, default=0), max(steps, default=1))
-    found = marks(sheet.said)
+    span, found = span_of(sheet), marks(sheet.said)
     return "\n".join(figure(panel, span, found) for panel in sheet.panels)
 
 
