@@ -79,7 +79,7 @@ class Console:
     @hookimpl
     def report_step(self, run: Run, stats: StepStats, findings: Sequence[Finding]) -> None:
         """Move the bar on, say the step's numbers below it, and above it what monitors found."""
-        line, name, steps = line_of(stats), run.config.run.name, run.config.run.steps
+        line, name, steps = line_of(stats, run.spent), run.config.run.name, run.config.run.steps
         if self._terminal.is_terminal:
             self._show(name, steps, stats.step, line)
         elif stats.step % self.every == 0 or stats.step == steps:
@@ -130,15 +130,16 @@ class Console:
         self._terminal.print(done, highlight=False)
 
 
-def line_of(stats: StepStats) -> str:
-    """The numbers of a step in one line."""
+def line_of(stats: StepStats, spent: float = 0.0) -> str:
+    """The numbers of a step in one line; what it cost, and the whole run so far, where that is known."""
     parts = [form.format(stats.metrics[name]) for name, form in SHOWN.items() if name in stats.metrics]
     if "rollouts" in stats.metrics:
         parts.append(f"trained {stats.metrics['trained']:.0f}/{stats.metrics['rollouts']:.0f}")
     if sampled := stats.tokens.get("sampled", 0):
         parts.append(f"{sampled / max(stats.seconds['collect'], 1e-9):,.0f} tok/s")
     if stats.usd is not None:
-        parts.append(f"{stats.usd:.2f} USD")
+        so_far = f" ({spent:.2f} so far)" if spent > stats.usd else ""
+        parts.append(f"{stats.usd:.2f} USD{so_far}")
     return ", ".join(parts)
 
 
