@@ -46,7 +46,7 @@ def figure_of(sheet: Sheet, title: str) -> Any:
     count = len(sheet.panels)
     columns = min(count, 2) or 1
     rows = -(-count // columns) or 1
-    words = footer(sheet, 105 * columns if count > 1 else 130)
+    words = footer(sheet, 85 * columns if count > 1 else 110)
     height = 2.7 * rows + 0.6 + 0.19 * len(words) if count > 1 else 4.6 + 0.19 * len(words)
     figure = Figure(figsize=(6.2 * columns if count > 1 else 8, height))
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.06)

@@ -78,12 +78,12 @@ def facts(records: Records) -> str:
     found = dict(best_of(records.evals))
     if records.steps:
         spent = sum(taken for s in records.steps if (taken := seconds_of(s)) is not None)
-        found["time in steps"] = duration(spent)
+        found |= {"time in steps": duration(spent)} if spent else {}
         what = "rollouts" if trained_by_reward(records) else "demonstrations"
         found[f"{what} trained on"] = f"{sum(s.metrics.get('trained', 0) for s in records.steps):,.0f}"
     entries: tuple[StepStats | EvalStats, ...] = (*records.steps, *records.evals)
     tokens = sum(sum(entry.tokens.values()) for entry in entries)
-    found["tokens"] = f"{tokens / 1e6:,.1f} M" if tokens >= 1e5 else f"{tokens:,}"
+    found |= {"tokens": f"{tokens / 1e6:,.1f} M" if tokens >= 1e5 else f"{tokens:,}"} if tokens else {}
     usd = [entry.usd for entry in entries if entry.usd is not None]
     found["cost"] = f"{sum(usd):,.2f} USD" if usd else "not known"
     return "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in found.items())
@@ -121,7 +121,7 @@ def findings_list(said: Sequence[Said]) -> str:
     )
     left = len(said) - MOST_FINDINGS
     more = f"<p class='soft'>{left:,} earlier ones are left out; steps.jsonl has them.</p>" if left > 0 else ""
-    return f'<div class="panel"><table>{header(("step", "", "monitor", "finding"), (0,))}{rows}</table></div>{more}'
+    return f'<div class="panel"><table class="findings">{header(("step", "", "monitor", "finding"), (0,))}{rows}</table></div>{more}'
 
 
 def header(names: Iterable[str], numeric: Iterable[int]) -> str:

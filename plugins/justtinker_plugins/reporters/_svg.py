@@ -10,7 +10,7 @@ from html import escape
 from justtinker_plugins.reporters._panels import Panel, Point, Series, Sheet, labelled, marks, milestones, span_of, told
 
 WIDTH, HEIGHT = 460, 240
-LEFT, RIGHT, TOP, BOTTOM = 48, 12, 18, 26
+LEFT, RIGHT, TOP, BOTTOM = 52, 14, 20, 28
 
 
 @dataclass(frozen=True, slots=True)
