@@ -4,6 +4,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -135,5 +136,7 @@ def test_a_run_without_rollouts_and_a_damaged_file(run: Path, tmp_path: Path) ->
     expected = "has no rollouts of 'training', only of: none; evaluations are shown with --eval NAME"
     assert expected in cli("show", bare.path).output
     file = run / "rollouts" / "step_000003.jsonl.zst"
-    file.write_bytes(file.read_bytes()[:30])
-    assert f"{file} cannot be read after line" in cli("show", run).output
+    file.write_bytes(b"no zstd")
+    assert f"{file} cannot be read as JSON lines: " in cli("show", run).output
+    file.write_bytes(zstandard.compress(b"[1]\n"))
+    assert cli("show", run).output == f"Error: {file}, line 1 is no group of rollouts\n"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,22 @@ installed = pytest.mark.skipif(
 
 
 def logged(folder: Path) -> list[dict[str, Any]]:
-    """The rows of an offline run's file."""
+    """The rows of an offline run's file, which wandb's own process completes a moment after the run."""
     from wandb.proto import wandb_internal_pb2
 
     (file,) = folder.glob("offline-run-*/*.wandb")
-    rows = []
-    for data in framed(file.read_bytes()):
-        record = wandb_internal_pb2.Record()
-        record.ParseFromString(data)
-        if record.WhichOneof("record_type") == "history":
-            items = {item.key or "/".join(item.nested_key): item.value_json for item in record.history.item}
-            rows.append({name: json.loads(value) for name, value in items.items()})
-    return rows
+    deadline = time.monotonic() + 30
+    while True:
+        found = []
+        for data in framed(file.read_bytes()):
+            found.append(wandb_internal_pb2.Record())
+            found[-1].ParseFromString(data)
+        if any(record.WhichOneof("record_type") == "exit" for record in found):
+            break
+        assert time.monotonic() < deadline, "the run was never finished"
+        time.sleep(0.05)
+    histories = [record.history.item for record in found if record.WhichOneof("record_type") == "history"]
+    return [{i.key or "/".join(i.nested_key): json.loads(i.value_json) for i in items} for items in histories]
 
 
 def framed(content: bytes) -> Iterator[bytes]:
@@ -41,6 +46,8 @@ def framed(content: bytes) -> Iterator[bytes]:
             place += 32768 - place % 32768
             continue
         length, kind = struct.unpack("<HB", content[place + 4 : place + 7])
+        if place + 7 + length > len(content):
+            return
         parts += content[place + 7 : place + 7 + length]
         place += 7 + length
         if kind in (1, 4):  # a whole one, or the last part of one

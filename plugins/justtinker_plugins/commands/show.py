@@ -16,8 +16,8 @@ from rich.rule import Rule
 from rich.text import Text
 
 from justtinker_core import PluginError
-from justtinker_plugins._rollout_files import read_groups, rollout_files, set_of, step_of, value_of
 from justtinker_plugins._tables import VERDICTS, one_line, plain_table, printable
+from justtinker_plugins.commands._step_files import read_groups, set_of, step_files, step_of, value_of
 from justtinker_plugins.commands.train import existing
 
 Row = dict[str, Any]
@@ -61,9 +61,9 @@ def show(
 def chosen_file(run_dir: Path, step: int | None, evaluation: str | None) -> Path:
     """The file of rollouts that is meant. PluginError says which there are."""
     wanted = evaluation or "training"
-    files = [path for path in rollout_files(run_dir) if set_of(path) == wanted]
+    files = [path for path in step_files(run_dir) if set_of(path) == wanted]
     if not files:
-        sets = ", ".join(dict.fromkeys(map(set_of, rollout_files(run_dir)))) or "none"
+        sets = ", ".join(dict.fromkeys(map(set_of, step_files(run_dir)))) or "none"
         hint = "; evaluations are shown with --eval NAME" if evaluation is None else ""
         raise PluginError(f"{run_dir} has no rollouts of {wanted!r}, only of: {sets}{hint}")
     if step is None:

@@ -121,7 +121,8 @@ def findings_list(said: Sequence[Said]) -> str:
     )
     left = len(said) - MOST_FINDINGS
     more = f"<p class='soft'>{left:,} earlier ones are left out; steps.jsonl has them.</p>" if left > 0 else ""
-    return f'<div class="panel"><table class="findings">{header(("step", "", "monitor", "finding"), (0,))}{rows}</table></div>{more}'
+    head = header(("step", "", "monitor", "finding"), (0,))
+    return f'<div class="panel"><table class="findings">{head}{rows}</table></div>{more}'
 
 
 def header(names: Iterable[str], numeric: Iterable[int]) -> str:

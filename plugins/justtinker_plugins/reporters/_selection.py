@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from justtinker_core import PluginError
-from justtinker_plugins._rollout_files import is_training, read_groups, rollout_files, set_of, step_of, value_of
+from justtinker_plugins.commands._step_files import is_training, read_groups, set_of, step_files, step_of, value_of
 from justtinker_plugins.text import CLOSE, thinking_part
 
 Row = dict[str, Any]
@@ -42,7 +42,7 @@ class Selection:
 
     def update(self, run_dir: Path) -> None:
         """Read the files that are new."""
-        for path in rollout_files(run_dir):
+        for path in step_files(run_dir):
             if path.name not in self.seen:
                 self.seen.add(path.name)
                 try:
