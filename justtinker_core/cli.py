@@ -15,16 +15,16 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every installed command, by name."""
-        from justtinker_core.plugins import find
+        from justtinker_core.plugins import COMMANDS, find
 
-        return [f.name for f in find().values() if f.role == "commands"]
+        return list(find(COMMANDS))
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Import a command when it is called."""
-        from justtinker_core.plugins import find
+        from justtinker_core.plugins import COMMANDS, find
 
-        found = find().get(name)
-        if found is None or found.role != "commands":
+        found = find(COMMANDS).get(name)
+        if found is None:
             return None
         try:
             command: click.Command = found.load()

@@ -35,8 +35,9 @@ ROLES = (
     "advantages",
     "monitors",
     "reporters",
-    "commands",
 )
+COMMANDS = ("commands",)
+"""Commands have names of their own, so that a command can be called like the plugin that it serves."""
 EXACTLY_ONE = {"open_backend": "backends", "collect_batch": "algorithms", "advantages": "advantages"}
 AT_LEAST_ONE = {"build_prompt": "prompts", "verify": "verifiers", "score": "rewards"}
 
@@ -73,11 +74,11 @@ class Found:
             ) from error
 
 
-def find() -> dict[str, Found]:
-    """Every installed plugin by name, in the order of `ROLES`, then by name."""
+def find(roles: Sequence[str] = ROLES) -> dict[str, Found]:
+    """Every installed plugin of these roles by name, in their order, then by name."""
     found: dict[str, Found] = {}
     everything = entry_points()  # reads the metadata of every installed package, so once
-    for role in ROLES:
+    for role in roles:
         for entry in sorted(everything.select(group=f"justtinker.{role}"), key=lambda e: e.name):
             package, version = (entry.dist.name, entry.dist.version) if entry.dist else ("?", "?")
             other = found.get(entry.name)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,19 @@ def test_in_a_terminal_the_numbers_have_a_line_of_their_own(run: Run, width: int
     assert "…" not in text, "nothing is cut off"
 
 
+def test_what_a_step_costs_and_the_run_so_far(run: Run) -> None:
+    console, output = reporter(every=1)
+    run.spent = 12.345
+    console.report_step(run, replace(step(1), usd=0.456), [])
+    assert output.getvalue().endswith("2,000 tok/s, 0.46 USD (12.35 so far)\n")
+
+
+def test_what_a_model_wrote_cannot_steer_the_terminal(run: Run) -> None:
+    console, output = reporter()
+    console.report_step(run, step(1), [Finding("warn", "\x1b[2J\x07", source="m")])
+    assert output.getvalue() == "step 1 warn m: ␛[2J␇\n"
+
+
 def test_findings_are_said_as_they_are_written(run: Run) -> None:
     console, output = reporter()
     console.report_step(run, step(1), [Finding("warn", "odd [red]text[/red]", source="m")])
@@ -87,8 +100,6 @@ def test_an_evaluation_is_one_line(run: Run) -> None:
 
 
 def test_the_last_run_of_a_command_ends_with_before_and_after(run: Run, tmp_path: Path) -> None:
-    from dataclasses import asdict, replace
-
     first = tmp_path / "1-sft"
     first.mkdir()
     RunDir(first).append("evals.jsonl", asdict(evaluation(0, 0.05)))

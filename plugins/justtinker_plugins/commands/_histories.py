@@ -14,12 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from justtinker_core import PluginError
+from justtinker_core import Finding, PluginError
 from justtinker_core.checkpoints import FILE, newest_first
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, History, StepStats
 
 STEP, EVAL = "step", "eval_"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A finding and its step."""
+
+    step: int
+    finding: Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,8 @@ class Records:
     steps: tuple[StepStats, ...]
     evals: tuple[EvalStats, ...] = ()
     checkpoints: tuple[int, ...] = ()
+    said: tuple[Said, ...] = ()
+    """What was found at the time."""
 
     def before(self, place: int) -> History:
         """What a monitor was shown with the step at this place: neither evaluations nor checkpoints of this step."""
@@ -60,9 +70,11 @@ def read_records(path: Path) -> Records:
 def of_run(files: RunDir) -> Records:
     """The records of a run, finished or still running."""
     try:
-        steps = tuple(step_of(record) for record in files.read("steps.jsonl"))
+        recorded = files.read("steps.jsonl")
+        steps = tuple(step_of(record) for record in recorded)
+        said = tuple(Said(r["step"], Finding(**found)) for r in recorded for found in r.get("findings", ()))
         evals = tuple(EvalStats(**{"seen": record["step"], **record}) for record in files.read("evals.jsonl"))
-        return Records(steps, evals, tuple(r["step"] for r in reversed(newest_first(files.read(FILE)))))
+        return Records(steps, evals, tuple(r["step"] for r in reversed(newest_first(files.read(FILE)))), said)
     except (TypeError, KeyError) as error:
         raise PluginError(f"{files.path} holds records of another version: {error}") from None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,13 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from justtinker_core import Finding, config, loop
+from justtinker_core import config, loop
 from justtinker_core.plugins import Active, Plugins, activate, implements, look_up
 from justtinker_core.run import Run, installed
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import History
 from justtinker_plugins._tables import plain_table
-from justtinker_plugins.commands._histories import Records, read_records
+from justtinker_plugins.commands._histories import Records, Said, read_records
 from justtinker_plugins.commands._options import plugin_option, set_option
 from justtinker_plugins.commands.train import EXIT_CODES, existing
 from justtinker_plugins.monitors import DEFAULT
@@ -26,14 +25,6 @@ from justtinker_plugins.monitors import DEFAULT
 STYLES = {"info": "cyan", "warn": "yellow", "stop": "bold red"}
 ROLES = ("monitors", "environments", "local")
 """Where monitors come from; plugins of other roles are not even imported."""
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A finding and its step."""
-
-    step: int
-    finding: Finding
 
 
 @click.command()

@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from justtinker_core.plugins import Found, find, hooks_of, implements, look_up
+from justtinker_core.plugins import COMMANDS, Found, find, hooks_of, implements, look_up
 from justtinker_plugins._tables import plain_table
 
 
@@ -36,7 +36,7 @@ def plugin_table(config: str | None, check: bool) -> bool:
         from justtinker_core.config import read
 
         active = read(config).enable
-    found = find().values()
+    found = [*find().values(), *find(COMMANDS).values()]
     table = plain_table("plugin", "role", "package", *(["active"] if config else []), *(["state"] if check else []))
     broken = 0
     for f in found:
@@ -67,12 +67,12 @@ def explain(name: str, config: str | None) -> None:
     """Print a plugin's docstring, hooks, options with types, defaults and meaning, and an example table."""
     console = Console()
     if config is None:
-        found = look_up(name, find())
+        found = look_up(name, find(COMMANDS) | find())
     else:
         from justtinker_core.config import read
         from justtinker_core.run import installed
 
-        found = look_up(name, installed(read(config)))
+        found = look_up(name, find(COMMANDS) | installed(read(config)))
     cls = found.load()
     console.print(f"[bold]{name}[/bold]  one of the {found.role}, from {found.package} {found.version}\n")
     console.print(inspect.getdoc(cls) or "(no description)", markup=False)

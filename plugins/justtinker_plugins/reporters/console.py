@@ -24,7 +24,7 @@ from justtinker_core import Finding, hookimpl, plugin
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, StepStats
-from justtinker_plugins._tables import plain_table
+from justtinker_plugins._tables import VERDICTS, one_line, plain_table, printable
 
 SHOWN = {
     "loss": "loss {:.3f}",
@@ -79,13 +79,13 @@ class Console:
     @hookimpl
     def report_step(self, run: Run, stats: StepStats, findings: Sequence[Finding]) -> None:
         """Move the bar on, say the step's numbers below it, and above it what monitors found."""
-        line, name, steps = line_of(stats), run.config.run.name, run.config.run.steps
+        line, name, steps = line_of(stats, run.spent), run.config.run.name, run.config.run.steps
         if self._terminal.is_terminal:
             self._show(name, steps, stats.step, line)
         elif stats.step % self.every == 0 or stats.step == steps:
             self._terminal.print(f"{name} {stats.step}/{steps}  {line}", highlight=False, soft_wrap=True)
         for f in findings:
-            said = f"[{STYLES[f.level]}]step {stats.step} {f.level}[/] {f.source}: {escape(f.message)}"
+            said = f"[{STYLES[f.level]}]step {stats.step} {f.level}[/] {f.source}: {escape(printable(f.message))}"
             self._terminal.print(said, soft_wrap=True)
 
     def _show(self, name: str, steps: int, step: int, line: str) -> None:
@@ -130,15 +130,16 @@ class Console:
         self._terminal.print(done, highlight=False)
 
 
-def line_of(stats: StepStats) -> str:
-    """The numbers of a step in one line."""
+def line_of(stats: StepStats, spent: float = 0.0) -> str:
+    """The numbers of a step in one line; what it cost, and the whole run so far, where that is known."""
     parts = [form.format(stats.metrics[name]) for name, form in SHOWN.items() if name in stats.metrics]
     if "rollouts" in stats.metrics:
         parts.append(f"trained {stats.metrics['trained']:.0f}/{stats.metrics['rollouts']:.0f}")
     if sampled := stats.tokens.get("sampled", 0):
         parts.append(f"{sampled / max(stats.seconds['collect'], 1e-9):,.0f} tok/s")
     if stats.usd is not None:
-        parts.append(f"{stats.usd:.2f} USD")
+        so_far = f" ({spent:.2f} so far)" if spent > stats.usd else ""
+        parts.append(f"{stats.usd:.2f} USD{so_far}")
     return ", ".join(parts)
 
 
@@ -226,13 +227,7 @@ def answers_table(evals: Sequence[tuple[Path, EvalStats]], questions: int) -> Ta
     for number in range(questions):
         for path, stats in evals:
             for shown in list(stats.examples)[number : number + 1]:
-                style = {"correct": "green", "incorrect": "red"}.get(shown["outcome"], "yellow")
+                style = VERDICTS.get(shown["outcome"], "yellow")
                 texts = (escape(one_line(shown[key])) for key in ("question", "response"))
                 table.add_row(next(texts), label(path, stats), next(texts), f"[{style}]{shown['outcome']}[/{style}]")
     return table
-
-
-def one_line(text: str, most: int = 80) -> str:
-    """A text on one line, cut where it is long."""
-    text = " ".join(text.split())
-    return text if len(text) <= most else f"{text[:most]} …"

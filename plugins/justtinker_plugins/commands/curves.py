@@ -1,0 +1,48 @@
+"""``justtinker curves``: draw the curves of a run, or of a bare history, as PNG and PDF. Extra: ``plots``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from justtinker_core.plugins import Plugins
+from justtinker_core.rundir import RunDir
+from justtinker_plugins.commands._histories import Records, read_records
+from justtinker_plugins.commands.monitor import bare, monitors_of, replay
+from justtinker_plugins.commands.train import existing
+from justtinker_plugins.reporters.curves import pictures_of, write
+
+
+@click.command()
+@click.argument("source", metavar="RUN_DIR|HISTORY.csv|HISTORY.jsonl", type=click.Path(path_type=Path))
+@click.option(
+    "--dir", "directory", type=click.Path(path_type=Path, file_okay=False),
+    help="Where the pictures of a history go; default: the working directory.",
+)  # fmt: skip
+def curves(source: Path, directory: Path | None) -> None:
+    """Draw curves.png, curves.pdf and the one-panel curves_simple of a run into its directory.
+
+    A bare history (columns as for `monitor`) gives NAME.curves.png and so on, and is marked with what the default
+    monitors find in it; a run with what its own monitors found at the time.
+    """
+    if source.is_dir() and directory is None:
+        for path in existing(source):
+            for picture in write(RunDir(path)):
+                click.echo(picture)
+        return
+    if source.is_dir():
+        source = existing(source)[-1]
+    records = read_records(source)
+    folder = directory or Path()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in pictures_of(records if source.is_dir() else watched(records), source.stem).items():
+        RunDir(folder).replace(f"{source.stem}.{name}", content)
+        click.echo(folder / f"{source.stem}.{name}")
+
+
+def watched(records: Records) -> Records:
+    """The records with what the default monitors say of them."""
+    wanted = bare((), ())
+    return replace(records, said=tuple(replay(records, Plugins(monitors_of(wanted)), wanted)))

@@ -1,0 +1,27 @@
+"""``justtinker report``: write the page of a run, finished or still running. Reads the records, runs nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from justtinker_core.rundir import RunDir
+from justtinker_plugins.commands.train import existing
+from justtinker_plugins.reporters._selection import Selection
+from justtinker_plugins.reporters.report import write
+
+
+@click.command()
+@click.argument("run_dir", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "--rollouts", default=30, show_default=True, type=click.IntRange(1, 500), help="Of each filter, at most so many."
+)
+def report(run_dir: Path, rollouts: int) -> None:
+    """Write report.html into RUN_DIR: curves, findings, evaluations and rollouts in one file that opens offline.
+
+    The directory of several runs of one command gets one page for each of them.
+    """
+    for path in existing(run_dir):
+        files = RunDir(path)
+        click.echo(write(files, Selection(rollouts), files.manifest().get("status", "not begun")))

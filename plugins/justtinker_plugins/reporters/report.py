@@ -1,0 +1,53 @@
+"""One HTML file that shows a run to a person: ``report.html``, written at every evaluation and at the end.
+
+It reads the records and the rollout files, never the run's live state; each rollout file is read once.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from justtinker_core import hookimpl, plugin
+from justtinker_core.run import Run
+from justtinker_core.rundir import RunDir
+from justtinker_core.types import EvalStats
+from justtinker_plugins.commands._histories import of_run
+from justtinker_plugins.reporters._page import page
+from justtinker_plugins.reporters._selection import Selection
+
+NAME = "report.html"
+
+
+@plugin
+class Report:
+    """A page with the run's curves, reward terms, evaluations, findings and the rollouts that stand out."""
+
+    rollouts: Annotated[int, Field(ge=1, le=500)] = 30
+    """Of each filter (best, worst, most redundant, unscored, truncated); the page stays below 10 MB in any case."""
+
+    def __post_init__(self) -> None:
+        self._selection = Selection(self.rollouts)
+
+    @hookimpl
+    def report_eval(self, run: Run, stats: EvalStats) -> None:
+        """The page so far."""
+        write(run.files, self._selection, "running")
+
+    @hookimpl
+    def finish_run(self, run: Run, status: str) -> None:
+        """The whole page, if anything was recorded."""
+        if any((run.dir / name).exists() for name in ("steps.jsonl", "evals.jsonl")):
+            write(run.files, self._selection, status)
+
+
+def write(files: RunDir, selection: Selection, status: str) -> Path:
+    """Write the page of a run directory and return its path."""
+    selection.update(files.path)
+    config = (files.path / "config.toml").read_text(encoding="utf-8")
+    text = page(of_run(files), tomllib.loads(config), config, status, selection)
+    files.replace(NAME, text.encode("utf-8", "replace"))  # half a surrogate pair becomes a question mark
+    return files.path / NAME

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from justtinker_core import Finding, PluginError
+from justtinker_core.types import EvalStats, StepStats
+from justtinker_plugins.commands._histories import Records, Said
+from justtinker_plugins.reporters import _figure
+from justtinker_plugins.reporters._panels import Sheet, labelled, marks, sheet_of
+from justtinker_plugins.reporters.curves import Curves, pictures_of
+from tests.core.conftest import RunWith, cast, cli, go, problems
+
+PNG, PDF = b"\x89PNG\r\n", b"%PDF-"
+plots = pytest.mark.skipif(_figure.lacks_matplotlib(), reason="needs matplotlib: install the extra 'plots'")
+
+
+def rl(steps: int = 50, sets: tuple[str, ...] = ("math", "aime")) -> Records:
+    """A run in which everything of the sheet is measured."""
+    names = ("accuracy", "reward", "redundancy_score", "chunk_similarity", "thinking_rate")
+    metrics = dict.fromkeys(names, 0.4) | {"mean_response_tokens": 4000.0, "thinking_tokens": 3000.0}
+    trained = [StepStats(n, {**metrics, "accuracy": n / steps}, seconds={"total": 9.0}) for n in range(1, steps + 1)]
+    evals = [
+        EvalStats(n, name, {"accuracy": a, "thinking_rate": 0.9}, {"accuracy": [a - 0.1, a + 0.1]}, {})
+        for n, a in ((0, 0.5), (25, 0.7), (50, 0.6))
+        for name in sets
+    ]
+    said = (
+        Said(9, Finding("info", "i")), Said(30, Finding("warn", "w $x$", source="drift")),
+        Said(44, Finding("stop", "s", source="drift")),
+    )  # fmt: skip
+    return Records(tuple(trained), tuple(evals), said=said)
+
+
+def sft() -> Records:
+    steps = tuple(StepStats(n, {"loss": 1 / n, "learning_rate": 1e-5}) for n in range(1, 20))
+    rates = {"thinking_rate": 0.7, "boxed_rate": 0.8, "mean_response_tokens": 900.0, "thinking_tokens": 700.0}
+    return Records(steps, tuple(EvalStats(n, "held", rates, {}, {}) for n in (0, 19)))
+
+
+def titles(sheet: Sheet) -> list[str]:
+    return [panel.title for panel in sheet.panels]
+
+
+def test_the_eight_panels_of_a_run_of_rewards() -> None:
+    sheet = sheet_of(rl())
+    assert titles(sheet) == [
+        "Accuracy in training", "Evaluation: math", "Evaluation: aime", "Reward", "Redundancy", "Step time",
+        "Thinking rate", "Length",
+    ]  # fmt: skip
+    assert sheet.missing == ()
+    assert [s.step for s in sheet.said] == [30, 44], "an info is no mark"
+    assert [s.name for s in sheet.panels[6].series] == ["training", "math", "aime"]
+    assert sheet.panels[4].lines == {"penalty from": 0.3}
+
+
+def test_the_sheet_of_supervised_steps() -> None:
+    sheet = sheet_of(sft())
+    assert titles(sheet) == ["Loss", "Learning rate", "Thinking and boxed rate", "Length"]
+    assert [s.name for s in sheet.panels[2].series] == ["thinking", "boxed"]
+    assert sheet.missing == ("Evaluation: held",), "it has no accuracy"
+    assert titles(sheet_of(sft(), "simple")) == ["Loss"]
+    assert titles(sheet_of(rl(), "simple")) == ["Accuracy"]
+
+
+def test_what_was_not_measured_is_left_out_and_said() -> None:
+    bare = Records(tuple(StepStats(n, {"accuracy": 0.5, "mean_response_tokens": 9.0}) for n in (1, 2)))
+    sheet = sheet_of(bare)
+    assert titles(sheet) == ["Accuracy in training", "Length: response"]
+    assert sheet.missing == ("Evaluation", "Reward", "Redundancy", "Step time", "Thinking rate")
+
+
+def test_marks_do_not_run_into_each_other() -> None:
+    said = [Said(step, Finding(level, "")) for step, level in ((5, "warn"), (5, "stop"), (7, "warn"), (60, "warn"))]  # type: ignore[arg-type]
+    assert marks(said) == [(5, "stop"), (7, "warn"), (60, "warn")]
+    assert labelled(marks(said), 100) == [(5, "stop"), (60, "warn")]
+
+
+@plots
+def test_what_a_picture_shows() -> None:
+    figure = _figure.figure_of(sheet_of(rl()), "a $run")
+    panels = {axes.get_title("left"): axes for axes in figure.axes}
+    assert len(panels) == 8
+    math = panels["Evaluation: math (%)"]
+    assert math.get_title("right") == "start 50.0 (step 0), best 70.0 (step 25), last 60.0 (step 50)"
+    assert [text.get_text() for text in math.texts] == ["warn 30", "stop 44"]
+    assert math.get_ylim()[0] < 40 < 80 < math.get_ylim()[1], "the intervals are inside"
+    labels = [text.get_text() for text in panels["Redundancy"].get_legend().get_texts()]
+    assert labels == ["score", "chunk similarity", "penalty from 0.3"]
+    assert r"step 30 warn, drift: w \$x\$" in figure._supxlabel.get_text()
+
+
+@plots
+@pytest.mark.parametrize("records", [rl(), rl(1, ()), sft(), replace(sft(), steps=())])
+def test_pictures_of_every_sort_of_run(records: Records) -> None:
+    pictures = pictures_of(records, "name")
+    assert {name for name, content in pictures.items() if content.startswith(PNG)} == {
+        "curves.png",
+        "curves_simple.png",
+    } - (set() if records.steps else {"curves_simple.png"})
+    assert sum(content.startswith(PDF) for content in pictures.values()) == len(pictures) // 2
+
+
+@plots
+def test_drawn_by_a_run_at_evaluations_and_at_its_end(run_with: RunWith) -> None:
+    sets = {"train": problems(), "held": problems(2, kind="math")}
+    run = run_with(*cast(), Curves(simple=False), config={"run.steps": 2}, problems=sets)
+    assert go(run) == "finished"
+    assert (run.dir / "curves.png").read_bytes().startswith(PNG)
+    assert sorted(path.name for path in run.dir.glob("curves*")) == ["curves.pdf", "curves.png"]
+    assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_without_matplotlib_the_fix_is_named(run_with: RunWith, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(PluginError, match=r"^drawing curves needs matplotlib: pip install 'justtinker\[plots\]'"):
+        go(run_with(*cast(), Curves()))
+    with pytest.raises(PluginError, match="needs matplotlib"):
+        _figure.drawn(sheet_of(rl()), "x")
+
+
+@plots
+def test_the_command_on_a_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = [
+        "step,accuracy,eval_accuracy",
+        *(f"{n},{0.5 + 0.004 * (n % 5)},{0.5 if n % 9 == 0 else ''}" for n in range(1, 60)),
+    ]
+    (tmp_path / "old.csv").write_text("\n".join(lines))
+    result = cli("curves", "old.csv")
+    names = ["old.curves.png", "old.curves.pdf", "old.curves_simple.png", "old.curves_simple.pdf"]
+    assert (result.exit_code, result.output.split()) == (0, names)
+    assert (tmp_path / names[0]).read_bytes().startswith(PNG)
+    assert cli("curves", "no.csv").output == "Error: there is no run directory and no file no.csv\n"
+
+
+@plots
+def test_the_command_on_a_run(run_with: RunWith, tmp_path: Path) -> None:
+    run = run_with(*cast())
+    go(run)
+    result = cli("curves", run.dir)
+    assert result.exit_code == 0, result.output
+    assert f"{run.dir / 'curves.png'}\n" in result.output
+    assert cli("curves", run.dir, "--dir", tmp_path / "there").exit_code == 0
+    assert (tmp_path / "there" / "run.curves.pdf").read_bytes().startswith(PDF)
+
+
+def test_findings_are_read_with_the_records(run_with: RunWith) -> None:
+    from justtinker_plugins.commands._histories import of_run
+
+    run = run_with()
+    found = Finding("warn", "m", {"a": 1}, "drift")
+    run.files.append("steps.jsonl", asdict(StepStats(3, {})) | {"findings": [asdict(found)]})
+    assert of_run(run.files).said == (Said(3, found),)
