@@ -138,7 +138,10 @@ def test_the_undisturbed_run_is_what_the_kills_below_are_measured_by() -> None:
     assert len({r["metrics"]["grad_norm"] for r in OUTCOME["steps"]}) == 4, "every step must change the weights"
 
 
-@pytest.mark.parametrize("kill_at", range(len(CALLS)), ids=lambda i: f"{i}-{CALLS[i].replace(' ', '-')}")
+SITES = [pytest.param(i, marks=[pytest.mark.slow] if i % 3 else [], id=f"{i}-{c}") for i, c in enumerate(CALLS)]
+
+
+@pytest.mark.parametrize("kill_at", SITES)
 def test_a_run_killed_anywhere_ends_like_one_that_was_not(tmp_path: Path, kill_at: int) -> None:
     attempt(tmp_path, kill_at)
     attempt(tmp_path)

@@ -132,6 +132,7 @@ def weights(run: Path) -> list[bytes]:
     return [file.read_bytes() for file in sorted(path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
 
 
+@pytest.mark.slow
 def test_the_records_are_worth_comparing(whole: tuple[Path, float]) -> None:
     found = records(whole[0])
     assert [r["step"] for r in found["1-sft/steps.jsonl"]] == [1, 2, 3, 4, 5, 6]
