@@ -115,7 +115,7 @@ path = "{problems}"
 [plugins]
 enable = ["service", "chatml_think", "grpo", "math_verify", "correct", "format", "redundancy", "thinking", "group_mean"]
 [plugins.chatml_think]
-single_tokens = []                  # there is no tokenizer
+single_tokens = false               # there is no tokenizer
 [local_plugins]
 service = "{here}:Service"
 """
