@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -16,8 +17,8 @@ from justtinker_plugins.rewards._ngrams import blocks
 
 T = TypeVar("T")
 
-_THREADS = min(os.cpu_count() or 1, 8)
-_SHARE = 1 << 17  # bytes handed to a thread at a time; fewer are not worth a thread
+_CORES = min(os.cpu_count() or 1, 8)
+_SHARE = 1 << 16  # bytes handed to a thread at a time; fewer are not worth a thread
 ALL = 1 << 62
 _FAR = 1 << 17  # bytes; level 1 forgets what lies further back
 
@@ -53,12 +54,26 @@ def sizes_while(
 ) -> tuple[NDArray[np.float64], T]:
     """The `sizes` of the texts (N,), and what `work` returns, which meanwhile runs here.
 
-    Threads take `share` bytes at a time. A quick compressor is best given `ALL` in one call: every return to Python
-    waits for the interpreter lock, which the work here holds on and off.
+    A thread a core but one takes `share` bytes at a time, and so does the caller once its own work is done: one more
+    thread would only take its time from that work. A quick compressor is best given `ALL` in one call: every return to
+    Python waits for the interpreter lock, which the work here holds on and off.
     """
-    if sum(map(len, texts)) < _SHARE:
-        return np.array(sizes(texts), np.float64), work()
-    with ThreadPoolExecutor(_THREADS) as pool:
-        runs = pool.map(sizes, blocks(texts, share))
+    runs = deque(enumerate(blocks(texts, share)))
+    found: dict[int, list[int]] = {}
+
+    def take_runs() -> None:
+        while True:
+            try:
+                place, run = runs.popleft()
+            except IndexError:  # nothing is left
+                return
+            found[place] = sizes(run)
+
+    helpers = _CORES - 1 if sum(map(len, texts)) >= _SHARE else 0
+    with ThreadPoolExecutor(max(helpers, 1)) as pool:
+        futures = [pool.submit(take_runs) for _ in range(helpers)]
         result = work()
-        return np.array([size for run in runs for size in run], np.float64), result
+        take_runs()
+        for future in futures:
+            future.result()
+    return np.array([size for place in sorted(found) for size in found[place]], np.float64), result
