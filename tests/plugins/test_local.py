@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -331,6 +332,7 @@ def test_a_model_that_caps_its_logits(opened: Open, directory: Path, monkeypatch
 
     forward = Qwen3ForCausalLM.forward
 
+    @functools.wraps(forward)
     def capped(self: Any, *arguments: Any, **more: Any) -> Any:
         output = forward(self, *arguments, **more)
         output.logits = 0.1 * (output.logits / 0.1).tanh()

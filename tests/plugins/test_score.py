@@ -88,7 +88,7 @@ def test_what_is_printed(stacks: Path) -> None:
     assert "--config any" in result.output
     assert "advantages of the other sign" in result.output
     assert "1. r.jsonl, line 1, rollout 1" in result.output
-    assert r"[red]\x1b]0;owned\x07\n" in result.output
+    assert "[red]␛]0;owned␇ \naaa" in result.output
     assert "\x1b" not in result.output
     assert "a" * 150 not in result.output.replace("\n", "")
     assert "advantage 0.333 -> -0.3" in result.output

@@ -6,6 +6,7 @@ No sampling and no training here.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import os
 import shutil
@@ -84,6 +85,11 @@ class Policy:
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         return int(2 * config.num_hidden_layers * heads * size * self.model.dtype.itemsize)
+
+    @property
+    def cache_name(self) -> str:
+        """What the model calls its KV cache, in what it takes and what it gives: transformers 5 renamed it."""
+        return "cache" if "cache" in inspect.signature(self.model.forward).parameters else "past_key_values"
 
     @property
     def architecture(self) -> str:

@@ -203,10 +203,11 @@ def prefill(policy: Policy, rows: Sequence[Row]) -> tuple[torch.Tensor, Any, tor
         more["position_ids"] = (more["attention_mask"].cumsum(1) - 1).clamp_min(0)
     output = policy.model(torch.from_numpy(inputs).to(policy.device), use_cache=True, logits_to_keep=1, **more)
     copies = torch.tensor(index, device=policy.device)
-    output.past_key_values.batch_select_indices(copies)
+    cache = output[policy.cache_name]
+    cache.batch_select_indices(copies)
     mask = more["attention_mask"][copies] if more else None
     first = torch.from_numpy(lengths).to(policy.device)[copies][:, None]
-    return output.logits[copies, -1], output.past_key_values, mask, first
+    return output.logits[copies, -1], cache, mask, first
 
 
 def advance(
@@ -215,11 +216,11 @@ def advance(
     """Feed one token a row (B,); return the next logits (B, V) and the longer mask."""
     import torch
 
-    more = {}
+    more = {policy.cache_name: cache}
     if mask is not None:
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-        more = {"attention_mask": mask, "position_ids": position}
-    output = policy.model(tokens[:, None], past_key_values=cache, use_cache=True, **more)
+        more |= {"attention_mask": mask, "position_ids": position}
+    output = policy.model(tokens[:, None], use_cache=True, **more)
     return output.logits[:, -1], mask
 
 

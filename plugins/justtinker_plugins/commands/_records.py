@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
-
-import zstandard
 
 from justtinker_core import PluginError
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats
+from justtinker_plugins.commands._step_files import SUFFIX, read_groups
 from justtinker_plugins.commands.train import existing
 
 Record = dict[str, Any]
@@ -37,9 +35,7 @@ def evaluations(reference: str) -> tuple[Path, dict[str, EvalStats]]:
 
 def eval_groups(directory: Path, stats: EvalStats) -> list[Record]:
     """What was sampled in an evaluation: one record a problem."""
-    path = directory / "rollouts" / f"eval_{stats.name}_{stats.step:06d}.jsonl.zst"
     try:
-        text = zstandard.ZstdDecompressor().stream_reader(path.read_bytes()).read().decode()
-        return [json.loads(line) for line in text.splitlines()]
-    except (OSError, ValueError, zstandard.ZstdError) as error:
+        return list(read_groups(directory / "rollouts" / f"eval_{stats.name}_{stats.step:06d}{SUFFIX}"))
+    except PluginError as error:
         raise PluginError(f"the rollouts of {stats.name} at step {stats.step} cannot be read: {error}") from error
