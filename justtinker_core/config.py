@@ -37,9 +37,11 @@ class RunSection:
     model: str
     """What the backend opens: a hub id, a directory, or a name of the backend's own."""
     steps: Count
+    """How many steps to train; 0 evaluates only."""
     start_from: str | None = None
     """Weights to start from: a checkpoint's path, or a run directory (its final checkpoint)."""
     seed: int = 42
+    """Of the order of problems and of every sample."""
     unscored: Literal["drop", "zero", "abort"] = "drop"
     """A rollout that could not be graded leaves before advantages, counts as reward 0, or ends the run."""
     budget_usd: Annotated[float, Field(gt=0)] | None = None
@@ -51,13 +53,19 @@ class OptimizerSection:
     """``[optimizer]``: Adam, and how its learning rate moves."""
 
     learning_rate: Annotated[float, Field(gt=0)] = 1e-6
+    """After the warm-up."""
     warmup_steps: Count = 0
+    """Steps over which the learning rate rises in a straight line."""
     decay: Literal["constant", "linear"] = "constant"
     """linear: down to 0 after the last step."""
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Decay of the mean of the gradients."""
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.95
+    """Decay of the mean of their squares."""
     eps: Annotated[float, Field(gt=0)] = 1e-12
+    """Added to the denominator."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Decoupled from the gradient (AdamW)."""
     grad_clip_norm: Annotated[float, Field(ge=0)] = 0.0
     """0 does not clip."""
 
@@ -77,7 +85,9 @@ class SamplingSection:
     max_tokens: Positive = 8192
     """The thinking budget: most tokens of a response."""
     temperature: Annotated[float, Field(ge=0)] = 1.0
+    """0 is greedy: all rollouts of a problem are then alike."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Sample from the likeliest tokens that together have this probability."""
     max_failed: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of a step's groups (or an evaluation's problems) whose sampling may fail for good: they are left out."""
 
@@ -89,14 +99,19 @@ class EvaluationSection:
     every: Count = 0
     """Evaluate after every so many steps; 0: only the starting and the final weights."""
     at_start: bool = True
+    """Also evaluate the starting weights."""
     at_end: bool = True
+    """Also evaluate the final weights."""
     lag: Positive = 2
     """On a backend that samples while it trains: wait for the result after so many more steps."""
     temperature: Annotated[float, Field(ge=0)] = 0.7
+    """0 is greedy."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Sample from the likeliest tokens that together have this probability."""
     max_tokens: Positive | None = None
     """Default: that of [sampling]."""
     seed: int = 0
+    """Of the samples; not that of [run], so that runs with other seeds are evaluated alike."""
 
 
 @plugin
