@@ -1,0 +1,35 @@
+"""What authors test their plugins with: builders, a scripted backend, a conformance battery, and a suite for backends.
+
+With justtinker installed, pytest also has the fixture `run_with` (docs/plugins/testing.md). Nothing here needs pytest,
+save `BackendConformance`, which is imported when it is asked for. The core does not import this package.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from justtinker_core.testing._backend import Respond, ScriptedBackend
+from justtinker_core.testing._builders import make_group, make_problem, make_rollout
+from justtinker_core.testing._running import Done, Runner
+
+if TYPE_CHECKING:
+    from justtinker_core.testing.backends import BackendConformance
+
+__all__ = [
+    "BackendConformance",
+    "Done",
+    "Respond",
+    "Runner",
+    "ScriptedBackend",
+    "make_group",
+    "make_problem",
+    "make_rollout",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "BackendConformance":
+        from justtinker_core.testing.backends import BackendConformance
+
+        return BackendConformance
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,60 @@
+"""Problems, rollouts and groups for tests, with everything filled in that a test does not care about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+from justtinker_core.types import Group, Outcome, Problem, Prompt, Rollout, Verdict
+
+_numbers = count(1)
+
+
+def make_problem(question: str = "1+1=?", answer: str | None = "2", **changes: Any) -> Problem:
+    """A problem with an id of its own unless one is given; `changes` are its other fields.
+
+    >>> make_problem("2+2=?", "4", kind="number").kind
+    'number'
+    """
+    return replace(Problem(f"problem-{next(_numbers)}", question, answer), **changes)
+
+
+def make_rollout(text: str, tokens: int | None = None, truncated: bool = False, told: int = 0) -> Rollout:
+    """A response of so many tokens, one a character unless said otherwise; after them come `told` of a tool's.
+
+    >>> make_rollout("four", tokens=1, told=3).mask
+    (True, False, False, False)
+    """
+    ids = tuple(map(ord, text)) if tokens is None else (0,) * tokens
+    mask = (True,) * len(ids) + (False,) * told
+    return Rollout(ids + (0,) * told, (-0.5,) * len(ids) + (0.0,) * told, mask, text, truncated)
+
+
+def make_group(
+    texts: Sequence[str],
+    outcomes: Sequence[Outcome | Verdict] | None = None,
+    problem: Problem | None = None,
+    *,
+    tokens: Sequence[int] | None = None,
+    told: int = 0,
+    **changes: Any,
+) -> Group:
+    """A group with a rollout a text and a verdict a rollout: correct, unless `outcomes` says otherwise.
+
+    `tokens` are the rollouts' lengths. `changes` are other fields of the group: ``step``, ``measures``, ``rewards`` ...
+
+    >>> group = make_group(["4", "5"], ["correct", "incorrect"], make_problem("2+2=?", "4"))
+    >>> [verdict.outcome for verdict in group.verdicts]
+    ['correct', 'incorrect']
+    """
+    outcomes = ["correct"] * len(texts) if outcomes is None else outcomes
+    for name, values in (("outcomes", outcomes), ("tokens", tokens)):
+        if values is not None and len(values) != len(texts):
+            raise ValueError(f"make_group: {len(values)} {name} for {len(texts)} texts; one a text is wanted")
+    lengths: Sequence[int | None] = [None] * len(texts) if tokens is None else tokens
+    rollouts = tuple(make_rollout(text, size, told=told) for text, size in zip(texts, lengths, strict=True))
+    verdicts = tuple(o if isinstance(o, Verdict) else Verdict(o) for o in outcomes)
+    group = Group(1, 0, problem or make_problem(), Prompt(), rollouts, verdicts)
+    return replace(group, **changes)
