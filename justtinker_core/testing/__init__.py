@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from justtinker_core.testing._backend import Respond, ScriptedBackend
 from justtinker_core.testing._builders import make_group, make_problem, make_rollout
+from justtinker_core.testing._rewards import check_reward
 from justtinker_core.testing._running import Done, Runner
+from justtinker_core.testing._verifiers import check_verifier
 
 if TYPE_CHECKING:
     from justtinker_core.testing.backends import BackendConformance
@@ -21,6 +23,8 @@ __all__ = [
     "Respond",
     "Runner",
     "ScriptedBackend",
+    "check_reward",
+    "check_verifier",
     "make_group",
     "make_problem",
     "make_rollout",

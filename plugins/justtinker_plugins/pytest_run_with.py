@@ -1,5 +1,6 @@
-"""The pytest plugin that gives authors the fixture `run_with`. Active in every pytest run where justtinker is installed,
-so it imports nothing before a test asks for the fixture. What it does is in `justtinker_core.testing`.
+"""The pytest plugin that gives authors the fixture `run_with`; what that does is in `justtinker_core.testing`.
+
+It is active in every pytest run where justtinker is installed, so it imports nothing before a test wants the fixture.
 """
 
 from __future__ import annotations

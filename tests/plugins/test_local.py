@@ -22,7 +22,7 @@ from justtinker_plugins.backends.local import Local, LocalBackend
 
 pytest.importorskip("torch", reason="the local backend needs the 'local' extra")
 
-from tests.plugins.backend_conformance import (
+from justtinker_core.testing.backends import (
     ADAM,
     BackendConformance,
     demonstrations,

@@ -23,12 +23,7 @@ from justtinker_core.types import Adam
 
 pytest.importorskip("tinker", reason="the tinker backend needs the tinker SDK")
 
-from justtinker_plugins.backends import _tinker_wire as wire
-from justtinker_plugins.backends._tinker_calls import explained, is_gone
-from justtinker_plugins.backends._tinker_prices import prices_of
-from justtinker_plugins.backends.tinker import Tinker, TinkerBackend
-from tests.core.conftest import cli
-from tests.plugins.backend_conformance import (
+from justtinker_core.testing.backends import (
     ADAM,
     PROMPTS,
     WAIT,
@@ -38,6 +33,11 @@ from tests.plugins.backend_conformance import (
     request,
     train,
 )
+from justtinker_plugins.backends import _tinker_wire as wire
+from justtinker_plugins.backends._tinker_calls import explained, is_gone
+from justtinker_plugins.backends._tinker_prices import prices_of
+from justtinker_plugins.backends.tinker import Tinker, TinkerBackend
+from tests.core.conftest import cli
 from tests.plugins.tinker_server import KEY, MODEL, TinkerServer, served
 
 pytestmark = [
