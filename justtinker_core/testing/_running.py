@@ -128,7 +128,7 @@ def enabled(plugin: Any, tables: Mapping[str, Mapping[str, Any]] | None = None, 
     cls = plugin if inspect.isclass(plugin) else type(plugin)
     name = name or name_of(cls)
     options = (tables or {}).get(name, {})
-    found = Given(name, "local", f"{cls.__module__}:{cls.__qualname__}", "given to the test", "", cls=cls)
+    found = Given(name, "local", f"{cls.__module__}:{cls.__name__}", "under test", "", cls=cls)
     if plugin is cls:
         return activate(found, options)
     reward, own = None, dict(options)

@@ -1,44 +1,29 @@
-"""A scripted backend and a cast of throw-away plugins: with them a whole run takes milliseconds.
-
-Everything but the model is real: config, run directory, data (through a one-file local plugin), threads, records.
-"""
+"""The shipped scripted backend and stand-ins, made to log their calls so that a run can be killed at any of them."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from justtinker_core import Finding, Group, Problem, Rollout, Verdict, config, hookimpl, loop
+from justtinker_core import Finding, Group, Problem, Rollout, Verdict, hookimpl, loop, testing
 from justtinker_core.cli import main
-from justtinker_core.plugins import Active, Found, Plugins, implements
+from justtinker_core.config import RunConfig
+from justtinker_core.plugins import Active, Plugins
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
-from justtinker_core.types import Adam, Batch, Datum, Sample, SampleRequest, TrainResult, Update
-from justtinker_core.weights import RewardOptions
+from justtinker_core.testing import Respond, _running, _stand_ins
+from justtinker_core.testing._running import enabled
+from justtinker_core.types import Batch, Datum, Update
 
-LISTED = '''
-import json
-from pathlib import Path
-from justtinker_core import Problem, hookimpl, plugin
-
-@plugin
-class Listed:
-    """Problems from a JSON file."""
-    path: str
-    @hookimpl
-    def load_problems(self):
-        return [Problem(**row) for row in json.loads(Path(self.path).read_text())]
-'''
+LISTED = "from justtinker_core.testing._stand_ins import Listed\n"
 
 
 class Killed(BaseException):
@@ -73,136 +58,37 @@ class Promise(Future[Any]):
         return super().result(timeout)
 
 
-Respond = Callable[[str, int], str]
-
-
-class ScriptedBackend:
-    """Characters as tokens; a script says what is sampled; one number for weights, really saved and restored.
-
-    Without a script the answer to a prompt is a digit that depends on prompt, seed, sample index and weights.
-    """
+class ScriptedBackend(testing.ScriptedBackend):
+    """The shipped one, whose every call may fail or be where the process dies."""
 
     end_token = "$"
     context_length = 10_000
-    concurrent = False
 
     def __init__(self, respond: Respond | None = None, trace: Trace | None = None) -> None:
-        self.respond, self.trace = respond, trace or Trace()
-        self.weights, self.momentum, self.gradient = 1.0, 0.0, 0.0
-        self.requests: list[list[SampleRequest]] = []
-        self.updates: list[tuple[tuple[Datum, ...], str, dict[str, float]]] = []
-        self.adams: list[Adam] = []
-        self.deliver: Callable[[list[tuple[Future[list[Sample]], list[Sample]]]], None] = deliver_at_once
+        super().__init__(respond)
+        self.trace = trace or Trace()
         self.fail: dict[str, Exception] = {}
         """Name of a call -> what it raises."""
-        self.closed = 0
-        self.price: float | None = None
-        """USD a token, of any kind."""
         self.ttls: list[int | None] = []
-        self.folder = Path()
 
-    def _call(self, name: str) -> None:
+    @property
+    def closed(self) -> int:
+        return self.calls.count("close")
+
+    def called(self, name: str) -> None:
+        super().called(name)
         self.trace(name)
         if name in self.fail:
             raise self.fail[name]
 
-    @hookimpl
-    def open_backend(self, run: Run) -> ScriptedBackend:
-        self._call("open_backend")
-        self.folder = run.dir / "checkpoints"
-        return self
-
-    def encode(self, text: str) -> list[int]:
-        return [ord(c) for c in text]
-
-    def decode(self, tokens: Sequence[int]) -> str:
-        return "".join(map(chr, tokens))
-
-    def render(self, messages: Sequence[Mapping[str, str]]) -> str:
-        return "".join(f"[{m['role']}]{m['content']}" for m in messages) + "[assistant]"
-
-    def sampler(self) -> ScriptedSampler:
-        self._call("sampler")
-        return ScriptedSampler(self, self.weights)
-
-    def forward_backward(self, data: Sequence[Datum], loss: str, config: Mapping[str, float]) -> Future[TrainResult]:
-        self._call("forward_backward")
-        self.updates.append((tuple(data), loss, dict(config)))
-        logprob = -1 / (1 + self.weights**2)
-        each = [d.weights if d.weights is not None else d.advantages or () for d in data]
-        self.gradient += sum(
-            math.sin(target * 12.9898 + place * 78.233) * weight  # no two batches alike
-            for datum, weights in zip(data, each, strict=True)
-            for place, (target, weight) in enumerate(zip(datum.targets, weights, strict=True))
-        )
-        total = -logprob * sum(map(sum, each))
-        return Promise(
-            TrainResult(total, tuple((logprob,) * len(d.targets) for d in data)), "forward_backward", self.trace
-        )
-
-    def optim_step(self, adam: Adam) -> Future[Mapping[str, float]]:
-        self._call("optim_step")
-        self.adams.append(adam)
-        norm = abs(self.gradient)
-        self.momentum = adam.beta1 * self.momentum + math.tanh(self.gradient)
-        self.weights += adam.learning_rate * self.momentum
-        self.gradient = 0.0
-        return Promise({"grad_norm": norm}, "optim_step", self.trace)
+    def promise(self, value: Any, name: str) -> Future[Any]:
+        return Promise(value, name, self.trace)
 
     def save(self, name: str, ttl_seconds: int | None = None) -> Future[str]:
-        self._call("save")
         self.ttls.append(ttl_seconds)
-        self.folder.mkdir(exist_ok=True)
-        path = self.folder / f"{name}.json"
-        path.write_text(json.dumps([self.weights, self.momentum]))
+        future = super().save(name, ttl_seconds)
         self.trace("saved")
-        return Promise(str(path), "save", self.trace)
-
-    def restore(self, path: str, *, optimizer: bool) -> None:
-        self._call(f"restore {Path(path).stem}{'' if optimizer else ' without optimizer'}")
-        self.weights, momentum = json.loads(Path(path).read_text())
-        self.momentum = momentum if optimizer else 0.0
-
-    def forget(self, path: str) -> None:
-        self._call(f"forget {Path(path).stem}")
-        Path(path).unlink()
-
-    def usd(self, tokens: Mapping[str, int]) -> float | None:
-        return None if self.price is None else self.price * sum(tokens.values())
-
-    def close(self) -> None:
-        self.closed += 1
-        self.trace("close")
-
-
-def deliver_at_once(ready: list[tuple[Future[list[Sample]], list[Sample]]]) -> None:
-    for future, samples in ready:
-        future.set_result(samples)
-
-
-class ScriptedSampler:
-    def __init__(self, backend: ScriptedBackend, weights: float) -> None:
-        self.backend, self.weights = backend, weights
-
-    def sample(self, requests: Sequence[SampleRequest]) -> list[Future[list[Sample]]]:
-        self.backend._call(f"sample {len(requests)}")
-        self.backend.requests.append(list(requests))
-        ready = [(Future[list[Sample]](), [self.one(r, i) for i in range(r.n)]) for r in requests]
-        self.backend.deliver(ready)
-        return [future for future, _ in ready]
-
-    def one(self, request: SampleRequest, index: int) -> Sample:
-        prompt = self.backend.decode(request.tokens)
-        if self.backend.respond is not None:
-            text = self.backend.respond(prompt, index)
-        else:
-            key = repr((prompt, request.seed, index, self.weights)).encode()
-            text = str(hashlib.blake2b(key).digest()[0] % 3)
-        text += request.stop[-1]  # the prompt's own
-        end = min(text.index(s) + len(s) for s in request.stop if s in text)
-        stopped, text = end <= request.max_tokens, text[: min(end, request.max_tokens)]
-        logprob = -0.5 - 0.1 * math.tanh(self.weights)
-        return Sample(tuple(map(ord, text)), (logprob,) * len(text), stopped)
+        return future
 
 
 # The cast. Each logs its calls, so that a run can be killed at any of them.
@@ -220,18 +106,18 @@ class Ask(Player):
         return problem.question + "="
 
 
-class Judge(Player):
+class Judge(Player, _stand_ins.Match):
     @hookimpl
     def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict]:
         self.trace("verify")
-        return [Verdict("correct" if r.text == problem.answer else "incorrect", r.text) for r in rollouts]
+        return super().verify(problem, rollouts)
 
 
-class Correct(Player):
+class Correct(Player, _stand_ins.Correct):
     @hookimpl
     def score(self, group: Group) -> dict[str, list[float | None]]:
         self.trace("score")
-        return {"correct": [float(v.outcome == "correct") for v in group.verdicts]}
+        return super().score(group)
 
 
 class Length(Player):
@@ -241,40 +127,22 @@ class Length(Player):
         return {"letters": [float(len(r.text)) for r in group.rollouts]}
 
 
-class Mean(Player):
+class Mean(Player, _stand_ins.Mean):
     @hookimpl
     def advantages(self, group: Group) -> list[float]:
         self.trace("advantages")
-        totals = [r.total for r in group.rewards]
-        return [t - sum(totals) / len(totals) for t in totals]
+        return super().advantages(group)
 
 
-class Rl(Player):
-    """A small GRPO: every rollout with an advantage is trained, in one update."""
-
-    needs: ClassVar[tuple[str, ...]] = ("build_prompt", "verify", "score", "advantages")
-    problems, n = 2, 3
+class Rl(Player, _stand_ins.Grpo):
+    problems, rollouts = 2, 3
 
     @hookimpl
     def collect_batch(self, step: int, run: Run) -> Batch:
         self.trace("collect_batch")
-        problems = run.draw(step, self.problems, run.train_problems)
-        groups = tuple(run.credit(g) for g in run.rollouts(step, problems, self.n))
+        batch = super().collect_batch(step, run)
         self.trace("collected")
-        data = tuple(
-            datum(g, r, a)
-            for g in groups
-            for r, a in zip(g.rollouts, g.advantages, strict=True)
-            if g.kept and isinstance(a, float)
-        )
-        return Batch(groups, (Update(data, "importance_sampling"),) if data else (), len(data))
-
-
-def datum(group: Group, rollout: Rollout, advantage: float) -> Datum:
-    tokens = group.prompt.tokens + rollout.tokens
-    zeros = (0.0,) * (len(group.prompt.tokens) - 1)
-    advantages = zeros + tuple(advantage if wrote else 0.0 for wrote in rollout.mask)
-    return Datum(tokens[:-1], tokens[1:], logprobs=zeros + rollout.logprobs, advantages=advantages)
+        return batch
 
 
 class Sft(Player):
@@ -346,15 +214,9 @@ def problems(n: int = 5, **changes: Any) -> list[Problem]:
 
 def active(*cast: Any) -> list[Active]:
     """Instances, or pairs of an instance and its reward options, as active plugins called by their class's name."""
-    found = []
-    for member in cast:
-        instance, reward = member if isinstance(member, tuple) else (member, None)
-        if reward is None and implements(type(instance), "score"):
-            reward = RewardOptions()
-        name = type(instance).__name__.lower()
-        value = f"{type(instance).__module__}:{type(instance).__name__}"
-        found.append(Active(Found(name, "local", value, "throw-away", "1.0"), instance, reward))
-    return found
+    pairs = [member if isinstance(member, tuple) else (member, None) for member in cast]
+    found = [(enabled(instance, name=type(instance).__name__.lower()), reward) for instance, reward in pairs]
+    return [replace(a, reward=reward) if reward else a for a, reward in found]
 
 
 def plugins_of(*cast: Any) -> Plugins:
@@ -363,6 +225,11 @@ def plugins_of(*cast: Any) -> Plugins:
 
 
 RunWith = Callable[..., Run]
+TABLES = _running.TABLES | {
+    "run": {"name": "test", "model": "scripted", "steps": 2},
+    "sampling": {"max_tokens": 20},
+    "local_plugins": {"listed": "listed.py:Listed"},
+}
 
 
 @pytest.fixture
@@ -376,42 +243,20 @@ def run_with(tmp_path: Path) -> RunWith:
     def build(
         *cast: Any,
         config: Mapping[str, Any] | None = None,
-        problems: Sequence[Problem] | Mapping[str, Sequence[Problem]] | None = None,
+        problems: _running.Sets | None = None,
         directory: str = "run",
         previous: Sequence[Path] = (),
     ) -> Run:
         wanted = config_of(tmp_path, config or {}, problems)
-        path = tmp_path / directory
-        files = RunDir(path) if path.exists() else RunDir.create(path, wanted.dump())
-        return Run(wanted, plugins_of(*cast), files, previous)
+        return _running.open_run(tmp_path / directory, wanted, plugins_of(*cast), previous)
 
     return build
 
 
-def config_of(
-    folder: Path, changes: Mapping[str, Any], sets: Sequence[Problem] | Mapping[str, Sequence[Problem]] | None
-) -> config.RunConfig:
+def config_of(folder: Path, changes: Mapping[str, Any], sets: _running.Sets | None) -> RunConfig:
     """A parsed config whose data tables read problems from files in the folder."""
-    if sets is None:
-        sets = {"train": problems()}
-    elif not isinstance(sets, Mapping):
-        sets = {"train": sets}
     (folder / "listed.py").write_text(LISTED)
-    tables: dict[str, Any] = {
-        "run": {"name": "test", "model": "scripted", "steps": 2},
-        "optimizer": {"learning_rate": 0.1},
-        "sampling": {"max_tokens": 20},
-        "local_plugins": {"listed": "listed.py:Listed"},
-    }
-    for name, some in sets.items():
-        file = folder / f"{name}.json"
-        file.write_text(json.dumps([asdict(p) for p in some]))
-        data = tables.setdefault("data", {})
-        place = data if name == "train" else data.setdefault("eval", {})
-        place[name] = {"use": "listed", "path": str(file)}
-    for key, value in changes.items():
-        config.override(tables, f"{key}={json.dumps(value)}")
-    return config.parse(tables, folder)
+    return _running.config_of(folder, changes, problems() if sets is None else sets, base=TABLES)
 
 
 def go(run: Run) -> str:

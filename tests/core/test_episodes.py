@@ -76,7 +76,7 @@ def test_what_the_tool_says_is_never_trained(run_with: Any) -> None:
     backend = ScriptedBackend(lambda prompt, index: script(prompt, index) + str(len(prompt)))
     _, *others = cast()
     go(run_with(backend, *others, Tool(), config={"run.steps": 1, "sampling.max_tokens": 40}))
-    data, _, _ = backend.updates[0]
+    data = backend.updates[0].data
     for datum in data:
         assert datum.advantages is not None
         text = "".join(map(chr, datum.targets))
@@ -189,7 +189,7 @@ class Broken(Tool):
 
 def test_an_episode_that_fails_does_not_leave_the_others_waiting() -> None:
     backend = ScriptedBackend(script)
-    with pytest.raises(PluginError, match=r"^plugin 'broken' \(throw-away\) failed in rollout at test_episodes.py:\d+: "
+    with pytest.raises(PluginError, match=r"^plugin 'broken' \(under test\) failed in rollout at test_episodes.py:\d+: "
                        "ValueError: the tool is broken$"):  # fmt: skip
         played(Broken(), backend=backend, count=3)
     assert [len(sent) for sent in backend.requests] == [6, 4, 4]

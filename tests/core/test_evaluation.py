@@ -24,7 +24,6 @@ from tests.core.conftest import (
     Sft,
     Watch,
     cast,
-    deliver_at_once,
     go,
     problems,
     records,
@@ -117,9 +116,8 @@ class OneByOne(ScriptedBackend):
     def __init__(self, few: int) -> None:
         super().__init__(right_twice)
         self.left = few
-        self.deliver = self.some
 
-    def some(self, ready: list[Any]) -> None:
+    def deliver(self, ready: list[Any]) -> None:
         for future, samples in ready:
             if self.left > 0:
                 self.left -= 1
@@ -205,17 +203,16 @@ class Remote(ScriptedBackend):
         super().__init__(**options)
         self.gate = threading.Event()
         self.gate.set()
-        self.deliver = self.deliver_later
 
-    def deliver_later(self, ready: list[Any]) -> None:
+    def deliver(self, ready: list[Any]) -> None:
         if self.requests[-1][0].temperature == 0.7:  # an evaluation's
             threading.Thread(target=self._after_the_gate, args=(ready,), daemon=True).start()
         else:
-            deliver_at_once(ready)
+            super().deliver(ready)
 
     def _after_the_gate(self, ready: list[Any]) -> None:
         self.gate.wait(30)
-        deliver_at_once(ready)
+        super().deliver(ready)
 
 
 BACKGROUND = {"run.steps": 6, "evaluation.every": 2, "evaluation.lag": 2, "checkpoints.every": 1}

@@ -355,7 +355,7 @@ def test_a_fatal_monitor_that_fails_ends_the_run(run_with: RunWith) -> None:
             raise ValueError("no idea")
 
     report = Report()
-    text = r"^plugin 'guard' \(throw-away\) failed in inspect_step at test_loop.py:\d+: ValueError: no idea$"
+    text = r"^plugin 'guard' \(under test\) failed in inspect_step at test_loop.py:\d+: ValueError: no idea$"
     with pytest.raises(PluginError, match=text):
         go(run_with(*cast(), Guard(), report))
     assert report.statuses == ["failed"]
@@ -478,7 +478,7 @@ def test_the_offending_group_is_kept_when_a_hook_raises(run_with: RunWith, tmp_p
     backend, ask, judge, correct, mean, rl = cast()
     culprit = type("Culprit", (), {hook: hookimpl(broken)})()
     others = {"verify": [correct, mean], "advantages": [judge, correct]}.get(hook, [judge, correct, mean])
-    text = rf"^plugin 'culprit' \(throw-away\) failed in {hook} at test_loop.py:\d+: ValueError: oh"
+    text = rf"^plugin 'culprit' \(under test\) failed in {hook} at test_loop.py:\d+: ValueError: oh"
     with pytest.raises(PluginError, match=text):
         go(run_with(backend, ask, rl, *others, culprit))
     [record] = RunDir(tmp_path / "run").read("offending_groups.jsonl")
@@ -607,7 +607,7 @@ def test_a_group_that_cannot_be_sampled_is_left_out_and_counted(
     go(run_with(*players, config={"run.steps": 1, "sampling.max_failed": 0.2}))
     [step] = records(tmp_path / "run", "steps.jsonl")
     assert (step["metrics"]["failed_groups"], step["metrics"]["rollouts"]) == (1.0, 12.0)
-    trained = {"".join(map(chr, datum.inputs[:4])) for data, _, _ in players[0].updates for datum in data}
+    trained = {"".join(map(chr, datum.inputs[:4])) for update in players[0].updates for datum in update.data}
     assert trained <= {"0+0=", "2+0=", "3+0=", "4+0="}, "never scored 0"
     assert "1 of 5 groups could not be sampled and are left out: the engine fell over" in caplog.text
 

@@ -291,7 +291,7 @@ def test_arguments_that_a_plugin_does_not_need_are_left_out() -> None:
 
 def test_a_failure_names_plugin_hook_and_line() -> None:
     with raises(
-        r"plugin 'p0' \(throw-away\) failed in build_prompt at test_plugins.py:\d+: ZeroDivisionError: division by zero"
+        r"plugin 'p0' \(under test\) failed in build_prompt at test_plugins.py:\d+: ZeroDivisionError: division by zero"
     ):
         people(lambda problem: 1 / 0).first("build_prompt", problem=None)
 
@@ -315,7 +315,7 @@ def test_an_observer_that_fails_is_survived_and_reported_once(caplog: pytest.Log
         plugins.tell("report_progress", stage="sample", done=1, total=2)
     [record] = caplog.records
     assert re.fullmatch(
-        r"plugin 'clumsy' \(throw-away\) failed in report_progress at test_plugins.py:\d+: ValueError: sample "
+        r"plugin 'clumsy' \(under test\) failed in report_progress at test_plugins.py:\d+: ValueError: sample "
         r"\(said once; the run goes on\)",
         record.message,
     )

@@ -372,7 +372,7 @@ def test_tokens_are_counted(run_with: RunWith) -> None:
 def test_the_record_names_the_versions(run_with: RunWith) -> None:
     run = run_with(*cast())
     versions = run.versions()
-    assert versions["plugins"]["rl"] == "throw-away 1.0"  # type: ignore[index]
+    assert versions["plugins"]["rl"] == "under test"  # type: ignore[index]
     assert {"python", "platform"} <= set(versions)
     go(run)
     assert run.files.manifest()["plugins"] == versions["plugins"]

@@ -26,7 +26,8 @@ def trained(run_with: RunWith, grpo: Grpo, *more: Any) -> tuple[ScriptedBackend,
 
 def test_only_what_is_better_than_its_group_is_trained(run_with: RunWith) -> None:
     backend, run = trained(run_with, Grpo(problems_per_step=4, rollouts_per_problem=4))
-    [(data, loss, config)] = backend.updates
+    [update] = backend.updates
+    data, loss, config = update.data, update.loss, update.config
     assert (loss, config) == ("ppo", {"clip_low_threshold": 0.8, "clip_high_threshold": 1.28})
     assert len(data) == 4
     assert {max(d.advantages or ()) for d in data} == {0.75}
@@ -37,7 +38,8 @@ def test_only_what_is_better_than_its_group_is_trained(run_with: RunWith) -> Non
 def test_all_with_an_advantage_are_trained_if_told(run_with: RunWith) -> None:
     grpo = Grpo(problems_per_step=4, rollouts_per_problem=4, train_on="all", loss="importance_sampling")
     backend, _ = trained(run_with, grpo)
-    [(data, loss, config)] = backend.updates
+    [update] = backend.updates
+    data, loss, config = update.data, update.loss, update.config
     assert (loss, config, len(data)) == ("importance_sampling", {}, 16)
     assert sum(max(d.advantages or (), key=abs) for d in data) == pytest.approx(0)
 
@@ -45,7 +47,7 @@ def test_all_with_an_advantage_are_trained_if_told(run_with: RunWith) -> None:
 def test_updates_share_the_rollouts_of_a_step(run_with: RunWith) -> None:
     grpo = Grpo(problems_per_step=4, rollouts_per_problem=4, updates_per_step=3)
     backend, _ = trained(run_with, grpo)
-    assert [len(data) for data, _, _ in backend.updates] == [2, 1, 1]
+    assert [len(update.data) for update in backend.updates] == [2, 1, 1]
     assert len(backend.adams) == 3
 
 
@@ -56,7 +58,8 @@ def test_a_dropped_group_is_not_trained_and_still_counted(run_with: RunWith) -> 
             return group.index != 1
 
     backend, run = trained(run_with, Grpo(problems_per_step=4, rollouts_per_problem=4), Drop())
-    [(data, _, _)] = backend.updates
+    [update] = backend.updates
+    data = update.data
     assert len(data) == 3
     assert run.history.steps[0].metrics["rollouts"] == 16
 

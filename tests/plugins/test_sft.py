@@ -28,7 +28,8 @@ def trained(run_with: RunWith, sft: Sft, some: list[Problem], steps: int = 1) ->
 
 def test_the_prompt_weighs_nothing_and_the_end_of_the_response_counts(run_with: RunWith) -> None:
     backend = trained(run_with, Sft(batch_size=1), [Problem("p", "1+1", demonstration=THINKS)])
-    [(data, loss, config)] = backend.updates
+    [update] = backend.updates
+    data, loss, config = update.data, update.loss, update.config
     assert (loss, config) == ("cross_entropy", {})
     [datum] = data
     assert backend.decode(datum.inputs[:1] + datum.targets) == f"1+1={THINKS}$"
@@ -38,7 +39,7 @@ def test_the_prompt_weighs_nothing_and_the_end_of_the_response_counts(run_with: 
 
 def test_every_step_draws_a_batch_in_the_order_of_the_run(run_with: RunWith) -> None:
     backend = trained(run_with, Sft(batch_size=2, require_thinking=False), problems(4), steps=4)
-    drawn = [datum.inputs for data, _, _ in backend.updates for datum in data]
+    drawn = [datum.inputs for update in backend.updates for datum in update.data]
     assert len(drawn) == 8
     assert len(set(drawn[:4])) == len(set(drawn[4:])) == 4, "each once an epoch"
 
@@ -47,7 +48,8 @@ def test_every_step_draws_a_batch_in_the_order_of_the_run(run_with: RunWith) -> 
 def test_demonstrations_without_thinking_are_left_out(run_with: RunWith, bad: str) -> None:
     some = [Problem("good", "1", demonstration=THINKS), Problem("bad", "2", demonstration=bad)]
     backend = trained(run_with, Sft(batch_size=4), some)
-    [(data, _, _)] = backend.updates
+    [update] = backend.updates
+    data = update.data
     assert {backend.decode(d.inputs[:1]) for d in data} == {"1"}
 
 
@@ -92,5 +94,6 @@ def test_a_few_from_all_over_the_set_are_tried_before_the_run(run_with: RunWith)
     with pytest.raises(PluginError, match="of 50 demonstrations tried"):
         trained(run_with, Sft(), some)
     some[4] = Problem("better", "1", demonstration=THINKS)
-    [(data, _, _)] = trained(run_with, Sft(batch_size=2), some).updates
+    [update] = trained(run_with, Sft(batch_size=2), some).updates
+    data = update.data
     assert len(data) == 2
