@@ -41,7 +41,10 @@ def train(run: Run) -> str:
             run.status = steps(run, interrupted)
         except GroupError as error:
             run.files.append("offending_groups.jsonl", {"error": str(error), **group_record(error.group)})
-            raise PluginError(f"{error} (the group is kept in {run.dir / 'offending_groups.jsonl'})") from error
+            where = f"step {error.group.step}, problem {error.group.problem.id!r}"
+            raise PluginError(
+                f"{error} ({where}; the group is kept in {run.dir / 'offending_groups.jsonl'})"
+            ) from error
         except KeyboardInterrupt:
             run.status = "interrupted"
             raise

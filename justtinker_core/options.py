@@ -46,6 +46,8 @@ def all_of(kind: type[T]) -> Callable[[Any], tuple[T, ...]]:
     """A conversion of an answer to a tuple of that type; TypeError names what was found instead."""
 
     def convert(answer: Any) -> tuple[T, ...]:
+        if not isinstance(answer, Iterable):
+            raise TypeError(f"a list of {kind.__name__} is wanted, not {answer!r:.100}")
         values = tuple(answer)
         for value in values:
             if not isinstance(value, kind):

@@ -8,7 +8,7 @@ import math
 import numbers
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -230,11 +230,13 @@ def judge(group: Group, plugins: Plugins) -> Group:
 
 
 def checked_verdicts(answer: Any) -> tuple[Verdict, ...]:
-    """Verdicts whose outcome is one of the three."""
+    """Verdicts whose outcome is one of the three, and that can be recorded."""
     verdicts = all_of(Verdict)(answer)
     for verdict in verdicts:
         if verdict.outcome not in OUTCOMES:
             raise ValueError(f"outcome {verdict.outcome!r}: one of {', '.join(OUTCOMES)} is wanted")
+        if not all(isinstance(text, str | None) for text in (verdict.answer, verdict.vote)):
+            raise TypeError(f"answer and vote of a verdict are texts or None, not {verdict!r:.100}")
     return verdicts
 
 
@@ -263,7 +265,7 @@ def gather(hook: str, group: Group, plugins: Plugins, who: Sequence[str]) -> tup
     columns: Columns = {}
     owner: dict[str, str] = {}
     for plugin in who:
-        answer = plugins.ask(plugin, hook, lambda a: {k: tuple(v) for k, v in a.items()}, group=group)
+        answer = plugins.ask(plugin, hook, columns_of, group=group)
         for name, values in (answer or {}).items():
             if name in owner:
                 raise PluginError(f"plugins {owner[name]!r} and {plugin!r} both give {name!r} in {hook}")
@@ -278,6 +280,13 @@ def gather(hook: str, group: Group, plugins: Plugins, who: Sequence[str]) -> tup
                 for i, v in enumerate(values)
             )
     return columns, owner
+
+
+def columns_of(answer: Any) -> dict[str, tuple[Any, ...]]:
+    """A plugin's columns; TypeError shows what was found instead."""
+    if not isinstance(answer, Mapping) or not all(isinstance(values, Iterable) for values in answer.values()):
+        raise TypeError(f"name -> list of one number or None a rollout is wanted, not {answer!r:.100}")
+    return {name: tuple(values) for name, values in answer.items()}
 
 
 def number(value: Any, what: str) -> float:

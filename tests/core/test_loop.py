@@ -460,7 +460,7 @@ def test_the_offending_group_is_kept(run_with: RunWith, tmp_path: Path) -> None:
         go(run_with(*cast(), Wild()))
     assert re.fullmatch(
         r"reward term 'wild' of plugin 'wild' is 2.0 for rollout 1 of problem 'p\d'; a raw term is a number in "
-        rf"\[-1, 1\] \(the group is kept in {re.escape(str(kept))}\)",
+        rf"\[-1, 1\] \(step 1, problem 'p\d'; the group is kept in {re.escape(str(kept))}\)",
         str(error.value),
     )
     [record] = RunDir(tmp_path / "run").read("offending_groups.jsonl")

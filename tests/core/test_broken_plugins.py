@@ -1,0 +1,178 @@
+"""Plugins that break: whoever does not enable them does not notice, whoever does is told who, where and what."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from justtinker_core import Group, PluginError, Verdict, hookimpl, testing
+from justtinker_core.rundir import RunDir
+from tests.core.conftest import LISTED, cli
+
+Site = Callable[..., Path]
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> testing.Runner:
+    return testing.Runner(tmp_path)
+
+
+def reward(score: Callable[[Group], Any]) -> Any:
+    class Culprit:
+        @hookimpl
+        def score(self, group: Group) -> Any:
+            return score(group)
+
+    return Culprit()
+
+
+def raises(group: Group) -> Any:
+    raise ValueError("no idea")
+
+
+ONE_NUMBER = "a finite number is wanted"
+COLUMNS = "name -> list of one number or None a rollout is wanted, not"
+FAILED = r"plugin 'culprit' \(under test\) failed in score at \w+\.py:\d+"
+BAD_REWARDS: Mapping[str, tuple[Callable[[Group], Any], str]] = {
+    "nan": (lambda g: {"r": [0.0, float("nan")]}, f"plugin 'culprit': 'r' of rollout 1 of 'p' is nan; {ONE_NUMBER}"),
+    "infinite": (
+        lambda g: {"r": [float("inf"), 0.0]},
+        f"plugin 'culprit': 'r' of rollout 0 of 'p' is inf; {ONE_NUMBER}",
+    ),
+    "text": (lambda g: {"r": ["high", 0.0]}, f"plugin 'culprit': 'r' of rollout 0 of 'p' is 'high'; {ONE_NUMBER}"),
+    "too large": (
+        lambda g: {"r": [0.0, 7]},
+        r"reward term 'r' of plugin 'culprit' is 7.0 for rollout 1 of problem 'p'; a raw term is a number in \[-1, 1\]",
+    ),
+    "too few": (lambda g: {"r": [0.0]}, "plugin 'culprit' gives 1 values of 'r' for the 2 rollouts of problem 'p'"),
+    "one number": (lambda g: {"r": 0.5}, rf"{FAILED}: TypeError: {COLUMNS} {{'r': 0.5}}"),
+    "a list": (lambda g: [0.0, 1.0], rf"{FAILED}: TypeError: {COLUMNS} \[0.0, 1.0\]"),
+    "raises": (raises, rf"{FAILED}: ValueError: no idea"),
+}
+
+
+@pytest.mark.parametrize("deed", BAD_REWARDS)
+def test_a_bad_reward_stops_the_run_and_says_whose_and_where(
+    trained: testing.Runner, tmp_path: Path, deed: str
+) -> None:
+    score, text = BAD_REWARDS[deed]
+    kept = tmp_path / "run" / "offending_groups.jsonl"
+    with pytest.raises(PluginError) as error:
+        trained(
+            reward(score), problems=[testing.make_problem(id="p")], respond=lambda prompt, index: f"it is {index}",
+            rollouts=2, directory="run",
+        )  # fmt: skip
+    assert re.fullmatch(
+        rf"{text} \(step 1, problem 'p'; the group is kept in {re.escape(str(kept))}\)", str(error.value)
+    )
+    [record] = RunDir(kept.parent).read(kept.name)
+    assert (record["step"], record["problem"]["id"]) == (1, "p")
+    assert [rollout["text"] for rollout in record["rollouts"]] == ["it is 0", "it is 1"]
+    assert json.loads((kept.parent / "manifest.json").read_text())["status"] == "failed"
+
+
+BAD_VERDICTS: Mapping[str, tuple[Any, str]] = {
+    "one": (Verdict("correct"), "TypeError: a list of Verdict is wanted, not Verdict(outcome='correct'"),
+    "booleans": ([True, False], "TypeError: a Verdict is wanted, not True"),
+    "too many": ([Verdict("correct")] * 3, "3 verdicts for the 2 rollouts of problem 'p'"),
+    "no outcome": (
+        [Verdict("right")] * 2,
+        "ValueError: outcome 'right': one of correct, incorrect, unscored is wanted",
+    ),  # type: ignore[arg-type]
+    "an object": (
+        [Verdict("correct", 4)] * 2,
+        "TypeError: answer and vote of a verdict are texts or None, not Verdict(",
+    ),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("deed", BAD_VERDICTS)
+def test_a_bad_verdict_stops_the_run_and_says_where(trained: testing.Runner, deed: str) -> None:
+    answer, text = BAD_VERDICTS[deed]
+
+    class Culprit:
+        @hookimpl
+        def verify(self) -> Any:
+            return answer
+
+    with pytest.raises(PluginError) as error:
+        trained(Culprit(), problems=[testing.make_problem(id="p")], rollouts=2)
+    assert text in str(error.value)
+    assert "(step 1, problem 'p'; the group is kept in " in str(error.value)
+    assert deed == "too many" or "plugin 'culprit' (under test) failed in verify" in str(error.value)
+
+
+def test_a_monitor_and_a_reporter_that_raise_are_reported_once_and_survived(
+    trained: testing.Runner, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Watcher:
+        @hookimpl
+        def inspect_step(self) -> None:
+            raise KeyError("reward")
+
+    class Teller:
+        @hookimpl
+        def report_step(self) -> None:
+            raise OSError("no printer")
+
+    assert trained(Watcher(), Teller(), steps=3).status == "finished"
+    said = [re.sub(r" at \w+\.py:\d+", "", record.message) for record in caplog.records]
+    assert sorted(said) == [
+        "plugin 'teller' (under test) failed in report_step: OSError: no printer (said once; the run goes on)",
+        "plugin 'watcher' (under test) failed in inspect_step: KeyError: 'reward' (said once; the run goes on)",
+    ]
+
+
+CONFIG = """
+[run]
+name = "sft"
+model = "scripted"
+steps = 1
+[data.train]
+use = "listed"
+path = "p.json"
+[plugins]
+enable = ["my_backend", "my_sft"{more}]
+[local_plugins]
+listed = "listed.py:Listed"
+my_backend = "players.py:ScriptedBackend"
+my_sft = "players.py:Sft"
+"""
+ROTTEN = {
+    "rotten": ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+    "rotten_class": ("", "AttributeError: module 'rotten_class' has no attribute 'Reward'"),
+    "rotten_module": (None, "ModuleNotFoundError: No module named 'rotten_module'"),
+    "rotten_syntax": ("def", "SyntaxError: invalid syntax (rotten_syntax.py, line 1)"),
+}
+
+
+@pytest.mark.parametrize("module", ROTTEN)
+def test_an_installed_but_broken_package_disturbs_only_who_enables_it(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text, cause = ROTTEN[module]
+    files = {} if text is None else {f"{module}.py": text}
+    site("rotten-package", {"rewards": {"rotten": f"{module}:Reward"}}, files)
+    (tmp_path / "players.py").write_text("from tests.core.conftest import *")
+    (tmp_path / "listed.py").write_text(LISTED)
+    (tmp_path / "p.json").write_text(json.dumps([{"id": "1", "question": "1", "answer": "1"}]))
+    (tmp_path / "good.toml").write_text(CONFIG.format(more=""))
+    (tmp_path / "bad.toml").write_text(CONFIG.format(more=', "rotten"'))
+    done = cli("train", "good.toml", "--dir", "run")
+    assert done.exit_code == 0, done.output
+    assert "rotten" not in done.output
+    text = f"plugin 'rotten' of package rotten-package 1.0 cannot be imported from {module}:Reward: {cause}"
+    failed = cli("train", "bad.toml", "--dir", "bad")
+    assert failed.exit_code == 1
+    assert text in " ".join(failed.output.split())
+    assert not (tmp_path / "bad").exists()
+    assert cli("plugins").exit_code == 0
+    checked = cli("plugins", "--check")
+    assert checked.exit_code == 1
+    assert cause in " ".join(checked.output.split())
