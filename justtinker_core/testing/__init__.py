@@ -12,13 +12,14 @@ from justtinker_core.testing._backend import Respond, ScriptedBackend
 from justtinker_core.testing._builders import make_group, make_problem, make_rollout
 from justtinker_core.testing._rewards import check_reward
 from justtinker_core.testing._running import Done, Runner
-from justtinker_core.testing._verifiers import check_verifier
+from justtinker_core.testing._verifiers import Case, check_verifier
 
 if TYPE_CHECKING:
     from justtinker_core.testing.backends import BackendConformance
 
 __all__ = [
     "BackendConformance",
+    "Case",
     "Done",
     "Respond",
     "Runner",

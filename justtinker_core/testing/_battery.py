@@ -19,13 +19,14 @@ from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from typing import Any
 
 from justtinker_core.options import PluginError
 from justtinker_core.plugins import Plugins, hooks_of, implements
 from justtinker_core.testing import _hostile
 from justtinker_core.testing._builders import make_rollout
-from justtinker_core.testing._report import Failure, Report, described, place
+from justtinker_core.testing._report import MOST, Failure, Report, described, place
 from justtinker_core.testing._running import enabled
 from justtinker_core.types import Group, Verdict
 from justtinker_core.weights import RewardOptions
@@ -36,6 +37,8 @@ Ask = Callable[[Plugins, Group], Sequence[Any]]
 Compare = Callable[[Sequence[Group], Sequence[Sequence[Any]]], None]
 """A check that is given groups and their answers."""
 THREADS = 8
+CROWD = 0.3
+"""Seconds for which they ask, twice for every group at least."""
 
 
 class HungError(Exception):
@@ -57,6 +60,8 @@ class Battery:
         self._spare = None if inspect.isclass(plugin) else spare(plugin)
         self._made: list[Plugins] = []
         self.plugins = self.active(plugin)
+        self.owns_things = implements(cls, "finish_run")
+        """Processes, perhaps: copies cost something."""
         self.report = Report(f"{function}: {cls.__name__} ({cls.__module__})")
 
     def active(self, plugin: Any) -> Plugins:
@@ -102,12 +107,24 @@ class Battery:
 
     def answers(self, groups: Sequence[Group], hint: str) -> list[Sequence[Any]] | None:
         """Answers of the right length, type and range at all; without them nothing else is tried."""
+        before = copy.deepcopy(groups)
         found: list[Sequence[Any]] = []
         with self.report.check("answers", "It has a valid answer for ordinary input.") as failures:
             for group in groups:
                 answer = self.tried(group, failures, f"Mend this first; the other checks wait for it. {hint}")
                 found += [answer] if answer is not None else []
+        self.leaves_input(before, groups)
         return None if failures else found
+
+    def leaves_input(self, before: Sequence[Group], after: Sequence[Group]) -> None:
+        """What it was given has not changed."""
+        fix = "Copy before you change: the same objects go on to other plugins and into the records."
+        with self.report.check("input", "What it is given is the same afterwards.") as failures:
+            for old, new in zip(before, after, strict=True):
+                for f in dataclasses.fields(Group):
+                    was, now = getattr(old, f.name), getattr(new, f.name)
+                    if was != now:
+                        failures.append(Failure(f"{f.name} of a group", f"{was!r:.200}", f"{now!r:.200}", fix))
 
     def tried(self, group: Group, failures: list[Failure], fix: str, plugins: Plugins | None = None) -> Any:
         """Its answers, or None and a failure."""
@@ -133,13 +150,20 @@ class Battery:
                 return
 
     def same_answers(self, groups: Sequence[Group], wanted: Sequence[Sequence[Any]], *more: Compare) -> None:
-        """The checks that compare answers, `more` of them the caller's; none if answers change by themselves."""
-        names = "memory", "order", "threads", "pickle"
+        """The checks that compare answers, `more` of them the caller's; none that would fail for a reason known."""
         if not self.repeats(groups, wanted):
-            self.report.left_out |= dict.fromkeys(names, "they would fail for the same reason")
+            self.leave_out("memory", "order", "threads", "pickle")
             return
-        for check in (self.remembers_nothing, self.follows_order, *more, self.threads, self.pickles):
+        for check in (self.remembers_nothing, self.follows_order, *more, self.pickles):
             check(groups, wanted)
+        if self.report.good("memory"):
+            self.threads(groups, wanted)
+        else:
+            self.leave_out("threads")
+
+    def leave_out(self, *checks: str) -> None:
+        """These would only say again what has failed."""
+        self.report.left_out |= dict.fromkeys(checks, "for the reason above")
 
     def repeats(self, groups: Sequence[Group], wanted: Sequence[Sequence[Any]]) -> bool:
         """Asked again at once, it says the same."""
@@ -151,11 +175,12 @@ class Battery:
         return not failures
 
     def remembers_nothing(self, groups: Sequence[Group], wanted: Sequence[Sequence[Any]]) -> None:
-        """A fresh copy that is asked in the opposite order says the same."""
+        """A fresh copy for each group, or one that is asked in the opposite order, says the same."""
         fix = "Keep nothing on self that later answers depend on; a cache's key must hold everything that decides."
         plugins = self.fresh()
         with self.report.check("memory", "An answer does not depend on what was asked before.") as failures:
             for group, old in reversed(list(zip(groups, wanted, strict=True))):
+                plugins = plugins if self.owns_things else self.fresh()
                 found = self.tried(group, failures, fix, plugins)
                 self.compare(group, old, found, failures, "asked after other groups than before", fix)
 
@@ -174,13 +199,20 @@ class Battery:
     def threads(self, groups: Sequence[Group], wanted: Sequence[Sequence[Any]]) -> None:
         """Several threads that ask at once get the answers that one gets."""
         fix = "Keep what a call works with in local variables, or guard it with a lock."
-        plugins, start = self.fresh(), threading.Barrier(THREADS)
+        plugins, gate = self.fresh(), threading.Barrier(THREADS)
         with self.report.check("threads", "Several threads may ask at a time.") as failures:
 
-            def ask_all(first: int) -> list[tuple[int, Sequence[Any] | PluginError]]:
-                start.wait(self.patience)
-                order = [(first + i) % len(groups) for i in range(len(groups))] * 2
-                return [(i, caught(partial(self._ask, plugins, groups[i]))) for i in order]
+            def ask_all(first: int) -> list[tuple[int, Any]]:
+                gate.wait(self.patience)
+                end, odd = time.monotonic() + CROWD, []
+                for number in count(first):
+                    i = number % len(groups)
+                    found = caught(partial(self._ask, plugins, groups[i]))
+                    if isinstance(found, PluginError) or not all(map(same, wanted[i], found)):
+                        odd.append((i, found))
+                    if odd or (number - first >= 2 * len(groups) and time.monotonic() > end):
+                        break
+                return odd
 
             for i, found in together([partial(ask_all, n) for n in range(THREADS)], self.patience):
                 if isinstance(found, PluginError):
@@ -188,25 +220,12 @@ class Battery:
                 else:
                     self.compare(groups[i], wanted[i], found, failures, f"asked from {THREADS} threads at once", fix)
 
-    def leaves_input(self, groups: Sequence[Group], raw: Callable[[Group], Any]) -> None:
-        """What it is given is the same afterwards."""
-        fix = "Copy before you change: the same objects go on to other plugins and into the records."
-        with self.report.check("input", "What it is given is the same afterwards.") as failures:
-            for group in groups:
-                before = copy.deepcopy(group)
-                with suppress(PluginError):
-                    Call(partial(raw, group)).result(self.patience)
-                for f in dataclasses.fields(Group):
-                    was, now = getattr(before, f.name), getattr(group, f.name)
-                    if was != now:
-                        failures.append(Failure(f"{f.name} of a group", f"{was!r:.150}", f"{now!r:.150}", fix))
-
     def pickles(self, groups: Sequence[Group], wanted: Sequence[Sequence[Any]]) -> None:
         """It can be sent to a process of its own, and answers the same there."""
         cls = type(next(iter(self.plugins.active.values())).instance)
         if "<locals>" in cls.__qualname__:
             self.report.left_out["pickle"] = "its class is inside a function, where nothing pickles"
-        elif implements(cls, "finish_run"):
+        elif self.owns_things:
             self.report.left_out["pickle"] = "it has finish_run, so it may own what cannot travel"
         else:
             self._pickles(groups, wanted)
@@ -250,6 +269,8 @@ class Battery:
                     if trouble := self.too_slow(spent):
                         failures.append(Failure(f"{shape}, {size:,} characters in one response", *trouble))
                         break
+                if len(failures) == MOST:
+                    break
 
     def too_slow(self, spent: Mapping[int, float]) -> tuple[str, str, str] | None:
         """What was wanted and found, and the fix, if times by size are too long or grow too fast."""
@@ -265,12 +286,12 @@ class Battery:
         return None
 
     def _cpu_seconds(self, base: Group, shape: str, size: int) -> float:
-        """The best of two, or one if that is long enough to be measured well."""
+        """The best of two; of one, if that is far from any limit or long enough to be measured well."""
         best = math.inf
         for salt in range(2):
             group = with_text(base, _hostile.text_of(shape, size, salt))
             best = min(best, Call(partial(self._timed, group)).result(self.patience))
-            if best > 0.3:
+            if not 0.01 < best < 0.3:
                 break
         return best
 
@@ -352,5 +373,5 @@ def permuted(group: Group, places: Sequence[int]) -> Group:
 
 
 def with_text(group: Group, text: str) -> Group:
-    """The group with this text in its last rollout."""
-    return replace(group, rollouts=(*group.rollouts[:-1], make_rollout(text)))
+    """The group with this text in its last rollout, of as many tokens as one expects."""
+    return replace(group, rollouts=(*group.rollouts[:-1], make_rollout(text, tokens=-(-len(text) // 4))))

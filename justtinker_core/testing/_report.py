@@ -44,6 +44,10 @@ class Report:
         else:
             self.passed.append(name)
 
+    def good(self, name: str) -> bool:
+        """Whether a check was made and passed."""
+        return name in self.passed
+
     def demand(self) -> None:
         """AssertionError with everything that failed, if anything did."""
         __tracebackhide__ = True

@@ -35,7 +35,7 @@ def check_reward(
             raise ValueError(f"group {number} needs rollouts with a verdict each: make_group(texts, outcomes) has them")
     if not listed:
         raise ValueError("check_reward needs a group: make_group(texts, outcomes), or leave `groups` out")
-    wanted = "term -> one number in [-1, 1], or None, a rollout"
+    wanted = "term -> for each rollout a number in [-1, 1] or None"
     battery = Battery("check_reward", "score", wanted, plugin, terms, seconds, patience)
     battery.demand(partial(make_checks, listed))
 
@@ -46,7 +46,6 @@ def make_checks(groups: Sequence[Group], battery: Battery) -> None:
     if found is None:
         return
     battery.same_answers(groups, found)
-    battery.leaves_input(groups, partial(raw, battery.plugins))
     fix = "Expect groups of one, of equals, of unscored rollouts, and responses of no token: mind the divisions."
     rule = "Odd groups get valid answers."
     battery.survives("odd groups", rule, {n: g for group in groups for n, g in odd(group).items()}, fix)
@@ -59,13 +58,8 @@ def make_checks(groups: Sequence[Group], battery: Battery) -> None:
 def terms(plugins: Plugins, group: Group) -> list[Mapping[str, float | None]]:
     """As the loop gets them: what the plugin itself measures is in the group."""
     measures, _ = gather("measure", group, plugins, plugins.who("measure"))
-    scored = score(replace(group, measures={**group.measures, **measures}), plugins)
+    scored = score(replace(group, measures={**group.measures, **measures}) if measures else group, plugins)
     return [reward.terms for reward in scored.rewards]
-
-
-def raw(plugins: Plugins, group: Group) -> Any:
-    """The hook's answer."""
-    return [plugins.ask(name, "score", group=group) for name in plugins.who("score")]
 
 
 def ordinary() -> list[Group]:

@@ -86,8 +86,8 @@ class Runner:
             given.append(ScriptedBackend(respond))
         wanted = config_of(path.with_name(f"{path.name}_data"), tables, problems or own_problems(given), given)
         active = [enabled(plugin, wanted.plugin_options) for plugin in given]
-        active += [*stand_ins(active, rollouts), enabled(recorder)]
-        run = open_run(path, wanted, Plugins(distinct(active)))
+        active += [*stand_ins(active, rollouts), enabled(recorder, name="run_with_recorder")]
+        run = open_run(path, wanted, Plugins(active))
         with run:
             loop.train(run)
         history = loop.recorded(run)
@@ -155,15 +155,6 @@ def stand_ins(active: Sequence[Active], rollouts: int) -> list[Active]:
     return [enabled(plugin, name=name) for hook, (name, plugin) in small.items() if hook not in filled]
 
 
-def distinct(active: Sequence[Active]) -> Sequence[Active]:
-    """PluginError if two plugins have one name."""
-    names = [a.found.name for a in active]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise PluginError(f"two of the given plugins are called {twice[0]!r}: a class can be given once")
-    return active
-
-
 def open_run(path: Path, wanted: config.RunConfig, plugins: Plugins, previous: Sequence[Path] = ()) -> Run:
     """A run, not entered yet, in a new directory; or in one that holds a run, to go on with it."""
     files = RunDir(path) if path.exists() else RunDir.create(path, wanted.dump())
@@ -190,6 +181,8 @@ def config_of(
     folder.mkdir(parents=True, exist_ok=True)
     tables: dict[str, Any] = {name: dict(table) for name, table in base.items()}
     names = [name_of(p if inspect.isclass(p) else type(p)) for p in plugins]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise PluginError(f"two of the given plugins are called {twice[0]!r}: a class can be given once")
     tables["plugins"] = {"enable": names}
     for name, problems in (sets if isinstance(sets, Mapping) else {"train": sets}).items():
         place = tables.setdefault("data", {})

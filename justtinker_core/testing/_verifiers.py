@@ -49,7 +49,6 @@ def make_checks(cases: Sequence[tuple[Problem, str, Outcome]], battery: Battery)
     right_or_wrong(battery, cases, own, answers)
     found = answers[len(own) :]
     battery.same_answers(mixed, found, partial(alone, battery))
-    battery.leaves_input(mixed, partial(raw, battery.plugins))
     foreign(battery, mixed[0])
     hostile(battery, mixed[0], found[0])
     odd_golds(battery, mixed[0])
@@ -144,6 +143,9 @@ def hostile(battery: Battery, group: Group, wanted: Sequence[Verdict]) -> None:
     fix = "Expect any text: cap its length, catch what a parser raises, and give a verdict with a reason."
     groups = {name: replace(group, rollouts=(*group.rollouts, make_rollout(t))) for name, t in _hostile.TEXTS.items()}
     found = battery.survives("hostile texts", "Whatever a policy writes, it gets a verdict.", groups, fix)
+    if not battery.report.good("company"):
+        battery.leave_out("hostile company")
+        return
     fix = "A response that is too much for the verifier must not cost the others of its group their verdicts."
     with battery.report.check("hostile company", "A hostile response costs the others nothing.") as failures:
         for name, judged in found.items():

@@ -1,0 +1,623 @@
+"""What authors test with, tested: each check of the batteries catches a plugin that was made to fail it."""
+
+from __future__ import annotations
+
+import random
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from justtinker_core import Finding, Group, PluginError, Problem, Rollout, Verdict, hookimpl, plugin
+from justtinker_core.testing import (
+    Case,
+    Runner,
+    ScriptedBackend,
+    check_reward,
+    check_verifier,
+    make_group,
+    make_problem,
+    make_rollout,
+)
+from justtinker_core.testing._stand_ins import Match
+
+CASES: list[Case] = [
+    ("4", "\\boxed{4}", "correct"),
+    ("4", "\\boxed{5}", "incorrect"),
+    ("4", "4", "correct"),
+    ("5", "\\boxed{5}", "correct"),
+    ("5", "\\boxed{6}", "incorrect"),
+]
+
+
+def failed(check: Callable[..., None], *arguments: Any, **options: Any) -> str:
+    """The report of a battery that finds something."""
+    with pytest.raises(AssertionError) as error:
+        check(*arguments, **options)
+    return str(error.value)
+
+
+def headings(report: str) -> set[str]:
+    """The checks that failed."""
+    return set(re.findall(r"^([a-z ]+): [A-Z]", report, re.MULTILINE))
+
+
+class Verifier:
+    """A good one, to be spoilt."""
+
+    @hookimpl
+    def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> Any:
+        return [self.judge(problem, rollout.text) for rollout in rollouts]
+
+    def judge(self, problem: Problem, text: str) -> Verdict:
+        gold = problem.answer
+        if gold is None or not gold.strip():
+            return Verdict("unscored", reason="there is no gold")
+        answer = text.removeprefix("\\boxed{").removesuffix("}")[:100]
+        return Verdict("correct" if answer == gold else "incorrect", answer)
+
+
+def test_good_verifiers_pass() -> None:
+    check_verifier(Verifier, CASES)
+    check_verifier(Match(), CASES)
+    check_verifier(Verifier(), [(make_problem(answer="7", meta={"level": 1}), "7", "correct")])
+
+
+class Random(Verifier):
+    def judge(self, problem: Problem, text: str) -> Verdict:
+        return Verdict(random.choice(["correct", "incorrect"]))
+
+
+class Forgetful(Verifier):
+    """Its cache knows the text and not the gold."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Verdict] = {}
+
+    def judge(self, problem: Problem, text: str) -> Verdict:
+        if text not in self.known:
+            self.known[text] = super().judge(problem, text)
+        return self.known[text]
+
+
+class FirstPays(Verifier):
+    @hookimpl
+    def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> Any:
+        verdicts = super().verify(problem, rollouts)
+        return [replace(verdict, answer=str(i == 0)) for i, verdict in enumerate(verdicts)]
+
+
+class Majority(Verifier):
+    @hookimpl
+    def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> Any:
+        texts = sorted(rollout.text for rollout in rollouts)
+        return [Verdict("correct" if r.text == texts[len(texts) // 2] else "incorrect", r.text[:9]) for r in rollouts]
+
+
+class Shared(Verifier):
+    """Keeps the problem on self while it judges."""
+
+    @hookimpl
+    def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> Any:
+        self.problem = problem
+        return [self.judge(self.problem, rollout.text) for rollout in rollouts]
+
+
+class Writes(Verifier):
+    @hookimpl
+    def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> Any:
+        problem.meta["seen"] = True  # type: ignore[index]
+        return super().verify(problem, rollouts)
+
+
+class Locked(Verifier):
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+class TableOfKinds(Verifier):
+    def judge(self, problem: Problem, text: str) -> Verdict:
+        return {"math": super().judge}[problem.kind](problem, text)
+
+
+class Int(Verifier):
+    def judge(self, problem: Problem, text: str) -> Verdict:
+        digits = "".join(filter(str.isdigit, text))
+        return super().judge(problem, str(int(digits)) if digits else text)
+
+
+class AllOrNothing(Verifier):
+    @hookimpl
+    def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> Any:
+        if any(len(rollout.text) >= 100_000 for rollout in rollouts):
+            return [Verdict("unscored", reason="too long") for _ in rollouts]
+        return super().verify(problem, rollouts)
+
+
+class FloatGold(Verifier):
+    def judge(self, problem: Problem, text: str) -> Verdict:
+        verdict = super().judge(problem, text)
+        return verdict if verdict.outcome == "unscored" else replace(verdict, vote=str(float(problem.answer or "")))
+
+
+class Contains(Verifier):
+    def judge(self, problem: Problem, text: str) -> Verdict:
+        return Verdict("correct" if (problem.answer or "") in text else "incorrect")
+
+
+class Quadratic(Verifier):
+    def judge(self, problem: Problem, text: str) -> Verdict:
+        for place in range(0, len(text), 4):
+            text[place:].count("x")
+        return super().judge(problem, text)
+
+
+SPOILT = {
+    Random: ({"repeat"}, "Use no randomness, clock or counter"),
+    Forgetful: ({"memory"}, "a cache's key must hold everything that decides"),
+    FirstPays: ({"order", "company"}, "nothing may depend on which rollout comes first"),
+    Majority: ({"company"}, "without the rest of its group"),
+    Shared: ({"threads"}, "asked from 8 threads at once"),
+    Writes: ({"input"}, "meta={'seen': True}"),
+    Locked: ({"pickle"}, "TypeError: cannot pickle '_thread.lock' object"),
+    TableOfKinds: ({"kinds"}, "KeyError: 'unheard-of'"),
+    Int: ({"hostile texts"}, r"given   a number of 10,000 digits: '\\boxed{9999"),
+    AllOrNothing: ({"hostile company"}, "in a group with 100,000 characters of prose"),
+    FloatGold: ({"odd golds"}, "ValueError: could not convert string to float: '\\ud800'"),
+    Contains: ({"empty golds"}, "all are correct, 'I do not know.' and '' too"),
+    Quadratic: ({"speed"}, "at most 0.05 CPU seconds"),
+}
+
+
+@pytest.mark.parametrize("spoilt", SPOILT)
+def test_each_check_of_a_verifier_catches_its_fault(spoilt: type[Any]) -> None:
+    expected, text = SPOILT[spoilt]
+    report = failed(check_verifier, spoilt(), CASES, seconds=0.05 if spoilt is Quadratic else 1.0)
+    assert headings(report) - {"cases"} == expected
+    assert text in report
+    assert report.startswith(f"check_verifier: {spoilt.__name__} (tests.core.test_testing) fails ")
+
+
+def test_an_answer_that_changes_by_itself_is_told_once() -> None:
+    report = failed(check_verifier, Random, CASES)
+    assert "not tried: memory, order, threads, pickle, hostile company (for the reason above)" in report
+
+
+def test_a_verifier_that_always_has_an_outcome_of_its_own_fails_its_cases() -> None:
+    class Generous(Verifier):
+        def judge(self, problem: Problem, text: str) -> Verdict:
+            verdict = super().judge(problem, text)
+            return replace(verdict, outcome="correct") if verdict.answer else verdict
+
+    report = failed(check_verifier, Generous, CASES)
+    assert headings(report) == {"cases"}
+    assert r"    given   case 1: '\\boxed{5}' (the only rollout; problem 'problem-" in report, (
+        "the case, what was said, and of which problem"
+    )
+    assert "    wanted  incorrect\n    found   correct, answer '5'\n" in report
+    assert "not tried: pickle (its class is inside a function, where nothing pickles)" in report
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (lambda rollouts: [Verdict("correct")], "1 verdicts for the 3 rollouts of problem"),
+        (
+            lambda rollouts: [Verdict("right")] * len(rollouts),
+            "ValueError: outcome 'right': one of correct, incorrect, ",
+        ),
+        (lambda rollouts: Verdict("correct"), "TypeError: a list of Verdict is wanted, not Verdict("),
+        (lambda rollouts: [True] * len(rollouts), "TypeError: a Verdict is wanted, not True"),
+        (lambda rollouts: None, "nobody verifies problem"),
+    ],
+)
+def test_a_verifier_without_valid_answers_is_told_that_and_no_more(answer: Callable[[Any], Any], text: str) -> None:
+    class Wrong:
+        @hookimpl
+        def verify(self, rollouts: Sequence[Rollout]) -> Any:
+            return answer(rollouts)
+
+    report = failed(check_verifier, Wrong(), [*CASES[:1], ("4", "four", "incorrect")])
+    assert headings(report) == {"answers"}
+    assert text in report
+    assert "Mend this first; the other checks wait for it. The first case's problem is of kind 'math'" in report
+
+
+def test_a_call_that_does_not_come_back_is_no_hanging_test() -> None:
+    gate = threading.Event()
+
+    class Hangs(Verifier):
+        def judge(self, problem: Problem, text: str) -> Verdict:
+            if "!" in text:
+                gate.wait(30)
+            return super().judge(problem, text)
+
+    report = failed(check_verifier, Hangs(), CASES, patience=0.5)
+    gate.set()
+    assert headings(report) == {"patience"}
+    assert "given   a factorial: " in report
+    assert "wanted  an answer within 0.5 s\n    found   none" in report
+
+
+@pytest.mark.parametrize(
+    ("cases", "text"),
+    [
+        ([], r"^check_verifier needs cases: \(gold or Problem, response, outcome\)$"),
+        ([("4", "4")], r"^case 0 is \('4', '4'\); \(gold or Problem, response, outcome\) is wanted$"),
+        ([("4", "4", "corect")], r"^case 0: no outcome is called 'corect'; did you mean 'correct'\?$"),
+    ],
+)
+def test_cases_that_are_none(cases: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        check_verifier(Match, cases)
+
+
+def test_a_plugin_of_another_role_is_told_so() -> None:
+    text = failed(check_reward, Match)
+    assert text == "check_reward: Match has no method 'score' marked @hookimpl; it has verify"
+
+
+# Rewards
+
+
+class Short:
+    """A good one, relative to its group: the shorter, the better."""
+
+    @hookimpl
+    def score(self, group: Group) -> Any:
+        sizes = [rollout.response_tokens for rollout in group.rollouts]
+        low, spread = min(sizes), max(sizes) - min(sizes)
+        return {"short": [1 - (size - low) / spread if spread else None for size in sizes]}
+
+
+@plugin
+class Needs:
+    """Reads another plugin's measure, and its problem's meta."""
+
+    scale: float = 1.0
+    """What the measure is divided by."""
+
+    @hookimpl
+    def score(self, group: Group) -> Any:
+        limit = group.problem.meta["limit"]
+        return {"needs": [min(value / self.scale, limit) for value in group.measures["share"]]}
+
+
+def test_good_rewards_pass() -> None:
+    check_reward(Short)
+    check_reward(Short())
+    group = make_group(["a", "b"], problem=make_problem(meta={"limit": 1}), measures={"share": (0.25, 0.5)})
+    check_reward(Needs(scale=2.0), group)
+    check_reward(Needs, [group, group])
+
+
+class Noisy(Short):
+    @hookimpl
+    def score(self, group: Group) -> Any:
+        return {"noisy": [random.random() for _ in group.rollouts]}
+
+
+class Record(Short):
+    """Compares with the longest response that it has ever seen."""
+
+    longest = 1
+
+    @hookimpl
+    def score(self, group: Group) -> Any:
+        sizes = [rollout.response_tokens for rollout in group.rollouts]
+        self.longest = max(self.longest, *sizes)
+        return {"record": [size / self.longest for size in sizes]}
+
+
+class Rank(Short):
+    """Equals are ranked by their place."""
+
+    @hookimpl
+    def score(self, group: Group) -> Any:
+        sizes = [rollout.response_tokens for rollout in group.rollouts]
+        order = sorted(range(len(sizes)), key=sizes.__getitem__)
+        return {"rank": [order.index(i) / len(order) for i in range(len(order))]}
+
+
+class OnSelf(Short):
+    @hookimpl
+    def score(self, group: Group) -> Any:
+        self.group = group
+        return {"on_self": [len(self.group.rollouts[i].text) / 1e6 for i in range(len(group.rollouts))]}
+
+
+class Sorts(Short):
+    @hookimpl
+    def score(self, group: Group) -> Any:
+        object.__setattr__(group, "rollouts", tuple(sorted(group.rollouts, key=lambda rollout: rollout.text)))
+        return {"sorts": [0.0 for _ in group.rollouts]}
+
+
+class Keeps(Short):
+    def __init__(self) -> None:
+        self.rate = lambda text: 0.0
+
+
+class Deviation(Short):
+    """Divides by the number of the others."""
+
+    @hookimpl
+    def score(self, group: Group) -> Any:
+        return {"deviation": [1 / (len(group.rollouts) - 1) for _ in group.rollouts]}
+
+
+class Unbounded(Short):
+    @hookimpl
+    def score(self, group: Group) -> Any:
+        return {"unbounded": [-len(rollout.text) / 10_000 for rollout in group.rollouts]}
+
+
+class Slow(Short):
+    @hookimpl
+    def score(self, group: Group) -> Any:
+        for text in (rollout.text for rollout in group.rollouts):
+            for place in range(0, len(text), 4):
+                text[place:].count("x")
+        return super().score(group)
+
+
+SPOILT_REWARDS = {
+    Noisy: ({"repeat"}, "asked a second time"),
+    Record: ({"memory"}, "asked after other groups than before"),
+    Rank: ({"order"}, "the group's rollouts in reverse"),
+    OnSelf: ({"threads"}, "Keep what a call works with in local variables"),
+    Sorts: ({"input", "order"}, "rollouts of a group"),
+    Keeps: ({"pickle"}, "Can't pickle"),
+    Deviation: ({"odd groups"}, "a group of one: "),
+    Unbounded: ({"hostile texts", "speed"}, "a raw term is a number in [-1, 1]"),
+    Slow: ({"speed"}, "at most 0.05 CPU seconds (best of several)"),
+}
+
+
+@pytest.mark.parametrize("spoilt", SPOILT_REWARDS)
+def test_each_check_of_a_reward_catches_its_fault(spoilt: type[Any]) -> None:
+    expected, text = SPOILT_REWARDS[spoilt]
+    report = failed(check_reward, spoilt(), seconds=0.05 if spoilt is Slow else 1.0)
+    assert headings(report) <= expected
+    assert headings(report) & expected
+    assert text in report
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([float("nan")], "is nan; a finite number is wanted"),
+        ([2.0], "is 2.0 for rollout 0 of problem"),
+        (["1"], "is '1'; a finite number is wanted"),
+        ([0.0, 0.0], "gives 2 values of 'bad' for the 1 rollouts"),
+        (1.0, "name -> list of one number or None a rollout is wanted, not {'bad': 1.0}"),
+    ],
+)
+def test_a_reward_without_valid_answers_is_told_that_and_no_more(values: Any, text: str) -> None:
+    class Bad:
+        @hookimpl
+        def score(self) -> Any:
+            return {"bad": values}
+
+    report = failed(check_reward, Bad, make_group(["4"]))
+    assert headings(report) == {"answers"}
+    assert text in report
+
+
+@pytest.mark.parametrize(
+    ("groups", "text"),
+    [
+        ([], r"^check_reward needs a group: make_group"),
+        (make_group([]), r"^group 0 needs rollouts with a verdict each"),
+        ([make_group(["4"]), make_group(["4"], verdicts=())], r"^group 1 needs rollouts with a verdict each"),
+    ],
+)
+def test_groups_that_are_none(groups: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        check_reward(Short, groups)
+
+
+def test_what_grows_too_fast_is_told_apart_from_what_is_slow() -> None:
+    from justtinker_core.testing._battery import Battery
+
+    battery = Battery("check_reward", "score", "", Short, lambda plugins, group: [], 1.0, 60.0)
+    sizes = [1000 * 2**i for i in range(7)]
+    linear, square = {n: n * 1e-5 for n in sizes}, {n: n * n * 2e-10 for n in sizes}
+    assert battery.too_slow(linear) is None
+    assert battery.too_slow(dict.fromkeys(sizes, 0.0)) is None
+    wanted, found, fix = battery.too_slow(square) or ("", "", "")
+    assert wanted == "8 times the text in about 8 times the time (up to 24), once it matters (0.1 s)"
+    assert found == "0.013 s for 8 k, 0.051 s for 16 k, 0.205 s for 32 k, 0.819 s for 64 k"
+    assert "a regular expression that tries again" in fix
+    assert (battery.too_slow({1000: 0.5, 2000: 1.5}) or ("",))[0] == "at most 1 CPU seconds (best of several)"
+
+
+# Builders
+
+
+def test_problems_have_names_of_their_own() -> None:
+    one, two = make_problem(), make_problem()
+    assert one.id != two.id
+    assert replace(one, id="") == replace(two, id="") == Problem("", "1+1=?", "2")
+    assert make_problem("?", None, id="x", kind="code") == Problem("x", "?", None, "code")
+
+
+def test_rollouts_have_a_token_a_character_unless_told() -> None:
+    assert make_rollout("ab").tokens == (97, 98)
+    rollout = make_rollout("ab", tokens=5, truncated=True, told=2)
+    assert (rollout.response_tokens, len(rollout.tokens), rollout.truncated) == (5, 7, True)
+    assert len(rollout.logprobs) == len(rollout.mask) == 7
+    assert rollout.logprobs[5:] == (0.0, 0.0)
+
+
+def test_groups_are_correct_unless_told() -> None:
+    group = make_group(["a", "b"], tokens=[1, 9], step=7)
+    assert [verdict.outcome for verdict in group.verdicts] == ["correct", "correct"]
+    assert [rollout.response_tokens for rollout in group.rollouts] == [1, 9]
+    assert group.step == 7
+    assert make_group(["a"], [Verdict("incorrect", "5")]).verdicts[0].answer == "5"
+    with pytest.raises(ValueError, match=r"^make_group: 1 outcomes for 2 texts; one a text is wanted$"):
+        make_group(["a", "b"], ["correct"])
+
+
+# run_with
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Runner:
+    return Runner(tmp_path)
+
+
+@plugin
+class LastWord:
+    """1 if the response ends in the word."""
+
+    default_weight: ClassVar[float] = 0.5
+    word: str = "four"
+    """The word."""
+
+    @hookimpl
+    def score(self, group: Group) -> dict[str, list[float | None]]:
+        return {"last_word": [float(rollout.text.endswith(self.word)) for rollout in group.rollouts]}
+
+
+def say(prompt: str, index: int) -> str:
+    return f"{prompt} is four" if index % 2 else "\\boxed{4}"
+
+
+def test_a_run_is_real_and_open_roles_are_filled(trained: Runner) -> None:
+    done = trained(LastWord(), problems=[make_problem("2+2=?", "4")], respond=say, config={"run.seed": 1})
+    assert (done.status, len(done.steps), len(done.groups)) == ("finished", 2, 2)
+    group = done.groups[0]
+    assert [rollout.text for rollout in group.rollouts] == ["\\boxed{4}", "2+2=? is four"] * 2
+    assert [verdict.outcome for verdict in group.verdicts] == ["correct", "incorrect"] * 2
+    assert [reward.total for reward in group.rewards] == [0.0, 0.5] * 2
+    assert group.advantages == (-0.25, 0.25) * 2
+    assert done.steps[0].terms["last_word"] == {"raw": 0.5, "weighted": 0.25, "applies": 1.0, "weight": 0.5}
+    assert sorted(path.name for path in done.dir.iterdir()) == [
+        "checkpoints", "checkpoints.jsonl", "config.toml", "manifest.json", "rollouts", "steps.jsonl"
+    ]  # fmt: skip
+    assert done.run.config.run.seed == 1
+
+
+def test_options_of_a_class_come_from_its_table(trained: Runner) -> None:
+    done = trained(LastWord, respond=say, config={"plugins.last_word.word": "{4}", "plugins.last_word.weight": 2.0})
+    assert done.groups[0].rewards[0].weighted == {"last_word": 2.0}
+    assert {r.weights["last_word"] for g in done.groups for r in g.rewards} == {2.0}
+    observed = trained(LastWord(), respond=say, config={"plugins.last_word.mode": "observe"})
+    assert {r.total for g in observed.groups for r in g.rewards} == {0.0}
+    with pytest.raises(PluginError, match=r"^\[plugins.last_word\] word: the plugin is given as an instance; give it"):
+        trained(LastWord(), config={"plugins.last_word.word": "x"})
+    with pytest.raises(PluginError, match=r"^\[plugins.last_word\] has no option 'wrd'; did you mean 'word'\?$"):
+        trained(LastWord, config={"plugins.last_word.wrd": "x"})
+
+
+def test_one_class_is_given_once(trained: Runner) -> None:
+    with pytest.raises(
+        PluginError, match=r"^two of the given plugins are called 'last_word': a class can be given once"
+    ):
+        trained(LastWord(), LastWord(word="x"))
+
+
+def test_a_monitor_may_stop_and_a_data_set_gives_its_own_problems(trained: Runner) -> None:
+    class Numbers:
+        @hookimpl
+        def load_problems(self, seed: int) -> Any:
+            return (make_problem(f"{i}?", str(i)) for i in range(3))
+
+    class Halt:
+        @hookimpl
+        def inspect_step(self, stats: Any) -> list[Finding]:
+            return [Finding("stop", "enough", {"step": stats.step})]
+
+    done = trained(Numbers(), Halt, steps=5, rollouts=2)
+    assert (done.status, len(done.steps)) == ("stopped", 1)
+    assert {group.problem.question for group in done.groups} == {"0?", "1?", "2?"}
+    assert {len(group.rollouts) for group in done.groups} == {2}
+    assert done.findings == (Finding("stop", "enough", {"step": 1}, "halt"),)
+
+
+def test_evaluation_sets_and_going_on_in_a_directory(trained: Runner) -> None:
+    sets = {"train": [make_problem()], "held": [make_problem("3+1=?", "4")]}
+    config = {"evaluation.every": 1}
+    first = trained(problems=sets, respond=say, config=config, directory="mine")
+    assert [(e.name, e.step, e.metrics["accuracy"]) for e in first.evals] == [("held", s, 1.0) for s in (0, 1, 2)]
+    second = trained(problems=sets, respond=say, steps=3, config=config, directory="mine")
+    assert (second.dir, [s.step for s in second.steps]) == (first.dir, [1, 2, 3])
+    assert {group.step for group in second.groups} == {3}
+    assert trained().dir != trained().dir
+
+
+def test_the_backend_remembers_what_it_was_asked(trained: Runner) -> None:
+    backend = ScriptedBackend(respond=say, price=0.5)
+    done = trained(backend, problems=[make_problem("2+2=?", "4")], steps=1)
+    assert backend.calls == ["open_backend", "sampler", "sample 1", "forward_backward", "optim_step", "sampler",
+                             "save", "close"]  # fmt: skip
+    assert backend.requests[0][0].n == 4
+    assert backend.updates[0].loss == "importance_sampling"
+    assert done.steps[0].usd == 0.5 * sum(done.steps[0].tokens.values())
+
+
+# As an author sees it
+
+AUTHORS_TEST = '''
+from justtinker_core import hookimpl, plugin
+from justtinker_core.testing import check_reward
+
+
+@plugin
+class LastWord:
+    """1 if the response ends in the word."""
+
+    word: str = "four"
+
+    @hookimpl
+    def score(self, group):
+        return {"last_word": [float(r.text.split()[-1] == self.word) for r in group.rollouts]}
+
+
+def test_a_run(run_with):
+    done = run_with(LastWord(), steps=1, respond=lambda prompt, index: "it is four")
+    assert done.status == "finished"
+    assert done.steps[0].terms["last_word"]["raw"] == 1.0
+
+
+def test_it_conforms():
+    check_reward(LastWord)
+'''
+
+
+def test_an_authors_tests_need_nothing_but_the_installed_package(tmp_path: Path) -> None:
+    (tmp_path / "test_last_word.py").write_text(AUTHORS_TEST)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    assert "check_reward: LastWord (test_last_word) fails 1 of 2 checks" in done.stdout
+    assert "E           given   '' (rollout 2 of 3; problem 'problem-" in done.stdout
+    assert "failed in score at test_last_word.py:14: IndexError: list index out of range" in done.stdout
+    assert "_battery.py" not in done.stdout, "the traceback ends at the author's line"
+
+
+def test_the_pytest_plugin_imports_nothing_before_a_test_asks() -> None:
+    (entry,) = entry_points(group="pytest11", name="justtinker")
+    code = f"import pytest, sys; old = set(sys.modules); import {entry.value}; print(sorted(set(sys.modules) - old))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"['justtinker_plugins', '{entry.value}']"
+
+
+def test_only_the_fixture_and_the_suite_for_backends_need_pytest() -> None:
+    code = (
+        "import sys; sys.modules['pytest'] = None\n"
+        "from justtinker_core.testing import check_reward, check_verifier, make_group, ScriptedBackend, Runner\n"
+        "from justtinker_core.testing import BackendConformance"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip().endswith("import of pytest halted; None in sys.modules")
+    assert "line 3" in done.stderr

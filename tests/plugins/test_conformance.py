@@ -1,0 +1,78 @@
+"""The bundled verifiers and reward terms pass the battery that authors are given; a new one is in it by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from justtinker_core.plugins import find, hooks_of
+from justtinker_core.testing import Case, check_reward, check_verifier, make_problem
+
+SUMS: Sequence[Case] = [
+    ("4", "<think>2+2</think>\\boxed{4}", "correct"),
+    ("4", "<think>2+2</think>\\boxed{5}", "incorrect"),
+    ("4", "<think>2+2=4", "incorrect"),
+    ("5", "\\boxed{5}", "correct"),
+    ("", "\\boxed{5}", "unscored"),
+]
+CASES: Mapping[str, Sequence[Case]] = {
+    "math_verify": [
+        *SUMS,
+        ("\\frac{1}{2}", "\\boxed{0.5}", "correct"),
+        ("\\frac{1}{2}", "\\boxed{1} \\boxed{\\frac12}", "correct"),
+        ("x^2-1", "\\boxed{(x-1)(x+1)}", "correct"),
+        ("x^2-1", "\\boxed{(x-1)^2}", "incorrect"),
+    ],
+    "exact": [*SUMS, ("an even one", "\\boxed{an  even one.}", "correct"), ("1/2", "\\boxed{0.5}", "incorrect")],
+    "numeric": [*SUMS, ("1/2", "\\boxed{50\\%}", "correct"), ("1/2", "\\boxed{about 0.5}", "incorrect")],
+    "any_box": [*SUMS, ("4", "\\boxed{5} or \\boxed{4}", "correct")],
+    "choice": [
+        (make_problem("Which?", gold, kind="choice"), response, outcome)
+        for gold, response, outcome in [
+            ("B", "\\boxed{(B)}", "correct"),
+            ("B", "\\boxed{A or B}", "incorrect"),
+            ("A", "\\boxed{A}", "correct"),
+            ("maybe", "\\boxed{A}", "unscored"),
+        ]
+    ],  # type: ignore[dict-item]
+}
+"""Verifier -> what it is to say. A new one needs a line here."""
+OPTIONS: Mapping[str, Sequence[Mapping[str, Any]]] = {
+    "overlong": [{"max_tokens": 200}, {"max_tokens": 1, "only_correct": True}],
+    "redundancy": [{}, {"method": "exact"}, {"method": "fast", "only_correct": False}],
+    "format": [{}, {"only_correct": False, "min_thinking": 5}],
+    "exact": [{}, {"pipeline": "flexible", "case_sensitive": False}],
+    "numeric": [{}, {"pipeline": "flexible", "tolerance": 0.01}],
+    "choice": [{}, {"pipeline": "flexible"}],
+    "boxed": [{}, {"only_correct": True}],
+}
+"""Plugin -> options to try beside its defaults."""
+SLOW = {"math_verify": pytest.mark.slow}  # the bombs end its workers, one after the other
+FOUND = find()
+VARIANTS = [
+    pytest.param(name, options, id=f"{name} {options or ''}".strip(), marks=SLOW.get(name, ()))
+    for name in FOUND
+    for options in OPTIONS.get(name, [{}])
+]
+
+
+def having(hook: str) -> list[Any]:
+    """Every plugin of this package with the hook, whatever its role."""
+    own = {name for name, found in FOUND.items() if found.package == "justtinker" and hook in hooks_of(found.load())}
+    return [param for param in VARIANTS if param.values[0] in own]
+
+
+@pytest.mark.parametrize(("name", "options"), having("verify"))
+def test_a_verifier(name: str, options: Mapping[str, Any]) -> None:
+    assert name in CASES, f"give {name} cases in {__file__}"
+    plugin = FOUND[name].load()(**options)
+    check_verifier(plugin, CASES[name])
+    if hasattr(plugin, "finish_run"):
+        plugin.finish_run()
+
+
+@pytest.mark.parametrize(("name", "options"), having("score"))
+def test_a_reward(name: str, options: Mapping[str, Any]) -> None:
+    check_reward(FOUND[name].load()(**options))
