@@ -116,15 +116,14 @@ def imported_by(code: str) -> set[str]:
     return set(json.loads(done.stdout.rpartition("@")[2]))
 
 
-CORE = [
-    f"justtinker_core.{p.stem}" for p in Path(justtinker_core.__file__).parent.glob("[!_]*.py") if p.stem != "testing"
-]
+CORE = [f"justtinker_core.{p.stem}" for p in Path(justtinker_core.__file__).parent.glob("[!_]*.py")]
 
 
 def test_the_core_imports_no_plugin_and_nothing_heavy() -> None:
     modules = imported_by("import " + ", ".join(CORE))
     assert set(CORE) <= modules
     assert not {m for m in modules if m.split(".")[0] in FORBIDDEN}
+    assert not {m for m in modules if m.startswith("justtinker_core.testing")}, "that is for authors"
 
 
 @pytest.mark.parametrize("command", ["['plugins']", "['--version']"])

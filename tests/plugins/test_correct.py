@@ -6,12 +6,13 @@ import pytest
 
 from justtinker_core import PluginError
 from justtinker_core.options import configure
+from justtinker_core.testing import make_group
 from justtinker_plugins.rewards.correct import Correct
-from tests.plugins.reward_groups import group_of, scored
+from tests.plugins.reward_groups import scored
 
 
 def test_right_is_one_wrong_is_nought_unscored_is_nothing() -> None:
-    group = group_of(["a", "b", "c"], ["correct", "incorrect", "unscored"])
+    group = make_group(["a", "b", "c"], ["correct", "incorrect", "unscored"])
     assert Correct().score(group) == {"correct": [1.0, 0.0, None]}
     assert Correct.default_weight == 1.0
 

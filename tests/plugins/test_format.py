@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from justtinker_core.testing import make_group
 from justtinker_plugins.rewards.format import Format, problem_with
-from tests.plugins.reward_groups import group_of, scored
+from tests.plugins.reward_groups import scored
 
 GOOD = "<think>1 + 1 = 2</think>\\boxed{2}"
 
@@ -81,7 +82,7 @@ def test_long_nonsense_is_judged_at_once(part: str) -> None:
 
 def test_the_recipes_weight() -> None:
     assert Format.default_weight == 0.1
-    assert list(Format().score(group_of([GOOD]))) == ["format"]
+    assert list(Format().score(make_group([GOOD]))) == ["format"]
 
 
 @given(st.text(), st.text(), st.text(min_size=1))

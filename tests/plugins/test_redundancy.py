@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from justtinker_core import PluginError
 from justtinker_core.options import configure
+from justtinker_core.testing import make_group
 from justtinker_plugins.commands.bench import made_up_texts, plain_chunk_similarity, plain_compression, plain_repetition
 from justtinker_plugins.rewards import _chunks, _ngrams, _redundancy_exact, _redundancy_fast, _redundancy_flat
 from justtinker_plugins.rewards._redundancy_flat import MATHEMATICS, Coefficients, fit
 from justtinker_plugins.rewards.redundancy import Redundancy
 from tests.plugins.reasoning_data import Judged, judge, labelled, with_loops
-from tests.plugins.reward_groups import group_of, scored
+from tests.plugins.reward_groups import scored
 
 METHODS: list[Any] = ["exact", "fast", "flat"]
 HEALTHY = made_up_texts(4, 800)
@@ -95,7 +96,7 @@ def test_the_recipes_published_ends() -> None:
 
 def test_the_recipes_penalty() -> None:
     plugin = Redundancy(method="exact")
-    group = group_of([LOOP])
+    group = make_group([LOOP])
     (score,) = plugin.measure(group)["redundancy_score"]
     (raw,) = plugin.score(group)["redundancy"]
     assert raw is not None
@@ -113,7 +114,7 @@ def test_only_correct_answers_unless_told(method: Any) -> None:
 
 
 def test_threshold() -> None:
-    (score,) = Redundancy(method="exact").measure(group_of([HEALTHY[0]]))["redundancy_score"]
+    (score,) = Redundancy(method="exact").measure(make_group([HEALTHY[0]]))["redundancy_score"]
     assert scored(Redundancy(method="exact", threshold=round(score + 0.01, 3)), [HEALTHY[0]]) == [0.0]
     (raw,) = scored(Redundancy(method="exact", threshold=0.0), [HEALTHY[0]])
     assert raw == -score
@@ -121,7 +122,7 @@ def test_threshold() -> None:
 
 def test_measures_by_method() -> None:
     both = {"redundancy_score", "redundancy_penalty", "ngram_repetition"}
-    names = {method: set(Redundancy(method=method).measure(group_of([LOOP]))) for method in METHODS}
+    names = {method: set(Redundancy(method=method).measure(make_group([LOOP]))) for method in METHODS}
     assert names["exact"] == both | {"compression", "chunk_similarity"}
     assert names["fast"] == both | {"compression"}
     assert names["flat"] == both | {"excess_compression"}
@@ -130,7 +131,7 @@ def test_measures_by_method() -> None:
 def test_what_was_measured_is_not_computed_again() -> None:
     from dataclasses import replace
 
-    group = replace(group_of(["a", "b"]), measures={"redundancy_penalty": (0.25, 0.0)})
+    group = replace(make_group(["a", "b"]), measures={"redundancy_penalty": (0.25, 0.0)})
     assert Redundancy().score(group) == {"redundancy": [-0.25, 0.0]}
 
 
