@@ -26,7 +26,7 @@ from justtinker_core.options import PluginError
 from justtinker_core.plugins import Plugins, hooks_of, implements
 from justtinker_core.testing import _hostile
 from justtinker_core.testing._builders import make_rollout
-from justtinker_core.testing._report import MOST, Failure, Report, described, place
+from justtinker_core.testing._report import MOST, Failure, Report, described, place, short
 from justtinker_core.testing._running import enabled
 from justtinker_core.types import Group, Verdict
 from justtinker_core.weights import RewardOptions
@@ -131,8 +131,16 @@ class Battery:
         try:
             return self.ask(group, plugins)
         except PluginError as error:
-            failures.append(Failure(place(group, -1), self.wanted, str(error), fix))
+            failures.append(Failure(self.culprit(group, plugins), self.wanted, str(error), fix))
             return None
+
+    def culprit(self, group: Group, plugins: Plugins | None) -> str:
+        """The rollout that alone has no answer either; the last such one, as odd ones are added at the end."""
+        size = len(group.rollouts)
+        for index in reversed(range(size)):
+            if size == 1 or isinstance(caught(partial(self.ask, permuted(group, [index]), plugins)), PluginError):
+                return place(group, index)
+        return f"{size} responses (each alone has an answer): {', '.join(short(r.text, 20) for r in group.rollouts)}"
 
     def compare(
         self,
@@ -163,7 +171,7 @@ class Battery:
 
     def leave_out(self, *checks: str) -> None:
         """These would only say again what has failed."""
-        self.report.left_out |= dict.fromkeys(checks, "for the reason above")
+        self.report.left_out |= dict.fromkeys(checks, "for a reason told above")
 
     def repeats(self, groups: Sequence[Group], wanted: Sequence[Sequence[Any]]) -> bool:
         """Asked again at once, it says the same."""
@@ -181,8 +189,10 @@ class Battery:
         with self.report.check("memory", "An answer does not depend on what was asked before.") as failures:
             for group, old in reversed(list(zip(groups, wanted, strict=True))):
                 plugins = plugins if self.owns_things else self.fresh()
-                found = self.tried(group, failures, fix, plugins)
-                self.compare(group, old, found, failures, "asked after other groups than before", fix)
+                how = (
+                    "asked after other groups" if self.owns_things else "asked of a copy that was asked nothing before"
+                )
+                self.compare(group, old, self.tried(group, failures, fix, plugins), failures, how, fix)
 
     def follows_order(self, groups: Sequence[Group], wanted: Sequence[Sequence[Any]]) -> None:
         """Permuting the rollouts permutes the answers."""
@@ -194,7 +204,7 @@ class Battery:
                     moved = permuted(group, places)
                     found = self.tried(moved, failures, fix) if size > 1 else None
                     how = f"the group's rollouts {name}"
-                    self.compare(moved, [old[place] for place in places], found, failures, how, fix)
+                    self.compare(moved, [old[i] for i in places], found, failures, how, fix)
 
     def threads(self, groups: Sequence[Group], wanted: Sequence[Sequence[Any]]) -> None:
         """Several threads that ask at once get the answers that one gets."""
@@ -280,7 +290,8 @@ class Battery:
             fix = "Cap the length that is looked at, or raise `seconds` if it has to be so."
             return f"at most {self.seconds:g} CPU seconds (best of several)", said, fix
         early = last // 8
-        if spent[last] > 0.1 and early in spent and spent[last] > 24 * spent[early]:
+        grows = early in spent and spent[last] > max(24 * spent[early], 3 * spent[last // 2])  # not by a threshold
+        if grows and spent[last] > 0.1:
             fix = "Something is done again for each character: a nested loop, a regular expression that tries again."
             return "8 times the text in about 8 times the time (up to 24), once it matters (0.1 s)", said, fix
         return None
@@ -290,7 +301,10 @@ class Battery:
         best = math.inf
         for salt in range(2):
             group = with_text(base, _hostile.text_of(shape, size, salt))
-            best = min(best, Call(partial(self._timed, group)).result(self.patience))
+            try:
+                best = min(best, Call(partial(self._timed, group)).result(self.patience))
+            except HungError:
+                raise HungError(f"{shape}, {size:,} characters in one response") from None
             if not 0.01 < best < 0.3:
                 break
         return best

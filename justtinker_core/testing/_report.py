@@ -38,10 +38,12 @@ class Report:
     def check(self, name: str, rule: str) -> Iterator[list[Failure]]:
         """The list that takes a check's failures."""
         failures: list[Failure] = []
-        yield failures
-        if failures:
-            self.failures[f"{name}: {rule}"] = failures
-        else:
+        try:
+            yield failures
+        finally:
+            if failures:
+                self.failures[f"{name}: {rule}"] = failures
+        if not failures:
             self.passed.append(name)
 
     def good(self, name: str) -> bool:

@@ -10,7 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from justtinker_core import config, data, loop
+from justtinker_core import loop
+from justtinker_core.config import DataSpec, RunConfig, override
+from justtinker_core.config import parse as parsed
+from justtinker_core.data import check
 from justtinker_core.hookspecs import hookimpl
 from justtinker_core.options import PluginError, all_of
 from justtinker_core.plugins import Active, Found, Plugins, activate, implements
@@ -24,7 +27,8 @@ from justtinker_core.weights import take_reward_options
 Sets = Sequence[Problem] | Mapping[str, Sequence[Problem]]
 """Problems to train on, or a mapping: "train" and the names of evaluation sets."""
 SUMS = (("0+0=?", "0"), ("1+0=?", "1"), ("1+1=?", "2"), ("0+1=?", "1"), ("0+2=?", "2"))
-TABLES: Mapping[str, Mapping[str, Any]] = {
+Tables = Mapping[str, Mapping[str, Any]]
+TABLES: Tables = {
     "run": {"name": "test", "model": "scripted"},
     "optimizer": {"learning_rate": 0.1},
     "sampling": {"max_tokens": 10_000},
@@ -80,12 +84,13 @@ class Runner:
         """
         self._runs += 1
         path = self._folder / (directory or f"run_{self._runs}")
-        tables = {"run.steps": steps, **(config or {})}
-        given, recorder = [*plugins], Recorder()
-        if respond is not None:
-            given.append(ScriptedBackend(respond))
-        wanted = config_of(path.with_name(f"{path.name}_data"), tables, problems or own_problems(given), given)
+        given = [*plugins, *([ScriptedBackend(respond)] if respond is not None else [])]
+        tables = tables_of({"run.steps": steps, **(config or {})}, [name_of(plugin) for plugin in given])
+        wanted = parsed({name: table for name, table in tables.items() if name != "data"}, self._folder)
         active = [enabled(plugin, wanted.plugin_options) for plugin in given]
+        sets = own_problems(active, wanted.run.seed) if problems is None else problems
+        wanted = parsed(with_data(tables, sets, path.with_name(f"{path.name}_data")), self._folder)
+        recorder = Recorder()
         active += [*stand_ins(active, rollouts), enabled(recorder, name="run_with_recorder")]
         run = open_run(path, wanted, Plugins(active))
         with run:
@@ -118,15 +123,16 @@ class Recorder:
         self.groups += groups
 
 
-def name_of(cls: type[Any]) -> str:
-    """LastWord as ``last_word``."""
+def name_of(plugin: Any) -> str:
+    """A LastWord, or its class, as ``last_word``."""
+    cls = plugin if inspect.isclass(plugin) else type(plugin)
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
 
 
-def enabled(plugin: Any, tables: Mapping[str, Mapping[str, Any]] | None = None, name: str = "") -> Active:
+def enabled(plugin: Any, tables: Tables | None = None, name: str = "") -> Active:
     """An instance, or a class whose options come from its table, as an active plugin."""
     cls = plugin if inspect.isclass(plugin) else type(plugin)
-    name = name or name_of(cls)
+    name = name or name_of(plugin)
     options = (tables or {}).get(name, {})
     found = Given(name, "local", f"{cls.__module__}:{cls.__name__}", "under test", "", cls=cls)
     if plugin is cls:
@@ -155,47 +161,45 @@ def stand_ins(active: Sequence[Active], rollouts: int) -> list[Active]:
     return [enabled(plugin, name=name) for hook, (name, plugin) in small.items() if hook not in filled]
 
 
-def open_run(path: Path, wanted: config.RunConfig, plugins: Plugins, previous: Sequence[Path] = ()) -> Run:
+def open_run(path: Path, wanted: RunConfig, plugins: Plugins, previous: Sequence[Path] = ()) -> Run:
     """A run, not entered yet, in a new directory; or in one that holds a run, to go on with it."""
     files = RunDir(path) if path.exists() else RunDir.create(path, wanted.dump())
     return Run(wanted, plugins, files, previous)
 
 
-def own_problems(plugins: Sequence[Any]) -> Sequence[Problem]:
+def own_problems(active: Sequence[Active], seed: int) -> Sequence[Problem]:
     """What the first plugin that loads problems has to offer; small sums if none does."""
-    for plugin in plugins:
-        a = enabled(plugin)
+    for a in active:
         if implements(type(a.instance), "load_problems"):
-            spec = config.DataSpec("train", "train", a.found.name, {})
-            loaded: tuple[Problem, ...] = Plugins([a]).ask(
-                a.found.name, "load_problems", all_of(Problem), spec=spec, seed=spec.seed
-            )
+            name, spec = a.found.name, DataSpec("train", "train", a.found.name, {}, seed=seed)
+            loaded: Sequence[Problem] = Plugins([a]).ask(name, "load_problems", all_of(Problem), spec=spec, seed=seed)
             return loaded
     return [Problem(f"sum-{i}", question, gold, demonstration=gold) for i, (question, gold) in enumerate(SUMS)]
 
 
-def config_of(
-    folder: Path, changes: Mapping[str, Any], sets: Sets, plugins: Sequence[Any] = (), base: Any = TABLES
-) -> config.RunConfig:
-    """A parsed config that enables the plugins; its data tables read the problems from files in the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tables: dict[str, Any] = {name: dict(table) for name, table in base.items()}
-    names = [name_of(p if inspect.isclass(p) else type(p)) for p in plugins]
+def tables_of(changes: Mapping[str, Any], names: Sequence[str] = (), base: Tables = TABLES) -> dict[str, Any]:
+    """The tables of a config that enables plugins of these names, with changes such as ``{"run.steps": 3}``."""
     if twice := [name for name in names if names.count(name) > 1]:
         raise PluginError(f"two of the given plugins are called {twice[0]!r}: a class can be given once")
-    tables["plugins"] = {"enable": names}
-    for name, problems in (sets if isinstance(sets, Mapping) else {"train": sets}).items():
-        place = tables.setdefault("data", {})
-        place = place if name == "train" else place.setdefault("eval", {})
-        place[name] = {"use": "listed", "path": str(written(folder / f"{name}.json", problems))}
+    tables: dict[str, Any] = {name: dict(table) for name, table in base.items()}
+    tables["plugins"] = {"enable": list(names)}
     for key, value in changes.items():
-        config.override(tables, f"{key}={json.dumps(value)}")
-    return config.parse(tables, folder)
+        override(tables, f"{key}={json.dumps(value)}")
+    return tables
+
+
+def with_data(tables: dict[str, Any], sets: Sets, folder: Path) -> dict[str, Any]:
+    """The tables, with data tables that read the problems from files in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = tables.setdefault("data", {})
+    for name, problems in (sets if isinstance(sets, Mapping) else {"train": sets}).items():
+        place = data if name == "train" else data.setdefault("eval", {})
+        place.setdefault(name, {}).update(use="listed", path=str(written(folder / f"{name}.json", problems)))
+    return tables
 
 
 def written(file: Path, problems: Sequence[Problem]) -> Path:
     """The problems in a file, as `Listed` reads them."""
-    spec = config.DataSpec(file.stem, "train" if file.stem == "train" else "eval", "the test", {})
-    data.check(problems, spec)
+    check(problems, DataSpec(file.stem, "train" if file.stem == "train" else "eval", "the test", {}))
     file.write_text(json.dumps([asdict(problem) for problem in problems]), encoding="utf-8")
     return file

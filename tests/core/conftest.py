@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from justtinker_core import Finding, Group, Problem, Rollout, Verdict, hookimpl, loop, testing
 from justtinker_core.cli import main
-from justtinker_core.config import RunConfig
+from justtinker_core.config import RunConfig, parse
 from justtinker_core.plugins import Active, Plugins
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
@@ -256,7 +256,8 @@ def run_with(tmp_path: Path) -> RunWith:
 def config_of(folder: Path, changes: Mapping[str, Any], sets: _running.Sets | None) -> RunConfig:
     """A parsed config whose data tables read problems from files in the folder."""
     (folder / "listed.py").write_text(LISTED)
-    return _running.config_of(folder, changes, problems() if sets is None else sets, base=TABLES)
+    tables = _running.tables_of(changes, base=TABLES)
+    return parse(_running.with_data(tables, problems() if sets is None else sets, folder), folder)
 
 
 def go(run: Run) -> str:
