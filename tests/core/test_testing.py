@@ -199,7 +199,7 @@ def test_the_response_that_cannot_be_judged_is_named() -> None:
 
     group = make_group(["4", "", "5"], problem=make_problem(id="p"))
     assert "    given   '' (rollout 1 of 3; problem 'p', gold '2')\n" in failed(check_reward, Last, group)
-    assert r"    given   4 responses (each alone has an answer): '\\boxed{4}', '\\boxed{5}'" in failed(
+    assert r"    given   5 responses (each alone has an answer): '\\boxed{4}', '\\boxed{5}'" in failed(
         check_verifier, OnlyOne, CASES
     )
 
