@@ -224,7 +224,7 @@ def plugins_of(*cast: Any) -> Plugins:
     return Plugins(active(*cast))
 
 
-RunWith = Callable[..., Run]
+RunOf = Callable[..., Run]
 TABLES = _running.TABLES | {
     "run": {"name": "test", "model": "scripted", "steps": 2},
     "sampling": {"max_tokens": 20},
@@ -233,8 +233,8 @@ TABLES = _running.TABLES | {
 
 
 @pytest.fixture
-def run_with(tmp_path: Path) -> RunWith:
-    """``run_with(*plugins, config=..., problems=..., directory=...)``: a Run, not entered yet.
+def run_of(tmp_path: Path) -> RunOf:
+    """``run_of(*plugins, config=..., problems=..., directory=...)``: a Run, not entered yet.
 
     `config` overrides tables ("run.steps": 3). `problems` are those to train on, or a mapping: "train" and the names of
     evaluation sets. The same directory again goes on with the run that it holds.

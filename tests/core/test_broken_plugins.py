@@ -17,11 +17,6 @@ from tests.core.conftest import LISTED, cli
 Site = Callable[..., Path]
 
 
-@pytest.fixture
-def trained(tmp_path: Path) -> testing.Runner:
-    return testing.Runner(tmp_path)
-
-
 def reward(score: Callable[[Group], Any]) -> Any:
     class Culprit:
         @hookimpl
@@ -58,12 +53,12 @@ BAD_REWARDS: Mapping[str, tuple[Callable[[Group], Any], str]] = {
 
 @pytest.mark.parametrize("deed", BAD_REWARDS)
 def test_a_bad_reward_stops_the_run_and_says_whose_and_where(
-    trained: testing.Runner, tmp_path: Path, deed: str
+    run_with: testing.Runner, tmp_path: Path, deed: str
 ) -> None:
     score, text = BAD_REWARDS[deed]
     kept = tmp_path / "run" / "offending_groups.jsonl"
     with pytest.raises(PluginError) as error:
-        trained(
+        run_with(
             reward(score), problems=[testing.make_problem(id="p")], respond=lambda prompt, index: f"it is {index}",
             rollouts=2, directory="run",
         )  # fmt: skip
@@ -92,7 +87,7 @@ BAD_VERDICTS: Mapping[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("deed", BAD_VERDICTS)
-def test_a_bad_verdict_stops_the_run_and_says_where(trained: testing.Runner, deed: str) -> None:
+def test_a_bad_verdict_stops_the_run_and_says_where(run_with: testing.Runner, deed: str) -> None:
     answer, text = BAD_VERDICTS[deed]
 
     class Culprit:
@@ -101,14 +96,14 @@ def test_a_bad_verdict_stops_the_run_and_says_where(trained: testing.Runner, dee
             return answer
 
     with pytest.raises(PluginError) as error:
-        trained(Culprit(), problems=[testing.make_problem(id="p")], rollouts=2)
+        run_with(Culprit(), problems=[testing.make_problem(id="p")], rollouts=2)
     assert text in str(error.value)
     assert "(step 1, problem 'p'; the group is kept in " in str(error.value)
     assert deed == "too many" or "plugin 'culprit' (under test) failed in verify" in str(error.value)
 
 
 def test_a_monitor_and_a_reporter_that_raise_are_reported_once_and_survived(
-    trained: testing.Runner, caplog: pytest.LogCaptureFixture
+    run_with: testing.Runner, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Watcher:
         @hookimpl
@@ -120,7 +115,7 @@ def test_a_monitor_and_a_reporter_that_raise_are_reported_once_and_survived(
         def report_step(self) -> None:
             raise OSError("no printer")
 
-    assert trained(Watcher(), Teller(), steps=3).status == "finished"
+    assert run_with(Watcher(), Teller(), steps=3).status == "finished"
     said = [re.sub(r" at \w+\.py:\d+", "", record.message) for record in caplog.records]
     assert sorted(said) == [
         "plugin 'teller' (under test) failed in report_step: OSError: no printer (said once; the run goes on)",

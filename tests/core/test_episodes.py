@@ -72,10 +72,10 @@ def test_each_turn_sees_all_that_went_before() -> None:
     assert {r[0].stop for r in backend.requests} == {("?", "$")}
 
 
-def test_what_the_tool_says_is_never_trained(run_with: Any) -> None:
+def test_what_the_tool_says_is_never_trained(run_of: Any) -> None:
     backend = ScriptedBackend(lambda prompt, index: script(prompt, index) + str(len(prompt)))
     _, *others = cast()
-    go(run_with(backend, *others, Tool(), config={"run.steps": 1, "sampling.max_tokens": 40}))
+    go(run_of(backend, *others, Tool(), config={"run.steps": 1, "sampling.max_tokens": 40}))
     data = backend.updates[0].data
     for datum in data:
         assert datum.advantages is not None

@@ -15,7 +15,7 @@ import pytest
 import justtinker_core
 from justtinker_core import hookimpl, hookspecs
 from justtinker_core.plugins import AT_LEAST_ONE, EXACTLY_ONE, ROLES, find
-from tests.core.conftest import Ask, Correct, Judge, Mean, Rl, RunWith, ScriptedBackend, go, problems
+from tests.core.conftest import Ask, Correct, Judge, Mean, Rl, RunOf, ScriptedBackend, go, problems
 
 HOOKS = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, "justtinker_spec")}
 FORBIDDEN = ("torch", "tinker", "datasets", "transformers", "peft", "math_verify", "sympy", "justtinker_plugins")
@@ -64,9 +64,9 @@ class Listed:
 """
 
 
-def test_every_hook_is_asked_with_all_its_arguments_in_a_real_run(run_with: RunWith, tmp_path: Path) -> None:
+def test_every_hook_is_asked_with_all_its_arguments_in_a_real_run(run_of: RunOf, tmp_path: Path) -> None:
     seen: dict[str, dict[str, Any]] = {}
-    run = run_with(
+    run = run_of(
         noted(ScriptedBackend, "open_backend", seen), recorder(seen), Ask(), Judge(), Correct(),
         noted(Mean, "advantages", seen), noted(Rl, "collect_batch", seen),
         problems={"train": problems(), "held": problems(2)},

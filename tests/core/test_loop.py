@@ -30,7 +30,7 @@ from tests.core.conftest import (
     Player,
     Report,
     Rl,
-    RunWith,
+    RunOf,
     ScriptedBackend,
     Sft,
     Trace,
@@ -161,7 +161,7 @@ def test_a_run_killed_again_and_again_ends_like_one_that_was_not(kills: list[int
         assert outcome(Path(folder)) == OUTCOME
 
 
-def test_monitors_of_a_resumed_run_see_the_history_of_the_first(run_with: RunWith) -> None:
+def test_monitors_of_a_resumed_run_see_the_history_of_the_first(run_of: RunOf) -> None:
     class Remember(Player):
         history: Any = None
 
@@ -177,7 +177,7 @@ def test_monitors_of_a_resumed_run_see_the_history_of_the_first(run_with: RunWit
         for last in steps:
             monitor = Remember()
             config = {"run.steps": last, "evaluation.every": 1, "evaluation.at_end": False}
-            go(run_with(*cast(), monitor, problems=SETS, directory=directory, config=config))
+            go(run_of(*cast(), monitor, problems=SETS, directory=directory, config=config))
         return monitor.history
 
     assert trained("stopped", (2, 4)).evals == trained("through", (4,)).evals
@@ -191,15 +191,15 @@ def order(run: Run, trace: Trace) -> list[str]:
     return trace.calls
 
 
-def test_all_samples_are_requested_before_the_first_is_judged(run_with: RunWith) -> None:
+def test_all_samples_are_requested_before_the_first_is_judged(run_of: RunOf) -> None:
     trace = Trace()
-    calls = order(run_with(*cast(trace), config={"run.steps": 1}), trace)
+    calls = order(run_of(*cast(trace), config={"run.steps": 1}), trace)
     assert calls.index("sample 2") < calls.index("verify")
     assert calls.count("sample 2") == 1
     assert "verify" not in calls[: calls.index("sample 2")]
 
 
-def test_updates_and_the_next_sampler_are_submitted_before_any_is_awaited(run_with: RunWith) -> None:
+def test_updates_and_the_next_sampler_are_submitted_before_any_is_awaited(run_of: RunOf) -> None:
     class Two(Rl):
         @hookimpl
         def collect_batch(self, step: int, run: Run) -> Batch:
@@ -208,7 +208,7 @@ def test_updates_and_the_next_sampler_are_submitted_before_any_is_awaited(run_wi
 
     trace = Trace()
     backend, ask, judge, correct, mean, _ = cast(trace)
-    calls = order(run_with(backend, ask, judge, correct, mean, Two(trace), config={"run.steps": 1}), trace)
+    calls = order(run_of(backend, ask, judge, correct, mean, Two(trace), config={"run.steps": 1}), trace)
     start = calls.index("forward_backward")
     assert calls[start : start + 9] == [
         "forward_backward", "optim_step", "forward_backward", "optim_step", "sampler",
@@ -216,7 +216,7 @@ def test_updates_and_the_next_sampler_are_submitted_before_any_is_awaited(run_wi
     ]  # fmt: skip
 
 
-def test_record_then_checkpoint_then_evaluation(run_with: RunWith, tmp_path: Path) -> None:
+def test_record_then_checkpoint_then_evaluation(run_of: RunOf, tmp_path: Path) -> None:
     position = {c: i for i, c in reversed(list(enumerate(CALLS)))}
     step_3 = [i for i, c in enumerate(CALLS) if c == "append steps.jsonl"][2]
     save = next(i for i, c in enumerate(CALLS) if c == "append checkpoints.jsonl" and i > step_3)
@@ -225,22 +225,22 @@ def test_record_then_checkpoint_then_evaluation(run_with: RunWith, tmp_path: Pat
     assert position["sample 1"] < position["collect_batch"], "at_start comes first"
 
 
-def test_the_learning_rate_that_the_config_asks_for_reaches_the_backend(run_with: RunWith) -> None:
+def test_the_learning_rate_that_the_config_asks_for_reaches_the_backend(run_of: RunOf) -> None:
     backend = ScriptedBackend()
     config = {"run.steps": 4, "optimizer.warmup_steps": 2, "optimizer.decay": "linear", "optimizer.beta1": 0.5}
-    go(run_with(backend, Sft(), config=config))
+    go(run_of(backend, Sft(), config=config))
     assert [a.learning_rate for a in backend.adams] == pytest.approx([0.05, 0.1, 0.1, 0.05])
     assert {a.beta1 for a in backend.adams} == {0.5}
 
 
-def test_a_step_that_trains_nothing_still_is_a_step(run_with: RunWith, tmp_path: Path) -> None:
+def test_a_step_that_trains_nothing_still_is_a_step(run_of: RunOf, tmp_path: Path) -> None:
     class Nothing(Player):
         @hookimpl
         def collect_batch(self) -> Batch:
             return Batch(metrics={"mine": 3.0})
 
     backend = ScriptedBackend()
-    assert go(run_with(backend, Nothing())) == "finished"
+    assert go(run_of(backend, Nothing())) == "finished"
     assert backend.adams == []
     assert records(tmp_path / "run", "steps.jsonl")[0]["metrics"] == {"mine": 3.0, "learning_rate": 0.1, "trained": 0.0}
 
@@ -248,13 +248,13 @@ def test_a_step_that_trains_nothing_still_is_a_step(run_with: RunWith, tmp_path:
 # Checkpoints
 
 
-def test_when_the_newest_checkpoint_is_gone_an_older_one_is_taken(run_with: RunWith, tmp_path: Path) -> None:
-    go(run_with(*cast(), config={"run.steps": 4, "checkpoints.every": 1}))
+def test_when_the_newest_checkpoint_is_gone_an_older_one_is_taken(run_of: RunOf, tmp_path: Path) -> None:
+    go(run_of(*cast(), config={"run.steps": 4, "checkpoints.every": 1}))
     before = outcome_of(tmp_path)
     for step in (3, 4):
         (tmp_path / "run" / "checkpoints" / f"step_{step:06d}.json").unlink()
     trace = Trace()
-    go(run_with(*cast(trace), config={"run.steps": 4, "checkpoints.every": 1}))
+    go(run_of(*cast(trace), config={"run.steps": 4, "checkpoints.every": 1}))
     restored = [c for c in trace.calls if c.startswith("restore")]
     assert restored == ["restore step_000004", "restore step_000003", "restore step_000002"]
     assert outcome_of(tmp_path) == before
@@ -266,65 +266,65 @@ def outcome_of(folder: Path) -> list[Any]:
     return [records(folder / "run", f"{name}.jsonl") for name in ("steps", "checkpoints")]
 
 
-def test_when_all_checkpoints_are_gone_it_says_so(run_with: RunWith, tmp_path: Path) -> None:
-    go(run_with(*cast()))
+def test_when_all_checkpoints_are_gone_it_says_so(run_of: RunOf, tmp_path: Path) -> None:
+    go(run_of(*cast()))
     (tmp_path / "run" / "checkpoints" / "step_000002.json").unlink()
     text = f"none of the 1 checkpoints of {tmp_path / 'run'} is there any more; start a new run"
     with pytest.raises(PluginError, match=f"^{re.escape(text)}$"):
-        go(run_with(*cast()))
+        go(run_of(*cast()))
     assert len(records(tmp_path / "run", "steps.jsonl")) == 2, "nothing is set aside"
 
 
-def test_a_finished_run_trains_no_further(run_with: RunWith) -> None:
-    go(run_with(*cast()))
+def test_a_finished_run_trains_no_further(run_of: RunOf) -> None:
+    go(run_of(*cast()))
     trace = Trace()
-    assert go(run_with(*cast(trace))) == "finished"
+    assert go(run_of(*cast(trace))) == "finished"
     assert "forward_backward" not in trace.calls
 
 
 def test_the_next_run_starts_from_the_weights_of_the_one_before_with_a_fresh_optimizer(
-    run_with: RunWith, tmp_path: Path
+    run_of: RunOf, tmp_path: Path
 ) -> None:
     first, second = ScriptedBackend(), ScriptedBackend()
-    go(run_with(first, Sft(), directory="1-a"))
+    go(run_of(first, Sft(), directory="1-a"))
     config = {"run.start_from": "../1-a", "run.steps": 1, "optimizer.learning_rate": 1e-9}
-    go(run_with(second, Sft(), directory="2-b", config=config))
+    go(run_of(second, Sft(), directory="2-b", config=config))
     assert second.weights == pytest.approx(first.weights, abs=1e-6) != 1.0
     assert first.momentum != 0
     assert "restore step_000002 without optimizer" in second.trace.calls
 
 
-def test_start_from_names_what_is_wrong(run_with: RunWith, tmp_path: Path) -> None:
+def test_start_from_names_what_is_wrong(run_of: RunOf, tmp_path: Path) -> None:
     with pytest.raises(
         PluginError, match=r"^'nowhere' is neither a checkpoint nor a run directory \(run.start_from, --checkpoint\)$"
     ):
-        go(run_with(*cast(), config={"run.start_from": "nowhere"}))
-    run_with(*cast(), directory="empty")
+        go(run_of(*cast(), config={"run.start_from": "nowhere"}))
+    run_of(*cast(), directory="empty")
     with pytest.raises(PluginError, match=r"^the run .*empty has no checkpoint yet$"):
-        go(run_with(*cast(), directory="b", config={"run.start_from": str(tmp_path / "empty")}))
+        go(run_of(*cast(), directory="b", config={"run.start_from": str(tmp_path / "empty")}))
 
 
-def test_start_from_a_checkpoint_that_is_gone_is_a_clear_error(run_with: RunWith, tmp_path: Path) -> None:
-    go(run_with(*cast(), directory="a"))
+def test_start_from_a_checkpoint_that_is_gone_is_a_clear_error(run_of: RunOf, tmp_path: Path) -> None:
+    go(run_of(*cast(), directory="a"))
     (tmp_path / "a" / "checkpoints" / "step_000002.json").unlink()
     with pytest.raises(
         PluginError, match=r"^run.start_from: the checkpoint .*step_000002.json is not there \(expired or deleted\)"
     ):
-        go(run_with(*cast(), directory="b", config={"run.start_from": "../a"}))
+        go(run_of(*cast(), directory="b", config={"run.start_from": "../a"}))
 
 
-def test_a_full_disk_while_saving_is_a_clear_error(run_with: RunWith, tmp_path: Path) -> None:
+def test_a_full_disk_while_saving_is_a_clear_error(run_of: RunOf, tmp_path: Path) -> None:
     players = cast()
     players[0].fail["save"] = OSError(28, "No space left on device")
     with pytest.raises(PluginError) as error:
-        go(run_with(*players))
+        go(run_of(*players))
     run = tmp_path / "run"
     assert str(error.value).startswith(
         f"cannot save the checkpoint of step 2 in {run}: [Errno 28] No space left on device"
     )
     assert RunDir(run).manifest()["status"] == "failed"
     assert players[0].closed == 1
-    assert go(run_with(*cast())) == "finished"
+    assert go(run_of(*cast())) == "finished"
 
 
 # Monitors
@@ -336,9 +336,9 @@ class Stop(Player):
         return [Finding("stop" if stats.step == 2 else "warn", "enough", {"step": stats.step})]
 
 
-def test_a_monitor_that_says_stop_ends_the_run_with_a_checkpoint(run_with: RunWith, tmp_path: Path) -> None:
+def test_a_monitor_that_says_stop_ends_the_run_with_a_checkpoint(run_of: RunOf, tmp_path: Path) -> None:
     report = Report()
-    assert go(run_with(*cast(), Stop(), report, config={"run.steps": 5})) == "stopped"
+    assert go(run_of(*cast(), Stop(), report, config={"run.steps": 5})) == "stopped"
     assert [(r["step"], r["kind"]) for r in records(tmp_path / "run", "checkpoints.jsonl")] == [(2, "periodic")]
     assert RunDir(tmp_path / "run").manifest()["status"] == "stopped"
     assert report.statuses == ["stopped"]
@@ -346,7 +346,7 @@ def test_a_monitor_that_says_stop_ends_the_run_with_a_checkpoint(run_with: RunWi
     assert records(tmp_path / "run", "steps.jsonl")[1]["findings"][0]["source"] == "stop"
 
 
-def test_a_fatal_monitor_that_fails_ends_the_run(run_with: RunWith) -> None:
+def test_a_fatal_monitor_that_fails_ends_the_run(run_of: RunOf) -> None:
     class Guard(Player):
         fatal = True
 
@@ -357,11 +357,11 @@ def test_a_fatal_monitor_that_fails_ends_the_run(run_with: RunWith) -> None:
     report = Report()
     text = r"^plugin 'guard' \(under test\) failed in inspect_step at test_loop.py:\d+: ValueError: no idea$"
     with pytest.raises(PluginError, match=text):
-        go(run_with(*cast(), Guard(), report))
+        go(run_of(*cast(), Guard(), report))
     assert report.statuses == ["failed"]
 
 
-def test_other_observers_are_survived_and_reported_once(run_with: RunWith, caplog: pytest.LogCaptureFixture) -> None:
+def test_other_observers_are_survived_and_reported_once(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:
     class Broken(Player):
         @hookimpl
         def inspect_step(self) -> None:
@@ -385,7 +385,7 @@ def test_other_observers_are_survived_and_reported_once(run_with: RunWith, caplo
 
     report = Report()
     config = {"run.steps": 3, "evaluation.every": 1}
-    assert go(run_with(*cast(), Broken(), report, problems=SETS, config=config)) == "finished"
+    assert go(run_of(*cast(), Broken(), report, problems=SETS, config=config)) == "finished"
     assert len(report.steps) == 3
     hooks = [re.search(r"failed in (\w+)|speechless", r.message).group(0) for r in caplog.records]  # type: ignore[union-attr]
     assert sorted(hooks) == sorted(
@@ -410,46 +410,46 @@ ANSWERS = {
 
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_a_monitor_that_answers_nonsense_is_survived(
-    run_with: RunWith, caplog: pytest.LogCaptureFixture, answer: str
+    run_of: RunOf, caplog: pytest.LogCaptureFixture, answer: str
 ) -> None:
     monitor = type("Odd", (), {"inspect_step": hookimpl(ANSWERS[answer])})()
     ANSWERS[answer].__name__ = "inspect_step"
-    assert go(run_with(*cast(), monitor)) == "finished"
+    assert go(run_of(*cast(), monitor)) == "finished"
     assert "plugin 'odd'" in caplog.text
 
 
 @pytest.mark.parametrize("evidence", [math.nan, math.inf, object()], ids=["nan", "inf", "object"])
-def test_evidence_that_is_not_json_does_not_end_the_run(run_with: RunWith, evidence: Any) -> None:
+def test_evidence_that_is_not_json_does_not_end_the_run(run_of: RunOf, evidence: Any) -> None:
     class Odd(Player):
         @hookimpl
         def inspect_step(self) -> list[Finding]:
             return [Finding("warn", "strange", {"value": evidence})]
 
-    assert go(run_with(*cast(), Odd())) == "finished"
+    assert go(run_of(*cast(), Odd())) == "finished"
 
 
-def test_a_loss_that_is_not_finite_is_a_clear_error(run_with: RunWith, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_is_a_clear_error(run_of: RunOf, tmp_path: Path) -> None:
     backend, *others = cast()
     backend.gradient = math.inf
     with pytest.raises(PluginError, match=r"^step 1: grad_norm is inf; a finite number is wanted$"):
-        go(run_with(backend, *others))
+        go(run_of(backend, *others))
     assert records(tmp_path / "run", "steps.jsonl") == []
 
 
 # Errors and interruptions
 
 
-def test_an_algorithm_that_returns_nothing_is_named(run_with: RunWith) -> None:
+def test_an_algorithm_that_returns_nothing_is_named(run_of: RunOf) -> None:
     class Forgetful(Player):
         @hookimpl
         def collect_batch(self) -> None:
             return None
 
     with pytest.raises(PluginError, match="forgetful"):
-        go(run_with(ScriptedBackend(), Forgetful()))
+        go(run_of(ScriptedBackend(), Forgetful()))
 
 
-def test_the_offending_group_is_kept(run_with: RunWith, tmp_path: Path) -> None:
+def test_the_offending_group_is_kept(run_of: RunOf, tmp_path: Path) -> None:
     class Wild(Player):
         @hookimpl
         def score(self, group: Any) -> dict[str, list[float]]:
@@ -457,7 +457,7 @@ def test_the_offending_group_is_kept(run_with: RunWith, tmp_path: Path) -> None:
 
     kept = tmp_path / "run" / "offending_groups.jsonl"
     with pytest.raises(PluginError) as error:
-        go(run_with(*cast(), Wild()))
+        go(run_of(*cast(), Wild()))
     assert re.fullmatch(
         r"reward term 'wild' of plugin 'wild' is 2.0 for rollout 1 of problem 'p\d'; a raw term is a number in "
         rf"\[-1, 1\] \(step 1, problem 'p\d'; the group is kept in {re.escape(str(kept))}\)",
@@ -470,7 +470,7 @@ def test_the_offending_group_is_kept(run_with: RunWith, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("hook", ["verify", "measure", "score", "advantages", "keep_group"])
-def test_the_offending_group_is_kept_when_a_hook_raises(run_with: RunWith, tmp_path: Path, hook: str) -> None:
+def test_the_offending_group_is_kept_when_a_hook_raises(run_of: RunOf, tmp_path: Path, hook: str) -> None:
     def broken(self: Any, group: Any = None) -> None:
         raise ValueError("oh")
 
@@ -480,7 +480,7 @@ def test_the_offending_group_is_kept_when_a_hook_raises(run_with: RunWith, tmp_p
     others = {"verify": [correct, mean], "advantages": [judge, correct]}.get(hook, [judge, correct, mean])
     text = rf"^plugin 'culprit' \(under test\) failed in {hook} at test_loop.py:\d+: ValueError: oh"
     with pytest.raises(PluginError, match=text):
-        go(run_with(backend, ask, rl, *others, culprit))
+        go(run_of(backend, ask, rl, *others, culprit))
     [record] = RunDir(tmp_path / "run").read("offending_groups.jsonl")
     assert record["rollouts"]
 
@@ -496,22 +496,22 @@ class Interrupt(Player):
             signal.raise_signal(signal.SIGINT)
 
 
-def test_ctrl_c_finishes_the_step_saves_and_can_go_on(run_with: RunWith, tmp_path: Path) -> None:
-    go(run_with(*cast(), directory="through", config={"run.steps": 4}))
+def test_ctrl_c_finishes_the_step_saves_and_can_go_on(run_of: RunOf, tmp_path: Path) -> None:
+    go(run_of(*cast(), directory="through", config={"run.steps": 4}))
     report, before = Report(), signal.getsignal(signal.SIGINT)
-    assert go(run_with(*cast(), Interrupt(), report, config={"run.steps": 4})) == "interrupted"
+    assert go(run_of(*cast(), Interrupt(), report, config={"run.steps": 4})) == "interrupted"
     assert signal.getsignal(signal.SIGINT) is before
     assert report.statuses == ["interrupted"]
     run = tmp_path / "run"
     assert RunDir(run).manifest()["status"] == "interrupted"
     assert [r["step"] for r in records(run, "steps.jsonl")] == [1, 2]
     assert [r["step"] for r in records(run, "checkpoints.jsonl")] == [2]
-    assert go(run_with(*cast(), config={"run.steps": 4})) == "finished"
+    assert go(run_of(*cast(), config={"run.steps": 4})) == "finished"
     weights = [records(tmp_path / d, "steps.jsonl")[-1]["metrics"] for d in ("run", "through")]
     assert weights[0] == weights[1]
 
 
-def test_ctrl_c_during_an_evaluation_loses_nothing(run_with: RunWith, tmp_path: Path) -> None:
+def test_ctrl_c_during_an_evaluation_loses_nothing(run_of: RunOf, tmp_path: Path) -> None:
     class Press(Player):
         @hookimpl
         def report_eval(self, stats: Any) -> None:
@@ -519,37 +519,37 @@ def test_ctrl_c_during_an_evaluation_loses_nothing(run_with: RunWith, tmp_path: 
                 signal.raise_signal(signal.SIGINT)
 
     sets, config = {"train": problems(), "held": problems(1)}, {"run.steps": 4, "evaluation.every": 2}
-    go(run_with(*cast(), problems=sets, config=config, directory="through"))
-    assert go(run_with(*cast(), Press(), problems=sets, config=config)) == "interrupted"
-    assert go(run_with(*cast(), problems=sets, config=config)) == "finished"
+    go(run_of(*cast(), problems=sets, config=config, directory="through"))
+    assert go(run_of(*cast(), Press(), problems=sets, config=config)) == "interrupted"
+    assert go(run_of(*cast(), problems=sets, config=config)) == "finished"
     for name in ("steps.jsonl", "evals.jsonl"):
         assert records(tmp_path / "run", name) == records(tmp_path / "through", name)
     more = [r for r in records(tmp_path / "run", "checkpoints.jsonl") if r["step"] != 3]  # where it was interrupted
     assert more == records(tmp_path / "through", "checkpoints.jsonl")
 
 
-def test_ctrl_c_in_the_last_step_is_a_finished_run(run_with: RunWith) -> None:
-    assert go(run_with(*cast(), Interrupt())) == "finished"
+def test_ctrl_c_in_the_last_step_is_a_finished_run(run_of: RunOf) -> None:
+    assert go(run_of(*cast(), Interrupt())) == "finished"
 
 
-def test_ctrl_c_twice_ends_it_at_once_and_closes_everything(run_with: RunWith, tmp_path: Path) -> None:
+def test_ctrl_c_twice_ends_it_at_once_and_closes_everything(run_of: RunOf, tmp_path: Path) -> None:
     report, before = Report(), signal.getsignal(signal.SIGINT)
     impatient = Interrupt()
     impatient.times = 2
     players = cast()
     with pytest.raises(KeyboardInterrupt):
-        go(run_with(*players, impatient, report, config={"run.steps": 4}))
+        go(run_of(*players, impatient, report, config={"run.steps": 4}))
     assert players[0].closed == 1
     assert signal.getsignal(signal.SIGINT) is before
     assert [r["step"] for r in records(tmp_path / "run", "steps.jsonl")] == [1]
-    assert go(run_with(*cast(), config={"run.steps": 4})) == "finished"
+    assert go(run_of(*cast(), config={"run.steps": 4})) == "finished"
 
 
-def test_ctrl_c_twice_is_recorded_as_an_interruption(run_with: RunWith, tmp_path: Path) -> None:
+def test_ctrl_c_twice_is_recorded_as_an_interruption(run_of: RunOf, tmp_path: Path) -> None:
     report, impatient = Report(), Interrupt()
     impatient.times = 2
     with pytest.raises(KeyboardInterrupt):
-        go(run_with(*cast(), impatient, report, config={"run.steps": 4}))
+        go(run_of(*cast(), impatient, report, config={"run.steps": 4}))
     assert RunDir(tmp_path / "run").manifest()["status"] == "interrupted"
     assert report.statuses == ["interrupted"]
 
@@ -569,11 +569,11 @@ def test_due(step: int, every: int, last: int, at_end: bool, expected: bool) -> 
      (5, False, False, []), (1, False, False, [1, 2, 3, 4])],
 )  # fmt: skip
 def test_evaluations_come_when_the_config_says(
-    run_with: RunWith, tmp_path: Path, every: int, at_start: bool, at_end: bool, expected: list[int]
+    run_of: RunOf, tmp_path: Path, every: int, at_start: bool, at_end: bool, expected: list[int]
 ) -> None:
     config = {"run.steps": 5, "evaluation": {"every": every, "at_start": at_start, "at_end": at_end}}
     flat = {"run.steps": 5, **{f"evaluation.{k}": v for k, v in config["evaluation"].items()}}  # type: ignore[attr-defined]
-    go(run_with(*cast(), problems={"train": problems(), "held": problems(2)}, config=flat))
+    go(run_of(*cast(), problems={"train": problems(), "held": problems(2)}, config=flat))
     assert [r["step"] for r in records(tmp_path / "run", "evals.jsonl")] == expected
 
 
@@ -600,11 +600,11 @@ def flaky(*broken: str) -> list[Any]:
 
 
 def test_a_group_that_cannot_be_sampled_is_left_out_and_counted(
-    run_with: RunWith, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    run_of: RunOf, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     players = flaky("1+0=")
     players[-1].problems = 5
-    go(run_with(*players, config={"run.steps": 1, "sampling.max_failed": 0.2}))
+    go(run_of(*players, config={"run.steps": 1, "sampling.max_failed": 0.2}))
     [step] = records(tmp_path / "run", "steps.jsonl")
     assert (step["metrics"]["failed_groups"], step["metrics"]["rollouts"]) == (1.0, 12.0)
     trained = {"".join(map(chr, datum.inputs[:4])) for update in players[0].updates for datum in update.data}
@@ -612,22 +612,22 @@ def test_a_group_that_cannot_be_sampled_is_left_out_and_counted(
     assert "1 of 5 groups could not be sampled and are left out: the engine fell over" in caplog.text
 
 
-def test_too_many_such_groups_end_the_run(run_with: RunWith) -> None:
+def test_too_many_such_groups_end_the_run(run_of: RunOf) -> None:
     players = flaky("1+0=", "2+0=")
     players[-1].problems = 5
     text = r"^2 of 5 groups could not be sampled \(\[sampling\] max_failed = 0.2\); the first: the engine fell over$"
     with pytest.raises(PluginError, match=text):
-        go(run_with(*players, config={"run.steps": 1, "sampling.max_failed": 0.2}))
+        go(run_of(*players, config={"run.steps": 1, "sampling.max_failed": 0.2}))
 
 
-def test_a_problem_that_cannot_be_sampled_is_left_out_of_its_evaluation(run_with: RunWith, tmp_path: Path) -> None:
+def test_a_problem_that_cannot_be_sampled_is_left_out_of_its_evaluation(run_of: RunOf, tmp_path: Path) -> None:
     sets = {"train": problems(), "held": problems(5)}
-    go(run_with(*flaky("1+0="), problems=sets, config={"run.steps": 0, "sampling.max_failed": 0.2}))
+    go(run_of(*flaky("1+0="), problems=sets, config={"run.steps": 0, "sampling.max_failed": 0.2}))
     [record] = records(tmp_path / "run", "evals.jsonl")
     assert record["settings"]["problems"] == 4
 
 
-def test_a_failure_in_training_names_the_last_good_checkpoint(run_with: RunWith) -> None:
+def test_a_failure_in_training_names_the_last_good_checkpoint(run_of: RunOf) -> None:
     class Fragile(ScriptedBackend):
         def optim_step(self, adam: Any) -> Any:
             future = super().optim_step(adam)
@@ -642,16 +642,16 @@ def test_a_failure_in_training_names_the_last_good_checkpoint(run_with: RunWith)
         r"checkpoints/step_000002.json$"
     )
     with pytest.raises(PluginError, match=text):
-        go(run_with(Fragile(), Sft(), config={"run.steps": 6, "checkpoints.every": 2}))
+        go(run_of(Fragile(), Sft(), config={"run.steps": 6, "checkpoints.every": 2}))
 
 
 # Checkpoints of all kinds
 
 
-def test_a_rolling_checkpoint_is_replaced_by_the_next_one(run_with: RunWith, tmp_path: Path) -> None:
+def test_a_rolling_checkpoint_is_replaced_by_the_next_one(run_of: RunOf, tmp_path: Path) -> None:
     backend = ScriptedBackend()
     config = {"run.steps": 7, "checkpoints.every": 4, "checkpoints.rolling": 1, "checkpoints.rolling_ttl_days": 0.5}
-    go(run_with(backend, Sft(), config=config))
+    go(run_of(backend, Sft(), config=config))
     rows = records(tmp_path / "run", "checkpoints.jsonl")
     assert [(r["step"], r["kind"]) for r in rows] == [
         (1, "rolling"), (2, "rolling"), (3, "rolling"), (4, "periodic"), (5, "rolling"), (6, "rolling"), (7, "final"),
@@ -662,7 +662,7 @@ def test_a_rolling_checkpoint_is_replaced_by_the_next_one(run_with: RunWith, tmp
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", rows[0]["expires"])
 
 
-def test_the_best_checkpoint_is_named(run_with: RunWith, tmp_path: Path) -> None:
+def test_the_best_checkpoint_is_named(run_of: RunOf, tmp_path: Path) -> None:
     class Learner(ScriptedBackend):
         """Right at steps 2 and 3 only."""
 
@@ -673,7 +673,7 @@ def test_the_best_checkpoint_is_named(run_with: RunWith, tmp_path: Path) -> None
 
     config = {"run.steps": 4, "evaluation.every": 1}
     sets = {"train": problems(), "held": problems(3)}
-    go(run_with(Learner(), Ask(), Judge(), Sft(), problems=sets, config=config))
+    go(run_of(Learner(), Ask(), Judge(), Sft(), problems=sets, config=config))
     rows = records(tmp_path / "run", "checkpoints.jsonl")
     assert [r["step"] for r in rows if r["kind"] == "best"] == [1, 2], "the earliest of equals"
 
@@ -687,8 +687,8 @@ def paid() -> list[Any]:
     return players
 
 
-def test_steps_and_evaluations_say_what_they_cost(run_with: RunWith, tmp_path: Path) -> None:
-    run = run_with(*paid(), problems={"train": problems(), "held": problems(1)}, config={"run.steps": 2})
+def test_steps_and_evaluations_say_what_they_cost(run_of: RunOf, tmp_path: Path) -> None:
+    run = run_of(*paid(), problems={"train": problems(), "held": problems(1)}, config={"run.steps": 2})
     go(run)
     rows = records(tmp_path / "run", "steps.jsonl") + records(tmp_path / "run", "evals.jsonl")
     assert [r["usd"] for r in rows] == pytest.approx([0.01 * sum(r["tokens"].values()) for r in rows])
@@ -696,32 +696,32 @@ def test_steps_and_evaluations_say_what_they_cost(run_with: RunWith, tmp_path: P
     assert run.spent > 1
 
 
-def test_the_budget_stops_the_run_with_a_checkpoint_before_it_is_exceeded(run_with: RunWith, tmp_path: Path) -> None:
+def test_the_budget_stops_the_run_with_a_checkpoint_before_it_is_exceeded(run_of: RunOf, tmp_path: Path) -> None:
     report = Report()
     config = {"run.steps": 9, "run.budget_usd": 2.0}  # a step costs 0.66
-    assert go(run_with(*paid(), report, config=config)) == "stopped"
+    assert go(run_of(*paid(), report, config=config)) == "stopped"
     assert report.findings[-1].message == (
         "1.98 USD spent, a step costs 0.66: the next would exceed run.budget_usd = 2.0"
     )
     assert [r["step"] for r in records(tmp_path / "run", "checkpoints.jsonl")] == [3]
 
 
-def test_a_budget_that_is_spent_is_not_overdrawn_by_resuming(run_with: RunWith, tmp_path: Path) -> None:
-    go(run_with(*paid(), config={"run.steps": 2, "checkpoints.every": 1}))
+def test_a_budget_that_is_spent_is_not_overdrawn_by_resuming(run_of: RunOf, tmp_path: Path) -> None:
+    go(run_of(*paid(), config={"run.steps": 2, "checkpoints.every": 1}))
     text = re.escape(f"1.32 USD of run.budget_usd = 1.0 are spent: raise it in {tmp_path / 'run' / 'config.toml'}")
     with pytest.raises(PluginError, match=f"^{text}$"):
-        go(run_with(*paid(), config={"run.steps": 4, "run.budget_usd": 1.0}))
+        go(run_of(*paid(), config={"run.steps": 4, "run.budget_usd": 1.0}))
 
 
-def test_what_was_set_aside_still_counts(run_with: RunWith, tmp_path: Path) -> None:
-    go(run_with(*paid(), config={"run.steps": 3, "checkpoints.every": 1}))
+def test_what_was_set_aside_still_counts(run_of: RunOf, tmp_path: Path) -> None:
+    go(run_of(*paid(), config={"run.steps": 3, "checkpoints.every": 1}))
     (tmp_path / "run" / "checkpoints" / "step_000003.json").unlink()
-    again = run_with(*paid(), config={"run.steps": 3, "checkpoints.every": 1})
+    again = run_of(*paid(), config={"run.steps": 3, "checkpoints.every": 1})
     go(again)
     assert again.spent == pytest.approx(4 * 0.66), "step 3 was paid twice"
 
 
-def test_a_budget_without_prices_is_refused(run_with: RunWith) -> None:
+def test_a_budget_without_prices_is_refused(run_of: RunOf) -> None:
     text = r"^run.budget_usd is set, but the backend does not know what tokens cost: set its prices, or no budget$"
     with pytest.raises(PluginError, match=text):
-        go(run_with(*cast(), config={"run.budget_usd": 1.0}))
+        go(run_of(*cast(), config={"run.budget_usd": 1.0}))

@@ -492,11 +492,6 @@ def test_groups_are_correct_unless_told() -> None:
 # run_with
 
 
-@pytest.fixture
-def trained(tmp_path: Path) -> Runner:
-    return Runner(tmp_path)
-
-
 @plugin
 class LastWord:
     """1 if the response ends in the word."""
@@ -514,8 +509,8 @@ def say(prompt: str, index: int) -> str:
     return f"{prompt} is four" if index % 2 else "\\boxed{4}"
 
 
-def test_a_run_is_real_and_open_roles_are_filled(trained: Runner) -> None:
-    done = trained(LastWord(), problems=[make_problem("2+2=?", "4")], respond=say, config={"run.seed": 1})
+def test_a_run_is_real_and_open_roles_are_filled(run_with: Runner) -> None:
+    done = run_with(LastWord(), problems=[make_problem("2+2=?", "4")], respond=say, config={"run.seed": 1})
     assert (done.status, len(done.steps), len(done.groups)) == ("finished", 2, 2)
     group = done.groups[0]
     assert [rollout.text for rollout in group.rollouts] == ["\\boxed{4}", "2+2=? is four"] * 2
@@ -529,26 +524,26 @@ def test_a_run_is_real_and_open_roles_are_filled(trained: Runner) -> None:
     assert done.run.config.run.seed == 1
 
 
-def test_options_of_a_class_come_from_its_table(trained: Runner) -> None:
-    done = trained(LastWord, respond=say, config={"plugins.last_word.word": "{4}", "plugins.last_word.weight": 2.0})
+def test_options_of_a_class_come_from_its_table(run_with: Runner) -> None:
+    done = run_with(LastWord, respond=say, config={"plugins.last_word.word": "{4}", "plugins.last_word.weight": 2.0})
     assert done.groups[0].rewards[0].weighted == {"last_word": 2.0}
     assert {r.weights["last_word"] for g in done.groups for r in g.rewards} == {2.0}
-    observed = trained(LastWord(), respond=say, config={"plugins.last_word.mode": "observe"})
+    observed = run_with(LastWord(), respond=say, config={"plugins.last_word.mode": "observe"})
     assert {r.total for g in observed.groups for r in g.rewards} == {0.0}
     with pytest.raises(PluginError, match=r"^\[plugins.last_word\] word: the plugin is given as an instance; give it"):
-        trained(LastWord(), config={"plugins.last_word.word": "x"})
+        run_with(LastWord(), config={"plugins.last_word.word": "x"})
     with pytest.raises(PluginError, match=r"^\[plugins.last_word\] has no option 'wrd'; did you mean 'word'\?$"):
-        trained(LastWord, config={"plugins.last_word.wrd": "x"})
+        run_with(LastWord, config={"plugins.last_word.wrd": "x"})
 
 
-def test_one_class_is_given_once(trained: Runner) -> None:
+def test_one_class_is_given_once(run_with: Runner) -> None:
     with pytest.raises(
         PluginError, match=r"^two of the given plugins are called 'last_word': a class can be given once"
     ):
-        trained(LastWord(), LastWord(word="x"))
+        run_with(LastWord(), LastWord(word="x"))
 
 
-def test_a_monitor_may_stop_and_a_data_set_gives_its_own_problems(trained: Runner) -> None:
+def test_a_monitor_may_stop_and_a_data_set_gives_its_own_problems(run_with: Runner) -> None:
     class Numbers:
         @hookimpl
         def load_problems(self, spec: Any, seed: int) -> Any:
@@ -560,27 +555,27 @@ def test_a_monitor_may_stop_and_a_data_set_gives_its_own_problems(trained: Runne
         def inspect_step(self, stats: Any) -> list[Finding]:
             return [Finding("stop", "enough", {"step": stats.step})]
 
-    done = trained(Numbers(), Halt, steps=5, rollouts=2, config={"run.seed": 7, "data.train.limit": 2})
+    done = run_with(Numbers(), Halt, steps=5, rollouts=2, config={"run.seed": 7, "data.train.limit": 2})
     assert (done.status, len(done.steps)) == ("stopped", 1)
     assert len({group.problem.question for group in done.groups} & {"0?", "1?", "2?"}) == 2
     assert {len(group.rollouts) for group in done.groups} == {2}
     assert done.findings == (Finding("stop", "enough", {"step": 1}, "halt"),)
 
 
-def test_evaluation_sets_and_going_on_in_a_directory(trained: Runner) -> None:
+def test_evaluation_sets_and_going_on_in_a_directory(run_with: Runner) -> None:
     sets = {"train": [make_problem()], "held": [make_problem("3+1=?", "4")]}
     config = {"evaluation.every": 1}
-    first = trained(problems=sets, respond=say, config=config, directory="mine")
+    first = run_with(problems=sets, respond=say, config=config, directory="mine")
     assert [(e.name, e.step, e.metrics["accuracy"]) for e in first.evals] == [("held", s, 1.0) for s in (0, 1, 2)]
-    second = trained(problems=sets, respond=say, steps=3, config=config, directory="mine")
+    second = run_with(problems=sets, respond=say, steps=3, config=config, directory="mine")
     assert (second.dir, [s.step for s in second.steps]) == (first.dir, [1, 2, 3])
     assert {group.step for group in second.groups} == {3}
-    assert trained().dir != trained().dir
+    assert run_with().dir != run_with().dir
 
 
-def test_the_backend_remembers_what_it_was_asked(trained: Runner) -> None:
+def test_the_backend_remembers_what_it_was_asked(run_with: Runner) -> None:
     backend = ScriptedBackend(respond=say, price=0.5)
-    done = trained(backend, problems=[make_problem("2+2=?", "4")], steps=1)
+    done = run_with(backend, problems=[make_problem("2+2=?", "4")], steps=1)
     assert backend.calls == ["open_backend", "sampler", "sample 1", "forward_backward", "optim_step", "sampler",
                              "save", "close"]  # fmt: skip
     assert backend.requests[0][0].n == 4

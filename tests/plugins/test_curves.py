@@ -13,7 +13,7 @@ from justtinker_plugins.commands._histories import Records, Said
 from justtinker_plugins.reporters import _figure
 from justtinker_plugins.reporters._panels import Sheet, labelled, marks, sheet_of
 from justtinker_plugins.reporters.curves import Curves, pictures_of
-from tests.core.conftest import RunWith, cast, cli, go, problems
+from tests.core.conftest import RunOf, cast, cli, go, problems
 
 PNG, PDF = b"\x89PNG\r\n", b"%PDF-"
 plots = pytest.mark.skipif(_figure.lacks_matplotlib(), reason="needs matplotlib: install the extra 'plots'")
@@ -106,19 +106,19 @@ def test_pictures_of_every_sort_of_run(records: Records) -> None:
 
 
 @plots
-def test_drawn_by_a_run_at_evaluations_and_at_its_end(run_with: RunWith) -> None:
+def test_drawn_by_a_run_at_evaluations_and_at_its_end(run_of: RunOf) -> None:
     sets = {"train": problems(), "held": problems(2, kind="math")}
-    run = run_with(*cast(), Curves(simple=False), config={"run.steps": 2}, problems=sets)
+    run = run_of(*cast(), Curves(simple=False), config={"run.steps": 2}, problems=sets)
     assert go(run) == "finished"
     assert (run.dir / "curves.png").read_bytes().startswith(PNG)
     assert sorted(path.name for path in run.dir.glob("curves*")) == ["curves.pdf", "curves.png"]
     assert "matplotlib.pyplot" not in sys.modules
 
 
-def test_without_matplotlib_the_fix_is_named(run_with: RunWith, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_the_fix_is_named(run_of: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(PluginError, match=r"^drawing curves needs matplotlib: pip install 'justtinker\[plots\]'"):
-        go(run_with(*cast(), Curves()))
+        go(run_of(*cast(), Curves()))
     with pytest.raises(PluginError, match="needs matplotlib"):
         _figure.drawn(sheet_of(rl()), "x")
 
@@ -139,8 +139,8 @@ def test_the_command_on_a_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @plots
-def test_the_command_on_a_run(run_with: RunWith, tmp_path: Path) -> None:
-    run = run_with(*cast())
+def test_the_command_on_a_run(run_of: RunOf, tmp_path: Path) -> None:
+    run = run_of(*cast())
     go(run)
     result = cli("curves", run.dir)
     assert result.exit_code == 0, result.output
@@ -149,10 +149,10 @@ def test_the_command_on_a_run(run_with: RunWith, tmp_path: Path) -> None:
     assert (tmp_path / "there" / "run.curves.pdf").read_bytes().startswith(PDF)
 
 
-def test_findings_are_read_with_the_records(run_with: RunWith) -> None:
+def test_findings_are_read_with_the_records(run_of: RunOf) -> None:
     from justtinker_plugins.commands._histories import of_run
 
-    run = run_with()
+    run = run_of()
     found = Finding("warn", "m", {"a": 1}, "drift")
     run.files.append("steps.jsonl", asdict(StepStats(3, {})) | {"findings": [asdict(found)]})
     assert of_run(run.files).said == (Said(3, found),)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from justtinker_core import PluginError, Problem
 from justtinker_plugins.datasets._overlap import ngrams, overlaps
 from justtinker_plugins.datasets.decontaminate import Decontaminate
-from tests.core.conftest import Ask, Judge, RunWith, ScriptedBackend, Sft
+from tests.core.conftest import Ask, Judge, RunOf, ScriptedBackend, Sft
 
 LONG = (
     "Find the number of ordered pairs of positive integers $(a, b)$ such that $a + b = 1000$ and neither has a zero "
@@ -84,26 +84,26 @@ def test_seventeen_thousand_against_a_thousand_in_seconds() -> None:
     assert time.process_time() - begun < 8
 
 
-def test_a_run_trains_on_what_is_left(run_with: RunWith, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_trains_on_what_is_left(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:
     sets = {"train": asked("1+1?", LONG, "2+2?", f"{LONG} Explain."), "held": asked(LONG, "3+3?")}
-    with run_with(ScriptedBackend(), Ask(), Judge(), Sft(), Decontaminate(), problems=sets) as run:
+    with run_of(ScriptedBackend(), Ask(), Judge(), Sft(), Decontaminate(), problems=sets) as run:
         assert [p.id for p in run.train_problems] == ["p0", "p2"]
         assert run.skipped["data.train"] == {"overlaps with [data.eval.held]": 2}
         assert len(run.eval_problems["held"]) == 2
     assert "[data.train] decontaminate leaves out 2 of 4 problems" in caplog.text
-    with run_with(ScriptedBackend(), Ask(), Judge(), Sft(), Decontaminate(share=1.0, words=30), problems=sets) as run:
+    with run_of(ScriptedBackend(), Ask(), Judge(), Sft(), Decontaminate(share=1.0, words=30), problems=sets) as run:
         assert [p.id for p in run.train_problems] == ["p0", "p2", "p3"], "too short for that, save where it is the same"
 
 
-def test_nothing_left_is_an_error(run_with: RunWith, tmp_path: Path) -> None:
+def test_nothing_left_is_an_error(run_of: RunOf, tmp_path: Path) -> None:
     sets = {"train": asked(LONG), "held": asked(LONG)}
     with pytest.raises(PluginError) as error:
-        run_with(ScriptedBackend(), Ask(), Judge(), Sft(), Decontaminate(), problems=sets).__enter__()
+        run_of(ScriptedBackend(), Ask(), Judge(), Sft(), Decontaminate(), problems=sets).__enter__()
     assert str(error.value) == "[data.train] plugin 'decontaminate' leaves none of its 1 problems"
 
 
-def test_without_training_there_is_nothing_to_drop(run_with: RunWith) -> None:
+def test_without_training_there_is_nothing_to_drop(run_of: RunOf) -> None:
     sets = {"held": asked(LONG)}
-    run = run_with(ScriptedBackend(), Ask(), Judge(), Decontaminate(), problems=sets, config={"run.steps": 0})
+    run = run_of(ScriptedBackend(), Ask(), Judge(), Decontaminate(), problems=sets, config={"run.steps": 0})
     with run:
         assert run.train_problems == ()

@@ -13,22 +13,22 @@ from justtinker_core.run import Run
 from justtinker_plugins.algorithms.grpo import Grpo
 from justtinker_plugins.algorithms.sft import Sft
 from justtinker_plugins.commands._estimate import describe_cost, expected, short
-from tests.core.conftest import RunWith, ScriptedBackend, cast, problems
+from tests.core.conftest import RunOf, ScriptedBackend, cast, problems
 
 CONFIG: dict[str, Any] = {
     "run.steps": 10, "sampling.max_tokens": 100, "evaluation.every": 5, "data.eval.held.samples": 3,
 }  # fmt: skip
 
 
-def opened(run_with: RunWith, algorithm: Any, backend: ScriptedBackend | None = None) -> Run:
+def opened(run_of: RunOf, algorithm: Any, backend: ScriptedBackend | None = None) -> Run:
     _, *others = cast()
     players = [backend or ScriptedBackend(), *others[:-1], algorithm]
     sets = {"train": problems(5), "held": problems(4)}
-    return run_with(*players, problems=sets, config=CONFIG)
+    return run_of(*players, problems=sets, config=CONFIG)
 
 
-def test_what_grpo_takes(run_with: RunWith) -> None:
-    with opened(run_with, Grpo(problems_per_step=2, rollouts_per_problem=8)) as run:
+def test_what_grpo_takes(run_of: RunOf) -> None:
+    with opened(run_of, Grpo(problems_per_step=2, rollouts_per_problem=8)) as run:
         parts = expected(run, 0.5)
     # prompts have 4 tokens, responses 50; half of 16 rollouts are trained; 4 problems x 3 samples, evaluated 3 times
     step = {"prefill": 8, "cached_prefill": 56, "sampled": 800, "trained": 8 * 54}
@@ -40,17 +40,17 @@ def test_what_grpo_takes(run_with: RunWith) -> None:
     assert parts["in all"] == {"prefill": 128, "cached_prefill": 656, "sampled": 9800, "trained": 4320}
 
 
-def test_sft_samples_nothing_but_its_evaluations(run_with: RunWith) -> None:
-    with opened(run_with, Sft(batch_size=4, require_thinking=False)) as run:
+def test_sft_samples_nothing_but_its_evaluations(run_of: RunOf) -> None:
+    with opened(run_of, Sft(batch_size=4, require_thinking=False)) as run:
         parts = expected(run, 1.0)
     assert parts["a step"] == {"trained": 4 * 5}, "4 of the prompt, an answer and the end, less one"
     assert parts["in all"]["sampled"] == 3 * 12 * 100
 
 
-def test_the_table_has_ranges_and_dollars(run_with: RunWith) -> None:
+def test_the_table_has_ranges_and_dollars(run_of: RunOf) -> None:
     backend = ScriptedBackend()
     backend.price = 0.001
-    with opened(run_with, Grpo(problems_per_step=2), backend) as run:
+    with opened(run_of, Grpo(problems_per_step=2), backend) as run:
         text = shown(run)
     assert "in all" in text
     assert "9.8k to 19.6k" in text
@@ -58,18 +58,18 @@ def test_the_table_has_ranges_and_dollars(run_with: RunWith) -> None:
     assert f"{low:.2f} to {high:.2f}" in text
 
 
-def test_without_prices_it_is_tokens(run_with: RunWith) -> None:
-    with opened(run_with, Grpo(problems_per_step=2)) as run:
+def test_without_prices_it_is_tokens(run_of: RunOf) -> None:
+    with opened(run_of, Grpo(problems_per_step=2)) as run:
         assert "USD" not in shown(run)
 
 
-def test_an_algorithm_may_not_say(run_with: RunWith) -> None:
+def test_an_algorithm_may_not_say(run_of: RunOf) -> None:
     class Silent:
         @hookimpl
         def collect_batch(self) -> None:
             return None
 
-    with opened(run_with, Silent()) as run:
+    with opened(run_of, Silent()) as run:
         assert shown(run) == ""
 
 

@@ -8,7 +8,7 @@ import pytest
 from justtinker_core import Group, Prompt, Rollout, hookimpl, loop
 from justtinker_core.run import Run
 from justtinker_plugins.algorithms.grpo import Grpo, datum_of
-from tests.core.conftest import Ask, Correct, Judge, Mean, Player, RunWith, ScriptedBackend, problems
+from tests.core.conftest import Ask, Correct, Judge, Mean, Player, RunOf, ScriptedBackend, problems
 
 
 def half_right(prompt: str, index: int) -> str:
@@ -16,16 +16,16 @@ def half_right(prompt: str, index: int) -> str:
     return str(int(prompt[0]) % 3) if index == 0 else "no"
 
 
-def trained(run_with: RunWith, grpo: Grpo, *more: Any) -> tuple[ScriptedBackend, Run]:
+def trained(run_of: RunOf, grpo: Grpo, *more: Any) -> tuple[ScriptedBackend, Run]:
     backend = ScriptedBackend(half_right)
     cast = (backend, Ask(), Judge(), Correct(), Mean(), grpo, *more)
-    with run_with(*cast, problems=problems(4), config={"run.steps": 1}) as run:
+    with run_of(*cast, problems=problems(4), config={"run.steps": 1}) as run:
         loop.train(run)
     return backend, run
 
 
-def test_only_what_is_better_than_its_group_is_trained(run_with: RunWith) -> None:
-    backend, run = trained(run_with, Grpo(problems_per_step=4, rollouts_per_problem=4))
+def test_only_what_is_better_than_its_group_is_trained(run_of: RunOf) -> None:
+    backend, run = trained(run_of, Grpo(problems_per_step=4, rollouts_per_problem=4))
     [update] = backend.updates
     data, loss, config = update.data, update.loss, update.config
     assert (loss, config) == ("ppo", {"clip_low_threshold": 0.8, "clip_high_threshold": 1.28})
@@ -35,39 +35,39 @@ def test_only_what_is_better_than_its_group_is_trained(run_with: RunWith) -> Non
     assert (metrics["rollouts"], metrics["trained"], metrics["accuracy"]) == (16, 4, 0.25)
 
 
-def test_all_with_an_advantage_are_trained_if_told(run_with: RunWith) -> None:
+def test_all_with_an_advantage_are_trained_if_told(run_of: RunOf) -> None:
     grpo = Grpo(problems_per_step=4, rollouts_per_problem=4, train_on="all", loss="importance_sampling")
-    backend, _ = trained(run_with, grpo)
+    backend, _ = trained(run_of, grpo)
     [update] = backend.updates
     data, loss, config = update.data, update.loss, update.config
     assert (loss, config, len(data)) == ("importance_sampling", {}, 16)
     assert sum(max(d.advantages or (), key=abs) for d in data) == pytest.approx(0)
 
 
-def test_updates_share_the_rollouts_of_a_step(run_with: RunWith) -> None:
+def test_updates_share_the_rollouts_of_a_step(run_of: RunOf) -> None:
     grpo = Grpo(problems_per_step=4, rollouts_per_problem=4, updates_per_step=3)
-    backend, _ = trained(run_with, grpo)
+    backend, _ = trained(run_of, grpo)
     assert [len(update.data) for update in backend.updates] == [2, 1, 1]
     assert len(backend.adams) == 3
 
 
-def test_a_dropped_group_is_not_trained_and_still_counted(run_with: RunWith) -> None:
+def test_a_dropped_group_is_not_trained_and_still_counted(run_of: RunOf) -> None:
     class Drop(Player):
         @hookimpl
         def keep_group(self, group: Group) -> bool:
             return group.index != 1
 
-    backend, run = trained(run_with, Grpo(problems_per_step=4, rollouts_per_problem=4), Drop())
+    backend, run = trained(run_of, Grpo(problems_per_step=4, rollouts_per_problem=4), Drop())
     [update] = backend.updates
     data = update.data
     assert len(data) == 3
     assert run.history.steps[0].metrics["rollouts"] == 16
 
 
-def test_nothing_to_learn_from_is_no_update(run_with: RunWith) -> None:
+def test_nothing_to_learn_from_is_no_update(run_of: RunOf) -> None:
     backend = ScriptedBackend(lambda prompt, index: "no")
     cast = (backend, Ask(), Judge(), Correct(), Mean(), Grpo(problems_per_step=2))
-    with run_with(*cast, config={"run.steps": 1}) as run:
+    with run_of(*cast, config={"run.steps": 1}) as run:
         loop.train(run)
     assert backend.updates == []
     assert run.history.steps[0].metrics["trained"] == 0

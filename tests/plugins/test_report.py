@@ -20,7 +20,7 @@ from justtinker_plugins.reporters import _svg
 from justtinker_plugins.reporters._panels import Panel, Series, thinned
 from justtinker_plugins.reporters._selection import MOST_CHARACTERS, Selection, shortened, within
 from justtinker_plugins.reporters.report import Report, write
-from tests.core.conftest import RunWith, cast, cli, go, problems
+from tests.core.conftest import RunOf, cast, cli, go, problems
 
 EVIL = (
     "</script><script>document.title='pwned'</script></pre><img src=x onerror=\"document.title='pwned'\">"
@@ -197,11 +197,11 @@ def test_a_long_run_in_bounded_memory(tmp_path: Path) -> None:
     assert peaks[1] < peaks[0] * 1.6 + 10e6
 
 
-def test_while_the_run_goes_on_and_at_its_end(run_with: RunWith, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_the_run_goes_on_and_at_its_end(run_of: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
     pages = []
     monkeypatch.setattr(RunDir, "replace", spy(RunDir.replace, pages))
     sets = {"train": problems(), "held": problems(2, kind="math")}
-    run = run_with(*cast(), Report(), config={"run.steps": 3, "evaluation.every": 1}, problems=sets)
+    run = run_of(*cast(), Report(), config={"run.steps": 3, "evaluation.every": 1}, problems=sets)
     assert go(run) == "finished"
     assert [re.findall(r'badge (\w+)"', page) for page in pages] == [["running"]] * 4 + [["finished"]]
     assert f"{len(data_of(pages[-1]))} of " in pages[-1]
@@ -217,8 +217,8 @@ def spy(real: Callable[..., None], pages: list[str]) -> Callable[..., None]:
     return replacing
 
 
-def test_a_run_that_came_to_nothing_has_no_page(run_with: RunWith) -> None:
-    run = run_with(*cast(), Report())
+def test_a_run_that_came_to_nothing_has_no_page(run_of: RunOf) -> None:
+    run = run_of(*cast(), Report())
     Report().finish_run(run, "failed")
     assert not (run.dir / "report.html").exists()
 

@@ -4,7 +4,7 @@ import pytest
 
 from justtinker_core import PluginError, Problem, loop
 from justtinker_plugins.algorithms.sft import Sft
-from tests.core.conftest import Ask, RunWith, ScriptedBackend, problems
+from tests.core.conftest import Ask, RunOf, ScriptedBackend, problems
 
 THINKS = "<think>a</think>b"
 
@@ -19,15 +19,15 @@ class Characters(ScriptedBackend):
         return super().decode(tokens).replace("\ue000", "<think>")
 
 
-def trained(run_with: RunWith, sft: Sft, some: list[Problem], steps: int = 1) -> ScriptedBackend:
+def trained(run_of: RunOf, sft: Sft, some: list[Problem], steps: int = 1) -> ScriptedBackend:
     backend = Characters()
-    with run_with(backend, Ask(), sft, problems=some, config={"run.steps": steps}) as run:
+    with run_of(backend, Ask(), sft, problems=some, config={"run.steps": steps}) as run:
         loop.train(run)
     return backend
 
 
-def test_the_prompt_weighs_nothing_and_the_end_of_the_response_counts(run_with: RunWith) -> None:
-    backend = trained(run_with, Sft(batch_size=1), [Problem("p", "1+1", demonstration=THINKS)])
+def test_the_prompt_weighs_nothing_and_the_end_of_the_response_counts(run_of: RunOf) -> None:
+    backend = trained(run_of, Sft(batch_size=1), [Problem("p", "1+1", demonstration=THINKS)])
     [update] = backend.updates
     data, loss, config = update.data, update.loss, update.config
     assert (loss, config) == ("cross_entropy", {})
@@ -37,23 +37,23 @@ def test_the_prompt_weighs_nothing_and_the_end_of_the_response_counts(run_with: 
     assert datum.weights == (0.0,) * 3 + (1.0,) * response
 
 
-def test_every_step_draws_a_batch_in_the_order_of_the_run(run_with: RunWith) -> None:
-    backend = trained(run_with, Sft(batch_size=2, require_thinking=False), problems(4), steps=4)
+def test_every_step_draws_a_batch_in_the_order_of_the_run(run_of: RunOf) -> None:
+    backend = trained(run_of, Sft(batch_size=2, require_thinking=False), problems(4), steps=4)
     drawn = [datum.inputs for update in backend.updates for datum in update.data]
     assert len(drawn) == 8
     assert len(set(drawn[:4])) == len(set(drawn[4:])) == 4, "each once an epoch"
 
 
 @pytest.mark.parametrize("bad", ["plain", "<think>never closed", " <think>late</think>b"])
-def test_demonstrations_without_thinking_are_left_out(run_with: RunWith, bad: str) -> None:
+def test_demonstrations_without_thinking_are_left_out(run_of: RunOf, bad: str) -> None:
     some = [Problem("good", "1", demonstration=THINKS), Problem("bad", "2", demonstration=bad)]
-    backend = trained(run_with, Sft(batch_size=4), some)
+    backend = trained(run_of, Sft(batch_size=4), some)
     [update] = backend.updates
     data = update.data
     assert {backend.decode(d.inputs[:1]) for d in data} == {"1"}
 
 
-def test_none_that_is_usable_is_an_error_with_the_reasons(run_with: RunWith) -> None:
+def test_none_that_is_usable_is_an_error_with_the_reasons(run_of: RunOf) -> None:
     some = [
         Problem("a", "1", "1"),
         Problem("b", "2", demonstration="plain"),
@@ -61,7 +61,7 @@ def test_none_that_is_usable_is_an_error_with_the_reasons(run_with: RunWith) -> 
         Problem("d", "4", demonstration=f"<think>{'long' * 9}</think>"),
     ]
     backend = Characters()
-    with pytest.raises(PluginError) as error, run_with(backend, Ask(), Sft(max_length=30), problems=some):
+    with pytest.raises(PluginError) as error, run_of(backend, Ask(), Sft(max_length=30), problems=some):
         pytest.fail("this is told before the run begins")
     assert str(error.value) == (
         "[data.train] of 4 demonstrations tried, sft can use none (no thinking block (plugins.sft.require_thinking): "
@@ -69,31 +69,31 @@ def test_none_that_is_usable_is_an_error_with_the_reasons(run_with: RunWith) -> 
     )
 
 
-def test_a_model_for_which_the_tag_is_several_tokens_is_refused(run_with: RunWith) -> None:
+def test_a_model_for_which_the_tag_is_several_tokens_is_refused(run_of: RunOf) -> None:
     with (
         pytest.raises(PluginError, match="<think> is not one token for this model: 1"),
-        run_with(ScriptedBackend(), Ask(), Sft(), problems=[Problem("p", "1", demonstration=THINKS)]),
+        run_of(ScriptedBackend(), Ask(), Sft(), problems=[Problem("p", "1", demonstration=THINKS)]),
     ):
         pytest.fail("this is told before the run begins")
 
 
-def test_what_is_left_out_is_said_and_counted(run_with: RunWith, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_left_out_is_said_and_counted(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:
     some = [Problem("good", "1", demonstration=THINKS)] + [Problem(f"{i}", "2", demonstration="plain") for i in (1, 2)]
-    trained(run_with, Sft(batch_size=1), some, steps=2)
+    trained(run_of, Sft(batch_size=1), some, steps=2)
     said = [record.getMessage() for record in caplog.records]
     assert said == ["sft uses 1 of 3 demonstrations; left out: no thinking block (plugins.sft.require_thinking): 2"], (
         "once, not at every step"
     )
 
 
-def test_a_few_from_all_over_the_set_are_tried_before_the_run(run_with: RunWith) -> None:
+def test_a_few_from_all_over_the_set_are_tried_before_the_run(run_of: RunOf) -> None:
     some = [Problem(f"{i}", "2", demonstration="plain") for i in range(200)]
     with pytest.raises(PluginError, match="of 50 demonstrations tried, sft can use none"):
-        trained(run_with, Sft(), some)
+        trained(run_of, Sft(), some)
     some[1] = Problem("good", "1", demonstration=THINKS)  # 4 and so on are tried; a set like that is not worth a run
     with pytest.raises(PluginError, match="of 50 demonstrations tried"):
-        trained(run_with, Sft(), some)
+        trained(run_of, Sft(), some)
     some[4] = Problem("better", "1", demonstration=THINKS)
-    [update] = trained(run_with, Sft(batch_size=2), some).updates
+    [update] = trained(run_of, Sft(batch_size=2), some).updates
     data = update.data
     assert len(data) == 2

@@ -7,7 +7,7 @@ import pytest
 
 from justtinker_core import PluginError
 from justtinker_plugins.reporters.tensorboard import Tensorboard
-from tests.core.conftest import RunWith, cast, go, problems, records
+from tests.core.conftest import RunOf, cast, go, problems, records
 
 installed = pytest.mark.skipif(
     importlib.util.find_spec("tensorboard") is None, reason="needs tensorboard: install the extra of that name"
@@ -29,9 +29,9 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 @installed
-def test_the_event_files_hold_what_the_records_hold(run_with: RunWith) -> None:
+def test_the_event_files_hold_what_the_records_hold(run_of: RunOf) -> None:
     sets = {"train": problems(), "held": problems(2, kind="math")}
-    run = run_with(*cast(), Tensorboard(), config={"run.steps": 3}, problems=sets)
+    run = run_of(*cast(), Tensorboard(), config={"run.steps": 3}, problems=sets)
     assert go(run) == "finished"
     found = scalars(run.dir / "tensorboard")
     for record in records(run.dir, "steps.jsonl"):
@@ -47,7 +47,7 @@ def test_the_event_files_hold_what_the_records_hold(run_with: RunWith) -> None:
     assert found["eval_held/accuracy/high"][-1][1] == pytest.approx(high, rel=1e-6)
 
 
-def test_without_the_package_nothing_is_spent(run_with: RunWith, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_nothing_is_spent(run_of: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(PluginError, match=r"needs a package: pip install 'justtinker\[tensorboard\]'"):
-        go(run_with(*cast(), Tensorboard()))
+        go(run_of(*cast(), Tensorboard()))

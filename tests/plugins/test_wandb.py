@@ -12,7 +12,7 @@ import pytest
 
 from justtinker_core import PluginError
 from justtinker_plugins.reporters.wandb import Wandb
-from tests.core.conftest import RunWith, cast, go, problems, records
+from tests.core.conftest import RunOf, cast, go, problems, records
 
 installed = pytest.mark.skipif(
     importlib.util.find_spec("wandb") is None, reason="needs wandb: install the extra of that name"
@@ -57,12 +57,12 @@ def framed(content: bytes) -> Iterator[bytes]:
 
 @installed
 def test_an_offline_run_holds_what_the_records_hold(
-    run_with: RunWith, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    run_of: RunOf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for variable in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
         monkeypatch.setenv(variable, str(tmp_path / "wandb-home"))
     sets = {"train": problems(), "held": problems(2, kind="math")}
-    run = run_with(*cast(), Wandb(mode="offline"), config={"run.steps": 2}, problems=sets)
+    run = run_of(*cast(), Wandb(mode="offline"), config={"run.steps": 2}, problems=sets)
     assert go(run) == "finished"
     rows = logged(run.dir / "wandb")
     steps = {row["step"]: row for row in rows if "train/reward" in row}
@@ -73,16 +73,16 @@ def test_an_offline_run_holds_what_the_records_hold(
     assert evals == {e["step"]: e["metrics"]["accuracy"] for e in records(run.dir, "evals.jsonl")}
 
 
-def test_without_the_package_nothing_is_spent(run_with: RunWith, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_nothing_is_spent(run_of: RunOf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(PluginError, match=r"needs a package: pip install 'justtinker\[wandb\]'"):
-        go(run_with(*cast(), Wandb()))
+        go(run_of(*cast(), Wandb()))
 
 
 @installed
-def test_without_a_key_nothing_is_spent(run_with: RunWith, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_key_nothing_is_spent(run_of: RunOf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / "none"))
     with pytest.raises(PluginError, match="no key for wandb: run wandb login, or set mode offline"):
-        go(run_with(*cast(), Wandb()))
+        go(run_of(*cast(), Wandb()))
