@@ -38,7 +38,11 @@ class Grpo:
     def collect_batch(self, step: int, run: Run) -> Batch:
         """One step's groups with their advantages, and what of them is trained."""
         problems = run.draw(step, self.problems_per_step, run.train_problems)
-        groups = tuple(run.credit(group) for group in run.rollouts(step, problems, self.rollouts_per_problem))
+        groups = run.rollouts(step, problems, self.rollouts_per_problem)
+        return self.batch(tuple(map(run.credit, groups)))
+
+    def batch(self, groups: tuple[Group, ...]) -> Batch:
+        """Groups with their advantages, and what of them is trained."""
         shares = [self.data(groups[k :: self.updates_per_step]) for k in range(self.updates_per_step)]
         config = {"clip_low_threshold": self.clip_low, "clip_high_threshold": self.clip_high}
         updates = tuple(Update(s, self.loss, config if self.loss == "ppo" else {}) for s in shares if s)

@@ -1,0 +1,76 @@
+"""A reporter that keeps the run's curves as one CSV file, for spreadsheets, R, or ``watch tail``.
+
+One row a step: its metrics, ``reward/TERM/raw`` and ``/weighted``, tokens, dollars; then columns ``NAME/METRIC`` of the
+evaluations made at that step. Names are those of the records.
+
+The file is made anew from `steps.jsonl` and `evals.jsonl`, never appended to: a resumed run sets records aside and goes
+over steps again, a new column may turn up at any step, and a file made from the records is right in all these cases. It
+is replaced whole, so a reader never sees half of it.
+
+What can go wrong. Writing it costs more, the longer the run is (some milliseconds for a thousand steps), so it is
+written every `every` steps and at the end; a run that is killed leaves the last one. A reporter that fails does not
+disturb the run: it is logged once.
+
+    [plugins]
+    enable = ["csv_file"]
+
+    [plugins.csv_file]
+    every = 10
+
+    [local_plugins]
+    csv_file = "cookbook/csv_file.py:CsvFile"
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from justtinker_core import hookimpl, plugin
+from justtinker_core.run import Run
+from justtinker_core.types import StepStats
+
+
+@plugin
+class CsvFile:
+    """Writes curves.csv into the run's directory."""
+
+    name: str = "curves.csv"
+    every: Annotated[int, Field(ge=1)] = 10
+    """Write it after every so many steps."""
+
+    @hookimpl
+    def report_step(self, run: Run, stats: StepStats) -> None:
+        """Now and then: the records up to here."""
+        if stats.step % self.every == 0:
+            self._write(run)
+
+    @hookimpl
+    def finish_run(self, run: Run, status: str) -> None:
+        """All of them, however it ended."""
+        self._write(run)
+
+    def _write(self, run: Run) -> None:
+        rows = {record["step"]: row_of(record) for record in run.files.read("steps.jsonl")}
+        for record in run.files.read("evals.jsonl"):
+            row = rows.setdefault(record["step"], {"step": record["step"]})
+            row |= {f"{record['name']}/{metric}": value for metric, value in record["metrics"].items()}
+        text = io.StringIO()
+        columns = dict.fromkeys(name for row in rows.values() for name in row)  # in the order in which they turn up
+        table = csv.DictWriter(text, ["step", *(name for name in columns if name != "step")], lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows[step] for step in sorted(rows))
+        run.files.replace(self.name, text.getvalue().encode())
+
+
+def row_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A step's record as flat columns."""
+    row = {"step": record["step"], **record["metrics"]}
+    for term, numbers in record["terms"].items():
+        row |= {f"reward/{term}/{kind}": numbers[kind] for kind in ("raw", "weighted")}
+    row |= {f"tokens/{kind}": count for kind, count in record["tokens"].items()}
+    return row if record["usd"] is None else {**row, "usd": record["usd"]}

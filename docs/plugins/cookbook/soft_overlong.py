@@ -1,0 +1,68 @@
+"""DAPO's soft overlong punishment, and how a reward learns the run's own limit.
+
+A response that is cut at the limit is wrong for a reason that the policy cannot see, so DAPO announces the limit:
+nothing up to L_max - L_cache tokens, then a slope down to -1 at L_max,
+
+    r = 0                                        |y| <= L_max - L_cache
+    r = ((L_max - L_cache) - |y|) / L_cache      L_max - L_cache < |y| <= L_max
+    r = -1                                       L_max < |y|
+
+which is equation 13 of DAPO (arXiv:2503.14476), used there with L_max = 20,480 and L_cache = 4,096.
+
+The bundled `overlong` is the same formula with its limit as an option. This variant takes L_max from the config's
+`sampling.max_tokens`, in `preflight`, which is called before anything is sampled; so the two numbers cannot drift
+apart.
+
+What can go wrong. It punishes length, not loops: thinking that is long and good is punished as well; `redundancy` looks
+at loops alone. Judged outside of a run, where there is no preflight (`justtinker score`), it says so; use `overlong`.
+
+    [plugins]
+    enable = ["soft_overlong", "correct"]
+
+    [plugins.soft_overlong]
+    cache = 0.2                     # L_cache as a share of sampling.max_tokens
+
+    [local_plugins]
+    soft_overlong = "cookbook/soft_overlong.py:SoftOverlong"
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from justtinker_core import Group, PluginError, hookimpl, plugin
+
+if TYPE_CHECKING:
+    from justtinker_core.run import Run
+
+
+@plugin
+class SoftOverlong:
+    """0 for most lengths, then linearly down to -1 at the run's `sampling.max_tokens`."""
+
+    cache: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """Over which share of the limit, at its end, the punishment grows."""
+
+    def __post_init__(self) -> None:
+        self._limit = 0
+
+    @hookimpl
+    def preflight(self, run: Run) -> list[str]:
+        """Reads the limit; never complains."""
+        self._limit = run.config.sampling.max_tokens
+        return []
+
+    @hookimpl
+    def score(self, group: Group) -> dict[str, list[float | None]]:
+        """`soft_overlong`: a number in [-1, 0] a rollout, from the tokens that the policy wrote."""
+        if not self._limit:
+            raise PluginError("soft_overlong has no run to take its limit from; enable 'overlong' with max_tokens")
+        return {"soft_overlong": [punishment(r.response_tokens, self._limit, self.cache) for r in group.rollouts]}
+
+
+def punishment(tokens: int, limit: int, share: float) -> float:
+    """Equation 13 with L_cache = share x limit."""
+    cache = share * limit
+    return max(-1.0, min(0.0, (limit - cache - tokens) / cache))
