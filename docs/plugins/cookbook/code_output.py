@@ -43,6 +43,7 @@ from justtinker_core import Problem, Rollout, Verdict, hookimpl, plugin
 from justtinker_plugins.text import answer_part
 
 BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
+TURN = threading.Semaphore(os.cpu_count() or 1)  # hooks come from several threads: no more programs than cores
 Count = Annotated[int, Field(ge=1)]
 LIMITED = """
 import os, resource, sys
@@ -69,9 +70,6 @@ class CodeOutput:
     python: tuple[str, ...] = (sys.executable, "-I", "-B")
     """The command that runs a program, a wrapper such as nsjail included; the file's name follows."""
 
-    def __post_init__(self) -> None:
-        self._turn = threading.Semaphore(os.cpu_count() or 1)  # hooks come from several threads at a time
-
     @hookimpl
     def preflight(self) -> list[str]:
         """A complaint if this machine cannot run a program that does nothing wrong."""
@@ -93,7 +91,7 @@ class CodeOutput:
             return Verdict("incorrect", rung="extract", reason="no ```python block after the thinking")
         for given, wanted in tests:
             try:
-                with self._turn:
+                with TURN:
                     printed, failure = self._run(blocks[-1], given)
             except OSError as error:
                 return Verdict("unscored", blocks[-1], "start", f"the program could not be run: {error}")
