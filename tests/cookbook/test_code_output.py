@@ -113,7 +113,9 @@ def test_it_sees_neither_environment_nor_our_files_by_accident(monkeypatch: pyte
     (tmp_path / "mine.py").write_text("print('mine')")
     program = "import os, sys\nprint(sorted(os.environ))\nprint(os.listdir(), sys.flags.isolated)"
     seen = make_problem("", "['LANG', 'PATH']\n['input', 'program.py'] 1", kind="code")
-    verdict = judged(program.replace("sorted(os.environ)", "sorted({'LANG', 'PATH', *os.environ} - {'LC_CTYPE'})"), seen)
+    verdict = judged(
+        program.replace("sorted(os.environ)", "sorted({'LANG', 'PATH', *os.environ} - {'LC_CTYPE'})"), seen
+    )
     assert verdict.outcome == "correct", verdict.reason
     assert judged("import mine").reason == "ended with code 1"
 

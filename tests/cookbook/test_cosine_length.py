@@ -55,10 +55,10 @@ def test_cut_off_and_unscored() -> None:
 
 def test_in_a_run(run_with: Runner) -> None:
     def respond(prompt: str, index: int) -> str:
-        return "x" * (9 * index) + f"\\boxed{{{prompt[0]}}}"
+        return "x" * (11 * index) + f"\\boxed{{{prompt[0]}}}"
 
     done = run_with(CosineLength(max_tokens=40), respond=respond, steps=1, config={"sampling.max_tokens": 40})
     group = next(g for g in done.groups if g.verdicts[0].outcome == "correct")
     totals = [reward.total for reward in group.rewards]
     assert totals == sorted(totals, reverse=True)
-    assert totals[3] == -1  # 37 characters fit, their end does not
+    assert totals[3] == -1  # cut off

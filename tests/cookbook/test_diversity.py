@@ -8,7 +8,9 @@ from justtinker_core.testing import Runner, check_reward, make_group
 from tests.cookbook.conftest import recipe
 
 Diversity = recipe("diversity:Diversity")
-TEXTS = st.lists(st.tuples(st.text("ab ", max_size=12), st.sampled_from(["correct", "incorrect", "unscored"])), max_size=6)
+TEXTS = st.lists(
+    st.tuples(st.text("ab ", max_size=12), st.sampled_from(["correct", "incorrect", "unscored"])), max_size=6
+)
 
 
 def scored(texts: list[str], outcomes: list[str] | None = None, n: int = 2) -> list[float | None]:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from justtinker_core.testing import Runner, ScriptedBackend
-from justtinker_plugins.algorithms.grpo import Grpo
+from justtinker_core.testing import Runner, ScriptedBackend, make_problem
 from justtinker_plugins.advantages.group_mean import GroupMean
+from justtinker_plugins.algorithms.grpo import Grpo
 from tests.cookbook.conftest import recipe
 
 LeaveOneOut = recipe("leave_one_out:LeaveOneOut")
@@ -45,8 +45,7 @@ def test_in_a_run(run_with: Runner) -> None:
     def run(plugin: object) -> tuple[list[float], ScriptedBackend]:
         backend = ScriptedBackend(respond)
         grpo = Grpo(problems_per_step=2, rollouts_per_problem=4, train_on="all")
-        problems = [recipe("change_of_base:make_problem")(n, 9) for n in (1, 2)]
-        problems = [type(p)(p.id, p.answer, p.answer) for p in problems]
+        problems = [make_problem(digit, digit) for digit in "12"]
         done = run_with(backend, grpo, plugin, problems=problems, steps=1)
         return [a for g in done.groups for a in g.advantages], backend  # type: ignore[misc]
 

@@ -11,8 +11,9 @@ anything else, the verdict is unscored: such rollouts leave the step (`run.unsco
 What can go wrong. Quoting keeps the frame whole; it does not make a judge immune to what it reads: a policy is paid for
 persuading it, and will learn to; or to confuse it, since unscored is better than wrong: watch the unscored rate. Look
 at rollouts that the judge likes (`justtinker show RUN --only best`), compare it with a verifier or with people, and
-prefer a check by a program wherever one exists. The budget is that of the process: a resumed run has a new one. The key
-comes from the environment and goes nowhere but into the request's header.
+prefer a check by a program wherever one exists. A run that begins has its verifier tried first, which takes about 50
+calls. The budget is that of the process: a resumed run has a new one. The key comes from the environment and goes
+nowhere but into the request's header.
 
     [plugins]
     enable = ["llm_judge", "correct"]
