@@ -17,7 +17,8 @@ ORDER = {
 }
 INTRO = """# Cookbook
 
-Made by `python docs/cookbook.py` from the files in [cookbook](cookbook). Ten complete plugins, each one file. Copy it next to your config, add what its TOML says, and change it until it is yours.
+Made by `python docs/cookbook.py` from the files in [cookbook](cookbook). Ten complete plugins, each one file: copy it
+next to your config, add what its TOML says, and change it until it is yours.
 
 `enable` below names what is new, and what a recipe goes with; the rest of your list stays. A whole config with a recipe
 in it, for the quickstart's model and task:

@@ -7,7 +7,7 @@ The file is made anew from `steps.jsonl` and `evals.jsonl`, never appended to: a
 over steps again, a new column may turn up at any step, and a file made from the records is right in all these cases. It
 is replaced whole, so a reader never sees half of it.
 
-What can go wrong. Writing it costs more, the longer the run is (some milliseconds for a thousand steps), so it is
+What can go wrong. Writing it costs more, the longer the run is (a tenth of a second for a thousand steps), so it is
 written every `every` steps and at the end; a run that is killed leaves the last one. A reporter that fails does not
 disturb the run: it is logged once.
 
