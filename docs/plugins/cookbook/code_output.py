@@ -11,7 +11,8 @@ What can go wrong. **This is no sandbox.** Limits, an empty environment and a di
 loops, memory bombs, endless output, keys that are printed. A determined program reads your files and, through /proc,
 your environment, opens sockets, forks without end, or leaves the process group (``os.setsid``) and lives on. Against it
 help a container without network, gVisor, nsjail or a virtual machine, around the whole run or, by the option `python`,
-around each program. Keep some tests out of the question, or a policy learns to print the wanted text. Linux only.
+around each program. Keep some tests out of the question, or a policy learns to print the wanted text. Leave
+`wall_seconds` well above `cpu_seconds`: a program that starves on a crowded machine is called slow. Linux only.
 
     [plugins]
     enable = ["code_output", "correct"]
@@ -82,8 +83,8 @@ class CodeOutput:
         if problem.kind != "code":
             return None
         tests = problem.meta.get("tests") or ([["", problem.answer]] if problem.answer is not None else [])
-        if not tests or not all(isinstance(test, list | tuple) and len(test) == 2 for test in tests):
-            return [Verdict("unscored", reason="no tests, or not pairs of input and output")] * len(rollouts)
+        if not tests or not all(map(is_pair, tests)):
+            return [Verdict("unscored", reason="no tests, or not pairs of texts")] * len(rollouts)
         return [self._judge(BLOCK.findall(answer_part(rollout.text) or ""), tests) for rollout in rollouts]
 
     def _judge(self, blocks: Sequence[str], tests: Sequence[Sequence[str]]) -> Verdict:
@@ -103,7 +104,7 @@ class CodeOutput:
         """What it prints, and why it failed, if it did."""
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
             folder = Path(name)
-            (folder / "input").write_text(given, encoding="utf-8")
+            (folder / "input").write_text(given, encoding="utf-8", errors="backslashreplace")
             (folder / "program.py").write_text(program, encoding="utf-8", errors="backslashreplace")
             limits = map(str, (self.cpu_seconds, self.memory_mb, self.output_kb))
             command = [sys.executable, "-I", "-S", "-c", LIMITED, *limits, *self.python, "program.py"]
@@ -132,6 +133,11 @@ def waited(pid: int, seconds: float) -> bool:
             return False
         time.sleep(0.005)
     return True
+
+
+def is_pair(test: object) -> bool:
+    """Whether a test is an input and the output that is wanted."""
+    return isinstance(test, list | tuple) and [type(text) for text in test] == [str, str]
 
 
 def tidy(text: str) -> list[str]:
