@@ -1,4 +1,4 @@
-"""Advantages `my_plugin`: leave one out (RLOO, arXiv:2402.14740): reward minus the mean of the other rollouts."""
+"""Advantages `my_plugin`: reward minus the mean of the other rollouts (RLOO, arXiv:2402.14740)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-import pytest
 from dataclasses import replace
 
+import pytest
 from justtinker_core.testing import make_group
 from justtinker_core.types import Reward
+
 from plugin import MyPlugin
 
 

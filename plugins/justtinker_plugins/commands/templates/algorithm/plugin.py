@@ -1,4 +1,4 @@
-"""Algorithm `my_plugin`: REINFORCE. Every rollout is trained with its advantage, no clipping, one update a step."""
+"""Algorithm `my_plugin`: REINFORCE: every rollout is trained with its advantage, one update a step."""
 
 from __future__ import annotations
 

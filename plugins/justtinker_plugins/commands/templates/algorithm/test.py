@@ -1,4 +1,5 @@
 from justtinker_core.testing import make_problem
+
 from plugin import MyPlugin
 
 TWO = make_problem(question="1+1=?", answer="2")
@@ -12,5 +13,6 @@ def test_all_rollouts_are_trained_where_the_rewards_differ(run_with):
 
 
 def test_nothing_is_trained_where_they_are_equal(run_with):
-    done = run_with(MyPlugin(problems_per_step=1), steps=1, problems=[TWO], respond=lambda prompt, index: r"\boxed{2}")
+    plugin = MyPlugin(problems_per_step=1)
+    done = run_with(plugin, steps=1, problems=[TWO], respond=lambda prompt, index: r"\boxed{2}")
     assert done.steps[0].metrics["trained"] == 0

@@ -1,4 +1,4 @@
-"""Command `my_plugin`: a metric of a run as one line of blocks. What plugins of this kind can do: read records."""
+"""Command `my_plugin`: a metric of a run as one line of blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data set `my_plugin`: multiplication, made on the spot. A data set from a file is as short: read, yield problems."""
+"""Data set `my_plugin`: multiplication, made on the spot."""
 
 from __future__ import annotations
 

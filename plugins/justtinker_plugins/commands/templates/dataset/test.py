@@ -1,4 +1,5 @@
 from justtinker_core.config import DataSpec
+
 from plugin import MyPlugin
 
 

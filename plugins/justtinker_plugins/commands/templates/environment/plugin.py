@@ -1,4 +1,4 @@
-"""Environment `my_plugin`: guess a number in several turns. Its problems, how they are played, how they are judged."""
+"""Environment `my_plugin`: guess a number. Its problems, how they are played, how they are judged."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class MyPlugin:
         rng = random.Random(f"my_plugin {spec.purpose} {seed}")
         question = f"Guess my number from 1 to {self.largest} in {self.turns} turns. Write a guess like [7]."
         for number in range(self.count):
-            yield Problem(f"{spec.purpose}-{number}", question, str(rng.randint(1, self.largest)), kind="my_plugin")
+            answer = str(rng.randint(1, self.largest))
+            yield Problem(f"{spec.purpose}-{number}", question, answer, kind="my_plugin")
 
     @hookimpl
     def rollout(self, problem: Problem, prompt: Prompt, policy: Policy) -> Rollout | None:
@@ -45,9 +46,9 @@ class MyPlugin:
             guess = GUESS.search(policy.generate(stop=("]",)))
             if guess is None:  # it ended without one, or ran out of tokens
                 break
-            told = answer(int(guess[1]), int(problem.answer))
-            policy.observe(f" {told}\n")
-            if told == "right":
+            said = told(int(guess[1]), int(problem.answer))
+            policy.observe(f" {said}\n")
+            if said == "right":
                 break
         return policy.rollout()
 
@@ -64,7 +65,7 @@ class MyPlugin:
         return verdicts
 
 
-def answer(guess: int, gold: int) -> str:
+def told(guess: int, gold: int) -> str:
     """What the policy is told of a guess."""
     if guess == gold:
         return "right"

@@ -1,6 +1,7 @@
 import re
 
 from justtinker_core.config import DataSpec
+
 from plugin import MyPlugin
 
 

@@ -1,4 +1,4 @@
-"""Metric `my_plugin`: how often a response changes its mind. Measured in training and in evaluations; pays nothing."""
+"""Metric `my_plugin`: how often a response changes its mind. It is measured, and pays nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 from justtinker_core.types import History, StepStats
+
 from plugin import MyPlugin
 
 

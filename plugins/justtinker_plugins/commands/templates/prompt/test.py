@@ -1,6 +1,6 @@
 import pytest
-
 from justtinker_core.testing import make_problem
+
 from plugin import MyPlugin
 
 

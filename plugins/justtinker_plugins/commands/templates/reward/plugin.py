@@ -1,4 +1,4 @@
-"""Reward `my_plugin`: a correct answer that is longer than it needs to be pays for what is too long."""
+"""Reward `my_plugin`: a correct answer that is too long pays for it."""
 
 from __future__ import annotations
 

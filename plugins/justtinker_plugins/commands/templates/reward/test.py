@@ -1,4 +1,5 @@
 from justtinker_core.testing import check_reward, make_group
+
 from plugin import MyPlugin
 
 

@@ -1,4 +1,5 @@
 from justtinker_core.testing import check_verifier, make_problem
+
 from plugin import MyPlugin
 
 PARIS = make_problem(question="Which city is the capital of France?", answer="Paris")
