@@ -24,14 +24,14 @@ def described(cls: type[Any]) -> list[Row]:
     """One row a field of a plugin class."""
     if not dataclasses.is_dataclass(cls):
         return []
-    infos = {k: f for base in reversed(cls.__mro__) for k, f in vars(base).get("__pydantic_fields__", {}).items()}
+    fields = [vars(base).get("__pydantic_fields__", {}) for base in reversed(cls.__mro__)]  # a base's come first
+    meanings = {k: f.description for of_base in fields for k, f in of_base.items() if f.description}
     hints = typing.get_type_hints(cls, include_extras=True)
     rows = []
     for field in dataclasses.fields(cls):
         if field.init:
-            meaning = infos[field.name].description if field.name in infos else None
             kind = hints.get(field.name, field.type)
-            rows.append((field.name, type_name(kind), default_of(field), meaning or ""))
+            rows.append((field.name, type_name(kind), default_of(field), meanings.get(field.name, "")))
     return rows
 
 

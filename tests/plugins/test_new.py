@@ -115,7 +115,7 @@ def test_the_command_to_try_it_works(kind: str, tmp_path: Path) -> None:
     )  # fmt: skip
     command = re.search(r"^  justtinker train.*", made.stdout, re.DOTALL | re.MULTILINE)
     assert command
-    line = command[0].replace("justtinker", f"{sys.executable} -m justtinker_core.cli", 1) + " --dir run"
+    line = command[0].rstrip().replace("justtinker", f"{sys.executable} -m justtinker_core.cli", 1) + " --dir run"
     subprocess.run(line, shell=True, cwd=tmp_path, check=True)
     assert RunDir(tmp_path / "run").manifest()["status"] == "finished"
 

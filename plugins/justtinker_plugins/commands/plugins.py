@@ -67,7 +67,10 @@ def plugin_table(config: str | None, check: bool) -> bool:
     last.no_wrap, last.overflow = not broken, "fold" if broken else "ellipsis"
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, 200)  # what is searched with grep should not be cut
+    console.print(table)
     return not (check and broken)
 
 

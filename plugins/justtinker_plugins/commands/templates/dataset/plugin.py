@@ -24,8 +24,8 @@ class MyPlugin:
     def load_problems(self, spec: DataSpec, seed: int) -> Iterator[Problem]:
         """All pairs in a random order that is a function of the seed alone; `limit` in the data table takes fewer."""
         numbers = range(2, self.largest + 1)
-        pairs = [(a, b) for a in numbers for b in numbers if (self.held_out(a, b)) == (spec.purpose == "eval")]
-        random.Random(f"my_plugin {seed}").shuffle(pairs)  # a text as seed: the same order in every version of Python
+        pairs = [(a, b) for a in numbers for b in numbers if self.held_out(a, b) == (spec.purpose == "eval")]
+        random.Random(f"my_plugin {seed}").shuffle(pairs)  # a text as seed is the same everywhere
         for a, b in pairs:
             yield Problem(
                 id=f"{a}*{b}",

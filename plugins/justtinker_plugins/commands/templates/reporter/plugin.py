@@ -14,7 +14,7 @@ from pydantic import Field
 
 @plugin
 class MyPlugin:
-    """Writes ``my_plugin.csv`` into the run's directory, anew each time, so that a resumed run has no row twice."""
+    """Writes ``my_plugin.csv`` into the run's directory, anew each time: no row comes twice."""
 
     metrics: tuple[str, ...] = ("reward", "accuracy", "mean_response_tokens", "loss")
     """The columns, as the metrics are called in steps.jsonl."""

@@ -14,14 +14,18 @@ BOX = re.compile(r"\\boxed\{([^{}]*)\}")
 class MyPlugin:
     """Compares the text in the box with the gold answer, letter for letter."""
 
+    kinds: tuple[str, ...] = ("math", "text")
+    """The kinds of problem that it answers for, as the data set calls them."""
     ignore_case: bool = False
     """Whether "Yes" and "yes" are the same answer."""
 
     @hookimpl
     def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:
         """One verdict a rollout, in their order."""
-        if problem.answer is None:
+        if problem.kind not in self.kinds:
             return None  # not for us: the next verifier is asked
+        if not problem.answer:  # a bad row of a data set: nobody can tell, so it is not called wrong
+            return [Verdict("unscored", reason="the problem has no gold answer")] * len(rollouts)
         return [self.judge(rollout.text, problem.answer) for rollout in rollouts]
 
     def judge(self, response: str, gold: str) -> Verdict:
