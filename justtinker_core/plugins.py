@@ -92,13 +92,13 @@ def find(roles: Sequence[str] = ROLES) -> dict[str, Found]:
     return found
 
 
-def look_up(name: str, known: Mapping[str, Found]) -> Found:
-    """The plugin of that name, or an error that says which name is near."""
+def look_up(name: str, known: Mapping[str, Found], place: str = "") -> Found:
+    """The plugin of that name, or an error that says which name is near, and the place where it stands."""
     if name in known:
         return known[name]
     raise PluginError(
-        f"no plugin called {name!r}{nearest(name, known)} (a new plugin of a package is seen after reinstalling the "
-        "package; a one-file plugin needs a line under [local_plugins])"
+        f"{place}no plugin called {name!r}{nearest(name, known)} (a new plugin of a package is seen after reinstalling "
+        "the package; a one-file plugin needs a line under [local_plugins])"
     )
 
 

@@ -125,7 +125,7 @@ def explain(name: str, config: str | None) -> None:
     console = Console()
     found = local(name) if ".py:" in name else look_up(name, {f.name: f for f in reversed(known(config)[0])})
     thing = found.load()
-    console.print(f"[bold]{escape(found.name)}[/bold]  {origin(found)}")
+    console.print(f"[bold]{escape(found.name)}[/bold]  {origin(found)}", soft_wrap=True)
     console.print(f"[dim]{escape(inspect.getsourcefile(unwrapped(thing)) or '')}[/dim]\n", soft_wrap=True)
     if not inspect.isclass(thing):
         console.print(usage(found.name, thing) if isinstance(thing, click.Command) else paragraphs(doc_of(thing)))
