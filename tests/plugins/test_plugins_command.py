@@ -39,7 +39,7 @@ def test_every_plugin_is_listed_with_role_package_and_what_it_is() -> None:
     result = cli("plugins")
     assert result.exit_code == 0
     assert re.search(r"^redundancy +rewards +justtinker \d\S+ +The redundancy term", result.output, re.MULTILINE)
-    assert re.search(r"^train +commands +justtinker \d\S+ +run configs one after the", result.output, re.MULTILINE)
+    assert re.search(r"^train +commands +justtinker \d\S+ +Run configs one after the", result.output, re.MULTILINE)
 
 
 def test_active_ones_are_marked() -> None:
@@ -57,7 +57,7 @@ def test_local_plugins_of_the_config_are_listed(written: Callable[..., Path]) ->
 def test_a_command_is_not_active_for_being_called_like_a_plugin() -> None:
     result = cli("plugins", "--config", "quickstart-rl")
     assert re.search(r"^report +reporters +\S+ \S+ +yes", result.output, re.MULTILINE)
-    assert re.search(r"^report +commands +\S+ \S+ {2,}write", result.output, re.MULTILINE)
+    assert re.search(r"^report +commands +\S+ \S+ {2,}Write", result.output, re.MULTILINE)
 
 
 def test_what_is_plainly_broken_is_marked_without_importing_it(site: Site) -> None:

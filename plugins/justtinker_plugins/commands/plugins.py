@@ -116,8 +116,8 @@ def file_of(module: str) -> Path | None:
 def first_sentence(doc: str) -> str:
     """Of a docstring, on one line, without its full stop."""
     paragraph = " ".join(doc.strip().partition("\n\n")[0].split())
-    paragraph = re.sub("^``justtinker .*?``: ", "", paragraph)  # a command's file begins with that
-    return re.split(r"(?<=[^.\s][.:])\s+(?=[A-Z`])", paragraph, maxsplit=1)[0].removesuffix(".").removesuffix(":")
+    paragraph = re.sub("^``justtinker .*?``: (.)", lambda found: found[1].upper(), paragraph)  # a command's file
+    return re.split(r"(?<=[^.\s]\.)\s+(?=[A-Z`0-9])", paragraph, maxsplit=1)[0].removesuffix(".")
 
 
 def explain(name: str, config: str | None) -> None:
