@@ -137,8 +137,9 @@ def explain(name: str, config: str | None) -> None:
     table = plain_table("", "")
     table.show_header = False
     for hook in hooks_of(thing):
-        doc = inspect.getdoc(getattr(thing, hook)) or inspect.getdoc(getattr(hookspecs, hook)) or ""
-        table.add_row(f"  {hook}", escape(plain(first_sentence(doc))))
+        doc = inspect.getdoc(getattr(thing, hook)) or ""
+        spec = (inspect.getdoc(getattr(hookspecs, hook)) or "").partition(". ")[2]  # who answers stands before
+        table.add_row(f"  {hook}", escape(plain(first_sentence(doc or spec))))
     console.print(table)
     options = described_plugin(thing)
     console.print("\n[bold]Options[/bold]" if options else "\nNo options.")
