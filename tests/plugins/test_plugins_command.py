@@ -143,7 +143,9 @@ def test_a_file_explained(tmp_path: Path) -> None:
         "    @hookimpl\n    def measure(self, group): ...\n"
     )
     text = words("plugins", f"{file}:LastWord")
-    assert text.startswith(f"last_word from a local file {file} Has it. Hooks measure Name -> one number, or None, a rollout Options")
+    assert text.startswith(
+        f"last_word from a local file {file} Has it. Hooks measure Name -> one number, or None, a rollout Options"
+    )
     assert text.endswith("[plugins.last_word] most = 3")
     assert "there is no file nowhere.py" in cli("plugins", "nowhere.py:X").output
 

@@ -49,29 +49,31 @@ def known(config: str | None) -> tuple[list[Found], tuple[str, ...]]:
 def plugin_table(config: str | None, check: bool) -> bool:
     """Print every installed plugin; True if none of those that were to be imported is broken."""
     found, active = known(config)
-    table = plain_table("plugin", "role", "package", *(["active"] if config else []), "what it is")
-    broken, rows = 0, []
+    rows, broken = [], 0
     for f in found:
-        problem = f.clash and f"clashes with {f.clash}"
-        problem = problem or (why_not(f) if check else "")
         summary, missing = glance(f.value)
-        problem = problem or missing
+        problem = (f.clash and f"clashes with {f.clash}") or (why_not(f) if check else "") or missing
         broken += bool(problem)
-        row = [f.name, f.role, f"{f.package} {f.version}"]
-        if config is not None:
-            row.append("yes" if f.name in active and f.role not in COMMANDS else "")
-        rows.append((*row, f"[red]broken: {escape(problem)}[/red]" if problem else escape(plain(summary))))
-    *narrow, last = table.columns
-    for column, cells in zip(narrow, zip(*rows, strict=True), strict=False):
-        column.min_width = max(map(len, (str(column.header), *cells)))
-    last.no_wrap, last.overflow = not broken, "fold" if broken else "ellipsis"
-    for row in rows:
-        table.add_row(*row)
+        marked = ["yes" if f.name in active and f.role not in COMMANDS else ""] if config is not None else []
+        what = f"[red]broken: {escape(problem)}[/red]" if problem else escape(plain(summary))
+        rows.append([*map(escape, (f.name, f.role, f"{f.package} {f.version}")), *marked, what])
+    show(["plugin", "role", "package", *(["active"] if config is not None else []), "what it is"], rows, bool(broken))
+    return not (check and broken)
+
+
+def show(titles: list[str], rows: list[list[str]], whole: bool) -> None:
+    """A row a line, the last cell cut where the line ends, unless it is to be seen whole."""
     console = Console()
     if not console.is_terminal:
         console.width = max(console.width, 200)  # what is searched with grep should not be cut
+    table = plain_table(*titles)
+    *narrow, last = table.columns
+    for number, column in enumerate(narrow):
+        column.min_width = max(len(row[number]) for row in [titles, *rows])
+    last.no_wrap, last.overflow = not whole, "fold" if whole else "ellipsis"
+    for row in rows:
+        table.add_row(*row)
     console.print(table)
-    return not (check and broken)
 
 
 def why_not(found: Found) -> str:
