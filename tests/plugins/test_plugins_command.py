@@ -72,7 +72,10 @@ def test_what_is_plainly_broken_is_marked_without_importing_it(site: Site) -> No
 
 
 def test_what_a_plugin_is_stands_in_its_file(site: Site) -> None:
-    files = {"fine_pkg.py": f'r"""What it is. And more."""\n{LOUD}Fine = 1\n', "bare_pkg.py": "Bare = 1"}
+    files = {
+        "fine_pkg.py": f'#!/usr/bin/env python\n# A licence.\n\nr"""What it is. And more."""\n{LOUD}Fine = 1\n',
+        "bare_pkg.py": "Bare = 1",
+    }
     site("fine", {"rewards": {"bare": "bare_pkg:Bare", "fine": "fine_pkg:Fine"}}, files)
     text = words("plugins")
     assert "bare rewards fine 1.0 boxed rewards" in text

@@ -22,6 +22,8 @@ from justtinker_core.plugins import COMMANDS, Found, find, hooks_of, implements,
 from justtinker_plugins._describe import LONG, described_plugin, example
 from justtinker_plugins._tables import plain_table
 
+BROKEN = "[red]broken"
+
 
 @click.command()
 @click.argument("name", required=False)
@@ -55,25 +57,29 @@ def plugin_table(config: str | None, check: bool) -> bool:
         problem = (f.clash and f"clashes with {f.clash}") or (why_not(f) if check else "") or missing
         broken += bool(problem)
         marked = ["yes" if f.name in active and f.role not in COMMANDS else ""] if config is not None else []
-        what = f"[red]broken: {escape(problem)}[/red]" if problem else escape(plain(summary))
+        what = f"{BROKEN}: {escape(problem)}[/red]" if problem else plain(summary)
         rows.append([*map(escape, (f.name, f.role, f"{f.package} {f.version}")), *marked, what])
-    show(["plugin", "role", "package", *(["active"] if config is not None else []), "what it is"], rows, bool(broken))
+    show(["plugin", "role", "package", *(["active"] if config is not None else []), "what it is"], rows)
     return not (check and broken)
 
 
-def show(titles: list[str], rows: list[list[str]], whole: bool) -> None:
-    """A row a line, the last cell cut where the line ends, unless it is to be seen whole."""
+def show(titles: list[str], rows: list[list[str]]) -> None:
+    """A row a line: what a plugin is ends where the line does; what is wrong with it is told in full."""
     console = Console()
     if not console.is_terminal:
         console.width = max(console.width, 200)  # what is searched with grep should not be cut
     table = plain_table(*titles)
-    *narrow, last = table.columns
-    for number, column in enumerate(narrow):
-        column.min_width = max(len(row[number]) for row in [titles, *rows])
-    last.no_wrap, last.overflow = not whole, "fold" if whole else "ellipsis"
-    for row in rows:
-        table.add_row(*row)
+    for number, column in enumerate(table.columns[:-1]):
+        column.width = max(len(row[number]) for row in [titles, *rows])
+    left = max(console.width - sum((column.width or 0) + 1 for column in table.columns[:-1]) - 4, 20)
+    for *cells, what in rows:
+        table.add_row(*cells, what if what.startswith(BROKEN) else escape(shorten(what, left)))
     console.print(table)
+
+
+def shorten(text: str, most: int) -> str:
+    """The beginning of a text."""
+    return text if len(text) <= most else f"{text[: most - 2]} …"
 
 
 def why_not(found: Found) -> str:
@@ -97,8 +103,8 @@ def glance(reference: str) -> tuple[str, str]:
         return "", f"there is no file {file}"
     except (OSError, UnicodeDecodeError):  # in an archive, or no source
         return "", ""
-    doc = re.match(r'\s*r?"""(.*?)"""', text, re.DOTALL)
-    return first_sentence(doc[1] if doc else ""), "" if attribute.partition(".")[0] in text else f"no {attribute} in it"
+    doc = re.match(r"""(?:\s|#[^\n]*\n)*[rR]?(\"{3}|'{3})(.*?)\1""", text, re.DOTALL)
+    return first_sentence(doc[2] if doc else ""), "" if attribute.partition(".")[0] in text else f"no {attribute} in it"
 
 
 def file_of(module: str) -> Path | None:
