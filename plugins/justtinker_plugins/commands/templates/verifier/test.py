@@ -19,6 +19,7 @@ def test_verdicts():
 
 
 def test_in_a_run(run_with):
-    done = run_with(MyPlugin(), problems=[PARIS], respond=lambda prompt, index: ["Paris", r"\boxed{Paris}"][index % 2])
+    answers = ["Paris", r"\boxed{Paris}"]
+    done = run_with(MyPlugin(), problems=[PARIS], respond=lambda prompt, index: answers[index % 2])
     assert done.status == "finished"
     assert {verdict.outcome for group in done.groups for verdict in group.verdicts} == {"correct", "incorrect"}
