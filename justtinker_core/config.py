@@ -280,6 +280,8 @@ def switch(tables: dict[str, Any], name: str) -> None:
     section = tables.setdefault("plugins", {})
     enabled = section.setdefault("enable", [])
     wanted = name.removeprefix("no:")
+    if name == wanted and name in enabled:
+        raise PluginError(f"-p {name}: {name!r} is enabled already")
     if name == wanted:
         enabled.append(name)
     elif wanted in enabled:

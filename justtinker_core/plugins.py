@@ -9,7 +9,8 @@ import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from functools import cache
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,22 +79,26 @@ def find(roles: Sequence[str] = ROLES) -> dict[str, Found]:
     """Every installed plugin of these roles by name, in their order, then by name."""
     found: dict[str, Found] = {}
     everything = entry_points()  # reads the metadata of every installed package, so once
+
+    @cache
+    def package_of(dist: Distribution | None) -> tuple[str, str]:
+        return (dist.name, dist.version) if dist else ("?", "?")  # each parses a file
+
     for role in roles:
         for entry in sorted(everything.select(group=f"justtinker.{role}"), key=lambda e: e.name):
-            package, version = (entry.dist.name, entry.dist.version) if entry.dist else ("?", "?")
             other = found.get(entry.name)
             clash = f"{other.package} ({other.value})" if other else ""
-            found[entry.name] = Found(entry.name, role, entry.value, package, version, clash)
+            found[entry.name] = Found(entry.name, role, entry.value, *package_of(entry.dist), clash)
     return found
 
 
-def look_up(name: str, known: Mapping[str, Found]) -> Found:
-    """The plugin of that name, or an error that says which name is near."""
+def look_up(name: str, known: Mapping[str, Found], place: str = "") -> Found:
+    """The plugin of that name, or an error that says which name is near, and the place where it stands."""
     if name in known:
         return known[name]
     raise PluginError(
-        f"no plugin called {name!r}{nearest(name, known)} (a new plugin of a package is seen after reinstalling the "
-        "package; a one-file plugin needs a line under [local_plugins])"
+        f"{place}no plugin called {name!r}{nearest(name, known)} (a new plugin of a package is seen after reinstalling "
+        "the package; a one-file plugin needs a line under [local_plugins])"
     )
 
 

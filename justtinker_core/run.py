@@ -47,8 +47,10 @@ def open_plugins(config: RunConfig) -> Plugins:
     tables = {spec.use: (spec.options, spec.table) for spec in reversed(config.data)}
     tables |= {name: (options, f"plugins.{name}") for name, options in config.plugin_options.items()}
 
+    places = {spec.use: f"[{spec.table}] use: " for spec in reversed(config.data)}
+
     def set_up(name: str) -> Active:
-        return activate(look_up(name, found), *tables.get(name, ({}, "")))
+        return activate(look_up(name, found, places.get(name, "[plugins] enable: ")), *tables.get(name, ({}, "")))
 
     return Plugins(all_or_none(partial(set_up, name) for name in config.enable))
 

@@ -22,6 +22,7 @@ class Grpo:
     needs: ClassVar[tuple[str, ...]] = ("build_prompt", "verify", "score", "advantages")
 
     problems_per_step: Annotated[int, Field(ge=1)] = 32
+    """Problems of a step, in a new order every epoch."""
     rollouts_per_problem: Annotated[int, Field(ge=2)] = 8
     """G, the group's size."""
     train_on: Literal["positive", "all"] = "positive"
@@ -31,6 +32,7 @@ class Grpo:
     clip_low: Annotated[float, Field(ge=0, le=1)] = 0.8
     """Lower bound of the probability ratio r; never binds with positive advantages."""
     clip_high: Annotated[float, Field(ge=1)] = 1.28
+    """Upper bound of r: a rollout that has become more likely than that gains nothing by becoming more so."""
     updates_per_step: Annotated[int, Field(ge=1)] = 1
     """Optimizer steps that share one step's rollouts, problems dealt out in turn."""
 

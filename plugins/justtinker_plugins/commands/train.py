@@ -88,7 +88,7 @@ def planned(
     configs: tuple[str, ...], sets: tuple[str, ...], switches: tuple[str, ...], directory: Path | None, name: str
 ) -> tuple[Path, list[Planned]]:
     """The runs of a command and the directory of all: a mistake in the second must not show after the first has run."""
-    configured = [resolved(config.read(source, sets, switches)) for source in configs]
+    configured = [resolved_one(source, config.read(source, sets, switches), len(configs) > 1) for source in configs]
     stamp = time.strftime("%Y%m%d-%H%M%S")
     parent = directory or Path("runs") / f"{name or configured[-1].run.name}-{stamp}"
     if len(configured) == 1:
@@ -99,6 +99,14 @@ def planned(
             each = replace(each, run=replace(each.run, start_from=f"../{plan[-1].path.name}"))
         plan.append(Planned(each, parent / f"{number}-{each.run.name}"))
     return parent, plan
+
+
+def resolved_one(source: str, configured: config.RunConfig, several: bool) -> config.RunConfig:
+    """The config, resolved; of several, an error says which one it is of."""
+    try:
+        return resolved(configured)
+    except PluginError as error:
+        raise (PluginError(f"{source}: {error}") if several else error) from None
 
 
 def make(parent: Path, plan: list[Planned]) -> None:

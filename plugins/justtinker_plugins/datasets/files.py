@@ -39,7 +39,7 @@ class Files:
     A column may be written ``outer.inner`` for a nested one. Which columns are used is decided by a file's first row.
     """
 
-    path: str | tuple[str, ...] = ()
+    path: Annotated[str | tuple[str, ...], Field(examples=["train.jsonl"])] = ()
     """A file, or a list of files; relative to where the command runs. Needed."""
     problem_column: str | None = None
     """The question: text, or chat messages with one from the user. By default problem, question or prompt."""

@@ -20,9 +20,10 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from justtinker_core import PluginError, Problem, data, hookimpl, plugin
 from justtinker_core.config import DataSpec, data_spec
@@ -30,12 +31,14 @@ from justtinker_core.plugins import find
 
 log = logging.getLogger("justtinker")
 
+EXAMPLE = {"sums": {"use": "arithmetic", "weight": 2}, "words": {"use": "gsm8k"}}
+
 
 @plugin
 class Mix:
     """Problems of several sources; metadata: what they have, and ``mix``, the source's name. Ids: ``NAME/ID``."""
 
-    sources: dict[str, dict[str, Any]]
+    sources: Annotated[dict[str, dict[str, Any]], Field(examples=[EXAMPLE])]
     """Name -> the table of a data set as it would stand under ``[data.…]`` (use, limit, stratify_by, seed, options),
     with a weight (default 1)."""
 

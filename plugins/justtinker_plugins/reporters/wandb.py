@@ -19,6 +19,7 @@ class Wandb:
     """Numbers of every step and evaluation. Log in first (``wandb login``), or use mode "offline"."""
 
     project: str = "justtinker"
+    """Where the run stands in the account; made if there is none of that name."""
     mode: Literal["online", "offline"] = "online"
     """offline: only files in the run's directory, for ``wandb sync``."""
 

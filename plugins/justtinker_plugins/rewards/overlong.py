@@ -22,7 +22,7 @@ class Overlong:
 
     default_weight: ClassVar[float] = 1.0
 
-    max_tokens: Annotated[int, Field(gt=0)]
+    max_tokens: Annotated[int, Field(gt=0, examples=[8192])]
     """Tokens at which the punishment is full: the run's longest response."""
     buffer: Annotated[int, Field(gt=0)] | None = None
     """Tokens before the limit over which it grows; not given: a fifth of `max_tokens`, as in DAPO."""

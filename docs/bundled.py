@@ -1,0 +1,28 @@
+"""Write docs/plugins/bundled.md, a line for each bundled plugin: ``python docs/bundled.py``.
+
+A test sees that it is current."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from justtinker_core.plugins import COMMANDS, ROLES, find
+from justtinker_plugins.commands.plugins import glance, plain
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [
+        "# All bundled plugins\n\nMade by `python docs/bundled.py`. `justtinker plugins NAME` explains one: its "
+        "options,\nits hooks, a table for a config. Commands are there at once; all others a config enables.\n"
+    ]
+    for role in (*ROLES, *COMMANDS):
+        own = [f for f in find((role,)).values() if f.package == "justtinker"]
+        rows = [f"| `{f.name}` | {plain(glance(f.value)[0])} |" for f in own]
+        if rows:
+            parts.append("\n".join([f"## {role.capitalize()}\n\n| plugin | what it is |\n|---|---|", *rows, ""]))
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    (Path(__file__).parent / "plugins" / "bundled.md").write_text(page(), encoding="utf-8")

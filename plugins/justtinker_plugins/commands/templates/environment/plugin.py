@@ -1,0 +1,72 @@
+"""Environment `my_plugin`: guess a number. Its problems, how they are played, how they are judged."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from justtinker_core import Problem, Prompt, Rollout, Verdict, hookimpl, plugin
+from pydantic import Field
+
+if TYPE_CHECKING:
+    from justtinker_core.config import DataSpec
+    from justtinker_core.episodes import Policy
+
+GUESS = re.compile(r"\[([0-9]{1,9})\]")
+
+
+@plugin
+class MyPlugin:
+    """The policy writes ``[50]``, is told "higher" or "lower", and goes on."""
+
+    largest: Annotated[int, Field(ge=2)] = 100
+    """Numbers go from 1 to this."""
+    turns: Annotated[int, Field(ge=1)] = 7
+    """How many guesses there are."""
+    count: Annotated[int, Field(ge=1)] = 200
+    """How many problems."""
+
+    @hookimpl
+    def load_problems(self, spec: DataSpec, seed: int) -> Iterator[Problem]:
+        """Its problems, of a kind of their own, so that no other verifier feels called."""
+        rng = random.Random(f"my_plugin {spec.purpose} {seed}")
+        question = f"Guess my number from 1 to {self.largest} in {self.turns} turns. Write a guess like [7]."
+        for number in range(self.count):
+            answer = str(rng.randint(1, self.largest))
+            yield Problem(f"{spec.purpose}-{number}", question, answer, kind="my_plugin")
+
+    @hookimpl
+    def rollout(self, problem: Problem, prompt: Prompt, policy: Policy) -> Rollout | None:
+        """Play one episode, in a thread of its own. What `observe` adds is read by the policy and never trained."""
+        if problem.kind != "my_plugin" or problem.answer is None:
+            return None
+        for _ in range(self.turns):
+            guess = GUESS.search(policy.generate(stop=("]",)))
+            if guess is None:  # it ended without one, or ran out of tokens
+                break
+            said = told(int(guess[1]), int(problem.answer))
+            policy.observe(f" {said}\n")
+            if said == "right":
+                break
+        return policy.rollout()
+
+    @hookimpl
+    def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:
+        """Judged by the last guess, not by the word "right": that one the policy could write itself."""
+        if problem.kind != "my_plugin":
+            return None
+        verdicts = []
+        for rollout in rollouts:
+            guesses = [int(guess) for guess in GUESS.findall(rollout.text)]
+            won = 0 < len(guesses) <= self.turns and str(guesses[-1]) == problem.answer
+            verdicts.append(Verdict("correct" if won else "incorrect", str(guesses[-1]) if guesses else None))
+        return verdicts
+
+
+def told(guess: int, gold: int) -> str:
+    """What the policy is told of a guess."""
+    if guess == gold:
+        return "right"
+    return "higher" if guess < gold else "lower"

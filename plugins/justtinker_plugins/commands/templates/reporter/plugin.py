@@ -1,0 +1,41 @@
+"""Reporter `my_plugin`: the numbers of all steps as a CSV file, for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from typing import Annotated
+
+from justtinker_core import Finding, hookimpl, plugin
+from justtinker_core.run import Run
+from justtinker_core.types import StepStats
+from pydantic import Field
+
+
+@plugin
+class MyPlugin:
+    """Writes ``my_plugin.csv`` into the run's directory, anew each time: no row comes twice."""
+
+    metrics: tuple[str, ...] = ("reward", "accuracy", "mean_response_tokens", "loss")
+    """The columns, as the metrics are called in steps.jsonl."""
+    every: Annotated[int, Field(ge=1)] = 10
+    """Write after every so many steps, and at the end."""
+
+    @hookimpl
+    def report_step(self, run: Run, stats: StepStats, findings: Sequence[Finding]) -> None:
+        """Called when a step is recorded, while the next one is being sampled; an error here ends no run."""
+        if stats.step % self.every == 0:
+            self.write(run)
+
+    @hookimpl
+    def finish_run(self, run: Run, status: str) -> None:
+        """Called once, however the run ends."""
+        self.write(run)
+
+    def write(self, run: Run) -> None:
+        """The records are the source of truth; this can be made again from them at any time."""
+        with (run.dir / "my_plugin.csv").open("w", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file)
+            rows.writerow(["step", *self.metrics])
+            for record in run.files.read("steps.jsonl"):
+                rows.writerow([record["step"], *(record["metrics"].get(name, "") for name in self.metrics)])
