@@ -17,6 +17,51 @@ DATA = [
 ]
 
 
+EXAMPLE = """
+[run]
+name = "my-run"
+model = "path/to/a/model"           # any causal model that transformers loads; "tiny" is the quickstart's
+start_from = "runs/coldstart"       # a run directory or a checkpoint; optional
+steps = 100                         # evaluated before the first and after the last
+
+[optimizer]
+learning_rate = 1e-6
+warmup_steps = 10
+
+[sampling]
+max_tokens = 4096
+
+[evaluation]
+every = 10
+
+[data.train]
+use = "files"                       # the plugin that loads it; the other keys are its options
+path = "train.jsonl"                # JSON lines, CSV or Parquet; relative to the working directory
+
+[data.eval.held_out]
+use = "files"
+path = "test.jsonl"
+limit = 200
+samples = 4                         # a problem: avg@4, pass@4, majority@4
+
+[plugins]
+enable = ["local", "chat_template", "grpo", "math_verify", "correct", "format", "redundancy", "group_mean", "console"]
+
+[plugins.local]
+lora_rank = 32
+
+[plugins.redundancy]
+weight = {from = 0.0, to = 0.3, steps = 50}     # every reward has `weight` and `mode`
+mode = "observe"                                # computed and logged, adds nothing
+"""
+AFTER_IT = """
+`justtinker check FILE` opens all that it names. `--set table.key=value`, `-p name` and `-p no:name` change one run. A
+misspelt key, plugin or option is an error that names the place and the nearest right name. A run's directory holds
+`config.toml` (resolved), `manifest.json` (versions), `steps.jsonl`, `evals.jsonl`, `checkpoints.jsonl` and every rollout
+in `rollouts/`. `justtinker presets NAME` shows a preset, to copy from.
+"""
+
+
 def table(rows: list[tuple[str, str, str, str]]) -> str:
     """A Markdown table of options."""
     lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
@@ -29,7 +74,8 @@ def table(rows: list[tuple[str, str, str, str]]) -> str:
 def page() -> str:
     """The whole page."""
     parts = [
-        "# Every key of a config\n\nMade by `python docs/config.py`. Options of a plugin: `justtinker plugins NAME`.\n"
+        "# A run's config\n\nMade by `python docs/config.py`. Options of a plugin: `justtinker plugins NAME`.\n",
+        f"```toml{EXAMPLE}```\n{AFTER_IT}",
     ]
     for name, cls in SECTIONS.items():
         parts.append(f"## [{name}]\n\n{table(described(cls))}\n")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from justtinker_core import config
+from justtinker_core.run import check_roles, open_plugins
 from tests.core.conftest import cli
 
 ROOT = Path(__file__).parent.parent
@@ -16,6 +18,14 @@ ROOT = Path(__file__).parent.parent
 def test_the_config_page_is_current() -> None:
     page = runpy.run_path(str(ROOT / "docs" / "config.py"))["page"]()
     assert (ROOT / "docs" / "config.md").read_text() == page, "run: python docs/config.py"
+
+
+def test_the_config_pages_example_is_a_config(tmp_path: Path) -> None:
+    block = re.search(r"```toml\n(.*?)```", (ROOT / "docs" / "config.md").read_text(), re.DOTALL)
+    assert block is not None
+    (tmp_path / "example.toml").write_text(block[1])
+    wanted = config.read(tmp_path / "example.toml")
+    check_roles(wanted, open_plugins(wanted))
 
 
 def test_the_readmes_plugins_run_as_they_stand_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
