@@ -57,8 +57,8 @@ mode = "observe"                                # computed and logged, adds noth
 AFTER_IT = """
 `justtinker check FILE` opens all that it names. `--set table.key=value`, `-p name` and `-p no:name` change one run. A
 misspelt key, plugin or option is an error that names the place and the nearest right name. A run's directory holds
-`config.toml` (resolved), `manifest.json` (versions), `steps.jsonl`, `evals.jsonl`, `checkpoints.jsonl` and every rollout
-in `rollouts/`. `justtinker presets NAME` shows a preset, to copy from.
+`config.toml` (resolved), `manifest.json` (versions), `steps.jsonl`, `evals.jsonl`, `checkpoints.jsonl` and every
+rollout in `rollouts/`. `justtinker presets NAME` shows a preset, to copy from.
 """
 
 
