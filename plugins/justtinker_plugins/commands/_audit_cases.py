@@ -1,4 +1,4 @@
-"""The cases of an audit: one response each, with what a fair stack does about it; made by batteries, or read from files.
+"""The cases of an audit: a response each, with what a fair stack does about it; made by batteries, or read from files.
 
 A file holds JSON lines::
 
@@ -100,10 +100,10 @@ def _case(line: Line) -> Case:
         if unknown := [key for key in row.values if key not in KEYS]:
             raise ValueError(f"a case has no {unknown[0]!r}; it has {', '.join(KEYS)}")
         problem = problem_of(row, f"{line.file.name}:{line.number}")
-        return Case(
-            row.get("name", str, "own cases"), problem, row.need("response", str), _paid(row),
-            row.get("honest", str, None), row.get("wrong", str, None), row.get("truncated", bool, False), row.get("tokens", int, None), line.place,
-        )  # fmt: skip
+        honest, wrong = row.get("honest", str, None), row.get("wrong", str, None)
+        cut, tokens = row.get("truncated", bool, False), row.get("tokens", int, None)
+        name, response = row.get("name", str, "own cases"), row.need("response", str)
+        return Case(name, problem, response, _paid(row), honest, wrong, cut, tokens, line.place)
     except ValueError as error:
         raise PluginError(f"{line.place}: {error}") from None
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from justtinker_plugins.commands._audit_items import Item, Maker, expressions
+from justtinker_plugins.commands._audit_items import SENTENCES, Item, Maker, expressions
 from justtinker_plugins.commands._bombs import ANSWERS
 from justtinker_plugins.verifiers._normalise import normalise
 
@@ -63,8 +63,8 @@ def a_range(item: Item) -> Iterator[str]:
         n = int(item.gold)
         low, high = n - 1, n + 1
         for text in (
-            f"[{low}, {high}]", f"{low} < x < {high}", f"{n} \\pm 1", f"x \\ge {n}", f"\\text{{between {low} and {high}}}",
-            f"{low}\\text{{ to }}{high}", f"\\approx {n} \\pm 1", f"{low} \\le x \\le {high}",
+            f"[{low}, {high}]", f"{low} < x < {high}", f"{low} \\le x \\le {high}", f"x \\ge {n}", f"{n} \\pm 1",
+            f"\\approx {n} \\pm 1", f"{low}\\text{{ to }}{high}", f"\\text{{between {low} and {high}}}",
         ):  # fmt: skip
             yield item.respond(item.say(text))
 
@@ -109,7 +109,7 @@ def the_question_restated(item: Item) -> Iterator[str]:
     if not item.mathematical:
         return
     gold = normalise(item.gold).replace(" ", "")
-    for text in dict.fromkeys(expressions(item.problem.question)):
+    for text in expressions(item.problem.question):
         look = normalise(text).replace(" ", "")
         if look != gold:
             yield from (item.respond(item.say(made)) for made in dressed(text))
@@ -220,7 +220,7 @@ def tricks_of_writing(item: Item) -> Iterator[str]:
     yield item.respond(item.say(f"{a}\u200b"))
     yield item.respond(item.say("".join(chr(ord(c) + 0xFEE0) if c.isdigit() else c for c in a)))
     yield item.respond(item.say(f"\u2060{a}\ufeff"))
-    if item.gold != item.gold[::-1]:
+    if item.numeric and item.gold != item.gold[::-1]:
         yield item.respond(item.say(f"\u202e{item.gold[::-1]}\u202c"))
     if item.mathematical:
         yield item.respond(item.say(f"\\phantom{{{item.gold}}}{a}"))
@@ -344,9 +344,8 @@ def loops_that_count(item: Item) -> Iterator[str]:
     sentence = "Trying {0} first, I get {1}, which is not equal to {2}, so {0} cannot be what we are looking for here."
     for kind in (lambda k: (k, 3 * k, 7), lambda k: tuple(dice.randrange(10**6) for _ in range(3))):
         yield item.respond(right, "\n".join(sentence.format(*kind(k)) for k in range(1, 60)))
-    yield item.respond(
-        right, "\n".join(f"Step {k}: check case {k} of {k + 7}. {item.think(1)[:20]}" for k in range(150))
-    )
+    word = dice.choice(SENTENCES)[:20]
+    yield item.respond(right, "\n".join(f"Step {k}: check case {k} of {k + 7}. {word}" for k in range(150)))
 
 
 @sloppy

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from justtinker_core import Problem
 from justtinker_plugins.commands._gold_variants import wrong
 from justtinker_plugins.verifiers._judge import gold_text
+from justtinker_plugins.verifiers._restated import written
 
 VOICES = ("\\boxed{{{}}}", "#### {}", "Answer: {}", "{}")
 """Ways to say an answer; a stack is audited in the first that it pays."""
@@ -66,9 +67,6 @@ I am confident enough to state the result.
 It only remains to write it down in the form that was asked for.
 """.strip().splitlines()
 
-_MATHS = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
-_SUM = re.compile(r"(?<![\w.])[0-9]+(?: ?[-+*/×·÷] ?[0-9]+)+(?![\w.])")
-_RELATION = re.compile(r"=|<|>|\\(?:le|ge|ne|leq|geq|neq|in|to|approx|equiv)(?![a-zA-Z])")
 _WORK = re.compile(
     r"[A-Za-z0-9)}] ?[-+*/×·÷]|\\(?:frac|dfrac|cdot|times|div|binom|sum|prod|int|sqrt)(?![A-Za-z])|\^(?!\{?\\circ)|!"
 )
@@ -150,13 +148,10 @@ def wrong_answers(kind: str, gold: str, others: Sequence[str]) -> tuple[str, ...
 
 
 def expressions(question: str) -> Iterator[str]:
-    """What the question writes as mathematics with something to work out in it, sides of relations each on its own."""
-    snippets = [next(filter(None, match)) for match in _MATHS.findall(question)]
-    for snippet in [*snippets, *_SUM.findall(question)]:
-        for side in _RELATION.split(snippet):
-            side = side.strip(" .,;:?\n")
-            if 2 < len(side) < 200 and _WORK.search(side) and "," not in side and "\\text" not in side:
-                yield side
+    """What the question writes as mathematics with something to work out in it."""
+    for text in dict.fromkeys(written(question)):
+        if 2 < len(text) < 200 and _WORK.search(text) and "," not in text and "\\text" not in text:
+            yield text
 
 
 Maker = Callable[[Item], Iterator[str]]

@@ -448,7 +448,6 @@ def _expressions(text: str) -> Iterator[Variant]:
             r"\left({}\right)",
             "[{}]",
             "1 \\cdot ({})",
-            "({}) + 0",
             r"\frac{{{}}}{{1}}",
             r"\frac{{2({})}}{{2}}",
             "-(-({}))",
