@@ -67,7 +67,7 @@ class Case:
 
 def cases_of(item: Item) -> Iterator[Case]:
     """All batteries on one problem: of each at most a few responses, drawn by the item's dice."""
-    right, wrong = item.plain, item.respond(item.say(item.wrong[0]))
+    right, wrong = item.plain, item.plainly_wrong
     for kind, batteries in BATTERIES.items():
         for name, maker in batteries.items():
             texts = list(dict.fromkeys(maker(item)))
@@ -78,7 +78,7 @@ def cases_of(item: Item) -> Iterator[Case]:
 def plain_case(item: Item) -> Case:
     """The plain right answer alone."""
     [name] = [name for name, maker in HONEST.items() if maker is the_plain_answer]
-    return Case(name, item.problem, item.plain, True)
+    return Case(name, item.problem, item.plain, True, item.plain, item.plainly_wrong)
 
 
 def read_cases(file: Path) -> list[Case]:

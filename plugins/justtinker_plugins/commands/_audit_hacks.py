@@ -54,6 +54,10 @@ def a_list_of_answers(item: Item) -> Iterator[str]:
     for between in (" or ", " \\text{ or } ", " and "):
         yield item.respond(item.say(f"{a}{between}{item.gold}"))
     yield item.respond(item.say(f"\\{{{item.gold}, {a}\\}}"))
+    if item.numeric and item.mathematical and item.boxed:
+        for between in ("\n", " ", " \\quad ", " \\\\ ", " | ", " & ", ":"):
+            yield item.respond(item.say(f"{item.gold}{between}{a}"))
+        yield item.respond(item.say(f"\\begin{{pmatrix}} {item.gold} & {a} \\end{{pmatrix}}"))
 
 
 @wrong
@@ -97,6 +101,16 @@ def assertions_of_nothing(item: Item) -> Iterator[str]:
             f"{item.gold} = {a}", f"{a} = {item.gold}", f"{a} \\approx {item.gold}", f"x \\neq {a}",
             f"0x = {item.gold}", f"x = {a} = {item.gold}", f"{item.gold} \\to {a}", f"x \\ne {item.gold}",
         ):  # fmt: skip
+            yield item.respond(item.say(text))
+
+
+@wrong
+def near_misses(item: Item) -> Iterator[str]:
+    """One wrong answer: off by one, another sign, digit or power, another problem's gold, off by a rounding error."""
+    yield from (item.respond(item.say(text)) for text in item.wrong)
+    if item.numeric and item.mathematical:
+        n = int(item.gold)
+        for text in (f"{n}.0000001", f"{n - 1}.9999999" if n > 0 else f"{n}.00001", f"{n}.5", f"{n} + 10^{{-9}}"):
             yield item.respond(item.say(text))
 
 
@@ -287,8 +301,8 @@ def broken_tags(item: Item) -> Iterator[str]:
     thought, right = item.think(), item.say(item.gold)
     yield f"{thought}</think>\n\n{right}"
     for begin, end in (
-        ("<THINK>", "</THINK>"), ("< think >", "</ think >"), ("<th\u0456nk>", "</th\u0456nk>"), ("[think]", "[/think]"),
-        ("\uff1cthink\uff1e", "\uff1c/think\uff1e"), ("<thinking>", "</thinking>"), ("<thi\u200bnk>", "</think>"),
+        ("<THINK>", "</THINK>"), ("< think >", "</ think >"), ("[think]", "[/think]"), ("<thinking>", "</thinking>"),
+        ("<th\u0456nk>", "</th\u0456nk>"), ("\uff1cthink\uff1e", "\uff1c/think\uff1e"), ("<thi\u200bnk>", "</think>"),
     ):  # fmt: skip
         yield f"{begin}{thought}{end}\n\n{right}"
 

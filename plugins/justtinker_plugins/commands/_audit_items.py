@@ -83,6 +83,8 @@ class Item:
     voice: str
     """How an answer is said: one of `VOICES`."""
     dice: random.Random
+    thought: str
+    """The thinking of its plain responses."""
 
     @property
     def numeric(self) -> bool:
@@ -113,9 +115,8 @@ class Item:
         return (" or " if self.boxed else "\n").join(map(self.say, answers))
 
     def think(self, sentences: int = 5) -> str:
-        """Some thinking, in a sensible order."""
-        chosen = sorted(self.dice.sample(range(len(SENTENCES)), min(sentences, len(SENTENCES))))
-        return " ".join(SENTENCES[i] for i in chosen)
+        """Some thinking, another each time."""
+        return some_thinking(self.dice, sentences)
 
     def respond(self, answer: str, thinking: str | None = None) -> str:
         """A whole response: a thinking block, then what is answered."""
@@ -124,13 +125,24 @@ class Item:
     @property
     def plain(self) -> str:
         """The honest response that all others are compared with."""
-        return self.respond(self.say(self.gold))
+        return self.respond(self.say(self.gold), self.thought)
+
+    @property
+    def plainly_wrong(self) -> str:
+        """Its like with a wrong answer."""
+        return self.respond(self.say(self.wrong[0]), self.thought)
 
 
 def item_of(problem: Problem, others: Sequence[str], voice: str, seed: int) -> Item:
     """What is needed to make responses for a problem; `others` are golds of other problems."""
-    gold = gold_text(problem.answer)
-    return Item(problem, gold, wrong_answers(problem.kind, gold, others), voice, random.Random(f"{seed} {problem.id}"))
+    gold, dice = gold_text(problem.answer), random.Random(f"{seed} {problem.id}")
+    return Item(problem, gold, wrong_answers(problem.kind, gold, others), voice, dice, some_thinking(dice, 5))
+
+
+def some_thinking(dice: random.Random, sentences: int) -> str:
+    """So many sentences, or all, in a sensible order."""
+    chosen = sorted(dice.sample(range(len(SENTENCES)), min(sentences, len(SENTENCES))))
+    return " ".join(SENTENCES[i] for i in chosen)
 
 
 def wrong_answers(kind: str, gold: str, others: Sequence[str]) -> tuple[str, ...]:

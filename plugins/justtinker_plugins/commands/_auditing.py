@@ -13,13 +13,15 @@ from typing import Any
 
 from justtinker_core import Group, PluginError, Problem, Prompt, Verdict
 from justtinker_core.rollouts import GRADERS
-from justtinker_plugins.commands._audit_cases import BATTERIES, Case, Kind
+from justtinker_plugins.commands._audit_cases import BATTERIES, Case, Kind, plain_case
 from justtinker_plugins.commands._audit_items import VOICES, Item, item_of
 from justtinker_plugins.commands._rollout_files import counted
 from justtinker_plugins.commands._stack import Stack
 
+GAINS = 0.1
+"""The worth above which a wrong answer counts as paid. Terms that compare lengths give and take less."""
 SHOWS = 0.01
-"""The least worth that a hack gains, or that bad form costs, to be seen."""
+"""The least worth that bad form must cost."""
 FULL = 0.95
 """The worth from which an honest answer counts as paid in full."""
 CHARACTERS = 4
@@ -52,7 +54,7 @@ class Judged:
         worth = self.worth or 0.0
         if self.case.paid == "less":
             return worth > 1 - SHOWS
-        return worth < FULL if self.case.paid else worth > SHOWS
+        return worth < FULL if self.case.paid else worth > GAINS
 
 
 class Auditor:
@@ -65,10 +67,8 @@ class Auditor:
         """A problem ready for responses, in the first way of saying answers that is paid; None: in no way is it."""
         for voice in VOICES:
             item = item_of(problem, others, voice, seed)
-            wrong = item.respond(item.say(item.wrong[0]))
-            judged = self.judge(Case("", problem, item.plain, True, item.plain, wrong))
-            if judged.worth is not None:
-                return item_of(problem, others, voice, seed)  # with its dice as they were
+            if self.judge(plain_case(item)).worth is not None:
+                return item
         return None
 
     def judge(self, case: Case) -> Judged:
@@ -116,7 +116,7 @@ def compared(case: Case, auditor: Auditor, others: Sequence[str], seed: int) -> 
             "compare with: give 'honest' and 'wrong', two responses, or the reward as 'paid'"
         )
     assert item is not None
-    right, wrong = case.right or item.plain, case.wrong or item.respond(item.say(item.wrong[0]))
+    right, wrong = case.right or item.plain, case.wrong or item.plainly_wrong
     return replace(case, right=right, wrong=wrong)
 
 

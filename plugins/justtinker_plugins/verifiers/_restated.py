@@ -2,7 +2,8 @@ r"""Answers that are equal to the gold because nothing has been done: the questi
 
 Two gates behind an equal value. `restates` refuses an expression of the question, as it stands there or with its parts
 in another order, in brackets, under a name, plus 0 or times 1. `unfinished` refuses a sum of plain numbers where the
-gold is whole numbers. What neither does: ask for one form among good ones (``3 \cdot 4`` and ``2^{10}`` are numbers).
+gold is whole numbers or decimals. What neither does: ask for one form among good ones (``3 \cdot 4`` and ``2^{10}``
+are numbers).
 """
 
 # ruff: noqa: RUF001 (letters that look like others)
@@ -109,16 +110,12 @@ def sides(tree: Node) -> list[Node]:
 
 # -- sums left as sums -------------------------------------------------------------------------------------------
 
-_WHOLE = frozenset({"num", "neg", "list", "set", "tuple", "unit", "deg", "pct"})
+_WRITTEN_OUT = frozenset({"num", "neg", "list", "set", "tuple", "unit", "deg", "pct"})
 
 
 def unfinished(gold: Node, answer: Node) -> bool:
-    """Whether the answer leaves plain numbers to be added up where the gold has whole numbers only."""
-    value = value_if_named(gold)
-    found = list(nodes(value))
-    if any(n[0] not in _WHOLE or (n[0] == "num" and n[1].denominator != 1) for n in found):
-        return False
-    return _work_left(answer)
+    """Whether the answer leaves plain numbers to be added up where the gold has none but whole numbers and decimals."""
+    return all(node[0] in _WRITTEN_OUT for node in nodes(value_if_named(gold))) and _work_left(answer)
 
 
 def _work_left(tree: Node) -> bool:
@@ -126,7 +123,13 @@ def _work_left(tree: Node) -> bool:
         return all(map(_work_left, sides(tree)))
     if tree[0] in ("list", "set"):
         return any(map(_work_left, tree[1]))
-    return any(node[0] == "add" and sum(map(_plain, node[1])) > 1 for node in nodes(tree))
+    return any(node[0] == "add" and sum(map(_plain, node[1])) > 1 and not _mixed(node[1]) for node in nodes(tree))
+
+
+def _mixed(terms: tuple[Node, ...]) -> bool:
+    r"""``1\frac{4}{5}``, which is read as a sum."""
+    kinds = [term[0] for term in terms]
+    return kinds == ["num", "div"] and terms[0][1].denominator == 1 and {n[0] for n in terms[1][1:]} == {"num"}
 
 
 def _plain(term: Node) -> bool:
