@@ -11,6 +11,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import gcd
 
 from justtinker_core import Problem
 from justtinker_plugins.commands._gold_variants import wrong
@@ -67,6 +68,7 @@ I am confident enough to state the result.
 It only remains to write it down in the form that was asked for.
 """.strip().splitlines()
 
+_FRACTION = re.compile(r"-?(?:\\[dt]?frac *\{?([0-9]+)\}? *\{?([0-9]+)\}?|([0-9]+) ?/ ?([0-9]+))")
 _WORK = re.compile(
     r"[A-Za-z0-9)}] ?[-+*/×·÷]|\\(?:frac|dfrac|cdot|times|div|binom|sum|prod|int|sqrt)(?![A-Za-z])|\^(?!\{?\\circ)|!"
 )
@@ -160,8 +162,11 @@ def wrong_answers(kind: str, gold: str, others: Sequence[str]) -> tuple[str, ...
 
 
 def expressions(question: str) -> Iterator[str]:
-    """What the question writes as mathematics with something to work out in it."""
+    """What the question writes as mathematics with something to work out in it; a fraction in lowest terms has not."""
     for text in dict.fromkeys(written(question)):
+        fraction = _FRACTION.fullmatch(text)
+        if fraction and gcd(*(int(n) for n in fraction.groups() if n)) == 1:
+            continue
         if 2 < len(text) < 200 and _WORK.search(text) and "," not in text and "\\text" not in text:
             yield text
 

@@ -159,7 +159,8 @@ def run_audit(
         write_cases(out, cases)
     with progress(len(cases)) as advance:
         judged = [advance(each) for each in auditor.judge_all(cases)]
-    return Audit(rows_of(judged, audited), len(problems), time.perf_counter() - begun)
+    asked = len({each.case.problem.id for each in judged})
+    return Audit(rows_of(judged, audited), asked, time.perf_counter() - begun)
 
 
 def all_cases(auditor: Auditor, problems: Sequence[Problem], seed: int) -> tuple[list[Case], int]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from math import gcd
 
 from justtinker_plugins.verifiers._normalise import normalise
 from justtinker_plugins.verifiers._parse import Node
@@ -38,7 +39,7 @@ def written(question: str) -> Iterator[str]:
     question = _DRAWING.sub(" ", question)
     for snippet in [*(next(filter(None, match)) for match in _MATHS.findall(question)), *_SUM.findall(question)]:
         for side in _RELATION.split(snippet):
-            if text := side.strip(" .,;:?!\n&\\"):
+            if text := side.strip(" .,;:?!\n&").rstrip("\\ "):
                 yield text
 
 
@@ -99,8 +100,11 @@ def bag(tree: Node) -> tuple[str, ...]:
 
 
 def _is_fraction(parts: tuple[str, ...]) -> bool:
-    """Two numbers, one above the other: as good a way to write a number as any."""
-    return len(parts) == 3 and parts[2] == "div" and all(part[0].isdigit() for part in parts[:2])
+    """A fraction of whole numbers in lowest terms: as good a way to write a number as any."""
+    *numbers, kind = parts
+    if kind != "div" or len(numbers) > 2 or not all(map(str.isdigit, numbers)):
+        return False
+    return len(numbers) < 2 or gcd(*map(int, numbers)) == 1  # a 1 is none of the parts
 
 
 def sides(tree: Node) -> list[Node]:
