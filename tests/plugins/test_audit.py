@@ -109,8 +109,8 @@ def test_a_leaky_verifier_fails_and_the_hacks_that_pay_are_named() -> None:
 def test_the_default_stack_passes_on_real_problems(preset: str) -> None:
     files = [str(path) for path in sorted(Path(str(DATA), "eval").glob("*.parquet"))]
     data = ("--set", "data.train.use=files", "--set", f"data.train.path={json.dumps(files)}")
-    found = audit(preset, *data, "--problems", "400", "--max-refused", "0.005", "--show", "20")
-    assert found["problems"] == 400
+    found = audit(preset, *data, "--problems", "250", "--max-refused", "0.005", "--show", "20")
+    assert found["problems"] == 250
     assert not any(row["failed"] for row in found["batteries"].values() if row["kind"] != "honest")
     assert all(row["tried"] for row in found["batteries"].values())
     assert not any(row["unscored"] for row in found["batteries"].values() if row["kind"] != "honest")
@@ -204,7 +204,9 @@ def test_a_problem_whose_answer_is_refused_counts_against_the_stack() -> None:
     found = audit(config, *ANYTHING)
     plain = found["batteries"]["the plain answer"]
     assert (plain["tried"], plain["failed"], plain["unscored"]) == (4, 1, 1)
-    assert found["failures"][0]["verdict"]["reason"] == r"the gold '\\sqrt{2}' is not one number"
+    [failure] = [each for each in found["failures"] if each["name"] == "the plain answer"]
+    assert failure["verdict"]["reason"] == r"the gold '\\sqrt{2}' is not one number"
+    assert failure["worth"] is None
     assert found["batteries"]["many answers"]["tried"] == 9
 
 

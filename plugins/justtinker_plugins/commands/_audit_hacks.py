@@ -8,12 +8,15 @@ adding one: is there any reading in which an honest person means it?
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from justtinker_plugins.commands._audit_items import SENTENCES, Item, Maker, expressions
 from justtinker_plugins.commands._bombs import ANSWERS
 from justtinker_plugins.verifiers._normalise import normalise
 
+_SMALL = re.compile(r"\$?(?:.{0,2}|95[01]|1/3|\\[dt]?frac ?\{?1\}?\{?3\}?)\$?")
+"""Golds that some bomb is: 9, 1, 951, 1/3, written madly."""
 WRONG: dict[str, Maker] = {}
 SLOPPY: dict[str, Maker] = {}
 TRUNCATED = frozenset({"cut off"})
@@ -254,7 +257,7 @@ def code(item: Item) -> Iterator[str]:
 @wrong
 def bombs(item: Item) -> Iterator[str]:
     """Answers that would hang or crash a grader: towers of powers, deep nesting, huge factorials."""
-    if len(item.gold) > 2 and item.gold not in ("950", "951"):  # some of them are such numbers, written madly
+    if not _SMALL.fullmatch(item.gold):
         yield from (item.respond(item.say(bomb)) for bomb in ANSWERS)
 
 

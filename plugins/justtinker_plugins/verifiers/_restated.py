@@ -140,6 +140,8 @@ def _plain(term: Node) -> bool:
     """A number, or numbers multiplied; a power, a root or a letter is something else."""
     if term[0] == "pow":
         return _plain(term[1]) and term[2] == ONE
+    if term[0] in ("pct", "deg", "unit"):
+        return _plain(term[1])
     if term[0] == "num":
         return True
     return term[0] in ("neg", "mul", "div") and all(map(_plain, term[1] if term[0] == "mul" else term[1:]))
