@@ -121,18 +121,18 @@ class Item:
         return some_thinking(self.dice, sentences)
 
     def respond(self, answer: str, thinking: str | None = None) -> str:
-        """A whole response: a thinking block, then what is answered."""
-        return f"<think>\n{self.think() if thinking is None else thinking}\n</think>\n\n{answer}"
+        """A whole response: a thinking block, by default that of the plain one, then what is answered."""
+        return f"<think>\n{self.thought if thinking is None else thinking}\n</think>\n\n{answer}"
 
     @property
     def plain(self) -> str:
         """The honest response that all others are compared with."""
-        return self.respond(self.say(self.gold), self.thought)
+        return self.respond(self.say(self.gold))
 
     @property
     def plainly_wrong(self) -> str:
         """Its like with a wrong answer."""
-        return self.respond(self.say(self.wrong[0]), self.thought)
+        return self.respond(self.say(self.wrong[0]))
 
 
 def item_of(problem: Problem, others: Sequence[str], voice: str, seed: int) -> Item:
