@@ -21,7 +21,7 @@ from justtinker_core import PluginError, Problem
 from justtinker_plugins.commands._audit_hacks import SLOPPY, TRUNCATED, WRONG
 from justtinker_plugins.commands._audit_honest import HONEST, the_plain_answer
 from justtinker_plugins.commands._audit_items import Item, Maker
-from justtinker_plugins.commands._rollout_files import Fields, Line, lines, problem_of
+from justtinker_plugins.commands._rollout_files import Fields, Line, fields_of, lines, problem_of
 
 Kind = Literal["wrong", "sloppy", "honest", "number"]
 Paid = bool | Literal["less"] | tuple[float, float]
@@ -66,12 +66,12 @@ class Case:
 
 
 def cases_of(item: Item) -> Iterator[Case]:
-    """All batteries on one problem: of each at most a few responses, drawn by the item's dice."""
+    """All batteries on one problem: of each the first response and a few others, drawn by the item's dice."""
     right, wrong = item.plain, item.plainly_wrong
     for kind, batteries in BATTERIES.items():
         for name, maker in batteries.items():
             texts = list(dict.fromkeys(maker(item)))
-            for text in item.dice.sample(texts, min(DRAWN, len(texts))):
+            for text in [*texts[:1], *item.dice.sample(texts[1:], min(DRAWN, len(texts)) - 1)] if texts else ():
                 yield Case(name, item.problem, text, PAID[kind], right, wrong, name in TRUNCATED)
 
 
@@ -91,12 +91,8 @@ def read_cases(file: Path) -> list[Case]:
 
 
 def _case(line: Line) -> Case:
+    row = fields_of(line, "the case")
     try:
-        values = json.loads(line.text)
-    except ValueError as error:
-        raise PluginError(f"{line.place} is no JSON: {error}") from None
-    try:
-        row = Fields(values, "the case")
         if unknown := [key for key in row.values if key not in KEYS]:
             raise ValueError(f"a case has no {unknown[0]!r}; it has {', '.join(KEYS)}")
         problem = problem_of(row, f"{line.file.name}:{line.number}")

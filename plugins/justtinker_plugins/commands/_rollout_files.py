@@ -130,12 +130,8 @@ def group_of(line: Line, *, step_needed: str = "") -> tuple[Group, list[float | 
 
     `step_needed` says what for; a line without a step is then an error.
     """
+    record = fields_of(line, "the line")
     try:
-        record = json.loads(line.text)
-    except ValueError as error:
-        raise PluginError(f"{line.place} is no JSON: {error}") from None
-    try:
-        record = Fields(record, "the line")
         problem, rows = _plain(record, line) if "responses" in record.values else _own(record)
         if not rows:
             raise ValueError("the line has no responses")
@@ -145,6 +141,18 @@ def group_of(line: Line, *, step_needed: str = "") -> tuple[Group, list[float | 
         prompt = Prompt(record.get("prompt", str, ""))
         group = Group(record.get("step", int, 0), record.get("index", int, line.number - 1), problem, prompt, rollouts)
         return group, [row.get("reward", float, None) for row in rows]
+    except ValueError as error:
+        raise PluginError(f"{line.place}: {error}") from None
+
+
+def fields_of(line: Line, name: str) -> Fields:
+    """The object that a line holds; `name` is what errors call it."""
+    try:
+        values = json.loads(line.text)
+    except ValueError as error:
+        raise PluginError(f"{line.place} is no JSON: {error}") from None
+    try:
+        return Fields(values, name)
     except ValueError as error:
         raise PluginError(f"{line.place}: {error}") from None
 
