@@ -22,9 +22,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from justtinker_core import Problem, Rollout
+from justtinker_plugins.commands._gold_variants import bare, equivalent, wrong
 from justtinker_plugins.verifiers import _ladder, _normalise
 from justtinker_plugins.verifiers.math_verify import MathVerify
-from tests.plugins.gold_variants import bare, equivalent, load_golds, wrong
+from tests.plugins.real_golds import load_golds
 
 DATA = os.environ.get("JUSTTINKER_DATA")
 pytestmark = pytest.mark.skipif(not DATA, reason="set JUSTTINKER_DATA to the folder that holds eval/*.parquet")

@@ -19,7 +19,7 @@ GOOD = "<think>1 + 1 = 2</think>\\boxed{2}"
         "<think>da 2 < 3 and 5 > 4</think>5",
         "<think>\u8003\u3048\u308b</think>\u4e8c",
         "<think>a <thinking man> would</think>2",  # another word
-        "<think>x</think>so \\boxed{a} and \\boxed{2}",
+        "<think>xyz</think>so \\boxed{a} and \\boxed{2}",
     ],
 )
 def test_a_proper_thinking_block(text: str) -> None:
@@ -36,6 +36,7 @@ def test_a_proper_thinking_block(text: str) -> None:
         ("<think> \n\t\u3000</think>2", "an empty thinking block"),
         ("<think>...!?--</think>2", "an empty thinking block"),
         ("<think>\u200b\u200d\ufeff\x00</think>2", "an empty thinking block"),
+        ("<think>ok</think>2", "an empty thinking block"),
         ("<think>2", "not exactly one <think> and one </think> after it"),
         ("2</think>2", "not exactly one <think> and one </think> after it"),
         ("</think>a<think>2", "not exactly one <think> and one </think> after it"),
@@ -46,11 +47,11 @@ def test_a_proper_thinking_block(text: str) -> None:
         ("<think>a</ think >b</think>2", "not exactly one <think> and one </think> after it"),
         ('<think>a<think id="1">b</think>2', "not exactly one <think> and one </think> after it"),
         ("Well, " + GOOD, "text before the thinking block"),
-        ("<think>a</think>", "no answer after the thinking block"),
-        ("<think>a</think> \n.", "no answer after the thinking block"),
-        ("<think>a</think>\\boxed{}", "no answer after the thinking block"),
-        ("<think>a</think>so \\boxed{2", "no answer after the thinking block"),
-        ("<think>a</think>\\boxed{1}, no: \\boxed{ }", "no answer after the thinking block"),
+        ("<think>1+1=2</think>", "no answer after the thinking block"),
+        ("<think>abc</think> \n.", "no answer after the thinking block"),
+        ("<think>abc</think>\\boxed{}", "no answer after the thinking block"),
+        ("<think>abc</think>so \\boxed{2", "no answer after the thinking block"),
+        ("<think>abc</think>\\boxed{1}, no: \\boxed{ }", "no answer after the thinking block"),
     ],
 )
 def test_what_a_policy_might_try(text: str, problem: str) -> None:
@@ -87,7 +88,7 @@ def test_the_recipes_weight() -> None:
 
 @given(st.text(), st.text(), st.text(min_size=1))
 def test_any_thinking_and_answer_will_do_that_hold_no_tags(before: str, thinking: str, answer: str) -> None:
-    text = f"{' ' * len(before)}<think>{thinking}x</think>{answer}y"
+    text = f"{' ' * len(before)}<think>{thinking}xyz</think>{answer}y"
     clean = "<" not in thinking + answer and "\\boxed" not in answer
     assert problem_with(text) is None or not clean
 

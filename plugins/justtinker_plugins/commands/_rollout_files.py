@@ -130,12 +130,8 @@ def group_of(line: Line, *, step_needed: str = "") -> tuple[Group, list[float | 
 
     `step_needed` says what for; a line without a step is then an error.
     """
+    record = fields_of(line, "the line")
     try:
-        record = json.loads(line.text)
-    except ValueError as error:
-        raise PluginError(f"{line.place} is no JSON: {error}") from None
-    try:
-        record = Fields(record, "the line")
         problem, rows = _plain(record, line) if "responses" in record.values else _own(record)
         if not rows:
             raise ValueError("the line has no responses")
@@ -145,6 +141,18 @@ def group_of(line: Line, *, step_needed: str = "") -> tuple[Group, list[float | 
         prompt = Prompt(record.get("prompt", str, ""))
         group = Group(record.get("step", int, 0), record.get("index", int, line.number - 1), problem, prompt, rollouts)
         return group, [row.get("reward", float, None) for row in rows]
+    except ValueError as error:
+        raise PluginError(f"{line.place}: {error}") from None
+
+
+def fields_of(line: Line, name: str) -> Fields:
+    """The object that a line holds; `name` is what errors call it."""
+    try:
+        values = json.loads(line.text)
+    except ValueError as error:
+        raise PluginError(f"{line.place} is no JSON: {error}") from None
+    try:
+        return Fields(values, name)
     except ValueError as error:
         raise PluginError(f"{line.place}: {error}") from None
 
@@ -184,7 +192,7 @@ def _own(record: Fields) -> tuple[Problem, list[Fields]]:
     """Of a line as core writes it."""
     problem = Fields(record.need("problem", dict), "the problem")
     rows = [Fields(row, f"rollout {i}") for i, row in enumerate(record.need("rollouts", list))]
-    return _problem(problem, problem.need("id", str)), rows
+    return problem_of(problem, problem.need("id", str)), rows
 
 
 def _plain(record: Fields, line: Line) -> tuple[Problem, list[Fields]]:
@@ -198,10 +206,11 @@ def _plain(record: Fields, line: Line) -> tuple[Problem, list[Fields]]:
         columns |= {key: column} if column is not None else {}
     values = [{key: column[i] for key, column in columns.items()} for i in range(len(texts))]
     rows = [Fields(row, f"response {i}") for i, row in enumerate(values)]
-    return _problem(record, f"{line.file.name}:{line.number}"), rows
+    return problem_of(record, f"{line.file.name}:{line.number}"), rows
 
 
-def _problem(fields: Fields, name: str) -> Problem:
+def problem_of(fields: Fields, name: str) -> Problem:
+    """The problem that an object describes; `name` is its id where it has none."""
     return Problem(
         fields.get("id", str, name),
         fields.need("question", str),
@@ -219,4 +228,9 @@ def _rollout(row: Fields) -> Rollout:
         return UncountedRollout((), (), (), text, truncated)
     if n < 0:
         raise ValueError(f"'tokens' of {row.name} is {n}; a count is wanted")
+    return counted(n, text, truncated)
+
+
+def counted(n: int, text: str, truncated: bool) -> Rollout:
+    """A rollout of so many tokens, of which nothing else is known."""
     return Rollout((UNKNOWN,) * n, (math.nan,) * n, (True,) * n, text, truncated)

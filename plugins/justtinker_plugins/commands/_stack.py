@@ -36,9 +36,13 @@ class Stack:
         ramps = [n for n, a in plugins.active.items() if a.reward and isinstance(a.reward.weight, Ramp)]
         self.step_needed = f"the weight schedule of {' and '.join(ramps)}" if ramps else ""
 
+    def judge(self, group: Group) -> Group:
+        """Verify, measure and score."""
+        return judge(group, self.run.plugins)
+
     def score(self, group: Group) -> Group:
         """Verify, measure, score, and give advantages."""
-        return self.run.credit(judge(group, self.run.plugins))
+        return self.run.credit(self.judge(group))
 
     def close(self) -> None:
         """Let plugins end their processes."""

@@ -141,7 +141,7 @@ def ends(text: str, most: int = 60) -> str:
     """The beginning and the end of a text, where the answer is."""
     if len(text) <= 2 * most:
         return one_line(text, 2 * most)
-    return f"{one_line(text[:most])} … {one_line(text[-most:])}"
+    return f"{one_line(text[:most], most)} … {one_line(text[-most:], most)}"
 
 
 def number(value: Any) -> str:

@@ -19,7 +19,7 @@ from justtinker_plugins.text import CLOSE, OPEN, last_boxed
 _TAG = re.compile(r"<\s*(?:/\s*)?think(?![^\W_])[^<>]*>", re.IGNORECASE)
 
 
-def problem_with(text: str, min_thinking: int = 1, markers: tuple[str, ...] = ()) -> str | None:
+def problem_with(text: str, min_thinking: int = 3, markers: tuple[str, ...] = ()) -> str | None:
     r"""What is wrong with the shape of a response, in words; None if nothing is.
 
     Right is ``<think>…</think>…``: the block stands there once, at the start (white space may precede it), holds at
@@ -57,8 +57,8 @@ class Format:
 
     only_correct: bool = True
     """Apply to correct answers only, as the recipe does; false: to every rollout."""
-    min_thinking: Annotated[int, Field(ge=1)] = 1
-    """Fewest letters and digits that the thinking block must hold."""
+    min_thinking: Annotated[int, Field(ge=1)] = 3
+    """Fewest letters and digits that the thinking block must hold; 3 say the least that can be said: ``1+2=3``."""
     markers: tuple[str, ...] = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
     """Control tokens that must not stand in a response: what follows them is text after the end."""
 

@@ -10,16 +10,14 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from justtinker_plugins.verifiers import _parse
+from justtinker_plugins.verifiers import _parse, _restated
 from justtinker_plugins.verifiers._normalise import normalise
 from justtinker_plugins.verifiers._numbers import Finding, best
 from justtinker_plugins.verifiers._parse import MalformedError, Node, TooLargeError, UnsupportedError
+from justtinker_plugins.verifiers._restated import Readings, look
 from justtinker_plugins.verifiers._structure import nodes_equal, squeeze
 from justtinker_plugins.verifiers._units import is_unit
 from justtinker_plugins.verifiers._values import symbols
-
-Readings = tuple[Node, ...] | ValueError
-"""The trees of a text in all its readings, or why there is none."""
 
 _GROUPED = re.compile("[0-9][,\x00][0-9]{3}")
 _WORDS_ONLY = re.compile(r"[A-Za-z]{4,}(?:[ -][A-Za-z]+)*|yes|no|odd|all", re.IGNORECASE)
@@ -46,7 +44,7 @@ def read(normal: str) -> Readings:
 def compare(gold: str, answer: str) -> Finding:
     """Two answers, as written and without their boxes. Symmetric in nothing: the gold says what is asked for."""
     gold, answer = normalise(gold), normalise(answer)
-    if gold and _look(gold) == _look(answer):
+    if gold and look(gold) == look(answer):
         return Finding(True, "string")
     if _INTEGER.fullmatch(gold) and _INTEGER.fullmatch(answer):
         equal = int(gold) == int(answer)
@@ -59,18 +57,16 @@ def compare(gold: str, answer: str) -> Finding:
     return unevaluated(gold, golds, answer) or _climb(golds, read(answer))
 
 
-def _look(normal: str) -> str:
-    """What two texts that look the same on paper share."""
-    return normal.replace(" ", "")
-
-
 def _climb(golds: Readings, answers: Readings) -> Finding:
     if isinstance(golds, ValueError):
         return Finding(None, "gate", f"the gold cannot be read: {golds}")
     if isinstance(answers, ValueError):
         undecided = isinstance(answers, UnsupportedError)
         return Finding(None if undecided else False, "gate", f"the answer cannot be read: {answers}")
-    return best([nodes_equal(gold, answer) for gold in golds for answer in answers])
+    found = best([nodes_equal(gold, answer) for gold in golds for answer in answers])
+    if found.equal and all(_restated.unfinished(gold, answer) for gold in golds for answer in answers):
+        return Finding(False, "gate", "a sum is left unevaluated")
+    return found
 
 
 _CHOICE = re.compile(r"\\text *\{ *\(([A-Z])\)[.:]? *\}")
@@ -108,25 +104,9 @@ def unevaluated(gold: str, golds: Readings, answer: str) -> Finding | None:
     return Finding(False, "gate", f"{min(found)} is left unevaluated") if found else None
 
 
-_SIMPLE = re.compile(
-    r"-?(?:\\\$)?[0-9.,]+|-?[0-9]+/[0-9]+|-?\\frac *\{?[0-9]+\}? *\{?[0-9]+\}?|[A-Za-z]|\\text\{[^{}]*\}|.*=.*"
-)
-
-_WORK = re.compile(r"[A-Za-z0-9)}][-+*/^(]|\\(?:frac|sqrt|cdot|times|div)(?![A-Za-z])")
-
-
 def restates(question: str, gold: str, answer: str) -> bool:
-    """Whether an equal answer only repeats an expression of the question: ``x^2 - 1`` where it is to be factored."""
-    given, wanted = _look(normalise(answer)), _look(normalise(gold))
-    if _SIMPLE.fullmatch(given) or not _WORK.search(given):
-        return False
-    asked = _look(_question(question))
-    return given in asked and not (len(wanted) > 3 and wanted in asked)
-
-
-@lru_cache(maxsize=256)
-def _question(text: str) -> str:
-    return normalise(text)
+    """Whether an equal answer only repeats, or rearranges, an expression of the question."""
+    return _restated.restates(question, gold, answer, read)
 
 
 # -- what math-verify forgets -------------------------------------------------------------------------------------

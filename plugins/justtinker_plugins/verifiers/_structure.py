@@ -182,6 +182,12 @@ def _named_value(node: Node) -> tuple[Node, Node] | None:
     return None
 
 
+def value_if_named(node: Node) -> Node:
+    """5 of ``x = 5``; what has no name is its own value."""
+    named = _named_value(node)
+    return named[1] if named else node
+
+
 def _relation_gold(gold: Node, answer: Node) -> Finding:
     named = _named_value(gold)
     if named and (found := _value_of(*named, answer)):

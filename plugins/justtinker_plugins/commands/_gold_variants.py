@@ -1,8 +1,8 @@
-r"""Real golds, the ways in which people write them, and near misses: what a mathematical verifier is measured with.
+r"""Other ways to write a mathematical gold, and near misses: what a verifier is measured with, here and in its tests.
 
-``load_golds(folder)`` reads the nine evaluation sets (two column shapes); ``equivalent(gold)`` yields (kind of change,
-text) pairs that all mean the gold; ``wrong(gold, neighbours)`` yields pairs that a careful person refuses. Every change
-is made on the text alone, by rules that are right by construction: nothing here evaluates anything but whole numbers.
+``equivalent(gold)`` yields (kind of change, text) pairs that all mean the gold; ``wrong(gold, neighbours)`` yields
+pairs that a careful person refuses. Every change is made on the text alone, by rules that are right by construction:
+nothing here evaluates anything but whole numbers.
 """
 
 # ruff: noqa: RUF001 (letters that look like others)
@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from pathlib import Path
 
 Variant = tuple[str, str]
 
@@ -24,17 +23,6 @@ TEXT = re.compile(r"\\text\{([A-Za-z]+)\}")
 DEGREES = re.compile(r"([0-9.]+)\^\{?\\circ\}?")
 BASE = re.compile(r"([0-9]+)_\{?([0-9]+)\}?")
 NAMED = re.compile(r"([A-Za-z](?:\([a-z]\))?) ?= ?([^=,]+)")
-
-
-def load_golds(folder: Path) -> list[tuple[str, str]]:
-    """(set, gold) of every problem of the parquet files in a folder."""
-    import pyarrow.parquet as pq
-
-    golds = []
-    for path in sorted(folder.glob("*.parquet")):
-        for row in pq.read_table(path).to_pylist():
-            golds.append((path.stem, row["answer"] if "answer" in row else row["reward_model"]["ground_truth"]))
-    return golds
 
 
 def bare(gold: str) -> str:
@@ -76,7 +64,7 @@ def _typesetting(text: str) -> Iterator[Variant]:
         yield "no left right", re.sub(r"\\(?:left|right)(?![a-z])", "", text)
         yield "big", text.replace("\\left", "\\bigl").replace("\\right", "\\bigr") if "floor" not in text else text
     for name in ("dfrac", "tfrac"):
-        yield name, re.sub(r"\\[dt]?frac", lambda _, name=name: "\\" + name, text)
+        yield name, re.sub(r"\\[dt]?frac", rf"\\{name}", text)
     if re.search(r"[a-z0-9)}] ?[+-] ?[a-z0-9(\\]", text) and "e" not in text:
         yield "spaced operators", re.sub(r"(?<=[a-z0-9)}]) ?([+-]) ?(?=[a-z0-9(\\])", r" \1 ", text)
     if re.search(r"(?<=[0-9]) (?=\\sqrt|\\pi)", text):
@@ -345,6 +333,9 @@ def _signs(text: str) -> Iterator[Variant]:
             ("base", f"{n}_{base}"),
             ("base", rf"{n}_{{\text{{{NUMBER_WORDS.get(base, base)}}}}}"),
         )
+
+
+def _units(text: str) -> Iterator[Variant]:
     if match := re.fullmatch(r"([0-9.]+) ?\\?%", text):
         n = match.group(1)
         yield from (
@@ -457,7 +448,6 @@ def _expressions(text: str) -> Iterator[Variant]:
             r"\left({}\right)",
             "[{}]",
             "1 \\cdot ({})",
-            "({}) + 0",
             r"\frac{{{}}}{{1}}",
             r"\frac{{2({})}}{{2}}",
             "-(-({}))",
@@ -489,6 +479,7 @@ def _expressions(text: str) -> Iterator[Variant]:
 
 _MAKERS: tuple[Callable[[str], Iterator[Variant]], ...] = (
     _typesetting, _unicode, _naming, _integers, _decimals, _scientific, _fractions, _lists, _equations, _words, _signs,
+    _units,
     _matrices, _plus_minus, _intervals, _sums, _expressions,
 )  # fmt: skip
 
@@ -563,9 +554,9 @@ def _other_digit(text: str) -> Iterator[Variant]:
 
 
 def _other_power(text: str) -> Iterator[Variant]:
-    for match in re.finditer(r"\^\{?([2-9])\}?(?![0-9])", text):
-        at = match.start(1)
-        yield "power", text[:at] + str(int(match.group(1)) + 1) + text[at + 1 :]
+    for found in re.finditer(r"\^\{?([2-9])\}?(?![0-9])", text):
+        at = found.start(1)
+        yield "power", text[:at] + str(int(found.group(1)) + 1) + text[at + 1 :]
     if match := SCIENTIFIC.fullmatch(text):
         mantissa, sign, exponent = match.groups()
         yield from (

@@ -1,0 +1,128 @@
+r"""What is equal to the gold only because nothing was worked out, and what is an answer all the same."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from justtinker_plugins.verifiers._ladder import compare, read, restates
+from justtinker_plugins.verifiers._restated import bag, written
+
+
+@pytest.mark.parametrize(
+    ("question", "expressions"),
+    [
+        ("47+38=?", ["47+38"]),
+        ("What is 12 × 3, and $x^2 = 4$?", ["x^2", "4", "12 × 3"]),  # noqa: RUF001
+        (r"Let \(a \le b + 1\) and \[c = \frac{1}{2}.\]", ["a", "b + 1", "c", r"\frac{1}{2}"]),
+        ("On 2024-01-02 it costs $5.", ["2024-01-02"]),
+        ("[asy] draw((1+2,sqrt(51))); [/asy] How long is it?", []),
+        ("", []),
+    ],
+)
+def test_what_a_question_writes(question: str, expressions: list[str]) -> None:
+    assert list(written(question)) == expressions
+
+
+SUM = "47+38=?"
+
+
+@pytest.mark.parametrize(
+    ("question", "gold", "answer"),
+    [
+        (SUM, "85", "47+38"),
+        (SUM, "85", "38 + 47"),
+        (SUM, "85", "(47+38)"),
+        (SUM, "85", "x = 47+38"),
+        (SUM, "85", "47+38 = 38+47"),
+        (SUM, "85", r"1 \cdot 47 + 38 + 0"),
+        ("Compute $17 \\cdot 23$.", "391", r"23 \times 17"),
+        ("What is 4.7+3.8?", "8.5", "3.8+4.7"),
+        (r"Simplify $\frac{6}{8}$.", r"\frac{3}{4}", "6/8"),
+        ("How much is 2/8 as a decimal?", "0.25", "Q = 2/8"),
+        ("Factor $x^2-1$.", "(x-1)(x+1)", "-1+x^2"),
+        ("Factor $x^2-1$.", "(x-1)(x+1)", r"1 \cdot (x^2-1)"),
+        ("Factor $x^2-1$.", "(x-1)(x+1)", "x^2 - 1 + 0"),
+        (r"Simplify $\sqrt{180}$.", r"6\sqrt{5}", r"(\sqrt{180})^1"),
+    ],
+)
+def test_the_question_in_another_order_is_restated(question: str, gold: str, answer: str) -> None:
+    assert restates(question, gold, answer)
+
+
+@pytest.mark.parametrize(
+    ("question", "gold", "answer"),
+    [
+        (SUM, "85", "85"),
+        (SUM, "85", "47+38 = 85"),
+        (SUM, "85", r"\frac{170}{2}"),
+        (r"The angle is $60^\circ$. What is half of $120^\circ$?", "60", r"60^\circ"),
+        (r"[asy] D = (sqrt(51),7); [/asy] What is $DE$?", r"\sqrt{51}", "sqrt(51)"),
+        (r"What is $\frac{3}{4}$ of 1?", "0.75", r"\frac{3}{4}"),
+        ("A quarter, 1/4, of 2/2?", "0.25", "1/4"),
+        ("Which is larger, $2^{10}$ or $10^2$?", "2^{10}", r"2^{10}"),
+        ("Is $x^2-1$ or $(x-1)^2$ equal to $(x-1)(x+1)$?", "x^2-1", "(x-1)(x+1)"),
+        ("All $(n+1)^{3}-1$ points", "3n", "(3n)"),
+        ("Compute $3n + 4n$ for $n = 2$.", "14", r"2 \cdot 7"),
+        ("What is $1+1$", "two", "2"),
+        ("What is $(1+$", "5", "5"),
+    ],
+)
+def test_what_has_been_worked_out_is_not_restated(question: str, gold: str, answer: str) -> None:
+    assert not restates(question, gold, answer)
+
+
+UNFINISHED = [
+    ("85", "50+35"),
+    ("85", "40+7+38"),
+    ("85", "x = 50+35"),
+    ("85", "50+35 = 51+34"),
+    ("85", "47--38"),
+    ("85", r"\frac{47+38}{1}"),
+    ("85", r"47^1 + 38 \cdot 1"),
+    ("85", "85+0"),
+    ("x = 85", "x = 50+35"),
+    (r"85^\circ", r"(50+35)^\circ"),
+    ("1, 2", "2, 0+1"),
+    ("(3,4)", "(1+2,4)"),
+    ("8.5", "4+4.5"),
+    ("-12", "-(10+2)"),
+    ("-1", "0 % -1"),
+    ("8", r"5\text{ cm} + 3\text{ cm}"),
+]
+FINISHED = [
+    ("85", "50+35 = 85"),
+    ("85", "x = 50 + 35 = 85"),
+    ("85", r"5 \cdot 17"),
+    ("1025", "2^{10}+1"),
+    ("1.8", r"1\frac{4}{5}"),
+    (r"\frac{3}{4}", r"1 - \frac{1}{4}"),
+    (r"3+2\sqrt{2}", r"2\sqrt{2}+3"),
+    ("6+9i", "9i+6"),
+    ("n+1", "1+n"),
+]
+
+
+@pytest.mark.parametrize(("gold", "answer"), UNFINISHED)
+def test_a_sum_left_as_a_sum_is_no_answer(gold: str, answer: str) -> None:
+    assert compare(gold, answer) == (False, "gate", "a sum is left unevaluated")
+
+
+@pytest.mark.parametrize(("gold", "answer"), FINISHED)
+def test_what_is_worked_out_or_no_plain_sum_is_one(gold: str, answer: str) -> None:
+    assert compare(gold, answer).equal is True
+
+
+@given(st.integers(-99, 99), st.integers(-99, 99), st.sampled_from(["{a}+{b}", "{b} + {a}", "({a}) - (-({b}))"]))
+def test_no_sum_of_two_numbers_answers_it(a: int, b: int, form: str) -> None:
+    assert compare(str(a + b), form.format(a=a, b=b)).equal is False
+    assert compare(str(a + b), f"{form.format(a=a, b=b)} = {a + b}").equal is True
+
+
+@given(st.permutations(["x^2", "3y", "17", r"\sqrt{2}"]))
+def test_the_order_of_parts_makes_no_difference(terms: list[str]) -> None:
+    trees, others = read("+".join(terms)), read("+".join(sorted(terms)))
+    assert isinstance(trees, tuple)
+    assert isinstance(others, tuple)
+    assert bag(trees[0]) == bag(others[0]) == ("17", "2", "2", "2", "3", "pow", "root", "x", "y")
