@@ -22,6 +22,7 @@ SHORT = "--set run.steps=2 --set data.eval.held_out.limit=8"
 FEW = f"{SHORT} --set plugins.grpo.problems_per_step=8"
 MINE = f"quickstart-rl {FEW} --set evaluation.every=1 --set evaluation.at_start=true"
 PAGES = {
+    "audit.md": {" -p no:length": ""},
     "evaluation.md": {"--checkpoint tinker://.*": "", "@50": "@2", "--data math": "--data held_out"},
     "health.md": {},
     "reward-hacking.md": {"train hacked-sft hacked-rl": f"train hacked-sft hacked-rl {SHORT}", "for seed .*": ""},
@@ -49,12 +50,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(folder / "runs" / "mine", folder / "runs" / name)
     leaky = f"hacked-rl {FEW} --set run.start_from=runs/mine"
     shell(f"justtinker train {leaky} --dir runs/leaky-42", folder)
-    for name in ("config", "new", "old"):
+    for name in ("config", "my", "new", "old"):
         shutil.copy(folder / "runs" / "mine" / "config.toml", folder / f"{name}.toml")
     with (folder / "history.csv").open("w") as file:
         rows = csv.writer(file)
         rows.writerow(["step", "reward", "accuracy"])
         rows.writerows([record["step"], 0.5, 0.5] for record in RunDir(folder / "runs" / "mine").read("steps.jsonl"))
+    cases = re.search(r"```json\n(.*?)```", (DOCS / "audit.md").read_text(encoding="utf-8"), re.DOTALL)
+    (folder / "mine.jsonl").write_text(cases[1] if cases else "")
     other = {"question": "1+1=?", "answer": "2", "responses": [r"\boxed{2}", "2"], "tokens": [9, 1]}
     (folder / "others.jsonl").write_text(json.dumps(other) + "\n")
     return folder
