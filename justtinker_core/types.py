@@ -29,8 +29,9 @@ class Problem:
     """The gold, as the data set writes it; ``None`` where there is only a demonstration."""
     kind: str = "math"
     """What sort of answer it has; a verifier passes on kinds that it does not know."""
-    demonstration: str | None = None
-    """A whole response to imitate (SFT), without the end-of-turn token."""
+    demonstration: str | tuple[str, ...] | None = None
+    """A whole response to imitate (SFT), without the end-of-turn token. Several turns: a tuple, the policy's and the
+    environment's in alternation, the policy's first and last; what the environment says is not imitated."""
     meta: Mapping[str, Any] = field(default_factory=dict)
     """Everything else the data set knows: subject, level, source ... Must fit into JSON."""
 

@@ -27,6 +27,15 @@ CASES: Mapping[str, Sequence[Case]] = {
     ],
     "exact": [*SUMS, ("an even one", "\\boxed{an  even one.}", "correct"), ("1/2", "\\boxed{0.5}", "incorrect")],
     "numeric": [*SUMS, ("1/2", "\\boxed{50\\%}", "correct"), ("1/2", "\\boxed{about 0.5}", "incorrect")],
+    "countdown": [
+        (make_problem("?", gold, kind="countdown"), response, outcome)
+        for gold, response, outcome in [
+            ("8-5+3", "\\boxed{3+8-5}", "correct"),
+            ("8-5+3", "\\boxed{6}", "incorrect"),
+            ("2*3", "<think>2*3=6</think>\\boxed{3*2}", "correct"),
+            ("six", "\\boxed{6}", "unscored"),
+        ]
+    ],  # type: ignore[dict-item]
     "any_box": [*SUMS, ("4", "\\boxed{5} or \\boxed{4}", "correct")],
     "choice": [
         (make_problem("Which?", gold, kind="choice"), response, outcome)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from justtinker_core import PluginError, Problem, hookimpl, plugin
 from justtinker_core.run import Run
-from justtinker_core.types import Batch, Datum, Update
+from justtinker_core.types import Backend, Batch, Datum, Update
 from justtinker_plugins.text import CLOSE, OPEN
 
 log = logging.getLogger("justtinker")
@@ -21,7 +21,7 @@ TRIED = 64
 
 @plugin
 class Sft:
-    """cross_entropy on the response tokens of demonstrations; the prompt has weight 0."""
+    """cross_entropy on the response tokens of demonstrations; the prompt, and what an environment says, weigh 0."""
 
     needs: ClassVar[tuple[str, ...]] = ("build_prompt",)
 
@@ -80,20 +80,28 @@ class Sft:
 
     def encode(self, problem: Problem, run: Run) -> Datum | str:
         """A demonstration as a Datum, or the reason why it can't be used."""
-        response = problem.demonstration
-        if response is None:
+        if problem.demonstration is None:
             return "no demonstration"
-        if self.require_thinking and not (response.startswith(OPEN) and CLOSE in response):
+        turns = (problem.demonstration,) if isinstance(problem.demonstration, str) else problem.demonstration
+        if len(turns) % 2 == 0:
+            return "its last turn is not the policy's"
+        if self.require_thinking and not (turns[0].startswith(OPEN) and any(CLOSE in turn for turn in turns[::2])):
             return "no thinking block (plugins.sft.require_thinking)"
         prompt = run.prompt(problem)
-        target = run.backend.encode(response + prompt.stop[0])
+        target, wrote = encode_turns((*turns[:-1], turns[-1] + prompt.stop[0]), run.backend)
         if self.require_thinking and run.backend.decode(target[:1]) != OPEN:
             return f"{OPEN} is not one token for this model"
-        tokens = [*prompt.tokens, *target]
+        tokens = (*prompt.tokens, *target)
         if len(tokens) > min(self.max_length, run.backend.context_length):
             return f"longer than {min(self.max_length, run.backend.context_length)} tokens"
-        weights = (0.0,) * (len(prompt.tokens) - 1) + (1.0,) * len(target)
-        return Datum(tuple(tokens[:-1]), tuple(tokens[1:]), weights=weights)
+        weights = (0.0,) * (len(prompt.tokens) - 1) + tuple(map(float, wrote))
+        return Datum(tokens[:-1], tokens[1:], weights=weights)
+
+
+def encode_turns(turns: Sequence[str], backend: Backend) -> tuple[list[int], list[bool]]:
+    """Turns of policy and environment in alternation, encoded one by one as in a rollout; which the policy wrote."""
+    encoded = [backend.encode(turn) for turn in turns]
+    return [t for turn in encoded for t in turn], [i % 2 == 0 for i, turn in enumerate(encoded) for _ in turn]
 
 
 def none_of(count: int, reasons: str) -> str:

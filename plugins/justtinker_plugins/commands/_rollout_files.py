@@ -216,9 +216,18 @@ def problem_of(fields: Fields, name: str) -> Problem:
         fields.need("question", str),
         fields.get("answer", str, None),
         fields.get("kind", str, "math"),
-        fields.get("demonstration", str, None),
+        _demonstration(fields),
         fields.get("meta", dict, {}),
     )
+
+
+def _demonstration(fields: Fields) -> str | tuple[str, ...] | None:
+    """A text, or a list of turns."""
+    turns = fields.values.get("demonstration")
+    if isinstance(turns, list) and all(isinstance(turn, str) for turn in turns):
+        return tuple(turns)
+    text: str | None = fields.get("demonstration", str, None)
+    return text
 
 
 def _rollout(row: Fields) -> Rollout:

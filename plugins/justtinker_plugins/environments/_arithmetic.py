@@ -1,0 +1,82 @@
+"""Exact arithmetic on a text that a policy wrote: read by Python's own parser, computed node by node, never run.
+
+Whole and decimal numbers, ``+ - * /`` (and the signs that LaTeX and Unicode have for them), a minus in front,
+parentheses. No powers, names or functions, so no result has more digits than the text, which is at most `MOST_CHARS`
+long.
+
+>>> from justtinker_plugins.environments._arithmetic import compute
+>>> compute("(8 - 5)/2").value
+Fraction(3, 2)
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+MOST_CHARS = 200
+
+_PLAIN = (
+    (re.compile(r"[\u00d7\u00b7]|\\times(?![a-zA-Z])|\\cdot(?![a-zA-Z])"), "*"),
+    (re.compile(r"\u00f7|\\div(?![a-zA-Z])"), "/"),
+    (re.compile(r"\u2212"), "-"),
+    (re.compile(r"\\left(?![a-zA-Z])|\\right(?![a-zA-Z])|\\[,;! ]|\$"), " "),
+)
+_FRACTION = re.compile(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}")
+_READABLE = re.compile(r"(?:[-+*/() ]|[0-9]+(?:\.[0-9]+)?)*")
+OPERATIONS: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+}
+_SIGNS: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+
+
+@dataclass
+class Computed:
+    """A value and what it was made from, in the order of the text."""
+
+    value: Fraction = Fraction(0)
+    numbers: list[Fraction] = field(default_factory=list)
+    operations: str = ""
+    """A sign each; a minus in front of a number is none."""
+
+
+def compute(text: str) -> Computed:
+    """The value of an expression. ValueError says in a few words why it has none; nothing of the text is in them."""
+    if len(text) > MOST_CHARS:
+        raise ValueError(f"longer than {MOST_CHARS} characters")
+    for pattern, plain in _PLAIN:
+        text = pattern.sub(plain, text)
+    while (simpler := _FRACTION.sub(r"((\1)/(\2))", text)) != text:
+        text = simpler
+    text = text.strip()
+    if not _READABLE.fullmatch(text):
+        raise ValueError("not an expression of numbers, + - * / and parentheses")
+    found = Computed()
+    try:
+        found.value = _value(ast.parse(text, mode="eval").body, text, found)
+    except (SyntaxError, RecursionError, MemoryError):
+        raise ValueError("not a whole expression") from None
+    except ZeroDivisionError:
+        raise ValueError("division by zero") from None
+    return found
+
+
+def _value(node: ast.expr, text: str, found: Computed) -> Fraction:
+    match node:
+        case ast.Constant():  # read again: Python has made a float of 0.1
+            found.numbers.append(Fraction(text[node.col_offset : node.end_col_offset]))
+            return found.numbers[-1]
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_value(operand, text, found)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _SIGNS:
+            first = _value(left, text, found)
+            found.operations += (sign := _SIGNS[type(op)])
+            return OPERATIONS[sign](first, _value(right, text, found))
+    raise ValueError("only numbers, + - * / and parentheses")
