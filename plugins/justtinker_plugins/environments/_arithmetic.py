@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 MOST_CHARS = 200
 
@@ -28,7 +29,7 @@ _PLAIN = (
 )
 _FRACTION = re.compile(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}")
 _READABLE = re.compile(r"(?:[-+*/() ]|[0-9]+(?:\.[0-9]+)?)*")
-OPERATIONS: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
+OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
@@ -78,5 +79,6 @@ def _value(node: ast.expr, text: str, found: Computed) -> Fraction:
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _SIGNS:
             first = _value(left, text, found)
             found.operations += (sign := _SIGNS[type(op)])
-            return OPERATIONS[sign](first, _value(right, text, found))
+            value: Fraction = OPERATIONS[sign](first, _value(right, text, found))
+            return value
     raise ValueError("only numbers, + - * / and parentheses")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from justtinker_core.config import DataSpec
 
 KIND = "countdown"
-IDLE = 2000
+IDLE = 10_000
 """After so many draws in a row that gave nothing new, there is nothing new."""
 Key = tuple[tuple[Fraction, ...], Fraction]
 
@@ -166,16 +166,19 @@ class Worked:
 
 def worked(numbers: Sequence[int], signs: Sequence[str]) -> Worked | None:
     """Worked out; None where it would become negative or a fraction on the way, as people avoid it."""
-    expression = steps = str(numbers[0])
-    value, is_sum = Fraction(numbers[0]), False
-    for sign, number in zip(signs, numbers[1:], strict=True):
+    value, *others = numbers
+    expression = steps = str(value)
+    is_sum = False
+    for sign, number in zip(signs, others, strict=True):
+        if sign == "/" and value % number:
+            return None
+        value = value // number if sign == "/" else OPERATIONS[sign](value, number)
+        if value < 0:
+            return None
         expression = f"({expression}){sign}{number}" if is_sum and sign in "*/" else f"{expression}{sign}{number}"
         is_sum = sign in "+-"
-        value = OPERATIONS[sign](value, Fraction(number))
-        if value < 0 or value.denominator != 1:
-            return None
         steps += f"{sign}{number}={value}"
-    return Worked(expression, steps, int(value))
+    return Worked(expression, steps, value)
 
 
 def key_of(problem: Problem) -> Key:
