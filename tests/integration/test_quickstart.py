@@ -69,6 +69,7 @@ def test_both_stages_and_what_they_leave(tmp_path: Path) -> None:
     assert "accuracy" in output
 
 
+@pytest.mark.slow
 def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     configs = write_configs(tmp_path)
     process = justtinker("train", configs[0], "--dir", "run", "--set", "run.steps=10000", cwd=tmp_path)
