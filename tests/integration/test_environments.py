@@ -26,7 +26,7 @@ def trained(name: str, folder: Path, *arguments: str) -> list[float]:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [42, 7, 2026])
 @pytest.mark.parametrize(
-    ("name", "most", "least", "gain"), [("calculator", 0.5, 0.8, 0.4), ("countdown", 0.6, 0.6, 0.15)]
+    ("name", "most", "least", "gain"), [("calculator", 0.5, 0.8, 0.4), ("countdown", 0.6, 0.55, 0.1)]
 )
 def test_rewards_teach_what_demonstrations_do_not(
     name: str, most: float, least: float, gain: float, seed: int, tmp_path: Path
