@@ -1,25 +1,30 @@
 from __future__ import annotations
 
 import doctest
-import itertools
+import random
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
+from itertools import permutations, product
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from justtinker_core import PluginError, Problem, Verdict
+from justtinker_core import PluginError, Problem, Rollout, Verdict, config
 from justtinker_core.config import DataSpec
 from justtinker_core.options import configure
-from justtinker_core.testing import Runner, make_problem, make_rollout
+from justtinker_core.plugins import Plugins
+from justtinker_core.run import Run
+from justtinker_core.rundir import RunDir
 from justtinker_plugins.environments import _arithmetic, countdown
 from justtinker_plugins.environments._arithmetic import MOST_CHARS, compute
-from justtinker_plugins.environments.countdown import Countdown, key_of
+from justtinker_plugins.environments.countdown import Countdown
 
-SMALL: dict[str, Any] = {"numbers": 3, "largest": 9, "operations": "+-", "in_order": True, "held_out": 100}
+TINY = {"numbers": 3, "largest": 19, "operations": "+-", "reorder": False, "question": "{numbers} = {target}?"}
 
 
 def load(purpose: Literal["train", "eval"], seed: int = 0, **options: Any) -> list[Problem]:
@@ -27,197 +32,301 @@ def load(purpose: Literal["train", "eval"], seed: int = 0, **options: Any) -> li
     return list(configure(Countdown, spec.table, options).load_problems(spec, seed))
 
 
-def game(gold: str, **fields: Any) -> Problem:
-    return make_problem("?", gold, kind="countdown", **fields)
+def tiny(purpose: Literal["train", "eval"], seed: int = 0, **options: Any) -> list[Problem]:
+    return load(purpose, seed, **{**TINY, "count": 500, **options})
 
 
-def verdict(answer: str, gold: str = "8-5+3", **options: Any) -> Verdict:
-    verdicts = Countdown(**options).verify(game(gold), [make_rollout(f"<think>so</think>\\boxed{{{answer}}}")])
+def judged(solution: str, *answers: str, **options: Any) -> list[Verdict]:
+    rollouts = [Rollout((), (), (), answer) for answer in answers]
+    verdicts = Countdown(**options).verify(Problem("p", "q", solution, "countdown"), rollouts)
     assert verdicts is not None
-    return verdicts[0]
+    return verdicts
+
+
+def reason(solution: str, answer: str, **options: Any) -> str:
+    [verdict] = judged(solution, f"<think>x</think>\\boxed{{{answer}}}", **options)
+    assert (verdict.outcome == "correct") == (verdict.reason == "")
+    return verdict.reason
+
+
+# Exact arithmetic
 
 
 def test_documented_examples() -> None:
-    assert doctest.testmod(countdown).failed == doctest.testmod(_arithmetic).failed == 0
+    assert doctest.testmod(_arithmetic)[:] == (0, 2)
+    assert doctest.testmod(countdown)[:] == (0, 5)
 
 
-# -- problems --------------------------------------------------------------------------------------------------------
+def joined(parts: tuple[tuple[str, Fraction], str, tuple[str, Fraction]]) -> tuple[str, Fraction] | None:
+    (left, a), sign, (right, b) = parts
+    if sign == "/" and b == 0:
+        return None
+    value = {"+": a + b, "-": a - b, "*": a * b}.get(sign)
+    return f"({left}) {sign} ({right})", a / b if value is None else value
 
 
-def test_a_problem_asks_for_its_solutions_value() -> None:
-    problem = load("eval")[0]
-    numbers = sorted(map(int, compute(problem.answer or "").numbers))
-    assert len(numbers) == 4
-    target = compute(problem.answer or "").value
-    assert 1 <= target <= 100
-    assert f"Make {target} from the numbers " in problem.question
-    asked = re.search(r"numbers ([\d, ]+)\. Use", problem.question)
-    assert asked is not None
-    assert sorted(map(int, asked[1].split(", "))) == numbers
+TREES = st.recursive(
+    st.integers(0, 99).map(lambda n: (str(n), Fraction(n))),
+    lambda some: st.tuples(some, st.sampled_from("+-*/"), some).map(joined).filter(lambda tree: tree is not None),
+    max_leaves=8,
+)
 
 
-@pytest.mark.parametrize("options", [SMALL, {"operations": "+*"}, {"numbers": 2, "largest": 20}, {}])
-def test_every_gold_is_right_and_no_game_is_trained_and_asked(options: dict[str, Any]) -> None:
-    small = {"held_out": 50, "count": 200} | options
-    train, held_out = load("train", **small), load("eval", **small)
-    assert len({key_of(p) for p in held_out}) == len(held_out) == small["held_out"]
-    assert not {key_of(p) for p in held_out} & {key_of(p) for p in train}
-    assert len({p.id for p in train}) == len(train) == small["count"]
-    judge = Countdown(**options)
-    for problem in [*train, *held_out]:
-        assert judge.wrong(compute(problem.answer or ""), problem.answer or "") == ""
-        verdicts = judge.verify(problem, [make_rollout(f"\\boxed{{{problem.answer}}}")])
-        assert verdicts is not None
-        assert verdicts[0].outcome == "correct"
-
-
-def test_only_a_careful_teacher_is_always_right() -> None:
-    def share_right(**options: Any) -> float:
-        problems = load("train", count=300, **SMALL, **options)
-        judged = [Countdown().verify(p, [make_rollout(str(p.demonstration))]) for p in problems]
-        return sum(verdicts is not None and verdicts[0].outcome == "correct" for verdicts in judged) / len(problems)
-
-    assert share_right(gives_up=0.0) == 1.0
-    assert 0.2 < share_right() < 0.7
-    assert share_right(gives_up=1.0) < share_right()
-
-
-def test_a_demonstration_shows_its_tries() -> None:
-    problem = next(p for p in load("train", gives_up=0.0, **SMALL) if p.id == "4, 7, 2 = 9")
-    assert problem.demonstration == "<think>4+7=11+2=13, 4+7=11-2=9</think>\\boxed{4+7-2}"
-    long = load("train", count=100, gives_up=0.0, tries=2)
-    assert max(str(p.demonstration).count(", ") for p in long) == 1
-
-
-def test_the_same_games_whatever_the_seed_and_other_training() -> None:
-    assert load("eval", 1, **SMALL) == load("eval", 2, **SMALL)
-    assert load("train", 1, **SMALL) == load("train", 1, **SMALL)
-    assert load("train", 1, **SMALL) != load("train", 2, **SMALL)
+@given(TREES.filter(lambda tree: tree is not None and len(tree[0]) <= MOST_CHARS))
+def test_any_expression_has_its_exact_value(tree: tuple[str, Fraction]) -> None:
+    text, value = tree
+    assert compute(text).value == value
 
 
 @pytest.mark.parametrize(
-    ("options", "text"),
+    ("text", "value"),
     [
-        ({"operations": "+^"}, "operations = '+^': some of + - * / are wanted"),
-        ({"question": "Make it from {numbers}."}, "never tells the target: write {target} where it is"),
+        ("1/3+1/3+1/3", 1), ("0.1+0.2", Fraction(3, 10)), ("2 - -3", 5), ("-2*3", -6), ("8\u00d72\u22121", 15),
+        ("9\u00f73\u00b72", 6),
+        (r"\left(8 - 5\right) \times 3", 9), (r"8 \cdot 3 \div 4", 6), (r"\frac{8}{2} + \dfrac{\frac{6}{3}}{1}", 6),
+        ("$7$", 7),
+        ("12345678901234567890123+1", 12345678901234567890124),
     ],
-)
-def test_bad_options(options: dict[str, Any], text: str) -> None:
-    with pytest.raises(PluginError, match=re.escape(text)):
-        configure(Countdown, "plugins.countdown", options)
-
-
-def test_more_held_out_than_there_are() -> None:
-    with pytest.raises(PluginError, match=r"\[data.eval.held_out\] held_out = 400: this game has \d+ problems"):
-        load("eval", numbers=2, largest=3)
-
-
-# -- verdicts --------------------------------------------------------------------------------------------------------
+)  # fmt: skip
+def test_what_is_read(text: str, value: Fraction) -> None:
+    assert compute(text).value == value
 
 
 @pytest.mark.parametrize(
-    "answer",
-    ["8-5+3", "3+(8-5)", " 8 - 5 + 3 = 6 ", r"8-5+3=6", "-5+8+3", "3-(5-8)", r"\left(8-5\right)+3", "8\u22125+3"],
-)
-def test_right(answer: str) -> None:
-    assert verdict(answer).outcome == "correct"
-
-
-@pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("text", "complaint"),
     [
-        ("6", "not the given numbers, each exactly once"),
-        ("3+3", "not the given numbers, each exactly once"),
-        ("8-5+3+3-3", "not the given numbers, each exactly once"),
-        ("8-5+3*1", "not the given numbers, each exactly once"),
-        ("85-79", "not the given numbers, each exactly once"),
-        ("8-5+3.0+0", "not the given numbers, each exactly once"),
-        ("8+5-3", "another value than the target"),
-        ("8*5-3", "* is not allowed"),
-        ("8+5-3=6", "another value than the target"),
-        ("8-5+3=7", "it says that it makes something else"),
-        ("8-5+3=6=6", "not an expression of numbers, + - * / and parentheses"),
-        ("8-5+(3", "not a whole expression"),
-        ("8-5+3 or 8+5-3", "not an expression of numbers, + - * / and parentheses"),
-        ("8/(5-5)+3", "division by zero"),
-        ("8**5//3", "only numbers, + - * / and parentheses"),
+        ("9**9**9", "only numbers, + - * / and parentheses"),
+        ("9//2", "only numbers, + - * / and parentheses"),
+        ("3(4)", "only numbers, + - * / and parentheses"),
+        ("+3", "only numbers, + - * / and parentheses"),
+        ("9^9", "not an expression of numbers, + - * / and parentheses"),
         ("__import__('os')", "not an expression of numbers, + - * / and parentheses"),
-        ("", "an empty box"),
+        ("1e9", "not an expression of numbers, + - * / and parentheses"),
+        ("1_0", "not an expression of numbers, + - * / and parentheses"),
+        ("\u0663+1", "not an expression of numbers, + - * / and parentheses"),
+        (".5", "not an expression of numbers, + - * / and parentheses"),
+        ("1\n+1", "not an expression of numbers, + - * / and parentheses"),
+        ("", "not a whole expression"), ("1 2", "not a whole expression"), ("(1", "not a whole expression"),
+        ("05+1", "not a whole expression"), ("(" * 199, "not a whole expression"),
+        ("-" * 199, "not a whole expression"),
+        ("1/(2-2)", "division by zero"), ("0/0", "division by zero"),
+        ("1+" * 100 + "1", "longer than 200 characters"),
     ],
-)
-def test_wrong(answer: str, reason: str) -> None:
-    found = verdict(answer, operations="+-")
-    assert found.outcome == "incorrect"
-    if answer:
-        assert found.reason == reason
+)  # fmt: skip
+def test_what_is_not_read(text: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(complaint)) as error:
+        compute(text)
+    assert str(error.value) == complaint
+
+
+@settings(max_examples=300)
+@given(st.one_of(st.text(max_size=210), st.text("0123456789+-*/(). ", max_size=200), st.text("()-1", max_size=200)))
+def test_any_text_has_a_bounded_value_or_a_reason(text: str) -> None:
+    with suppress(ValueError):
+        assert max(map(abs, compute(text).value.as_integer_ratio())) < 10**MOST_CHARS
+
+
+# The verdict
 
 
 @pytest.mark.parametrize(
-    "bomb", ["9**9**9", "(" * 90 + "1" + ")" * 90, "-" * 190 + "1", "9" * 190, "1/" * 90 + "3", "9" * 10_000]
+    ("answer", "complaint"),
+    [
+        ("14-7+4", ""), ("4 + (14 - 7)", ""), (r"14 - 7 + 4 = 11", ""), ("-7+4+14", ""), ("14-(7-4)", ""),
+        ("11", "11 is not given"),
+        ("14-7+4+0", "0 is not given"),
+        ("7+4", "14 is not used"),
+        ("14-7+4+7-7", "7 is used too often"),
+        ("147-4", "147 is not given"),
+        ("14+7-4", "it makes 17, not 11"),
+        ("14-7+4 = 12", "what follows '=' is not the target"),
+        ("11 = 14-7+4", "11 is not given"),
+        ("14-7+x", "not an expression of numbers, + - * / and parentheses"),
+        ("14*7/4", "* is not allowed"),
+        ("14/(7-4)", "/ is not allowed"),
+        ("14 7 4", "not a whole expression"),
+        ("9**9**9", "only numbers, + - * / and parentheses"),
+    ],
+)  # fmt: skip
+def test_one_answer(answer: str, complaint: str) -> None:
+    assert reason("14-7+4", answer, operations="+-") == complaint
+
+
+def test_given_twice_is_used_twice() -> None:
+    assert reason("5+5+3", "5+3+5") == ""
+    assert reason("5+5+3", "5+3") == "5 is not used as often as given"
+    assert reason("5+5+3", "5+5+5-2") == "5 is used too often"
+
+
+def test_a_minus_in_front_is_a_minus() -> None:
+    assert reason("5+3", "3 - -5", operations="+") == "- is not allowed"
+    assert reason("8*3", "-8*-3", operations="*") == "- is not allowed"
+
+
+def test_fractions_on_the_way() -> None:
+    assert reason("8/(3-8/3)", "8/(3 - 8/3) = 24") == ""
+    assert reason("8/(3-8/3)", r"\frac{8}{3 - \frac{8}{3}}") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("<think>14-7+4=11</think>", r"no \boxed{…} in the answer"),
+        (r"<think>\boxed{14-7+4}", "a <think> is never closed"),
+        (r"<think>\boxed{14-7+4}</think>", r"no \boxed{…} in the answer"),
+        (r"\boxed{14-7+4} or \boxed{14+7-4}", "it makes 17, not 11"),
+        (r"\boxed{14-7+4, 14+7-4}", "not an expression of numbers, + - * / and parentheses"),
+        (r"\boxed{14-7+4", r"the last \boxed{…} is never closed"),
+        (r"\boxed{" + "14-7+4" + "+4-4" * 60 + "}", r"the last \boxed{…} is longer than 200 characters"),
+    ],
 )
-def test_bombs_are_wrong_at_once(bomb: str) -> None:
-    assert verdict(bomb).outcome == "incorrect"
+def test_no_hack_is_paid(text: str, why: str) -> None:
+    [verdict] = judged("14-7+4", text)
+    assert (verdict.outcome, verdict.reason) == ("incorrect", why)
 
 
-@pytest.mark.parametrize("gold", ["", "6", "8-5+", "9" * 300, "x"])
-def test_a_gold_that_is_no_solution_is_nobodys_fault(gold: str) -> None:
-    found = verdict("8-5+3", gold)
-    assert (found.outcome, found.rung) == (("incorrect", "boxed") if gold == "6" else ("unscored", "gold"))
+def test_other_kinds_are_passed_on_and_a_bad_gold_is_unscored() -> None:
+    assert Countdown().verify(Problem("p", "q", "1", "math"), []) is None
+    for gold in (None, "", "eleven"):
+        [verdict] = Countdown().verify(Problem("p", "q", gold, "countdown"), [Rollout((), (), (), "\\boxed{1}")]) or []
+        assert (verdict.outcome, verdict.rung) == ("unscored", "gold")
+        assert verdict.reason.startswith("the gold is no solution: not a")
 
 
-def test_other_kinds_are_others_business() -> None:
-    assert Countdown().verify(make_problem("?", "8-5+3"), [make_rollout("x")]) is None
+def test_right_answers_vote_together() -> None:
+    votes = [v.vote for v in judged("5+3", r"\boxed{5+3}", r"\boxed{3+5}", r"\boxed{5-3}")]
+    assert votes[0] == votes[1] is not None
+    assert votes[2] is None
 
 
-def reachable(numbers: tuple[Fraction, ...]) -> set[Fraction]:
-    """Every value of every expression of these numbers: the obvious solver."""
-    if len(numbers) == 1:
-        return {numbers[0]}
-    found = set()
-    for size in range(1, len(numbers)):
-        for left in itertools.combinations(range(len(numbers)), size):
-            right = tuple(n for i, n in enumerate(numbers) if i not in left)
-            for a, b in itertools.product(reachable(tuple(numbers[i] for i in left)), reachable(right)):
-                found |= {a + b, a - b, a * b} | ({a / b} if b else set())
-    return found
+def solutions(numbers: Sequence[int], target: int, operations: str) -> set[str]:
+    """Every way from the left, by Python itself."""
+    ways = set()
+    for order, signs in product(permutations(numbers), product(operations, repeat=len(numbers) - 1)):
+        text = str(order[0])
+        for sign, number in zip(signs, order[1:], strict=True):
+            text = f"({text}{sign}{number})"
+        ways.add(text)
+    return {way for way in ways if exact(way) == target}
 
 
-small_numbers = st.lists(st.integers(1, 9), min_size=3, max_size=3)
-
-
-@given(
-    small_numbers, st.permutations(range(3)), st.lists(st.sampled_from("+-*/"), min_size=2, max_size=2), st.booleans()
-)
-def test_right_is_what_a_solver_can_reach(
-    numbers: list[int], order: list[int], signs: list[str], grouped: bool
-) -> None:
-    a, b, c = (numbers[i] for i in order)
-    text = f"{a}{signs[0]}({b}{signs[1]}{c})" if grouped else f"({a}{signs[0]}{b}){signs[1]}{c}"
+def exact(way: str) -> Fraction | None:
     try:
-        value = compute(text).value
-    except ValueError:
-        return
-    assert value in reachable(tuple(map(Fraction, numbers)))
-    gold = compute(text)
-    assert Countdown().wrong(gold, text) == ""
-    gold.value += 1
-    assert Countdown().wrong(gold, text) == "another value than the target"
+        return Fraction(eval(re.sub(r"(\d+)", r"Fraction(\1)", way), {"Fraction": Fraction}))
+    except ZeroDivisionError:
+        return None
 
 
-@given(st.text(alphabet="0123456789+-*/(). =\\frac{}", max_size=MOST_CHARS + 5))
-def test_any_text_is_a_value_or_a_complaint(text: str) -> None:
-    with suppress(ValueError):
-        found = compute(text)
-        assert isinstance(found.value, Fraction)
-        assert len(found.operations) == len(found.numbers) - 1
+@settings(max_examples=60, deadline=None)
+@given(st.randoms(use_true_random=False), st.sampled_from(["+-", "+-*/", "*-"]), st.integers(2, 3), st.integers(1, 3))
+def test_the_verdict_agrees_with_brute_force(rng: random.Random, operations: str, count: int, shift: int) -> None:
+    plugin = Countdown(numbers=count, operations=operations, count=1, held_out=1)
+    [problem] = plugin.load_problems(DataSpec("train", "train", "countdown", {}), rng.randrange(1000))
+    numbers = [int(n) for n in re.findall(r"\d+", problem.id.partition(" = ")[0])]
+    target = int(problem.id.partition(" = ")[2])
+    right = solutions(numbers, target, operations)
+    assert right, "solvable by construction"
+    others = solutions(numbers, target + shift, operations)
+    for way in [*sorted(right)[:5], *sorted(others)[:5]]:
+        [verdict] = plugin.verify(problem, [Rollout((), (), (), f"\\boxed{{{way}}}")]) or []
+        assert (verdict.outcome == "correct") == (way in right), (problem, way, verdict)
 
 
-def test_a_run_pays_for_solutions(run_with: Runner) -> None:
-    problems = load("eval", **SMALL)[:4]
-    golds = {p.question: p.answer for p in problems}
-    done = run_with(
-        Countdown,
-        problems=problems,
-        respond=lambda prompt, index: f"\\boxed{{{golds[prompt] if index == 0 else '1+1'}}}",
+# The problems
+
+
+def test_a_problem() -> None:
+    problem = next(p for p in tiny("train", careless=0.0) if p.demonstration and p.demonstration.count("=") > 4)
+    assert re.fullmatch(r"1\d, \d, \d = \d+", problem.id)
+    assert problem.question == f"{problem.id}?"
+    assert problem.kind == "countdown"
+    assert set(problem.meta["operations"]) <= set("+-")
+    asked = load("eval", held_out=1)[0]
+    assert re.fullmatch(
+        r"Make \d+ from the numbers \d\d, \d, \d, \d\. Use each of them exactly once, and only the operations "
+        r"\+ - \* / and parentheses\. Put the expression into the box\.",
+        asked.question,
     )
-    assert [[v.outcome for v in g.verdicts] for g in done.groups] == [["correct"] + ["incorrect"] * 3] * 8
+
+
+@pytest.mark.parametrize("options", [TINY, {}, {"numbers": 6, "large": 2, "operations": "+-*"}])
+def test_a_careful_teacher_is_right(options: dict[str, Any]) -> None:
+    for problem in load("train", count=200, held_out=50, careless=0.0, **options):
+        text = problem.demonstration
+        assert isinstance(text, str)
+        [verdict] = judged(problem.answer or "", text, **options)
+        assert verdict.outcome == "correct", problem
+        *misses, hit = re.split(", ", text.partition("</think>")[0])
+        target = problem.id.partition(" = ")[2]
+        assert hit.endswith(f"={target}")
+        assert not any(miss.endswith(f"={target}") for miss in misses)
+        assert len(misses) < 4
+        for left, sign, right, total in re.findall(r"(?=(?<!\d)(\d+)([-+*/])(\d+)=(\d+))", text):
+            assert compute(f"{left}{sign}{right}").value == int(total)
+
+
+def test_a_careless_teacher_is_wrong_as_often_as_told() -> None:
+    right = [
+        judged(p.answer or "", str(p.demonstration), operations="+-")[0].outcome == "correct"
+        for p in tiny("train", count=2000)
+    ]
+    several = [str(p.demonstration).count(", ") > 0 for p in tiny("train", count=2000)]
+    assert all(r for r, s in zip(right, several, strict=True) if not s)
+    wrong = [not r for r, s in zip(right, several, strict=True) if s]
+    assert sum(wrong) / len(wrong) == pytest.approx(0.8, abs=0.04)
+
+
+@pytest.mark.parametrize("options", [TINY, {}])
+def test_training_and_evaluation_share_no_game(options: dict[str, Any]) -> None:
+    train, held_out = load("train", count=1000, **options), load("eval", **options)
+    games = {p.meta["game"] for p in held_out}
+    assert len(held_out) == len(games) == 400
+    assert games.isdisjoint(p.meta["game"] for p in train)
+    assert len({p.id for p in train}) == 1000
+    assert all(p.demonstration is None for p in held_out)
+
+
+def test_problems_are_functions_of_the_seeds() -> None:
+    assert tiny("train", 1) == tiny("train", 1) != tiny("train", 2)
+    assert tiny("eval", 1) == tiny("eval", 2) != tiny("eval", 1, held_out_seed=1)
+    assert tiny("eval", held_out=100) == tiny("eval", held_out=400)[:100]
+    assert tiny("eval", careless=0.0, tries=2) == tiny("eval")
+
+
+def test_an_evaluation_of_what_is_trained_does_not_start(tmp_path: Path) -> None:
+    tables = {"run": {"name": "x", "model": "tiny", "steps": 1}}
+    train = tiny("train", count=2000)
+    run = Run(config.parse(tables, tmp_path), Plugins([]), RunDir(tmp_path), train_problems=tuple(train))
+    stranger = Problem("12+12", "What is 12+12?", "24")
+    other = tiny("eval", held_out_seed=1)
+    run.eval_problems = {"same": (*tiny("eval"), stranger), "other": tuple(other)}
+    (complaint,) = Countdown().preflight(run)
+    shared = len({p.meta["game"] for p in train} & {p.meta["game"] for p in other})
+    assert complaint == (
+        f"[data.eval.other] asks {shared} games that [data.train] trains on; give both tables the same options (or "
+        "once, in [plugins.countdown])"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"operations": "+^"}, "[data.train] operations = '+^': give some of +-*/"),
+        ({"operations": ""}, "[data.train] operations = '': give some of +-*/"),
+        ({"numbers": 2, "large": 3}, "[data.train] large = 3: there are only 2 numbers"),
+        (
+            {"question": "Make {target}"},
+            "[data.train] question = 'Make {target}' never shows the numbers; write {numbers} where it goes",
+        ),
+        ({"careless": 1.5}, "[data.train] careless = 1.5: input should be less than or equal to 1"),
+        (
+            {"numbers": 2, "large": 0, "operations": "+", "held_out": 10},
+            "countdown finds no more than 61 different problems; ask for fewer (count, held_out), or give a larger "
+            "game (numbers, largest, operations)",
+        ),
+    ],
+)
+def test_impossible_options_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(PluginError) as error:
+        load("train", **options)
+    assert str(error.value) == message

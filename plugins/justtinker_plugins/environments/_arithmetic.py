@@ -1,12 +1,11 @@
 """Exact arithmetic on a text that a policy wrote: read by Python's own parser, computed node by node, never run.
 
-Whole and decimal numbers, ``+ - * /`` (and the signs that LaTeX and Unicode have for them), a minus in front,
-parentheses. No powers, names or functions, so no result has more digits than the text, which is at most `MOST_CHARS`
-long.
+Whole and decimal numbers, ``+ - * /`` (in the signs of typography and of LaTeX too), a minus in front, parentheses. No
+powers, names or functions: so no result has more digits than the text, and that has at most `MOST_CHARS`.
 
 >>> from justtinker_plugins.environments._arithmetic import compute
->>> compute("(8 - 5)/2").value
-Fraction(3, 2)
+>>> compute("0.5*8")
+Computed(value=Fraction(4, 1), numbers=[Fraction(1, 2), Fraction(8, 1)], operations='*', negated=False)
 """
 
 from __future__ import annotations
@@ -17,25 +16,23 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 MOST_CHARS = 200
 
 _PLAIN = (
-    (re.compile(r"[\u00d7\u00b7]|\\times(?![a-zA-Z])|\\cdot(?![a-zA-Z])"), "*"),
+    (re.compile(r"\u00d7|\u00b7|\\times(?![a-zA-Z])|\\cdot(?![a-zA-Z])"), "*"),
     (re.compile(r"\u00f7|\\div(?![a-zA-Z])"), "/"),
     (re.compile(r"\u2212"), "-"),
     (re.compile(r"\\left(?![a-zA-Z])|\\right(?![a-zA-Z])|\\[,;! ]|\$"), " "),
 )
 _FRACTION = re.compile(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}")
 _READABLE = re.compile(r"(?:[-+*/() ]|[0-9]+(?:\.[0-9]+)?)*")
-OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
+_OPERATIONS: dict[type[ast.operator], tuple[str, Callable[[Fraction, Fraction], Fraction]]] = {
+    ast.Add: ("+", operator.add),
+    ast.Sub: ("-", operator.sub),
+    ast.Mult: ("*", operator.mul),
+    ast.Div: ("/", operator.truediv),
 }
-_SIGNS: dict[type[ast.operator], str] = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 
 
 @dataclass
@@ -45,7 +42,9 @@ class Computed:
     value: Fraction = Fraction(0)
     numbers: list[Fraction] = field(default_factory=list)
     operations: str = ""
-    """A sign each; a minus in front of a number is none."""
+    """A sign each."""
+    negated: bool = False
+    """There is a minus in front of something, which is no operation of two numbers."""
 
 
 def compute(text: str) -> Computed:
@@ -75,10 +74,11 @@ def _value(node: ast.expr, text: str, found: Computed) -> Fraction:
             found.numbers.append(Fraction(text[node.col_offset : node.end_col_offset]))
             return found.numbers[-1]
         case ast.UnaryOp(op=ast.USub(), operand=operand):
+            found.negated = True
             return -_value(operand, text, found)
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _SIGNS:
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATIONS:
+            sign, apply = _OPERATIONS[type(op)]
             first = _value(left, text, found)
-            found.operations += (sign := _SIGNS[type(op)])
-            value: Fraction = OPERATIONS[sign](first, _value(right, text, found))
-            return value
+            found.operations += sign
+            return apply(first, _value(right, text, found))
     raise ValueError("only numbers, + - * / and parentheses")

@@ -1,25 +1,25 @@
-r"""A calculator that the policy may call while it answers: several turns, on problems that are hard without it.
+r"""A calculator that the policy may call while it answers: several turns, and problems that are hard without it.
 
-The policy writes ``<calc>47*38</calc>``; there its turn ends. The environment writes ``=1786`` and a new line, and the
-policy goes on, until it ends its answer or has used up its calls. What the calculator says is never trained. Three
-roles: problems, how any problem of the right kinds is played, and how many calls are made and fail. Judging is left to
-a verifier: answers are numbers, so `math_verify` and `numeric` will do.
+The policy writes ``<calc>47*38</calc>``, and there its turn ends. The calculator answers ``=1786`` and ends the line,
+and the policy goes on, until it ends its response or calls once more than it may. What the calculator says is never
+trained. Three roles: problems, how problems are played (those of any other data set too), and how often calls are made
+and fail. Answers are plain numbers, so judging is left to a verifier: `numeric`, `math_verify`, `exact`.
 
 >>> from justtinker_plugins.environments.calculator import Calculator
->>> Calculator().press("47*38")
+>>> Calculator().answer("<think>First <calc>47*38</calc>")
 '=1786\n'
->>> Calculator().press("1/0")
+>>> Calculator().answer("<calc>1/0</calc>")
 '=error: division by zero\n'
 
-A result cannot be faked: a turn ends with its call, so whatever follows a call is the calculator's. What looks like a
-result without a call is the policy's own claim, and pays nothing.
+A result cannot be faked: whatever follows a call in a response is the calculator's, because the call's last character
+ends the turn, and a call too many ends the episode. It neither tells the model of the calculator (the prompt does) nor
+runs anything: see `_arithmetic`.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Set
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,151 +27,152 @@ from pydantic import Field
 
 from justtinker_core import Group, Problem, Rollout, hookimpl, plugin
 from justtinker_plugins.environments._arithmetic import compute
+from justtinker_plugins.environments._held_out import asked_again
+from justtinker_plugins.text import CLOSE, OPEN
 
 if TYPE_CHECKING:
     from justtinker_core.config import DataSpec
     from justtinker_core.episodes import Policy
+    from justtinker_core.run import Run
 
 ERROR = "=error: "
+MOST_SHOWN = 50
+"""Characters of a result."""
+Numbers = tuple[int, int, int]
+"""The two that are multiplied and the one that is added."""
 
 
 @plugin
 class Calculator:
-    """Problems such as ``47*38+6=?``, demonstrations by a teacher who often estimates instead, and the calculator.
+    """Problems ``47*38+29=?`` with demonstrations by a teacher who rather estimates, and a calculator for any problem.
 
-    `held_out` problems are drawn by `held_out_seed` alone, and training sees none of their products. So every run that
-    leaves these two, `digits` and `steps` alone is evaluated on the same problems.
+    `held_out` problems are drawn by `held_out_seed` alone, and training sees none of their products in either order. So
+    every run that leaves these two and `digits` alone is evaluated on the same problems.
     """
 
     open: str = "<calc>"
     """What a call begins with."""
     close: str = "</calc>"
-    """What ends a call, and the turn. The prompt must tell the policy of both, or demonstrations teach them."""
+    """What ends it, and the policy's turn: something that the policy writes for nothing else."""
     calls: Annotated[int, Field(ge=1)] = 8
     """Most calls in a response; one more ends it."""
-    operations: Annotated[int, Field(ge=1)] = 1
-    """Most operations in a call: 1 is a pocket calculator, so that several steps take several calls."""
+    operations: Annotated[int, Field(ge=1)] | None = None
+    """Most operations in a call: with 1, a pocket calculator, a problem of two steps takes two calls."""
     kinds: tuple[str, ...] = ("math", "number")
-    """Problems of which `Problem.kind` may use the calculator, whichever data set they come from."""
-    digits: Annotated[int, Field(ge=1, le=6)] = 2
-    """Of both numbers that are multiplied."""
-    steps: Annotated[int, Field(ge=1, le=4)] = 2
-    """The product, and then so many numbers of one digit less one to add."""
+    """Problems of which `Problem.kind` are played with the calculator, whichever plugin they come from."""
+    digits: Annotated[int, Field(ge=1, le=9)] = 2
+    """Of each number in a problem."""
     count: Annotated[int, Field(ge=1)] = 3000
-    """How many training problems; fewer, if there are no more."""
+    """How many training problems."""
     held_out: Annotated[int, Field(ge=1)] = 400
-    """How many are kept for evaluation. Must be equal in the tables for training and evaluation."""
+    """How many problems are kept for evaluation. Must be equal in the tables for training and evaluation."""
     held_out_seed: int = 2026
     """Which these are. Must be equal too."""
-    estimates: Annotated[float, Field(ge=0, le=1)] = 0.6
-    """With what probability the teacher takes round factors and no calculator."""
+    estimates: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """With what probability the teacher rounds all numbers and does without the calculator."""
 
     def __post_init__(self) -> None:
-        if not self.open or not self.close or self.open == self.close:
-            raise ValueError(f"open = {self.open!r} and close = {self.close!r}: two different texts are wanted")
-        if self.held_out >= self._products:
+        if not (self.open and self.close) or self.close in self.open:
             raise ValueError(
-                f"held_out = {self.held_out}: there are {self._products} products of {self.digits}-digit numbers"
+                f"open = {self.open!r}, close = {self.close!r}: give two texts, the second not in the first"
+            )
+        n = len(self._factors)
+        if (wanted := self.count + self.held_out) > (pairs := n * (n + 1) // 2):
+            raise ValueError(
+                f"count + held_out = {wanted}: there are only {pairs} products of {self.digits}-digit numbers"
             )
 
     @hookimpl
     def load_problems(self, spec: DataSpec, seed: int) -> Iterator[Problem]:
         """Training problems with demonstrations, a function of `seed`; or the held-out ones, without."""
-        held_out = list(islice(self._sums(f"held out {self.held_out_seed}"), self.held_out))
+        held_out = list(islice(self._draw(f"held out {self.held_out_seed}"), self.held_out))
         if spec.purpose == "eval":
-            yield from map(make_problem, held_out)
-            return
-        rng, taken = random.Random(f"calculator demonstrations {seed}"), set(map(factors, held_out))
-        fresh = (numbers for numbers in self._sums(f"{seed}") if factors(numbers) not in taken)
-        for numbers in islice(fresh, min(self.count, self._products - self.held_out)):
-            yield replace(make_problem(numbers), demonstration=self._demonstration(numbers, rng))
+            return map(make_problem, held_out)
+        rng = random.Random(f"calculator teacher {seed}")
+        fresh = self._draw(str(seed), but={product(*numbers) for numbers in held_out})
+        return (make_problem(n, self._demonstration(n, rng)) for n in islice(fresh, self.count))
+
+    @hookimpl
+    def preflight(self, run: Run) -> list[str]:
+        """A complaint for each evaluation set that asks what is trained on."""
+        return asked_again(run, "calculator", "product")
 
     @hookimpl
     def rollout(self, problem: Problem, policy: Policy) -> Rollout | None:
-        """Turns of policy and calculator, until the policy ends its answer or runs out of calls or tokens."""
+        """Turns of policy and calculator, until the policy ends its response, or runs out of calls or tokens."""
         if problem.kind not in self.kinds:
             return None
         for _ in range(self.calls):
-            call = self.called(policy.generate(stop=[self.close]))
-            if call is None or policy.truncated:
+            answer = self.answer(policy.generate(stop=[self.close]))
+            if answer is None or policy.truncated:
                 return policy.rollout()
-            policy.observe(self.press(call))
+            policy.observe(answer)
         policy.generate(stop=[self.close])
         return policy.rollout()
 
     @hookimpl
     def measure(self, group: Group) -> dict[str, list[float | None]]:
-        """`calls` of each rollout, and `failed_calls`: the share of them that gave an error; None without a call."""
+        """`calls`, answered ones of a rollout; `failed_calls`, the share of them that were errors (None: no call)."""
         calls = [rollout.text.count(f"{self.close}=") for rollout in group.rollouts]
         failed = [rollout.text.count(f"{self.close}{ERROR}") for rollout in group.rollouts]
         return {
             "calls": [float(n) for n in calls],
-            "failed_calls": [bad / n if n else None for bad, n in zip(failed, calls, strict=True)],
+            "failed_calls": [f / n if n else None for f, n in zip(failed, calls, strict=True)],
         }
 
-    def called(self, turn: str) -> str | None:
-        """What a turn that ends in a call asks for; None if it ends the answer.
-
-        Nothing, and so an error, without a beginning; or if the last token reaches beyond the end, with a guess.
-        """
+    def answer(self, turn: str) -> str | None:
+        """What the calculator says after a turn, in words of its own. None: the turn ends with no call."""
         before, closed, after = turn.partition(self.close)
         _, opened, call = before.rpartition(self.open)
         if not closed:
             return None
-        return call if opened and not after else ""
+        if not opened:
+            return f"{ERROR}no call was begun\n"
+        if after.strip():  # the last token may reach beyond the call: a line's end is harmless, a digit is not
+            return f"{ERROR}the call goes on\n"
+        return self._press(call)
 
-    def press(self, call: str) -> str:
-        """What the calculator shows."""
+    def _press(self, call: str) -> str:
         try:
             found = compute(call)
-            if len(found.operations) > self.operations:
-                raise ValueError(f"more than {self.operations} operation{'s' * (self.operations > 1)} in a call")
         except ValueError as error:
             return f"{ERROR}{error}\n"
-        return f"={found.value}\n"
+        if self.operations is not None and len(found.operations) > self.operations:
+            return f"{ERROR}more than {self.operations} operation{'s' * (self.operations > 1)}\n"
+        shown = str(found.value)
+        return f"={shown}\n" if len(shown) <= MOST_SHOWN else f"{ERROR}the result is too long\n"
 
     @property
-    def _products(self) -> int:
-        """How many pairs of factors there are."""
-        n = len(self._numbers)
-        return n * (n + 1) // 2
-
-    @property
-    def _numbers(self) -> range:
+    def _factors(self) -> range:
         return range(10 ** (self.digits - 1), 10**self.digits)
 
-    def _sums(self, seed: str) -> Iterator[tuple[int, ...]]:
-        """Two factors and what is added, in random order, no pair of factors twice."""
-        rng, seen = random.Random(f"calculator {seed}"), set[tuple[int, ...]]()
-        while len(seen) < self._products:
-            added = rng.choices(range(1, 10), k=self.steps - 1)
-            numbers = (*rng.choices(self._numbers, k=2), *added)
-            if factors(numbers) not in seen:
-                seen.add(factors(numbers))
-                yield numbers
+    def _draw(self, seed: str, but: Set[str] = frozenset()) -> Iterator[Numbers]:
+        """Numbers of problems, no product twice, none of `but`."""
+        rng, seen = random.Random(f"calculator {seed}"), set(but)
+        while True:
+            a, b, c = (rng.choice(self._factors) for _ in range(3))
+            if product(a, b, c) not in seen:
+                seen.add(product(a, b, c))
+                yield a, b, c
 
-    def _demonstration(self, numbers: tuple[int, ...], rng: random.Random) -> tuple[str, ...]:
-        """Turns of the teacher and the calculator. An estimate is one turn, and usually wrong."""
-        first, *others = numbers
+    def _demonstration(self, numbers: Numbers, rng: random.Random) -> tuple[str, ...]:
+        """Turns of teacher and calculator. The pocket calculator is called twice, any other once."""
         if rng.random() < self.estimates:
-            a, b = (round(n, 1 - self.digits) for n in numbers[:2])
-            value = a * b + sum(others[1:])
-            return (f"<think>{a}*{b}={a * b}\n</think>\\boxed{{{value}}}",)
-        turns, text, value = [], "<think>", first
-        for sign, number in zip("*+++", others, strict=False):
-            call = f"{value}{sign}{number}"
-            turns += [f"{text}{self.open}{call}{self.close}", self.press(call)]
-            text, value = "", value * number if sign == "*" else value + number
-        return (*turns, f"</think>\\boxed{{{value}}}")
+            a, b, c = (round(n, 1 - len(str(n))) for n in numbers)
+            return (f"{OPEN}{a}*{b}={a * b}\n{a * b}+{c}={a * b + c}\n{CLOSE}\\boxed{{{a * b + c}}}",)
+        a, b, c = numbers
+        calls = [f"{a}*{b}", f"{a * b}+{c}"] if self.operations == 1 else [f"{a}*{b}+{c}"]
+        said = [turn for call in calls for turn in (f"{self.open}{call}{self.close}", self._press(call))]
+        return (OPEN + said[0], *said[1:], f"{CLOSE}\\boxed{{{a * b + c}}}")
 
 
-def factors(numbers: tuple[int, ...]) -> tuple[int, ...]:
-    """Those of the product, in order of size."""
-    return tuple(sorted(numbers[:2]))
+def make_problem(numbers: Numbers, demonstration: tuple[str, ...] | None = None) -> Problem:
+    """The problem ``a*b+c``."""
+    a, b, c = numbers
+    text, meta = f"{a}*{b}+{c}", {"product": product(a, b, c)}
+    return Problem(text, f"{text}=?", str(a * b + c), demonstration=demonstration, meta=meta)
 
 
-def make_problem(numbers: tuple[int, ...]) -> Problem:
-    """The problem with these factors and, after them, what is added."""
-    a, b, *others = numbers
-    text = "+".join(map(str, (f"{a}*{b}", *others)))
-    return Problem(text, f"{text}=?", str(a * b + sum(others)))
+def product(a: int, b: int, c: int) -> str:
+    """The product in one of its two orders: what makes two problems alike."""
+    return f"{min(a, b)}*{max(a, b)}"
