@@ -78,6 +78,7 @@ class Countdown:
     large: Annotated[int, Field(ge=0)] = 1
     """How many of them are drawn from 10 to `largest`, and shown first; the others are digits from 1 to 9."""
     largest: Annotated[int, Field(ge=10)] = 99
+    """No number is larger."""
     largest_target: Annotated[int, Field(ge=1)] = 100
     """Targets are whole, from 1 to this."""
     operations: str = "+-*/"
