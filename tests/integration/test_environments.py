@@ -31,6 +31,7 @@ def shortened(cwd: Path, name: str) -> list[str]:
     return ["sft.toml", "rl.toml"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOTH)
 def test_a_run_and_what_is_done_with_it(tmp_path: Path, name: str) -> None:
     finish(justtinker("train", *shortened(tmp_path, name), "--dir", "run", cwd=tmp_path))
@@ -47,6 +48,7 @@ def test_a_run_and_what_is_done_with_it(tmp_path: Path, name: str) -> None:
     assert f"{name}-rl" in (tmp_path / "run" / f"2-{name}-rl" / "report.html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOTH)
 def test_presets_are_ready_to_run(tmp_path: Path, name: str) -> None:
     for stage in ("sft", "rl"):
