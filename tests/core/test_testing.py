@@ -393,7 +393,7 @@ SPOILT_REWARDS = {
     Rank: ({"order"}, "the group's rollouts in reverse"),
     OnSelf: ({"threads"}, "Keep what a call works with in local variables"),
     Sorts: ({"input", "order"}, "rollouts of a group"),
-    Keeps: ({"pickle"}, "Can't pickle"),
+    Keeps: ({"pickle"}, "local object"),
     Deviation: ({"odd groups"}, "a group of one: "),
     Unbounded: ({"hostile texts", "speed"}, "a raw term is a number in [-1, 1]"),
     Slow: ({"speed"}, "at most 0.05 CPU seconds (best of several)"),
