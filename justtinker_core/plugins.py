@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import logging
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -100,6 +101,11 @@ def look_up(name: str, known: Mapping[str, Found], place: str = "") -> Found:
         f"{place}no plugin called {name!r}{nearest(name, known)} (a new plugin of a package is seen after reinstalling "
         "the package; a one-file plugin needs a line under [local_plugins])"
     )
+
+
+def snake_case(name: str) -> str:
+    """What a class is called as a plugin: ``LastWord`` -> ``last_word``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 def load_file(reference: str) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from justtinker_core.config import parse as parsed
 from justtinker_core.data import check
 from justtinker_core.hookspecs import hookimpl
 from justtinker_core.options import PluginError, all_of
-from justtinker_core.plugins import Active, Found, Plugins, activate, implements
+from justtinker_core.plugins import Active, Found, Plugins, activate, implements, snake_case
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.testing import _stand_ins
@@ -126,7 +125,7 @@ class Recorder:
 def name_of(plugin: Any) -> str:
     """A LastWord, or its class, as ``last_word``."""
     cls = plugin if inspect.isclass(plugin) else type(plugin)
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+    return snake_case(cls.__name__)
 
 
 def enabled(plugin: Any, tables: Tables | None = None, name: str = "") -> Active:

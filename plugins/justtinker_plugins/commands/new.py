@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 from justtinker_core.options import PluginError, nearest
-from justtinker_core.plugins import COMMANDS, ROLES, find, load_file
+from justtinker_core.plugins import COMMANDS, ROLES, find, load_file, snake_case
 from justtinker_plugins._describe import described_plugin, example
 
 TEMPLATES = files("justtinker_plugins.commands") / "templates"
@@ -69,7 +69,7 @@ def check_kind(kind: str) -> None:
 def check_name(kind: str, name: str, package: bool) -> None:
     """PluginError unless the name can be a plugin's and is nobody's yet."""
     if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
-        better = re.sub(r"\W+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)).strip("_").lower()
+        better = re.sub(r"\W+", "_", snake_case(name)).strip("_")
         good = re.fullmatch("[a-z][a-z0-9_]*", better) and not keyword.iskeyword(better)
         hint = f"; take {better!r}" if good else ""
         raise PluginError(f"{name!r} is no name for a plugin: lower-case letters, digits and '_', no keyword{hint}")

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from justtinker_core import hookspecs
-from justtinker_core.plugins import COMMANDS, Found, find, hooks_of, implements, look_up
+from justtinker_core.plugins import COMMANDS, Found, find, hooks_of, implements, look_up, snake_case
 from justtinker_plugins._describe import LONG, described_plugin, example
 from justtinker_plugins._tables import plain_table
 
@@ -159,8 +159,7 @@ def explain(name: str, config: str | None) -> None:
 
 def local(reference: str) -> Found:
     """The plugin of a file that no config names."""
-    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", reference.rpartition(":")[2]).lower()
-    return Found(name, "local", reference, "a file", "")
+    return Found(snake_case(reference.rpartition(":")[2]), "local", reference, "a file", "")
 
 
 def origin(found: Found) -> str:
