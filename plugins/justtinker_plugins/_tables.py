@@ -37,3 +37,10 @@ def one_line(text: str, most: int = 80) -> str:
     """A text on one line, cut where it is long, without control characters."""
     text = " ".join(text[: 8 * most].split())  # a long text need not be split to its end
     return printable(text if len(text) <= most else f"{text[:most]} …")
+
+
+def ends(text: str, most: int = 60) -> str:
+    """The beginning and the end of a text, where the answer is, on one line: `most` characters of either."""
+    if len(text) <= 2 * most:
+        return one_line(text, 2 * most)
+    return f"{one_line(text[:most], most)} … {one_line(text[-most:], most)}"

@@ -25,7 +25,7 @@ from rich.text import Text
 from justtinker_core import PluginError, Problem, config, data
 from justtinker_core.config import RunConfig
 from justtinker_core.run import installed
-from justtinker_plugins._tables import one_line, plain_table
+from justtinker_plugins._tables import ends, one_line, plain_table
 from justtinker_plugins.commands._audit_cases import (
     KINDS,
     Case,
@@ -41,7 +41,6 @@ from justtinker_plugins.commands._auditing import Auditor, Judged, Row, compared
 from justtinker_plugins.commands._options import plugin_option, set_option
 from justtinker_plugins.commands._stack import Stack
 from justtinker_plugins.commands.score import write
-from justtinker_plugins.commands.show import ends
 from justtinker_plugins.verifiers._judge import gold_text
 
 FAILED: Mapping[Kind, str] = {"wrong": "paid", "sloppy": "in full", "honest": "refused", "number": "otherwise"}

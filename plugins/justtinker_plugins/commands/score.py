@@ -23,7 +23,7 @@ from rich.text import Text
 
 from justtinker_core import PluginError, config
 from justtinker_core.config import RunConfig
-from justtinker_plugins._tables import one_line, plain_table
+from justtinker_plugins._tables import ends, plain_table
 from justtinker_plugins.commands._options import plugin_option, set_option
 from justtinker_plugins.commands._rescoring import Configs, Out, Scorer, rescore, unscored_lines
 from justtinker_plugins.commands._rollout_files import Line, group_of, lines, rollout_files
@@ -248,9 +248,9 @@ def print_change(console: Console, number: int, change: dict[str, Any]) -> None:
     if "text" not in change:
         console.print("   (the file is gone)")
     else:
-        question, gold = both_ends(change["question"], 60), both_ends(change["answer"] or "none", 20)
+        question, gold = ends(change["question"], 30), ends(change["answer"] or "none", 10)
         console.print(Text(f"   {question}   gold {gold}"))
-        console.print(Text(f"   {both_ends(change['text'])}", style="dim"))
+        console.print(Text(f"   {ends(change['text'], 100)}", style="dim"))
     terms = {name: (a["terms"].get(name), b["terms"].get(name)) for name in {**a["terms"], **b["terms"]}}
     parts = [f"{name} {number_of(x)} -> {number_of(y)}" for name, (x, y) in terms.items() if x != y]
     pairs = {"reward": (a["reward"], b["reward"]), "advantage": (a["advantage"], b["advantage"])}
@@ -261,10 +261,3 @@ def print_change(console: Console, number: int, change: dict[str, Any]) -> None:
 def number_of(value: Any) -> str:
     """A number, a list of them, or none, in a few characters."""
     return "none" if value is None else "by token" if isinstance(value, list) else f"{value:.3g}"
-
-
-def both_ends(text: str, most: int = 200) -> str:
-    """A text on one line, its middle left out where it is long, with nothing that a terminal would obey."""
-    if len(text) > most:
-        text = f"{text[: most // 2]} … {text[-(most // 2) :]}"
-    return one_line(text, most + 3)

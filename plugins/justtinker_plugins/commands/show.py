@@ -16,7 +16,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from justtinker_core import PluginError
-from justtinker_plugins._tables import VERDICTS, one_line, plain_table, printable
+from justtinker_plugins._tables import VERDICTS, ends, one_line, plain_table, printable
 from justtinker_plugins.commands._step_files import read_groups, set_of, step_files, step_of, value_of
 from justtinker_plugins.commands.train import existing
 
@@ -135,13 +135,6 @@ def cells(index: int, n: int, rollout: Row) -> Iterator[Text]:
     yield Text(f"{rollout['tokens']:,}{' (cut)' if rollout['truncated'] else ''}")
     yield Text(one_line(verdict.get("answer") or "", 24))
     yield Text(ends(rollout["text"]))
-
-
-def ends(text: str, most: int = 60) -> str:
-    """The beginning and the end of a text, where the answer is."""
-    if len(text) <= 2 * most:
-        return one_line(text, 2 * most)
-    return f"{one_line(text[:most], most)} … {one_line(text[-most:], most)}"
 
 
 def number(value: Any) -> str:
