@@ -14,6 +14,7 @@ import string
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,7 @@ class Policy:
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         return int(2 * config.num_hidden_layers * heads * size * self.model.dtype.itemsize)
 
-    @property
+    @cached_property  # asked at every token
     def cache_name(self) -> str:
         """What the model calls its KV cache, in what it takes and what it gives: transformers 5 renamed it."""
         return "cache" if "cache" in inspect.signature(self.model.forward).parameters else "past_key_values"
