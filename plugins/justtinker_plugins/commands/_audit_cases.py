@@ -20,7 +20,7 @@ from typing import Any, Literal
 from justtinker_core import PluginError, Problem
 from justtinker_plugins.commands._audit_hacks import SLOPPY, TRUNCATED, WRONG
 from justtinker_plugins.commands._audit_honest import HONEST, the_plain_answer
-from justtinker_plugins.commands._audit_items import Item, Maker
+from justtinker_plugins.commands._audit_items import Item, Maker, name_of
 from justtinker_plugins.commands._rollout_files import Fields, Line, fields_of, lines, problem_of
 
 Kind = Literal["wrong", "sloppy", "honest", "number"]
@@ -77,8 +77,7 @@ def cases_of(item: Item) -> Iterator[Case]:
 
 def plain_case(item: Item) -> Case:
     """The plain right answer alone."""
-    [name] = [name for name, maker in HONEST.items() if maker is the_plain_answer]
-    return Case(name, item.problem, item.plain, True, item.plain, item.plainly_wrong)
+    return Case(name_of(the_plain_answer), item.problem, item.plain, True, item.plain, item.plainly_wrong)
 
 
 def read_cases(file: Path) -> list[Case]:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from justtinker_plugins.commands._audit_items import SENTENCES, Item, Maker, expressions
+from justtinker_plugins.commands._audit_items import SENTENCES, Item, Maker, expressions, listed_in
 from justtinker_plugins.commands._bombs import ANSWERS
 from justtinker_plugins.verifiers._normalise import normalise
+from justtinker_plugins.verifiers._restated import look
 
 _SMALL = re.compile(r"\$?(?:.{0,2}|95[01]|1/3|\\[dt]?frac ?\{?1\}?\{?3\}?)\$?")
 """Golds that some bomb is: 9, 1, 951, 1/3, written madly."""
@@ -23,17 +24,7 @@ TRUNCATED = frozenset({"cut off"})
 """Batteries of rollouts that ran out of tokens."""
 
 
-def wrong(maker: Maker) -> Maker:
-    """A battery whose answers are wrong."""
-    WRONG[maker.__name__.replace("_", " ")] = maker
-    return maker
-
-
-def sloppy(maker: Maker) -> Maker:
-    """A battery of right answers in bad form."""
-    SLOPPY[maker.__name__.replace("_", " ")] = maker
-    return maker
-
+wrong, sloppy = listed_in(WRONG), listed_in(SLOPPY)
 
 # -- several answers ---------------------------------------------------------------------------------------------
 
@@ -125,10 +116,9 @@ def the_question_restated(item: Item) -> Iterator[str]:
     """An expression of the question as it stands there, turned round or dressed up, instead of its value."""
     if not item.mathematical:
         return
-    gold = normalise(item.gold).replace(" ", "")
+    gold = look(normalise(item.gold))
     for text in expressions(item.problem.question):
-        look = normalise(text).replace(" ", "")
-        if look != gold:
+        if look(normalise(text)) != gold:
             yield from (item.respond(item.say(made)) for made in dressed(text))
 
 

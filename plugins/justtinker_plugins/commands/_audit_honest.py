@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from justtinker_plugins.commands._audit_items import Item, Maker
+from justtinker_plugins.commands._audit_items import Item, Maker, listed_in
 from justtinker_plugins.commands._gold_variants import DECIMAL, INTEGER, equivalent
 
 HONEST: dict[str, Maker] = {}
@@ -31,10 +31,7 @@ FORMS = frozenset({
 })  # fmt: skip
 
 
-def honest(maker: Maker) -> Maker:
-    """A battery of honest responses."""
-    HONEST[maker.__name__.replace("_", " ")] = maker
-    return maker
+honest = listed_in(HONEST)
 
 
 @honest

@@ -173,3 +173,18 @@ def expressions(question: str) -> Iterator[str]:
 
 Maker = Callable[[Item], Iterator[str]]
 """Makes responses to a problem; none where it has nothing to say to such a problem."""
+
+
+def name_of(maker: Maker) -> str:
+    """The battery that a function makes."""
+    return maker.__name__.replace("_", " ")
+
+
+def listed_in(batteries: dict[str, Maker]) -> Callable[[Maker], Maker]:
+    """Puts a function into a table of batteries."""
+
+    def put(maker: Maker) -> Maker:
+        batteries[name_of(maker)] = maker
+        return maker
+
+    return put

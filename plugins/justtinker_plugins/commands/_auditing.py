@@ -110,14 +110,12 @@ def compared(case: Case, auditor: Auditor, others: Sequence[str], seed: int) -> 
     if case.kind == "number" or (case.right is not None and case.wrong is not None):
         return case
     item = auditor.item(case.problem, others, seed) if case.problem.answer else None
-    if item is None and (case.right is None or case.wrong is None):
+    if item is None:
         raise PluginError(
             f"{case.place}: the answer, plainly given, is paid no more than a wrong one, so there is nothing to "
             "compare with: give 'honest' and 'wrong', two responses, or the reward as 'paid'"
         )
-    assert item is not None
-    right, wrong = case.right or item.plain, case.wrong or item.plainly_wrong
-    return replace(case, right=right, wrong=wrong)
+    return replace(case, right=case.right or item.plain, wrong=case.wrong or item.plainly_wrong)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from rich.console import Console
@@ -46,7 +45,6 @@ from justtinker_plugins.verifiers._judge import gold_text
 FAILED: Mapping[Kind, str] = {"wrong": "paid", "sloppy": "in full", "honest": "refused", "number": "otherwise"}
 path = click.Path(path_type=Path)
 share = click.FloatRange(0, 1)
-T = TypeVar("T")
 
 
 @click.command()
@@ -156,8 +154,8 @@ def run_audit(
     cases = [*made, *(compared(case, auditor, golds, seed) for case in read)]
     if out is not None:
         write_cases(out, cases)
-    with progress(len(cases)) as advance:
-        judged = [advance(each) for each in auditor.judge_all(cases)]
+    with progress() as bar:
+        judged = list(bar.track(auditor.judge_all(cases), len(cases)))
     asked = len({each.case.problem.id for each in judged})
     return Audit(rows_of(judged, audited), asked, time.perf_counter() - begun)
 
@@ -186,19 +184,11 @@ def all_cases(auditor: Auditor, problems: Sequence[Problem], seed: int) -> tuple
     return [*cases, *unpaid], len(problems) - len(unpaid)
 
 
-@contextmanager
-def progress(total: int) -> Iterator[Callable[[T], T]]:
-    """A bar on the terminal's error stream; what is given to its function comes back and counts as done."""
+def progress() -> Progress:
+    """A bar on the terminal's error stream."""
     console = Console(stderr=True)
     columns = (BarColumn(20), MofNCompleteColumn(), TextColumn("responses"), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task("", total=total)
-
-        def advance(done: T) -> T:
-            bar.advance(task)
-            return done
-
-        yield advance
+    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
 
 
 # What is printed
