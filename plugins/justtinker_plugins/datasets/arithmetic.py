@@ -22,13 +22,14 @@ prompts, and nothing is read from disk or network.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from justtinker_core import PluginError, Problem, hookimpl, plugin
+from justtinker_plugins.datasets._held_out import asked_again
 
 if TYPE_CHECKING:
     from justtinker_core.config import DataSpec
@@ -81,13 +82,8 @@ class Arithmetic:
     @hookimpl
     def preflight(self, run: Run) -> Sequence[str]:
         """A complaint for each evaluation set that asks what is trained on, in either order."""
-        trained = pairs_of(run.train_problems)
-        return [
-            f"[data.eval.{name}] asks {len(shared)} sums that [data.train] trains on; give digits, held_out and "
-            "held_out_seed the same values in both tables (or once, in [plugins.arithmetic])"
-            for name, problems in run.eval_problems.items()
-            if (shared := pairs_of(problems) & trained)
-        ]
+        fix = "give digits, held_out and held_out_seed the same values in both tables"
+        return asked_again(run, "arithmetic", "sums", pair_of, fix)
 
     def _training(self, seed: int) -> Iterator[Problem]:
         rng = random.Random(f"arithmetic {seed}")
@@ -135,9 +131,9 @@ def make_problem(a: int, b: int, demonstration: str | None = None) -> Problem:
     return Problem(f"{a}+{b}", f"{a}+{b}=?", str(a + b), demonstration=demonstration, meta=meta)
 
 
-def pairs_of(problems: Iterable[Problem]) -> set[frozenset[str]]:
-    """The unordered pairs that are added; problems of other data sets are passed over."""
-    return {frozenset(p.id.split("+")) for p in problems if p.question == f"{p.id}=?"}
+def pair_of(problem: Problem) -> frozenset[str] | None:
+    """The unordered pair that is added; None for a problem of another data set."""
+    return frozenset(problem.id.split("+")) if problem.question == f"{problem.id}=?" else None
 
 
 def count_carries(a: int, b: int) -> int:

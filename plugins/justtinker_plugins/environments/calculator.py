@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from justtinker_core import Group, Problem, Rollout, hookimpl, plugin
+from justtinker_plugins.datasets._held_out import asked_again
 from justtinker_plugins.environments._arithmetic import compute
-from justtinker_plugins.environments._held_out import asked_again
 from justtinker_plugins.text import CLOSE, OPEN
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Calculator:
     @hookimpl
     def preflight(self, run: Run) -> list[str]:
         """A complaint for each evaluation set that asks what is trained on."""
-        return asked_again(run, "calculator", "product")
+        return asked_again(run, "calculator", "products", lambda problem: problem.meta.get("product"))
 
     @hookimpl
     def rollout(self, problem: Problem, policy: Policy) -> Rollout | None:

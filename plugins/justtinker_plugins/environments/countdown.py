@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from pydantic import Field
 
 from justtinker_core import PluginError, Problem, Rollout, Verdict, hookimpl, plugin
+from justtinker_plugins.datasets._held_out import asked_again
 from justtinker_plugins.environments._arithmetic import MOST_CHARS, Computed, compute
-from justtinker_plugins.environments._held_out import asked_again
 from justtinker_plugins.text import CLOSE, OPEN
 from justtinker_plugins.verifiers._judge import gold_text, judge
 
@@ -128,7 +128,7 @@ class Countdown:
     @hookimpl
     def preflight(self, run: Run) -> list[str]:
         """A complaint for each evaluation set that asks what is trained on."""
-        return asked_again(run, "countdown", "game")
+        return asked_again(run, "countdown", "games", lambda problem: problem.meta.get("game"))
 
     @hookimpl
     def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:
