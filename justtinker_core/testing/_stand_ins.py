@@ -10,8 +10,9 @@ from typing import ClassVar
 
 from justtinker_core.hookspecs import hookimpl
 from justtinker_core.options import plugin
+from justtinker_core.rollouts import datum_of
 from justtinker_core.run import Run
-from justtinker_core.types import Batch, Datum, Group, Problem, Rollout, Update, Verdict
+from justtinker_core.types import Batch, Group, Problem, Rollout, Update, Verdict
 
 _BOX = re.compile(r"\\boxed\{([^{}]*)\}")
 
@@ -69,20 +70,12 @@ class Grpo:
         problems = run.draw(step, min(self.problems, len(run.train_problems)), run.train_problems)
         groups = tuple(run.credit(group) for group in run.rollouts(step, problems, self.rollouts))
         data = tuple(
-            policy_datum(group, rollout, advantage)
+            datum_of(group, rollout, advantage)
             for group in groups
             for rollout, advantage in zip(group.rollouts, group.advantages, strict=True)
             if group.kept and isinstance(advantage, float)
         )
         return Batch(groups, (Update(data, "importance_sampling"),) if data else (), len(data))
-
-
-def policy_datum(group: Group, rollout: Rollout, advantage: float) -> Datum:
-    """A rollout to train on: the advantage at every token that the policy wrote."""
-    tokens = group.prompt.tokens + rollout.tokens
-    zeros = (0.0,) * (len(group.prompt.tokens) - 1)
-    advantages = zeros + tuple(advantage if wrote else 0.0 for wrote in rollout.mask)
-    return Datum(tokens[:-1], tokens[1:], logprobs=zeros + rollout.logprobs, advantages=advantages)
 
 
 @plugin

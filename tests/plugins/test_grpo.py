@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from justtinker_core import Group, Prompt, Rollout, hookimpl, loop
+from justtinker_core.rollouts import datum_of
 from justtinker_core.run import Run
-from justtinker_plugins.algorithms.grpo import Grpo, datum_of
+from justtinker_plugins.algorithms.grpo import Grpo
 from tests.core.conftest import Ask, Correct, Judge, Mean, Player, RunOf, ScriptedBackend, problems
 
 

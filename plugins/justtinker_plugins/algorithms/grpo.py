@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from justtinker_core import Group, Rollout, hookimpl, plugin
+from justtinker_core import Group, hookimpl, plugin
+from justtinker_core.rollouts import datum_of
 from justtinker_core.run import Run
 from justtinker_core.types import Batch, Datum, Update
 
@@ -77,13 +78,3 @@ class Grpo:
         """Whether a rollout of that advantage is trained."""
         values = advantage if isinstance(advantage, tuple) else (advantage,)
         return any(v > 0 for v in values) if self.train_on == "positive" else any(v != 0 for v in values)
-
-
-def datum_of(group: Group, rollout: Rollout, advantage: float | tuple[float, ...]) -> Datum:
-    """Prompt and rollout as one sequence, shifted by one; 0 on everything that the policy did not write."""
-    tokens = group.prompt.tokens + rollout.tokens
-    each = advantage if isinstance(advantage, tuple) else (advantage,) * len(rollout.tokens)
-    before = (0.0,) * (len(group.prompt.tokens) - 1)
-    if not all(rollout.mask):
-        each = tuple(a if wrote else 0.0 for a, wrote in zip(each, rollout.mask, strict=True))
-    return Datum(tokens[:-1], tokens[1:], logprobs=before + rollout.logprobs, advantages=before + each)

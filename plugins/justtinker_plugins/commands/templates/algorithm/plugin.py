@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from justtinker_core import Group, Rollout, hookimpl, plugin
+from justtinker_core import hookimpl, plugin
+from justtinker_core.rollouts import datum_of
 from justtinker_core.run import Run
-from justtinker_core.types import Batch, Datum, Update
+from justtinker_core.types import Batch, Update
 from pydantic import Field
 
 
@@ -27,18 +28,10 @@ class MyPlugin:
         problems = run.draw(step, self.problems_per_step, run.train_problems)
         groups = tuple(run.credit(group) for group in run.rollouts(step, problems, self.rollouts_per_problem))
         data = tuple(
-            datum(group, rollout, advantage)
+            datum_of(group, rollout, advantage)
             for group in groups
             if group.kept
             for rollout, advantage in zip(group.rollouts, group.advantages, strict=True)
             if isinstance(advantage, float) and advantage and rollout.tokens  # None: it was not graded
         )
         return Batch(groups, (Update(data, "importance_sampling"),) if data else (), len(data))
-
-
-def datum(group: Group, rollout: Rollout, advantage: float) -> Datum:
-    """Prompt and rollout as one sequence, shifted by one; 0 on all that the policy did not write."""
-    tokens = group.prompt.tokens + rollout.tokens
-    before = (0.0,) * (len(group.prompt.tokens) - 1)
-    advantages = tuple(advantage if wrote else 0.0 for wrote in rollout.mask)
-    return Datum(tokens[:-1], tokens[1:], logprobs=before + rollout.logprobs, advantages=before + advantages)
