@@ -1,4 +1,7 @@
-"""Exact arithmetic on a text that a policy wrote: read by Python's own parser, computed node by node, never run.
+"""Exact arithmetic on a text that a policy wrote: read and computed token by token, never run.
+
+Python's own `ast` would read it too, but until Python 3.12.1 it counts its depth for all threads together and now and
+then fails with SystemError (CPython issue 106905); verifiers are asked from several threads.
 
 Whole and decimal numbers, ``+ - * /`` (in the signs of typography and of LaTeX too), a minus in front, parentheses. No
 powers, names or functions: so no result has more digits than the text, and that has at most `MOST_CHARS`.
@@ -10,14 +13,14 @@ Computed(value=Fraction(4, 1), numbers=[Fraction(1, 2), Fraction(8, 1)], operati
 
 from __future__ import annotations
 
-import ast
 import operator
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 MOST_CHARS = 200
+
+_NOT_WHOLE = "not a whole expression"
 
 _PLAIN = (
     (re.compile(r"\u00d7|\u00b7|\\times(?![a-zA-Z])|\\cdot(?![a-zA-Z])"), "*"),
@@ -27,12 +30,9 @@ _PLAIN = (
 )
 _FRACTION = re.compile(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}")
 _READABLE = re.compile(r"(?:[-+*/() ]|[0-9]+(?:\.[0-9]+)?)*")
-_OPERATIONS: dict[type[ast.operator], tuple[str, Callable[[Fraction, Fraction], Fraction]]] = {
-    ast.Add: ("+", operator.add),
-    ast.Sub: ("-", operator.sub),
-    ast.Mult: ("*", operator.mul),
-    ast.Div: ("/", operator.truediv),
-}
+_TOKEN = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?|[-+*/()]")
+_LOOSE = {"+": operator.add, "-": operator.sub}
+_TIGHT = {"*": operator.mul, "/": operator.truediv}
 
 
 @dataclass
@@ -58,27 +58,56 @@ def compute(text: str) -> Computed:
     text = text.strip()
     if not _READABLE.fullmatch(text):
         raise ValueError("not an expression of numbers, + - * / and parentheses")
-    found = Computed()
+    reader = _Reader(text)
     try:
-        found.value = _value(ast.parse(text, mode="eval").body, text, found)
-    except (SyntaxError, RecursionError, MemoryError):
-        raise ValueError("not a whole expression") from None
+        reader.found.value = reader.whole()
+    except RecursionError:
+        raise ValueError(_NOT_WHOLE) from None
     except ZeroDivisionError:
         raise ValueError("division by zero") from None
-    return found
+    return reader.found
 
 
-def _value(node: ast.expr, text: str, found: Computed) -> Fraction:
-    match node:
-        case ast.Constant():  # read again: Python has made a float of 0.1
-            found.numbers.append(Fraction(text[node.col_offset : node.end_col_offset]))
-            return found.numbers[-1]
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            found.negated = True
-            return -_value(operand, text, found)
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATIONS:
-            sign, apply = _OPERATIONS[type(op)]
-            first = _value(left, text, found)
-            found.operations += sign
-            return apply(first, _value(right, text, found))
-    raise ValueError("only numbers, + - * / and parentheses")
+class _Reader:
+    """Reads tokens from the left; each method takes what is its own and leaves the rest."""
+
+    def __init__(self, text: str) -> None:
+        self.tokens = ["", *reversed(_TOKEN.findall(text))]
+        self.found = Computed()
+
+    def whole(self) -> Fraction:
+        value = self.terms()
+        self.take("")
+        return value
+
+    def take(self, wanted: str) -> None:
+        if self.tokens.pop() != wanted:
+            raise ValueError(_NOT_WHOLE)
+
+    def terms(self) -> Fraction:
+        value = self.factors()
+        while apply := _LOOSE.get(self.tokens[-1]):
+            self.found.operations += self.tokens.pop()
+            value = apply(value, self.factors())
+        return value
+
+    def factors(self) -> Fraction:
+        value = self.signed()
+        while apply := _TIGHT.get(self.tokens[-1]):
+            self.found.operations += self.tokens.pop()
+            value = apply(value, self.signed())
+        return value
+
+    def signed(self) -> Fraction:
+        token = self.tokens.pop()
+        if token == "-":
+            self.found.negated = True
+            return -self.signed()
+        if token == "(":
+            value = self.terms()
+            self.take(")")
+            return value
+        if not token[:1].isdigit():
+            raise ValueError(_NOT_WHOLE)
+        self.found.numbers.append(Fraction(token))
+        return self.found.numbers[-1]
