@@ -85,15 +85,20 @@ def option_names(cls: type[Any]) -> list[str]:
     return [aliases.get(f.name) or f.name for f in fields if f.init]
 
 
-def configure(cls: type[T], table: str, options: Mapping[str, Any]) -> T:
-    """Make a plugin from its table of the config. All complaints come in one PluginError that names table and key."""
+def configure(cls: type[T], table: str, options: Mapping[str, Any], also: Collection[str] = ()) -> T:
+    """Make a plugin from its table of the config. All complaints come in one PluginError that names table and key.
+
+    `also`: options of the table that somebody else has taken, for the hints.
+    """
     fields = [a for a in vars(cls).get("__annotations__", {}).values() if "ClassVar" not in str(a)]
     if fields and not dataclasses.is_dataclass(cls):
         raise PluginError(f"[{table}] {cls.__name__} declares options but is no dataclass: decorate it with @plugin")
     known = option_names(cls)
     unknown = [name for name in options if name not in known]
     if unknown:
-        raise PluginError("\n".join(f"[{table}] has no option {name!r}{nearest(name, known)}" for name in unknown))
+        raise PluginError(
+            "\n".join(f"[{table}] has no option {name!r}{nearest(name, [*known, *also])}" for name in unknown)
+        )
     if not known:
         return cls()
     from pydantic import TypeAdapter

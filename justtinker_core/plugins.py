@@ -8,7 +8,8 @@ import inspect
 import logging
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, entry_points
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from justtinker_core import hookspecs
-from justtinker_core.options import PluginError, configure, dump, nearest
+from justtinker_core.options import PluginError, configure, dump, nearest, option_names
 
 if TYPE_CHECKING:
     from justtinker_core.weights import RewardOptions
@@ -40,6 +41,8 @@ ROLES = (
 )
 COMMANDS = ("commands",)
 """Commands have names of their own, so that a command can be called like the plugin that it serves."""
+SPECS = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, f"{hookspecs.PROJECT}_spec")}
+"""Every hook by name, in call order."""
 EXACTLY_ONE = {"open_backend": "backends", "collect_batch": "algorithms", "advantages": "advantages"}
 AT_LEAST_ONE = {"build_prompt": "prompts", "verify": "verifiers", "score": "rewards"}
 
@@ -134,7 +137,36 @@ def implements(cls: type[Any], hook: str) -> bool:
 
 def hooks_of(cls: type[Any]) -> list[str]:
     """The hooks that a plugin class implements, in call order."""
-    return [name for name, spec in vars(hookspecs).items() if callable(spec) and implements(cls, name)]
+    return [name for name, spec in SPECS.items() if implements(cls, name)]
+
+
+def marked(cls: type[Any]) -> list[str]:
+    """The methods of a class that are marked as hooks, those that are none too."""
+    return [name for name in dir(cls) if implements(cls, name)]
+
+
+def misfits(instance: Any) -> list[str]:
+    """What is wrong with the hooks of a plugin. `optionalhook` is for those of other versions."""
+    said: list[str] = []
+    for hook in marked(type(instance)):
+        method = getattr(instance, hook)
+        if hook in SPECS:
+            said += misfit(hook, method)
+        elif not method.justtinker_impl["optionalhook"]:
+            said.append(f"no hook is called {hook!r}{nearest(hook, SPECS)}")
+    return said or ([] if hooks_of(type(instance)) else ["it has no method marked @hookimpl"])
+
+
+def misfit(hook: str, method: Any) -> Iterator[str]:
+    """What is wrong with a method that is to be a hook."""
+    if inspect.iscoroutinefunction(method):
+        yield f"{hook} is a coroutine; hooks are plain functions"
+    if method.justtinker_impl["wrapper"] or method.justtinker_impl["hookwrapper"]:
+        yield f"{hook} is a wrapper; hooks are asked one by one, so none can wrap"
+    known = inspect.signature(SPECS[hook]).parameters
+    for name, wanted in inspect.signature(method).parameters.items():
+        if name not in known and wanted.default is wanted.empty and "VAR" not in wanted.kind.name:
+            yield f"{hook} is given no {name!r}{nearest(name, known)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +188,14 @@ def activate(found: Found, options: Mapping[str, Any], table: str = "") -> Activ
     cls = found.load()
     if not inspect.isclass(cls):
         raise PluginError(f"plugin {found.name!r} ({found.value}) is no class")
-    reward, own = None, dict(options)
+    reward, own, others = None, dict(options), []
     if implements(cls, "score"):
-        from justtinker_core.weights import take_reward_options
+        from justtinker_core.weights import RewardOptions, take_reward_options
 
         reward, own = take_reward_options(cls, table, own)
+        others = option_names(RewardOptions)
     try:
-        return Active(found, configure(cls, table, own), reward)
+        return Active(found, configure(cls, table, own, others), reward)
     except PluginError:
         raise
     except Exception as error:
@@ -181,20 +214,9 @@ class Plugins:
             self._register(a)
 
     def _register(self, a: Active) -> None:
-        name = a.found.name
-        try:
-            self.manager.register(a.instance, name=name)
-            self.manager.check_pending()
-        except pluggy.PluginValidationError as error:
-            raise PluginError(f"plugin {name!r} ({a.found.value}): {error}") from error
-        if not hooks_of(type(a.instance)):
-            raise PluginError(f"plugin {name!r} ({a.found.value}) has no method marked @hookimpl")
-        for hook in hooks_of(type(a.instance)):
-            method = getattr(a.instance, hook)
-            if inspect.iscoroutinefunction(method):
-                raise PluginError(f"plugin {name!r}: {hook} is a coroutine; hooks are plain functions")
-            if any(method.justtinker_impl[kind] for kind in ("wrapper", "hookwrapper")):
-                raise PluginError(f"plugin {name!r}: {hook} is a wrapper; hooks are asked one by one, so none can wrap")
+        if said := misfits(a.instance):
+            raise PluginError("\n".join(f"plugin {a.found.name!r} ({a.found.value}): {what}" for what in said))
+        self.manager.register(a.instance, name=a.found.name)
 
     def who(self, hook: str) -> list[str]:
         """Names of the active plugins that implement a hook, in call order."""
@@ -251,9 +273,11 @@ class Plugins:
 
 
 def failure(found: Found, hook: str, error: Exception) -> str:
-    """Whose hook raised what, and where."""
-    trace, where = error.__traceback__, ""
-    while trace is not None:
-        where = f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
-        trace = trace.tb_next
+    """Whose hook raised what, and where: the last line in the hook's own file, and the one beyond that gave up."""
+    places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)][1:]
+    where = ""
+    if places and Path(places[0][0]).parent != Path(__file__).parent:  # there, its answer was refused
+        own = [place for place in places if place[0] == places[0][0]]
+        at, *beyond = (f"{Path(file).name}:{line}" for file, line in dict.fromkeys((own[-1], places[-1])))
+        where = f" at {at}" + (f" (in {beyond[0]})" if beyond else "")
     return f"plugin {found.name!r} ({found.package}) failed in {hook}{where}: {type(error).__name__}: {error}"

@@ -89,6 +89,16 @@ def passed(plugins: Plugins, hook: str) -> str:
     return f"{', '.join(plugins.who(hook)) or 'nobody'} passed"
 
 
+def unverified(problem: Problem, plugins: Plugins) -> str:
+    """That no verifier takes a problem, and which kinds those take that say so."""
+    takes = [(name, getattr(plugins.active[name].instance, "kinds", None)) for name in plugins.who("verify")]
+    asked = ", ".join(f"{name} ({', '.join(kinds)})" if kinds else name for name, kinds in takes)
+    return (
+        f"nobody verifies problem {problem.id!r} of kind {problem.kind!r}: {asked or 'nobody'} passed; "
+        "enable a verifier for that kind"
+    )
+
+
 def make_rollout(sample: Sample, prompt: Prompt, backend: Backend) -> Rollout:
     """A one-turn rollout."""
     text = until_stop(backend.decode(sample.tokens), prompt.stop)
@@ -223,10 +233,7 @@ def judge(group: Group, plugins: Plugins) -> Group:
     try:
         verdicts = plugins.first("verify", checked_verdicts, problem=group.problem, rollouts=group.rollouts)
         if verdicts is None:
-            raise PluginError(
-                f"nobody verifies problem {group.problem.id!r} of kind {group.problem.kind!r}: "
-                f"{passed(plugins, 'verify')}; enable a verifier for that kind"
-            )
+            raise PluginError(unverified(group.problem, plugins))
         if len(verdicts) != len(group.rollouts):
             raise PluginError(
                 f"{len(verdicts)} verdicts for the {len(group.rollouts)} rollouts of problem {group.problem.id!r}"

@@ -1,7 +1,7 @@
 """The checks that verifiers and rewards have in common.
 
 A plugin is asked as the core asks it: by the core's own functions, with their checks of length, type and range, and
-from a thread that is not the main one.
+from a thread that is not the main one (but for texts that may hang it: those it gets where it can be stopped).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import dataclasses
 import inspect
 import math
 import pickle
+import signal
 import sys
 import threading
 import time
@@ -23,7 +24,7 @@ from itertools import count
 from typing import Any
 
 from justtinker_core.options import PluginError
-from justtinker_core.plugins import Plugins, hooks_of, implements
+from justtinker_core.plugins import Plugins, implements, marked
 from justtinker_core.testing import _hostile
 from justtinker_core.testing._builders import make_rollout
 from justtinker_core.testing._report import MOST, Failure, Report, described, place, short
@@ -41,8 +42,8 @@ CROWD = 0.3
 """Seconds for which they ask, twice for every group at least."""
 
 
-class HungError(Exception):
-    """The plugin did not come back."""
+class HungError(BaseException):
+    """The plugin did not come back. No Exception, so that nobody on the way takes it for one of his own."""
 
 
 class Battery:
@@ -53,9 +54,10 @@ class Battery:
     ) -> None:
         self.given, self.wanted, self._ask = plugin, wanted, ask
         self.seconds, self.patience = seconds, patience
+        self.call = in_a_thread
         cls = plugin if inspect.isclass(plugin) else type(plugin)
         if not implements(cls, hook):
-            there = ", ".join(hooks_of(cls)) or "none at all"
+            there = ", ".join(marked(cls)) or "none at all"
             raise AssertionError(f"{function}: {cls.__name__} has no method {hook!r} marked @hookimpl; it has {there}")
         self._spare = None if inspect.isclass(plugin) else spare(plugin)
         self._made: list[Plugins] = []
@@ -85,7 +87,7 @@ class Battery:
 
     def ask(self, group: Group, plugins: Plugins | None = None) -> Sequence[Any]:
         """Its answers for a group. PluginError as in a run, HungError if there is none in time."""
-        answers: Sequence[Any] = Call(lambda: self._ask(plugins or self.plugins, group)).result(self.patience)
+        answers: Sequence[Any] = self.call(lambda: self._ask(plugins or self.plugins, group), self.patience)
         return answers
 
     def demand(self, checks: Callable[[Battery], None]) -> None:
@@ -255,7 +257,7 @@ class Battery:
 
     def survives(self, name: str, rule: str, groups: Mapping[str, Group], fix: str) -> dict[str, Sequence[Any]]:
         """Its answers to groups that are odd in a way that has a name, as far as they are valid."""
-        found = {}
+        found, self.call = {}, in_time
         with self.report.check(name, rule) as failures:
             for what, group in groups.items():
                 before = len(failures)
@@ -271,6 +273,7 @@ class Battery:
 
     def speed(self, base: Group) -> None:
         """CPU seconds of this process for one long response: bounded, and in proportion to its length."""
+        self.call = in_time
         with self.report.check("speed", "Long responses cost little, and in proportion.") as failures:
             for shape in _hostile.SHAPES:
                 spent: dict[int, float] = {}
@@ -302,7 +305,7 @@ class Battery:
         for salt in range(2):
             group = with_text(base, _hostile.text_of(shape, size, salt))
             try:
-                best = min(best, Call(partial(self._timed, group)).result(self.patience))
+                best = min(best, self.call(partial(self._timed, group), self.patience))
             except HungError:
                 raise HungError(f"{shape}, {size:,} characters in one response") from None
             if not 0.01 < best < 0.3:
@@ -346,6 +349,33 @@ class Call(threading.Thread):
         if not wait([self._future], patience).done:
             raise HungError("an ordinary group")
         return self._future.result()
+
+
+def in_a_thread(call: Callable[[], Any], patience: float) -> Any:
+    """What a call returns or raises in a thread of its own; HungError if it takes too long."""
+    return Call(call).result(patience)
+
+
+def in_time(call: Callable[[], Any], patience: float) -> Any:
+    """The same in this thread, where a signal can end what never lets another thread run, as a regular expression does.
+
+    Where there is no such signal, or this is not the main thread, in a thread of its own after all.
+    """
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        return in_a_thread(call, patience)
+
+    def ring(number: int, frame: Any) -> None:
+        raise HungError("an ordinary group")
+
+    handler, begun = signal.signal(signal.SIGALRM, ring), time.monotonic()
+    left, interval = signal.setitimer(signal.ITIMER_REAL, patience)
+    try:
+        return call()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+        if left:  # somebody else's, such as pytest-timeout's
+            signal.setitimer(signal.ITIMER_REAL, max(left - (time.monotonic() - begun), 1e-3), interval)
 
 
 def together(calls: Sequence[Callable[[], Sequence[Any]]], patience: float) -> list[Any]:

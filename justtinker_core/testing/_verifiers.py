@@ -11,7 +11,7 @@ from justtinker_core.options import PluginError, nearest
 from justtinker_core.plugins import Plugins
 from justtinker_core.rollouts import checked_verdicts, judge
 from justtinker_core.testing import _hostile
-from justtinker_core.testing._battery import Battery, Call
+from justtinker_core.testing._battery import Battery
 from justtinker_core.testing._builders import make_problem, make_rollout
 from justtinker_core.testing._report import Failure, described, place
 from justtinker_core.types import OUTCOMES, Group, Outcome, Problem, Prompt, Rollout, Verdict
@@ -28,8 +28,8 @@ def check_verifier(plugin: Any, cases: Iterable[Case], *, seconds: float = 1.0, 
     `cases` are of its own kind, some right and some wrong: ``("42", "so it is \\boxed{42}", "correct")``, with a
     `Problem` in place of the gold where the verifier needs more than that. They also serve as material for the checks
     that are the same for all verifiers. `seconds`: most CPU time for one response of 64,000 characters. `patience`:
-    seconds on the clock after which a call counts as lost; a call that never lets go of the interpreter (a regular
-    expression, a power of whole numbers) cannot be stopped from here.
+    seconds on the clock after which a call counts as lost. One that never lets go of the interpreter, such as
+    ``9**9**9``, cannot be stopped from here: pytest's option ``faulthandler_timeout`` shows where it is.
     """
     __tracebackhide__ = True
     listed = [checked_case(number, case) for number, case in enumerate(cases)]
@@ -132,7 +132,7 @@ def foreign(battery: Battery, group: Group) -> None:
         "kinds", "It passes on kinds of problems that are not its own, or judges them."
     ) as failures:
         try:
-            Call(partial(raw, battery.plugins, group)).result(battery.patience)
+            battery.call(partial(raw, battery.plugins, group), battery.patience)
         except PluginError as error:
             given = f"a problem of kind {group.problem.kind!r}"
             failures.append(Failure(given, "None, or one Verdict a rollout", str(error), fix))

@@ -120,6 +120,10 @@ MISTAKES = {
         ["-p", "half", "--set", "plugins.half.mots=1"],
         "[plugins.half] has no option 'mots'; did you mean 'most'?",
     ),
+    "a misspelt option of every reward": (
+        ["-p", "half", "--set", "plugins.half.wieght=1"],
+        "[plugins.half] has no option 'wieght'; did you mean 'weight'?",
+    ),
     "a wrong type": (
         ["-p", "half", "--set", "plugins.half.most=a few"],
         "[plugins.half] most = 'a few': input should be a valid integer",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from justtinker_core import Finding, PluginError, hookimpl, plugin
+from justtinker_core.options import all_of
 from justtinker_core.plugins import Found, activate, find, hooks_of, load_file, look_up
 from tests.core.conftest import Ask, Correct, Judge, Mean, Rl, ScriptedBackend, Sft, plugins_of
 
@@ -195,7 +197,7 @@ def test_a_plugin_without_hooks() -> None:
     class Empty:
         pass
 
-    with raises(r"plugin 'empty' \(.*test_plugins:Empty\) has no method marked @hookimpl"):
+    with raises(r"plugin 'empty' \(.*test_plugins:Empty\): it has no method marked @hookimpl"):
         plugins_of(Empty())
 
 
@@ -209,17 +211,39 @@ def test_a_misspelt_hook(alone: bool) -> None:
         @hookimpl
         def score(self, group: Any) -> None: ...
 
-    with pytest.raises(PluginError, match=r"^plugin '\w+' \(.*\): unknown hook 'mesure'"):
+    with pytest.raises(
+        PluginError, match=r"^plugin '\w+' \(.*\): no hook is called 'mesure'; did you mean 'measure'\?$"
+    ):
         plugins_of(Typo() if alone else Half())
 
 
 def test_a_hook_with_an_argument_that_the_question_does_not_have() -> None:
     class Curious:
         @hookimpl
-        def measure(self, group: Any, weather: Any) -> None: ...
+        def inspect_step(self, groups: Any, weather: Any, *, stat: Any, mood: str = "good") -> None: ...
 
-    with pytest.raises(PluginError, match=r"^plugin 'curious' \(.*\): [\s\S]*weather"):
+        @hookimpl
+        def measure(self, groop: Any) -> None: ...
+
+    who = r"plugin 'curious' \(.*\): "
+    with raises(
+        rf"{who}inspect_step is given no 'weather'; there is groups, history, stats\n"
+        rf"{who}inspect_step is given no 'stat'; did you mean 'stats'\?\n"
+        rf"{who}measure is given no 'groop'; did you mean 'group'\?"
+    ):
         plugins_of(Curious())
+
+
+def test_a_hook_of_another_version_may_be_there() -> None:
+    class Ahead:
+        @hookimpl(optionalhook=True)
+        def foresee(self, step: Any) -> None: ...
+
+        @hookimpl
+        def measure(self) -> Any:
+            return {}
+
+    assert plugins_of(Ahead()).who("measure") == ["ahead"]
 
 
 def test_a_coroutine() -> None:
@@ -227,7 +251,7 @@ def test_a_coroutine() -> None:
         @hookimpl
         async def measure(self, group: Any) -> None: ...
 
-    with raises("plugin 'later': measure is a coroutine; hooks are plain functions"):
+    with raises(r"plugin 'later' \(.*\): measure is a coroutine; hooks are plain functions"):
         plugins_of(Later())
 
 
@@ -239,7 +263,7 @@ def test_a_wrapper(kind: str) -> None:
     odd = type(
         "Odd", (), {"measure": hookimpl(wrapper=kind == "wrapper", hookwrapper=kind == "hookwrapper")(measure)}
     )()
-    with raises("plugin 'odd': measure is a wrapper; hooks are asked one by one, so none can wrap"):
+    with raises(r"plugin 'odd' \(.*\): measure is a wrapper; hooks are asked one by one, so none can wrap"):
         plugins_of(odd)
 
 
@@ -294,6 +318,19 @@ def test_a_failure_names_plugin_hook_and_line() -> None:
         r"plugin 'p0' \(under test\) failed in build_prompt at test_plugins.py:\d+: ZeroDivisionError: division by zero"
     ):
         people(lambda problem: 1 / 0).first("build_prompt", problem=None)
+
+
+def test_a_failure_elsewhere_names_the_last_line_of_the_plugin_and_the_one_that_gave_up() -> None:
+    with raises(
+        r"plugin 'p0' \(under test\) failed in build_prompt at test_plugins.py:\d+ \(in decoder.py:\d+\): "
+        r"JSONDecodeError: Expecting value: line 1 column 1 \(char 0\)"
+    ):
+        people(lambda problem: json.loads("four")).first("build_prompt", problem=None)
+
+
+def test_an_answer_that_is_refused_has_no_line_of_its_own() -> None:
+    with raises(r"plugin 'p0' \(under test\) failed in build_prompt: TypeError: a list of str is wanted, not 4"):
+        people(4).first("build_prompt", all_of(str), problem=None)
 
 
 def test_a_plugin_error_says_it_itself() -> None:

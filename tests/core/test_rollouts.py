@@ -219,6 +219,15 @@ def test_nobody_verifies() -> None:
     with raises("nobody verifies problem 'p' of kind 'math': verify passed; enable a verifier for that kind"):
         judge(group(), plugins_of(Verify(None)))
 
+    class Chemist(Verify):
+        kinds = ("chemistry", "biology")
+
+    with raises(
+        "nobody verifies problem 'p' of kind 'math': chemist (chemistry, biology), verify passed; "
+        "enable a verifier for that kind"
+    ):
+        judge(group(), plugins_of(Chemist(None), Verify(None)))
+
 
 def test_too_few_verdicts() -> None:
     with raises("2 verdicts for the 3 rollouts of problem 'p'"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -261,6 +262,25 @@ def test_a_call_that_does_not_come_back_is_no_hanging_test() -> None:
     assert headings(report) == {"patience"}
     assert "given   a factorial: " in report
     assert "wanted  an answer within 0.5 s\n    found   none" in report
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="a regular expression is ended by a signal")
+def test_a_regular_expression_that_never_ends_is_named_and_other_alarms_go_on() -> None:
+    class Tries(Verifier):
+        def judge(self, problem: Problem, text: str) -> Verdict:
+            re.search(r"(a|aa)*!!", text)
+            return super().judge(problem, text)
+
+    rung = threading.Event()
+    before = signal.signal(signal.SIGALRM, lambda *_: rung.set())
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        report = failed(check_verifier, Tries(), CASES, patience=1)
+        assert rung.wait(5)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert headings(report) == {"patience"}
+    assert "given   100,000 times one letter: " in report
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,9 @@ def test_problems_that_no_verifier_takes(written: Written, tmp_path: Path) -> No
     config = written("a", *CAST)
     (tmp_path / "players.py").write_text(PLAYERS + "\nclass Judge(Player):\n    @hookimpl\n    def verify(self): ...\n")
     result = cli("check", config)
-    assert complaints(result.output) == ["[data.train] no verifier takes problem '0' of kind 'math': enable one"]
+    assert complaints(result.output) == [
+        "[data.train] nobody verifies problem '0' of kind 'math': my_judge passed; enable a verifier for that kind"
+    ]
 
 
 # Lengths

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from justtinker_core import PluginError, Problem, Rollout
 from justtinker_core.config import DataSpec
-from justtinker_core.rollouts import checked_verdicts
+from justtinker_core.rollouts import checked_verdicts, unverified
 from justtinker_core.run import Run
 
 TRIED = 8
@@ -121,7 +121,7 @@ def gold_complaints(run: Run, spec: DataSpec, problems: Sequence[Problem]) -> It
     for problem in some:
         said = speak(run, problem)
         if said is None:
-            yield f"[{spec.table}] no verifier takes problem {problem.id!r} of kind {problem.kind!r}: enable one"
+            yield f"[{spec.table}] {unverified(problem, run.plugins)}"
             return
         for text in said.wrong:
             yield f"[{spec.table}] the verifier accepts {text!r} as the answer to problem {problem.id!r}: take another"
