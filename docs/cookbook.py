@@ -21,10 +21,13 @@ Made by `python docs/cookbook.py` from the files in [cookbook](cookbook). Ten co
 next to your config, add what its TOML says, and change it until it is yours.
 
 `enable` below names what is new, and what a recipe goes with; the rest of your list stays. A whole config with a recipe
-in it, for the quickstart's model and task:
+in it, for the quickstart's model and task, with the file beside it:
 
 ```toml
 {config}```
+
+`justtinker train quickstart-sft mine.toml` runs it after the quickstart's first stage. Alone it would train a model that
+knows nothing, with no correct answer to learn from.
 
 Every file is checked by mypy in strict mode, and each takes part in a real run in `tests/cookbook`. These tests also
 show how to test a plugin of that role. What a recipe is for, what it computes, where that comes from and what can go
@@ -52,7 +55,7 @@ weight = 0.1
 mode = "observe"
 
 [local_plugins]
-diversity = "cookbook/diversity.py:Diversity"           # relative to this file
+diversity = "diversity.py:Diversity"           # relative to this config
 """
 
 

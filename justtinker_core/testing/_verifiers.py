@@ -28,8 +28,8 @@ def check_verifier(plugin: Any, cases: Iterable[Case], *, seconds: float = 1.0, 
     `cases` are of its own kind, some right and some wrong: ``("42", "so it is \\boxed{42}", "correct")``, with a
     `Problem` in place of the gold where the verifier needs more than that. They also serve as material for the checks
     that are the same for all verifiers. `seconds`: most CPU time for one response of 64,000 characters. `patience`:
-    seconds on the clock after which a call counts as lost. One that never lets go of the interpreter, such as
-    ``9**9**9``, cannot be stopped from here: pytest's option ``faulthandler_timeout`` shows where it is.
+    seconds on the clock after which a call counts as lost. One into C that heeds no signals cannot be stopped from
+    here: pytest's option ``faulthandler_timeout`` shows where it is.
     """
     __tracebackhide__ = True
     listed = [checked_case(number, case) for number, case in enumerate(cases)]

@@ -254,6 +254,14 @@ def test_weights_are_those_of_a_step() -> None:
     assert first["step"] == 1
 
 
+def test_a_stack_without_a_term_for_form_is_told_which_there_are() -> None:
+    said = " Bad form costs something with -p format -p redundancy."
+    config = stack("math_verify", "correct", rows=NUMBERS)
+    assert audit(config, "--problems", "3", code=1)["output"].endswith(f"{said}\n")
+    assert audit(config, "--problems", "3", "-p", "format", code=1)["output"].endswith("with -p redundancy.\n")
+    assert said not in audit(config, "--problems", "3", "--max-in-full", "1")["output"]
+
+
 # Cases of one's own
 
 

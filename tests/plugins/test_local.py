@@ -382,6 +382,10 @@ def test_lora_targets_that_the_model_does_not_have(opened: Open) -> None:
 
 
 def test_a_model_that_is_not_there(opened: Open, tmp_path: Path) -> None:
+    with pytest.raises(
+        PluginError, match=r"^\[run\] model = 'tinny': there is no such directory; did you mean 'tiny'\?$"
+    ):
+        opened("tinny")
     with pytest.raises(PluginError, match=r"model = '.*nothing': transformers cannot load it .*or 'tiny'"):
         opened(str(tmp_path / "nothing"))
 

@@ -6,6 +6,7 @@ No sampling and no training here.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import inspect
 import json
 import os
@@ -161,6 +162,8 @@ def pretrained(name: str, dtype: str) -> tuple[Any, Any]:
     """The model and tokenizer that transformers finds under a directory or a hub id."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    if difflib.get_close_matches(name, ["tiny"]) and not Path(name).exists():  # do not ask the hub for a slip
+        raise PluginError(f"[run] model = {name!r}: there is no such directory; did you mean 'tiny'?")
     try:
         return AutoModelForCausalLM.from_pretrained(name, dtype=dtype), AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError, KeyError) as error:

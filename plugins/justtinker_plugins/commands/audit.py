@@ -42,6 +42,8 @@ from justtinker_plugins.commands._stack import Stack
 from justtinker_plugins.commands.score import write
 from justtinker_plugins.verifiers._judge import gold_text
 
+FORM = ("format", "redundancy")
+"""The rewards that fine bad form."""
 FAILED: Mapping[Kind, str] = {"wrong": "paid", "sloppy": "in full", "honest": "refused", "number": "otherwise"}
 path = click.Path(path_type=Path)
 share = click.FloatRange(0, 1)
@@ -255,4 +257,9 @@ def verdict_on(found: Audit, limits: Mapping[Kind, float]) -> str:
         if rows := [row for row in above if row.kind == kind]:
             names = ", ".join(f"{row.name} ({row.failed} of {len(row.judged)})" for row in rows)
             said.append(f"{FAILED[kind]}: {names}")
-    return "The stack fails. " + ". ".join(line[0].upper() + line[1:] for line in said) + "."
+    verdict = "The stack fails. " + ". ".join(line[0].upper() + line[1:] for line in said) + "."
+    asked = {term for row in found.rows for judged in row.judged for term in judged.terms}
+    missing = [f"-p {name}" for name in FORM if name not in asked]
+    if missing and any(row.kind == "sloppy" for row in above):
+        verdict += f" Bad form costs something with {' '.join(missing)}."
+    return verdict

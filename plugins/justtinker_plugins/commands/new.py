@@ -23,6 +23,9 @@ from justtinker_plugins._describe import described_plugin, example
 TEMPLATES = files("justtinker_plugins.commands") / "templates"
 KINDS = tuple(sorted(folder.name for folder in TEMPLATES.iterdir() if (folder / "plugin.py").is_file()))
 TRY = "justtinker train quickstart-rl --set run.steps=2 --set data.eval.held_out.limit=20"
+UNTRAINED = """\
+Its model is untrained, so no answer will be correct. To begin with one that knows the form, run `justtinker train` once
+and add --set run.start_from=DIR with the directory of its first stage, .../1-quickstart-sft."""
 INSTEAD = {"verifier": "math_verify", "advantage": "group_mean", "prompt": "chatml_think", "algorithm": "grpo"}
 """Kinds of which a run takes one, or asks one first, and what the quickstart has in its place."""
 DATA = ("dataset", "environment")
@@ -135,7 +138,8 @@ def write_file(kind: str, name: str, path: Path) -> None:
     click.echo(f"In a config{of_use(kind, name)}:\n\n{table_of(name, path)}\n")
     click.echo(f"[local_plugins]\n{name} = {json.dumps(reference)}\n")
     click.echo(f"Its options in words:\n\n  justtinker plugins {shlex.quote(reference)}\n")
-    click.echo(f"A short run with it (extra `local`):\n\n{trial(kind, name, path)}")
+    click.echo(f"A short run with it (extra `local`):\n\n{trial(kind, name, path)}\n")
+    click.echo(UNTRAINED)
 
 
 def of_use(kind: str, name: str) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from justtinker_core import Problem, Rollout, Verdict, hookimpl, plugin
+from justtinker_plugins.text import answer_part
 
 BOX = re.compile(r"\\boxed\{([^{}]*)\}")
 
@@ -30,7 +31,10 @@ class MyPlugin:
 
     def judge(self, response: str, gold: str) -> Verdict:
         """What is said of one response."""
-        boxes = BOX.findall(response.rpartition("</think>")[2])  # a box among the thoughts is no answer
+        part = answer_part(response)  # a box among the thoughts is no answer
+        if part is None:
+            return Verdict("incorrect", reason="the thinking is never closed")
+        boxes = BOX.findall(part)
         if len(boxes) != 1:  # who may answer twice will learn to guess
             return Verdict("incorrect", reason=f"{len(boxes)} boxes after the thinking, not one")
         answer, gold = boxes[0].strip(), gold.strip()

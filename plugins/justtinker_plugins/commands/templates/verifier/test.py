@@ -12,6 +12,7 @@ def test_verdicts():
         (PARIS, r"\boxed{paris}", "incorrect"),
         (PARIS, r"\boxed{Paris} or \boxed{Rome}", "incorrect"),
         (PARIS, r"<think>\boxed{Paris}</think>", "incorrect"),
+        (PARIS, r"<think>\boxed{Paris}", "incorrect"),
         (PARIS, "Paris", "incorrect"),
     ]
     check_verifier(MyPlugin(), cases)
