@@ -26,8 +26,8 @@ in it, for the quickstart's model and task, with the file beside it:
 ```toml
 {config}```
 
-`justtinker train quickstart-sft mine.toml` runs it after the quickstart's first stage. Alone it would train a model that
-knows nothing, with no correct answer to learn from.
+`justtinker train quickstart-sft mine.toml` runs it after the quickstart's first stage. Alone it would train a model
+that knows nothing, with no correct answer to learn from.
 
 Every file is checked by mypy in strict mode, and each takes part in a real run in `tests/cookbook`. These tests also
 show how to test a plugin of that role. What a recipe is for, what it computes, where that comes from and what can go
