@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,10 @@ from justtinker_plugins.verifiers.choice import Choice, letter
 
 
 def verify(gold: str | None, text: str, **options: object) -> Verdict:
+    return replace(voting(gold, text, **options), vote=None)
+
+
+def voting(gold: str | None, text: str, **options: object) -> Verdict:
     verifier = configure(Choice, "plugins.choice", options)
     verdicts = verifier.verify(Problem("1", "?", gold, kind="choice"), [Rollout((), (), (), text)])
     assert verdicts is not None
@@ -66,3 +72,8 @@ def test_any_text_is_one_ascii_letter_or_none(text: str) -> None:
 
 def test_ten_megabytes() -> None:
     assert verify("B", "\\boxed{" + "B" * 10_000_000 + "}").outcome == "incorrect"
+
+
+def test_who_votes_together() -> None:
+    assert {voting("A", f"\\boxed{{{answer}}}").vote for answer in ("b", "(B)", r"\text{B}")} == {"B"}
+    assert voting("A", r"\boxed{neither}").vote is None

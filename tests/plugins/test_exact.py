@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,10 @@ from justtinker_plugins.verifiers.exact import Exact, normal
 
 
 def verify(gold: str | None, text: str, **options: object) -> Verdict:
+    return replace(voting(gold, text, **options), vote=None)
+
+
+def voting(gold: str | None, text: str, **options: object) -> Verdict:
     verdicts = configure(Exact, "plugins.exact", options).verify(Problem("1", "?", gold), [Rollout((), (), (), text)])
     assert verdicts is not None
     return verdicts[0]
@@ -71,3 +77,7 @@ def test_every_gold_accepts_itself(gold: str) -> None:
 @pytest.mark.parametrize("unit", ["$", ".", "\\,", " ", "\\text{", "a", "e\u0301"])
 def test_long_answers(unit: str) -> None:
     assert verify("a", "\\boxed{" + unit * (2_000_000 // len(unit)) + "}").outcome == "incorrect"
+
+
+def test_who_votes_together() -> None:
+    assert {voting("x", f"\\boxed{{{answer}}}").vote for answer in ("New  York", "New York.")} == {"New York"}

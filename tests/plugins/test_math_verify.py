@@ -18,6 +18,7 @@ from justtinker_core.options import configure
 from justtinker_core.types import Prompt
 from justtinker_plugins.commands._gold_variants import equivalent, wrong
 from justtinker_plugins.verifiers import math_verify
+from justtinker_plugins.verifiers._ladder import ballot
 from justtinker_plugins.verifiers._pool import Result
 from justtinker_plugins.verifiers.math_verify import MathVerify, judge
 from tests.plugins.adversarial_math import BOMBS, HACKS, HONEST, RESPONSES
@@ -140,9 +141,26 @@ def test_two_ways_to_typeset_an_answer_are_one_vote(verifier: MathVerify) -> Non
     halves = grade(
         verifier, "3", [rf"\boxed{{{answer}}}" for answer in (r"\dfrac{1}{2}", r"$ \tfrac{1}{2}$", "0.5")] + ["none"]
     )
-    first, second, decimal, nothing = (verdict.vote for verdict in halves)
-    assert first == second != decimal
+    *votes, nothing = (verdict.vote for verdict in halves)
+    assert votes == ["1/2"] * 3
     assert nothing is None
+
+
+@pytest.mark.parametrize(
+    ("answers", "votes"),
+    [
+        (("1,234", "1234", "1234.0", r"1\,234"), 1),
+        (("-3", "- 3", r"-\frac{6}{2}"), 1),
+        ((r"\sqrt{4}", "2"), 1),
+        (("0.333", r"\frac{1}{3}"), 2),
+        (("3x", "x*3"), 2),
+        ((r"\sqrt{2}", r"\sqrt {2}"), 1),
+        (("(1, 2)", "(1,2)", "(2, 1)"), 2),
+        ((r"\frac{1}{0}", "9**9**9**9", r"10^{10^{10}}", "x", "\x00", r"\frac{"), 6),
+    ],
+)
+def test_who_votes_together(answers: Sequence[str], votes: int) -> None:
+    assert len({ballot(answer) for answer in answers}) == votes
 
 
 def test_another_kind_of_problem_is_passed_on(verifier: MathVerify) -> None:

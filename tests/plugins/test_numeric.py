@@ -71,15 +71,15 @@ def test_an_unusable_gold_leaves_unscored(gold: str | None) -> None:
 
 
 def test_verdicts_say_what_matched_and_why() -> None:
-    assert verify("4", r"\boxed{4}") == Verdict("correct", "4", "boxed")
-    assert verify("4", r"\boxed{5}") == Verdict("incorrect", "5", "boxed", "another number than the gold's")
+    assert verify("4", r"\boxed{4}") == Verdict("correct", "4", "boxed", vote="4")
+    assert verify("4", r"\boxed{5}") == Verdict("incorrect", "5", "boxed", "another number than the gold's", "5")
     assert verify("4", r"\boxed{4 or 5}") == Verdict("incorrect", "4 or 5", "boxed", "not one number")
     assert verify("4", r"\boxed{4}\boxed{}") == Verdict(
         "incorrect", None, "extract boxed", "the last \\boxed{…} is empty"
     )
     assert verify("4", "4") == Verdict("incorrect", None, "extract", "no \\boxed{…} in the answer")
-    assert verify("4", "#### 4", pipeline="gsm8k") == Verdict("correct", "4", "####")
-    assert verify("4", "Answer: 4.", pipeline="flexible") == Verdict("correct", "4", "Answer:")
+    assert verify("4", "#### 4", pipeline="gsm8k") == Verdict("correct", "4", "####", vote="4")
+    assert verify("4", "Answer: 4.", pipeline="flexible") == Verdict("correct", "4", "Answer:", vote="4")
 
 
 def test_per_cent() -> None:
@@ -171,3 +171,13 @@ def test_ways_to_write_an_integer(value: int, off: int) -> None:
 )  # fmt: skip
 def test_huge_answers_are_wrong_and_cost_nothing(answer: str) -> None:
     assert outcome("1", answer) == "incorrect"
+
+
+def test_who_votes_together() -> None:
+    def votes(*answers: str, **options: object) -> set[str | None]:
+        return {verify("7", f"\\boxed{{{answer}}}", **options).vote for answer in answers}
+
+    assert votes("0.5", "1/2", r"\frac{1}{2}", "50%") == {"1/2"}
+    assert votes("1/2", "50%", percent="refuse") == {"1/2", "50%"}
+    assert votes("50", "50%", percent="ignore") == {"50"}
+    assert votes("fifty") == {None}

@@ -193,4 +193,5 @@ def write_package(kind: str, name: str, folder: Path) -> None:
     click.echo(f"{folder} is a package:\n")
     click.echo("".join(f"  {path}\n" for path in (*parts, "README.md")))
     last = f"{name} --help" if kind == "command" else f"plugins {name}"
-    click.echo(f"Try it:\n\n  cd {shlex.quote(str(folder))}\n  pip install -e '.[dev]'\n  python -m pytest\n  justtinker {last}")
+    steps = (f"cd {shlex.quote(str(folder))}", "pip install -e '.[dev]'", "python -m pytest", f"justtinker {last}")
+    click.echo("Try it:\n\n" + "\n".join(f"  {step}" for step in steps))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from justtinker_core import Rollout, Verdict
+from justtinker_core.types import Outcome
 from justtinker_plugins.text import last_boxed
 from justtinker_plugins.verifiers._extract import Pipeline, extract
 
@@ -23,22 +24,27 @@ def gold_text(answer: str | None) -> str:
 
 
 def judge(
-    rollouts: Sequence[Rollout], pipeline: Pipeline, max_chars: int, gold: Gold | str, wrong: Callable[[Gold, str], str]
+    rollouts: Sequence[Rollout],
+    pipeline: Pipeline,
+    max_chars: int,
+    gold: Gold | str,
+    wrong: Callable[[Gold, str], str],
+    vote: Callable[[str], str | None] = lambda answer: None,
 ) -> list[Verdict]:
     """One verdict a rollout. A gold that is a text says why it is unusable: all are unscored.
 
-    `wrong(gold, answer)` says what is wrong with an answer, nothing for a right one.
+    `wrong(gold, answer)` says what is wrong with an answer, nothing for a right one; `vote(answer)` writes equal
+    answers alike, and is None for what can only be taken as it is written.
     """
     if isinstance(gold, str):
         return [Verdict("unscored", rung="gold", reason=gold) for _ in rollouts]
-    return [_verdict(rollout, pipeline, max_chars, gold, wrong) for rollout in rollouts]
 
+    def verdict(rollout: Rollout) -> Verdict:
+        found = extract(rollout.text, pipeline, max_chars)
+        if found.answer is None:
+            return Verdict("incorrect", None, f"extract {found.pipeline}".strip(), found.reason)
+        reason = wrong(gold, found.answer)
+        outcome: Outcome = "incorrect" if reason else "correct"
+        return Verdict(outcome, found.answer, found.pipeline, reason, vote(found.answer))
 
-def _verdict(
-    rollout: Rollout, pipeline: Pipeline, max_chars: int, gold: Gold, wrong: Callable[[Gold, str], str]
-) -> Verdict:
-    found = extract(rollout.text, pipeline, max_chars)
-    if found.answer is None:
-        return Verdict("incorrect", None, f"extract {found.pipeline}".strip(), found.reason)
-    reason = wrong(gold, found.answer)
-    return Verdict("incorrect" if reason else "correct", found.answer, found.pipeline, reason)
+    return [verdict(rollout) for rollout in rollouts]

@@ -8,6 +8,7 @@ however nasty, or evaluate text as Python.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import lru_cache
 
 from justtinker_plugins.verifiers import _parse, _restated
@@ -17,7 +18,7 @@ from justtinker_plugins.verifiers._parse import MalformedError, Node, TooLargeEr
 from justtinker_plugins.verifiers._restated import Readings, look
 from justtinker_plugins.verifiers._structure import nodes_equal, squeeze
 from justtinker_plugins.verifiers._units import is_unit
-from justtinker_plugins.verifiers._values import symbols
+from justtinker_plugins.verifiers._values import exact, symbols
 
 _GROUPED = re.compile("[0-9][,\x00][0-9]{3}")
 _WORDS_ONLY = re.compile(r"[A-Za-z]{4,}(?:[ -][A-Za-z]+)*|yes|no|odd|all", re.IGNORECASE)
@@ -67,6 +68,17 @@ def _climb(golds: Readings, answers: Readings) -> Finding:
     if found.equal and all(_restated.unfinished(gold, answer) for gold in golds for answer in answers):
         return Finding(False, "gate", "a sum is left unevaluated")
     return found
+
+
+@lru_cache(maxsize=2048)
+def ballot(answer: str) -> str:
+    """An answer as equal ones are written alike: what has a rational value as that, anything else normalised."""
+    normal = normalise(answer)
+    readings = read(normal)
+    if isinstance(readings, tuple):
+        with suppress(ValueError, ArithmeticError, RecursionError):
+            return str(exact(readings[0]))
+    return look(normal)
 
 
 _CHOICE = re.compile(r"\\text *\{ *\(([A-Z])\)[.:]? *\}")

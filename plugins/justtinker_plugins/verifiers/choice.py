@@ -53,9 +53,13 @@ class Choice:
             return None
         text = gold_text(problem.answer)
         gold = letter(text, self.case_sensitive)
-        if gold is None or gold.text not in self.choices:
-            return judge(rollouts, self.pipeline, self.max_chars, self._bad_gold(text), self._wrong)
-        return judge(rollouts, self.pipeline, self.max_chars, gold, self._wrong)
+        usable = gold is not None and gold.text in self.choices
+        known = gold if gold and usable else self._bad_gold(text)
+        return judge(rollouts, self.pipeline, self.max_chars, known, self._wrong, self._vote)
+
+    def _vote(self, answer: str) -> str | None:
+        chosen = letter(answer, self.case_sensitive)
+        return chosen.text if chosen else None
 
     def _bad_gold(self, text: str) -> str:
         return f"the gold {text[:50]!r} is not one of the letters {self.choices}"

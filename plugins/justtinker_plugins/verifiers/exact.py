@@ -43,7 +43,10 @@ class Exact:
             return None
         text = normal(gold_text(problem.answer), self.case_sensitive)
         gold = _Gold(text) if text else "the problem has no gold answer"
-        return judge(rollouts, self.pipeline, self.max_chars, gold, self._wrong)
+        return judge(rollouts, self.pipeline, self.max_chars, gold, self._wrong, self._vote)
+
+    def _vote(self, answer: str) -> str:
+        return normal(answer, self.case_sensitive)
 
     def _wrong(self, gold: _Gold, answer: str) -> str:
         return "" if normal(answer, self.case_sensitive) == gold.text else "not the gold's text"

@@ -19,7 +19,7 @@ from justtinker_core import Group, Problem, Rollout, Verdict, hookimpl, plugin
 from justtinker_core.types import Outcome
 from justtinker_plugins.verifiers._extract import Extracted, Pipeline, extract
 from justtinker_plugins.verifiers._judge import gold_text
-from justtinker_plugins.verifiers._ladder import after_check, compare, restates
+from justtinker_plugins.verifiers._ladder import after_check, ballot, compare, restates
 from justtinker_plugins.verifiers._normalise import normalise
 from justtinker_plugins.verifiers._numbers import Finding
 from justtinker_plugins.verifiers._pool import Pool, Result
@@ -175,5 +175,5 @@ def _verdict(found: Extracted, findings: Mapping[str, Finding]) -> Verdict:
     finding = findings[found.answer]
     outcome: Outcome = "correct" if finding.equal else "incorrect" if finding.equal is False else "unscored"
     rung = finding.rung if found.pipeline == "boxed" else f"{finding.rung} ({found.pipeline})"
-    vote = None if outcome == "unscored" else normalise(found.answer)
+    vote = None if outcome == "unscored" else ballot(found.answer)
     return Verdict(outcome, found.answer, rung, finding.reason, vote)

@@ -72,9 +72,16 @@ class Numeric:
             return None
         text = gold_text(problem.answer)
         gold = number(text) if len(text) <= self.max_chars else None
-        return judge(
-            rollouts, self.pipeline, self.max_chars, gold or f"the gold {text[:50]!r} is not one number", self._wrong
-        )
+        known = gold or f"the gold {text[:50]!r} is not one number"
+        return judge(rollouts, self.pipeline, self.max_chars, known, self._wrong, self._vote)
+
+    def _vote(self, answer: str) -> str | None:
+        found = number(answer)
+        sign = "%" if found and found.percent and self.percent == "refuse" else ""
+        return f"{self._value(found)}{sign}" if found else None
+
+    def _value(self, found: Number) -> Fraction:
+        return found.value / 100 if found.percent and self.percent == "hundredth" else found.value
 
     def _wrong(self, gold: Number, answer: str) -> str:
         found = number(answer)
@@ -85,7 +92,7 @@ class Numeric:
         return "" if self._close(gold, found) else "another number than the gold's"
 
     def _close(self, gold: Number, found: Number) -> bool:
-        a, b = (n.value / 100 if n.percent and self.percent == "hundredth" else n.value for n in (gold, found))
+        a, b = self._value(gold), self._value(found)
         if gold.exact and found.exact:
             return a == b
         return abs(a - b) <= Fraction(str(self.tolerance)) * max(abs(a), abs(b))
