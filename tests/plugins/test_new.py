@@ -113,9 +113,9 @@ def test_the_command_to_try_it_works(kind: str, tmp_path: Path) -> None:
         [sys.executable, "-m", "justtinker_core.cli", "new", kind, "my_own"],
         cwd=tmp_path, check=True, capture_output=True, text=True,
     )  # fmt: skip
-    command = re.search(r"^  justtinker train.*", made.stdout, re.DOTALL | re.MULTILINE)
+    command = re.search(r"^  justtinker train.*?(?=\n\n)", made.stdout, re.DOTALL | re.MULTILINE)
     assert command
-    line = command[0].rstrip().replace("justtinker", f"{sys.executable} -m justtinker_core.cli", 1) + " --dir run"
+    line = command[0].replace("justtinker", f"{sys.executable} -m justtinker_core.cli", 1) + " --dir run"
     subprocess.run(line, shell=True, cwd=tmp_path, check=True)
     assert RunDir(tmp_path / "run").manifest()["status"] == "finished"
 

@@ -22,7 +22,7 @@ table for evaluation. A larger `held_out` moves problems out of training: keep i
     count = 200
 
     [local_plugins]
-    change_of_base = "cookbook/change_of_base.py:ChangeOfBase"
+    change_of_base = "change_of_base.py:ChangeOfBase"
 """
 
 from __future__ import annotations

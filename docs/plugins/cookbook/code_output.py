@@ -21,7 +21,7 @@ around each program. Keep some tests out of the question, or a policy learns to 
     cpu_seconds = 2
 
     [local_plugins]
-    code_output = "cookbook/code_output.py:CodeOutput"
+    code_output = "code_output.py:CodeOutput"
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ What can go wrong. A wrong answer is paid for being long: a policy that cannot s
     max_tokens = 4096               # the run's sampling.max_tokens
 
     [local_plugins]
-    cosine_length = "cookbook/cosine_length.py:CosineLength"
+    cosine_length = "cosine_length.py:CosineLength"
 """
 
 from __future__ import annotations

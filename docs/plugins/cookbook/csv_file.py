@@ -18,7 +18,7 @@ disturb the run: it is logged once.
     every = 10
 
     [local_plugins]
-    csv_file = "cookbook/csv_file.py:CsvFile"
+    csv_file = "csv_file.py:CsvFile"
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ stays short after `max_rounds` is trained as it is, and the metric `groups_wanti
     max_rounds = 4
 
     [local_plugins]
-    dapo_sampling = "cookbook/dapo_sampling.py:DapoSampling"
+    dapo_sampling = "dapo_sampling.py:DapoSampling"
 """
 
 from __future__ import annotations

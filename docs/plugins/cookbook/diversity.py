@@ -22,7 +22,7 @@ fewer shingles, and with a weight above about 0.2 it competes with being right. 
     mode = "observe"                # take this line out when the curve says what you want it to say
 
     [local_plugins]
-    diversity = "cookbook/diversity.py:Diversity"
+    diversity = "diversity.py:Diversity"
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ optimizer's gradient clipping does.
     train_on = "all"                # as RLOO does; the default trains only what is better than its group
 
     [local_plugins]
-    leave_one_out = "cookbook/leave_one_out.py:LeaveOneOut"
+    leave_one_out = "leave_one_out.py:LeaveOneOut"
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ nowhere but into the request's header.
     calls = 20000
 
     [local_plugins]
-    llm_judge = "cookbook/llm_judge.py:LlmJudge"
+    llm_judge = "llm_judge.py:LlmJudge"
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ at loops alone. Judged outside of a run, where there is no preflight (`justtinke
     cache = 0.2                     # L_cache as a share of sampling.max_tokens
 
     [local_plugins]
-    soft_overlong = "cookbook/soft_overlong.py:SoftOverlong"
+    soft_overlong = "soft_overlong.py:SoftOverlong"
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ a message that meets a server's hiccup is lost; the records in the run's directo
     url_from = "ALERTS_WEBHOOK"     # the environment variable that holds the address
 
     [local_plugins]
-    webhook = "cookbook/webhook.py:Webhook"
+    webhook = "webhook.py:Webhook"
 """
 
 from __future__ import annotations
