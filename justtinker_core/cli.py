@@ -39,6 +39,9 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except PluginError as error:
             raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("\nInterrupted.", err=True)
+            raise SystemExit(130) from None
 
 
 def broken(name: str, error: PluginError) -> click.Command:

@@ -39,8 +39,8 @@ class RunSection:
     steps: Count
     """How many steps to train; 0 evaluates only."""
     start_from: str | None = None
-    """Weights to start from: a checkpoint's path, or a run directory (its final checkpoint)."""
-    seed: int = 42
+    """Weights to start from: a checkpoint's path, or a run directory (its newest checkpoint)."""
+    seed: Count = 42
     """Of the order of problems and of every sample."""
     unscored: Literal["drop", "zero", "abort"] = "drop"
     """A rollout that could not be graded leaves before advantages, counts as reward 0, or ends the run."""
@@ -168,7 +168,7 @@ class _DataCommon:
     limit: Positive | None = None
     stratify_by: str | None = None
     samples: Positive = 1
-    seed: int | None = None
+    seed: Count | None = None
 
 
 SECTIONS: dict[str, type[Any]] = {
@@ -234,7 +234,7 @@ def read(source: str | Path, sets: Iterable[str] = (), plugins: Iterable[str] = 
     path = Path(source)
     if path.is_dir():
         path = path / "config.toml"
-    elif not path.exists() and str(source) in (known := presets()):
+    if not path.exists() and str(source) in (known := presets()):
         path = known[str(source)]
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -49,7 +49,7 @@ def check(problems: Sequence[Problem], spec: DataSpec) -> None:
         )
     for problem in problems:
         try:
-            json.dumps(dict(problem.meta))
+            json.dumps(dict(problem.meta), allow_nan=False)
         except (TypeError, ValueError) as error:
             raise PluginError(
                 f"[{spec.table}] meta of problem {problem.id!r} does not fit into JSON: {error}"

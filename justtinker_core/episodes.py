@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from typing import Any
 
+from justtinker_core.options import PluginError
 from justtinker_core.plugins import Plugins
-from justtinker_core.rollouts import GroupError, Settings, request_of, then, until_stop
+from justtinker_core.rollouts import Settings, request_of, stops_of, then, until_stop
 from justtinker_core.types import Backend, Group, Rollout, Sample, Sampler, SampleRequest
 
 EPISODES = 512  # that are played at a time
@@ -33,13 +35,13 @@ class Policy:
         self.truncated = False
         """The response ran out of tokens: end the episode."""
 
-    def generate(self, stop: Sequence[str] = ()) -> str:
-        """Let the policy go on until one of `stop`, or of the prompt's stops; the turn's text, its stop included."""
+    def generate(self, stop: str | Sequence[str] = ()) -> str:
+        """Let the policy go on until (one of) `stop`, or the prompt's stops; the turn's text, its stop included."""
         left = self._settings.max_tokens - sum(self._mask)
         if left <= 0 or self.truncated:
             self.truncated = True
             return ""
-        ends = (*stop, *self._group.prompt.stop)
+        ends = (*stops_of(stop), *self._group.prompt.stop)
         request = request_of(
             self._group, self._group.prompt.tokens + tuple(self._tokens), ends, 1,
             replace(self._settings, max_tokens=left), self._number, self._turn,
@@ -78,11 +80,14 @@ class Table:
         self._sampler, self._playing = sampler, episodes
         self._waiting: dict[tuple[int, int], tuple[SampleRequest, Future[Sample]]] = {}
         self._lock = threading.Lock()
+        self._error: Exception | None = None
 
     def ask(self, key: tuple[int, int], request: SampleRequest) -> Sample:
         """Wait for the sample of this request."""
         answer: Future[Sample] = Future()
         with self._lock:
+            if self._error:
+                raise self._error
             self._waiting[key] = (request, answer)
             self._send_if_all_wait()
         return answer.result()
@@ -92,6 +97,14 @@ class Table:
         with self._lock:
             self._playing -= 1
             self._send_if_all_wait()
+
+    def give_up(self, error: Exception) -> None:
+        """No episode gets an answer any more: one that others would wait for cannot begin."""
+        with self._lock:
+            self._error = error
+            for _, answer in self._waiting.values():
+                answer.set_exception(error)
+            self._waiting = {}
 
     def _send_if_all_wait(self) -> None:
         if not self._waiting or len(self._waiting) < self._playing:
@@ -117,30 +130,42 @@ def play(
     for start in range(0, len(groups), at_once):
         some = groups[start : start + at_once]
         table = Table(sampler, len(some) * settings.samples)
-        with ThreadPoolExecutor(len(some) * settings.samples, thread_name_prefix="episode") as pool:
-            jobs = [
-                [pool.submit(episode, plugins, g, i, table, backend, settings) for i in range(settings.samples)]
-                for g in some
-            ]
-        for row in jobs:
-            future: Future[tuple[Rollout, ...]] = Future()
-            future.set_result(tuple(job.result() for job in row))
-            played.append(future)
+        number = len(some) * settings.samples
+        with ThreadPoolExecutor(number, thread_name_prefix="episode") as pool:
+            try:
+                jobs = [
+                    [pool.submit(episode, plugins, g, i, table, backend, settings) for i in range(settings.samples)]
+                    for g in some
+                ]
+            except RuntimeError as error:
+                table.give_up(PluginError(f"the {number} episodes of a step need a thread each: {error}"))
+                raise PluginError(f"the {number} episodes of a step need a thread each: {error}") from error
+        played += map(together, jobs)
     return played
+
+
+def together(episodes: Sequence[Future[Rollout]]) -> Future[tuple[Rollout, ...]]:
+    """The rollouts of a group, whose episodes are over; or what went wrong with the first that failed."""
+    return then(wait(episodes).done.pop(), lambda _: tuple(e.result() for e in episodes))
 
 
 def episode(plugins: Plugins, group: Group, number: int, table: Table, backend: Backend, settings: Settings) -> Rollout:
     """One rollout by the first plugin that plays it, or in one turn."""
     policy = Policy(group, number, table, backend, settings)
     try:
-        answer = plugins.first("rollout", problem=group.problem, prompt=group.prompt, policy=policy)
-        if answer is None:
+        played: Rollout | None = plugins.first(
+            "rollout", checked_rollout, problem=group.problem, prompt=group.prompt, policy=policy
+        )
+        if played is None:
             policy.generate()
-            answer = policy.rollout()
-        if not isinstance(answer, Rollout) or not len(answer.tokens) == len(answer.logprobs) == len(answer.mask):
-            raise GroupError(
-                f"a rollout is a Rollout with tokens, logprobs and mask of one length, not {answer!r:.200}", group
-            )
-        return answer
+            played = policy.rollout()
+        return played
     finally:
         table.leave()
+
+
+def checked_rollout(answer: Any) -> Rollout:
+    """An answer that is a whole Rollout. TypeError says what was found instead."""
+    if not isinstance(answer, Rollout) or not len(answer.tokens) == len(answer.logprobs) == len(answer.mask):
+        raise TypeError(f"a Rollout with tokens, logprobs and mask of one length is wanted, not {answer!r:.200}")
+    return answer

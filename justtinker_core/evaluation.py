@@ -60,6 +60,11 @@ class Evaluations:
         done = {e.name for e in self._run.history.evals if e.step == step}
         return [s for s in self._run.config.data if s.purpose == "eval" and s.name not in done]
 
+    def forget_recorded(self) -> None:
+        """Remove the samples of evaluations that have a record: a crash may have come between that and this."""
+        for e in self._run.history.evals:
+            path_of(self._run.files, file_of(e.name, e.step)).unlink(missing_ok=True)
+
     def begin(self, specs: Sequence[DataSpec]) -> None:
         """Evaluate the current weights on these sets: here and now, or in the background."""
         self.end()
@@ -124,8 +129,8 @@ def write(run: Run, stats: EvalStats, groups: Sequence[Group]) -> None:
     """Its rollouts, its record, and word of it."""
     file = file_of(stats.name, stats.step)
     run.files.write_groups(file, groups)
-    path_of(run.files, file).unlink(missing_ok=True)
     run.files.append("evals.jsonl", asdict(stats))
+    path_of(run.files, file).unlink(missing_ok=True)
     run.plugins.tell("report_eval", run=run, stats=stats)
 
 

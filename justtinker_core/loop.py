@@ -22,12 +22,12 @@ import numpy as np
 from justtinker_core import checkpoints
 from justtinker_core.checkpoints import checkpoint_of, located
 from justtinker_core.config import RunConfig, due
-from justtinker_core.options import PluginError, all_of
+from justtinker_core.options import PluginError, all_of, nearest
 from justtinker_core.rollouts import GroupError, number
 from justtinker_core.run import Run
 from justtinker_core.rundir import group_record
 from justtinker_core.stats import metrics_of, term_stats
-from justtinker_core.types import Batch, EvalStats, Finding, Group, History, StepStats
+from justtinker_core.types import LEVELS, Batch, EvalStats, Finding, Group, History, StepStats
 
 log = logging.getLogger("justtinker")
 
@@ -75,6 +75,7 @@ def resume(run: Run) -> None:
             start_from(run, checkpoint_of(run.config.run.start_from, run.dir))
     run.files.rewind(run.step)
     run.history, run.spent = recorded(run), run.files.spent()
+    run.evaluations.forget_recorded()
     if not run.evaluations.missing(run.step):
         checkpoints.mark_best(run)  # a crash may have come between an evaluation and that
 
@@ -106,7 +107,8 @@ def start_from(run: Run, path: str) -> None:
 
 def steps(run: Run, interrupted: threading.Event) -> str:
     """All steps that are left, with what belongs to each, to the last record."""
-    refuse_spent(run)
+    if text := over_budget(run):
+        raise PluginError(f"{text}; raise it in {run.dir / 'config.toml'}")
     saved, status = run.step, ""
     while not status:
         if missing := run.evaluations.missing(run.step):
@@ -115,6 +117,11 @@ def steps(run: Run, interrupted: threading.Event) -> str:
             status = "finished"
         elif interrupted.is_set() and saved == run.step:
             status = "interrupted"
+        elif text := over_budget(run):  # evaluations cost as well
+            log.warning(text)
+            if saved != run.step:
+                checkpoints.save(run, "periodic")
+            status = "stopped"
         else:
             stop = any(finding.level == "stop" for finding in one_step(run))
             run.evaluations.end(run.step)
@@ -137,13 +144,17 @@ def kind_of(step: int, config: RunConfig, now: bool) -> str | None:
     return "rolling" if due(step, saving.rolling, last) else None
 
 
-def refuse_spent(run: Run) -> None:
-    """PluginError if nothing is left to spend."""
-    budget = run.config.run.budget_usd
-    if budget is not None and run.spent >= budget and run.step < run.config.run.steps:
-        raise PluginError(
-            f"{run.spent:.2f} USD of run.budget_usd = {budget} are spent: raise it in {run.dir / 'config.toml'}"
-        )
+def over_budget(run: Run) -> str:
+    """Why there is no money for another step like the last one; nothing if there is, or no step is left."""
+    most, last = run.config.run.budget_usd, cost_of_step(run)
+    if most is None or run.step == run.config.run.steps or (run.spent < most and run.spent + last <= most):
+        return ""
+    return f"{run.spent:.2f} USD spent, a step costs {last:.2f}: the next would exceed run.budget_usd = {most}"
+
+
+def cost_of_step(run: Run) -> float:
+    """USD of the last one."""
+    return run.history.steps[-1].usd or 0.0 if run.history.steps else 0.0
 
 
 def one_step(run: Run) -> list[Finding]:
@@ -162,14 +173,19 @@ def one_step(run: Run) -> list[Finding]:
     terms = term_stats(batch.groups)
     seconds = {"collect": collected - begun, "train": done - collected, "total": done - begun}
     failed = {"failed_groups": float(run.failed)} if batch.groups else {}
-    metrics = {
-        name: number(v, f"step {run.step}: {name}") for name, v in (metrics_of(batch) | trained | failed).items()
-    }
+    measured = metrics_of(batch)
+    for name in measured.keys() & trained.keys():
+        raise PluginError(
+            f"{name!r} is measured by a plugin, and by the loop or the backend: call the plugin's otherwise"
+        )
+    metrics = {name: number(v, f"step {run.step}: {name}") for name, v in (measured | trained | failed).items()}
     tokens = dict(run.tokens - before)
     stats = StepStats(run.step, metrics, terms, tokens, run.backend.usd(tokens), seconds)
     findings = inspect(run, stats, batch.groups)
     run.remember(stats)
-    findings += budget(run, stats)
+    if text := over_budget(run):
+        evidence = {"spent": run.spent, "step": cost_of_step(run), "budget": run.config.run.budget_usd}
+        findings.append(Finding("stop", text, evidence, "budget"))
     run.scribe.later(write, run, stats, findings, batch.groups)
     return findings
 
@@ -180,17 +196,6 @@ def write(run: Run, stats: StepStats, findings: Sequence[Finding], groups: Seque
         run.files.write_groups(f"step_{stats.step:06d}", groups)
     run.files.append("steps.jsonl", asdict(stats) | {"findings": [asdict(finding) for finding in findings]})
     run.plugins.tell("report_step", run=run, stats=stats, findings=findings)
-
-
-def budget(run: Run, stats: StepStats) -> list[Finding]:
-    """A stop, if one more step like this one would spend more than the config allows."""
-    most = run.config.run.budget_usd
-    if most is None or run.spent + (stats.usd or 0.0) <= most or stats.step == run.config.run.steps:
-        return []
-    text = (
-        f"{run.spent:.2f} USD spent, a step costs {stats.usd or 0:.2f}: the next would exceed run.budget_usd = {most}"
-    )
-    return [Finding("stop", text, {"spent": run.spent, "step": stats.usd, "budget": most}, "budget")]
 
 
 def update(run: Run, batch: Batch) -> dict[str, float]:
@@ -233,8 +238,12 @@ def inspect(run: Run, stats: StepStats, groups: Sequence[Group]) -> list[Finding
 
 
 def recordable(findings: Any) -> list[Finding]:
-    """Findings with evidence that JSON can hold."""
-    return [replace(finding, evidence=plain(finding.evidence)) for finding in all_of(Finding)(findings)]
+    """Findings of a known level, with evidence that JSON can hold."""
+    said = all_of(Finding)(findings)
+    for finding in said:
+        if finding.level not in LEVELS:
+            raise ValueError(f"no level of a finding is called {finding.level!r}{nearest(str(finding.level), LEVELS)}")
+    return [replace(finding, evidence=plain(finding.evidence)) for finding in said]
 
 
 def plain(evidence: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def all_of(kind: type[T]) -> Callable[[Any], tuple[T, ...]]:
     """A conversion of an answer to a tuple of that type; TypeError names what was found instead."""
 
     def convert(answer: Any) -> tuple[T, ...]:
-        if not isinstance(answer, Iterable):
+        if isinstance(answer, str) or not isinstance(answer, Iterable):
             raise TypeError(f"a list of {kind.__name__} is wanted, not {answer!r:.100}")
         values = tuple(answer)
         for value in values:

@@ -118,16 +118,23 @@ def load_file(reference: str) -> Any:
         raise PluginError(f"a local plugin is written 'file.py:Class', found {reference!r}")
     if not Path(path).is_file():
         raise PluginError(f"there is no file {path} for the local plugin {attribute}")
-    spec = importlib.util.spec_from_file_location(f"justtinker_local_{Path(path).stem}", path)
+    module = module_of(Path(path).resolve(), Path(path).stat().st_mtime_ns)
+    if not hasattr(module, attribute):
+        classes = [name for name, value in vars(module).items() if inspect.isclass(value)]
+        raise PluginError(f"{path} has no {attribute!r}{nearest(attribute, classes)}")
+    return getattr(module, attribute)
+
+
+@cache
+def module_of(path: Path, changed: int) -> Any:
+    """A file as a module: once, so that all its plugins see the same globals; again if it has changed since."""
+    spec = importlib.util.spec_from_file_location(f"justtinker_local_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise PluginError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where dataclasses look up what annotations mean
     spec.loader.exec_module(module)
-    if not hasattr(module, attribute):
-        classes = [name for name, value in vars(module).items() if inspect.isclass(value)]
-        raise PluginError(f"{path} has no {attribute!r}{nearest(attribute, classes)}")
-    return getattr(module, attribute)
+    return module
 
 
 def implements(cls: type[Any], hook: str) -> bool:

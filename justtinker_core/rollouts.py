@@ -70,23 +70,25 @@ def seed_of(*parts: int | str) -> int:
 
 def fill_prompt(problem: Problem, plugins: Plugins, backend: Backend) -> Prompt:
     """Ask the prompt plugins, render messages, encode."""
-    answer = plugins.first("build_prompt", problem=problem)
+    answer: Prompt | None = plugins.first("build_prompt", prompt_of, problem=problem)
     if answer is None:
-        raise PluginError(
-            f"no prompt for problem {problem.id!r} of kind {problem.kind!r}: {passed(plugins, 'build_prompt')}"
-        )
-    if isinstance(answer, str):
-        answer = Prompt(text=answer)
-    elif not isinstance(answer, Prompt):
-        answer = Prompt(messages=tuple(answer))
+        who = ", ".join(plugins.who("build_prompt")) or "nobody"
+        raise PluginError(f"no prompt for problem {problem.id!r} of kind {problem.kind!r}: {who} passed")
     text = answer.text or backend.render(answer.messages)
-    stop = answer.stop or (backend.end_token,)
+    stop = stops_of(answer.stop) or (backend.end_token,)
     return Prompt(text, answer.messages, stop, tuple(backend.encode(text)))
 
 
-def passed(plugins: Plugins, hook: str) -> str:
-    """Who was asked and had no answer."""
-    return f"{', '.join(plugins.who(hook)) or 'nobody'} passed"
+def prompt_of(answer: Any) -> Prompt:
+    """A text, messages or a Prompt as a Prompt. TypeError names what was found instead."""
+    if isinstance(answer, Prompt):
+        return answer
+    return Prompt(text=answer) if isinstance(answer, str) else Prompt(messages=all_of(dict)(answer))
+
+
+def stops_of(stop: str | Sequence[str]) -> tuple[str, ...]:
+    """Stop strings; one alone may be given as it is."""
+    return (stop,) if isinstance(stop, str) else tuple(stop)
 
 
 def unverified(problem: Problem, plugins: Plugins) -> str:
@@ -253,8 +255,9 @@ def checked_verdicts(answer: Any) -> tuple[Verdict, ...]:
     for verdict in verdicts:
         if verdict.outcome not in OUTCOMES:
             raise ValueError(f"outcome {verdict.outcome!r}: one of {', '.join(OUTCOMES)} is wanted")
-        if not all(isinstance(text, str | None) for text in (verdict.answer, verdict.vote)):
-            raise TypeError(f"answer and vote of a verdict are texts or None, not {verdict!r:.100}")
+        texts = (verdict.answer, verdict.vote, verdict.rung or None, verdict.reason or None)
+        if not all(isinstance(text, str | None) for text in texts):
+            raise TypeError(f"answer, vote, rung and reason of a verdict are texts, not {verdict!r:.100}")
     return verdicts
 
 

@@ -19,8 +19,8 @@ from justtinker_core import data
 from justtinker_core.checkpoints import checkpoint_of
 from justtinker_core.config import DataSpec, RunConfig
 from justtinker_core.evaluation import Evaluations
-from justtinker_core.options import PluginError, all_or_none
-from justtinker_core.plugins import Active, Found, Plugins, activate, find, look_up
+from justtinker_core.options import PluginError, all_of, all_or_none, nearest
+from justtinker_core.plugins import SPECS, Active, Found, Plugins, activate, find, look_up
 from justtinker_core.rollouts import GroupError, Metered, Settings, collect, fill_prompt, number
 from justtinker_core.rundir import RunDir, Scribe
 from justtinker_core.types import Backend, Group, History, Problem, Prompt, Sampler, StepStats
@@ -66,6 +66,11 @@ def check_roles(config: RunConfig, plugins: Plugins) -> None:
             raise PluginError("there is no table [data.train] to train on")
         for algorithm in plugins.who("collect_batch"):
             wanted = getattr(plugins.active[algorithm].instance, "needs", ())
+            if isinstance(wanted, str) or (unknown := [hook for hook in wanted if hook not in SPECS]):
+                odd = wanted if isinstance(wanted, str) else unknown[0]
+                raise PluginError(
+                    f"algorithm {algorithm!r}: needs is a list of hooks, not {odd!r}{nearest(odd, SPECS)}"
+                )
             needs |= dict.fromkeys(wanted, f"the algorithm {algorithm!r}")
         needs["collect_batch"] = "training"
     all_or_none(partial(plugins.require, hook, why) for hook, why in needs.items())
@@ -132,6 +137,7 @@ class Run:
         return self.files.path
 
     def __enter__(self) -> Run:
+        self.files.lock()
         try:
             check_roles(self.config, self.plugins)
             all_or_none([self._load, self._open, self._preflight])
@@ -150,6 +156,7 @@ class Run:
         self.plugins.tell("finish_run", run=self, status=self.status)
         if hasattr(self, "backend"):
             self.backend.close()
+        self.files.unlock()
 
     def _load(self) -> None:
         found, options = installed(self.config), self.config.plugin_options
@@ -189,7 +196,7 @@ class Run:
         self.ready = hasattr(self, "backend") and opener not in who
 
         def ask(name: str) -> None:
-            if complaints := self.plugins.ask(name, "preflight", list, run=self):
+            if complaints := self.plugins.ask(name, "preflight", all_of(str), run=self):
                 raise PluginError("\n".join(complaints))
             self.ready = self.ready or name == opener
 

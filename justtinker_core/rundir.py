@@ -6,18 +6,24 @@ restored checkpoint is set aside, never deleted.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import zstandard
 
 from justtinker_core.options import PluginError
 from justtinker_core.types import Group, Problem
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 RECORDS = ("steps.jsonl", "evals.jsonl", "checkpoints.jsonl")
 
@@ -27,6 +33,27 @@ class RunDir:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock: IO[str] | None = None
+
+    def lock(self) -> None:
+        """Keep other processes out, until this one ends or unlocks. PluginError if another one is here."""
+        if fcntl is None or not self.path.is_dir():
+            return
+        self._lock = (self.path / ".lock").open("w")
+        try:
+            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.unlock()
+            if error.errno not in (errno.EACCES, errno.EAGAIN):  # a file system without locks
+                return
+            raise PluginError(f"another process works in {self.path}: wait for it, or end it") from None
+
+    def unlock(self) -> None:
+        """Let others in."""
+        if self._lock is not None:
+            Path(self._lock.name).unlink(missing_ok=True)
+            self._lock.close()
+            self._lock = None
 
     @staticmethod
     def create(path: Path, config: str) -> RunDir:
@@ -99,10 +126,11 @@ class RunDir:
         self.replace(f"rollouts/{name}.jsonl.zst", zstandard.compress(text.encode("utf-8", "backslashreplace"), 3))
 
     def spent(self) -> float:
-        """USD of all steps and evaluations recorded, those set aside included."""
+        """USD of all steps and evaluations recorded, those set aside included; twice, if a kill came while that."""
         folders = (self.path, *self.path.glob("set_aside_*"))
-        records = (r for folder in folders for name in RECORDS[:2] for r in RunDir(folder).read(name))
-        return float(sum(record.get("usd") or 0.0 for record in records))
+        records = [r for folder in folders for name in RECORDS[:2] for r in RunDir(folder).read(name)]
+        different = {json.dumps(record, sort_keys=True): record.get("usd") or 0.0 for record in records}
+        return float(sum(different.values()))
 
     def rewind(self, step: int) -> None:
         """Set aside every record after `step`, so that the next ones follow on; nothing is deleted."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from justtinker_core.types import Batch, Group
+from justtinker_core.types import Batch, Group, Reward, Verdict
 
 CORE_METRICS = frozenset(
     {"reward", "accuracy", "unscored_rate", "truncated_rate", "mean_response_tokens", "rollouts", "trained"}
@@ -21,9 +21,7 @@ def metrics_of(batch: Batch) -> dict[str, float]:
     metrics = dict(batch.metrics)
     if not rollouts:
         return metrics
-    scored = [
-        (v, r) for g in batch.groups for v, r in zip(g.verdicts, g.rewards, strict=True) if v.outcome != "unscored"
-    ]
+    scored = scored_of(batch.groups)
     if scored:
         metrics["reward"] = float(np.mean([r.total for _, r in scored]))
         metrics["accuracy"] = float(np.mean([v.outcome == "correct" for v, _ in scored]))
@@ -38,9 +36,17 @@ def metrics_of(batch: Batch) -> dict[str, float]:
     return metrics
 
 
+def scored_of(groups: Sequence[Group]) -> list[tuple[Verdict, Reward]]:
+    """Verdicts and rewards of the rollouts that could be graded."""
+    return [(v, r) for g in groups for v, r in zip(g.verdicts, g.rewards, strict=True) if v.outcome != "unscored"]
+
+
 def term_stats(groups: Sequence[Group]) -> dict[str, dict[str, float]]:
-    """Every reward term by name: raw (mean where it applies), weighted (mean over all rewards), applies, weight."""
-    rewards = [r for g in groups for r in g.rewards]
+    """Every reward term by name: raw (mean where it applies), weighted, applies (share), weight.
+
+    Over all rollouts that were graded, as the reward is, so that what is weighted adds up to it.
+    """
+    rewards = [r for _, r in scored_of(groups)]
     stats = {}
     for name in dict.fromkeys(name for r in rewards for name in r.terms):
         raw = [v for r in rewards if (v := r.terms.get(name)) is not None]

@@ -16,6 +16,7 @@ Message = Mapping[str, str]
 Outcome = Literal["correct", "incorrect", "unscored"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 Level = Literal["info", "warn", "stop"]
+LEVELS: tuple[Level, ...] = get_args(Level)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from justtinker_core import Group, PluginError, Verdict, hookimpl, testing
+from justtinker_core import Finding, Group, PluginError, Problem, Prompt, Verdict, hookimpl, testing
+from justtinker_core.rollouts import then
 from justtinker_core.rundir import RunDir
+from justtinker_core.testing._stand_ins import Grpo
 from tests.core.conftest import LISTED, cli
 
 Site = Callable[..., Path]
@@ -81,7 +83,7 @@ BAD_VERDICTS: Mapping[str, tuple[Any, str]] = {
     ),  # type: ignore[arg-type]
     "an object": (
         [Verdict("correct", 4)] * 2,
-        "TypeError: answer and vote of a verdict are texts or None, not Verdict(",
+        "TypeError: answer, vote, rung and reason of a verdict are texts, not Verdict(",
     ),  # type: ignore[arg-type]
 }
 
@@ -171,3 +173,72 @@ def test_an_installed_but_broken_package_disturbs_only_who_enables_it(
     checked = cli("plugins", "--check")
     assert checked.exit_code == 1
     assert cause in " ".join(checked.output.split())
+
+
+def test_a_finding_of_an_unknown_level_is_none(run_with: testing.Runner, caplog: pytest.LogCaptureFixture) -> None:
+    class Alarm:
+        @hookimpl
+        def inspect_step(self) -> Any:
+            return [Finding("warm", "hot")]  # type: ignore[arg-type]
+
+    assert run_with(Alarm()).findings == ()
+    text = "failed in inspect_step: ValueError: no level of a finding is called 'warm'; did you mean 'warn'?"
+    assert text in caplog.text
+
+
+@pytest.mark.parametrize("answer", [3, {"role": "user", "content": "1+1"}, ["1+1"]])
+def test_a_prompt_that_is_none_is_the_prompt_plugin_s_fault(run_with: testing.Runner, answer: Any) -> None:
+    class Culprit:
+        @hookimpl
+        def build_prompt(self) -> Any:
+            return answer
+
+    text = r"plugin 'culprit' \(under test\) failed in build_prompt: TypeError: a (list of )?dict is wanted, not "
+    with pytest.raises(PluginError, match=text):
+        run_with(Culprit())
+
+
+def test_a_preflight_that_answers_with_a_text(run_with: testing.Runner) -> None:
+    class Culprit:
+        @hookimpl
+        def preflight(self) -> Any:
+            return "lean is missing"
+
+    text = r"failed in preflight: TypeError: a list of str is wanted, not 'lean is missing'"
+    with pytest.raises(PluginError, match=text):
+        run_with(Culprit())
+
+
+@pytest.mark.parametrize(("needs", "odd"), [(("verfy",), "'verfy'; did you mean 'verify'"), ("verify", "'verify'")])
+def test_an_algorithm_that_needs_what_is_no_hook(run_with: testing.Runner, needs: Any, odd: str) -> None:
+    class Culprit(Grpo):
+        pass
+
+    Culprit.needs = needs
+    with pytest.raises(PluginError, match=rf"^algorithm 'culprit': needs is a list of hooks, not {odd}"):
+        run_with(Culprit())
+
+
+def test_a_measure_that_the_loop_makes_itself(run_with: testing.Runner) -> None:
+    class Culprit:
+        @hookimpl
+        def measure(self, group: Group) -> Any:
+            return {"grad_norm": [0.0] * len(group.rollouts)}
+
+    class Backend(testing.ScriptedBackend):
+        def optim_step(self, adam: Any) -> Any:
+            return then(super().optim_step(adam), lambda metrics: {**metrics, "grad_norm": 1.0})
+
+    text = "^'grad_norm' is measured by a plugin, and by the loop or the backend: call the plugin's otherwise$"
+    with pytest.raises(PluginError, match=text):
+        run_with(Culprit(), Backend())
+
+
+def test_one_stop_of_a_prompt_may_be_a_text(run_with: testing.Runner) -> None:
+    class Asks:
+        @hookimpl
+        def build_prompt(self, problem: Problem) -> Any:
+            return Prompt(problem.question, stop="</end>")  # type: ignore[arg-type]
+
+    done = run_with(Asks(), respond=lambda prompt, index: "so <think> it is</end> and so on")
+    assert {rollout.text for group in done.groups for rollout in group.rollouts} == {"so <think> it is"}

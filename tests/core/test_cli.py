@@ -47,3 +47,10 @@ def test_a_broken_command_does_not_break_the_help(site: Callable[..., Path]) -> 
 
 def test_the_version() -> None:
     assert re.search(r"\d+\.\d+", cli("--version").output)
+
+
+def test_ctrl_c_is_exit_code_130_whatever_the_command(site: Callable[..., Path]) -> None:
+    wait = HELLO.replace("click.echo('hello')", "raise KeyboardInterrupt")
+    site("patient", {"commands": {"hello": "patient:hello"}}, {"patient.py": wait})
+    result = cli("hello")
+    assert (result.exit_code, result.output) == (130, "\nInterrupted.\n")

@@ -39,6 +39,8 @@ COMPLAINTS = {
     RUN + "[optimizer]\nlearning_rate = 0": "[optimizer] learning_rate = 0: input should be greater than 0",
     RUN.replace('"a"', '"a b"'): "[run] name = 'a b': string should match pattern '^[\\w.-]+$'",
     RUN.replace("3", "-1"): "[run] steps = -1: input should be greater than or equal to 0",
+    RUN + "seed = -1": "[run] seed = -1: input should be greater than or equal to 0",
+    RUN + "[data.train]\nuse = 'y'\nseed = -1": "[data.train] seed = -1: input should be greater than or equal to 0",
     RUN + "unscored = 'drpo'": "[run] unscored = 'drpo': input should be 'drop', 'zero' or 'abort'",
     RUN + "[data.trian]":
         "there is no table [data.trian]; there is [data.train], and [data.eval.NAME] for every evaluation set",
@@ -305,3 +307,12 @@ def test_without_none() -> None:
 def test_a_set_is_named_by_what_a_file_can_be_named_by(name: str) -> None:
     text = f"[data.eval.{name}]: the name of an evaluation set has letters, digits, '_', '.' and '-' only"
     assert complaint(f'{RUN}[data.eval."{name}"]\nuse = "arithmetic"\n') == text
+
+
+def test_a_folder_that_is_called_like_a_preset_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quickstart-rl").mkdir()
+    assert read("quickstart-rl").run.name == "quickstart-rl"
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(PluginError, match=r"^there is no config file nothing and no preset of that name"):
+        read("nothing")

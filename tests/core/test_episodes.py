@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from justtinker_core import Group, PluginError, Problem, Prompt, Rollout, hookimpl
-from justtinker_core.episodes import Policy
+from justtinker_core import Group, PluginError, Problem, Prompt, Rollout, SamplingError, hookimpl
+from justtinker_core.episodes import Policy, episode
 from justtinker_core.rollouts import Settings, collect
 from tests.core.conftest import Ask, Correct, Judge, ScriptedBackend, cast, go, plugins_of, problems
 
@@ -245,6 +245,12 @@ def test_a_sampler_that_forgets_a_request() -> None:
         played(Tool(), backend=Forgetful(script))
 
 
+BAD_ROLLOUT = (
+    r"^plugin '\w+' \(under test\) failed in rollout: TypeError: a Rollout with tokens, logprobs and mask of one "
+    "length is wanted, not"
+)
+
+
 @pytest.mark.parametrize("answer", ["text", 3, [1, 2]])
 def test_an_answer_that_is_no_rollout(answer: Any) -> None:
     class Odd:
@@ -252,7 +258,7 @@ def test_an_answer_that_is_no_rollout(answer: Any) -> None:
         def rollout(self) -> Any:
             return answer
 
-    with pytest.raises(PluginError, match=r"^a rollout is a Rollout with tokens, logprobs and mask of one length, not"):
+    with pytest.raises(PluginError, match=BAD_ROLLOUT):
         played(Odd(), backend=ScriptedBackend(script))
 
 
@@ -263,7 +269,7 @@ def test_a_rollout_whose_parts_differ_in_length() -> None:
             rollout = super().rollout(problem, prompt, policy)
             return replace(rollout, mask=rollout.mask[:-1])
 
-    with pytest.raises(PluginError, match=r"^a rollout is a Rollout with tokens, logprobs and mask of one length, not"):
+    with pytest.raises(PluginError, match=BAD_ROLLOUT):
         played(Short(), backend=ScriptedBackend(script))
 
 
@@ -274,3 +280,49 @@ def test_more_episodes_than_are_played_at_a_time(monkeypatch: pytest.MonkeyPatch
     assert [g.index for g in groups] == [0, 1, 2, 3, 4]
     assert {r.text for g in groups for r in g.rollouts} == {"ask?<0>ask?<1>done"}
     assert max(len(sent) for sent in backend.requests) == 4
+
+
+def test_stops_may_be_one_text() -> None:
+    class Plain(Tool):
+        @hookimpl
+        def rollout(self, problem: Problem, prompt: Prompt, policy: Policy) -> Rollout:
+            policy.generate(stop="??")
+            return policy.rollout()
+
+    backend = constant("a?b??c")
+    groups = played(Plain(), backend=backend)
+    assert {request.stop for sent in backend.requests for request in sent} == {("??", "$")}
+    assert groups[0].rollouts[0].text == "a?b"
+
+
+def test_a_group_with_a_turn_that_cannot_be_sampled_is_left_out() -> None:
+    class Flaky(ScriptedBackend):
+        def deliver(self, ready: list[Any]) -> None:
+            for request, (future, samples) in zip(self.requests[-1], ready, strict=True):
+                broken = len(self.requests) == 2 and self.decode(request.tokens).startswith("1+0=")
+                if broken:
+                    future.set_exception(SamplingError("the engine fell over"))
+                else:
+                    future.set_result(samples)
+
+    settings = Settings("sample", 2, 40, 1.0, 1.0, 42, max_failed=0.5)
+    plugins, backend = plugins_of(Ask(), Judge(), Correct(), Tool()), Flaky(script)
+    groups = collect(problems(3), 1, plugins, backend, backend.sampler(), settings)
+    assert [group.problem.id for group in groups] == ["p0", "p2"]
+    assert {rollout.text for group in groups for rollout in group.rollouts} == {"ask?<0>ask?<1>done"}
+    with pytest.raises(PluginError, match=r"^1 of 3 groups could not be sampled .*the engine fell over$"):
+        collect(problems(3), 1, plugins, Flaky(script), Flaky(script).sampler(), replace(settings, max_failed=0.1))
+
+
+def test_threads_that_cannot_start_leave_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    submit, calls = ThreadPoolExecutor.submit, iter([True, True])
+
+    def limited(self: Any, work: Any, *arguments: Any) -> Any:
+        if work is episode and not next(calls, False):
+            raise RuntimeError("can't start new thread")
+        return submit(self, work, *arguments)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", limited)
+    text = r"^the 4 episodes of a step need a thread each: can't start new thread$"
+    with pytest.raises(PluginError, match=text):
+        played(Tool(), backend=ScriptedBackend(script))

@@ -708,9 +708,25 @@ def test_the_budget_stops_the_run_with_a_checkpoint_before_it_is_exceeded(run_of
 
 def test_a_budget_that_is_spent_is_not_overdrawn_by_resuming(run_of: RunOf, tmp_path: Path) -> None:
     go(run_of(*paid(), config={"run.steps": 2, "checkpoints.every": 1}))
-    text = re.escape(f"1.32 USD of run.budget_usd = 1.0 are spent: raise it in {tmp_path / 'run' / 'config.toml'}")
-    with pytest.raises(PluginError, match=f"^{text}$"):
-        go(run_of(*paid(), config={"run.steps": 4, "run.budget_usd": 1.0}))
+    here = tmp_path / "run" / "config.toml"
+    for budget in (1.0, 1.5):  # a step costs 0.66
+        text = f"1.32 USD spent, a step costs 0.66: the next would exceed run.budget_usd = {budget}; raise it in {here}"
+        with pytest.raises(PluginError, match=f"^{re.escape(text)}$"):
+            go(run_of(*paid(), config={"run.steps": 4, "run.budget_usd": budget}))
+    assert go(run_of(*paid(), config={"run.steps": 4, "run.budget_usd": 2.0})) == "stopped"
+
+
+@pytest.mark.parametrize("at_start", [True, False])
+def test_after_an_evaluation_that_goes_beyond_the_budget_no_step_follows(
+    run_of: RunOf, tmp_path: Path, caplog: pytest.LogCaptureFixture, at_start: bool
+) -> None:
+    sets = {"train": problems(), "held": problems(40)}
+    config = {"run.steps": 4, "run.budget_usd": 2.0, "evaluation.every": 1, "evaluation.at_start": at_start}
+    assert go(run_of(*paid(), problems=sets, config=config)) == "stopped"
+    assert [r["step"] for r in records(tmp_path / "run", "steps.jsonl")] == ([] if at_start else [1])
+    assert [r["step"] for r in records(tmp_path / "run", "evals.jsonl")] == ([0] if at_start else [1])
+    assert bool(records(tmp_path / "run", "checkpoints.jsonl")) == (not at_start)
+    assert re.search(r"USD spent, a step costs 0.\d\d: the next would exceed run.budget_usd = 2.0$", caplog.text, re.M)
 
 
 def test_what_was_set_aside_still_counts(run_of: RunOf, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -405,3 +406,14 @@ def test_the_decorated_class_keeps_its_identity() -> None:
 
     assert Set() != Set(), "plugins are told apart, not compared"
     assert len({Set(), Set()}) == 2
+
+
+def test_plugins_of_one_file_share_it_until_it_changes(tmp_path: Path) -> None:
+    file = tmp_path / "two.py"
+    file.write_text("seen = []\nclass One:\n    pass\nclass Other:\n    pass\n")
+    one, other = load_file(f"{file}:One"), load_file(f"{file}:Other")
+    assert sys.modules[one.__module__] is sys.modules[other.__module__]
+    assert load_file(f"{file}:One") is one
+    file.write_text("class One:\n    changed = True\n")
+    os.utime(file, ns=(1, 1))
+    assert load_file(f"{file}:One").changed

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
@@ -250,3 +252,48 @@ def test_any_mapping_may_be_meta(run: RunDir) -> None:
 def test_an_ungraded_group_is_a_record_too() -> None:
     record = group_record(Group(1, 0, Problem("p", "q"), Prompt(), (Rollout((), (), (), "x"),)))
     assert record["rollouts"] == [{"text": "x", "tokens": 0, "truncated": False, "measures": {}}]
+
+
+# Money and locks
+
+
+def test_what_a_killed_rewind_wrote_twice_was_paid_once(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    for step in (1, 2):
+        run.append("steps.jsonl", {"step": step, "usd": 1.5, "seconds": {"total": 0.1 * step}})
+    with monkeypatch.context() as patched:
+        patched.setattr(RunDir, "replace", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run.rewind(1)
+    assert run.spent() == 3.0
+    run.rewind(1)
+    assert run.spent() == 3.0
+    run.append("steps.jsonl", {"step": 2, "usd": 1.5, "seconds": {"total": 0.3}})
+    assert run.spent() == 4.5
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from justtinker_core.rundir import RunDir
+run = RunDir(Path(sys.argv[1]))
+run.lock()
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+def test_two_processes_do_not_work_in_one_directory(run: RunDir) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(run.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout
+        assert other.stdout.readline() == "locked\n"
+        text = f"another process works in {run.path}: wait for it, or end it"
+        with pytest.raises(PluginError, match=f"^{re.escape(text)}$"):
+            run.lock()
+        other.kill()
+        other.wait()
+    run.lock()
+    run.unlock()
+    assert [path.name for path in run.path.iterdir()] == ["config.toml"]

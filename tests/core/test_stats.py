@@ -79,6 +79,14 @@ def test_terms_raw_and_weighted() -> None:
     assert sum(t["weighted"] for t in stats.values()) == pytest.approx(np.mean([r.total for r in some.rewards]))
 
 
+def test_terms_add_up_to_the_reward_where_some_could_not_be_graded() -> None:
+    some = group("correct", "unscored", terms={"correct": (1.0, 0.0)}, weights={"correct": 1.0})
+    stats = term_stats([some])
+    assert stats["correct"]["weighted"] == metrics_of(Batch((some,)))["reward"] == 1.0
+    assert stats["correct"]["applies"] == 1.0
+    assert term_stats([group("unscored", terms={"correct": (0.0,)})]) == {}
+
+
 def test_a_term_that_never_applies() -> None:
     stats = term_stats([group("correct", terms={"x": (None,)})])
     assert stats["x"] == {"raw": 0.0, "weighted": 0.0, "applies": 0.0, "weight": 1.0}
