@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,25 +27,13 @@ if TYPE_CHECKING:
 EXAMPLES = 4
 
 
-@dataclass(frozen=True)
-class Evaluated:
-    """An evaluation set that is sampled and judged, not recorded yet."""
-
-    step: int
-    spec: DataSpec
-    settings: Settings
-    groups: tuple[Group, ...]
-    tokens: Counter[str]
-    seconds: float
-
-
 class Evaluations:
     """The evaluations of a run, one step's at a time."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._pool = ThreadPoolExecutor(thread_name_prefix="evaluate")
-        self._pending: list[Future[Evaluated]] = []
+        self._pending: list[Callable[[], tuple[EvalStats, tuple[Group, ...]]]] = []
         self._wait_at = 0
 
     def missing(self, step: int) -> list[DataSpec]:
@@ -70,36 +58,31 @@ class Evaluations:
         self.end()
         run, background = self._run, self._run.backend.concurrent
         self._wait_at = run.step + (run.config.evaluation.lag if background else 0)
-        work = [partial(evaluated, run, spec, run.step, run.sampler) for spec in specs]
-        self._pending = [self._pool.submit(w) for w in work if background]
-        for each in () if background else work:
-            self._record(each())
+        for spec in specs:
+            work = partial(evaluated, run, spec, run.step, run.sampler, self._wait_at)
+            self._pending.append(self._pool.submit(work).result if background else work)
         if not background:
-            run.scribe.later(checkpoints.mark_best, run)
+            self.end()
 
     def end(self, step: float = float("inf")) -> None:
         """Wait for and record what is to be recorded by this step."""
         if not self._pending or step < self._wait_at:
             return
-        pending, self._pending = self._pending, []
-        for future in pending:
-            self._record(future.result())
-        self._run.scribe.later(checkpoints.mark_best, self._run)
-
-    def _record(self, done: Evaluated) -> None:
-        run = self._run
-        stats = stats_of(done, self._wait_at, run.backend.usd(done.tokens))
-        run.history = replace(run.history, evals=(*run.history.evals, stats))
-        run.spent += stats.usd or 0.0
-        run.scribe.later(write, run, stats, done.groups)
+        run, pending, self._pending = self._run, self._pending, []
+        for finished in pending:
+            stats, groups = finished()
+            run.history = replace(run.history, evals=(*run.history.evals, stats))
+            run.spent += stats.usd or 0.0
+            run.scribe.later(write, run, stats, groups)
+        run.scribe.later(checkpoints.mark_best, run)
 
     def close(self) -> None:
         """Wait for no more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def evaluated(run: Run, spec: DataSpec, step: int, sampler: Sampler) -> Evaluated:
-    """Sample and judge every problem of a set."""
+def evaluated(run: Run, spec: DataSpec, step: int, sampler: Sampler, seen: int) -> tuple[EvalStats, tuple[Group, ...]]:
+    """Sample and judge every problem of a set; the record is not written yet."""
     begun, tokens = time.perf_counter(), Counter[str]()
     section, sampling = run.config.evaluation, run.config.sampling
     most = section.max_tokens or sampling.max_tokens
@@ -107,22 +90,15 @@ def evaluated(run: Run, spec: DataSpec, step: int, sampler: Sampler) -> Evaluate
         f"evaluate {spec.name}", spec.samples, most, section.temperature, section.top_p, section.seed,
         sampling.max_failed,
     )  # fmt: skip
-    problems = run.eval_problems[spec.name]
     kept = Metered(Remembering(sampler, run.files, file_of(spec.name, step)), tokens)
-    groups = collect(problems, step, run.plugins, run.backend, kept, settings)
-    return Evaluated(step, spec, settings, groups, tokens, time.perf_counter() - begun)
-
-
-def stats_of(done: Evaluated, seen: int, usd: float | None) -> EvalStats:
-    """The record of an evaluation."""
-    metrics, intervals = summarise(done.groups)
-    described = {"problems": len(done.groups), **asdict(done.settings)}
-    shown = [example(group) for group in done.groups[:EXAMPLES]]
-    seconds = {"total": done.seconds}
-    return EvalStats(
-        done.step, done.spec.name, metrics, intervals, described, shown, dict(done.tokens), usd, seen, seconds,
-        breakdown(done.groups),
+    groups = collect(run.eval_problems[spec.name], step, run.plugins, run.backend, kept, settings)
+    metrics, intervals = summarise(groups)
+    stats = EvalStats(
+        step, spec.name, metrics, intervals, {"problems": len(groups), **asdict(settings)},
+        [example(group) for group in groups[:EXAMPLES]], dict(tokens), run.backend.usd(tokens), seen,
+        {"total": time.perf_counter() - begun}, breakdown(groups),
     )  # fmt: skip
+    return stats, groups
 
 
 def write(run: Run, stats: EvalStats, groups: Sequence[Group]) -> None:

@@ -156,27 +156,22 @@ class Scribe:
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="scribe")
-        self._jobs: list[Future[None]] = []
-        self._failed = False
+        self._last: Future[None] = Future()
+        self._last.set_result(None)
 
     def later(self, work: Callable[..., None], *arguments: Any) -> None:
         """Do this after everything before it; not at all, if any of that fails."""
-        self._jobs.append(self._pool.submit(self._do, work, *arguments))
+        before = self._last
 
-    def _do(self, work: Callable[..., None], *arguments: Any) -> None:
-        if self._failed:
-            return
-        try:
+        def do() -> None:
+            before.result()
             work(*arguments)
-        except BaseException:
-            self._failed = True
-            raise
+
+        self._last = self._pool.submit(do)
 
     def catch_up(self) -> None:
         """Wait until everything is done; what went wrong is raised here."""
-        jobs, self._jobs = self._jobs, []
-        for job in jobs:
-            job.result()
+        self._last.result()
 
     def close(self) -> None:
         """Finish what is left, and take no more."""

@@ -39,7 +39,9 @@ Compare = Callable[[Sequence[Group], Sequence[Sequence[Any]]], None]
 """A check that is given groups and their answers."""
 THREADS = 8
 CROWD = 0.3
-"""Seconds for which they ask, twice for every group at least."""
+"""Seconds for which they ask, twice for every group at least; ten times as long where they do not meet."""
+MEETINGS = 20
+"""Calls of each thread during which another one came in; a busy machine may let one thread at a time run for long."""
 
 
 class HungError(BaseException):
@@ -211,18 +213,21 @@ class Battery:
     def threads(self, groups: Sequence[Group], wanted: Sequence[Sequence[Any]]) -> None:
         """Several threads that ask at once get the answers that one gets."""
         fix = "Keep what a call works with in local variables, or guard it with a lock."
-        plugins, gate = self.fresh(), threading.Barrier(THREADS)
+        plugins, gate, door = self.fresh(), threading.Barrier(THREADS), count()
         with self.report.check("threads", "Several threads may ask at a time.") as failures:
 
             def ask_all(first: int) -> list[tuple[int, Any]]:
                 gate.wait(self.patience)
-                end, odd = time.monotonic() + CROWD, []
+                begun, met, odd = time.monotonic(), 0, []
                 for number in count(first):
-                    i = number % len(groups)
+                    i, came = number % len(groups), next(door)
                     found = caught(partial(self._ask, plugins, groups[i]))
+                    met += next(door) > came + 1
                     if isinstance(found, PluginError) or not all(map(same, wanted[i], found)):
                         odd.append((i, found))
-                    if odd or (number - first >= 2 * len(groups) and time.monotonic() > end):
+                    taken = time.monotonic() - begun
+                    enough = taken > CROWD and (met >= MEETINGS or taken > min(10 * CROWD, self.patience / 4))
+                    if odd or (enough and number - first >= 2 * len(groups)):
                         break
                 return odd
 
