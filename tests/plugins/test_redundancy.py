@@ -14,7 +14,8 @@ from justtinker_core import PluginError
 from justtinker_core.options import configure
 from justtinker_core.testing import make_group
 from justtinker_plugins.commands.bench import made_up_texts, plain_chunk_similarity, plain_compression, plain_repetition
-from justtinker_plugins.rewards import _chunks, _ngrams, _redundancy_exact, _redundancy_fast, _redundancy_flat
+from justtinker_plugins.rewards import _chunks, _redundancy_exact, _redundancy_fast, _redundancy_flat
+from justtinker_plugins.rewards._reading import encode
 from justtinker_plugins.rewards._redundancy_flat import MATHEMATICS, Coefficients, fit
 from justtinker_plugins.rewards.redundancy import Redundancy
 from tests.plugins.reasoning_data import Judged, judge, labelled, with_loops
@@ -26,7 +27,7 @@ LOOP = "So the answer is 12, wait, let me check that again. " * 60
 
 # Pieces that break a careless reading: every kind of white space, NUL, lone surrogates, long words, other scripts.
 spaces = " \n\t\x1c\x85\xa0\u1680\u2009\u2028\u205f\u3000"
-letters = "ab\x00\ud800\udfff\u200b\u00e9\u221a\u4e00\U0001f600"
+letters = "abAB*,.()\x00\ud800\udfff\u200b\u00e9\u221a\u4e00\U0001f600"
 words = [
     "12",
     "13",
@@ -44,10 +45,19 @@ long_texts = st.tuples(texts, st.integers(1, 40)).map(lambda t: t[0] * t[1])
 anything = st.one_of(st.text(max_size=300), long_texts)
 
 
-def plain_masked_repetition(text: str) -> float:
-    words = [re.sub("[0-9]", "0", word).encode("utf-8", "surrogatepass") for word in text.split()]
-    cut = [[w[i : i + 8] for i in range(0, len(w), 8)] if len(w) > 64 else [w] for w in words]
+def plain_cut_repetition(words: list[bytes]) -> float:
+    cut = [[w[i : i + 8] for i in range(0, len(w), 8)] if len(w) > 64 else [w] for w in words if w]
     return plain_repetition(" ".join(piece.hex() for pieces in cut for piece in pieces), 16)
+
+
+def plain_loose_repetition(text: str, mask_digits: bool) -> float:
+    masked = re.sub("[0-9]", "0", text) if mask_digits else text
+    loose = [re.sub("[^a-z0-9]", "", re.sub("[A-Z]", lambda m: m[0].lower(), word)).encode() for word in masked.split()]
+    share = plain_cut_repetition(loose)
+    kept = sum(map(len, loose)) + sum(len(c.encode()) for c in text if c.isspace())
+    if kept >= 0.7 * len(text.encode("utf-8", "surrogatepass")):
+        return share
+    return max(share, plain_cut_repetition([word.encode("utf-8", "surrogatepass") for word in masked.split()]))
 
 
 @settings(deadline=None)
@@ -62,12 +72,13 @@ def test_exact_is_the_recipe_to_the_last_digit(batch: list[str]) -> None:
     assert scores["chunk_similarity"].tolist() == [plain_chunk_similarity(t) for t in batch]
 
 
+@pytest.mark.parametrize("mask_digits", [False, True])
 @settings(deadline=None)
-@given(st.lists(anything, max_size=4))
-def test_masked_16_grams_are_those_of_a_set(batch: list[str]) -> None:
-    data = [_ngrams.encode(text) for text in batch]
-    shares = _ngrams.repeated_shares(data, 16, mask_digits=True, cut_long_words=True).tolist()
-    assert shares == [plain_masked_repetition(t) for t in batch]
+@given(batch=st.lists(anything, max_size=4))
+def test_loose_16_grams_are_those_of_a_set(mask_digits: bool, batch: list[str]) -> None:
+    data = [encode(text) for text in batch]
+    shares = _redundancy_flat.repeated_16_grams(data, mask_digits).tolist()
+    assert shares == [plain_loose_repetition(t, mask_digits) for t in batch]
 
 
 @pytest.mark.parametrize("size", [999, 1000, 1249, 1250, 1251, 1499, 1500, 4321])

@@ -13,7 +13,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from justtinker_plugins.rewards._ngrams import blocks
+from justtinker_plugins.rewards._reading import blocks
 
 T = TypeVar("T")
 

@@ -1,12 +1,12 @@
 """The share of repeated word n-grams in many texts at once, in numpy: what a set of tuples says, ten times as fast.
 
-Words are what ``str.split()`` gives, found in the UTF-8 bytes. Each word is hashed to 64 bits, each n-gram from the
-hashes of its words; then the n-grams of a text are sorted and equal neighbours counted.
+Words are what ``str.split()`` gives, found in the bytes that `_reading.read` makes of a text. Each word is hashed to 64 bits,
+each n-gram from the hashes of its words; then the n-grams of a text are sorted and equal neighbours counted.
 
 How sure is that? All multipliers are drawn at random when the module is loaded, so that no text can be written to
 collide.
 
-- A word is cut into 32-bit pieces p_i (its bytes xor 0x20, so that no byte is 0 and padding with 0 is unambiguous).
+- A word is cut into 32-bit pieces p_i (no byte of a word is 0, so that padding with 0 is unambiguous).
   The upper half of ``c + sum a_i p_i mod 2**64`` is strongly universal: for two different words the two values are
   independent and uniform (Dietzfelbinger 1996; Lemire and Kaser, arXiv:1202.4961). Two such halves make the 64-bit hash
   w. So for different words the difference d = w - w' is divisible by 2**s with probability 2**-s. (Words of more than
@@ -31,9 +31,10 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from justtinker_plugins.rewards._reading import blocks
+
 U64 = NDArray[np.uint64]
 
-BLOCK = 1 << 18  # bytes worked on at a time: the arrays of one block stay in the cache
 LONG = 32  # bytes; longer words are rare, and hashed one by one
 CUT = 64  # bytes; longer words are cut, if asked
 MAX_N = 64
@@ -42,26 +43,6 @@ _WORD_A, _WORD_B, _GRAM = np.frombuffer(secrets.token_bytes(3 * 8 * (MAX_N + 1))
 _KEY = secrets.token_bytes(16)
 _KEEP = np.array([2 ** (8 * n) - 1 for n in range(9)], np.uint64)  # the first n bytes of a little-endian word
 _LOW, _HALF = np.uint64(0xFFFF_FFFF), np.uint64(32)
-_WIDE = [chr(c).encode() for c in range(0x80, 0x3001) if chr(c).isspace()]
-_WIDE_SPACE = {  # UTF-8 bytes to a character -> the characters of that size, as numbers
-    width: np.array([int.from_bytes(c) for c in _WIDE if len(c) == width], np.uint32) for width in (2, 3)
-}
-_STARTS_WIDE_SPACE = np.isin(np.arange(1 << 16), [*_WIDE_SPACE[2], *(_WIDE_SPACE[3] >> 8)])
-
-
-def encode(text: str) -> bytes:
-    """UTF-8; lone surrogates, which strict UTF-8 refuses, take the three bytes that they would have had."""
-    return text.encode("utf-8", "surrogatepass")
-
-
-def blocks(texts: Sequence[bytes], size: int = BLOCK) -> Iterator[Sequence[bytes]]:
-    """The texts in order, in runs of about `size` bytes, at least one text each."""
-    start = total = 0
-    for i, text in enumerate(texts):
-        total += len(text)
-        if total >= size or i == len(texts) - 1:
-            yield texts[start : i + 1]
-            start, total = i + 1, 0
 
 
 def repeated_shares(
@@ -69,31 +50,27 @@ def repeated_shares(
     n: int,
     *,
     min_words: int | None = None,
-    mask_digits: bool = False,
     cut_long_words: bool = False,
 ) -> NDArray[np.float64]:
     """1 - distinct / total of each text's word n-grams (N,).
 
     Args:
-        texts: N texts as `encode` makes them.
+        texts: N texts as `read` makes them.
         n: words in a gram, 1 to 64.
         min_words: shorter texts get 0; at least n, and 2n if not given, as in the recipe.
-        mask_digits: read every digit 0-9 as 0, so that a loop that counts upwards is a loop.
         cut_long_words: read words of more than 64 bytes as words of 8, so that a loop without white space is a loop.
     """
     least = 2 * n if min_words is None else max(min_words, n)
-    runs = (_shares(run, n, least, mask_digits, cut_long_words) for run in blocks(texts))
+    runs = (_shares(run, n, least, cut_long_words) for run in blocks(texts))
     return np.array([share for run in runs for share in run], np.float64)
 
 
-def _shares(texts: Sequence[bytes], n: int, min_words: int, mask_digits: bool, cut_long_words: bool) -> Iterator[float]:
-    data = np.frombuffer(b" " + b" ".join(texts) + b" " * 8, np.uint8)
-    starts, lengths = _words(_white_space(data))
+def _shares(texts: Sequence[bytes], n: int, min_words: int, cut_long_words: bool) -> Iterator[float]:
+    data = np.frombuffer(b"\0".join([b"", *texts, bytes(8)]), np.uint8)
+    starts, lengths = _words(data == 0)
     if cut_long_words and int(lengths.max(initial=0)) > CUT:
         starts, lengths = _cut(starts, lengths)
-    if mask_digits:
-        data = data & ~((data - np.uint8(48) < 10) * np.uint8(0x0F))
-    grams = _gram_hashes(_word_hashes(data ^ np.uint8(0x20), starts, lengths), n)
+    grams = _gram_hashes(_word_hashes(data, starts, lengths), n)
     first_word = np.searchsorted(starts, list(accumulate(map(len, texts), lambda at, size: at + size + 1, initial=1)))
     for first, stop in pairwise(first_word.tolist()):
         yield _repeated(grams[first : stop - n + 1]) if stop - first >= min_words else 0.0
@@ -103,30 +80,6 @@ def _repeated(grams: U64) -> float:
     grams.sort()
     distinct = 1 + int(np.count_nonzero(grams[1:] != grams[:-1]))
     return 1.0 - distinct / len(grams)
-
-
-def _white_space(data: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which bytes belong to white space. Data ends with two ASCII spaces or more."""
-    space: NDArray[np.bool_] = data - np.uint8(28) < 5  # space, and four separators that str.split() takes for one
-    space |= data - np.uint8(9) < 5  # \t \n \v \f \r
-    leads = np.flatnonzero(data - np.uint8(0xC2) < 0xE4 - 0xC2)  # may start a wider white space
-    if len(leads):
-        _mark_wide_spaces(data, leads, space)
-    return space
-
-
-def _mark_wide_spaces(data: NDArray[np.uint8], leads: NDArray[np.intp], space: NDArray[np.bool_]) -> None:
-    pairs = data[leads].astype(np.uint16) << np.uint16(8) | data[leads + 1]
-    likely = np.flatnonzero(_STARTS_WIDE_SPACE[pairs])
-    if not len(likely):
-        return
-    leads, code = leads[likely], pairs[likely].astype(np.uint32)
-    for width, known in _WIDE_SPACE.items():
-        if width == 3:
-            code = code << np.uint32(8) | data[leads + 2]
-        found = leads[(code[:, None] == known).any(1)]
-        for k in range(width):
-            space[found + k] = True
 
 
 def _words(space: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

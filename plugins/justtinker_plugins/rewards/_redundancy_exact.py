@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from justtinker_plugins.rewards._chunks import chunk_similarities
 from justtinker_plugins.rewards._compression import sizes_while, zlib_sizes
-from justtinker_plugins.rewards._ngrams import encode, repeated_shares
+from justtinker_plugins.rewards._ngrams import repeated_shares
+from justtinker_plugins.rewards._reading import encode, read
 
 Scores = dict[str, NDArray[np.float64]]
 
@@ -28,7 +29,7 @@ def score_batch(texts: Sequence[str], *, chunks: bool = True) -> Scores:
     data = [encode(text) for text in texts]
 
     def in_numpy() -> tuple[NDArray[np.float64], Scores]:
-        return repeated_shares(data, 5), {"chunk_similarity": chunk_similarities(texts)} if chunks else {}
+        return repeated_shares(read(data), 5), {"chunk_similarity": chunk_similarities(texts)} if chunks else {}
 
     sizes, (repetition, similarity) = sizes_while(data, zlib_sizes, in_numpy)
     return combine(texts, sizes / [max(len(d), 1) for d in data], repetition) | similarity

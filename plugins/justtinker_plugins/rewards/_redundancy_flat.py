@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 
 from justtinker_core import PluginError
 from justtinker_plugins.rewards._compression import ALL, sizes_while, zstd_sizes
-from justtinker_plugins.rewards._ngrams import encode, repeated_shares
+from justtinker_plugins.rewards._ngrams import repeated_shares
+from justtinker_plugins.rewards._reading import AS_WRITTEN, LOOSE, MASKED, encode, read
 from justtinker_plugins.rewards._redundancy_exact import Scores
 
 SHORT = 500  # characters; nothing shorter is fined
 FINE_FROM, FINE_FULL = 1.25, 3.25
 FEWEST = 30  # texts for a fit
+MOSTLY_WORDS = 0.7  # share of a text's bytes that are letters, digits or white space; healthy mathematics has more
 
 
 @dataclass(frozen=True)
@@ -66,16 +68,24 @@ def score_batch(texts: Sequence[str], coefficients: Coefficients = MATHEMATICS) 
       clip(0.3 + 0.7 (raw - 1.25) / 2, 0, 1)
     """
     data = [encode(text) for text in texts]
-    mask = coefficients.mask_digits
-    sizes, repetition = sizes_while(
-        data, zstd_sizes, lambda: repeated_shares(data, 16, mask_digits=mask, cut_long_words=True), ALL
-    )
+    sizes, repetition = sizes_while(data, zstd_sizes, lambda: repeated_16_grams(data, coefficients.mask_digits), ALL)
     characters = np.array([len(text) for text in texts], np.float64)
     excess = (coefficients.expected_log_ratio(characters) - log_ratios(data, sizes)) / coefficients.scale
     excess, repetition = (np.where(characters < SHORT, 0.0, term) for term in (excess, repetition))
     raw = np.maximum(excess, 0.0) / 4 + 4 * repetition
     score = np.clip(0.3 + 0.7 * (raw - FINE_FROM) / (FINE_FULL - FINE_FROM), 0.0, 1.0)
     return {"redundancy_score": score, "excess_compression": excess, "ngram_repetition": repetition}
+
+
+def repeated_16_grams(data: Sequence[bytes], mask_digits: bool) -> NDArray[np.float64]:
+    """Of each text (N,), read loosely. One that then loses much is also read as it is written, and the more counts."""
+    loose = read(data, LOOSE[mask_digits])
+    shares = repeated_shares(loose, 16, cut_long_words=True)
+    sparse = [i for i, text in enumerate(data) if len(loose[i]) < MOSTLY_WORDS * len(text)]
+    if sparse:
+        written = read([data[i] for i in sparse], MASKED if mask_digits else AS_WRITTEN)
+        shares[sparse] = np.maximum(shares[sparse], repeated_shares(written, 16, cut_long_words=True))
+    return shares
 
 
 def fit(texts: Sequence[str]) -> Coefficients:
