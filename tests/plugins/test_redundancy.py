@@ -18,6 +18,7 @@ from justtinker_plugins.rewards import _chunks, _redundancy_exact, _redundancy_f
 from justtinker_plugins.rewards._reading import encode
 from justtinker_plugins.rewards._redundancy_flat import MATHEMATICS, Coefficients, fit
 from justtinker_plugins.rewards.redundancy import Redundancy
+from tests.plugins.loop_disguises import DISGUISES, SENTENCE, disguised, hosts, penalties
 from tests.plugins.reasoning_data import Judged, judge, labelled, with_loops
 from tests.plugins.reward_groups import scored
 
@@ -54,8 +55,7 @@ def plain_loose_repetition(text: str, mask_digits: bool) -> float:
     masked = re.sub("[0-9]", "0", text) if mask_digits else text
     loose = [re.sub("[^a-z0-9]", "", re.sub("[A-Z]", lambda m: m[0].lower(), word)).encode() for word in masked.split()]
     share = plain_cut_repetition(loose)
-    kept = sum(map(len, loose)) + sum(len(c.encode()) for c in text if c.isspace())
-    if kept >= 0.7 * len(text.encode("utf-8", "surrogatepass")):
+    if sum(map(len, loose)) >= 0.53 * len(text.encode("utf-8", "surrogatepass")):
         return share
     return max(share, plain_cut_repetition([word.encode("utf-8", "surrogatepass") for word in masked.split()]))
 
@@ -79,6 +79,34 @@ def test_loose_16_grams_are_those_of_a_set(mask_digits: bool, batch: list[str]) 
     data = [encode(text) for text in batch]
     shares = _redundancy_flat.repeated_16_grams(data, mask_digits).tolist()
     assert shares == [plain_loose_repetition(t, mask_digits) for t in batch]
+
+
+marks = st.sampled_from(["", *"*_.,;:!?'()[]{}\\$-#|", "**", "\u200b", "\u2014", "\u0301", "\x00", "\U0001f600"])
+dress = st.tuples(st.booleans(), marks, st.integers(0, 9))
+
+
+@given(st.lists(dress, min_size=40, max_size=40))
+def test_case_and_marks_are_not_seen(dresses: list[tuple[bool, str, int]]) -> None:
+    bare = f"{SENTENCE} " * 3
+    dressed = []
+    for word, (upper, mark, at) in zip(bare.split(), [*dresses, *dresses], strict=False):
+        word = word.upper() if upper else word
+        dressed.append(word[:at] + mark + word[at:])
+    share, same = _redundancy_flat.repeated_16_grams([encode(bare), encode("  ".join(dressed))], True)
+    assert share == same > 0.4
+
+
+def test_what_drops_out_is_still_a_loop() -> None:
+    for loop in ("- ", "() ", "()", "= + \n", "\u4f60\u597d ", "\u4f60\u597d\u3000\u3002"):
+        batch = [loop * 400, HEALTHY[0] + loop * (len(HEALTHY[0]) // len(loop))]
+        assert _redundancy_flat.score_batch(batch)["ngram_repetition"].min() > 0.3, loop
+        assert _redundancy_flat.fined_share(batch, MATHEMATICS) == 1, loop
+
+
+def test_a_text_of_nothing_but_marks_and_a_short_one() -> None:
+    odd = ["", "...", "\x00" * 9, "- " * 20, "\u3000" * 40, "*a* " * 31]
+    assert _redundancy_flat.repeated_16_grams([encode(t) for t in odd], True).tolist()[:3] == [0.0] * 3
+    assert _redundancy_flat.repeated_16_grams([], True).tolist() == []
 
 
 @pytest.mark.parametrize("size", [999, 1000, 1249, 1250, 1251, 1499, 1500, 4321])
@@ -308,3 +336,25 @@ def test_every_loop_of_our_own_is_fined(kind: str) -> None:
     loops = [make(text, draw) for text, loop in zip(batch, looping, strict=True) if not loop]
     score = _redundancy_flat.score_batch(loops)["redundancy_score"]
     assert [text for text, s in zip(loops, score, strict=True) if s <= 0.3] == []
+
+
+CAUGHT = list(DISGUISES)[:16]
+"""Up to one word in front of it; what comes after gets through, in part or always: the table in docs/redundancy.md."""
+
+
+@pytest.mark.parametrize("disguise", CAUGHT)
+def test_a_disguised_loop_is_fined(disguise: str) -> None:
+    assert penalties(hosts(*labelled("reasoning_texts")), disguise).min() > 0.2
+
+
+def test_the_texts_that_they_are_put_into_are_not_fined() -> None:
+    texts = hosts(*labelled("reasoning_texts"))
+    assert len(texts) == 40
+    assert _redundancy_flat.fined_share([text[:3000] for text in texts], MATHEMATICS) == 0
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 8])
+def test_a_disguised_loop_is_fined_in_made_up_text(count: int) -> None:
+    host, line = HEALTHY[0][:3000], DISGUISES[f"case, bold, comma, \u2026 on {count} of 16 words"]
+    plain, loop = _redundancy_flat.score_batch([host, disguised(host, line, random.Random(count))])["redundancy_score"]
+    assert plain < 0.3 < 0.5 < loop

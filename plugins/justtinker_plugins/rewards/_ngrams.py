@@ -1,7 +1,7 @@
 """The share of repeated word n-grams in many texts at once, in numpy: what a set of tuples says, ten times as fast.
 
-Words are what ``str.split()`` gives, found in the bytes that `_reading.read` makes of a text. Each word is hashed to 64 bits,
-each n-gram from the hashes of its words; then the n-grams of a text are sorted and equal neighbours counted.
+Words are what ``str.split()`` gives, found in the bytes that `_reading.read` makes of a text. Each word is hashed to 64
+bits, each n-gram from the hashes of its words; then the n-grams of a text are sorted and equal neighbours counted.
 
 How sure is that? All multipliers are drawn at random when the module is loaded, so that no text can be written to
 collide.

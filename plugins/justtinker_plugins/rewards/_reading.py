@@ -75,6 +75,11 @@ def read(texts: Sequence[bytes], reading: Reading = AS_WRITTEN) -> list[bytes]:
     return [text.translate(*reading) for run in blocks(texts) for text in _with_narrow_spaces(run)]
 
 
+def letters_in(text: bytes) -> int:
+    """How many bytes of a text that was read are not white space."""
+    return int(np.count_nonzero(np.frombuffer(text, np.uint8)))
+
+
 def _with_narrow_spaces(texts: Sequence[bytes]) -> Sequence[bytes]:
     """With as many spaces as it has bytes for each white space beyond ASCII."""
     beyond = [text for text in texts if not text.isascii()]

@@ -2,7 +2,8 @@
 
 The recipe's score compares the compressed size with a constant, but longer text compresses better, loop or no loop: it
 is a length penalty in part. Here the compressed size is compared with what healthy text *of that length* compresses to,
-and the 5-grams, of which long mathematics repeats many, give way to 16-grams with the digits masked:
+and the 5-grams, of which long mathematics repeats many, give way to 16-grams, read without case, punctuation and markup
+and with the digits masked:
 
     z = (expected log ratio at this length - log(zstd bytes / UTF-8 bytes)) / scale
     raw = max(z, 0) / 4 + 4 x (share of repeated 16-grams)
@@ -21,13 +22,13 @@ from numpy.typing import NDArray
 from justtinker_core import PluginError
 from justtinker_plugins.rewards._compression import ALL, sizes_while, zstd_sizes
 from justtinker_plugins.rewards._ngrams import repeated_shares
-from justtinker_plugins.rewards._reading import AS_WRITTEN, LOOSE, MASKED, encode, read
+from justtinker_plugins.rewards._reading import AS_WRITTEN, LOOSE, MASKED, encode, letters_in, read
 from justtinker_plugins.rewards._redundancy_exact import Scores
 
 SHORT = 500  # characters; nothing shorter is fined
 FINE_FROM, FINE_FULL = 1.25, 3.25
 FEWEST = 30  # texts for a fit
-MOSTLY_WORDS = 0.7  # share of a text's bytes that are letters, digits or white space; healthy mathematics has more
+MOSTLY_WORDS = 0.53  # share of a text's bytes that are letters or digits; 95 % of healthy mathematics has more
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Coefficients:
     fitted: tuple[int, int] = (1_000, 32_000)
     """Characters between which it was fitted; outside, the value at the nearer end holds."""
     mask_digits: bool = True
-    """Read every digit as 0 in the 16-grams."""
+    """Read every digit as 0 in the 16-grams, so that a loop that counts upwards is a loop."""
 
     def expected_log_ratio(self, characters: NDArray[np.float64]) -> NDArray[np.float64]:
         """At these lengths (N,)."""
@@ -62,8 +63,8 @@ def score_batch(texts: Sequence[str], coefficients: Coefficients = MATHEMATICS) 
     """For N texts, each an array (N,).
 
     - ``excess_compression``: z above, in standard deviations of healthy text; 0 below 500 characters
-    - ``ngram_repetition``: share of repeated 16-grams of words, digits masked, words of more than 64 bytes read as
-      words of 8; 0 below 32 words or 500 characters
+    - ``ngram_repetition``: share of repeated 16-grams of words, read loosely: no case, no punctuation, digits masked,
+      words of more than 64 bytes are words of 8; 0 below 32 words or 500 characters
     - ``redundancy_score``: the raw score on the recipe's scale, where the fine begins at 0.3 and is full at 1:
       clip(0.3 + 0.7 (raw - 1.25) / 2, 0, 1)
     """
@@ -78,10 +79,10 @@ def score_batch(texts: Sequence[str], coefficients: Coefficients = MATHEMATICS) 
 
 
 def repeated_16_grams(data: Sequence[bytes], mask_digits: bool) -> NDArray[np.float64]:
-    """Of each text (N,), read loosely. One that then loses much is also read as it is written, and the more counts."""
+    """Of each text (N,), read loosely. One with much between its words is read as it is written, too: more counts."""
     loose = read(data, LOOSE[mask_digits])
     shares = repeated_shares(loose, 16, cut_long_words=True)
-    sparse = [i for i, text in enumerate(data) if len(loose[i]) < MOSTLY_WORDS * len(text)]
+    sparse = [i for i, text in enumerate(data) if letters_in(loose[i]) < MOSTLY_WORDS * len(text)]
     if sparse:
         written = read([data[i] for i in sparse], MASKED if mask_digits else AS_WRITTEN)
         shares[sparse] = np.maximum(shares[sparse], repeated_shares(written, 16, cut_long_words=True))
