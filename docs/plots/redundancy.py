@@ -41,7 +41,7 @@ def main() -> None:
         panel.scatter(length[~loops], score[~loops], s=13, color="#2f6fa7", alpha=0.65, lw=0, label="healthy")
         panel.scatter(length[loops], score[loops], s=20, color="#c8452d", marker="x", lw=1, label="loops")
         fined = (score[~loops] > 0.3).mean()
-        panel.set_title(f"{title}\n{fined:.0%} of healthy texts fined", fontsize=10)
+        panel.set_title(f"{title}\n{fined:.1%} of healthy texts fined", fontsize=10)
         panel.set(xscale="log", ylim=(-0.03, 1.03), xlabel="characters")
         panel.set_xticks([1000, 4000, 16_000, 64_000], ["1k", "4k", "16k", "64k"])
         panel.minorticks_off()
