@@ -6,9 +6,30 @@ No verdicts here: what the parts are worth is for verifiers and rewards.
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterator
 from typing import NamedTuple
 
 OPEN, CLOSE = "<think>", "</think>"
+
+# What a reader does not see: control characters, Unicode's "default ignorable" ones (joiners, direction marks, Hangul
+# fillers, variation selectors, tags), blank Braille, a note without a head. To str.isalnum() the fillers are letters.
+_BLANK = (
+    r"\s\x00-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    r"\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a"
+    r"\U000e0000-\U000e0fff"
+)
+_STYLES = (
+    "text(?:bf|it|md|normal|rm|sc|sf|sl|tt|up)?|math(?:bb|bf|cal|frak|it|normal|rm|scr|sf|tt)|mbox|hbox|fbox|boxed|emph|"
+    "operatorname|displaystyle|textstyle|bf|it|rm|tiny|small|large|Large|LARGE|huge|Huge"
+)
+_SPACINGS = r"q?quad|(?:en|thin|med|thick|neg(?:thin|med|thick))space|hfill|hfil|strut|null|relax|(?:left|right)\s*\."
+_SHOWS_NOTHING = re.compile(
+    rf"(\\[{{}}])|[{_BLANK}~${{}}]+|\\(?:[,;:!>\s\\]|\Z|(?:{_SPACINGS})(?![a-zA-Z])|(?:{_STYLES})(?![a-zA-Z])"
+    r"|(?:[hv]?phantom|[hv]space\*?)\s*\{[^{}]*\})"
+)
+_SIGNS = ("Sm", "So")  # of mathematics, and pictures; not those of money and the loose accents
+_BLANK_LETTERS = "\u115f\u1160\u3164\uffa0"
 
 _BOX_TOKEN = re.compile(r"\\boxed\s*\{|\\.|[{}]", re.DOTALL)
 
@@ -26,6 +47,25 @@ def answer_part(text: str) -> str | None:
     """What follows the last ``</think>``; the whole text if it has no tags; None if a ``<think>`` is left open."""
     _, _, answer = text.rpartition(CLOSE)
     return None if OPEN in answer else answer
+
+
+def visible(text: str) -> str:
+    r"""What a reader sees of a text, roughly: without blanks, TeX's spaces, styles and braces.
+
+    Empty for ``\text{\,}``, ``{}``, ``\quad`` and zero-width characters; not for ``\{\}``, which is the empty set.
+    """
+    return _SHOWS_NOTHING.sub(r"\1", text)
+
+
+def says_something(text: str) -> bool:
+    """Whether a reader sees a letter, a digit, a sign such as that of infinity, or an empty set in it."""
+    seen = visible(text)
+    return "\\{" in seen or any(c.isalnum() or (unicodedata.category(c) in _SIGNS and c != "|") for c in seen)
+
+
+def letters_and_digits(text: str) -> Iterator[str]:
+    """Those of a text that can be seen, one by one."""
+    return (c for c in text if c.isalnum() and c not in _BLANK_LETTERS)
 
 
 class Box(NamedTuple):

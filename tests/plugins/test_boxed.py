@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from justtinker_plugins.rewards.boxed import Boxed
 from tests.plugins.reward_groups import scored
+from tests.plugins.test_text import NOTHING
 
 
 @pytest.mark.parametrize(
@@ -17,6 +18,11 @@ from tests.plugins.reward_groups import scored
         ("<think>\\boxed{2}", 0.0),
         ("\\boxed{}", 0.0),
         ("\\boxed{ \n}", 0.0),
+        *[(f"\\boxed{{{blank}}}", 0.0) for blank in NOTHING],
+        *[(f"\\boxed{{{sign}}}", 1.0) for sign in ("\u221e", "\u2205", "\\{\\}", "\\text{no}", "\\,5", "<")],
+        ("\\boxed{.}", 0.0),
+        ("\\boxed{\\boxed{}}", 0.0),
+        ("\\boxed{5}, no: \\boxed{\\,}", 0.0),
         ("\\boxed{1} or \\boxed{2", 0.0),
         ("\\boxed 2", 0.0),
         ("", 0.0),

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_plugins.verifiers._extract import Extracted, Pipeline, extract
+from tests.plugins.test_text import NOTHING
 
 BOTH: tuple[Pipeline, ...] = ("strict", "flexible")
 
@@ -19,6 +20,7 @@ BOTH: tuple[Pipeline, ...] = ("strict", "flexible")
         (r"\boxed{1} or \boxed{2}", "2"),
         (r"\boxed{ 4 or 5 }", "4 or 5"),
         (r"\boxed{\frac{1}{2}}", r"\frac{1}{2}"),
+        *[(f"\\boxed{{{sign}}}", sign) for sign in (".", "?", "-", "\u221e", "\u2205", r"\{\}", r"\text{.}")],
         (r"\boxed{\boxed{5}}", "5"),
         (r"\boxed{\boxed{1} \boxed{2}}", r"\boxed{1} \boxed{2}"),
         (r"Answer: 4 and then \boxed{5}, Answer: 6", "5"),
@@ -37,6 +39,7 @@ def test_the_last_box_after_thinking_is_the_answer(text: str, answer: str, pipel
         (r"So 12. \boxed{}", r"the last \boxed{…} is empty"),
         (r"Answer: 12. \boxed{ \, ~ {} }", r"the last \boxed{…} is empty"),
         ("\\boxed{\u200b\x00}", r"the last \boxed{…} is empty"),
+        *[(f"\\boxed{{{blank}}}", r"the last \boxed{…} is empty") for blank in NOTHING],
         (r"\boxed{5} \boxed{}", r"the last \boxed{…} is empty"),
         (r"\boxed{5} \boxed{6", r"the last \boxed{…} is never closed"),
         (r"\boxed{" + "1" * 101 + "}", r"the last \boxed{…} is longer than 100 characters"),

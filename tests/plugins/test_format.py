@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from justtinker_core.testing import make_group
 from justtinker_plugins.rewards.format import Format, problem_with
 from tests.plugins.reward_groups import scored
+from tests.plugins.test_text import NOTHING
 
 GOOD = "<think>1 + 1 = 2</think>\\boxed{2}"
 
@@ -19,6 +20,10 @@ GOOD = "<think>1 + 1 = 2</think>\\boxed{2}"
         "<think>da 2 < 3 and 5 > 4</think>5",
         "<think>\u8003\u3048\u308b</think>\u4e8c",
         "<think>a <thinking man> would</think>2",  # another word
+        "<think>abc</think>\\boxed{\u2205}",
+        "<think>abc</think>\\boxed{\u221e}",
+        "<think>abc</think>\u221e",
+        "<think>abc</think>\\boxed{\\{\\}}",
         "<think>xyz</think>so \\boxed{a} and \\boxed{2}",
     ],
 )
@@ -37,6 +42,8 @@ def test_a_proper_thinking_block(text: str) -> None:
         ("<think>...!?--</think>2", "an empty thinking block"),
         ("<think>\u200b\u200d\ufeff\x00</think>2", "an empty thinking block"),
         ("<think>ok</think>2", "an empty thinking block"),
+        ("<think>\u3164\u3164\u3164</think>2", "an empty thinking block"),
+        ("<think>\u115f\u1160\uffa0\u2800ab</think>2", "an empty thinking block"),
         ("<think>2", "not exactly one <think> and one </think> after it"),
         ("2</think>2", "not exactly one <think> and one </think> after it"),
         ("</think>a<think>2", "not exactly one <think> and one </think> after it"),
@@ -50,6 +57,9 @@ def test_a_proper_thinking_block(text: str) -> None:
         ("<think>1+1=2</think>", "no answer after the thinking block"),
         ("<think>abc</think> \n.", "no answer after the thinking block"),
         ("<think>abc</think>\\boxed{}", "no answer after the thinking block"),
+        *[(f"<think>abc</think>{blank}", "no answer after the thinking block") for blank in NOTHING],
+        *[(f"<think>abc</think>So: \\boxed{{{blank}}}", "no answer after the thinking block") for blank in NOTHING],
+        ("<think>abc</think>\\boxed", "no answer after the thinking block"),
         ("<think>abc</think>so \\boxed{2", "no answer after the thinking block"),
         ("<think>abc</think>\\boxed{1}, no: \\boxed{ }", "no answer after the thinking block"),
     ],

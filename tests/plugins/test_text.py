@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from justtinker_plugins.text import answer_part, last_boxed, thinking_part
+from justtinker_plugins.text import answer_part, last_boxed, letters_and_digits, says_something, thinking_part, visible
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,48 @@ def test_what_comes_before_the_first_box_does_not_matter(before: str, after: str
 def test_an_even_run_of_backslashes_boxes_nothing(slashes: int) -> None:
     box = last_boxed("{" + "\\" * slashes + "boxed{5}}")
     assert (box is not None) == (slashes % 2 == 1)
+
+
+NOTHING = [
+    "", " \n\t", "{}", "{{}}", "~", "$$", r"\,", r"\ ", r"\quad", r"\qquad{}", r"\text{}", r"\text{ }", r"\mathrm{\,}",
+    r"\boxed{}", r"\phantom{12}", r"\hspace{1cm}", r"\left.\right.", r"\displaystyle", r"{\bf }", r"\\", "\x00", "\x07",
+    "\xa0", "\xad", "\u034f", "\u115f", "\u1160", "\u200b\u200d", "\u202e", "\u2060", "\u2061", "\u2800", "\u3000",
+    "\u3164", "\ufe0f", "\ufeff", "\uffa0", "\U0001d159", "\U000e0041", "\\text{\u3164}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NOTHING)
+def test_what_shows_nothing(text: str) -> None:
+    assert visible(text) == visible(text * 3) == visible(f"{{{text}}}") == ""
+    assert not says_something(text)
+    assert not list(letters_and_digits(text)) or "\\" in text
+
+
+@pytest.mark.parametrize(
+    "text", [".", "...", "\u2026", "-", "\u2014", "?!", "()", r"\_", "*", "'", "|", "^", "`", "\u0301"]
+)
+def test_what_shows_and_says_nothing(text: str) -> None:
+    assert visible(text)
+    assert not says_something(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0", "x", "\u4e8c", "\u221e", "\u2205", "\u221a", r"\infty", r"\emptyset", r"\{\}", r"\{ \}", r"\text{no}", r"\,5",
+     "<", "+",
+     r"\pi", r"\textgreater", r"\quads", "\u2460", "\u00bd", "{.5}"],
+)  # fmt: skip
+def test_what_says_something(text: str) -> None:
+    assert says_something(text)
+    assert says_something(f" {{\\text{{{text}}}}}.")
+
+
+@pytest.mark.parametrize("unit", [*NOTHING[1:], "\\phantom{", "\\left ", "\\hspace", "\\", "{"])
+def test_long_nothing_is_read_in_linear_time(unit: str) -> None:
+    assert not says_something(unit * (1_000_000 // len(unit)) + ".") or "\\" in unit
+
+
+@given(st.text(st.characters(exclude_categories=()) | st.sampled_from("\\{}~$ quadtext,.")))
+def test_what_is_seen_is_part_of_the_text(text: str) -> None:
+    seen = iter(text)
+    assert all(c in seen for c in visible(text))

@@ -9,13 +9,13 @@ from typing import ClassVar
 
 from justtinker_core import Group, hookimpl, plugin
 from justtinker_plugins.rewards._gate import gated
-from justtinker_plugins.text import answer_part, last_boxed
+from justtinker_plugins.text import answer_part, last_boxed, says_something
 
 
 def has_boxed_answer(text: str) -> bool:
-    r"""Whether the last ``\boxed{…}`` after the thinking is closed and holds more than white space."""
+    r"""Whether the last ``\boxed{…}`` after the thinking is closed and says something: not blank, not a full stop."""
     box = last_boxed(answer_part(text) or "")
-    return box is not None and bool((box.content or "").strip())
+    return box is not None and says_something(box.content or "")
 
 
 @plugin

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from justtinker_core import Group, hookimpl, plugin
 from justtinker_plugins.rewards._gate import gated
-from justtinker_plugins.text import CLOSE, OPEN, last_boxed
+from justtinker_plugins.text import CLOSE, OPEN, last_boxed, letters_and_digits, says_something
 
 # Anything a reader would take for a thinking tag, however it is written: <THINK>, </ think >, <think id="2">.
 _TAG = re.compile(r"<\s*(?:/\s*)?think(?![^\W_])[^<>]*>", re.IGNORECASE)
@@ -23,7 +23,7 @@ def problem_with(text: str, min_thinking: int = 3, markers: tuple[str, ...] = ()
     r"""What is wrong with the shape of a response, in words; None if nothing is.
 
     Right is ``<think>…</think>…``: the block stands there once, at the start (white space may precede it), holds at
-    least `min_thinking` letters or digits, and is followed by an answer: text with a letter or digit in it, also
+    least `min_thinking` letters or digits, and is followed by an answer: text with a letter, digit or sign in it, also
     inside its last ``\boxed{…}`` if it has one. None of the `markers` occurs.
     """
     if any(marker in text for marker in markers):
@@ -37,10 +37,10 @@ def problem_with(text: str, min_thinking: int = 3, markers: tuple[str, ...] = ()
     thinking, _, answer = rest.partition(CLOSE)
     if before.strip():
         return "text before the thinking block"
-    if sum(1 for _ in islice(filter(str.isalnum, thinking), min_thinking)) < min_thinking:
+    if sum(1 for _ in islice(letters_and_digits(thinking), min_thinking)) < min_thinking:
         return "an empty thinking block"
     box = last_boxed(answer)
-    if not any(map(str.isalnum, answer if box is None else box.content or "")):
+    if not says_something(answer if box is None else box.content or ""):
         return "no answer after the thinking block"
     return None
 

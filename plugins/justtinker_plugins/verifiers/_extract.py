@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
-from justtinker_plugins.text import answer_part, last_boxed
+from justtinker_plugins.text import answer_part, last_boxed, visible
 
 Pipeline = Literal["strict", "flexible", "gsm8k"]
 """strict: only the last ``\\boxed{…}``. flexible: without a box also `Answer: x`, `#### x`, `the answer is x`.
@@ -31,7 +31,6 @@ _WANTED = {
 }
 _NAMES = {"hashes": "####", "label": "Answer:", "sentence": "answer is"}
 _SENTENCE_END = re.compile(r"\.(?=\s|\**$)")
-_INVISIBLE = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\x00]|\\[,;:! ]|~")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ def _bare(text: str) -> str:
 
 def _checked(answer: str, pipeline: str, max_chars: int) -> Extracted:
     where = r"the last \boxed{…}" if pipeline == "boxed" else f"what follows {pipeline!r}"
-    if not _INVISIBLE.sub("", answer).strip("{}"):
+    if not visible(answer):
         return Extracted(None, pipeline, f"{where} is empty")
     if len(answer) > max_chars:
         return Extracted(None, pipeline, f"{where} is longer than {max_chars} characters")
