@@ -25,7 +25,9 @@ def voting(gold: str | None, text: str, **options: object) -> Verdict:
 @pytest.mark.parametrize(
     "answer",
     ["B", "b", "(B)", "B)", "B.", "(B).", "[B]", "{B}", r"\text{(B)}", r"\textbf{(B)}", r"\mathrm{B}", "$B$", "**B**",
-     "option B", "Choice (B)", r"\textbf{\text{B}}"],
+     "option B", "Choice (B)", r"\textbf{\text{B}}", r"\,B\,", r"\left(B\right)", r"\bigl[B\bigr]", r"\texttt{B}",
+     r"\mathsf{B}", r"\(B\)", r"(\text{B})", r"\left(\mathrm{B}\right).", r"\textbf{(B)}\quad", r"{\bf B}",
+     r"\boldsymbol{B}", "( B )", r"\quad B~", r"\text{option }B", "B\u200b", r"\emph{B}:"],
 )  # fmt: skip
 @pytest.mark.parametrize("gold", ["B", "(B)", r"\textbf{(B)}", "#### B", r"\boxed{B}"])
 def test_ways_to_write_a_letter(gold: str, answer: str) -> None:
@@ -35,7 +37,9 @@ def test_ways_to_write_a_letter(gold: str, answer: str) -> None:
 @pytest.mark.parametrize(
     "answer",
     ["A or B", "A, B", "AB", "BB", "(B) 42", "not B", "B?", "B or B", "(B", "\u0392", "\u212c", "B'", "bB", "F", "7",
-     r"\beta", "A/B", r"\text{A}\text{B}"],
+     r"\beta", "A/B", r"\text{A}\text{B}", "A B", "A\nB", "(A)(B)", r"\left(A\right)\left(B\right)", r"\,A\,B\,",
+     "A\u200bB", r"A\phantom{x}B", r"\texttt{A}/\texttt{B}", r"A\quad B", r"\text{not }B", "A; B", "A|B", "A{B}",
+     r"\\B\\C", "(A B)", "option A B", "[B)", "(B]", r"\{B\}", "optionalB", "B=B"],
 )  # fmt: skip
 def test_more_than_a_letter_is_none(answer: str) -> None:
     assert verify("B", f"\\boxed{{{answer}}}") == Verdict("incorrect", answer, "boxed", "not one of the letters ABCDE")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import doctest
 import random
 import re
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
@@ -107,7 +108,14 @@ def test_what_binds_tighter_is_as_in_python(text: str) -> None:
         ("1/3+1/3+1/3", 1), ("0.1+0.2", Fraction(3, 10)), ("2 - -3", 5), ("-2*3", -6), ("8\u00d72\u22121", 15),
         ("9\u00f73\u00b72", 6),
         (r"\left(8 - 5\right) \times 3", 9), (r"8 \cdot 3 \div 4", 6), (r"\frac{8}{2} + \dfrac{\frac{6}{3}}{1}", 6),
-        ("$7$", 7),
+        ("$7$", 7), (".5*8", 4), ("0.5*8.", 4),
+        ("8\u22c53+2", 26), ("8\u22173", 24), (r"8 \ast 3", 24), (r"8 \* 3", 24),
+        ("14\u20137+4", 11), ("14\u20117\uff0d4", 3), ("8\u22152", 4), ("8\u20442", 4),
+        (r"\frac82+3", 7), (r"\frac {8}{2}", 4), (r"\frac 8 2", 4), (r"\tfrac{8}2", 4), (r"\cfrac{8}{\frac42}", 4),
+        (r"\(14-7+4\)", 11), (r"\[14-7+4\]", 11), (r"\bigl(8-5\bigr)\times 3", 9), (r"\Bigg(8-5\Bigg)*3", 9),
+        ("14-7+4.", 11), (r"\(14-7+4\).", 11), ("{14}-{7}", 7), ("[14-(7-4)]*2", 22), ("14\u00a0-\u20097", 7),
+        (r"14~-\>7\quad + \displaystyle 4", 11), ("1,000*2", 2000), ("1,234,567.5+1", Fraction(2469137, 2)),
+        ("1{,}000-1", 999),
         ("12345678901234567890123+1", 12345678901234567890124),
     ],
 )  # fmt: skip
@@ -127,7 +135,17 @@ def test_what_is_read(text: str, value: Fraction) -> None:
         ("1e9", "not an expression of numbers, + - * / and parentheses"),
         ("1_0", "not an expression of numbers, + - * / and parentheses"),
         ("\u0663+1", "not an expression of numbers, + - * / and parentheses"),
-        (".5", "not an expression of numbers, + - * / and parentheses"),
+        (".", "not a whole expression"), ("1..", "not an expression of numbers, + - * / and parentheses"),
+        ("1.5.5", "not a whole expression"), ("1 .5", "not a whole expression"),
+        *[(text, "not an expression of numbers, + - * / and parentheses") for text in (
+            "14,7", "1, 000", "1,00", "1,0000", "0,500", "1,000,00", "0.1,000", "1,000,", ",", "14;7", "14 or 7",
+            "14,7+4", "8:2", r"\\(1+1", r"\frac8", r"\sqrt4", r"\bigx(1)", "3!", "5%", "1\u20142", r"\boxed{1}",
+        )],
+        (r"\frac123", "not a whole expression"), (r"\frac{1}{4}7", "not a whole expression"),
+        ("{14}{7}", "not a whole expression"),
+        ("1{4}-7", "not a whole expression"), ("{14}7", "not a whole expression"), ("1 000", "not a whole expression"),
+        (r"1\,000", "not a whole expression"), ("{}", "not a whole expression"), ("2[3]", "not a whole expression"),
+        ("(" + "[" * 198 + "1", "not a whole expression"), (r"\frac11" * 28, "not a whole expression"),
         ("1\n+1", "not an expression of numbers, + - * / and parentheses"),
         ("", "not a whole expression"), ("1 2", "not a whole expression"), ("(1", "not a whole expression"),
         ("05+1", "not a whole expression"), ("(" * 199, "not a whole expression"),
@@ -140,6 +158,24 @@ def test_what_is_not_read(text: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=re.escape(complaint)) as error:
         compute(text)
     assert str(error.value) == complaint
+
+
+@pytest.mark.parametrize(
+    "unit", ["1", "12 ", "1.", ".1", "1,000", "1,", "((", "{", "\\frac", "\\frac1", "\\frac{1}", "[", "- ", "\\"]
+)
+@pytest.mark.parametrize("end", ["x", "", ")"])
+def test_nonsense_is_judged_at_once(unit: str, end: str) -> None:
+    start = time.process_time()
+    with suppress(ValueError):
+        compute((unit * MOST_CHARS)[: MOST_CHARS - 1] + end)
+    assert time.process_time() - start < 1
+
+
+def test_a_number_with_thousands_is_one_number() -> None:
+    assert compute("1,000+2").numbers == [1000, 2]
+    assert reason("1000+2", "1,000+2") == ""
+    assert reason("1+0+2", "1,000+2").endswith("is not given")
+    assert reason("100+200", "100,200") == "100200 is not given"
 
 
 @settings(max_examples=300)
@@ -168,6 +204,19 @@ def test_any_text_has_a_bounded_value_or_a_reason(text: str) -> None:
         ("14*7/4", "* is not allowed"),
         ("14/(7-4)", "/ is not allowed"),
         ("14 7 4", "not a whole expression"),
+        (r"14-7+4\ =\ 11", ""), ("14-7+4 = 11.", ""), ("14-7+4=7+4=11", ""), ("14-7+4 =", ""), (r"\(14-7+4 = 11\)", ""),
+        ("{14}-{7}+{4}", ""), ("14\u20137+4.", ""), ("$14-7+4=$11", ""), ("14.0-7+4", ""), ("14-7+4 = 11.0", ""),
+        ("14+7-4 = 14-7+4 = 11", "it makes 17, not 11"),
+        ("7+4 = 14-7+4 = 11", "14 is not used"),
+        ("11 = 11", "11 is not given"),
+        ("14-7+4 = 14+7-4 = 11", "what follows '=' is not the target"),
+        ("14-7+4 = 11 = 12", "what follows '=' is not the target"),
+        ("14-7+4 = 11 or 12", "what follows '=' is not the target"),
+        ("14-7+4 == 11", "what follows '=' is not the target"),
+        ("14-7+4 = x", "what follows '=' is not the target"),
+        ("14-7+4, 14+7-4", "not an expression of numbers, + - * / and parentheses"),
+        ("1{4}-7+4", "not a whole expression"),
+        ("14-{7}{4}", "not a whole expression"),
         ("9**9**9", "not a whole expression"),
     ],
 )  # fmt: skip

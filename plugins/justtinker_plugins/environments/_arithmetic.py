@@ -3,8 +3,9 @@
 Python's own `ast` would read it too, but until Python 3.12.1 it counts its depth for all threads together and now and
 then fails with SystemError (CPython issue 106905); verifiers are asked from several threads.
 
-Whole and decimal numbers, ``+ - * /`` (in the signs of typography and of LaTeX too), a minus in front, parentheses. No
-powers, names or functions: so no result has more digits than the text, and that has at most `MOST_CHARS`.
+Whole and decimal numbers (``1,000`` and ``.5`` too), ``+ - * /`` in the signs of typography and of LaTeX, a minus in
+front, brackets. No powers, names or functions, and no sign may be left out: ``3(4)`` is refused. So no result has more
+digits than the text, and that has at most `MOST_CHARS`.
 
 >>> from justtinker_plugins.environments._arithmetic import compute
 >>> compute("0.5*8")
@@ -22,15 +23,19 @@ MOST_CHARS = 200
 
 _NOT_WHOLE = "not a whole expression"
 
-_PLAIN = (
-    (re.compile(r"\u00d7|\u00b7|\\times(?![a-zA-Z])|\\cdot(?![a-zA-Z])"), "*"),
-    (re.compile(r"\u00f7|\\div(?![a-zA-Z])"), "/"),
-    (re.compile(r"\u2212"), "-"),
-    (re.compile(r"\\left(?![a-zA-Z])|\\right(?![a-zA-Z])|\\[,;! ]|\$"), " "),
+_PLAIN = (  # in this order
+    (re.compile(r"[\u00d7\u00b7\u22c5\u2217]|\\(?:times|cdot|ast)(?![a-zA-Z])|\\\*"), "*"),
+    (re.compile(r"[\u00f7\u2215\u2044]|\\div(?![a-zA-Z])"), "/"),
+    (re.compile(r"[\u2212\u2010\u2011\u2013\uff0d]"), "-"),
+    (re.compile(r"\\(?:left|right|[bB]igg?[lmr]?|q?quad|(?:text|display)style)(?![a-zA-Z])|\\[,;:!> ()[\]]"), " "),
+    (re.compile(r"[$~\u00a0\u2009\u202f]"), " "),
+    (re.compile(r"\{,\}"), ","),
 )
-_FRACTION = re.compile(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}")
-_READABLE = re.compile(r"(?:[-+*/() ]|[0-9]+(?:\.[0-9]+)?)*")
-_TOKEN = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?|[-+*/()]")
+_THOUSANDS = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9,])")
+_PART = r"\s*(?:\{([^{}]*)\}|([0-9]))"
+_FRACTION = re.compile(rf"\\[cdt]?frac{_PART}{_PART}")
+_BRACKETS = str.maketrans("[]{}", "()()")
+_TOKEN = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?|\.[0-9]+|[-+*/()]")
 _LOOSE = {"+": operator.add, "-": operator.sub}
 _TIGHT = {"*": operator.mul, "/": operator.truediv}
 
@@ -53,10 +58,11 @@ def compute(text: str) -> Computed:
         raise ValueError(f"longer than {MOST_CHARS} characters")
     for pattern, plain in _PLAIN:
         text = pattern.sub(plain, text)
-    while (simpler := _FRACTION.sub(r"((\1)/(\2))", text)) != text:
+    text = _THOUSANDS.sub(lambda number: number[0].replace(",", ""), text)
+    while (simpler := _FRACTION.sub(r"((\1\2)/(\3\4))", text)) != text:
         text = simpler
-    text = text.strip()
-    if not _READABLE.fullmatch(text):
+    text = text.translate(_BRACKETS).strip().removesuffix(".")
+    if _TOKEN.sub("", text).strip(" "):
         raise ValueError("not an expression of numbers, + - * / and parentheses")
     reader = _Reader(text)
     try:
@@ -107,7 +113,7 @@ class _Reader:
             value = self.terms()
             self.take(")")
             return value
-        if not token[:1].isdigit():
+        if not token[-1:].isdigit():
             raise ValueError(_NOT_WHOLE)
         self.found.numbers.append(Fraction(token))
         return self.found.numbers[-1]

@@ -134,7 +134,7 @@ class Calculator:
 
     def _press(self, call: str) -> str:
         try:
-            found = compute(call)
+            found = compute(call.rstrip().removesuffix("="))
         except ValueError as error:
             return f"{ERROR}{error}\n"
         if self.operations is not None and len(found.operations) > self.operations:

@@ -23,6 +23,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from itertools import islice, product
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -147,8 +148,8 @@ class Countdown:
             return f"the gold is no solution: {error}"
 
     def wrong(self, gold: Computed, answer: str) -> str:
-        """What is wrong with an answer; nothing for a right one. The target may follow it: ``4+7 = 11``."""
-        expression, _, result = answer.partition("=")
+        """What is wrong with an answer; nothing for a right one. The target may follow it: ``14-7+4 = 7+4 = 11``."""
+        expression, *results = answer.split("=")
         try:
             found = compute(expression)
         except ValueError as error:
@@ -162,7 +163,9 @@ class Countdown:
             return f"{number} is not used{' as often as given' if number in used else ''}"
         if found.value != gold.value:
             return f"it makes {str(found.value)[:40]}, not {gold.value}"
-        return "" if result.strip() in ("", str(gold.value)) else "what follows '=' is not the target"
+        if results and not results[-1].strip(" $."):
+            results.pop()
+        return "" if all(_value(result) == gold.value for result in results) else "what follows '=' is not the target"
 
     def _games(self, rng: random.Random, name: Callable[[Game], Hashable]) -> Iterator[Game]:
         """Games of which no two have one name; those without a name are left out."""
@@ -220,6 +223,13 @@ class Countdown:
         else:
             tried = (attempt(numbers, signs) for signs in product(self.operations, repeat=len(numbers) - 1))
         return (found for found in tried if found)
+
+
+def _value(text: str) -> Fraction | None:
+    try:
+        return compute(text).value
+    except ValueError:
+        return None
 
 
 def attempt(numbers: Sequence[int], signs: Sequence[str]) -> Attempt | None:

@@ -1,7 +1,7 @@
 r"""The verifier for multiple choice: one letter, and nothing beside it.
 
-Reads ``B``, ``(B)``, ``B.``, ``[B]``, ``\text{(B)}``, ``\textbf{B}``, ``option B``. An answer with more to it (``A or
-B``, ``(B) 42``) is wrong: who is paid for one of two letters learns to write both.
+Reads ``B``, ``(B)``, ``B.``, ``[B]``, ``\text{(B)}``, ``\left(B\right)``, ``option B``. An answer with more to it
+(``A or B``, ``(B) 42``) is wrong: who is paid for one of two letters learns to write both.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Annotated
 from pydantic import Field
 
 from justtinker_core import Problem, Rollout, Verdict, hookimpl, plugin
+from justtinker_plugins.text import visible
 from justtinker_plugins.verifiers._extract import Pipeline
 from justtinker_plugins.verifiers._judge import gold_text, judge
 
-_COMMAND = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathsf|mbox)\s?\{(.*)\}")
-_LETTER = re.compile(
-    r"(?:(?:option|choice|answer) )?(?:\(([A-Z])\)|\[([A-Z])\]|\{([A-Z])\}|([A-Z])\)?)[.:]?", re.IGNORECASE
-)
+# What may be about a letter beside what `visible` leaves out.
+_DRESS = re.compile(r"\\(?:left|right|[bB]igg?[lmr]?|boldsymbol|underline)(?![a-zA-Z])|\\[()\[\]]")
+_LETTER = re.compile(r"(?:option|choice|answer)?(?:\(([A-Z])\)|\[([A-Z])\]|([A-Z])\)?)[.:]?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,7 @@ class Choice:
 
 def letter(text: str, case_sensitive: bool = False) -> Letter | None:
     """The one letter that a text is, or None."""
-    text = text.strip().strip("$*").strip()
-    while wrapped := _COMMAND.fullmatch(text):
-        text = wrapped[1].strip()
-    found = _LETTER.fullmatch(text)
+    found = _LETTER.fullmatch(visible(_DRESS.sub("", text)).strip("*"))
     if found is None:
         return None
     name = next(filter(None, found.groups()))
