@@ -265,7 +265,7 @@ def no_thinking(item: Item) -> Iterator[str]:
 @sloppy
 def empty_thinking(item: Item) -> Iterator[str]:
     """A thinking block with nothing in it, or nothing that can be read."""
-    for inside in ("", " ", "\n\n", "...", "\u200b\u200d\ufeff", "---", "\n" * 500):
+    for inside in ("", " ", "\n\n", "...", "\u200b\u200d\ufeff", "\u3164" * 9, "---", "\n" * 500):
         yield f"<think>{inside}</think>\n\n{item.say(item.gold)}"
 
 
@@ -353,6 +353,20 @@ def loops_that_count(item: Item) -> Iterator[str]:
         yield item.respond(right, "\n".join(sentence.format(*kind(k)) for k in range(1, 60)))
     word = dice.choice(SENTENCES)[:20]
     yield item.respond(right, "\n".join(f"Step {k}: check case {k} of {k + 7}. {word}" for k in range(150)))
+
+
+@sloppy
+def loops_in_another_dress(item: Item) -> Iterator[str]:
+    """A sentence again and again, each time with other words in capitals, bold, before a comma or with marks."""
+    right, dice, words = item.say(item.gold), item.dice, item.think().split()
+    dresses = (str.upper, "**{}**".format, "{},".format, "`{}`".format, "\u200b{}".format)
+
+    def dressed(count: int) -> str:
+        chosen = set(dice.sample(range(len(words)), min(count, len(words))))
+        return " ".join(dice.choice(dresses)(word) if i in chosen else word for i, word in enumerate(words))
+
+    for count in (2, 4, 16):
+        yield item.respond(right, "\n".join(dressed(count) for _ in range(60)))
 
 
 @sloppy
