@@ -40,6 +40,7 @@ def look(text: str) -> str:
         ["3,159", r"3\,159", "3{,}159", r"3,\!159", r"3\,159 ", "3~159"],
         ["1.5e-8", "1.5E-8", r"1.5\mathrm{e}-8", r"1.5\text{e}{-8}"],
         [r"\text{cm}", r"\mathrm{cm}", r"\textbf{cm}", r"\mbox{cm}"],
+        [r"\mathrm{m}", r"\mathrm m", r"\mathrm{ m }", r"{\rm m}", r"\mathrm{\,m}"],
         [r"x^{2}", "x²"],
         [r"x_{10}", "x₁₀"],
         [r"\pi r", "πr"],
@@ -72,6 +73,8 @@ def test_one_spelling(family: list[str]) -> None:
         (r"\sqrt{x}y", r"\sqrt{xy}"),
         ("5!", "5"),
         (r"5\%", "5"),
+        (r"\mathrm{m}", r"\mathrm{e}"),
+        (r"\mathrm{m}", "m"),
     ],
 )
 def test_what_means_something_stays(one: str, other: str) -> None:

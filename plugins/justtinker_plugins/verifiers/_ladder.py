@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from functools import lru_cache
+from itertools import product
 
 from justtinker_plugins.verifiers import _parse, _restated
 from justtinker_plugins.verifiers._normalise import normalise
@@ -27,14 +28,16 @@ _INTEGER = re.compile(r"-?[0-9]{1,300}")
 
 @lru_cache(maxsize=2048)
 def read(normal: str) -> Readings:
-    """All readings of a normalised text. ``1,234`` has two: a number, and a list."""
+    """All readings of a normalised text. ``1,234`` has two, a number and a list; ``\\mathrm{m}`` is unit or symbol."""
     if _WORDS_ONLY.fullmatch(normal):
         return (("text", normal),)
     found: list[Node] = []
     trouble: ValueError | None = None
-    for thousands in (True, False) if _GROUPED.search(normal) else (False,):
+    for thousands, units in product(
+        (True, False) if _GROUPED.search(normal) else (False,), (True, False) if r"\mathrm{" in normal else (True,)
+    ):
         try:
-            found.append(_parse.parse(normal, thousands=thousands))
+            found.append(_parse.parse(normal, thousands=thousands, units=units))
         except (MalformedError, UnsupportedError, TooLargeError) as error:
             trouble = error
         except RecursionError:
@@ -64,8 +67,12 @@ def _climb(golds: Readings, answers: Readings) -> Finding:
     if isinstance(answers, ValueError):
         undecided = isinstance(answers, UnsupportedError)
         return Finding(None if undecided else False, "gate", f"the answer cannot be read: {answers}")
-    found = best([nodes_equal(gold, answer) for gold in golds for answer in answers])
-    if found.equal and all(_restated.unfinished(gold, answer) for gold in golds for answer in answers):
+    return best([_finished(gold, answer) for gold in golds for answer in answers])
+
+
+def _finished(gold: Node, answer: Node) -> Finding:
+    found = nodes_equal(gold, answer)
+    if found.equal and _restated.unfinished(gold, answer):
         return Finding(False, "gate", "a sum is left unevaluated")
     return found
 
@@ -87,7 +94,7 @@ _GIVEN = re.compile(r"\(? *([A-Za-z]) *\)?[.:]?")
 
 def _bare(answer: str) -> str:
     """Words without the commands and braces around them."""
-    return re.sub(r"\\(?:text|style) *\{([^{}]*)\}", r"\1", answer).strip("{} ")
+    return re.sub(r"\\(?:text|mathrm|style) *\{([^{}]*)\}", r"\1", answer).strip("{} ")
 
 
 def _compare_choice(letter: str, answer: str) -> Finding:

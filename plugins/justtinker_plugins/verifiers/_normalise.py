@@ -37,7 +37,9 @@ _SUBSCRIPT = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _VULGAR = re.compile("[¼-¾⅐-⅞]")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 
-_WORDS = r"text|textbf|textit|textrm|textsf|texttt|textnormal|mbox|hbox|fbox|mathrm|mathsf|mathtt|textup|emph"
+_WORDS = r"text|textbf|textit|textrm|textsf|texttt|textnormal|mbox|hbox|fbox|mathsf|mathtt|textup|emph"
+_UNIT_LETTER = "[ACFJKLNTVWghms]"
+"""In ``\\mathrm`` a unit or a symbol: the parser reads both. ``\\mathrm{e}`` and ``\\mathrm{i}`` are numbers."""
 
 _FRAMES = r"aligned|align\*?|gathered|equation\*?|split"
 _STYLES = (
@@ -51,6 +53,7 @@ _RULES = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         (rf"\\(?:begin|end) *\{{(?:{_FRAMES})\}}", " "),
+        (r"\{ *\\rm(?![A-Za-z]) *([^{}\\]*)\}", r"\\mathrm{\1}"),
         (rf"\\(?:{_STYLES})(?![A-Za-z])\.?", " "),
         (rf"\\(?:{_SPACES})(?![A-Za-z])", " "),
         (r"\\hspace\*? *\{[^{}]*\}|\\[hv]?phantom *\{[^{}]*\}|\\(?:label|tag\*?) *\{[^{}]*\}", " "),
@@ -62,7 +65,10 @@ _RULES = [
         (r"\{([^{}\\]*)\\over(?![A-Za-z])([^{}\\]*)\}", r"\\frac{\1}{\2}"),
         (r"\\(?:dbinom|tbinom)(?![A-Za-z])", r"\\binom"),
         (r"\\(?:mathbf|mathit|boldsymbol|bm|pmb|mathnormal|mathcal|mathscr|ensuremath|underline) *(?=\{)", r"\\style"),
-        (r"\\mathrm *\{ *([A-Za-z]) *\}", r"\\style{\1}"),
+        (r"\\mathrm +([A-Za-z])(?![A-Za-z])", r"\\mathrm{\1}"),
+        (rf"\\mathrm *\{{ *({_UNIT_LETTER}) *\}}", r"\\mathrm{\1}"),
+        (rf"\\mathrm *\{{ *((?!{_UNIT_LETTER})[A-Za-z]) *\}}", r"\\style{\1}"),
+        (rf"\\mathrm *(?=\{{(?!{_UNIT_LETTER}\}}))", r"\\text"),
         (rf"\\(?:{_WORDS}) *(?=\{{)", r"\\text"),
         (r"\^ *\{ *(-?[0-9]) *\}(?=[^{}\\]*\})", r"^\1"),  # within \\text, whose braces may not nest
         (r"\\text *\{ *([0-9][0-9.,]*) +([A-Za-z ]+)\}", r"\1\\text{\2}"),

@@ -34,6 +34,8 @@ class TooLargeError(ValueError):
 class Token(NamedTuple):
     kind: str
     value: str
+    upright: bool = False
+    """A letter in ``\\mathrm``: after a number it may be a unit."""
 
 
 FUNCTIONS = frozenset(
@@ -53,7 +55,7 @@ RELATIONS = {
 _THOUSANDS = r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?|[0-9]{1,3}(?:\x00[0-9]{3})+(?![0-9\x00])|"
 _REST = (
     r"[0-9]+\.?[0-9]*(?:e[+-]?[0-9]+)?|\.[0-9]+(?:e[+-]?[0-9]+)?)"
-    r"|(?P<text>\\text *\{[^{}]*\})"
+    r"|(?P<text>\\text *\{[^{}]*\})|(?P<roman>\\mathrm\{[A-Za-z]\})"
     r"|(?P<word>(?<![A-Za-z\\])(?:or|and|" + "|".join(sorted(_BARE, key=len, reverse=True)) + r")(?![A-Za-z]))"
     r"|(?P<unit>(?<=[0-9)} ])(?:cm|mm|km|kg|mph|inches|inch|feet|degrees|dollars|cents|units|minutes|hours|meters)(?![A-Za-z]))"  # noqa: E501
     r"|(?P<env>\\(?:begin|end) *\{[A-Za-z]+\*?\})"
@@ -65,8 +67,11 @@ _TOKEN = {
 }
 
 
-def tokenise(text: str, *, thousands: bool = False) -> list[Token]:
-    """The tokens of a normalised text. `thousands` reads ``1,234`` as one number instead of two."""
+def tokenise(text: str, *, thousands: bool = False, units: bool = True) -> list[Token]:
+    """The tokens of a normalised text. `thousands` reads ``1,234`` as one number instead of two.
+
+    `units` lets ``\\mathrm{m}`` after a number be a unit, else it is a symbol like any other.
+    """
     tokens: list[Token] = []
     for match in _TOKEN[thousands].finditer(text):
         kind, value = match.lastgroup or "", match.group()
@@ -74,7 +79,7 @@ def tokenise(text: str, *, thousands: bool = False) -> list[Token]:
             continue
         if kind == "bad":
             raise MalformedError(f"{value!r} is no mathematics")
-        tokens.append(_token(kind, value))
+        tokens.append(Token("sym", value[-2], units) if kind == "roman" else _token(kind, value))
         if len(tokens) > MAX_TOKENS:
             raise TooLargeError(f"more than {MAX_TOKENS} symbols")
     return tokens
@@ -116,9 +121,9 @@ _SEPARATORS = {",", ";"}
 _CONJUNCTIONS = {"or", "and", ", or", ", and", "and/or"}
 
 
-def parse(text: str, *, thousands: bool = False) -> Node:
+def parse(text: str, *, thousands: bool = False, units: bool = True) -> Node:
     """The tree of a whole normalised text; MalformedError, UnsupportedError or TooLargeError if there is none."""
-    reader = _Reader(tokenise(text, thousands=thousands))
+    reader = _Reader(tokenise(text, thousands=thousands, units=units))
     node = reader.items(closers=frozenset({"end"}))
     if reader.peek is not END:
         raise MalformedError(f"nothing can follow before {reader.peek.value!r}")
@@ -225,7 +230,7 @@ class _Reader:
                 node = _mul(node, self.signed_factor())
             elif self.take("/", r"\div"):
                 node = ("div", node, self.signed_factor())
-            elif self._unit_follows():
+            elif self._unit_follows() and not (self.peek.upright and _has_symbol(node)):
                 node = ("unit", node, self._unit())
             elif self._factor_follows():
                 node = self._juxtaposed(node)
@@ -270,18 +275,17 @@ class _Reader:
         return False
 
     def _unit_follows(self) -> bool:
-        token = self.peek
-        return token.kind == "text" and is_unit(token.value)
+        return self._unit_at(self.at)
 
     def _unit(self) -> str:
         """``cm``, ``cm^2``, ``m/s``: what follows a number, as one string."""
         name = ""
         while True:
             if self._unit_follows():
-                name += self.next().value.lower() if not name.endswith("^") else ""
+                name += (" " if self.peek.upright else "") + self.next().value
             elif self.take("^"):
                 name += "^" + _flat(self.raw_argument())
-            elif self.peek == Token("op", "/") and self._text_at(self.at + 1):
+            elif self.peek == Token("op", "/") and self._unit_at(self.at + 1):
                 self.at += 1
                 name += "/"
             elif self.take(r"\cdot"):
@@ -289,8 +293,9 @@ class _Reader:
             else:
                 return name
 
-    def _text_at(self, at: int) -> bool:
-        return at < len(self.tokens) and self.tokens[at].kind == "text" and is_unit(self.tokens[at].value)
+    def _unit_at(self, at: int) -> bool:
+        token = self.tokens[at] if at < len(self.tokens) else END
+        return (token.kind == "text" or token.upright) and is_unit(token.value)
 
     def deeper(self) -> None:
         self.depth += 1
@@ -572,6 +577,10 @@ _STARTERS = frozenset(_COMMANDS) | FUNCTIONS | _LETTERS | _ACCENTS | {"$"}
 
 def _flat(tokens: Sequence[Token]) -> str:
     return "".join(token.value for token in tokens).strip()
+
+
+def _has_symbol(node: Node) -> bool:
+    return node[0] == "sym" or any(_has_symbol(part) for part in node if isinstance(part, tuple) and part)
 
 
 def _add(terms: list[Node]) -> Node:
