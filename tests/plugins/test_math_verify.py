@@ -230,6 +230,29 @@ def test_what_the_question_mentions_may_still_be_the_answer(
     assert boxed(verifier, gold, answer, question).outcome == "correct"
 
 
+@pytest.mark.parametrize(
+    ("question", "gold", "answer", "outcome"),
+    [
+        ("Find $m+n$.", "113", "m+n = 113", "correct"),
+        ("Find $m+n$.", "113", "m+n = 100 + 13", "incorrect"),
+        ("Find $m+n$.", "113", "m+n = 112 = 113", "incorrect"),
+        ("Find $m+n$.", "113", "m+n = 113, 114", "incorrect"),
+        ("Find $m+n$.", "113", "m-n = 113", "incorrect"),
+        ("If $m+n=113$, find $m$.", "113", "m+n=113", "incorrect"),
+        ("Find $x$ if $2x$ is 24.", "12", "2x=12", "incorrect"),
+        (r"Find $|z|$.", "12", "|z|=12", "correct"),
+        (r"Solve $|x|=12$.", "12", "|x|=12", "incorrect"),
+        (r"What is $\frac{AB}{CD}$?", r"\frac12", r"\frac{AB}{CD}=\frac12", "correct"),
+        (r"Compute $17 \cdot 23$.", "391", r"17\cdot23 = 17\cdot23", "incorrect"),
+    ],
+)
+def test_what_the_question_asks_for_names_the_answer(
+    verifier: MathVerify, question: str, gold: str, answer: str, outcome: str
+) -> None:
+    verdict = boxed(verifier, gold, answer, question)
+    assert (verdict.outcome, verdict.answer) == (outcome, answer)
+
+
 # -- unscored is neither right nor wrong -----------------------------------------------------------------------------
 
 

@@ -34,7 +34,7 @@ def look(text: str) -> str:
         [r"\frac{1}{2}", r"\dfrac{1}{2}", r"\tfrac{1}{2}", r"\cfrac{1}{2}", "½"],
         [r"x \le 2", r"x \leq 2", r"x \leqslant 2", "x ≤ 2", "x <= 2"],
         [r"x \ge 2", r"x \geq 2", r"x\geqslant 2", "x ≥ 2"],
-        [r"x \neq 2", r"x \ne 2", "x ≠ 2", "x != 2"],
+        [r"x \neq 2", r"x \ne 2", "x ≠ 2", "x != 2", "x!=2"],
         ["(1,2]", r"\left(1,2\right]", r"\bigl(1, 2\bigr]", r"\Big( 1,\, 2 \Big]"],
         ["90^\\circ", "90°", "90^{\\circ}", "90\\degree", "90 ^ { \\circ }"],
         ["3,159", r"3\,159", "3{,}159", r"3,\!159", r"3\,159 ", "3~159"],
@@ -75,6 +75,7 @@ def test_one_spelling(family: list[str]) -> None:
         (r"5\%", "5"),
         (r"\mathrm{m}", r"\mathrm{e}"),
         (r"\mathrm{m}", "m"),
+        ("5!=120", r"5 \neq 120"),
     ],
 )
 def test_what_means_something_stays(one: str, other: str) -> None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import lru_cache
 from itertools import product
 
-from justtinker_plugins.verifiers import _parse, _restated
+from justtinker_plugins.verifiers import _chains, _parse, _restated
 from justtinker_plugins.verifiers._normalise import normalise
 from justtinker_plugins.verifiers._numbers import Finding, best
 from justtinker_plugins.verifiers._parse import MalformedError, Node, TooLargeError, UnsupportedError
@@ -58,7 +58,11 @@ def compare(gold: str, answer: str) -> Finding:
     golds = read(gold)
     if isinstance(golds, tuple) and golds[0][0] == "text":
         return _compare_words(golds[0][1], answer)
-    return unevaluated(gold, golds, answer) or _climb(golds, read(answer))
+    sides = _chains.sides(answer)
+    if len(sides) > 1 and isinstance(golds, tuple) and len(_chains.sides(gold)) == 1:
+        answer = _chains.claimed(sides, read)
+    found = unevaluated(gold, golds, sides[-1]) or _climb(golds, read(answer))
+    return (unevaluated(gold, golds, answer) if found.equal is None else None) or found
 
 
 def _climb(golds: Readings, answers: Readings) -> Finding:
@@ -116,7 +120,7 @@ _NEVER = frozenset({"\\sum", "\\prod", "\\int", "\\iint", "\\iiint", "\\oint", "
 
 
 def unevaluated(gold: str, golds: Readings, answer: str) -> Finding | None:
-    """An answer with an operator left to be worked out, where the gold has none."""
+    """An answer (of a chain its last side) with an operator left to be worked out, where the gold has none."""
     found = set(_OPERATORS.findall(answer)) - set(_OPERATORS.findall(gold))
     if found and isinstance(golds, tuple) and symbols(golds[0]):
         found &= _NEVER

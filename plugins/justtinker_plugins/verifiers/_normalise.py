@@ -83,7 +83,7 @@ _RULES = [
         (r"\\(?:geq|geqslant)(?![A-Za-z])|>=", r"\\ge "),
         (r"\\(?:lt)(?![A-Za-z])", "<"),
         (r"\\(?:gt)(?![A-Za-z])", ">"),
-        (r"\\ne(?![A-Za-z])|!=", r"\\neq "),
+        (r"\\ne(?![A-Za-z])|(?<![0-9)])!=", r"\\neq "),
         (r"\\(?:approxeq|thickapprox|simeq|doteq)(?![A-Za-z])", r"\\approx "),
         (r"\\(?:ast|star)(?![A-Za-z])", "*"),
         (r"\\(?:lbrace)(?![A-Za-z])", r"\\{"),

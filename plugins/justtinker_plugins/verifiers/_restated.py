@@ -27,7 +27,7 @@ _SIMPLE = re.compile(
     r"-?(?:\\\$)?[0-9.,]+|-?[0-9]+/[0-9]+|-?\\frac *\{?[0-9]+\}? *\{?[0-9]+\}?|[A-Za-z]|\\text\{[^{}]*\}|.*=.*"
 )
 _WORK = re.compile(r"[A-Za-z0-9)}](?:[-+*/(]|\^(?!\\circ))|\\(?:frac|sqrt|cdot|times|div)(?![A-Za-z])")
-_MATHS = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+MATHS = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _SUM = re.compile(r"(?<![\w.])[0-9][0-9.]*(?: ?[-+*/^×·÷] ?\(?[0-9][0-9.]*\)?)+")
 _DRAWING = re.compile(r"\[asy\].*?\[/asy\]", re.DOTALL)
 """Code that draws a figure: no part of what is asked."""
@@ -37,7 +37,7 @@ _RELATION = re.compile(r"=|<|>|\\(?:le|ge|ne|leq|geq|neq|in|to|approx|equiv)(?![
 def written(question: str) -> Iterator[str]:
     """What a question writes as mathematics, each side of a relation on its own."""
     question = _DRAWING.sub(" ", question)
-    for snippet in [*(next(filter(None, match)) for match in _MATHS.findall(question)), *_SUM.findall(question)]:
+    for snippet in [*(next(filter(None, match)) for match in MATHS.findall(question)), *_SUM.findall(question)]:
         for side in _RELATION.split(snippet):
             if text := side.strip(" .,;:?!\n&").rstrip("\\ "):
                 yield text
@@ -127,7 +127,14 @@ def _work_left(tree: Node) -> bool:
         return all(map(_work_left, sides(tree)))
     if tree[0] in ("list", "set"):
         return any(map(_work_left, tree[1]))
-    return any(node[0] == "add" and sum(map(_plain, node[1])) > 1 and not _mixed(node[1]) for node in nodes(tree))
+    return any(_unfinished(node) for node in nodes(tree))
+
+
+def _unfinished(node: Node) -> bool:
+    """A sum of plain numbers; or a binomial or factorial, which is one side of ``\\binom{10}{3} = 100 + 20``."""
+    if node[0] == "add":
+        return sum(map(_plain, node[1])) > 1 and not _mixed(node[1])
+    return node[0] in ("binom", "fact")
 
 
 def _mixed(terms: tuple[Node, ...]) -> bool:

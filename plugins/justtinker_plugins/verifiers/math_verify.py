@@ -17,6 +17,7 @@ from pydantic import Field
 
 from justtinker_core import Group, Problem, Rollout, Verdict, hookimpl, plugin
 from justtinker_core.types import Outcome
+from justtinker_plugins.verifiers._chains import unnamed
 from justtinker_plugins.verifiers._extract import Extracted, Pipeline, extract
 from justtinker_plugins.verifiers._judge import gold_text
 from justtinker_plugins.verifiers._ladder import after_check, ballot, compare, restates
@@ -69,7 +70,9 @@ class MathVerify:
         gold = gold_text(problem.answer)
         if not gold:
             return [Verdict("unscored", found.answer, "gold", "the problem has no gold") for found in extracted]
-        findings = self._compare_all(gold, {found.answer for found in extracted if found.answer is not None})
+        values = {f.answer: unnamed(problem.question, gold, f.answer) for f in extracted if f.answer is not None}
+        compared = self._compare_all(gold, set(values.values()))
+        findings = {answer: compared[value] for answer, value in values.items()}
         if not self.accept_restated:
             findings = {a: _unless_restated(problem.question, gold, a, f) for a, f in findings.items()}
         return [_verdict(found, findings) for found in extracted]
@@ -83,8 +86,9 @@ class MathVerify:
         if group.problem.kind not in self.kinds:
             return None
         gold = gold_text(group.problem.answer)
+        values = [v.answer and unnamed(group.problem.question, gold, v.answer) for v in group.verdicts]
         with self._lock:
-            slow = [(gold, verdict.answer) in self._slow_ones for verdict in group.verdicts]
+            slow = [(gold, value) in self._slow_ones for value in values]
         ended = [verdict.rung.startswith((LIMIT, FAILED)) for verdict in group.verdicts]
         return {"slow_verdict_rate": list(map(float, slow)), "worker_ended_rate": list(map(float, ended))}
 
