@@ -58,6 +58,7 @@ def compare(gold: str, answer: str) -> Finding:
     golds = read(gold)
     if isinstance(golds, tuple) and golds[0][0] == "text":
         return _compare_words(golds[0][1], answer)
+    answer = _BEFORE.sub("", answer)
     sides = _chains.sides(answer)
     if len(sides) > 1 and isinstance(golds, tuple) and len(_chains.sides(gold)) == 1:
         answer = _chains.claimed(sides, read)
@@ -94,6 +95,10 @@ def ballot(answer: str) -> str:
 
 _CHOICE = re.compile(r"\\text *\{ *\(([A-Z])\)[.:]? *\}")
 _GIVEN = re.compile(r"\(? *([A-Za-z]) *\)?[.:]?")
+
+
+_BEFORE = re.compile(r"^(?:\\text *\{ *\(?[A-E]\)[.:]? *\})? *(?:\\approx(?! *\\approx))? *(?=\S)")
+"""What may stand before a value: the letter of a choice, a sign that it is rounded."""
 
 
 def _bare(answer: str) -> str:

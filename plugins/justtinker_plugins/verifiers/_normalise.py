@@ -20,6 +20,7 @@ _UNICODE = {
     "″": "''", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "⁄": "/", "∕": "/", "％": r"\%",
     "≡": r"\equiv ", "→": r"\to ", "∑": r"\sum ", "∏": r"\prod ", "∫": r"\int ", "ℏ": r"\hbar ", "ℝ": r"\mathbb{R}",
     "∼": r"\sim ", "…": r"\ldots ", "⋯": r"\ldots ", "‖": r"\|", "⟨": r"\langle ", "⟩": r"\rangle ",
+    "€": r"\euro ", "£": r"\pounds ",
 }  # fmt: skip
 _GREEK = {
     letter: rf"\{name} "
@@ -41,10 +42,13 @@ _WORDS = r"text|textbf|textit|textrm|textsf|texttt|textnormal|mbox|hbox|fbox|mat
 _UNIT_LETTER = "[ACFJKLNTVWghms]"
 """In ``\\mathrm`` a unit or a symbol: the parser reads both. ``\\mathrm{e}`` and ``\\mathrm{i}`` are numbers."""
 
+_FUNCTIONS = r"arcsin|arccos|arctan|sinh|cosh|tanh|coth|sin|cos|tan|cot|csc|ln|log|lg|exp|gcd|lcm|det|lim"
+"""Written as words. ``\\text{sec}`` and ``\\text{min}`` are left out: seconds and minutes."""
+_GROUP = r"(?:[^{}\\]|\\(?!over(?![A-Za-z])|choose(?![A-Za-z])|[{}])|\{[^{}]*\})*+"
 _FRAMES = r"aligned|align\*?|gathered|equation\*?|split"
 _STYLES = (
-    "displaystyle|textstyle|scriptstyle|limits|nolimits|boldmath|strut|mathstrut|noindent|bf|it|rm|sf|tt|Large|large|"
-    "small|normalsize|left|right|middle|[bB]igg?[lrm]?"
+    "displaystyle|textstyle|scriptstyle|limits|nolimits|boldmath|strut|mathstrut|noindent|bf|it|rm|sf|tt|LARGE|Large|"
+    "large|Huge|huge|small|footnotesize|scriptsize|tiny|normalsize|left|right|middle|[bB]igg?[lrm]?"
 )
 _SPACES = "quad|qquad|thinspace|enspace|enskip|medspace|thickspace|negthinspace|hfill|nobreakspace|allowbreak"
 
@@ -58,11 +62,13 @@ _RULES = [
         (rf"\\(?:{_SPACES})(?![A-Za-z])", " "),
         (r"\\hspace\*? *\{[^{}]*\}|\\[hv]?phantom *\{[^{}]*\}|\\(?:label|tag\*?) *\{[^{}]*\}", " "),
         (r"(?<=[0-9])(?:\\[,!:; ]|\{,\}|\\thinspace|~)(?=[0-9]{3}(?![0-9]))", ","),
+        (r"(?<![0-9.,}(\[{])([0-9]++)\{,\}([0-9]{1,2}|[0-9]{4,})(?![0-9,]|\{,\})", r"\1.\2"),
         (r"(?<=[0-9])\{,\}(?=[0-9])", ","),
         (r"(?<=[0-9]), *\\! *(?=[0-9])", ","),
         (r"(?<!\\)(?:\\[,!:;> ]|~)", " "),
         (r"\\(?:dfrac|tfrac|cfrac|sfrac|nicefrac)(?![A-Za-z])", r"\\frac"),
-        (r"\{([^{}\\]*)\\over(?![A-Za-z])([^{}\\]*)\}", r"\\frac{\1}{\2}"),
+        (rf"\{{({_GROUP})\\over(?![A-Za-z])({_GROUP})\}}", r"\\frac{\1}{\2}"),
+        (rf"\{{({_GROUP})\\choose(?![A-Za-z])({_GROUP})\}}", r"\\binom{\1}{\2}"),
         (r"\\(?:dbinom|tbinom)(?![A-Za-z])", r"\\binom"),
         (r"\\(?:mathbf|mathit|boldsymbol|bm|pmb|mathnormal|mathcal|mathscr|ensuremath|underline) *(?=\{)", r"\\style"),
         (r"\\mathrm +([A-Za-z])(?![A-Za-z])", r"\\mathrm{\1}"),
@@ -70,6 +76,11 @@ _RULES = [
         (rf"\\mathrm *\{{ *((?!{_UNIT_LETTER})[A-Za-z]) *\}}", r"\\style{\1}"),
         (rf"\\mathrm *(?=\{{(?!{_UNIT_LETTER}\}}))", r"\\text"),
         (rf"\\(?:{_WORDS}) *(?=\{{)", r"\\text"),
+        (rf"\\text *\{{ *({_FUNCTIONS}) *\}}(?= *[({{\\_^|0-9A-Za-z])", r"\\\1 "),
+        (r"^\\text *\{ *\$([^${}]*+(?:\{[^{}]*\}[^${}]*+)*+)\$ *\}$", r"\1"),
+        (r"^\\text *\{ *((?:\\[$])? *-?[0-9][0-9.,]* *(?:\\?%)?) *\}$", r"\1"),
+        (r"\\text *\{ *\\(euro|pounds|\$) *\}", r"\\\1 "),
+        (r"\bper +cent\b", "percent"),
         (r"\^ *\{ *(-?[0-9]) *\}(?=[^{}\\]*\})", r"^\1"),  # within \\text, whose braces may not nest
         (r"\\text *\{ *([0-9][0-9.,]*) +([A-Za-z ]+)\}", r"\1\\text{\2}"),
         (r"\\mathbb *\{?([RZNQC])\}?", r"\\\1 "),
@@ -77,6 +88,7 @@ _RULES = [
         (r"\\operatorname\*? *\{([A-Z][A-Za-z]+)\}", r"\\text{\1}"),
         (r"\bm *\\angle(?![A-Za-z])", r"\\angle "),
         (r"\*\*", "^"),
+        (r"(?<![A-Za-z0-9_}'])\( *([0-9]++) *\) *(?=_)", r"\1"),
         (r"\\operatorname\*? *\{([a-zA-Z]+)\}", r"\\\1 "),
         (r"\bnp\.(?=[a-z])", r"\\"),
         (r"\\(?:leq|leqslant)(?![A-Za-z])|<=|=<", r"\\le "),
@@ -108,6 +120,7 @@ _RULES = [
         (r"(?<![A-Za-z0-9.}])([0-9]++) +([0-9]++) */ *([0-9]++)(?![.][0-9])", r"\1\\frac{\2}{\3}"),
         (r"(?<=[0-9]) +(?=[0-9])", "\x00"),
         (r"\s+", " "),
+        (r" ?。$", ""),
     )
 ]  # fmt: skip
 

@@ -232,6 +232,8 @@ class _Reader:
                 node = ("div", node, self.signed_factor())
             elif self._unit_follows() and not (self.peek.upright and _has_symbol(node)):
                 node = ("unit", node, self._unit())
+            elif self.peek.kind == "cmd" and self.peek.value in _CURRENCIES:
+                node = ("unit", node, _CURRENCIES[self.next().value])
             elif self._factor_follows():
                 node = self._juxtaposed(node)
             else:
@@ -391,7 +393,7 @@ class _Reader:
 
     def _number(self, raw: str) -> Node:
         if self.take("_"):
-            base = _flat(self.raw_argument()).lower()
+            base = _flat(self.raw_argument()).lower().strip("()")
             return ("num", number(raw)) if base in ("10", "ten") else ("base", raw, base)
         if self.peek.kind == "cmd" and self.peek.value in (r"\overline", r"\bar", r"\dot") and "." in raw:
             self.next()
@@ -520,9 +522,6 @@ class _Reader:
         self.expect(closing)
         return ("fn", name, node)
 
-    def _dollars(self) -> Node:
-        return ("unit", self.factor(), "dollars")
-
     def _name(self, name: str) -> Node:
         letters = name
         while self.peek.kind == "sym" or self.peek == Token("op", "_"):
@@ -565,14 +564,17 @@ _COMMANDS: dict[str, Callable[[_Reader], Node]] = {
     "style": lambda reader: reader.argument(),
     "angle": lambda reader: reader._name(r"\angle"),
     "triangle": lambda reader: reader._name(r"\triangle"),
-    "$": _Reader._dollars,
+    "$": lambda reader: ("unit", reader.factor(), "dollars"),
+    "euro": lambda reader: ("unit", reader.factor(), "euros"),
+    "pounds": lambda reader: ("unit", reader.factor(), "pounds"),
     "ldots": lambda reader: ("sym", r"\ldots"),
 }
 _FOR_SYMPY = frozenset(
     "sum prod int iint iiint oint lim choose max min gcd lcm det sup inf bmod pmod mod sgn sech csch arccot arcsec "  # noqa: SIM905
     "arccsc overset underset stackrel cap setminus mid forall exists Re Im arg deg dim ker hom".split()
 )
-_STARTERS = frozenset(_COMMANDS) | FUNCTIONS | _LETTERS | _ACCENTS | {"$"}
+_CURRENCIES = {r"\$": "dollars", r"\euro": "euros", r"\pounds": "pounds"}
+_STARTERS = frozenset(_COMMANDS) | FUNCTIONS | _LETTERS | _ACCENTS
 
 
 def _flat(tokens: Sequence[Token]) -> str:

@@ -21,6 +21,7 @@ _MEASURES = {
     "g": "g gram grams",
     "kg": "kg kilogram kilograms",
     "lb": "lb lbs pound pounds",
+    "ton": "ton tons tonne tonnes",
     "oz": "oz ounce ounces",
     "l": "l L liter liters litre litres",
     "ml": "ml milliliter milliliters",
@@ -68,6 +69,11 @@ _COUNTED = frozenset(
     "function functions sequence sequences root roots zero zeros cup cups piece pieces slice slices pizza pizzas "
     "cookie cookies egg eggs dog dogs cat cats bird birds fish flower flowers tree trees seat seats room rooms "
     "round rounds match matches member members row rows column columns packet packets pencil pencils pen pens "
+    "real lattice distinct different ordered possible positive total prime square squares cube cubes line lines plane "
+    "planes region regions set sets term terms factor factors divisor divisors primes chord chords polygon polygons "
+    "hexagon hexagons intersection intersections worker workers friend friends handshake handshakes question questions "
+    "problem problems matching matchings polynomial polynomials string strings trip trips lap laps toss tosses flip "
+    "flips roll rolls group groups house houses bottle bottles bus buses stamp stamps toy toys candy candies sheep "
     "path paths route routes committee committees color colors colour colours".split()
 )
 _PREFIXES = "f p n u mu m c k M G T"
@@ -107,4 +113,5 @@ def measure(text: str) -> str:
     if exponent and not power:
         power = "^" + (exponent.group(1) or {"²": "2", "³": "3"}[exponent.group(2)])
     known = " ".join(filter(None, names))
+    known = {"mi h": "mph", "km h": "kph"}.get(known, known)
     return known + power if known else ""
