@@ -108,9 +108,9 @@ def test_twice_is_once(text: str) -> None:
 
 
 _PIECES = st.sampled_from((
-    *"0123456789.,{}()[]_^ $=!", r"\mathrm{m}", r"\mathrm m", r"\mathrm{", r"{\rm ", r"\text{", r"\text{ln}", r"\text{$",
-    "$}", r"\over", r"\choose", r"{a\over b}", r"\sqrt", "{,}", r"\%}", "€", "。", r"\$", r"\huge", "per cent", r"\,", "&",
-    r"\begin{aligned}", r"\end{aligned}", r"\begin{cases}", r"\end{cases}", r"\\", r"\\[6pt]", r"\langle", r"\rangle",
+    *"0123456789.,{}()[]_^ $=!", r"\mathrm{m}", r"\mathrm m", r"\mathrm{", r"{\rm ", r"\text{", r"\text{ln}",
+    r"\text{$", "$}", r"\over", r"\choose", r"{a\over b}", r"\sqrt", "{,}", r"\%}", "€", "。", r"\$", r"\huge", "per cent",
+    r"\,", "&", r"\begin{aligned}", r"\end{aligned}", r"\begin{cases}", r"\end{cases}", r"\\", r"\\[6pt]", r"\langle", r"\rangle",
 ))  # fmt: skip
 
 

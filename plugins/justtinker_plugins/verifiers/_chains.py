@@ -84,7 +84,8 @@ _ASKS = re.compile(
 @lru_cache(maxsize=256)
 def asked(question: str) -> frozenset[str]:
     """The looks of the expressions that a question asks for, as in "Find $m+n$", and says nothing else about."""
-    wanted, told = set(), set()
+    wanted: set[str] = set()
+    told: set[str] = set()
     for match in MATHS.finditer(question):
         parts = [look(side) for side in sides(normalise(next(filter(None, match.groups())).strip(" .,;:?\n")))]
         if len(parts) > 1:
