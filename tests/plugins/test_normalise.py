@@ -51,6 +51,10 @@ def look(text: str) -> str:
         ["12", "12。", r"\huge 12"],
         ["€12", r"\text{€}12"],
         ["1010_2", "(1010)_2"],
+        ["x=3+2=5", r"\begin{aligned}x &= 3+2 \\ &= 5\end{aligned}"],
+        ["x=1,y=2", r"\begin{aligned}x &= 1 \\ y &= 2 \\ \end{aligned}"],
+        [r"\begin{cases}x=1\\y=2\end{cases}", r"\left\{\begin{array}{l}x=1\\y=2\end{array}\right."],
+        [r"1\\2", r"1\\[6pt]2"],
         [r"x_{10}", "x₁₀"],
         [r"\pi r", "πr"],
         ["y'", r"y^{\prime}", r"y^\prime", "y′"],
@@ -88,6 +92,8 @@ def test_one_spelling(family: list[str]) -> None:
         (r"5\text{ sec}2", r"5\sec 2"),
         (r"12\text{5\%}", r"125\%"),
         ("x(10)_3", "x10_3"),
+        (r"\\[6,7]", r"\\"),
+        (r"\begin{aligned}1 & 2\end{aligned}", "12"),
         ("5!=120", r"5 \neq 120"),
     ],
 )
@@ -109,8 +115,9 @@ def test_twice_is_once(text: str) -> None:
 
 _PIECES = st.sampled_from((
     *"0123456789.,{}()[]_^ $=!", r"\mathrm{m}", r"\mathrm m", r"\mathrm{", r"{\rm ", r"\text{", r"\text{ln}",
-    r"\text{$", "$}", r"\over", r"\choose", r"{a\over b}", r"\sqrt", "{,}", r"\%}", "€", "。", r"\$", r"\huge", "per cent",
-    r"\,", "&", r"\begin{aligned}", r"\end{aligned}", r"\begin{cases}", r"\end{cases}", r"\\", r"\\[6pt]", r"\langle", r"\rangle",
+    r"\text{$", "$}", r"\over", r"\choose", r"{a\over b}", r"\sqrt", "{,}", r"\%}", "€", "。", r"\$", r"\huge", "&",
+    "per cent", r"\,", r"\begin{aligned}", r"\end{aligned}", r"\begin{cases}", r"\end{cases}", r"\\", r"\\[6pt]",
+    r"\langle", r"\rangle",
 ))  # fmt: skip
 
 
@@ -139,6 +146,10 @@ def test_twice_is_once_where_rules_meet(text: str) -> None:
         r"\left",
         r"\begin{",
         r"{\over",
+        r"\begin{aligned}",
+        r"\begin{aligned}&=",
+        r"\left\{\begin{array}{l}",
+        r"\\[",
         "{a}",
         "{{a}",
         r"{\rm a",

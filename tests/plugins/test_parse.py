@@ -61,6 +61,8 @@ X = ("sym", "x")
         (r"1 < x \le 2", ("rel", (num(1), X, num(2)), ("<", "<="))),
         (r"(0,1) \cup (2,3)", ("union", (("tuple", "()", (num(0), num(1))), ("tuple", "()", (num(2), num(3)))))),
         (r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}", ("matrix", ((num(1), num(2)), (num(3), num(4))))),
+        (r"\langle 1, 2\rangle", ("tuple", "()", (num(1), num(2)))),
+        (r"\begin{cases} x=1, \\ x=2 \end{cases}", tree("x=1, x=2")),
         (r"1 \pm x", ("pm", num(1), X)),
         (r"\text{east}", ("text", "east")),
         (r"\text{12}", num(12)),
@@ -86,6 +88,7 @@ def test_trees(text: str, node: Node) -> None:
         (r"\nonsense", r"\\nonsense is not known here"),
         ("1 = ", "something is missing at the end"),
         (r"\begin{pmatrix} 1", "pmatrix is never closed"),
+        (r"\langle 1, 2)", r"is closed by '\)', or no vector"),
     ],
 )
 def test_malformed(text: str, reason: str) -> None:
@@ -94,7 +97,14 @@ def test_malformed(text: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [r"\int_0^1 x dx", r"\sum_{k=1}^n k", r"\max(a, b)", r"\begin{vmatrix} 1 \end{vmatrix}"]
+    "text",
+    [
+        r"\int_0^1 x dx",
+        r"\sum_{k=1}^n k",
+        r"\max(a, b)",
+        r"\begin{vmatrix} 1 \end{vmatrix}",
+        r"\begin{cases} 1 \\ 2 \end{cases}",
+    ],
 )
 def test_operators_are_left_to_others(text: str) -> None:
     with pytest.raises(UnsupportedError, match="is not known"):

@@ -46,16 +46,34 @@ _FUNCTIONS = r"arcsin|arccos|arctan|sinh|cosh|tanh|coth|sin|cos|tan|cot|csc|ln|l
 """Written as words. ``\\text{sec}`` and ``\\text{min}`` are left out: seconds and minutes."""
 _GROUP = r"(?:[^{}\\]|\\(?!over(?![A-Za-z])|choose(?![A-Za-z])|[{}])|\{[^{}]*\})*+"
 _FRAMES = r"aligned|align\*?|gathered|equation\*?|split"
+_INSIDE = r"(?:(?!\\begin|\\end)[\s\S])*+"
 _STYLES = (
     "displaystyle|textstyle|scriptstyle|limits|nolimits|boldmath|strut|mathstrut|noindent|bf|it|rm|sf|tt|LARGE|Large|"
     "large|Huge|huge|small|footnotesize|scriptsize|tiny|normalsize|left|right|middle|[bB]igg?[lrm]?"
 )
 _SPACES = "quad|qquad|thinspace|enspace|enskip|medspace|thickspace|negthinspace|hfill|nobreakspace|allowbreak"
 
+_ALIGNED = re.compile(r"& *(?==|<|>|\\(?:le|ge|leq|geq|ne|neq|approx)(?![A-Za-z]))|(?<==) *&")
+_GOES_ON = re.compile(r" *(?:=|\\approx(?![A-Za-z]))")
+
+
+def _rows(inside: str) -> str:
+    """The lines of an ``aligned``: one that begins with ``=`` goes on with the one before, any other is an item."""
+    rows = [row.strip() for row in _ALIGNED.sub("", inside).split(r"\\")]
+    text = " "
+    for row in filter(None, rows):
+        text += row if text.isspace() or _GOES_ON.match(row) else f", {row}"
+    return text + " "
+
+
 # (pattern, replacement), applied in this order.
 _RULES = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        (r"\\\\ *\[ *-?[0-9.]+ *(?:pt|ex|em|mm|cm|in) *\]", r"\\\\ "),
+        (rf"\\begin *\{{({_FRAMES})\}}({_INSIDE})\\end *\{{\1\}}", lambda m: _rows(m[2])),
+        (rf"\\left *\\\{{ *\\begin *\{{array\}} *\{{[lcr ]+\}}({_INSIDE})\\end *\{{array\}} *\\right *\.",
+         r"\\begin{cases}\1\\end{cases}"),
         (rf"\\(?:begin|end) *\{{(?:{_FRAMES})\}}", " "),
         (r"\{ *\\rm(?![A-Za-z]) *([^{}\\]*)\}", r"\\mathrm{\1}"),
         (rf"\\(?:{_STYLES})(?![A-Za-z])\.?", " "),

@@ -115,8 +115,9 @@ def number(raw: str) -> Fraction:
 
 
 _LETTER = re.compile(r"\(?([A-Za-z])\)?\.?")
+_MATRICES = frozenset({"pmatrix", "bmatrix", "matrix", "Bmatrix", "smallmatrix", "array"})
 END = Token("end", "")
-_OPEN, _CLOSE = {"(", "[", r"\{", "]"}, {")", "]", r"\}", "["}
+_OPEN, _CLOSE = {"(", "[", r"\{", "]", r"\langle"}, {")", "]", r"\}", "[", r"\rangle"}
 _SEPARATORS = {",", ";"}
 _CONJUNCTIONS = {"or", "and", ", or", ", and", "and/or"}
 
@@ -440,6 +441,8 @@ class _Reader:
         self.depth -= 1
         if opening == r"\{" or closing.value == r"\}":
             return _set(opening, closing.value, inside)
+        if opening == r"\langle" or closing.value == r"\rangle":
+            return _vector(opening, closing.value, inside)
         if inside[0] != "list":
             if opening + closing.value not in ("()", "[]"):
                 raise MalformedError(f"{opening!r} is closed by {closing.value!r}")
@@ -531,7 +534,7 @@ class _Reader:
 
     def _matrix(self, kind: str) -> Node:
         """Rows of a ``pmatrix`` and its like; the sort of brackets does not matter, but bars make a determinant."""
-        if kind not in ("pmatrix", "bmatrix", "matrix", "Bmatrix", "smallmatrix", "array"):
+        if kind not in _MATRICES and (kind != "cases" or Token("op", "&") in self.tokens):
             raise UnsupportedError(f"{kind} is not known to the quick reader")
         if kind == "array":
             self.raw_argument()
@@ -542,6 +545,8 @@ class _Reader:
                 self.next()
                 break
             row.append(self.relation())
+            if kind == "cases":
+                self.take(",", ";")
             if self.take("\\\\"):
                 rows.append(tuple(row))
                 row = []
@@ -551,7 +556,7 @@ class _Reader:
                 raise MalformedError(f"{kind} is never closed")
         if row:
             rows.append(tuple(row))
-        return ("matrix", tuple(rows))
+        return ("matrix", tuple(rows)) if kind != "cases" else _system(rows)
 
 
 _COMMANDS: dict[str, Callable[[_Reader], Node]] = {
@@ -610,6 +615,19 @@ def _set(opening: str, closing: str, inside: Node) -> Node:
     if (opening, closing) != (r"\{", r"\}"):
         raise MalformedError(f"{opening!r} is closed by {closing!r}")
     return ("set", inside[1] if inside[0] == "list" else (inside,))
+
+
+def _vector(opening: str, closing: str, inside: Node) -> Node:
+    if (opening, closing) != (r"\langle", r"\rangle") or inside[0] != "list":
+        raise MalformedError(f"{opening!r} is closed by {closing!r}, or no vector is in it")
+    return ("tuple", "()", inside[1])
+
+
+def _system(rows: Sequence[tuple[Node, ...]]) -> Node:
+    """Equations under one brace as a list of them; functions by cases are left to others."""
+    if not all(len(row) == 1 and row[0][0] == "rel" and row[0][2] == ("=",) for row in rows):
+        raise UnsupportedError("what is no system of equations is not known to the quick reader")
+    return ("list", tuple(row[0] for row in rows))
 
 
 def _repeating(raw: str, period: str) -> Fraction:
