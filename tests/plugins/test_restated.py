@@ -42,6 +42,7 @@ SUM = "47+38=?"
         (r"Simplify $\frac{6}{8}$.", r"\frac{3}{4}", "6/8"),
         ("How much is 2/8 as a decimal?", "0.25", "Q = 2/8"),
         ("Factor $x^2-1$.", "(x-1)(x+1)", "-1+x^2"),
+        (r"Of $12\sqrt{180}$ and $2\sqrt{180}$, simplify the latter.", r"12\sqrt{5}", r"2\sqrt{180}"),
         ("Factor $x^2-1$.", "(x-1)(x+1)", r"1 \cdot (x^2-1)"),
         ("Factor $x^2-1$.", "(x-1)(x+1)", "x^2 - 1 + 0"),
         (r"Simplify $\sqrt{180}$.", r"6\sqrt{5}", r"(\sqrt{180})^1"),
@@ -66,6 +67,8 @@ def test_the_question_in_another_order_is_restated(question: str, gold: str, ans
         ("All $(n+1)^{3}-1$ points", "3n", "(3n)"),
         ("Compute $3n + 4n$ for $n = 2$.", "14", r"2 \cdot 7"),
         ("What is $1+1$", "two", "2"),
+        (r"It is $12\sqrt3$ long.", r"\sqrt{12}", r"2\sqrt3"),
+        (r"Compute $17 \cdot 235$.", "391", r"17 \cdot 23"),
         ("What is $(1+$", "5", "5"),
     ],
 )

@@ -19,7 +19,7 @@ from justtinker_plugins.verifiers._parse import MalformedError, Node, TooLargeEr
 from justtinker_plugins.verifiers._restated import Readings, look
 from justtinker_plugins.verifiers._structure import nodes_equal, squeeze
 from justtinker_plugins.verifiers._units import is_unit
-from justtinker_plugins.verifiers._values import exact, symbols
+from justtinker_plugins.verifiers._values import exact, nodes, symbols
 
 _GROUPED = re.compile("[0-9][,\x00][0-9]{3}")
 _WORDS_ONLY = re.compile(r"[A-Za-z]{4,}(?:[ -][A-Za-z]+)*|yes|no|odd|all", re.IGNORECASE)
@@ -77,9 +77,17 @@ def _climb(golds: Readings, answers: Readings) -> Finding:
 
 def _finished(gold: Node, answer: Node) -> Finding:
     found = nodes_equal(gold, answer)
-    if found.equal and _restated.unfinished(gold, answer):
+    if found.equal and _restated.unfinished(gold, _worked_out(answer)):
         return Finding(False, "gate", "a sum is left unevaluated")
     return found
+
+
+def _worked_out(answer: Node) -> Node:
+    r"""A chain without the sides that no one asks to be worked out: ``5 + 7`` of ``\binom{12}{1} = 5 + 7``."""
+    if answer[0] != "rel":
+        return answer
+    sides = [side for side in answer[1] if not any(node[0] in ("binom", "fact") for node in nodes(side))]
+    return ("rel", tuple(sides), answer[2]) if len(sides) > 1 else sides[0] if sides else answer
 
 
 @lru_cache(maxsize=2048)

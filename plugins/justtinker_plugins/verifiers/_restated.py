@@ -55,11 +55,22 @@ def restates(question: str, gold: str, answer: str, read: Read) -> bool:
     parts_of_gold = set() if isinstance(golds, ValueError) else {bag(tree) for tree in golds}
     if (len(wanted) > 3 and wanted in asked) or known & parts_of_gold:
         return False  # the question names the gold: there was a choice to make, or nothing to do
-    if given in asked and not _SIMPLE.fullmatch(given) and _WORK.search(given):
+    if _stands(given, asked) and not _SIMPLE.fullmatch(given) and _WORK.search(given):
         return True
     if isinstance(answers, ValueError):
         return False
     return any(all(bag(side) in known for side in sides(tree)) for tree in answers)
+
+
+def _stands(given: str, asked: str) -> bool:
+    r"""Whether the question has it as it is: ``2\sqrt3`` does not stand in ``12\sqrt3``."""
+    at = asked.find(given)
+    while at >= 0 and given:
+        before, after = asked[max(0, at - 1) : at], asked[at + len(given) : at + len(given) + 1]
+        if not (before.isdigit() and given[0].isdigit()) and not (given[-1].isdigit() and after.isdigit()):
+            return True
+        at = asked.find(given, at + 1)
+    return False
 
 
 @lru_cache(maxsize=256)
@@ -127,14 +138,7 @@ def _work_left(tree: Node) -> bool:
         return all(map(_work_left, sides(tree)))
     if tree[0] in ("list", "set"):
         return any(map(_work_left, tree[1]))
-    return any(_unfinished(node) for node in nodes(tree))
-
-
-def _unfinished(node: Node) -> bool:
-    """A sum of plain numbers; or a binomial or factorial, which is one side of ``\\binom{10}{3} = 100 + 20``."""
-    if node[0] == "add":
-        return sum(map(_plain, node[1])) > 1 and not _mixed(node[1])
-    return node[0] in ("binom", "fact")
+    return any(node[0] == "add" and sum(map(_plain, node[1])) > 1 and not _mixed(node[1]) for node in nodes(tree))
 
 
 def _mixed(terms: tuple[Node, ...]) -> bool:
