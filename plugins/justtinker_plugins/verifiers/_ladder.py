@@ -17,6 +17,7 @@ from justtinker_plugins.verifiers._normalise import normalise
 from justtinker_plugins.verifiers._numbers import Finding, best
 from justtinker_plugins.verifiers._parse import MalformedError, Node, TooLargeError, UnsupportedError
 from justtinker_plugins.verifiers._restated import Readings, look
+from justtinker_plugins.verifiers._sets import condition, without_range
 from justtinker_plugins.verifiers._structure import nodes_equal, squeeze
 from justtinker_plugins.verifiers._units import is_unit
 from justtinker_plugins.verifiers._values import exact, nodes, symbols
@@ -47,7 +48,7 @@ def read(normal: str) -> Readings:
 
 def compare(gold: str, answer: str) -> Finding:
     """Two answers, as written and without their boxes. Symmetric in nothing: the gold says what is asked for."""
-    gold, answer = normalise(gold), normalise(answer)
+    gold, answer = condition(normalise(gold)), condition(normalise(answer))
     if gold and look(gold) == look(answer):
         return Finding(True, "string")
     if _INTEGER.fullmatch(gold) and _INTEGER.fullmatch(answer):
@@ -58,7 +59,7 @@ def compare(gold: str, answer: str) -> Finding:
     golds = read(gold)
     if isinstance(golds, tuple) and golds[0][0] == "text":
         return _compare_words(golds[0][1], answer)
-    answer = _BEFORE.sub("", answer)
+    answer = without_range(gold, _BEFORE.sub("", answer))
     sides = _chains.sides(answer)
     if len(sides) > 1 and isinstance(golds, tuple) and len(_chains.sides(gold)) == 1:
         answer = _chains.claimed(sides, read)

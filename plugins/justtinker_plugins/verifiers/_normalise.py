@@ -126,6 +126,7 @@ _RULES = [
         (r"\^ *\{ *((?:\\prime *)+)\}", lambda m: "'" * m.group(1).count("prime")),
         (r"\^ *\\prime(?![A-Za-z])", "'"),
         (r"\\(?:dots|cdots|dotsc|dotsb)(?![A-Za-z])", r"\\ldots "),
+        (r"\\(?:smallsetminus|backslash)(?![A-Za-z])", r"\\setminus "),
         (r"\\(?:varnothing)(?![A-Za-z])", r"\\emptyset "),
         (r"\\var(epsilon|phi|theta|rho|sigma)(?![A-Za-z])", r"\\\1 "),
         (r"\\(?:land|wedge)(?![A-Za-z])", r"\\text{and}"),

@@ -65,7 +65,10 @@ def proportional(gold: Node, answer: Node) -> Finding:
 
 
 def plain(node: Node) -> bool:
-    return not any(n[0] in ("tuple", "list", "set", "matrix", "union", "text", "rel", "base") for n in nodes(node))
+    return not any(
+        n[0] in ("tuple", "list", "set", "matrix", "union", "text", "rel", "base", "without", "both")
+        for n in nodes(node)
+    )
 
 
 def rounds(value: Node, decimal: Node) -> bool:

@@ -52,6 +52,7 @@ RELATIONS = {
     "=": "=", "<": "<", ">": ">", r"\le": "<=", r"\ge": ">=", r"\neq": "!=", r"\approx": "~", r"\sim": "~",
     r"\in": "in", r"\equiv": "=", r"\colon": ":", ":": ":",
 }  # fmt: skip
+_BOUNDS = frozenset({"<", ">", "<=", ">="})
 _THOUSANDS = r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?|[0-9]{1,3}(?:\x00[0-9]{3})+(?![0-9\x00])|"
 _REST = (
     r"[0-9]+\.?[0-9]*(?:e[+-]?[0-9]+)?|\.[0-9]+(?:e[+-]?[0-9]+)?)"
@@ -163,14 +164,18 @@ class _Reader:
     # -- lists, relations, unions ------------------------------------------------------------------------------
 
     def items(self, closers: frozenset[str]) -> Node:
-        """``a, b or c``: one item as itself, several as a list."""
+        """``a, b or c``: one item as itself, several as a list; ``x > 1 and x < 3`` as both."""
         nodes: list[Node] = []
+        both = False
         while not self._closed(closers - {"["}):  # a bracket that opens, here
             nodes.append(self.relation())
             if self._closed(closers):
                 break
+            both |= self.peek.kind == "text" and self.peek.value.lower().strip(" ,") == "and"
             if not self._separator():
                 raise MalformedError(f"{self.peek.value!r} cannot follow here")
+        if both and len(nodes) == 2 and all(node[0] == "rel" and node[2][0] in _BOUNDS for node in nodes):
+            return ("both", *nodes)
         return nodes[0] if len(nodes) == 1 else ("list", tuple(nodes))
 
     def _closed(self, closers: frozenset[str]) -> bool:
@@ -200,7 +205,8 @@ class _Reader:
         parts = [self.sum()]
         while self.take(r"\cup"):
             parts.append(self.sum())
-        return ("union", tuple(parts)) if len(parts) > 1 else parts[0]
+        whole: Node = ("union", tuple(parts)) if len(parts) > 1 else parts[0]
+        return ("without", whole, self.sum()) if self.take(r"\setminus") else whole
 
     # -- sums, products, powers --------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from justtinker_plugins.verifiers._numbers import Finding, all_of, best, plain, proportional, rounds, values_equal
 from justtinker_plugins.verifiers._parse import Node
+from justtinker_plugins.verifiers._sets import REALS, as_set
 from justtinker_plugins.verifiers._values import nodes, symbols
 
 
@@ -23,11 +24,13 @@ COLLECTIONS = ("list", "set")
 
 
 def nodes_equal(gold: Node, answer: Node) -> Finding:
-    gold, answer = _scaled(_expand(gold)), _scaled(_expand(answer))
+    gold, answer = _scaled(_expand(as_set(gold))), _scaled(_expand(as_set(answer)))
     if gold[0] == "rel":
         return _relation_gold(gold, answer)
     if answer[0] == "rel":
         return _relation_answer(gold, answer)
+    if "without" in (gold[0], answer[0]):
+        return Finding(None, "gate", "a set without another one")
     gold, answer = _together(gold, answer), _together(answer, gold)
     if gold[0] in COLLECTIONS or answer[0] in COLLECTIONS:
         return _collections(gold, answer)
@@ -286,6 +289,8 @@ def _interval(node: Node) -> Node | None:
 def _relation_answer(gold: Node, answer: Node) -> Finding:
     """What an equation answers where the gold is no equation: its value if it is named, or if all sides are equal."""
     sides, signs = answer[1], answer[2]
+    if signs == ("!=",) and gold[0] == "union" and is_name(sides[0]):
+        return nodes_equal(gold, ("without", REALS, ("set", (sides[1],))))
     if all(sign in _FLIPPED for sign in signs) or signs == ("in",):
         interval = _interval(answer)
         if interval is None:
