@@ -253,6 +253,26 @@ def test_what_the_question_asks_for_names_the_answer(
     assert (verdict.outcome, verdict.answer) == (outcome, answer)
 
 
+DRESSES = [
+    r"\text{(C)} %s", r"\approx %s", "f(-1) = %s", r"\max f = %s", r"P(A) = %s", r"1 + \cdots + 3 = %s", r"\det A = %s",
+    r"\text{(C)} \max f = %s", r"%s\,\mathrm{m}", "€%s", "%s€", r"\text{$%s$}", r"\huge %s", "%s。", r"{%s \over 1}",
+    r"\begin{aligned} x &= %s \end{aligned}", r"\begin{cases} x = %s \end{cases}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dress", DRESSES)
+def test_a_restated_question_is_known_in_any_dress(verifier: MathVerify, dress: str) -> None:
+    question = r"Simplify $\sqrt{180}$."
+    assert boxed(verifier, r"6\sqrt5", dress.replace("%s", r"\sqrt{180}"), question).outcome == "incorrect"
+    assert boxed(verifier, r"6\sqrt5", dress.replace("%s", r"6\sqrt{5}"), question).outcome == "correct"
+
+
+def test_a_letter_that_runs_over_the_integers_does_not_hide_the_question(verifier: MathVerify) -> None:
+    for answer, outcome in (("x^2-1", "incorrect"), ("(x-1)(x+1)", "correct")):
+        verdict = boxed(verifier, "(x-1)(x+1)", rf"{answer}, x \in \mathbb{{Z}}", "Factor $x^2-1$.")
+        assert verdict.outcome == outcome
+
+
 # -- unscored is neither right nor wrong -----------------------------------------------------------------------------
 
 

@@ -100,4 +100,4 @@ def unnamed(question: str, gold: str, answer: str) -> str:
     parts = sides(normalise(answer))
     if len(parts) == 1 or look(parts[0]) not in asked(question) or len(sides(normalise(gold))) > 1:
         return answer
-    return " = ".join(parts[1:])
+    return " = ".join(parts[1:]).replace("\x00", " ")  # how `normalise` keeps "1 2" apart from 12

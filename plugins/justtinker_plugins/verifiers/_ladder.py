@@ -48,7 +48,7 @@ def read(normal: str) -> Readings:
 
 def compare(gold: str, answer: str) -> Finding:
     """Two answers, as written and without their boxes. Symmetric in nothing: the gold says what is asked for."""
-    gold, answer = condition(normalise(gold)), condition(normalise(answer))
+    gold, answer = condition(normalise(gold)), normalise(answer)
     if gold and look(gold) == look(answer):
         return Finding(True, "string")
     if _INTEGER.fullmatch(gold) and _INTEGER.fullmatch(answer):
@@ -59,12 +59,18 @@ def compare(gold: str, answer: str) -> Finding:
     golds = read(gold)
     if isinstance(golds, tuple) and golds[0][0] == "text":
         return _compare_words(golds[0][1], answer)
-    answer = without_range(gold, _BEFORE.sub("", answer))
-    sides = _chains.sides(answer)
-    if len(sides) > 1 and isinstance(golds, tuple) and len(_chains.sides(gold)) == 1:
-        answer = _chains.claimed(sides, read)
-    found = unevaluated(gold, golds, sides[-1]) or _climb(golds, read(answer))
+    answer = claim(gold, answer)
+    found = unevaluated(gold, golds, _chains.sides(answer)[-1]) or _climb(golds, read(answer))
     return (unevaluated(gold, golds, answer) if found.equal is None else None) or found
+
+
+def claim(gold: str, answer: str) -> str:
+    """What an answer says, both normalised: without a choice's letter, what a letter runs over, what is only a name."""
+    answer = without_range(gold, _BEFORE.sub("", condition(answer)))
+    sides = _chains.sides(answer)
+    if len(sides) == 1 or len(_chains.sides(gold)) > 1 or isinstance(read(gold), ValueError):
+        return answer
+    return _chains.claimed(sides, read)
 
 
 def _climb(golds: Readings, answers: Readings) -> Finding:
@@ -143,7 +149,8 @@ def unevaluated(gold: str, golds: Readings, answer: str) -> Finding | None:
 
 def restates(question: str, gold: str, answer: str) -> bool:
     """Whether an equal answer only repeats, or rearranges, an expression of the question."""
-    return _restated.restates(question, gold, answer, read)
+    said = claim(normalise(gold), normalise(answer)).replace("\x00", " ")  # how `normalise` keeps "1 2" apart from 12
+    return _restated.restates(question, gold, said, read)
 
 
 # -- what math-verify forgets -------------------------------------------------------------------------------------

@@ -631,9 +631,9 @@ def _vector(opening: str, closing: str, inside: Node) -> Node:
 
 def _system(rows: Sequence[tuple[Node, ...]]) -> Node:
     """Equations under one brace as a list of them; functions by cases are left to others."""
-    if not all(len(row) == 1 and row[0][0] == "rel" and row[0][2] == ("=",) for row in rows):
+    if not rows or not all(len(row) == 1 and row[0][0] == "rel" and row[0][2] == ("=",) for row in rows):
         raise UnsupportedError("what is no system of equations is not known to the quick reader")
-    return ("list", tuple(row[0] for row in rows))
+    return ("list", tuple(row[0] for row in rows)) if len(rows) > 1 else rows[0][0]
 
 
 def _repeating(raw: str, period: str) -> Fraction:

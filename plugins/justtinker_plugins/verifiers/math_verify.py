@@ -74,7 +74,7 @@ class MathVerify:
         compared = self._compare_all(gold, set(values.values()))
         findings = {answer: compared[value] for answer, value in values.items()}
         if not self.accept_restated:
-            findings = {a: _unless_restated(problem.question, gold, a, f) for a, f in findings.items()}
+            findings = {a: _unless_restated(problem.question, gold, values[a], f) for a, f in findings.items()}
         return [_verdict(found, findings) for found in extracted]
 
     @hookimpl
