@@ -50,7 +50,7 @@ X = ("sym", "x")
         (r"5\%", ("pct", num(5))),
         ("5°", ("deg", num(5))),
         (r"5\text{ cm}^2", ("unit", num(5), "cm^2")),
-        (r"5\,\mathrm{N}\cdot\mathrm{m}", ("unit", num(5), " N  m")),
+        (r"5\,\mathrm{N}\cdot\mathrm{m}", ("unit", num(5), "N  m")),
         (r"x\mathrm{m}", ("mul", (X, ("sym", "m")))),
         ("1, 2", ("list", (num(1), num(2)))),
         (r"1 \text{ or } 2", ("list", (num(1), num(2)))),
@@ -135,7 +135,7 @@ def test_thousands_are_a_reading_of_their_own() -> None:
 
 def test_a_letter_in_mathrm_is_a_unit_or_a_symbol() -> None:
     text = normalise(r"3\,\mathrm{A}")
-    assert parse(text) == ("unit", num(3), " A")
+    assert parse(text) == ("unit", num(3), "A")
     assert parse(text, units=False) == ("mul", (num(3), ("sym", "A")))
 
 

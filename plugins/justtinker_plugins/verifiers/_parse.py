@@ -291,7 +291,7 @@ class _Reader:
         name = ""
         while True:
             if self._unit_follows():
-                name += (" " if self.peek.upright else "") + self.next().value
+                name = f"{name} {self.next().value}".strip()
             elif self.take("^"):
                 name += "^" + _flat(self.raw_argument())
             elif self.peek == Token("op", "/") and self._unit_at(self.at + 1):
