@@ -383,6 +383,19 @@ HACKS: list[tuple[str, str]] = [
     ("x=1, y=2", r"(2,1)"),
     ("12", r"== 13"),
     ("12", r"|x - 1| = 12"),
+    # what is asked of a letter's value
+    ("5", r"2x \approx 5"),
+    ("5", r"\frac{x}{2} \approx 5"),
+    ("5", r"a_1 a_2 \approx 5"),
+    ("12", r"x = 2y \approx 12"),
+    ("3", r"a_n = 2n+1 \approx 3"),
+    ("x", r"x\%"),
+    ("2x", r"2x\%"),
+    ("k", r"k\text{ percent}"),
+    ("n!", r"n!\%"),
+    (r"\infty", r"\infty\%"),
+    ("2024^{4046}", r"5 \approx 2024^{4046}"),
+    ("5", r"\frac2.^5"),
 ]
 
 RESPONSES: list[tuple[str, str]] = [
@@ -433,6 +446,10 @@ BOMBS: list[tuple[str, str]] = [
     ("(1,2),(3,4)", "(1,2)," * 300),
     (r"\{1,2\}", r"\{" + "1," * 900 + r"2\}"),
     ("1,2,3,4,5,6,7,8", ",".join(rf"\sqrt{{{k}}}" for k in range(1, 9))),
+    ("2", "/".join(["1"] * 700)),
+    ("2", "1" + r"\pm 1" * 400),
+    ("2", "2" + r" \text{ cm} x" * 150),
+    ("13", r"12 \cdot \frac{1e4999}{1e4999}"),
 ]
 
 HONEST: list[tuple[str, str]] = [

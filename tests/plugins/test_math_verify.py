@@ -326,6 +326,16 @@ def test_a_mistake_of_ours_is_unscored_and_not_remembered(monkeypatch: pytest.Mo
     assert boxed(verifier, "1", "2").outcome == "incorrect"
 
 
+def test_a_mistake_in_the_gate_for_questions_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(question: str, gold: str, answer: str) -> bool:
+        raise RuntimeError("oops")
+
+    monkeypatch.setattr(math_verify, "restates", broken)
+    assert boxed(MathVerify(), "12", r"\frac{24}{2}", "How much is 7+5?").reason == (
+        "the verifier failed: RuntimeError('oops')"
+    )
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds the workers in /proc")
 def test_killed_workers_cost_no_verdict() -> None:
     verifier = MathVerify(workers=2)

@@ -73,6 +73,11 @@ def test_what_has_been_worked_out_is_not_restated(question: str, gold: str, answ
     assert not restates(question, gold, answer)
 
 
+@pytest.mark.parametrize("answer", [r"12 \cdot \frac{1e4999}{1e4999}", r"12 + 0 \cdot 1e-4999", "12e4500 / 1e4500"])
+def test_numbers_too_long_to_write_are_parts_like_others(answer: str) -> None:
+    assert not restates("What is $7+5$?", "12", answer)
+
+
 UNFINISHED = [
     ("85", "50+35"),
     ("85", "40+7+38"),

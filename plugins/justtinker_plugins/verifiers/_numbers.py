@@ -71,13 +71,13 @@ def plain(node: Node) -> bool:
 def rounds(value: Node, decimal: Node) -> bool:
     """Whether a decimal is the value, rounded or cut off at its own last place."""
     try:
-        target = exact(decimal)
+        places, target = _places(exact(decimal)), float(exact(decimal))
         number = numeric(value, FLOAT).value
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
-    unit = 10.0 ** -_places(target)
-    near = abs(number - float(target)) <= 0.5001 * unit
-    return bool(near or (number.imag == 0 and 0 <= abs(number) - abs(float(target)) < unit))
+    unit = 10.0**-places
+    near = abs(number - target) <= 0.5001 * unit
+    return bool(near or (number.imag == 0 and 0 <= abs(number) - abs(target) < unit))
 
 
 def _places(value: Fraction) -> int:
@@ -133,8 +133,16 @@ def _percent(gold: Node, answer: Node, literal: Finding, on_answer: bool) -> Fin
     )
     if hundredth.equal or not (on_answer and literal.equal):
         return hundredth
-    small = abs(numeric(gold, FLOAT).value) <= 1
-    return Finding(False, "rational", "a percentage of the gold") if small else literal
+    return literal if _above_one(gold) else Finding(False, "rational", "a percentage of the gold")
+
+
+def _above_one(gold: Node) -> bool:
+    try:
+        return abs(numeric(gold, FLOAT).value) > 1
+    except TooLargeError:
+        return True
+    except ValueError:  # a letter
+        return False
 
 
 def _bases(gold: Node, answer: Node) -> Finding:

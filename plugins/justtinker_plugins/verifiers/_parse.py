@@ -199,14 +199,16 @@ class _Reader:
     # -- sums, products, powers --------------------------------------------------------------------------------
 
     def sum(self) -> Node:
-        terms = [self.signed()]
+        terms, depth = [self.signed()], self.depth
         while self.peek.kind in ("op", "cmd") and self.peek.value in ("+", "-", r"\pm", r"\mp"):
             sign = self.next().value
             term = self.product()
             if sign in (r"\pm", r"\mp"):
+                self.deeper()
                 terms = [(sign[1:], _add(terms), term)]
             else:
                 terms.append(("neg", term) if sign == "-" else term)
+        self.depth = depth
         return _add(terms)
 
     def signed(self) -> Node:
@@ -219,17 +221,20 @@ class _Reader:
         return ("neg", node) if negative else node
 
     def product(self) -> Node:
-        node = self.factor()
+        node, depth = self.factor(), self.depth
         while True:
             if self.take("*", r"\cdot", r"\times"):
                 node = _mul(node, self.signed_factor())
             elif self.take("/", r"\div"):
+                self.deeper()  # of what has been read: 1/1/1/...
                 node = ("div", node, self.signed_factor())
             elif self._unit_follows():
+                self.deeper()
                 node = ("unit", node, self._unit())
             elif self._factor_follows():
                 node = self._juxtaposed(node)
             else:
+                self.depth = depth
                 return node
 
     def signed_factor(self) -> Node:
@@ -339,9 +344,9 @@ class _Reader:
         if not one_digit:
             self.take("+")
         if one_digit and self.peek.kind == "num" and len(self.peek.value) > 1:
-            self.tokens[self.at : self.at + 1] = [Token("num", self.peek.value[0]), Token("num", self.peek.value[1:])]
             if not self.peek.value.isdigit():
                 raise MalformedError("a decimal without braces")
+            self.tokens[self.at : self.at + 1] = [Token("num", self.peek.value[0]), Token("num", self.peek.value[1:])]
         self.deeper()
         node = self.primary()
         self.depth -= 1

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from functools import lru_cache
 from math import gcd
 
@@ -93,10 +94,16 @@ def bag(tree: Node) -> tuple[str, ...]:
     parts = []
     for node in nodes(tree):
         if node[0] in ("num", "sym", "const", "fn"):
-            parts.append(str(node[1]))
+            parts.append(_spelt(node[1]))
         elif node[0] not in _NOT_PARTS and node[2:] != (ONE,):
             parts.append(node[0])
     return tuple(sorted(part for part in parts if part not in ("0", "1")))
+
+
+def _spelt(part: object) -> str:
+    """A number or a name; Python refuses to write very long numbers in decimal."""
+    is_long = isinstance(part, Fraction) and max(map(abs, part.as_integer_ratio())) > 10**LONG
+    return hex(hash(part)) if is_long else str(part)
 
 
 def _is_fraction(parts: tuple[str, ...]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field
@@ -144,16 +144,21 @@ class MathVerify:
 
 
 def _compare(gold: str, answer: str) -> Finding:
-    try:
-        return compare(gold, answer)
-    except Exception as error:  # a mistake of ours must neither end a run nor be paid as a wrong answer
-        return Finding(None, FAILED, f"the verifier failed: {error!r}")
+    return _found(lambda: compare(gold, answer))
 
 
 def _unless_restated(question: str, gold: str, answer: str, finding: Finding) -> Finding:
-    if finding.equal and finding.rung != "string" and restates(question, gold, answer):
-        return Finding(False, "gate", "the answer only restates the question")
-    return finding
+    if not finding.equal or finding.rung == "string":
+        return finding
+    restated = Finding(False, "gate", "the answer only restates the question")
+    return _found(lambda: restated if restates(question, gold, answer) else finding)
+
+
+def _found(work: Callable[[], Finding]) -> Finding:
+    try:
+        return work()
+    except Exception as error:  # a mistake of ours must neither end a run nor be paid as a wrong answer
+        return Finding(None, FAILED, f"the verifier failed: {error!r}")
 
 
 def judge(gold: str, answer: str, result: Result) -> Finding:
