@@ -138,7 +138,7 @@ def _percent(gold: Node, answer: Node, literal: Finding, on_answer: bool) -> Fin
 
 def _above_one(gold: Node) -> bool:
     try:
-        return abs(numeric(gold, FLOAT).value) > 1
+        return bool(abs(numeric(gold, FLOAT).value) > 1)
     except TooLargeError:
         return True
     except ValueError:  # a letter

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from functools import lru_cache
+from itertools import islice
 from math import gcd
+from typing import NamedTuple
 
+from justtinker_plugins.verifiers._made_of import ONE, Members, bag, members, tidy
 from justtinker_plugins.verifiers._normalise import normalise
+from justtinker_plugins.verifiers._numbers import best
 from justtinker_plugins.verifiers._parse import Node
-from justtinker_plugins.verifiers._structure import is_name, value_if_named
+from justtinker_plugins.verifiers._structure import is_name, nodes_equal, value_if_named
 from justtinker_plugins.verifiers._values import nodes
 
 Readings = tuple[Node, ...] | ValueError
@@ -52,15 +55,20 @@ def look(normal: str) -> str:
 def restates(question: str, gold: str, answer: str, read: Read) -> bool:
     """Whether an equal answer only repeats an expression of the question: ``x^2 - 1`` where it is to be factored."""
     given, wanted, asked = look(normalise(answer)), look(normalise(gold)), look(_normal(question))
-    golds, answers, known = read(normalise(gold)), read(normalise(answer)), _bags(question, read)
-    parts_of_gold = set() if isinstance(golds, ValueError) else {bag(tree) for tree in golds}
-    if (len(wanted) > 3 and wanted in asked) or known & parts_of_gold:
-        return False  # the question names the gold: there was a choice to make, or nothing to do
+    golds, answers, open_ones = read(normalise(gold)), read(normalise(answer)), _unworked(question, gold, read)
+    if _parts(golds) & ({one.parts for one in open_ones} | _parts(answers)):
+        return False  # there was nothing to do, or it is done
+    if len(wanted) > 3 and wanted in _without([given, *(one.text for one in open_ones)], asked, wanted):
+        return False  # the question names the gold: there was a choice to make
     if given in asked and not _SIMPLE.fullmatch(given) and _WORK.search(given):
         return True
     if isinstance(answers, ValueError):
         return False
-    return any(all(bag(side) in known for side in sides(tree)) for tree in answers)
+    return any(all(_dressed(side, open_ones, golds) for side in sides(tree)) for tree in answers)
+
+
+def _parts(trees: Readings) -> set[tuple[str, ...]]:
+    return set() if isinstance(trees, ValueError) else {bag(tidy(tree)) for tree in trees}
 
 
 @lru_cache(maxsize=256)
@@ -68,42 +76,65 @@ def _normal(question: str) -> str:
     return normalise(_DRAWING.sub(" ", question))
 
 
+def _without(texts: list[str], asked: str, wanted: str) -> str:
+    """The question without what has the gold in it, all that is in braces too: below a fraction bar stands no gold."""
+    asked = asked.replace(f"{{{wanted}}}", "{#}")
+    for text in texts:
+        if wanted in text and wanted != text:
+            asked = asked.replace(text, "#")
+    return asked
+
+
+# -- the question's expressions that are worth the gold -----------------------------------------------------------
+
 LONG = 300
-"""Characters; a longer expression is not taken apart."""
+"""Characters, or nodes; a longer expression is not taken apart."""
+_WORKABLE = ("add", "mul", "pow", "root", "neg", "div", "fn", "fact")
+
+
+class Unworked(NamedTuple):
+    """An expression of the question that is equal to the gold, with something to work out in it."""
+
+    text: str
+    parts: tuple[str, ...]
+    members: Members
 
 
 @lru_cache(maxsize=256)
-def _bags(question: str, read: Read) -> frozenset[tuple[str, ...]]:
-    """The parts of every expression of the question in which there is something to work out."""
-    found: set[tuple[str, ...]] = set()
-    for text in dict.fromkeys(written(question)):
-        trees = read(normalise(text)) if len(text) <= LONG else ()
+def _unworked(question: str, gold: str, read: Read) -> tuple[Unworked, ...]:
+    golds = read(normalise(gold))
+    return tuple(Unworked(text, bag(t), members(t)) for text, t in _expressions(question, read) if _is_gold(golds, t))
+
+
+def _is_gold(golds: Readings, tree: Node) -> bool:
+    return isinstance(golds, ValueError) or best([nodes_equal(gold, tree) for gold in golds]).equal is not False
+
+
+@lru_cache(maxsize=256)
+def _expressions(question: str, read: Read) -> tuple[tuple[str, Node], ...]:
+    found: list[tuple[str, Node]] = []
+    for text in map(normalise, dict.fromkeys(written(question))):
+        trees = read(text) if len(text) <= LONG else ()
         if not isinstance(trees, ValueError):
-            found |= {
-                bag(tree) for tree in trees if tree[0] in ("add", "mul", "pow", "root", "neg", "div", "fn", "fact")
-            }
-    return frozenset(parts for parts in found if len(parts) > 1 and not _is_fraction(parts))
+            found += [(look(text), tidied) for t in trees if (tidied := tidy(t))[0] in _WORKABLE]
+    return tuple((text, t) for text, t in found if len(parts := bag(t)) > 1 and not _is_fraction(parts))
 
 
-ONE: Node = ("num", 1)
-_NOT_PARTS = frozenset({"neg", "add", "mul", "deg", "unit", "pct"})
+def _dressed(side: Node, open_ones: tuple[Unworked, ...], golds: Readings) -> bool:
+    """Whether one of these expressions stands in an equal answer: as it is, among others, or in a part worth as much.
 
-
-def bag(tree: Node) -> tuple[str, ...]:
-    """What an expression is made of, in no order, without what changes nothing: signs, brackets, units, 0 and 1."""
-    parts = []
-    for node in nodes(tree):
-        if node[0] in ("num", "sym", "const", "fn"):
-            parts.append(_spelt(node[1]))
-        elif node[0] not in _NOT_PARTS and node[2:] != (ONE,):
-            parts.append(node[0])
-    return tuple(sorted(part for part in parts if part not in ("0", "1")))
-
-
-def _spelt(part: object) -> str:
-    """A number or a name; Python refuses to write very long numbers in decimal."""
-    is_long = isinstance(part, Fraction) and max(map(abs, part.as_integer_ratio())) > 10**LONG
-    return hex(hash(part)) if is_long else str(part)
+    What is more than `LONG` is padded: what there was to be worked out is shorter.
+    """
+    if not open_ones:
+        return False
+    if len(list(islice(nodes(side), LONG + 1))) > LONG:
+        return True
+    tree, known = tidy(side), {one.parts for one in open_ones}
+    return any(
+        (bag(node) in known and (node is tree or _is_gold(golds, node)))
+        or any(one.members.stand_in(members(node)) for one in open_ones)
+        for node in (*nodes(tree), *nodes(side))
+    )
 
 
 def _is_fraction(parts: tuple[str, ...]) -> bool:
