@@ -65,9 +65,8 @@ def _climb(golds: Readings, answers: Readings) -> Finding:
         undecided = isinstance(answers, UnsupportedError)
         return Finding(None if undecided else False, "gate", f"the answer cannot be read: {answers}")
     found = best([nodes_equal(gold, answer) for gold in golds for answer in answers])
-    if found.equal and all(_restated.unfinished(gold, answer) for gold in golds for answer in answers):
-        return Finding(False, "gate", "a sum is left unevaluated")
-    return found
+    left = [_restated.unfinished(gold, answer) for gold in golds for answer in answers] if found.equal else [""]
+    return Finding(False, "gate", f"{left[0]} is left unevaluated") if all(left) else found
 
 
 @lru_cache(maxsize=2048)

@@ -1,9 +1,9 @@
 r"""Answers that are equal to the gold because nothing has been done: the question restated, a sum left as a sum.
 
-Two gates behind an equal value. `restates` refuses an expression of the question, as it stands there or with its parts
-in another order, in brackets, under a name, plus 0 or times 1. `unfinished` refuses a sum of plain numbers where the
-gold is whole numbers or decimals. What neither does: ask for one form among good ones (``3 \cdot 4`` and ``2^{10}``
-are numbers).
+Two gates behind an equal value. `restates` refuses an expression of the question that is worth the gold, as it stands
+there, with its parts in another order, or anywhere in what is answered. `unfinished` refuses what the gold has none of:
+a sum of plain numbers, functions, roots. What neither does: ask for one form among good ones (``3 \cdot 4`` and
+``2^{10}`` are numbers).
 """
 
 # ruff: noqa: RUF001 (letters that look like others)
@@ -16,12 +16,12 @@ from itertools import islice
 from math import gcd
 from typing import NamedTuple
 
-from justtinker_plugins.verifiers._made_of import ONE, Members, bag, members, tidy
+from justtinker_plugins.verifiers._made_of import Members, bag, members, tidy, value
 from justtinker_plugins.verifiers._normalise import normalise
 from justtinker_plugins.verifiers._numbers import best
 from justtinker_plugins.verifiers._parse import Node
 from justtinker_plugins.verifiers._structure import is_name, nodes_equal, value_if_named
-from justtinker_plugins.verifiers._values import nodes
+from justtinker_plugins.verifiers._values import nodes, symbols
 
 Readings = tuple[Node, ...] | ValueError
 """The trees of a text in all its readings, or why there is none."""
@@ -150,36 +150,80 @@ def sides(tree: Node) -> list[Node]:
     return [side for side in tree[1] if not is_name(side)] or [tree] if tree[0] == "rel" else [tree]
 
 
-# -- sums left as sums -------------------------------------------------------------------------------------------
+# -- work left to do -----------------------------------------------------------------------------------------------
 
-_WRITTEN_OUT = frozenset({"num", "neg", "list", "set", "tuple", "unit", "deg", "pct"})
-
-
-def unfinished(gold: Node, answer: Node) -> bool:
-    """Whether the answer leaves plain numbers to be added up where the gold has none but whole numbers and decimals."""
-    return all(node[0] in _WRITTEN_OUT for node in nodes(value_if_named(gold))) and _work_left(answer)
+_WRITTEN_OUT = frozenset({"num", "neg", "list", "set", "tuple", "matrix", "unit", "deg", "pct"})
+_RATIONAL = _WRITTEN_OUT | {"add", "mul", "div", "pow"}
 
 
-def _work_left(tree: Node) -> bool:
+def unfinished(gold: Node, answer: Node) -> str:
+    """What an answer leaves to be worked out that the gold does not: a sum, a function, a root; empty if nothing."""
+    gold = value_if_named(gold)
+    used = {node[0] for node in nodes(gold)}
+    if used <= _WRITTEN_OUT and _left(answer, _is_sum):
+        return "a sum"
+    if used <= _WRITTEN_OUT | {"div"} and _left(answer, _is_sum_of_decimals):
+        return "a sum"
+    if "fn" not in used and not symbols(gold) - {"\\infty"} and _left(answer, _is_function):
+        return "a function"
+    rational = used <= _RATIONAL and not any(map(_is_root, nodes(gold)))
+    if rational and (_left(answer, _is_root) or ("deg" not in used and _left(answer, _is_constant))):
+        return "a root or constant"
+    return ""
+
+
+def _left(tree: Node, what: Callable[[Node], bool]) -> bool:
+    """Whether there is such a thing in an answer: in all sides of a chain, in any part of a list."""
     if tree[0] == "rel":
-        return all(map(_work_left, sides(tree)))
-    if tree[0] in ("list", "set"):
-        return any(map(_work_left, tree[1]))
-    return any(node[0] == "add" and sum(map(_plain, node[1])) > 1 and not _mixed(node[1]) for node in nodes(tree))
+        return all(_left(side, what) for side in sides(tree) if side is not tree)
+    if tree[0] in ("list", "set", "tuple"):
+        return any(_left(part, what) for part in tree[-1])
+    return any(map(what, nodes(tree)))
+
+
+def _is_function(node: Node) -> bool:
+    return node[0] == "fn" and node[1:2] != ("exp",)  # exp is how some write a power
+
+
+def _is_constant(node: Node) -> bool:
+    return node[:1] == ("const",)
+
+
+def _is_root(node: Node) -> bool:
+    return node[0] == "root" or (node[0] == "pow" and (n := value(node[2])) is not None and n.denominator > 1)
+
+
+def _is_sum(node: Node) -> bool:
+    if node[0] == "mul":  # of a mixed number, too
+        return any(part[0] == "add" and sum(map(_plain, part[1])) > 1 for part in node[1])
+    return node[0] == "add" and sum(map(_plain, node[1])) > 1 and not _mixed(node[1])
+
+
+def _is_sum_of_decimals(node: Node) -> bool:
+    """Which a fraction never needs; ``1 - \\frac{1}{4}`` is a way to write one."""
+    return node[0] == "add" and sum(_plain(t) and all(n[0] != "div" for n in nodes(t)) for t in node[1]) > 1
 
 
 def _mixed(terms: tuple[Node, ...]) -> bool:
     r"""``1\frac{4}{5}``, which is read as a sum."""
-    kinds = [term[0] for term in terms]
-    return kinds == ["num", "div"] and terms[0][1].denominator == 1 and {n[0] for n in terms[1][1:]} == {"num"}
+    if [term[0] for term in terms] != ["num", "div"] or {part[0] for part in terms[1][1:]} != {"num"}:
+        return False
+    (_, whole), (_, (_, top), (_, bottom)) = terms
+    return bool(whole.denominator == top.denominator == bottom.denominator == 1 and top < bottom)
 
 
 def _plain(term: Node) -> bool:
-    """A number, or numbers multiplied; a power, a root or a letter is something else."""
-    if term[0] == "pow":
-        return _plain(term[1]) and term[2] == ONE
-    if term[0] in ("pct", "deg", "unit"):
+    """Arithmetic on plain numbers; what has letters, factorials or a big power as a factor is something else."""
+    if term[0] == "neg":
         return _plain(term[1])
-    if term[0] == "num":
-        return True
-    return term[0] in ("neg", "mul", "div") and all(map(_plain, term[1] if term[0] == "mul" else term[1:]))
+    factors = term[1] if term[0] == "mul" else (term,)
+    if any(map(_is_big, factors)) and all((n := value(part)) and n.denominator == 1 for part in factors):
+        return False
+    return not any(n[0] in ("sym", "const", "fact", "binom") for n in nodes(term))
+
+
+def _is_big(node: Node) -> bool:
+    """A power of a whole number that is as good a way to write it as its digits: ``2^{10}``, not ``47^1``."""
+    if node[0] != "pow" or (base := value(node[1])) is None or (exponent := value(node[2])) is None:
+        return False
+    return base.denominator == exponent.denominator == 1 and exponent >= 2 and abs(base) ** min(int(exponent), 9) >= 100
