@@ -230,6 +230,26 @@ def test_what_the_question_mentions_may_still_be_the_answer(
     assert boxed(verifier, gold, answer, question).outcome == "correct"
 
 
+@pytest.mark.parametrize("accept_restated", [False, True])
+@pytest.mark.parametrize(
+    ("question", "gold", "answer", "outcome"),
+    [
+        ("How many?", "4", r"\sqrt{14} \approx 4", "incorrect"),
+        ("How many?", "3", r"x = \sqrt{14} \approx 3", "incorrect"),
+        ("How many?", "100", r"\frac{199}{2} \approx 100", "incorrect"),
+        ("How many, to the nearest integer?", "100", r"\frac{199}{2} \approx 100", "correct"),
+        ("How many?", "99.5", r"\frac{199}{2} \approx 100", "correct"),
+        ("How many?", "4", r"\frac{8}{2} \approx 4", "correct"),
+        ("How long?", "9.94", r"\sqrt{98.8} \approx 9.94", "correct"),
+        ("How long?", r"\sqrt{14}", r"\sqrt{14} \approx 4", "correct"),
+    ],
+)
+def test_a_whole_number_is_no_rounding_unless_asked_for(
+    question: str, gold: str, answer: str, outcome: str, accept_restated: bool
+) -> None:
+    assert boxed(MathVerify(accept_restated=accept_restated), gold, answer, question).outcome == outcome
+
+
 # -- unscored is neither right nor wrong -----------------------------------------------------------------------------
 
 

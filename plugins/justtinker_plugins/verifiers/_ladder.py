@@ -21,7 +21,14 @@ from justtinker_plugins.verifiers._units import is_unit
 from justtinker_plugins.verifiers._values import exact, symbols
 
 _GROUPED = re.compile("[0-9][,\x00][0-9]{3}")
-_WORDS_ONLY = re.compile(r"[A-Za-z]{4,}(?:[ -][A-Za-z]+)*|yes|no|odd|all", re.IGNORECASE)
+_WORDS_ONLY = re.compile(
+    r"[A-Za-z]{4,}(?:[ -][A-Za-z]+)*|yes|no|odd|all"
+    r"|(?:([A-Z])[A-Z]?\1|([A-Z])\2[A-Z]|[A-Z]([A-Z])\3)",  # SAS, HHT: nobody writes a product like that
+    re.IGNORECASE,
+)
+_SHORT_WORD = re.compile("[A-Za-z]{2,3}")
+_PAIR = re.compile(r"(?:[(\[]|\\\{) *[0-9]{1,3}(?:,[0-9]{3})+ *(?:[)\]]|\\\})")
+"""A gold that looks like a grouped number in brackets: nobody would put the brackets there."""
 _INTEGER = re.compile(r"-?[0-9]{1,300}")
 
 
@@ -52,9 +59,13 @@ def compare(gold: str, answer: str) -> Finding:
         return Finding(equal, "rational", "" if equal else "another number")
     if choice := _CHOICE.fullmatch(gold):
         return _compare_choice(choice[1], answer)
+    if _SHORT_WORD.fullmatch(gold) and _bare(answer) == gold:
+        return Finding(True, "string")
     golds = read(gold)
     if isinstance(golds, tuple) and golds[0][0] == "text":
         return _compare_words(golds[0][1], answer)
+    if isinstance(golds, tuple) and _PAIR.search(gold):
+        golds = golds[-1:]
     return unevaluated(gold, golds, answer) or _climb(golds, read(answer))
 
 
@@ -118,6 +129,19 @@ def unevaluated(gold: str, golds: Readings, answer: str) -> Finding | None:
 def restates(question: str, gold: str, answer: str) -> bool:
     """Whether an equal answer only repeats, or rearranges, an expression of the question."""
     return _restated.restates(question, gold, answer, read)
+
+
+_ROUNDING = re.compile(r"nearest|closest|round|approx|estimate|decimal|significant", re.IGNORECASE)
+
+
+def rounds_unasked(question: str, gold: str, answer: str) -> bool:
+    r"""Whether a chain is a whole gold only by its rounding, where none is asked for: ``\sqrt{14} \approx 4``."""
+    if not _INTEGER.fullmatch(normalise(gold)) or _ROUNDING.search(question):
+        return False
+    golds, answers = read(normalise(gold)), read(normalise(answer))
+    if isinstance(golds, ValueError) or isinstance(answers, ValueError):
+        return False
+    return all(tree[0] == "rel" and _restated.only_rounded(golds[0], tree) for tree in answers)
 
 
 # -- what math-verify forgets -------------------------------------------------------------------------------------

@@ -42,8 +42,9 @@ _WORDS = r"text|textbf|textit|textrm|textsf|texttt|textnormal|mbox|hbox|fbox|mat
 _FRAMES = r"aligned|align\*?|gathered|equation\*?|split"
 _STYLES = (
     "displaystyle|textstyle|scriptstyle|limits|nolimits|boldmath|strut|mathstrut|noindent|bf|it|rm|sf|tt|Large|large|"
-    "small|normalsize|left|right|middle|[bB]igg?[lrm]?"
+    "small|normalsize"
 )
+_DELIMITERS = "left|right|middle|[bB]igg?[lrm]?"
 _SPACES = "quad|qquad|thinspace|enspace|enskip|medspace|thickspace|negthinspace|hfill|nobreakspace|allowbreak"
 
 # (pattern, replacement), applied in this order.
@@ -51,7 +52,7 @@ _RULES = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         (rf"\\(?:begin|end) *\{{(?:{_FRAMES})\}}", " "),
-        (rf"\\(?:{_STYLES})(?![A-Za-z])\.?", " "),
+        (rf"\\(?:{_DELIMITERS})(?![A-Za-z])\.?|\\(?:{_STYLES})(?![A-Za-z])", " "),
         (rf"\\(?:{_SPACES})(?![A-Za-z])", " "),
         (r"\\hspace\*? *\{[^{}]*\}|\\[hv]?phantom *\{[^{}]*\}|\\(?:label|tag\*?) *\{[^{}]*\}", " "),
         (r"(?<=[0-9])(?:\\[,!:; ]|\{,\}|\\thinspace|~)(?=[0-9]{3}(?![0-9]))", ","),

@@ -245,7 +245,7 @@ class _Reader:
 
     def _juxtaposed(self, left: Node) -> Node:
         before, after = self.tokens[self.at - 1], self.peek
-        if after.kind == "num" and before.value not in ")]":
+        if after.kind == "num" and before.value not in (")", "]"):
             raise MalformedError(f"{before.value!r} and {after.value!r} side by side")
         right = self.factor()
         return ("add", (left, right)) if _mixed(left, right, after) else _mul(left, right)
@@ -283,7 +283,7 @@ class _Reader:
         name = ""
         while True:
             if self._unit_follows():
-                name += self.next().value.lower() if not name.endswith("^") else ""
+                name = f"{name} {self.next().value}".strip()
             elif self.take("^"):
                 name += "^" + _flat(self.raw_argument())
             elif self.peek == Token("op", "/") and self._text_at(self.at + 1):
@@ -396,6 +396,9 @@ class _Reader:
         if self.peek.kind == "cmd" and self.peek.value in (r"\overline", r"\bar", r"\dot") and "." in raw:
             self.next()
             return ("num", _repeating(raw, _flat(self.raw_argument())))
+        if raw.endswith(".") and [t.value for t in self.tokens[self.at : self.at + 3 : 2]] == ["(", ")"]:
+            self.at += 3  # 0.(3)
+            return ("num", _repeating(raw, self.tokens[self.at - 2].value))
         return ("num", number(raw))
 
     def _symbol(self, name: str) -> Node:

@@ -150,6 +150,12 @@ def sides(tree: Node) -> list[Node]:
     return [side for side in tree[1] if not is_name(side)] or [tree] if tree[0] == "rel" else [tree]
 
 
+def only_rounded(gold: Node, chain: Node) -> bool:
+    """Whether the gold stands behind the last sign of a chain only, and that is one of rounding."""
+    before = [side for side in chain[1][:-1] if not is_name(side)]
+    return chain[2][-1] == "~" and bool(before) and nodes_equal(gold, before[-1]).equal is False
+
+
 # -- work left to do -----------------------------------------------------------------------------------------------
 
 _WRITTEN_OUT = frozenset({"num", "neg", "list", "set", "tuple", "matrix", "unit", "deg", "pct"})

@@ -19,7 +19,7 @@ from justtinker_core import Group, Problem, Rollout, Verdict, hookimpl, plugin
 from justtinker_core.types import Outcome
 from justtinker_plugins.verifiers._extract import Extracted, Pipeline, extract
 from justtinker_plugins.verifiers._judge import gold_text
-from justtinker_plugins.verifiers._ladder import after_check, ballot, compare, restates
+from justtinker_plugins.verifiers._ladder import after_check, ballot, compare, restates, rounds_unasked
 from justtinker_plugins.verifiers._normalise import normalise
 from justtinker_plugins.verifiers._numbers import Finding
 from justtinker_plugins.verifiers._pool import Pool, Result
@@ -70,8 +70,8 @@ class MathVerify:
         if not gold:
             return [Verdict("unscored", found.answer, "gold", "the problem has no gold") for found in extracted]
         findings = self._compare_all(gold, {found.answer for found in extracted if found.answer is not None})
-        if not self.accept_restated:
-            findings = {a: _unless_restated(problem.question, gold, a, f) for a, f in findings.items()}
+        asked = _unless_rounded if self.accept_restated else _unless_restated
+        findings = {a: asked(problem.question, gold, a, f) for a, f in findings.items()}
         return [_verdict(found, findings) for found in extracted]
 
     @hookimpl
@@ -151,7 +151,14 @@ def _unless_restated(question: str, gold: str, answer: str, finding: Finding) ->
     if not finding.equal or finding.rung == "string":
         return finding
     restated = Finding(False, "gate", "the answer only restates the question")
-    return _found(lambda: restated if restates(question, gold, answer) else finding)
+    return _found(
+        lambda: restated if restates(question, gold, answer) else _unless_rounded(question, gold, answer, finding)
+    )
+
+
+def _unless_rounded(question: str, gold: str, answer: str, finding: Finding) -> Finding:
+    rounded = Finding(False, "gate", "only rounded it is the gold, and the question asks for no rounding")
+    return _found(lambda: rounded if finding.equal and rounds_unasked(question, gold, answer) else finding)
 
 
 def _found(work: Callable[[], Finding]) -> Finding:
