@@ -10,6 +10,7 @@ a sum of plain numbers, functions, roots. What neither does: ask for one form am
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import islice
@@ -175,16 +176,60 @@ def unfinished(gold: Node, answer: Node) -> str:
     rational = used <= _RATIONAL and not any(map(_is_root, nodes(gold)))
     if rational and (_left(answer, _is_root) or ("deg" not in used and _left(answer, _is_constant))):
         return "a root or constant"
+    if (
+        not used <= _RATIONAL
+        and _left(answer, _is_uncollected, _algebra)
+        and not _left(gold, _is_uncollected, _algebra)
+    ):
+        return "a sum of like terms, or a product of equal letters,"
     return ""
 
 
-def _left(tree: Node, what: Callable[[Node], bool]) -> bool:
+def _left(tree: Node, what: Callable[[Node], bool], where: Callable[[Node], Iterator[Node]] = nodes) -> bool:
     """Whether there is such a thing in an answer: in all sides of a chain, in any part of a list."""
     if tree[0] == "rel":
-        return all(_left(side, what) for side in sides(tree) if side is not tree)
+        found = [_left(side, what, where) for side in sides(tree) if side is not tree]
+        return bool(found) and all(found)
     if tree[0] in ("list", "set", "tuple"):
-        return any(_left(part, what) for part in tree[-1])
-    return any(map(what, nodes(tree)))
+        return any(_left(part, what, where) for part in tree[-1])
+    return any(map(what, where(tree)))
+
+
+def _algebra(tree: Node) -> Iterator[Node]:
+    """The sums and products of a tree, but for those in exponents, binomials and the like."""
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        yield node
+        if node[0] in ("add", "mul", "neg", "div", "pow"):
+            stack += node[1] if node[0] in ("add", "mul") else node[1 : 3 if node[0] == "div" else 2]
+
+
+def _is_uncollected(node: Node) -> bool:
+    """``x + x``, ``1 + 1 + x``, ``x x``: with whole or decimal coefficients, as fractions are hard to add."""
+    if node[0] == "add":
+        terms = [kind for term in node[1] if (kind := _letters_of(term)) is not None]
+        return len(set(terms)) < len(terms)
+    bases = [part[1] if part[0] == "pow" else part for part in node[1]] if node[0] == "mul" else []
+    letters = [base for base in bases if base[0] == "sym"]
+    return len(set(letters)) < len(letters)
+
+
+def _letters_of(term: Node) -> frozenset[tuple[Node, object]] | None:
+    """What a term has beside its coefficient, with powers; None for a fraction, a percentage and the like."""
+    powers: Counter[Node] = Counter()
+    stack = [term]
+    while stack:
+        node = stack.pop()
+        if node[0] in ("div", "unit", "pct", "deg"):
+            return None
+        if node[0] in ("neg", "mul"):
+            stack += node[1] if node[0] == "mul" else node[1:]
+        elif node[0] == "pow" and node[2][0] == "num" and node[2][1].denominator == 1:
+            powers[node[1]] += int(node[2][1])
+        elif node[0] != "num":
+            powers[node] += 1
+    return frozenset(powers.items())
 
 
 def _is_function(node: Node) -> bool:
