@@ -273,6 +273,26 @@ def test_a_letter_that_runs_over_the_integers_does_not_hide_the_question(verifie
         assert verdict.outcome == outcome
 
 
+@pytest.mark.parametrize("accept_restated", [False, True])
+@pytest.mark.parametrize(
+    ("question", "gold", "answer", "outcome"),
+    [
+        ("How many?", "4", r"\sqrt{14} \approx 4", "incorrect"),
+        ("How many?", "3", r"x = \sqrt{14} \approx 3", "incorrect"),
+        ("How many?", "100", r"\frac{199}{2} \approx 100", "incorrect"),
+        ("How many, to the nearest integer?", "100", r"\frac{199}{2} \approx 100", "correct"),
+        ("How many?", "99.5", r"\frac{199}{2} \approx 100", "correct"),
+        ("How many?", "4", r"\frac{8}{2} \approx 4", "correct"),
+        ("How long?", "9.94", r"\sqrt{98.8} \approx 9.94", "correct"),
+        ("How long?", r"\sqrt{14}", r"\sqrt{14} \approx 4", "correct"),
+    ],
+)
+def test_a_whole_number_is_no_rounding_unless_asked_for(
+    question: str, gold: str, answer: str, outcome: str, accept_restated: bool
+) -> None:
+    assert boxed(MathVerify(accept_restated=accept_restated), gold, answer, question).outcome == outcome
+
+
 # -- unscored is neither right nor wrong -----------------------------------------------------------------------------
 
 
@@ -367,6 +387,16 @@ def test_a_mistake_of_ours_is_unscored_and_not_remembered(monkeypatch: pytest.Mo
             "unscored", "2", "failed", "the verifier failed: RuntimeError('oops')"
         )
     assert boxed(verifier, "1", "2").outcome == "incorrect"
+
+
+def test_a_mistake_in_the_gate_for_questions_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(question: str, gold: str, answer: str) -> bool:
+        raise RuntimeError("oops")
+
+    monkeypatch.setattr(math_verify, "restates", broken)
+    assert boxed(MathVerify(), "12", r"\frac{24}{2}", "How much is 7+5?").reason == (
+        "the verifier failed: RuntimeError('oops')"
+    )
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds the workers in /proc")

@@ -84,6 +84,7 @@ def test_trees(text: str, node: Node) -> None:
         ("(5]", r"'\(' is closed by '\]'"),
         ("12?", r"'\?' is no mathematics"),
         (r"\frac{1}", "something is missing at the end"),
+        (r"\frac2.^5", "a decimal without braces"),
         (r"\text{not} x", "words cannot be multiplied"),
         (r"\nonsense", r"\\nonsense is not known here"),
         ("1 = ", "something is missing at the end"),

@@ -23,7 +23,14 @@ from justtinker_plugins.verifiers._units import is_unit
 from justtinker_plugins.verifiers._values import exact, nodes, symbols
 
 _GROUPED = re.compile("[0-9][,\x00][0-9]{3}")
-_WORDS_ONLY = re.compile(r"[A-Za-z]{4,}(?:[ -][A-Za-z]+)*|yes|no|odd|all", re.IGNORECASE)
+_WORDS_ONLY = re.compile(
+    r"[A-Za-z]{4,}(?:[ -][A-Za-z]+)*|yes|no|odd|all"
+    r"|(?:([A-Z])[A-Z]?\1|([A-Z])\2[A-Z]|[A-Z]([A-Z])\3)",  # SAS, HHT: nobody writes a product like that
+    re.IGNORECASE,
+)
+_SHORT_WORD = re.compile("[A-Za-z]{2,3}")
+_PAIR = re.compile(r"(?:[(\[]|\\\{) *[0-9]{1,3}(?:,[0-9]{3})+ *(?:[)\]]|\\\})")
+"""A gold that looks like a grouped number in brackets: nobody would put the brackets there."""
 _INTEGER = re.compile(r"-?[0-9]{1,300}")
 
 
@@ -56,9 +63,13 @@ def compare(gold: str, answer: str) -> Finding:
         return Finding(equal, "rational", "" if equal else "another number")
     if choice := _CHOICE.fullmatch(gold):
         return _compare_choice(choice[1], answer)
+    if _SHORT_WORD.fullmatch(gold) and _bare(answer) == gold:
+        return Finding(True, "string")
     golds = read(gold)
     if isinstance(golds, tuple) and golds[0][0] == "text":
         return _compare_words(golds[0][1], answer)
+    if isinstance(golds, tuple) and _PAIR.search(gold):
+        golds = golds[-1:]
     answer = claim(gold, answer)
     found = unevaluated(gold, golds, _chains.sides(answer)[-1]) or _climb(golds, read(answer))
     return (unevaluated(gold, golds, answer) if found.equal is None else None) or found
@@ -73,6 +84,11 @@ def claim(gold: str, answer: str) -> str:
     return _chains.claimed(sides, read)
 
 
+def said(gold: str, answer: str) -> str:
+    """The claim of an answer, both as written."""
+    return claim(normalise(gold), normalise(answer)).replace("\x00", " ")  # by which "1 2" is no 12
+
+
 def _climb(golds: Readings, answers: Readings) -> Finding:
     if isinstance(golds, ValueError):
         return Finding(None, "gate", f"the gold cannot be read: {golds}")
@@ -84,8 +100,8 @@ def _climb(golds: Readings, answers: Readings) -> Finding:
 
 def _finished(gold: Node, answer: Node) -> Finding:
     found = nodes_equal(gold, answer)
-    if found.equal and _restated.unfinished(gold, _worked_out(answer)):
-        return Finding(False, "gate", "a sum is left unevaluated")
+    if found.equal and (left := _restated.unfinished(gold, _worked_out(answer))):
+        return Finding(False, "gate", f"{left} is left unevaluated")
     return found
 
 
@@ -149,8 +165,20 @@ def unevaluated(gold: str, golds: Readings, answer: str) -> Finding | None:
 
 def restates(question: str, gold: str, answer: str) -> bool:
     """Whether an equal answer only repeats, or rearranges, an expression of the question."""
-    said = claim(normalise(gold), normalise(answer)).replace("\x00", " ")  # how `normalise` keeps "1 2" apart from 12
-    return _restated.restates(question, gold, said, read)
+    return _restated.restates(question, gold, said(gold, answer), read)
+
+
+_ROUNDING = re.compile(r"nearest|closest|round|approx|estimate|decimal|significant", re.IGNORECASE)
+
+
+def rounds_unasked(question: str, gold: str, answer: str) -> bool:
+    r"""Whether a chain is a whole gold only by its rounding, where none is asked for: ``\sqrt{14} \approx 4``."""
+    if not _INTEGER.fullmatch(normalise(gold)) or _ROUNDING.search(question):
+        return False
+    golds, answers = read(normalise(gold)), read(normalise(said(gold, answer)))
+    if isinstance(golds, ValueError) or isinstance(answers, ValueError):
+        return False
+    return any(tree[0] == "rel" and _restated.only_rounded(golds[0], tree) for tree in answers)
 
 
 # -- what math-verify forgets -------------------------------------------------------------------------------------

@@ -49,8 +49,9 @@ _FRAMES = r"aligned|align\*?|gathered|equation\*?|split"
 _INSIDE = r"(?:(?!\\begin|\\end)[\s\S])*+"
 _STYLES = (
     "displaystyle|textstyle|scriptstyle|limits|nolimits|boldmath|strut|mathstrut|noindent|bf|it|rm|sf|tt|LARGE|Large|"
-    "large|Huge|huge|small|footnotesize|scriptsize|tiny|normalsize|left|right|middle|[bB]igg?[lrm]?"
+    "large|Huge|huge|small|footnotesize|scriptsize|tiny|normalsize"
 )
+_DELIMITERS = "left|right|middle|[bB]igg?[lrm]?"
 _SPACES = "quad|qquad|thinspace|enspace|enskip|medspace|thickspace|negthinspace|hfill|nobreakspace|allowbreak"
 
 _ALIGNED = re.compile(r"& *(?==|<|>|\\(?:le|ge|leq|geq|ne|neq|approx)(?![A-Za-z]))|(?<==) *&")
@@ -76,7 +77,7 @@ _RULES = [
          r"\\begin{cases}\1\\end{cases}"),
         (rf"\\(?:begin|end) *\{{(?:{_FRAMES})\}}", " "),
         (r"\{ *\\rm(?![A-Za-z]) *([^{}\\]*)\}", r"\\mathrm{\1}"),
-        (rf"\\(?:{_STYLES})(?![A-Za-z])\.?", " "),
+        (rf"\\(?:{_DELIMITERS})(?![A-Za-z])\.?|\\(?:{_STYLES})(?![A-Za-z])", " "),
         (rf"\\(?:{_SPACES})(?![A-Za-z])", " "),
         (r"\\hspace\*? *\{[^{}]*\}|\\[hv]?phantom *\{[^{}]*\}|\\(?:label|tag\*?) *\{[^{}]*\}", " "),
         (r"(?<=[0-9])(?:\\[,!:; ]|\{,\}|\\thinspace|~)(?=[0-9]{3}(?![0-9]))", ","),

@@ -211,14 +211,16 @@ class _Reader:
     # -- sums, products, powers --------------------------------------------------------------------------------
 
     def sum(self) -> Node:
-        terms = [self.signed()]
+        terms, depth = [self.signed()], self.depth
         while self.peek.kind in ("op", "cmd") and self.peek.value in ("+", "-", r"\pm", r"\mp"):
             sign = self.next().value
             term = self.product()
             if sign in (r"\pm", r"\mp"):
+                self.deeper()
                 terms = [(sign[1:], _add(terms), term)]
             else:
                 terms.append(("neg", term) if sign == "-" else term)
+        self.depth = depth
         return _add(terms)
 
     def signed(self) -> Node:
@@ -231,19 +233,22 @@ class _Reader:
         return ("neg", node) if negative else node
 
     def product(self) -> Node:
-        node = self.factor()
+        node, depth = self.factor(), self.depth
         while True:
             if self.take("*", r"\cdot", r"\times"):
                 node = _mul(node, self.signed_factor())
             elif self.take("/", r"\div"):
+                self.deeper()  # of what has been read: 1/1/1/...
                 node = ("div", node, self.signed_factor())
             elif self._unit_follows() and not (self.peek.upright and _has_symbol(node)):
+                self.deeper()
                 node = ("unit", node, self._unit())
             elif self.peek.kind == "cmd" and self.peek.value in _CURRENCIES:
                 node = ("unit", node, _CURRENCIES[self.next().value])
             elif self._factor_follows():
                 node = self._juxtaposed(node)
             else:
+                self.depth = depth
                 return node
 
     def signed_factor(self) -> Node:
@@ -254,7 +259,7 @@ class _Reader:
 
     def _juxtaposed(self, left: Node) -> Node:
         before, after = self.tokens[self.at - 1], self.peek
-        if after.kind == "num" and before.value not in ")]":
+        if after.kind == "num" and before.value not in (")", "]"):
             raise MalformedError(f"{before.value!r} and {after.value!r} side by side")
         right = self.factor()
         return ("add", (left, right)) if _mixed(left, right, after) else _mul(left, right)
@@ -353,9 +358,9 @@ class _Reader:
         if not one_digit:
             self.take("+")
         if one_digit and self.peek.kind == "num" and len(self.peek.value) > 1:
-            self.tokens[self.at : self.at + 1] = [Token("num", self.peek.value[0]), Token("num", self.peek.value[1:])]
             if not self.peek.value.isdigit():
                 raise MalformedError("a decimal without braces")
+            self.tokens[self.at : self.at + 1] = [Token("num", self.peek.value[0]), Token("num", self.peek.value[1:])]
         self.deeper()
         node = self.primary()
         self.depth -= 1
@@ -405,6 +410,9 @@ class _Reader:
         if self.peek.kind == "cmd" and self.peek.value in (r"\overline", r"\bar", r"\dot") and "." in raw:
             self.next()
             return ("num", _repeating(raw, _flat(self.raw_argument())))
+        if raw.endswith(".") and [t.value for t in self.tokens[self.at : self.at + 3 : 2]] == ["(", ")"]:
+            self.at += 3  # 0.(3)
+            return ("num", _repeating(raw, self.tokens[self.at - 2].value))
         return ("num", number(raw))
 
     def _symbol(self, name: str) -> Node:
