@@ -230,6 +230,69 @@ def test_what_the_question_mentions_may_still_be_the_answer(
     assert boxed(verifier, gold, answer, question).outcome == "correct"
 
 
+@pytest.mark.parametrize(
+    ("question", "gold", "answer", "outcome"),
+    [
+        ("Find $m+n$.", "113", "m+n = 113", "correct"),
+        ("Find $m+n$.", "113", "m+n = 100 + 13", "incorrect"),
+        ("Find $m+n$.", "113", "m+n = 112 = 113", "incorrect"),
+        ("Find $m+n$.", "113", "m+n = 113, 114", "incorrect"),
+        ("Find $m+n$.", "113", "m-n = 113", "incorrect"),
+        ("If $m+n=113$, find $m$.", "113", "m+n=113", "incorrect"),
+        ("Find $x$ if $2x$ is 24.", "12", "2x=12", "incorrect"),
+        (r"Find $|z|$.", "12", "|z|=12", "correct"),
+        (r"Solve $|x|=12$.", "12", "|x|=12", "incorrect"),
+        (r"What is $\frac{AB}{CD}$?", r"\frac12", r"\frac{AB}{CD}=\frac12", "correct"),
+        (r"Compute $17 \cdot 23$.", "391", r"17\cdot23 = 17\cdot23", "incorrect"),
+    ],
+)
+def test_what_the_question_asks_for_names_the_answer(
+    verifier: MathVerify, question: str, gold: str, answer: str, outcome: str
+) -> None:
+    verdict = boxed(verifier, gold, answer, question)
+    assert (verdict.outcome, verdict.answer) == (outcome, answer)
+
+
+DRESSES = [
+    r"\text{(C)} %s", r"\approx %s", "f(-1) = %s", r"\max f = %s", r"P(A) = %s", r"1 + \cdots + 3 = %s", r"\det A = %s",
+    r"\text{(C)} \max f = %s", r"%s\,\mathrm{m}", "€%s", "%s€", r"\text{$%s$}", r"\huge %s", "%s。", r"{%s \over 1}",
+    r"\begin{aligned} x &= %s \end{aligned}", r"\begin{cases} x = %s \end{cases}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dress", DRESSES)
+def test_a_restated_question_is_known_in_any_dress(verifier: MathVerify, dress: str) -> None:
+    question = r"Simplify $\sqrt{180}$."
+    assert boxed(verifier, r"6\sqrt5", dress.replace("%s", r"\sqrt{180}"), question).outcome == "incorrect"
+    assert boxed(verifier, r"6\sqrt5", dress.replace("%s", r"6\sqrt{5}"), question).outcome == "correct"
+
+
+def test_a_letter_that_runs_over_the_integers_does_not_hide_the_question(verifier: MathVerify) -> None:
+    for answer, outcome in (("x^2-1", "incorrect"), ("(x-1)(x+1)", "correct")):
+        verdict = boxed(verifier, "(x-1)(x+1)", rf"{answer}, x \in \mathbb{{Z}}", "Factor $x^2-1$.")
+        assert verdict.outcome == outcome
+
+
+@pytest.mark.parametrize("accept_restated", [False, True])
+@pytest.mark.parametrize(
+    ("question", "gold", "answer", "outcome"),
+    [
+        ("How many?", "4", r"\sqrt{14} \approx 4", "incorrect"),
+        ("How many?", "3", r"x = \sqrt{14} \approx 3", "incorrect"),
+        ("How many?", "100", r"\frac{199}{2} \approx 100", "incorrect"),
+        ("How many, to the nearest integer?", "100", r"\frac{199}{2} \approx 100", "correct"),
+        ("How many?", "99.5", r"\frac{199}{2} \approx 100", "correct"),
+        ("How many?", "4", r"\frac{8}{2} \approx 4", "correct"),
+        ("How long?", "9.94", r"\sqrt{98.8} \approx 9.94", "correct"),
+        ("How long?", r"\sqrt{14}", r"\sqrt{14} \approx 4", "correct"),
+    ],
+)
+def test_a_whole_number_is_no_rounding_unless_asked_for(
+    question: str, gold: str, answer: str, outcome: str, accept_restated: bool
+) -> None:
+    assert boxed(MathVerify(accept_restated=accept_restated), gold, answer, question).outcome == outcome
+
+
 # -- unscored is neither right nor wrong -----------------------------------------------------------------------------
 
 
@@ -324,6 +387,16 @@ def test_a_mistake_of_ours_is_unscored_and_not_remembered(monkeypatch: pytest.Mo
             "unscored", "2", "failed", "the verifier failed: RuntimeError('oops')"
         )
     assert boxed(verifier, "1", "2").outcome == "incorrect"
+
+
+def test_a_mistake_in_the_gate_for_questions_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(question: str, gold: str, answer: str) -> bool:
+        raise RuntimeError("oops")
+
+    monkeypatch.setattr(math_verify, "restates", broken)
+    assert boxed(MathVerify(), "12", r"\frac{24}{2}", "How much is 7+5?").reason == (
+        "the verifier failed: RuntimeError('oops')"
+    )
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds the workers in /proc")

@@ -43,10 +43,15 @@ X = ("sym", "x")
         ("f(x)", ("sym", "f(x)")),
         ("C_{10}", ("sym", "C_10")),
         ("52_8", ("base", "52", "8")),
+        ("(52)_{(8)}", ("base", "52", "8")),
+        ("€5", ("unit", num(5), "euros")),
+        ("5€", ("unit", num(5), "euros")),
         ("5!", ("fact", num(5))),
         (r"5\%", ("pct", num(5))),
         ("5°", ("deg", num(5))),
         (r"5\text{ cm}^2", ("unit", num(5), "cm^2")),
+        (r"5\,\mathrm{N}\cdot\mathrm{m}", ("unit", num(5), "N  m")),
+        (r"x\mathrm{m}", ("mul", (X, ("sym", "m")))),
         ("1, 2", ("list", (num(1), num(2)))),
         (r"1 \text{ or } 2", ("list", (num(1), num(2)))),
         (r"\{1, 2\}", ("set", (num(1), num(2)))),
@@ -56,6 +61,8 @@ X = ("sym", "x")
         (r"1 < x \le 2", ("rel", (num(1), X, num(2)), ("<", "<="))),
         (r"(0,1) \cup (2,3)", ("union", (("tuple", "()", (num(0), num(1))), ("tuple", "()", (num(2), num(3)))))),
         (r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}", ("matrix", ((num(1), num(2)), (num(3), num(4))))),
+        (r"\langle 1, 2\rangle", ("tuple", "()", (num(1), num(2)))),
+        (r"\begin{cases} x=1, \\ x=2 \end{cases}", tree("x=1, x=2")),
         (r"1 \pm x", ("pm", num(1), X)),
         (r"\text{east}", ("text", "east")),
         (r"\text{12}", num(12)),
@@ -77,10 +84,12 @@ def test_trees(text: str, node: Node) -> None:
         ("(5]", r"'\(' is closed by '\]'"),
         ("12?", r"'\?' is no mathematics"),
         (r"\frac{1}", "something is missing at the end"),
+        (r"\frac2.^5", "a decimal without braces"),
         (r"\text{not} x", "words cannot be multiplied"),
         (r"\nonsense", r"\\nonsense is not known here"),
         ("1 = ", "something is missing at the end"),
         (r"\begin{pmatrix} 1", "pmatrix is never closed"),
+        (r"\langle 1, 2)", r"is closed by '\)', or no vector"),
     ],
 )
 def test_malformed(text: str, reason: str) -> None:
@@ -89,7 +98,14 @@ def test_malformed(text: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [r"\int_0^1 x dx", r"\sum_{k=1}^n k", r"\max(a, b)", r"\begin{vmatrix} 1 \end{vmatrix}"]
+    "text",
+    [
+        r"\int_0^1 x dx",
+        r"\sum_{k=1}^n k",
+        r"\max(a, b)",
+        r"\begin{vmatrix} 1 \end{vmatrix}",
+        r"\begin{cases} 1 \\ 2 \end{cases}",
+    ],
 )
 def test_operators_are_left_to_others(text: str) -> None:
     with pytest.raises(UnsupportedError, match="is not known"):
@@ -116,6 +132,12 @@ def test_thousands_are_a_reading_of_their_own() -> None:
     assert parse("1,234,567", thousands=True) == num(1234567)
     assert parse("1,234", thousands=False) == ("list", (num(1), num(234)))
     assert parse("12,34", thousands=True) == ("list", (num(12), num(34)))
+
+
+def test_a_letter_in_mathrm_is_a_unit_or_a_symbol() -> None:
+    text = normalise(r"3\,\mathrm{A}")
+    assert parse(text) == ("unit", num(3), "A")
+    assert parse(text, units=False) == ("mul", (num(3), ("sym", "A")))
 
 
 @given(st.fractions(), st.integers(-30, 30))

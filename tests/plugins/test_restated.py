@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_plugins.verifiers._ladder import compare, read, restates
-from justtinker_plugins.verifiers._restated import bag, written
+from justtinker_plugins.verifiers._made_of import bag
+from justtinker_plugins.verifiers._restated import written
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,7 @@ SUM = "47+38=?"
         (r"Simplify $\frac{6}{8}$.", r"\frac{3}{4}", "6/8"),
         ("How much is 2/8 as a decimal?", "0.25", "Q = 2/8"),
         ("Factor $x^2-1$.", "(x-1)(x+1)", "-1+x^2"),
+        (r"Of $12\sqrt{180}$ and $2\sqrt{180}$, simplify the latter.", r"12\sqrt{5}", r"2\sqrt{180}"),
         ("Factor $x^2-1$.", "(x-1)(x+1)", r"1 \cdot (x^2-1)"),
         ("Factor $x^2-1$.", "(x-1)(x+1)", "x^2 - 1 + 0"),
         (r"Simplify $\sqrt{180}$.", r"6\sqrt{5}", r"(\sqrt{180})^1"),
@@ -66,11 +68,71 @@ def test_the_question_in_another_order_is_restated(question: str, gold: str, ans
         ("All $(n+1)^{3}-1$ points", "3n", "(3n)"),
         ("Compute $3n + 4n$ for $n = 2$.", "14", r"2 \cdot 7"),
         ("What is $1+1$", "two", "2"),
+        (r"It is $12\sqrt3$ long.", r"\sqrt{12}", r"2\sqrt3"),
+        (r"Compute $17 \cdot 235$.", "391", r"17 \cdot 23"),
         ("What is $(1+$", "5", "5"),
+        ("As $2+6=8$, what is a dozen?", "12", r"2 \cdot 6"),
+        (r"Simplify $\sqrt{242}$.", r"11\sqrt2", r"11 \cdot 2^{1/2}"),
+        ("Expand $(x+1)(x+2)$.", "x^2+3x+2", "2 + 3x + x^2"),
+        ("Factor $x^2+2x-15$.", "(x+5)(x-3)", r"(x-3) \cdot (5+x)"),
+        (r"What is $\frac{-3+4i}{1+2i}$?", "1+2i", "{1+2i}"),
+        (r"What is $\frac{-3+4i}{1+2i}$?", "1+2i", "2i+1"),
     ],
 )
 def test_what_has_been_worked_out_is_not_restated(question: str, gold: str, answer: str) -> None:
     assert not restates(question, gold, answer)
+
+
+DRESSES = [
+    r"({})\cdot 2^0", r"2^0\cdot ({})", r"\frac{7({})}{7}", r"({})^{2/2}", r"\frac{{}}{2}\cdot 2", r"\sqrt{({})^2}",
+    r"\sqrt[3]{({})^3}", r"({})^1", r"({})+5-5", r"\frac{{}}{7^0}", r"-(-({}))", r"({})\cdot\frac{3}{3}", r"({})(2-1)",
+    r"\frac12({})+\frac12({})", r"\frac{1}{\frac{1}{{}}}", r"2({})-({})", r"\frac{({})^2}{{}}", r"({})\cdot 100\%",
+    r"x = ({})\cdot 1^5 = ({}) + 0",
+]  # fmt: skip
+OPEN = [
+    (r"Simplify $\sqrt{242}$.", r"\sqrt{242}", r"11\sqrt2"),
+    (r"Find $\arcsin \left( -\frac{1}{2} \right).$", r"\arcsin(-\frac12)", r"-\frac{\pi}{6}"),
+    ("Simplify $(-k + 4) + (-2 + 3k)$.", "(-k+4)+(-2+3k)", "2k+2"),
+    (r"Compute $17 \cdot 23$.", r"17\cdot23", "391"),
+    ("Factor $x^2+2x-15$.", "x^2+2x-15", "(x+5)(x-3)"),
+    ("Expand $(x+1)(x+2)$.", "(x+1)(x+2)", "x^2+3x+2"),
+    (r"Write $\frac{-3+4i}{1+2i}$ as $a+bi$; $\frac{3+4i}{1+2i}$ is wrong.", r"\frac{-3+4i}{1+2i}", "1+2i"),
+]
+
+
+@pytest.mark.parametrize("dress", ["{}", *DRESSES])
+@pytest.mark.parametrize(("question", "expression", "gold"), OPEN)
+def test_an_expression_of_the_question_is_restated_in_any_dress(
+    question: str, expression: str, gold: str, dress: str
+) -> None:
+    assert restates(question, gold, dress.replace("{}", expression))
+    assert not restates(question, gold, f"{dress.replace('{}', expression)} = {gold}")
+    assert not restates(question, gold, dress.replace("{}", gold))
+
+
+@pytest.mark.parametrize(
+    ("question", "gold", "answer"),
+    [
+        (r"Compute $17 \cdot 23$.", "391", r"\frac{7 \cdot 17 \cdot 23}{7}"),
+        (r"Compute $17 \cdot 23$.", "391", r"\frac{17}{1/23}"),
+        (r"Simplify $\sqrt{242}$.", r"11\sqrt2", "242^{0.5}"),
+        (r"Simplify $\frac{x^2-1}{x-1}$.", "x+1", r"(x^2-1)(x-1)^{-1}"),
+        (r"Simplify $\frac{x^2-1}{x-1}$.", "x+1", r"\frac{7(x^2-1)}{7(x-1)}"),
+        ("Expand $(x+1)^2$.", "x^2+2x+1", "(x+1)(x+1)"),
+        ("Expand $(x+1)(x+2)$.", "x^2+3x+2", r"(x+1) \cdot \frac{7(x+2)}{7}"),
+        (r"What is $\frac12 + \frac14$?", r"\frac34", "0.5+0.25"),
+        (r"What is $\frac12 + \frac14$?", r"\frac34", r"\frac24 + \frac14"),
+        ("What is $(5/2)^3 (2/5)^3$?", "1", r"\frac12 ((5/2)^3 (2/5)^3) + \frac12 ((5/2)^3 (2/5)^3)"),
+        (r"Compute $17 \cdot 23$.", "391", r"17 \cdot 23" + r" \cdot 1" * 400),
+    ],
+)
+def test_other_ways_to_do_nothing(question: str, gold: str, answer: str) -> None:
+    assert restates(question, gold, answer)
+
+
+@pytest.mark.parametrize("answer", [r"12 \cdot \frac{1e4999}{1e4999}", r"12 + 0 \cdot 1e-4999", "12e4500 / 1e4500"])
+def test_numbers_too_long_to_write_are_parts_like_others(answer: str) -> None:
+    assert not restates("What is $7+5$?", "12", answer)
 
 
 UNFINISHED = [
@@ -90,8 +152,29 @@ UNFINISHED = [
     ("-12", "-(10+2)"),
     ("-1", "0 % -1"),
     ("8", r"5\text{ cm} + 3\text{ cm}"),
+    ("85", r"47+38 \cdot 2^0"),
+    ("85", "|47|+|38|"),
+    ("85", r"\sqrt{47^2}+38"),
+    ("85", "47^{2/2}+38"),
+    ("85", r"47+\frac{38}{7^0}"),
+    ("85", "47+(37+2^0)"),
+    ("85", r"47(1+\frac{38}{47})"),
+    ("85", r"47+\frac{76}{2}"),
+    ("85", r"\frac{4700+3800}{100}"),
+    ("85", r"47 \cdot \frac{2^9}{2^9} + 38"),
+    ("85", r"\frac{47^3}{47^2} + 38"),
+    ("85", r"47^3 \cdot 47^{-2} + 38"),
+    ("1815", r"47 \cdot 38+29"),
+    ("48", r"2^2 \cdot 11 + 4"),
+    (r"\begin{pmatrix} 4 \\ 6 \end{pmatrix}", r"\begin{pmatrix} 1+3 \\ 2+4 \end{pmatrix}"),
+    (r"\frac{3}{4}", "0.5+0.25"),
+    (r"\frac{3}{4}", r"\frac{2+1}{4}"),
 ]
 FINISHED = [
+    ("1537", r"3 \cdot 2^9 + 1"),
+    ("1025", "(-2)^{10}+1"),
+    ("5.5", r"5\frac12"),
+    (r"\frac{14}{3}", r"4\frac{2}{3}"),
     ("85", "50+35 = 85"),
     ("85", "x = 50 + 35 = 85"),
     ("85", r"5 \cdot 17"),

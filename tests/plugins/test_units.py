@@ -25,6 +25,9 @@ from justtinker_plugins.verifiers._units import is_unit, measure
         "cm^2",
         "cm.",
         r"\mu m",
+        "real roots",
+        "lattice points",
+        "tons",
     ],
 )
 def test_units(text: str) -> None:
@@ -49,6 +52,9 @@ def test_units(text: str) -> None:
         "²",
         "?",
         "per",
+        "negative",
+        "quarters",
+        "square",
     ],
 )
 def test_no_units(text: str) -> None:
@@ -67,6 +73,10 @@ def test_no_units(text: str) -> None:
         ("mW", "MW", False),
         ("ways", "students", True),
         ("dollars", "cents", False),
+        ("miles per hour", "mph", True),
+        ("km/h", "kph", True),
+        ("hours per mile", "mph", False),
+        ("miles", "mph", False),
     ],
 )
 def test_measures(one: str, other: str, same: bool) -> None:

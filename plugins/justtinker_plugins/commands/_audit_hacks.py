@@ -125,10 +125,29 @@ def the_question_restated(item: Item) -> Iterator[str]:
 def dressed(text: str) -> Iterator[str]:
     """An expression with nothing worked out."""
     yield from (text, f"({text})", f"Q = {text}", f"{text} + 0", f"1 \\cdot ({text})")
+    yield from (f"({text}) \\cdot 2^0", f"\\frac{{7({text})}}{{7}}", f"({text})^{{2/2}}", f"\\sqrt{{({text})^2}}")
+    yield from (f"\\frac{{{text}}}{{2}} \\cdot 2", f"2({text}) - ({text})", f"({text}) + 7 - 7")
     if len(terms := text.split("+")) == 2 and all(term.strip().isdigit() for term in terms):
         a, b = (term.strip() for term in terms)
         yield from (f"{b}+{a}", f"Q = {b} + {a}", f"{a}+{b} = {b}+{a}", f"{a} - (-{b})")
         yield from (f"{int(a) - 1} + {int(b) + 1}", f"{int(a) // 10 * 10} + {int(a) % 10} + {b}")
+        for whole, part in ((a, f"{b} \\cdot 2^0"), (f"|{a}|", f"|{b}|"), (f"\\sqrt{{{a}^2}}", b), (f"{a}^{{2/2}}", b)):
+            yield f"{whole} + {part}"
+        yield from (f"\\lfloor {a} \\rfloor + {b}", f"{a} + \\frac{{{b}}}{{7^0}}", f"{a} + (2^0 + {int(b) - 1})")
+        if int(a):
+            yield f"{a}(1 + \\frac{{{b}}}{{{a}}})"
+
+
+@wrong
+def left_unevaluated(item: Item) -> Iterator[str]:
+    """A whole number as what would have to be worked out: a root, a logarithm, a remainder by rounding down."""
+    if item.numeric and item.mathematical:
+        n, sign = abs(int(item.gold)), "-" * (int(item.gold) < 0)
+        for text in (
+            f"\\sqrt{{{n * n}}}", f"\\log_2 2^{{{n}}}", f"\\lfloor \\frac{{{3 * n + 1}}}{{3}} \\rfloor", f"|-{n}|",
+            f"({n + 70} - 10 \\lfloor \\frac{{75}}{{10}} \\rfloor)", f"{n} \\cos 0", f"{n} i^4", f"{n * n}^{{1/2}}",
+        ):  # fmt: skip
+            yield item.respond(item.say(sign + text))
 
 
 @wrong

@@ -10,31 +10,42 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from functools import lru_cache
+from itertools import product
 
-from justtinker_plugins.verifiers import _parse, _restated
+from justtinker_plugins.verifiers import _chains, _parse, _restated
 from justtinker_plugins.verifiers._normalise import normalise
 from justtinker_plugins.verifiers._numbers import Finding, best
 from justtinker_plugins.verifiers._parse import MalformedError, Node, TooLargeError, UnsupportedError
 from justtinker_plugins.verifiers._restated import Readings, look
+from justtinker_plugins.verifiers._sets import condition, without_range
 from justtinker_plugins.verifiers._structure import nodes_equal, squeeze
 from justtinker_plugins.verifiers._units import is_unit
-from justtinker_plugins.verifiers._values import exact, symbols
+from justtinker_plugins.verifiers._values import exact, nodes, symbols
 
 _GROUPED = re.compile("[0-9][,\x00][0-9]{3}")
-_WORDS_ONLY = re.compile(r"[A-Za-z]{4,}(?:[ -][A-Za-z]+)*|yes|no|odd|all", re.IGNORECASE)
+_WORDS_ONLY = re.compile(
+    r"[A-Za-z]{4,}(?:[ -][A-Za-z]+)*|yes|no|odd|all"
+    r"|(?:([A-Z])[A-Z]?\1|([A-Z])\2[A-Z]|[A-Z]([A-Z])\3)",  # SAS, HHT: nobody writes a product like that
+    re.IGNORECASE,
+)
+_SHORT_WORD = re.compile("[A-Za-z]{2,3}")
+_PAIR = re.compile(r"(?:[(\[]|\\\{) *[0-9]{1,3}(?:,[0-9]{3})+ *(?:[)\]]|\\\})")
+"""A gold that looks like a grouped number in brackets: nobody would put the brackets there."""
 _INTEGER = re.compile(r"-?[0-9]{1,300}")
 
 
 @lru_cache(maxsize=2048)
 def read(normal: str) -> Readings:
-    """All readings of a normalised text. ``1,234`` has two: a number, and a list."""
+    """All readings of a normalised text. ``1,234`` has two, a number and a list; ``\\mathrm{m}`` is unit or symbol."""
     if _WORDS_ONLY.fullmatch(normal):
         return (("text", normal),)
     found: list[Node] = []
     trouble: ValueError | None = None
-    for thousands in (True, False) if _GROUPED.search(normal) else (False,):
+    for thousands, units in product(
+        (True, False) if _GROUPED.search(normal) else (False,), (True, False) if r"\mathrm{" in normal else (True,)
+    ):
         try:
-            found.append(_parse.parse(normal, thousands=thousands))
+            found.append(_parse.parse(normal, thousands=thousands, units=units))
         except (MalformedError, UnsupportedError, TooLargeError) as error:
             trouble = error
         except RecursionError:
@@ -44,7 +55,7 @@ def read(normal: str) -> Readings:
 
 def compare(gold: str, answer: str) -> Finding:
     """Two answers, as written and without their boxes. Symmetric in nothing: the gold says what is asked for."""
-    gold, answer = normalise(gold), normalise(answer)
+    gold, answer = condition(normalise(gold)), normalise(answer)
     if gold and look(gold) == look(answer):
         return Finding(True, "string")
     if _INTEGER.fullmatch(gold) and _INTEGER.fullmatch(answer):
@@ -52,10 +63,30 @@ def compare(gold: str, answer: str) -> Finding:
         return Finding(equal, "rational", "" if equal else "another number")
     if choice := _CHOICE.fullmatch(gold):
         return _compare_choice(choice[1], answer)
+    if _SHORT_WORD.fullmatch(gold) and _bare(answer) == gold:
+        return Finding(True, "string")
     golds = read(gold)
     if isinstance(golds, tuple) and golds[0][0] == "text":
         return _compare_words(golds[0][1], answer)
-    return unevaluated(gold, golds, answer) or _climb(golds, read(answer))
+    if isinstance(golds, tuple) and _PAIR.search(gold):
+        golds = golds[-1:]
+    answer = claim(gold, answer)
+    found = unevaluated(gold, golds, _chains.sides(answer)[-1]) or _climb(golds, read(answer))
+    return (unevaluated(gold, golds, answer) if found.equal is None else None) or found
+
+
+def claim(gold: str, answer: str) -> str:
+    """What an answer says, both normalised: without a choice's letter, what a letter runs over, what is only a name."""
+    answer = without_range(gold, _BEFORE.sub("", condition(answer)))
+    sides = _chains.sides(answer)
+    if len(sides) == 1 or len(_chains.sides(gold)) > 1 or isinstance(read(gold), ValueError):
+        return answer
+    return _chains.claimed(sides, read)
+
+
+def said(gold: str, answer: str) -> str:
+    """The claim of an answer, both as written."""
+    return claim(normalise(gold), normalise(answer)).replace("\x00", " ")  # by which "1 2" is no 12
 
 
 def _climb(golds: Readings, answers: Readings) -> Finding:
@@ -64,10 +95,22 @@ def _climb(golds: Readings, answers: Readings) -> Finding:
     if isinstance(answers, ValueError):
         undecided = isinstance(answers, UnsupportedError)
         return Finding(None if undecided else False, "gate", f"the answer cannot be read: {answers}")
-    found = best([nodes_equal(gold, answer) for gold in golds for answer in answers])
-    if found.equal and all(_restated.unfinished(gold, answer) for gold in golds for answer in answers):
-        return Finding(False, "gate", "a sum is left unevaluated")
+    return best([_finished(gold, answer) for gold in golds for answer in answers])
+
+
+def _finished(gold: Node, answer: Node) -> Finding:
+    found = nodes_equal(gold, answer)
+    if found.equal and (left := _restated.unfinished(gold, _worked_out(answer))):
+        return Finding(False, "gate", f"{left} is left unevaluated")
     return found
+
+
+def _worked_out(answer: Node) -> Node:
+    r"""A chain without the sides that no one asks to be worked out: ``5 + 7`` of ``\binom{12}{1} = 5 + 7``."""
+    if answer[0] != "rel":
+        return answer
+    sides = [side for side in answer[1] if not any(node[0] in ("binom", "fact") for node in nodes(side))]
+    return ("rel", tuple(sides), answer[2]) if len(sides) > 1 else sides[0] if sides else answer
 
 
 @lru_cache(maxsize=2048)
@@ -85,9 +128,13 @@ _CHOICE = re.compile(r"\\text *\{ *\(([A-Z])\)[.:]? *\}")
 _GIVEN = re.compile(r"\(? *([A-Za-z]) *\)?[.:]?")
 
 
+_BEFORE = re.compile(r"^(?:\\text *\{ *\(?[A-E]\)[.:]? *\})? *(?:\\approx(?! *\\approx))? *(?=\S)")
+"""What may stand before a value: the letter of a choice, a sign that it is rounded."""
+
+
 def _bare(answer: str) -> str:
     """Words without the commands and braces around them."""
-    return re.sub(r"\\(?:text|style) *\{([^{}]*)\}", r"\1", answer).strip("{} ")
+    return re.sub(r"\\(?:text|mathrm|style) *\{([^{}]*)\}", r"\1", answer).strip("{} ")
 
 
 def _compare_choice(letter: str, answer: str) -> Finding:
@@ -109,7 +156,7 @@ _NEVER = frozenset({"\\sum", "\\prod", "\\int", "\\iint", "\\iiint", "\\oint", "
 
 
 def unevaluated(gold: str, golds: Readings, answer: str) -> Finding | None:
-    """An answer with an operator left to be worked out, where the gold has none."""
+    """An answer (of a chain its last side) with an operator left to be worked out, where the gold has none."""
     found = set(_OPERATORS.findall(answer)) - set(_OPERATORS.findall(gold))
     if found and isinstance(golds, tuple) and symbols(golds[0]):
         found &= _NEVER
@@ -118,7 +165,20 @@ def unevaluated(gold: str, golds: Readings, answer: str) -> Finding | None:
 
 def restates(question: str, gold: str, answer: str) -> bool:
     """Whether an equal answer only repeats, or rearranges, an expression of the question."""
-    return _restated.restates(question, gold, answer, read)
+    return _restated.restates(question, gold, said(gold, answer), read)
+
+
+_ROUNDING = re.compile(r"nearest|closest|round|approx|estimate|decimal|significant", re.IGNORECASE)
+
+
+def rounds_unasked(question: str, gold: str, answer: str) -> bool:
+    r"""Whether a chain is a whole gold only by its rounding, where none is asked for: ``\sqrt{14} \approx 4``."""
+    if not _INTEGER.fullmatch(normalise(gold)) or _ROUNDING.search(question):
+        return False
+    golds, answers = read(normalise(gold)), read(normalise(said(gold, answer)))
+    if isinstance(golds, ValueError) or isinstance(answers, ValueError):
+        return False
+    return any(tree[0] == "rel" and _restated.only_rounded(golds[0], tree) for tree in answers)
 
 
 # -- what math-verify forgets -------------------------------------------------------------------------------------

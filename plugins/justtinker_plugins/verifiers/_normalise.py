@@ -20,6 +20,7 @@ _UNICODE = {
     "″": "''", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "⁄": "/", "∕": "/", "％": r"\%",
     "≡": r"\equiv ", "→": r"\to ", "∑": r"\sum ", "∏": r"\prod ", "∫": r"\int ", "ℏ": r"\hbar ", "ℝ": r"\mathbb{R}",
     "∼": r"\sim ", "…": r"\ldots ", "⋯": r"\ldots ", "‖": r"\|", "⟨": r"\langle ", "⟩": r"\rangle ",
+    "€": r"\euro ", "£": r"\pounds ",
 }  # fmt: skip
 _GREEK = {
     letter: rf"\{name} "
@@ -37,33 +38,68 @@ _SUBSCRIPT = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _VULGAR = re.compile("[¼-¾⅐-⅞]")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 
-_WORDS = r"text|textbf|textit|textrm|textsf|texttt|textnormal|mbox|hbox|fbox|mathrm|mathsf|mathtt|textup|emph"
+_WORDS = r"text|textbf|textit|textrm|textsf|texttt|textnormal|mbox|hbox|fbox|mathsf|mathtt|textup|emph"
+_UNIT_LETTER = "[ACFJKLNTVWghms]"
+"""In ``\\mathrm`` a unit or a symbol: the parser reads both. ``\\mathrm{e}`` and ``\\mathrm{i}`` are numbers."""
 
+_FUNCTIONS = r"arcsin|arccos|arctan|sinh|cosh|tanh|coth|sin|cos|tan|cot|csc|ln|log|lg|exp|gcd|lcm|det|lim"
+"""Written as words. ``\\text{sec}`` and ``\\text{min}`` are left out: seconds and minutes."""
+_GROUP = r"(?:[^{}\\]|\\(?!over(?![A-Za-z])|choose(?![A-Za-z])|[{}])|\{[^{}]*\})*+"
 _FRAMES = r"aligned|align\*?|gathered|equation\*?|split"
+_INSIDE = r"(?:(?!\\begin|\\end)[\s\S])*+"
 _STYLES = (
-    "displaystyle|textstyle|scriptstyle|limits|nolimits|boldmath|strut|mathstrut|noindent|bf|it|rm|sf|tt|Large|large|"
-    "small|normalsize|left|right|middle|[bB]igg?[lrm]?"
+    "displaystyle|textstyle|scriptstyle|limits|nolimits|boldmath|strut|mathstrut|noindent|bf|it|rm|sf|tt|LARGE|Large|"
+    "large|Huge|huge|small|footnotesize|scriptsize|tiny|normalsize"
 )
+_DELIMITERS = "left|right|middle|[bB]igg?[lrm]?"
 _SPACES = "quad|qquad|thinspace|enspace|enskip|medspace|thickspace|negthinspace|hfill|nobreakspace|allowbreak"
+
+_ALIGNED = re.compile(r"& *(?==|<|>|\\(?:le|ge|leq|geq|ne|neq|approx)(?![A-Za-z]))|(?<==) *&")
+_GOES_ON = re.compile(r" *(?:=|\\approx(?![A-Za-z]))")
+
+
+def _rows(inside: str) -> str:
+    """The lines of an ``aligned``: one that begins with ``=`` goes on with the one before, any other is an item."""
+    rows = [row.strip() for row in _ALIGNED.sub("", inside).split(r"\\")]
+    text = " "
+    for row in filter(None, rows):
+        text += row if text.isspace() or _GOES_ON.match(row) else f", {row}"
+    return text + " "
+
 
 # (pattern, replacement), applied in this order.
 _RULES = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        (r"\\\\ *\[ *-?[0-9.]+ *(?:pt|ex|em|mm|cm|in) *\]", r"\\\\ "),
+        (rf"\\begin *\{{({_FRAMES})\}}({_INSIDE})\\end *\{{\1\}}", lambda m: _rows(m[2])),
+        (rf"\\left *\\\{{ *\\begin *\{{array\}} *\{{[lcr ]+\}}({_INSIDE})\\end *\{{array\}} *\\right *\.",
+         r"\\begin{cases}\1\\end{cases}"),
         (rf"\\(?:begin|end) *\{{(?:{_FRAMES})\}}", " "),
-        (rf"\\(?:{_STYLES})(?![A-Za-z])\.?", " "),
+        (r"\{ *\\rm(?![A-Za-z]) *([^{}\\]*)\}", r"\\mathrm{\1}"),
+        (rf"\\(?:{_DELIMITERS})(?![A-Za-z])\.?|\\(?:{_STYLES})(?![A-Za-z])", " "),
         (rf"\\(?:{_SPACES})(?![A-Za-z])", " "),
         (r"\\hspace\*? *\{[^{}]*\}|\\[hv]?phantom *\{[^{}]*\}|\\(?:label|tag\*?) *\{[^{}]*\}", " "),
         (r"(?<=[0-9])(?:\\[,!:; ]|\{,\}|\\thinspace|~)(?=[0-9]{3}(?![0-9]))", ","),
+        (r"(?<![0-9.,}(\[{])([0-9]++)\{,\}([0-9]{1,2}|[0-9]{4,})(?![0-9,]|\{,\})", r"\1.\2"),
         (r"(?<=[0-9])\{,\}(?=[0-9])", ","),
         (r"(?<=[0-9]), *\\! *(?=[0-9])", ","),
         (r"(?<!\\)(?:\\[,!:;> ]|~)", " "),
         (r"\\(?:dfrac|tfrac|cfrac|sfrac|nicefrac)(?![A-Za-z])", r"\\frac"),
-        (r"\{([^{}\\]*)\\over(?![A-Za-z])([^{}\\]*)\}", r"\\frac{\1}{\2}"),
+        (rf"\{{({_GROUP})\\over(?![A-Za-z])({_GROUP})\}}", r"\\frac{\1}{\2}"),
+        (rf"\{{({_GROUP})\\choose(?![A-Za-z])({_GROUP})\}}", r"\\binom{\1}{\2}"),
         (r"\\(?:dbinom|tbinom)(?![A-Za-z])", r"\\binom"),
         (r"\\(?:mathbf|mathit|boldsymbol|bm|pmb|mathnormal|mathcal|mathscr|ensuremath|underline) *(?=\{)", r"\\style"),
-        (r"\\mathrm *\{ *([A-Za-z]) *\}", r"\\style{\1}"),
+        (r"\\mathrm +([A-Za-z])(?![A-Za-z])", r"\\mathrm{\1}"),
+        (rf"\\mathrm *\{{ *({_UNIT_LETTER}) *\}}", r"\\mathrm{\1}"),
+        (rf"\\mathrm *\{{ *((?!{_UNIT_LETTER})[A-Za-z]) *\}}", r"\\style{\1}"),
+        (rf"\\mathrm *(?=\{{(?!{_UNIT_LETTER}\}}))", r"\\text"),
         (rf"\\(?:{_WORDS}) *(?=\{{)", r"\\text"),
+        (rf"\\text *\{{ *({_FUNCTIONS}) *\}}(?= *[({{\\_^|0-9A-Za-z])", r"\\\1 "),
+        (r"^\\text *\{ *\$([^${}]*+(?:\{[^{}]*\}[^${}]*+)*+)\$ *\}$", r"\1"),
+        (r"^\\text *\{ *((?:\\[$])? *-?[0-9][0-9.,]* *(?:\\?%)?) *\}$", r"\1"),
+        (r"\\text *\{ *\\(euro|pounds|\$) *\}", r"\\\1 "),
+        (r"\bper +cent\b", "percent"),
         (r"\^ *\{ *(-?[0-9]) *\}(?=[^{}\\]*\})", r"^\1"),  # within \\text, whose braces may not nest
         (r"\\text *\{ *([0-9][0-9.,]*) +([A-Za-z ]+)\}", r"\1\\text{\2}"),
         (r"\\mathbb *\{?([RZNQC])\}?", r"\\\1 "),
@@ -71,13 +107,14 @@ _RULES = [
         (r"\\operatorname\*? *\{([A-Z][A-Za-z]+)\}", r"\\text{\1}"),
         (r"\bm *\\angle(?![A-Za-z])", r"\\angle "),
         (r"\*\*", "^"),
+        (r"(?<![A-Za-z0-9_}'])\( *([0-9]++) *\) *(?=_)", r"\1"),
         (r"\\operatorname\*? *\{([a-zA-Z]+)\}", r"\\\1 "),
         (r"\bnp\.(?=[a-z])", r"\\"),
         (r"\\(?:leq|leqslant)(?![A-Za-z])|<=|=<", r"\\le "),
         (r"\\(?:geq|geqslant)(?![A-Za-z])|>=", r"\\ge "),
         (r"\\(?:lt)(?![A-Za-z])", "<"),
         (r"\\(?:gt)(?![A-Za-z])", ">"),
-        (r"\\ne(?![A-Za-z])|!=", r"\\neq "),
+        (r"\\ne(?![A-Za-z])|(?<![0-9)])!=", r"\\neq "),
         (r"\\(?:approxeq|thickapprox|simeq|doteq)(?![A-Za-z])", r"\\approx "),
         (r"\\(?:ast|star)(?![A-Za-z])", "*"),
         (r"\\(?:lbrace)(?![A-Za-z])", r"\\{"),
@@ -90,6 +127,7 @@ _RULES = [
         (r"\^ *\{ *((?:\\prime *)+)\}", lambda m: "'" * m.group(1).count("prime")),
         (r"\^ *\\prime(?![A-Za-z])", "'"),
         (r"\\(?:dots|cdots|dotsc|dotsb)(?![A-Za-z])", r"\\ldots "),
+        (r"\\(?:smallsetminus|backslash)(?![A-Za-z])", r"\\setminus "),
         (r"\\(?:varnothing)(?![A-Za-z])", r"\\emptyset "),
         (r"\\var(epsilon|phi|theta|rho|sigma)(?![A-Za-z])", r"\\\1 "),
         (r"\\(?:land|wedge)(?![A-Za-z])", r"\\text{and}"),
@@ -102,6 +140,7 @@ _RULES = [
         (r"(?<![A-Za-z0-9.}])([0-9]++) +([0-9]++) */ *([0-9]++)(?![.][0-9])", r"\1\\frac{\2}{\3}"),
         (r"(?<=[0-9]) +(?=[0-9])", "\x00"),
         (r"\s+", " "),
+        (r" ?。$", ""),
     )
 ]  # fmt: skip
 

@@ -65,19 +65,22 @@ def proportional(gold: Node, answer: Node) -> Finding:
 
 
 def plain(node: Node) -> bool:
-    return not any(n[0] in ("tuple", "list", "set", "matrix", "union", "text", "rel", "base") for n in nodes(node))
+    return not any(
+        n[0] in ("tuple", "list", "set", "matrix", "union", "text", "rel", "base", "without", "both")
+        for n in nodes(node)
+    )
 
 
 def rounds(value: Node, decimal: Node) -> bool:
     """Whether a decimal is the value, rounded or cut off at its own last place."""
     try:
-        target = exact(decimal)
+        places, target = _places(exact(decimal)), float(exact(decimal))
         number = numeric(value, FLOAT).value
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
-    unit = 10.0 ** -_places(target)
-    near = abs(number - float(target)) <= 0.5001 * unit
-    return bool(near or (number.imag == 0 and 0 <= abs(number) - abs(float(target)) < unit))
+    unit = 10.0**-places
+    near = abs(number - target) <= 0.5001 * unit
+    return bool(near or (number.imag == 0 and 0 <= abs(number) - abs(target) < unit))
 
 
 def _places(value: Fraction) -> int:
@@ -133,8 +136,16 @@ def _percent(gold: Node, answer: Node, literal: Finding, on_answer: bool) -> Fin
     )
     if hundredth.equal or not (on_answer and literal.equal):
         return hundredth
-    small = abs(numeric(gold, FLOAT).value) <= 1
-    return Finding(False, "rational", "a percentage of the gold") if small else literal
+    return literal if _above_one(gold) else Finding(False, "rational", "a percentage of the gold")
+
+
+def _above_one(gold: Node) -> bool:
+    try:
+        return bool(abs(numeric(gold, FLOAT).value) > 1)
+    except TooLargeError:
+        return True
+    except ValueError:  # a letter
+        return False
 
 
 def _bases(gold: Node, answer: Node) -> Finding:
@@ -172,7 +183,12 @@ def _numbers(gold: Node, answer: Node) -> Finding:
 def _probe(gold: Node, answer: Node) -> Finding:
     if symbols(gold) != symbols(answer):
         return Finding(False, "gate", "other symbols than the gold")
-    found = [finding for point in _points(gold, answer) if (finding := _differ(gold, answer, point))]
+    found: list[Finding] = []
+    for point in _points(gold, answer):
+        if finding := _differ(gold, answer, point):
+            found.append(finding)
+            if finding.equal is False:
+                break
     return all_of(found) if found else Finding(None, "probe", "no point where both are defined")
 
 
@@ -181,25 +197,41 @@ _COUNTERS = frozenset("nmkdijrspqNMKLTS")
 
 
 def _points(gold: Node, answer: Node) -> list[Point]:
-    """Where to compare: anywhere positive; at whole numbers for what counts; on both sides of zero for ``|x|``."""
+    """Where to compare: anywhere positive; at whole numbers for what counts; on both sides of zero for ``|x|``.
+
+    What has steps, corners or a root on one side only is compared at many points, or it would agree by chance.
+    """
     names = sorted(symbols(gold))
     if not names:
         return [{}]
-    functions = {n[1] if n[0] == "fn" else n[0] for side in (gold, answer) for n in nodes(side)}
-    if functions & {"fact", "binom", "floor", "ceil"} and all(name[0] in _COUNTERS for name in names):
-        return [{name: Fraction(3 + (k * 7 + i * 5) % 17) for i, name in enumerate(names)} for k in range(8)]
+    used, other = ({n[1] if n[0] == "fn" else n[0] for n in nodes(side)} for side in (gold, answer))
+    steps = (used | other) & {"floor", "ceil"}
+    if (steps or (used | other) & {"fact", "binom"}) and all(name[0] in _COUNTERS for name in names):
+        return _whole_points(names, many=bool(steps))
     points: list[Point] = [{name: place(name, seed) for name in names} for seed in range(2)]
-    if "abs" in functions:
-        points += [{name: -place(name, 2) for name in names}]
-        points += [{name: place(name, 3) * (-1) ** i for i, name in enumerate(names)}]
+    if "abs" in used | other:
+        points += [{n: place(n, seed) * (-1) ** (seed >> i) for i, n in enumerate(names)} for seed in range(2, 14)]
+    if steps:
+        points += [{n: _STAIRS[(k + 5 * i) % len(_STAIRS)] for i, n in enumerate(names)} for k in range(len(_STAIRS))]
+    if "root" in used ^ other:
+        points += [{name: place(name, seed) for name in names} for seed in range(2, 10)]
     return points
 
 
+def _whole_points(names: list[str], *, many: bool) -> list[Point]:
+    few: list[Point] = [{name: Fraction(3 + (k * 7 + i * 5) % 17) for i, name in enumerate(names)} for k in range(8)]
+    return few + [{name: Fraction(k + i * 5) for i, name in enumerate(names)} for k in range(2, 42) if many]
+
+
+_STAIRS = [n + Fraction(part, 100) for n in range(4) for part in (0, 1, 33, 50, 60, 91, 99)]
+"""On steps, and just before and behind them."""
+
+
 def _differ(gold: Node, answer: Node, point: Point) -> Finding | None:
-    """At one point: equal, different, undecided; None where the gold is not defined there."""
+    """At one point: equal, different, undecided; None where the gold is not defined there, or too large."""
     try:
         target = numeric(gold, FLOAT, point)
-    except UndefinedError:
+    except (UndefinedError, TooLargeError):
         return None
     except ValueError as error:
         return Finding(None, "probe", f"the gold: {error}")

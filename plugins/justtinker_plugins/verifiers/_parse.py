@@ -34,6 +34,8 @@ class TooLargeError(ValueError):
 class Token(NamedTuple):
     kind: str
     value: str
+    upright: bool = False
+    """A letter in ``\\mathrm``: after a number it may be a unit."""
 
 
 FUNCTIONS = frozenset(
@@ -50,10 +52,11 @@ RELATIONS = {
     "=": "=", "<": "<", ">": ">", r"\le": "<=", r"\ge": ">=", r"\neq": "!=", r"\approx": "~", r"\sim": "~",
     r"\in": "in", r"\equiv": "=", r"\colon": ":", ":": ":",
 }  # fmt: skip
+_BOUNDS = frozenset({"<", ">", "<=", ">="})
 _THOUSANDS = r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?|[0-9]{1,3}(?:\x00[0-9]{3})+(?![0-9\x00])|"
 _REST = (
     r"[0-9]+\.?[0-9]*(?:e[+-]?[0-9]+)?|\.[0-9]+(?:e[+-]?[0-9]+)?)"
-    r"|(?P<text>\\text *\{[^{}]*\})"
+    r"|(?P<text>\\text *\{[^{}]*\})|(?P<roman>\\mathrm\{[A-Za-z]\})"
     r"|(?P<word>(?<![A-Za-z\\])(?:or|and|" + "|".join(sorted(_BARE, key=len, reverse=True)) + r")(?![A-Za-z]))"
     r"|(?P<unit>(?<=[0-9)} ])(?:cm|mm|km|kg|mph|inches|inch|feet|degrees|dollars|cents|units|minutes|hours|meters)(?![A-Za-z]))"  # noqa: E501
     r"|(?P<env>\\(?:begin|end) *\{[A-Za-z]+\*?\})"
@@ -65,8 +68,11 @@ _TOKEN = {
 }
 
 
-def tokenise(text: str, *, thousands: bool = False) -> list[Token]:
-    """The tokens of a normalised text. `thousands` reads ``1,234`` as one number instead of two."""
+def tokenise(text: str, *, thousands: bool = False, units: bool = True) -> list[Token]:
+    """The tokens of a normalised text. `thousands` reads ``1,234`` as one number instead of two.
+
+    `units` lets ``\\mathrm{m}`` after a number be a unit, else it is a symbol like any other.
+    """
     tokens: list[Token] = []
     for match in _TOKEN[thousands].finditer(text):
         kind, value = match.lastgroup or "", match.group()
@@ -74,7 +80,7 @@ def tokenise(text: str, *, thousands: bool = False) -> list[Token]:
             continue
         if kind == "bad":
             raise MalformedError(f"{value!r} is no mathematics")
-        tokens.append(_token(kind, value))
+        tokens.append(Token("sym", value[-2], units) if kind == "roman" else _token(kind, value))
         if len(tokens) > MAX_TOKENS:
             raise TooLargeError(f"more than {MAX_TOKENS} symbols")
     return tokens
@@ -110,15 +116,16 @@ def number(raw: str) -> Fraction:
 
 
 _LETTER = re.compile(r"\(?([A-Za-z])\)?\.?")
+_MATRICES = frozenset({"pmatrix", "bmatrix", "matrix", "Bmatrix", "smallmatrix", "array"})
 END = Token("end", "")
-_OPEN, _CLOSE = {"(", "[", r"\{", "]"}, {")", "]", r"\}", "["}
+_OPEN, _CLOSE = {"(", "[", r"\{", "]", r"\langle"}, {")", "]", r"\}", "[", r"\rangle"}
 _SEPARATORS = {",", ";"}
 _CONJUNCTIONS = {"or", "and", ", or", ", and", "and/or"}
 
 
-def parse(text: str, *, thousands: bool = False) -> Node:
+def parse(text: str, *, thousands: bool = False, units: bool = True) -> Node:
     """The tree of a whole normalised text; MalformedError, UnsupportedError or TooLargeError if there is none."""
-    reader = _Reader(tokenise(text, thousands=thousands))
+    reader = _Reader(tokenise(text, thousands=thousands, units=units))
     node = reader.items(closers=frozenset({"end"}))
     if reader.peek is not END:
         raise MalformedError(f"nothing can follow before {reader.peek.value!r}")
@@ -157,14 +164,18 @@ class _Reader:
     # -- lists, relations, unions ------------------------------------------------------------------------------
 
     def items(self, closers: frozenset[str]) -> Node:
-        """``a, b or c``: one item as itself, several as a list."""
+        """``a, b or c``: one item as itself, several as a list; ``x > 1 and x < 3`` as both."""
         nodes: list[Node] = []
+        both = False
         while not self._closed(closers - {"["}):  # a bracket that opens, here
             nodes.append(self.relation())
             if self._closed(closers):
                 break
+            both |= self.peek.kind == "text" and self.peek.value.lower().strip(" ,") == "and"
             if not self._separator():
                 raise MalformedError(f"{self.peek.value!r} cannot follow here")
+        if both and len(nodes) == 2 and all(node[0] == "rel" and node[2][0] in _BOUNDS for node in nodes):
+            return ("both", *nodes)
         return nodes[0] if len(nodes) == 1 else ("list", tuple(nodes))
 
     def _closed(self, closers: frozenset[str]) -> bool:
@@ -194,19 +205,22 @@ class _Reader:
         parts = [self.sum()]
         while self.take(r"\cup"):
             parts.append(self.sum())
-        return ("union", tuple(parts)) if len(parts) > 1 else parts[0]
+        whole: Node = ("union", tuple(parts)) if len(parts) > 1 else parts[0]
+        return ("without", whole, self.sum()) if self.take(r"\setminus") else whole
 
     # -- sums, products, powers --------------------------------------------------------------------------------
 
     def sum(self) -> Node:
-        terms = [self.signed()]
+        terms, depth = [self.signed()], self.depth
         while self.peek.kind in ("op", "cmd") and self.peek.value in ("+", "-", r"\pm", r"\mp"):
             sign = self.next().value
             term = self.product()
             if sign in (r"\pm", r"\mp"):
+                self.deeper()
                 terms = [(sign[1:], _add(terms), term)]
             else:
                 terms.append(("neg", term) if sign == "-" else term)
+        self.depth = depth
         return _add(terms)
 
     def signed(self) -> Node:
@@ -219,17 +233,22 @@ class _Reader:
         return ("neg", node) if negative else node
 
     def product(self) -> Node:
-        node = self.factor()
+        node, depth = self.factor(), self.depth
         while True:
             if self.take("*", r"\cdot", r"\times"):
                 node = _mul(node, self.signed_factor())
             elif self.take("/", r"\div"):
+                self.deeper()  # of what has been read: 1/1/1/...
                 node = ("div", node, self.signed_factor())
-            elif self._unit_follows():
+            elif self._unit_follows() and not (self.peek.upright and _has_symbol(node)):
+                self.deeper()
                 node = ("unit", node, self._unit())
+            elif self.peek.kind == "cmd" and self.peek.value in _CURRENCIES:
+                node = ("unit", node, _CURRENCIES[self.next().value])
             elif self._factor_follows():
                 node = self._juxtaposed(node)
             else:
+                self.depth = depth
                 return node
 
     def signed_factor(self) -> Node:
@@ -240,7 +259,7 @@ class _Reader:
 
     def _juxtaposed(self, left: Node) -> Node:
         before, after = self.tokens[self.at - 1], self.peek
-        if after.kind == "num" and before.value not in ")]":
+        if after.kind == "num" and before.value not in (")", "]"):
             raise MalformedError(f"{before.value!r} and {after.value!r} side by side")
         right = self.factor()
         return ("add", (left, right)) if _mixed(left, right, after) else _mul(left, right)
@@ -270,18 +289,17 @@ class _Reader:
         return False
 
     def _unit_follows(self) -> bool:
-        token = self.peek
-        return token.kind == "text" and is_unit(token.value)
+        return self._unit_at(self.at)
 
     def _unit(self) -> str:
         """``cm``, ``cm^2``, ``m/s``: what follows a number, as one string."""
         name = ""
         while True:
             if self._unit_follows():
-                name += self.next().value.lower() if not name.endswith("^") else ""
+                name = f"{name} {self.next().value}".strip()
             elif self.take("^"):
                 name += "^" + _flat(self.raw_argument())
-            elif self.peek == Token("op", "/") and self._text_at(self.at + 1):
+            elif self.peek == Token("op", "/") and self._unit_at(self.at + 1):
                 self.at += 1
                 name += "/"
             elif self.take(r"\cdot"):
@@ -289,8 +307,9 @@ class _Reader:
             else:
                 return name
 
-    def _text_at(self, at: int) -> bool:
-        return at < len(self.tokens) and self.tokens[at].kind == "text" and is_unit(self.tokens[at].value)
+    def _unit_at(self, at: int) -> bool:
+        token = self.tokens[at] if at < len(self.tokens) else END
+        return (token.kind == "text" or token.upright) and is_unit(token.value)
 
     def deeper(self) -> None:
         self.depth += 1
@@ -339,9 +358,9 @@ class _Reader:
         if not one_digit:
             self.take("+")
         if one_digit and self.peek.kind == "num" and len(self.peek.value) > 1:
-            self.tokens[self.at : self.at + 1] = [Token("num", self.peek.value[0]), Token("num", self.peek.value[1:])]
             if not self.peek.value.isdigit():
                 raise MalformedError("a decimal without braces")
+            self.tokens[self.at : self.at + 1] = [Token("num", self.peek.value[0]), Token("num", self.peek.value[1:])]
         self.deeper()
         node = self.primary()
         self.depth -= 1
@@ -386,11 +405,14 @@ class _Reader:
 
     def _number(self, raw: str) -> Node:
         if self.take("_"):
-            base = _flat(self.raw_argument()).lower()
+            base = _flat(self.raw_argument()).lower().strip("()")
             return ("num", number(raw)) if base in ("10", "ten") else ("base", raw, base)
         if self.peek.kind == "cmd" and self.peek.value in (r"\overline", r"\bar", r"\dot") and "." in raw:
             self.next()
             return ("num", _repeating(raw, _flat(self.raw_argument())))
+        if raw.endswith(".") and [t.value for t in self.tokens[self.at : self.at + 3 : 2]] == ["(", ")"]:
+            self.at += 3  # 0.(3)
+            return ("num", _repeating(raw, self.tokens[self.at - 2].value))
         return ("num", number(raw))
 
     def _symbol(self, name: str) -> Node:
@@ -433,6 +455,8 @@ class _Reader:
         self.depth -= 1
         if opening == r"\{" or closing.value == r"\}":
             return _set(opening, closing.value, inside)
+        if opening == r"\langle" or closing.value == r"\rangle":
+            return _vector(opening, closing.value, inside)
         if inside[0] != "list":
             if opening + closing.value not in ("()", "[]"):
                 raise MalformedError(f"{opening!r} is closed by {closing.value!r}")
@@ -515,9 +539,6 @@ class _Reader:
         self.expect(closing)
         return ("fn", name, node)
 
-    def _dollars(self) -> Node:
-        return ("unit", self.factor(), "dollars")
-
     def _name(self, name: str) -> Node:
         letters = name
         while self.peek.kind == "sym" or self.peek == Token("op", "_"):
@@ -527,7 +548,7 @@ class _Reader:
 
     def _matrix(self, kind: str) -> Node:
         """Rows of a ``pmatrix`` and its like; the sort of brackets does not matter, but bars make a determinant."""
-        if kind not in ("pmatrix", "bmatrix", "matrix", "Bmatrix", "smallmatrix", "array"):
+        if kind not in _MATRICES and (kind != "cases" or Token("op", "&") in self.tokens):
             raise UnsupportedError(f"{kind} is not known to the quick reader")
         if kind == "array":
             self.raw_argument()
@@ -538,6 +559,8 @@ class _Reader:
                 self.next()
                 break
             row.append(self.relation())
+            if kind == "cases":
+                self.take(",", ";")
             if self.take("\\\\"):
                 rows.append(tuple(row))
                 row = []
@@ -547,7 +570,7 @@ class _Reader:
                 raise MalformedError(f"{kind} is never closed")
         if row:
             rows.append(tuple(row))
-        return ("matrix", tuple(rows))
+        return ("matrix", tuple(rows)) if kind != "cases" else _system(rows)
 
 
 _COMMANDS: dict[str, Callable[[_Reader], Node]] = {
@@ -560,18 +583,25 @@ _COMMANDS: dict[str, Callable[[_Reader], Node]] = {
     "style": lambda reader: reader.argument(),
     "angle": lambda reader: reader._name(r"\angle"),
     "triangle": lambda reader: reader._name(r"\triangle"),
-    "$": _Reader._dollars,
+    "$": lambda reader: ("unit", reader.factor(), "dollars"),
+    "euro": lambda reader: ("unit", reader.factor(), "euros"),
+    "pounds": lambda reader: ("unit", reader.factor(), "pounds"),
     "ldots": lambda reader: ("sym", r"\ldots"),
 }
 _FOR_SYMPY = frozenset(
     "sum prod int iint iiint oint lim choose max min gcd lcm det sup inf bmod pmod mod sgn sech csch arccot arcsec "  # noqa: SIM905
     "arccsc overset underset stackrel cap setminus mid forall exists Re Im arg deg dim ker hom".split()
 )
-_STARTERS = frozenset(_COMMANDS) | FUNCTIONS | _LETTERS | _ACCENTS | {"$"}
+_CURRENCIES = {r"\$": "dollars", r"\euro": "euros", r"\pounds": "pounds"}
+_STARTERS = frozenset(_COMMANDS) | FUNCTIONS | _LETTERS | _ACCENTS
 
 
 def _flat(tokens: Sequence[Token]) -> str:
     return "".join(token.value for token in tokens).strip()
+
+
+def _has_symbol(node: Node) -> bool:
+    return node[0] == "sym" or any(_has_symbol(part) for part in node if isinstance(part, tuple) and part)
 
 
 def _add(terms: list[Node]) -> Node:
@@ -599,6 +629,19 @@ def _set(opening: str, closing: str, inside: Node) -> Node:
     if (opening, closing) != (r"\{", r"\}"):
         raise MalformedError(f"{opening!r} is closed by {closing!r}")
     return ("set", inside[1] if inside[0] == "list" else (inside,))
+
+
+def _vector(opening: str, closing: str, inside: Node) -> Node:
+    if (opening, closing) != (r"\langle", r"\rangle") or inside[0] != "list":
+        raise MalformedError(f"{opening!r} is closed by {closing!r}, or no vector is in it")
+    return ("tuple", "()", inside[1])
+
+
+def _system(rows: Sequence[tuple[Node, ...]]) -> Node:
+    """Equations under one brace as a list of them; functions by cases are left to others."""
+    if not rows or not all(len(row) == 1 and row[0][0] == "rel" and row[0][2] == ("=",) for row in rows):
+        raise UnsupportedError("what is no system of equations is not known to the quick reader")
+    return ("list", tuple(row[0] for row in rows)) if len(rows) > 1 else rows[0][0]
 
 
 def _repeating(raw: str, period: str) -> Fraction:

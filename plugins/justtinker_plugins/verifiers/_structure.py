@@ -7,9 +7,11 @@ does not: compare single values (`_numbers` does).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from justtinker_plugins.verifiers._numbers import Finding, all_of, best, plain, proportional, rounds, values_equal
 from justtinker_plugins.verifiers._parse import Node
+from justtinker_plugins.verifiers._sets import REALS, as_set
 from justtinker_plugins.verifiers._values import nodes, symbols
 
 
@@ -22,11 +24,13 @@ COLLECTIONS = ("list", "set")
 
 
 def nodes_equal(gold: Node, answer: Node) -> Finding:
-    gold, answer = _expand(gold), _expand(answer)
+    gold, answer = _scaled(_expand(as_set(gold))), _scaled(_expand(as_set(answer)))
     if gold[0] == "rel":
         return _relation_gold(gold, answer)
     if answer[0] == "rel":
         return _relation_answer(gold, answer)
+    if "without" in (gold[0], answer[0]):
+        return Finding(None, "gate", "a set without another one")
     gold, answer = _together(gold, answer), _together(answer, gold)
     if gold[0] in COLLECTIONS or answer[0] in COLLECTIONS:
         return _collections(gold, answer)
@@ -44,6 +48,24 @@ def nodes_equal(gold: Node, answer: Node) -> Finding:
         equal = squeeze(gold[1]) == squeeze(answer[1])
         return Finding(equal, "string", "" if equal else "not the words of the gold")
     return values_equal(gold, answer)
+
+
+def _scaled(node: Node) -> Node:
+    r"""``\frac15 \begin{pmatrix}1\\2\end{pmatrix}`` as the matrix of fifths; a product of matrices stays one."""
+    if node[0] == "neg" and (inner := _scaled(node[1]))[0] == "matrix":
+        return _entries(inner, lambda entry: ("neg", entry))
+    if node[0] == "div" and node[1][0] == "matrix" and plain(node[2]):
+        return _entries(node[1], lambda entry: ("div", entry, node[2]))
+    if node[0] == "mul" and [part[0] for part in node[1]].count("matrix") == 1:
+        scalars = tuple(part for part in node[1] if part[0] != "matrix")
+        if all(map(plain, scalars)):
+            matrix = next(part for part in node[1] if part[0] == "matrix")
+            return _entries(matrix, lambda entry: ("mul", (*scalars, entry)))
+    return node
+
+
+def _entries(matrix: Node, change: Callable[[Node], Node]) -> Node:
+    return ("matrix", tuple(tuple(change(entry) for entry in row) for row in matrix[1]))
 
 
 KINDS = {"tuple": "a tuple or interval", "matrix": "a matrix", "union": "a union", "text": "words"}
@@ -267,6 +289,8 @@ def _interval(node: Node) -> Node | None:
 def _relation_answer(gold: Node, answer: Node) -> Finding:
     """What an equation answers where the gold is no equation: its value if it is named, or if all sides are equal."""
     sides, signs = answer[1], answer[2]
+    if signs == ("!=",) and gold[0] == "union" and is_name(sides[0]):
+        return nodes_equal(gold, ("without", REALS, ("set", (sides[1],))))
     if all(sign in _FLIPPED for sign in signs) or signs == ("in",):
         interval = _interval(answer)
         if interval is None:

@@ -21,6 +21,7 @@ _MEASURES = {
     "g": "g gram grams",
     "kg": "kg kilogram kilograms",
     "lb": "lb lbs pound pounds",
+    "ton": "ton tons tonne tonnes",
     "oz": "oz ounce ounces",
     "l": "l L liter liters litre litres",
     "ml": "ml milliliter milliliters",
@@ -49,6 +50,9 @@ _MEASURES = {
     "au": "au AU",
     "A": "A ampere amperes amps",
     "Pa": "Pa pascal pascals",
+    "C": "C coulomb coulombs",
+    "T": "T tesla teslas",
+    "F": "F farad farads",
     "mol": "mol mole moles",
     "percent": "percent",
     "micro": "mu",
@@ -65,13 +69,18 @@ _COUNTED = frozenset(
     "function functions sequence sequences root roots zero zeros cup cups piece pieces slice slices pizza pizzas "
     "cookie cookies egg eggs dog dogs cat cats bird birds fish flower flowers tree trees seat seats room rooms "
     "round rounds match matches member members row rows column columns packet packets pencil pencils pen pens "
+    "real lattice distinct different ordered possible positive total prime square squares cube cubes line lines plane "
+    "planes region regions set sets term terms factor factors divisor divisors primes chord chords polygon polygons "
+    "hexagon hexagons intersection intersections worker workers friend friends handshake handshakes question questions "
+    "problem problems matching matchings polynomial polynomials string strings trip trips lap laps toss tosses flip "
+    "flips roll rolls group groups house houses bottle bottles bus buses stamp stamps toy toys candy candies sheep "
     "path paths route routes committee committees color colors colour colours".split()
 )
 _PREFIXES = "f p n u mu m c k M G T"
 _BASES = "m g s A K mol Hz N Pa J W C V F T eV pc erg L bar Ohm"
 _PREFIXED = {prefix + base: prefix + base for prefix in _PREFIXES.split() for base in _BASES.split()}
 _NAME = {alias: name for name, aliases in _MEASURES.items() for alias in aliases.split()}
-_POWERS = {"square": "^2", "squared": "^2", "sq": "^2", "cubic": "^3", "cubed": "^3", "cu": "^3"}
+_POWERS = {"square": 2, "squared": 2, "sq": 2, "cubic": 3, "cubed": 3, "cu": 3}
 _WORD = re.compile(r"[A-Za-z]+")
 _ONLY_UNITS = re.compile(r"[ .]*(?:\\?[A-Za-z]+(?:\^?\{?-?[1-4²³]\}?)?[ ./*·-]*)*")
 
@@ -95,13 +104,29 @@ def _known(word: str) -> bool:
     return bool(_named(word)) or word.lower() in _COUNTED or word.lower() in _POWERS
 
 
+_PIECE = re.compile(r"(?P<word>[A-Za-z]+)|\^ *\{? *(?P<power>-?[0-9]{1,2})|(?P<sign>[²³/])")
+_RATES = {"mph": ("mi", "h"), "kph": ("km", "h")}
+
+
 def measure(text: str) -> str:
-    """The unit of measure in one spelling: ``square inches`` and ``inches^2`` are ``in^2``. Counted things are ""."""
-    words = _WORD.findall(text)
-    names = [_named(word) for word in words]
-    power = next((_POWERS[word.lower()] for word in words if word.lower() in _POWERS), "")
-    exponent = re.search(r"\^\{?([0-9]+)|([²³])", text)
-    if exponent and not power:
-        power = "^" + (exponent.group(1) or {"²": "2", "³": "3"}[exponent.group(2)])
-    known = " ".join(filter(None, names))
-    return known + power if known else ""
+    """The unit of measure in one spelling: ``square inches`` and ``inches^2`` are ``in^2``, ``m/s`` is ``m s^-1``.
+
+    Counted things are ""; after a slash or a "per" all is below the bar.
+    """
+    powers: dict[str, int] = {}
+    last, above, coming = "", 1, 1
+    for piece in _PIECE.finditer(text):
+        word, sign = (piece["word"] or "").lower(), piece["sign"] or ""
+        if word == "per" or sign == "/":
+            above = -1
+        elif word in _POWERS and not word.endswith("ed"):
+            coming = _POWERS[word]
+        elif word and word not in _POWERS:
+            last, below = _RATES.get(word, (_named(piece["word"]), ""))
+            powers[last] = powers.get(last, 0) + above * coming
+            powers[below] = powers.get(below, 0) - above
+            coming = 1
+        else:  # a power of what stands before it
+            power = int(piece["power"] or _POWERS.get(word, 0) or {"²": 2, "³": 3}[sign])
+            powers[last] = powers.get(last, 0) + above * (power - 1)
+    return " ".join(f"{name}^{n}" if n != 1 else name for name, n in sorted(powers.items()) if name and n)

@@ -258,6 +258,8 @@ class _Numeric:
     _const = _num
 
     def _sym(self, name: str) -> Any:
+        if name not in self.point:
+            raise UndefinedError(f"of no known value: {name}")
         return self.field.number(self.point[name])
 
     def _neg(self, a: Node) -> Any:
@@ -327,9 +329,9 @@ class Numeric(NamedTuple):
 
 
 def numeric(node: Node, field: Field, point: Point = NOWHERE) -> Numeric:
-    """The value of a tree at a point that knows all of its symbols.
+    """The value of a tree at a point.
 
-    Raises UndefinedError, TooLargeError or UnsupportedError.
+    Raises UndefinedError, also for a symbol that the point does not know, TooLargeError or UnsupportedError.
     """
     evaluation = _Numeric(field, point)
     try:

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field
 
 from justtinker_core import Group, Problem, Rollout, Verdict, hookimpl, plugin
 from justtinker_core.types import Outcome
+from justtinker_plugins.verifiers._chains import unnamed
 from justtinker_plugins.verifiers._extract import Extracted, Pipeline, extract
 from justtinker_plugins.verifiers._judge import gold_text
-from justtinker_plugins.verifiers._ladder import after_check, ballot, compare, restates
+from justtinker_plugins.verifiers._ladder import after_check, ballot, compare, restates, rounds_unasked
 from justtinker_plugins.verifiers._normalise import normalise
 from justtinker_plugins.verifiers._numbers import Finding
 from justtinker_plugins.verifiers._pool import Pool, Result
@@ -69,9 +70,10 @@ class MathVerify:
         gold = gold_text(problem.answer)
         if not gold:
             return [Verdict("unscored", found.answer, "gold", "the problem has no gold") for found in extracted]
-        findings = self._compare_all(gold, {found.answer for found in extracted if found.answer is not None})
-        if not self.accept_restated:
-            findings = {a: _unless_restated(problem.question, gold, a, f) for a, f in findings.items()}
+        values = {f.answer: unnamed(problem.question, gold, f.answer) for f in extracted if f.answer is not None}
+        compared = self._compare_all(gold, set(values.values()))
+        asked = _unless_rounded if self.accept_restated else _unless_restated
+        findings = {a: asked(problem.question, gold, value, compared[value]) for a, value in values.items()}
         return [_verdict(found, findings) for found in extracted]
 
     @hookimpl
@@ -83,8 +85,9 @@ class MathVerify:
         if group.problem.kind not in self.kinds:
             return None
         gold = gold_text(group.problem.answer)
+        values = [v.answer and unnamed(group.problem.question, gold, v.answer) for v in group.verdicts]
         with self._lock:
-            slow = [(gold, verdict.answer) in self._slow_ones for verdict in group.verdicts]
+            slow = [(gold, value) in self._slow_ones for value in values]
         ended = [verdict.rung.startswith((LIMIT, FAILED)) for verdict in group.verdicts]
         return {"slow_verdict_rate": list(map(float, slow)), "worker_ended_rate": list(map(float, ended))}
 
@@ -144,16 +147,28 @@ class MathVerify:
 
 
 def _compare(gold: str, answer: str) -> Finding:
-    try:
-        return compare(gold, answer)
-    except Exception as error:  # a mistake of ours must neither end a run nor be paid as a wrong answer
-        return Finding(None, FAILED, f"the verifier failed: {error!r}")
+    return _found(lambda: compare(gold, answer))
 
 
 def _unless_restated(question: str, gold: str, answer: str, finding: Finding) -> Finding:
-    if finding.equal and finding.rung != "string" and restates(question, gold, answer):
-        return Finding(False, "gate", "the answer only restates the question")
-    return finding
+    if not finding.equal or finding.rung == "string":
+        return finding
+    restated = Finding(False, "gate", "the answer only restates the question")
+    return _found(
+        lambda: restated if restates(question, gold, answer) else _unless_rounded(question, gold, answer, finding)
+    )
+
+
+def _unless_rounded(question: str, gold: str, answer: str, finding: Finding) -> Finding:
+    rounded = Finding(False, "gate", "only rounded it is the gold, and the question asks for no rounding")
+    return _found(lambda: rounded if finding.equal and rounds_unasked(question, gold, answer) else finding)
+
+
+def _found(work: Callable[[], Finding]) -> Finding:
+    try:
+        return work()
+    except Exception as error:  # a mistake of ours must neither end a run nor be paid as a wrong answer
+        return Finding(None, FAILED, f"the verifier failed: {error!r}")
 
 
 def judge(gold: str, answer: str, result: Result) -> Finding:

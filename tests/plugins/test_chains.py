@@ -1,0 +1,135 @@
+r"""What an answer may name before it says its value, and what it may not hide there."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from justtinker_plugins.verifiers._chains import asked, claimed, several, sides, unnamed
+from justtinker_plugins.verifiers._ladder import compare, read
+from justtinker_plugins.verifiers._normalise import normalise
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("12", ["12"]),
+        ("x = 5 = 6", ["x", "5", "6"]),
+        (r"\sum_{k=1}^{n} k = 3", [r"\sum_{k=1}^{n} k", "3"]),
+        (r"\lim_{x \to 1} f(x=2) = 3", [r"\lim_{x \to 1} f(x=2)", "3"]),
+        (r"\begin{cases} x=1 \end{cases}", [r"\begin{cases} x=1 \end{cases}"]),
+        ("= 12", ["= 12"]),
+        ("12 =", ["12 ="]),
+        ("x == 12", ["x == 12"]),
+        ("(x = 12", ["(x = 12"]),
+        ("]x = 12[", ["]x = 12["]),
+        ("", [""]),
+    ],
+)
+def test_the_sides_of_a_chain(text: str, parts: list[str]) -> None:
+    assert sides(text) == parts
+
+
+@pytest.mark.parametrize(
+    "text", ["1, 2", "1; 2", "a : b", r"x \le 2", r"1 \text{ and } 2", "1 or 2", r"\pm 1", r"1 \\ 2"]
+)
+def test_what_may_be_more_than_one_value(text: str) -> None:
+    assert several(text)
+    assert not several(f"f({text})")
+
+
+@pytest.mark.parametrize(
+    ("chain", "left"),
+    [
+        (r"\sum_{k=1}^{100} k = 5050", "5050"),
+        (r"S = \sum_{k=1}^{100} k = \frac{100 \cdot 101}{2} = 5050", r"S = \frac{100 \cdot 101}{2} = 5050"),
+        (r"1 + 2 + \cdots + 100 = 5050", "5050"),
+        (r"\binom{10}{3} = 120", r"\binom{10}{3} = 120"),
+        (r"\frac{d}{dx} x^2 = 2x", "2x"),
+        (r"\det A = -2", "-2"),
+        (r"2^{10} \bmod 6 = 4", "4"),
+        ("f^{-1}(3) = 12", "12"),
+        ("f(-1) = 12", "12"),
+        ("f(x+1) = 12", "f(x+1) = 12"),
+        (r"P(A \cap B) = 12", "12"),
+        (r"\mathrm{Var}(X) = 5", "5"),
+        ("7 = 12", "7 = 12"),
+        (r"12, \max f = 12", r"12, \max f = 12"),
+        (r"13 \max f = 12", r"13 \max f = 12"),
+        (r"\max f > 11 = 12", r"\max f > 11 = 12"),
+        (r"13 \bmod 12, 3 = 12", r"13 \bmod 12, 3 = 12"),
+        (r"12 = \max f", r"12 = \max f"),
+    ],
+)
+def test_what_is_left_of_a_chain(chain: str, left: str) -> None:
+    assert claimed(sides(normalise(chain)), read) == normalise(left)
+
+
+QUESTION = r"""Let $x + y = 12$ and $2x < 5$. Find $m+n$, then $k+1$. What is the value of $|z|$?
+Compute \(\cos A\) and, for a line, determine its slope $x+y$."""
+
+
+def test_what_a_question_asks_for() -> None:
+    assert asked(QUESTION) == {"m+n", "|z|", r"\cosA"}
+    assert asked("Find $x < 2$. Find $12$. Find $a, b$.") == set()
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "value"),
+    [
+        ("113", "m + n = 113", "113"),
+        ("113", "m+n = 100 + 13 = 113", "100 + 13 = 113"),
+        ("12", "|z| = 12", "12"),
+        (r"\frac12", r"\cos A = \frac12", r"\frac12"),
+        ("12", "x + y = 12", "x + y = 12"),
+        ("12", "k + 1 = 12", "k + 1 = 12"),
+        ("12", "m + 2n = 12", "m + 2n = 12"),
+        ("m+n=12", "m+n=12", "m+n=12"),
+        ("12", "m+n", "m+n"),
+        ("12", "12 = m+n", "12 = m+n"),
+        ("12", "m+n > 12", "m+n > 12"),
+    ],
+)
+def test_what_is_asked_for_is_a_name(gold: str, answer: str, value: str) -> None:
+    assert unnamed(QUESTION, gold, answer) == value
+    assert unnamed("", gold, answer) == answer
+
+
+def test_a_false_chain_stays_false() -> None:
+    assert compare("12", unnamed(QUESTION, "12", "m + n = 11 = 12")).equal is False
+    assert compare("12", unnamed(QUESTION, "12", "m + n = 7 + 5")).equal is False
+    assert compare("12", unnamed(QUESTION, "12", "m + n = 12, 13")).equal is False
+
+
+_PIECES = st.sampled_from(
+    [*r"12xf()[]{}=,;<+ ", r"\max ", r"\binom{4}{2}", r"\ldots ", r"\text{or}", r"\bmod ", r"\sum_{k=1}^3 k"]
+)
+
+
+@given(st.lists(_PIECES, max_size=30).map("".join))
+def test_nothing_pays_but_a_last_side_that_pays(text: str) -> None:
+    """Whatever is dropped: a chain is never better than what it ends in."""
+    chain = sides(normalise(text))
+    claim = claimed(chain, read)
+    assert claim.endswith(chain[-1])
+    if compare("12", text).equal:
+        assert compare("12", chain[-1]).equal or compare("12", chain[0]).equal
+
+
+@pytest.mark.parametrize(
+    "piece", ["=", "(", r"\max ", r"\frac{d", "f(", r"\bmod ", r"\ldots+", "P(a", "find $", "find "]
+)
+def test_time_grows_with_the_length_only(piece: str) -> None:
+    def seconds(count: int) -> float:
+        text = piece * count
+        started = time.process_time()
+        claimed(sides(text), read)
+        asked(text)
+        several(text)
+        return time.process_time() - started
+
+    seconds(1)
+    assert seconds(4_000) < 60 * seconds(400) + 0.3

@@ -1,0 +1,99 @@
+r"""Sets of reals: one form for many ways of writing, and none for what is another set."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from justtinker_plugins.verifiers._ladder import compare
+from justtinker_plugins.verifiers._normalise import normalise
+from justtinker_plugins.verifiers._parse import parse
+from justtinker_plugins.verifiers._sets import REALS, as_set, condition, without_range
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        (r"(-\infty, \infty)", r"\mathbb{R}"),
+        (r"\text{all real numbers}", r"\mathbb{R}"),
+        (r"\mathbb{R} \setminus \{2, -1\}", r"(-\infty,-1) \cup (-1,2) \cup (2,\infty)"),
+        (r"\mathbb{R} - \{2\}", r"(-\infty,2) \cup (2,\infty)"),
+        (r"x > 1 \text{ and } x \le 3", r"1 < x \le 3"),
+        (r"x < 1 \text{ and } x > 3", "x < 1, x > 3"),
+    ],
+)
+def test_one_form(text: str, same: str) -> None:
+    assert as_set(parse(normalise(text))) == as_set(parse(normalise(same)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [r"\mathbb{Z}", r"\mathbb{Z} \setminus \{2\}", r"\mathbb{R} \setminus \{x\}", r"\mathbb{R} + \{2\}", "(0,1)"],
+)
+def test_what_has_no_such_form_stays(text: str) -> None:
+    tree = parse(normalise(text))
+    assert as_set(tree) == tree != REALS
+
+
+@pytest.mark.parametrize(
+    ("text", "inside"),
+    [
+        (r"\{x \mid 1 < x < 3\}", "1 < x < 3"),
+        (r"\{ x \in \mathbb{R} : x \ne 2 \}", r"x \neq 2"),
+        (r"\{x | x > 1\}", "x > 1"),
+        (r"\{x \mid 1 < y\}", None),
+        (r"\{x \mid x = 5\}", None),
+        (r"\{x \mid x > 1, x < 3\}", None),
+        (r"\{n \in \mathbb{Z} \mid n > 1\}", None),
+    ],
+)
+def test_the_condition_of_a_set(text: str, inside: str | None) -> None:
+    normal = normalise(text)
+    assert condition(normal) == (inside or normal)
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "left"),
+    [
+        (r"n\pi", r"n\pi, n \in \mathbb{Z}", r"n\pi"),
+        (r"n\pi", r"n\pi \text{ where } n\in\mathbb{Z}", r"n\pi"),
+        (r"n\pi", r"n\pi (n \in \mathbb{Z})", r"n\pi"),
+        (r"n\pi", r"n\pi, k \in \mathbb{Z}", None),
+        (r"n\pi", r"n\pi, n \in \mathbb{R}", None),
+        (r"\pi", r"n\pi, n \in \mathbb{Z}", None),
+        (r"n\pi, n \in \mathbb{N}", r"n\pi, n \in \mathbb{Z}", None),
+        ("12", r"12, n \in \mathbb{Z}", None),
+    ],
+)
+def test_what_a_letter_runs_over(gold: str, answer: str, left: str | None) -> None:
+    gold, answer = normalise(gold), normalise(answer)
+    assert without_range(gold, answer).strip() == (left or answer).strip()
+
+
+@given(st.sets(st.integers(-9, 9), min_size=1, max_size=5), st.randoms(use_true_random=False))
+def test_all_reals_but_some(points: set[int], dice: object) -> None:
+    shuffled = list(points)
+    dice.shuffle(shuffled)  # type: ignore[attr-defined]
+    ends = [r"-\infty", *map(str, sorted(points)), r"\infty"]
+    gold = r" \cup ".join(f"({a},{b})" for a, b in itertools.pairwise(ends))
+    answer = rf"\mathbb{{R}} \setminus \{{{','.join(map(str, shuffled))}\}}"
+    assert compare(gold, answer).equal is True
+    assert compare(answer, gold).equal is True
+    assert compare(gold, answer.replace(str(shuffled[0]), "99")).equal is False
+
+
+@pytest.mark.parametrize("piece", [r"\{x \mid", r"\{x : x>", r"\in ", ", n \\in", "(n ", r"x > 1 \text{ and } "])
+def test_time_grows_with_the_length_only(piece: str) -> None:
+    def seconds(count: int) -> float:
+        text = piece * count
+        started = time.process_time()
+        condition(text)
+        without_range("n", text)
+        return time.process_time() - started
+
+    seconds(1)
+    assert seconds(4_000) < 60 * seconds(400) + 0.3
