@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -40,7 +41,8 @@ class ScriptedBackend:
         self.requests: list[list[SampleRequest]] = []
         self.updates: list[Update] = []
         self.adams: list[Adam] = []
-        self.folder = Path()
+        self.folder: Path | None = None
+        """Where `save` writes: the run directory, once `open_backend` is asked; else a temporary one."""
 
     def called(self, name: str) -> None:
         """Note a call. Override it to make one fail."""
@@ -108,6 +110,7 @@ class ScriptedBackend:
     def save(self, name: str, ttl_seconds: int | None = None) -> Future[str]:
         """Write weight and momentum to a file of the run directory."""
         self.called("save")
+        self.folder = self.folder or Path(tempfile.mkdtemp(prefix="scripted_backend_"))
         self.folder.mkdir(exist_ok=True)
         path = self.folder / f"{name}.json"
         path.write_text(json.dumps([self.weights, self.momentum]))
