@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import operator
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -91,17 +92,18 @@ class _Reader:
             raise ValueError(_NOT_WHOLE)
 
     def terms(self) -> Fraction:
-        value = self.factors()
-        while apply := _LOOSE.get(self.tokens[-1]):
-            self.found.operations += self.tokens.pop()
-            value = apply(value, self.factors())
-        return value
+        return self.chain(_LOOSE, self.factors)
 
     def factors(self) -> Fraction:
-        value = self.signed()
-        while apply := _TIGHT.get(self.tokens[-1]):
+        return self.chain(_TIGHT, self.signed)
+
+    def chain(
+        self, signs: Mapping[str, Callable[[Fraction, Fraction], Fraction]], part: Callable[[], Fraction]
+    ) -> Fraction:
+        value = part()
+        while apply := signs.get(self.tokens[-1]):
             self.found.operations += self.tokens.pop()
-            value = apply(value, self.signed())
+            value = apply(value, part())
         return value
 
     def signed(self) -> Fraction:
