@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -129,8 +129,8 @@ def play(
     at_once = max(1, EPISODES // settings.samples)
     for start in range(0, len(groups), at_once):
         some = groups[start : start + at_once]
-        table = Table(sampler, len(some) * settings.samples)
         number = len(some) * settings.samples
+        table = Table(sampler, number)
         with ThreadPoolExecutor(number, thread_name_prefix="episode") as pool:
             try:
                 jobs = [
@@ -138,15 +138,18 @@ def play(
                     for g in some
                 ]
             except RuntimeError as error:
-                table.give_up(PluginError(f"the {number} episodes of a step need a thread each: {error}"))
-                raise PluginError(f"the {number} episodes of a step need a thread each: {error}") from error
+                failure = PluginError(f"the {number} episodes of a step need a thread each: {error}")
+                table.give_up(failure)
+                raise failure from error
         played += map(together, jobs)
     return played
 
 
 def together(episodes: Sequence[Future[Rollout]]) -> Future[tuple[Rollout, ...]]:
     """The rollouts of a group, whose episodes are over; or what went wrong with the first that failed."""
-    return then(wait(episodes).done.pop(), lambda _: tuple(e.result() for e in episodes))
+    over: Future[None] = Future()
+    over.set_result(None)
+    return then(over, lambda _: tuple(e.result() for e in episodes))
 
 
 def episode(plugins: Plugins, group: Group, number: int, table: Table, backend: Backend, settings: Settings) -> Rollout:

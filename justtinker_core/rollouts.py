@@ -107,11 +107,11 @@ def make_rollout(sample: Sample, prompt: Prompt, backend: Backend) -> Rollout:
     return Rollout(sample.tokens, sample.logprobs, (True,) * len(sample.tokens), text, not sample.stopped)
 
 
-def datum_of(group: Group, rollout: Rollout, advantage: float | tuple[float, ...]) -> Datum:
+def datum_of(prompt: Prompt, rollout: Rollout, advantage: float | tuple[float, ...]) -> Datum:
     """Prompt and rollout as one sequence, shifted by one; 0 on everything that the policy did not write."""
-    tokens = group.prompt.tokens + rollout.tokens
+    tokens = prompt.tokens + rollout.tokens
     each = advantage if isinstance(advantage, tuple) else (advantage,) * len(rollout.tokens)
-    before = (0.0,) * (len(group.prompt.tokens) - 1)
+    before = (0.0,) * (len(prompt.tokens) - 1)
     if not all(rollout.mask):
         each = tuple(a if wrote else 0.0 for a, wrote in zip(each, rollout.mask, strict=True))
     return Datum(tokens[:-1], tokens[1:], logprobs=before + rollout.logprobs, advantages=before + each)

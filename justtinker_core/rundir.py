@@ -126,7 +126,7 @@ class RunDir:
         self.replace(f"rollouts/{name}.jsonl.zst", zstandard.compress(text.encode("utf-8", "backslashreplace"), 3))
 
     def spent(self) -> float:
-        """USD of all steps and evaluations recorded, those set aside included; twice, if a kill came while that."""
+        """USD of all recorded steps and evaluations, set aside or not; what a killed rewind wrote twice counts once."""
         folders = (self.path, *self.path.glob("set_aside_*"))
         records = [r for folder in folders for name in RECORDS[:2] for r in RunDir(folder).read(name)]
         different = {json.dumps(record, sort_keys=True): record.get("usd") or 0.0 for record in records}

@@ -70,7 +70,7 @@ class Grpo:
         problems = run.draw(step, min(self.problems, len(run.train_problems)), run.train_problems)
         groups = tuple(run.credit(group) for group in run.rollouts(step, problems, self.rollouts))
         data = tuple(
-            datum_of(group, rollout, advantage)
+            datum_of(group.prompt, rollout, advantage)
             for group in groups
             for rollout, advantage in zip(group.rollouts, group.advantages, strict=True)
             if group.kept and isinstance(advantage, float)

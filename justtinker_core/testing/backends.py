@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 
 from justtinker_core.rollouts import datum_of
-from justtinker_core.testing._builders import make_problem
-from justtinker_core.types import Adam, Backend, Datum, Group, Prompt, Rollout, Sample, Sampler, SampleRequest
+from justtinker_core.types import Adam, Backend, Datum, Prompt, Rollout, Sample, Sampler, SampleRequest
 
 Fresh = Callable[[], Backend]
 PROMPTS = ("12+34=?", "What is 47+38?", "5+6=?")
@@ -41,7 +40,7 @@ def tokens(samples: Sequence[Sample]) -> list[tuple[int, ...]]:
 
 def policy_datum(prompt: Sequence[int], sampled: Sample, advantage: float) -> Datum:
     whole = Rollout(sampled.tokens, sampled.logprobs, (True,) * len(sampled.tokens), "")
-    return datum_of(Group(1, 0, make_problem(), Prompt(tokens=tuple(prompt))), whole, advantage)
+    return datum_of(Prompt(tokens=tuple(prompt)), whole, advantage)
 
 
 def demonstration(backend: Backend, prompt: str, response: str) -> Datum:

@@ -337,7 +337,7 @@ def test_what_the_calculator_says_has_no_gradient(cast: tuple[Any, Calculator, l
     backend = cast[0]
     group = groups_of(cast)[0]
     rollout = max(group.rollouts, key=lambda r: len(r.mask) - sum(r.mask))
-    datum = datum_of(group, rollout, 0.5)
+    datum = datum_of(group.prompt, rollout, 0.5)
     assert datum.advantages is not None
     assert datum.logprobs is not None
     before = (False,) * (len(group.prompt.tokens) - 1)

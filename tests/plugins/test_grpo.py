@@ -77,12 +77,12 @@ def test_nothing_to_learn_from_is_no_update(run_of: RunOf) -> None:
 def test_a_datum_is_shifted_by_one_and_masks_what_the_policy_did_not_write() -> None:
     rollout = Rollout((7, 8, 9), (-0.1, 0.0, -0.3), (True, False, True), "")
     group = Group(1, 0, problems(1)[0], Prompt(tokens=(1, 2)))
-    datum = datum_of(group, rollout, 0.5)
+    datum = datum_of(group.prompt, rollout, 0.5)
     assert datum.inputs == (1, 2, 7, 8)
     assert datum.targets == (2, 7, 8, 9)
     assert datum.logprobs == (0.0, -0.1, 0.0, -0.3)
     assert datum.advantages == (0.0, 0.5, 0.0, 0.5)
-    assert datum_of(group, rollout, (1.0, 2.0, 3.0)).advantages == (0.0, 1.0, 0.0, 3.0)
+    assert datum_of(group.prompt, rollout, (1.0, 2.0, 3.0)).advantages == (0.0, 1.0, 0.0, 3.0)
 
 
 def test_unscored_and_empty_rollouts_are_not_trained() -> None:

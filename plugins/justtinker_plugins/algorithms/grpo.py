@@ -67,7 +67,7 @@ class Grpo:
     def data(self, groups: Sequence[Group]) -> tuple[Datum, ...]:
         """A Datum for each rollout that is trained."""
         return tuple(
-            datum_of(group, rollout, advantage)
+            datum_of(group.prompt, rollout, advantage)
             for group in groups
             if group.kept
             for rollout, advantage in zip(group.rollouts, group.advantages, strict=True)

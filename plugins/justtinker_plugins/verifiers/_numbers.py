@@ -74,7 +74,8 @@ def plain(node: Node) -> bool:
 def rounds(value: Node, decimal: Node) -> bool:
     """Whether a decimal is the value, rounded or cut off at its own last place."""
     try:
-        places, target = _places(exact(decimal)), float(exact(decimal))
+        last = exact(decimal)
+        places, target = _places(last), float(last)
         number = numeric(value, FLOAT).value
     except (ValueError, OverflowError):
         return False

@@ -573,6 +573,11 @@ class _Reader:
         return ("matrix", tuple(rows)) if kind != "cases" else _system(rows)
 
 
+def _money(name: str) -> Callable[[_Reader], Node]:
+    return lambda reader: ("unit", reader.factor(), name)
+
+
+_CURRENCIES = {r"\$": "dollars", r"\euro": "euros", r"\pounds": "pounds"}
 _COMMANDS: dict[str, Callable[[_Reader], Node]] = {
     "frac": _Reader._fraction,
     "sqrt": _Reader._root,
@@ -583,16 +588,13 @@ _COMMANDS: dict[str, Callable[[_Reader], Node]] = {
     "style": lambda reader: reader.argument(),
     "angle": lambda reader: reader._name(r"\angle"),
     "triangle": lambda reader: reader._name(r"\triangle"),
-    "$": lambda reader: ("unit", reader.factor(), "dollars"),
-    "euro": lambda reader: ("unit", reader.factor(), "euros"),
-    "pounds": lambda reader: ("unit", reader.factor(), "pounds"),
     "ldots": lambda reader: ("sym", r"\ldots"),
+    **{sign[1:]: _money(name) for sign, name in _CURRENCIES.items()},
 }
 _FOR_SYMPY = frozenset(
     "sum prod int iint iiint oint lim choose max min gcd lcm det sup inf bmod pmod mod sgn sech csch arccot arcsec "  # noqa: SIM905
     "arccsc overset underset stackrel cap setminus mid forall exists Re Im arg deg dim ker hom".split()
 )
-_CURRENCIES = {r"\$": "dollars", r"\euro": "euros", r"\pounds": "pounds"}
 _STARTERS = frozenset(_COMMANDS) | FUNCTIONS | _LETTERS | _ACCENTS
 
 

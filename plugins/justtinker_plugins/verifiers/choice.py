@@ -53,8 +53,7 @@ class Choice:
             return None
         text = gold_text(problem.answer)
         gold = letter(text, self.case_sensitive)
-        usable = gold is not None and gold.text in self.choices
-        known = gold if gold and usable else self._bad_gold(text)
+        known = gold if gold is not None and gold.text in self.choices else self._bad_gold(text)
         return judge(rollouts, self.pipeline, self.max_chars, known, self._wrong, self._vote)
 
     def _vote(self, answer: str) -> str | None:

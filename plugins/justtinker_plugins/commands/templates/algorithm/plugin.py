@@ -28,7 +28,7 @@ class MyPlugin:
         problems = run.draw(step, self.problems_per_step, run.train_problems)
         groups = tuple(run.credit(group) for group in run.rollouts(step, problems, self.rollouts_per_problem))
         data = tuple(
-            datum_of(group, rollout, advantage)
+            datum_of(group.prompt, rollout, advantage)
             for group in groups
             if group.kept
             for rollout, advantage in zip(group.rollouts, group.advantages, strict=True)
