@@ -30,7 +30,7 @@ needs_data = pytest.mark.skipif(not DATA, reason="set JUSTTINKER_DATA to the fol
 
 @pytest.fixture(scope="module")
 def verifier() -> Iterator[MathVerify]:
-    made = MathVerify(workers=2)
+    made = MathVerify(workers=2, limit=60.0)  # what a test asserts must not depend on how busy the machine is
     yield made
     made.finish_run()
 
@@ -73,12 +73,14 @@ def test_an_honest_answer_is_always_paid(verifier: MathVerify, gold: str, answer
     assert (verdict.outcome, verdict.answer is not None, verdict.reason) == ("correct", True, "")
 
 
-def test_bombs_are_wrong_and_lose_no_other_verdict(verifier: MathVerify) -> None:
+def test_bombs_are_wrong_and_lose_no_other_verdict() -> None:
+    verifier = MathVerify(workers=2)
     for gold in {gold for gold, _ in BOMBS}:
         answers = [bomb for g, bomb in BOMBS if g == gold]
         *verdicts, honest = grade(verifier, gold, [*(rf"\boxed{{{a}}}" for a in answers), rf"\boxed{{{gold}}}"])
         assert honest.outcome == "correct"
         assert [a for a, v in zip(answers, verdicts, strict=True) if v.outcome != "incorrect"] == []
+    verifier.finish_run()
 
 
 # -- what a verdict says ---------------------------------------------------------------------------------------------
