@@ -66,13 +66,14 @@ def _count_by_gap(characters: NDArray[np.uint32], firsts: Sequence[int]) -> NDAr
     Text i is blocks firsts[i] … firsts[i + 1] - 1. Gaps: 0, 1, 2, and 3 for more or never. Shape (blocks, 2, 4).
     """
     bits = (2 * firsts[-1]).bit_length() + 1  # for a place, 2 x block + reaching out, and a bit that stays 0
-    keys = _shingles(characters, 64 - bits)
+    keys = _shingles(characters, 62 - bits)
     keys <<= np.uint64(bits)
     by_block = keys.reshape(-1, STEP)
     by_block |= 2 * np.arange(firsts[-1], dtype=np.uint64)[:, None]
     by_block[:, LAST:] |= np.uint64(1)
+    floats = keys.view(np.float64)  # below 2**62 these are numbers in the same order, and a sixth faster to sort
     for first, stop in pairwise(firsts):
-        keys[first * STEP : stop * STEP].sort()
+        floats[first * STEP : stop * STEP].sort()
     gaps = keys[:-1] & ~np.uint64(1)
     np.subtract(keys[1:], gaps, out=gaps)  # huge between different shingles, thanks to the bit
     gaps >>= np.uint64(1)

@@ -6,7 +6,7 @@ import os
 import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TypeVar
 
 import numpy as np
@@ -50,13 +50,17 @@ def _far_sighted(size: int) -> zstandard.ZstdCompressor:
 
 
 def sizes_while(
-    texts: Sequence[bytes], sizes: Callable[[Sequence[bytes]], list[int]], work: Callable[[], T], share: int = _SHARE
+    texts: Sequence[bytes],
+    sizes: Callable[[Sequence[bytes]], list[int]],
+    work: Callable[[Executor | None], T],
+    share: int = _SHARE,
 ) -> tuple[NDArray[np.float64], T]:
     """The `sizes` of the texts (N,), and what `work` returns, which meanwhile runs here.
 
     A thread a core but one takes `share` bytes at a time, and so does the caller once its own work is done: one more
     thread would only take its time from that work. A quick compressor is best given `ALL` in one call: every return to
-    Python waits for the interpreter lock, which the work here holds on and off.
+    Python waits for the interpreter lock, which the work here holds on and off. To the work the threads are lent, if
+    there are any, for what they find time for.
     """
     runs = deque(enumerate(blocks(texts, share)))
     found: dict[int, list[int]] = {}
@@ -72,7 +76,7 @@ def sizes_while(
     helpers = _CORES - 1 if sum(map(len, texts)) >= _SHARE else 0
     with ThreadPoolExecutor(max(helpers, 1)) as pool:
         futures = [pool.submit(take_runs) for _ in range(helpers)]
-        result = work()
+        result = work(pool if helpers else None)
         take_runs()
         for future in futures:
             future.result()

@@ -6,6 +6,7 @@ It grows with the length of healthy text (see docs/redundancy.md); `_redundancy_
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +29,9 @@ def score_batch(texts: Sequence[str], *, chunks: bool = True) -> Scores:
     """
     data = [encode(text) for text in texts]
 
-    def in_numpy() -> tuple[NDArray[np.float64], Scores]:
-        return repeated_shares(read(data), 5), {"chunk_similarity": chunk_similarities(texts)} if chunks else {}
+    def in_numpy(pool: Executor | None) -> tuple[NDArray[np.float64], Scores]:
+        similar = {"chunk_similarity": chunk_similarities(texts)} if chunks else {}
+        return repeated_shares(read(data), 5, pool=pool), similar
 
     sizes, (repetition, similarity) = sizes_while(data, zlib_sizes, in_numpy)
     return combine(texts, sizes / [max(len(d), 1) for d in data], repetition) | similarity

@@ -14,6 +14,7 @@ Raw healthy scores lie near 0.1; 1.25 is where the fine begins and 3.25 where it
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,7 +70,11 @@ def score_batch(texts: Sequence[str], coefficients: Coefficients = MATHEMATICS) 
       clip(0.3 + 0.7 (raw - 1.25) / 2, 0, 1)
     """
     data = [encode(text) for text in texts]
-    sizes, repetition = sizes_while(data, zstd_sizes, lambda: repeated_16_grams(data, coefficients.mask_digits), ALL)
+
+    def in_numpy(pool: Executor | None) -> NDArray[np.float64]:
+        return repeated_16_grams(data, coefficients.mask_digits, pool)
+
+    sizes, repetition = sizes_while(data, zstd_sizes, in_numpy, ALL)
     characters = np.array([len(text) for text in texts], np.float64)
     excess = (coefficients.expected_log_ratio(characters) - log_ratios(data, sizes)) / coefficients.scale
     excess, repetition = (np.where(characters < SHORT, 0.0, term) for term in (excess, repetition))
@@ -78,10 +83,10 @@ def score_batch(texts: Sequence[str], coefficients: Coefficients = MATHEMATICS) 
     return {"redundancy_score": score, "excess_compression": excess, "ngram_repetition": repetition}
 
 
-def repeated_16_grams(data: Sequence[bytes], mask_digits: bool) -> NDArray[np.float64]:
+def repeated_16_grams(data: Sequence[bytes], mask_digits: bool, pool: Executor | None = None) -> NDArray[np.float64]:
     """Of each text (N,), read loosely. One with much between its words is read as it is written, too: more counts."""
     loose = read(data, LOOSE[mask_digits])
-    shares = repeated_shares(loose, 16, cut_long_words=True)
+    shares = repeated_shares(loose, 16, cut_long_words=True, pool=pool)
     sparse = [i for i, text in enumerate(data) if letters_in(loose[i]) < MOSTLY_WORDS * len(text)]
     if sparse:
         written = read([data[i] for i in sparse], MASKED if mask_digits else AS_WRITTEN)
@@ -105,7 +110,7 @@ def fit(texts: Sequence[str]) -> Coefficients:
         )
     data = [encode(text) for text in texts]
     characters = np.array([len(text) for text in texts], np.float64)
-    ratios = log_ratios(data, sizes_while(data, zstd_sizes, lambda: None)[0])
+    ratios = log_ratios(data, sizes_while(data, zstd_sizes, lambda _: None)[0])
     healthy = np.ones(len(texts), np.bool_)
     for _ in range(10):
         curve = _fit_curve(characters[healthy], ratios[healthy])
