@@ -13,7 +13,8 @@ beside the position, or are ranked until they do.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from functools import lru_cache
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,33 +22,40 @@ from numpy.typing import NDArray
 from justtinker_plugins.rewards._ngrams import U64
 
 RUN = 1 << 16  # characters worked on at a time: the arrays of one run stay in the cache
+CHUNK = 500  # characters
 STEP = 250  # characters from one chunk to the next; a chunk is two of these blocks
 SHINGLE = 5
-LAST = STEP - SHINGLE + 1  # shingles that start here or later reach into the next block
 
 
 def chunk_similarities(texts: Sequence[str]) -> NDArray[np.float64]:
     """Mean similarity of neighbouring chunks of each text (N,); 0 below 1,000 characters."""
     result = np.zeros(len(texts))
-    long_enough = [i for i, text in enumerate(texts) if len(text) >= 4 * STEP]
-    run: list[int] = []
+    long_enough = [i for i, text in enumerate(texts) if len(text) >= 2 * CHUNK]
+    if not long_enough:
+        return result
+    long_enough.sort(key=lambda i: not texts[i].isascii())  # runs of ASCII alone are quicker to read
+    counts = [_count_by_gap(run) for run in _runs([texts[i] for i in long_enough])]
+    similar = _neighbours(np.concatenate(counts))
+    start = 0
     for i in long_enough:
-        run.append(i)
-        if sum(len(texts[j]) for j in run) >= RUN or i == long_enough[-1]:
-            result[run] = list(_run_similarities([texts[j] for j in run]))
-            run = []
+        stop = start + len(texts[i]) // STEP
+        values = similar[start : stop - 2].tolist()
+        result[i] = sum(values) / len(values)
+        start = stop
     return result
 
 
-def _run_similarities(texts: Sequence[str]) -> Iterator[float]:
-    sizes = [len(text) // STEP for text in texts]  # whole blocks: what remains is in no chunk
-    firsts = np.cumsum([0, *sizes]).tolist()
-    whole = "".join(text[: size * STEP] for text, size in zip(texts, sizes, strict=True))
-    characters = np.frombuffer(whole.encode("utf-32-le", "surrogatepass"), "<u4")
-    similar = _neighbours(_count_by_gap(characters, firsts))
-    for first, stop in pairwise(firsts):
-        values = similar[first : stop - 2].tolist()
-        yield sum(values) / len(values)
+def _runs(texts: Sequence[str]) -> Iterator[list[str]]:
+    """The texts in order, without what is in no chunk, in runs of about `RUN` characters."""
+    run: list[str] = []
+    size = 0
+    for text in texts:
+        if size >= RUN:
+            yield run
+            run, size = [], 0
+        run.append(text[: len(text) // STEP * STEP])
+        size += len(run[-1])
+    yield run
 
 
 def _neighbours(count: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -60,34 +68,47 @@ def _neighbours(count: NDArray[np.intp]) -> NDArray[np.float64]:
     return similar
 
 
-def _count_by_gap(characters: NDArray[np.uint32], firsts: Sequence[int]) -> NDArray[np.intp]:
-    """How many shingles start in each block, by whether they reach out of it and by blocks since they last stood.
+def _count_by_gap(texts: Sequence[str]) -> NDArray[np.intp]:
+    """How many shingles start in each block of 250 characters, by whether they reach out of it, and by gap.
 
-    Text i is blocks firsts[i] … firsts[i + 1] - 1. Gaps: 0, 1, 2, and 3 for more or never. Shape (blocks, 2, 4).
+    The gap is how many blocks ago the shingle last stood in its text: 0, 1, 2, and 3 for more or never. Shape
+    (blocks, 2, 4); the texts, of whole blocks, follow on each other.
     """
-    bits = (2 * firsts[-1]).bit_length() + 1  # for a place, 2 x block + reaching out, and a bit that stays 0
-    keys = _shingles(characters, 62 - bits)
+    ends = list(accumulate(map(len, texts), initial=0))
+    blocks = ends[-1] // STEP
+    bits = (8 * blocks).bit_length() + 1  # for block, reaching out and gap, and a bit that stays 0
+    keys = _shingles("".join(texts), 62 - bits)
     keys <<= np.uint64(bits)
-    by_block = keys.reshape(-1, STEP)
-    by_block |= 2 * np.arange(firsts[-1], dtype=np.uint64)[:, None]
-    by_block[:, LAST:] |= np.uint64(1)
+    keys |= _places(blocks)
     floats = keys.view(np.float64)  # below 2**62 these are numbers in the same order, and a sixth faster to sort
-    for first, stop in pairwise(firsts):
-        floats[first * STEP : stop * STEP].sort()
-    gaps = keys[:-1] & ~np.uint64(1)
-    np.subtract(keys[1:], gaps, out=gaps)  # huge between different shingles, thanks to the bit
-    gaps >>= np.uint64(1)
+    for start, stop in pairwise(ends):
+        floats[start:stop].sort()
+    by_block = keys >> np.uint64(3)
+    gaps = by_block[1:] - by_block[:-1]  # huge between different shingles, thanks to the bit
     np.minimum(gaps, np.uint64(3), out=gaps)
-    gaps[np.array(firsts[1:-1], np.intp) * STEP - 1] = 3  # between texts
+    gaps[np.array(ends[1:-1], np.intp) - 1] = 3  # between texts
     keys &= np.uint64((1 << bits) - 1)
-    keys <<= np.uint64(2)
     keys[1:] |= gaps
     keys[0] |= np.uint64(3)
-    return np.bincount(keys.view(np.int64), minlength=8 * firsts[-1]).reshape(-1, 2, 4)
+    return np.bincount(keys.view(np.int64), minlength=8 * blocks).reshape(-1, 2, 4)
 
 
-def _shingles(characters: NDArray[np.uint32], bits: int) -> U64:
+@lru_cache(maxsize=1)
+def _all_places(blocks: int) -> U64:
+    reaching = np.arange(STEP) > STEP - SHINGLE
+    return (8 * np.arange(blocks, dtype=np.uint64)[:, None] | 4 * reaching.astype(np.uint64)).ravel()
+
+
+def _places(blocks: int) -> U64:
+    """8 x block + 4 x reaching out of it, for every character (250 x blocks,)."""
+    return _all_places(1 << (blocks - 1).bit_length())[: STEP * blocks]
+
+
+def _shingles(text: str, bits: int) -> U64:
     """A different number below 2**bits for each different run of five characters (the last four are of no use)."""
+    if text.isascii() and bits >= 8 * SHINGLE:
+        return _five_bytes(np.frombuffer(text.encode() + bytes(7), np.uint8))
+    characters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
     others = np.flatnonzero(characters >= 128)
     alphabet, places = np.unique(characters[others], return_inverse=True)  # few as a rule: numbered on after ASCII
     if len(alphabet) <= 128 and bits >= 8 * SHINGLE:
