@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import random
 import re
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,8 @@ from justtinker_core.options import configure
 from justtinker_core.testing import make_group
 from justtinker_plugins.commands.bench import made_up_texts, plain_chunk_similarity, plain_compression, plain_repetition
 from justtinker_plugins.rewards import _chunks, _redundancy_exact, _redundancy_fast, _redundancy_flat
-from justtinker_plugins.rewards._reading import encode
+from justtinker_plugins.rewards._ngrams import repeated_shares
+from justtinker_plugins.rewards._reading import encode, read
 from justtinker_plugins.rewards._redundancy_flat import MATHEMATICS, Coefficients, fit
 from justtinker_plugins.rewards.redundancy import Redundancy
 from tests.plugins.loop_disguises import DISGUISES, SENTENCE, disguised, hosts, penalties
@@ -58,6 +61,32 @@ def plain_loose_repetition(text: str, mask_digits: bool) -> float:
     if sum(map(len, loose)) >= 0.53 * len(text.encode("utf-8", "surrogatepass")):
         return share
     return max(share, plain_cut_repetition([word.encode("utf-8", "surrogatepass") for word in masked.split()]))
+
+
+@pytest.mark.parametrize("length", [*range(1, 42), 64, 65])
+def test_a_word_is_known_by_each_of_its_bytes(length: int) -> None:
+    word = bytearray(b"a" * length)
+    others = [bytes(word)]
+    for i in range(length):
+        for changed in (b"b", b"\xe1", b"\0"):
+            others.append(bytes(word[:i] + changed + word[i + 1 :]))
+        others.append(bytes(word[:i]))
+    data = read([b" ".join(others), b" ".join([*others, *others])])
+    distinct = len(set(others) - {b""})
+    assert repeated_shares(data, 1, min_words=1).tolist() == [0.0, 1 - distinct / (2 * distinct)]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_texts_of_any_size_and_order_beside_other_work(workers: int) -> None:
+    draw = random.Random(workers)
+    sizes = [0, 1, 5, 9, 10, 11, *(int(10 ** draw.uniform(1, 4.3)) for _ in range(150)), 120_000]
+    draw.shuffle(sizes)
+    batch = [" ".join(draw.choices(["so", "it", "is", "twelve", "and a bit"], k=size)) for size in sizes]
+    expected = [plain_repetition(text) for text in batch]
+    data = read([encode(text) for text in batch])
+    with ThreadPoolExecutor(max(workers, 1)) as pool:
+        pool.submit(time.sleep, 0.02)  # what they are busy with at first
+        assert repeated_shares(data, 5, pool=pool if workers else None).tolist() == expected
 
 
 @settings(deadline=None)

@@ -60,10 +60,12 @@ def _runs(texts: Sequence[str]) -> Iterator[list[str]]:
 
 def _neighbours(count: NDArray[np.intp]) -> NDArray[np.float64]:
     """Similarity of chunk i (blocks i, i + 1) with chunk i + 1, from counts (blocks, reaching out, gap 0…3)."""
-    new = count.sum(1)
-    inside = count[:, 0]  # shingles that end in their own block
-    a = new[:-1, 1:].sum(1) + inside[1:, 2:].sum(1)
-    union = new[:-2, 1:].sum(1) + new[1:-1, 2:].sum(1) + inside[2:, 3]
+    inside, reaching = count[:, 0], count[:, 1]
+    new = inside + reaching
+    new_2 = new[:, 2] + new[:, 3]  # for a window that began with the block before
+    new_1 = new[:, 1] + new_2  # for one that begins with this block
+    a = new_1[:-1] + inside[1:, 2] + inside[1:, 3]
+    union = new_1[:-2] + new_2[1:-1] + inside[2:, 3]
     similar: NDArray[np.float64] = (a[:-1] + a[1:] - union) / union
     return similar
 
@@ -108,7 +110,7 @@ def _shingles(text: str, bits: int) -> U64:
     """A different number below 2**bits for each different run of five characters (the last four are of no use)."""
     if text.isascii() and bits >= 8 * SHINGLE:
         return _five_bytes(np.frombuffer(text.encode() + bytes(7), np.uint8))
-    characters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+    characters = _code_points(text)
     others = np.flatnonzero(characters >= 128)
     alphabet, places = np.unique(characters[others], return_inverse=True)  # few as a rule: numbered on after ASCII
     if len(alphabet) <= 128 and bits >= 8 * SHINGLE:
@@ -129,6 +131,13 @@ def _shingles(text: str, bits: int) -> U64:
     keys <<= shift
     keys[:-4] |= codes[4:]
     return keys
+
+
+def _code_points(text: str) -> NDArray[np.uint16] | NDArray[np.uint32]:
+    data = text.encode("utf-16-le", "surrogatepass")
+    if len(data) == 2 * len(text):
+        return np.frombuffer(data, "<u2")
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
 
 
 def _five_bytes(codes: NDArray[np.uint8]) -> U64:

@@ -6,16 +6,16 @@ bits, each n-gram from the hashes of its words; then the n-grams of a text are s
 How sure is that? All multipliers are drawn at random when the module is loaded, so that no text can be written to
 collide. What matters of two different words is by how much 2**s their hashes' difference is divisible.
 
-- The first 8 bytes of a word are a number x (no byte of a word is 0, so that padding with 0 is unambiguous). Its hash is
-  ``a x mod 2**64``, a odd, with the bytes in reverse: different x, different hashes. The upper m bits of two such
+- The first 8 bytes of a word are a number x (no byte of a word is 0, so that padding with 0 is unambiguous). Its hash
+  is ``a x mod 2**64``, a odd, with the bytes in reverse: different x, different hashes. The upper m bits of two such
   products agree with probability at most 2**(1 - m) (Dietzfelbinger et al., J. Algorithms 25, 1997), and these come
   last, byte by byte; so the difference is divisible by 2**s with probability at most 2**(8 - s).
 - Of a longer word, the rest is cut into 32-bit pieces p_i. The upper half of ``c + sum b_i p_i mod 2**64`` is strongly
   universal: for two different rests the two values are independent and uniform (Dietzfelbinger 1996; Lemire and Kaser,
-  arXiv:1202.4961). Two such halves are added to the hash: now it is 2**-s. (Words of more than 32 bytes go through keyed
-  BLAKE2b, taken to be as good.)
-- An n-gram is ``w_0 + r_1 w_1 + … + r_k w_k mod 2**64``. Two different ones differ in some word; given that word's s and
-  all else, its random multiplier makes both sums equal modulo 2**t with probability at most 2**(min(s, t) - t). On
+  arXiv:1202.4961). Two such halves are added to the hash: now it is 2**-s. (Words of more than 32 bytes go through
+  keyed BLAKE2b, taken to be as good.)
+- An n-gram is ``w_0 + r_1 w_1 + … + r_k w_k mod 2**64``. Two different ones differ in some word; given that word's s
+  and all else, its random multiplier makes both sums equal modulo 2**t with probability at most 2**(min(s, t) - t). On
   average over s that is at most 2**-t (1 + sum over s = 1…t of 2**(8 - s) 2**(s - 1)) = 2**-t (1 + 128 t), and
   8193 x 2**-64 < 2**-50 for t = 64.
 - 16-grams are four 4-grams put together in the same way: at most 2**-64 (1 + sum over t = 1…64 of (1 + 128 t) / 2),
@@ -28,7 +28,7 @@ what it would change is one n-gram in 10,000.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from hashlib import blake2b
 from itertools import accumulate, pairwise
@@ -36,7 +36,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from justtinker_plugins.rewards._reading import blocks
+from justtinker_plugins.rewards._reading import BLOCK, is_space
 
 U64 = NDArray[np.uint64]
 
@@ -66,22 +66,33 @@ def repeated_shares(
         n: words in a gram, 1 to 64.
         min_words: shorter texts get 0; at least n, and 2n if not given, as in the recipe.
         cut_long_words: read words of more than 64 bytes as words of 8, so that a loop without white space is a loop.
-        pool: sorts what it has time for. One call a block, for two threads that want the lock all the time are slower
+        pool: sorts what it has time for. One call a run, for two threads that want the lock all the time are slower
             than one.
     """
     least = 2 * n if min_words is None else max(min_words, n)
-    by_size = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # so that those of a block are of about one size
-    blocks_of_grams = []
-    for run in blocks([texts[i] for i in by_size]):
-        totals, grams = _grams(run, n, least, cut_long_words)
-        blocks_of_grams.append((totals, grams, pool.submit(_distinct, grams) if pool else None))
-    shares: list[float] = []
-    for totals, grams, task in reversed(blocks_of_grams):  # the pool begins with the first
+    runs = []
+    for run in _runs(texts):
+        totals, grams = _grams([texts[i] for i in run], n, least, cut_long_words)
+        runs.append((run, totals, grams, pool.submit(_distinct, grams) if pool else None))
+    shares = np.zeros(len(texts))
+    for run, totals, grams, task in reversed(runs):  # the pool begins with the first
         distinct = _distinct(grams) if task is None or task.cancel() else task.result()
-        shares += [1.0 - some / total if total else 0.0 for some, total in zip(distinct[::-1], totals[::-1], strict=True)]
-    result = np.empty(len(texts))
-    result[by_size] = shares[::-1]
-    return result
+        shares[run] = [1.0 - some / total if total else 0.0 for some, total in zip(distinct, totals, strict=True)]
+    return shares
+
+
+def _runs(texts: Sequence[bytes]) -> Iterator[list[int]]:
+    """Places of texts of about one size, which have `BLOCK` bytes together, or little more."""
+    run: list[int] = []
+    size = 0
+    for i in sorted(range(len(texts)), key=lambda i: len(texts[i])):
+        if run and (size >= BLOCK or len(texts[i]) > 2 * len(texts[run[0]])):
+            yield run
+            run, size = [], 0
+        run.append(i)
+        size += len(texts[i])
+    if run:
+        yield run
 
 
 def _grams(texts: Sequence[bytes], n: int, least: int, cut_long_words: bool) -> tuple[list[int], NDArray[np.int64]]:
@@ -89,8 +100,8 @@ def _grams(texts: Sequence[bytes], n: int, least: int, cut_long_words: bool) -> 
 
     A row a text, (N, most n-grams); where a text has fewer, its first again.
     """
-    data = np.frombuffer(b"\0".join([b"", *texts, bytes(8)]), np.uint8)
-    starts, lengths = _words(data == 0)
+    data = np.frombuffer(b" ".join([b"", *texts, b" " * 8]), np.uint8)
+    starts, lengths = _words(is_space(data))
     if cut_long_words and int(lengths.max(initial=0)) > CUT:
         starts, lengths = _cut(starts, lengths)
     hashes = _gram_hashes(_word_hashes(data, starts, lengths), n).view(np.int64)

@@ -1,22 +1,20 @@
 """How a text is read before its words are found: as it is written, or without what a loop can be disguised with.
 
-One `bytes.translate` does it: white space of every kind becomes byte 0, which no word then holds, and a loose reading
-also turns upper case into lower, masks digits, and drops what is neither a letter nor a digit of ASCII. It knows no
-words, spellings or synonyms.
+Whatever the reading, what comes out has no white space but ASCII's and no NUL. A loose reading turns upper case into
+lower, masks digits, and drops what is neither a letter nor a digit of ASCII. It knows no words, spellings or synonyms.
 """
 
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 1 << 18  # bytes worked on at a time: the arrays of one block stay in the cache
-_SPACES = b" \t\n\v\f\r\x1c\x1d\x1e\x1f"  # those of ASCII that str.split() takes for white space
+_SPACES = b"\t\n\v\f\r\x1c\x1d\x1e\x1f "  # those of ASCII that str.split() takes for white space
 _WIDE = [chr(c).encode() for c in range(0x80, 0x3001) if chr(c).isspace()]
 _WIDE_SPACE = {  # UTF-8 bytes to a character -> the characters of that size, as numbers
     width: np.array([int.from_bytes(c) for c in _WIDE if len(c) == width], np.uint32) for width in (2, 3)
@@ -24,35 +22,34 @@ _WIDE_SPACE = {  # UTF-8 bytes to a character -> the characters of that size, as
 _STARTS_WIDE_SPACE = np.isin(np.arange(1 << 16), [*_WIDE_SPACE[2], *(_WIDE_SPACE[3] >> 8)])
 
 
-class Reading(NamedTuple):
-    """What each byte becomes, and the bytes that are dropped."""
+Reading = Callable[[bytes], bytes]
 
-    table: bytes
-    dropped: bytes = b""
-
-
-def _as_written(mask_digits: bool) -> Reading:
-    """Different words stay different, but for masked digits. Xor keeps NUL apart from white space."""
-    table = bytearray(c ^ 0x20 if c < 0x80 else c for c in range(256))
-    for c in _SPACES:
-        table[c] = 0
-    for c in string.digits.encode() if mask_digits else b"":
-        table[c] = table[ord("0")]
-    return Reading(bytes(table))
+_NUL, _NEVER = b"\0", b"\xff"  # UTF-8 never has the other
+_ZEROS = b"0" * 10
+_MASKED = bytes.maketrans(_NUL + string.digits.encode(), _NEVER + _ZEROS)
+_LOOSE = bytes.maketrans(_SPACES + string.ascii_uppercase.encode(), b" " * 10 + string.ascii_lowercase.encode())
+_LOOSE_MASKED = _LOOSE.translate(_MASKED)
+_DROPPED = bytes({*range(256)} - {*_SPACES, *string.ascii_letters.encode(), *string.digits.encode()})
 
 
-def _loose(mask_digits: bool) -> Reading:
-    """Letters in lower case, digits and white space. What is dropped leaves no gap: ``**so**, it's`` is ``so its``."""
-    letters = bytes.maketrans(string.ascii_uppercase.encode(), string.ascii_lowercase.encode())
-    digits = bytes.maketrans(string.digits.encode(), b"0" * 10 if mask_digits else string.digits.encode())
-    spaces = bytes.maketrans(_SPACES, bytes(len(_SPACES)))
-    kept = {*string.ascii_letters.encode(), *string.digits.encode(), *_SPACES}
-    return Reading(letters.translate(digits).translate(spaces), bytes(c for c in range(256) if c not in kept))
+def as_written(text: bytes) -> bytes:
+    """Different words stay different."""
+    return text.replace(_NUL, _NEVER)
 
 
-AS_WRITTEN = _as_written(False)
-MASKED = _as_written(True)
-LOOSE = {mask_digits: _loose(mask_digits) for mask_digits in (False, True)}
+def masked(text: bytes) -> bytes:
+    """Different words stay different, but for their digits."""
+    return text.translate(_MASKED)
+
+
+def loose(text: bytes) -> bytes:
+    """Letters in lower case, digits and spaces. What is dropped leaves no gap: ``**so**, it's`` is ``so its``."""
+    return text.translate(_LOOSE, _DROPPED)
+
+
+def loose_masked(text: bytes) -> bytes:
+    """As `loose`, with every digit a 0."""
+    return text.translate(_LOOSE_MASKED, _DROPPED)
 
 
 def encode(text: str) -> bytes:
@@ -70,14 +67,16 @@ def blocks(texts: Sequence[bytes], size: int = BLOCK) -> Iterator[Sequence[bytes
             start, total = i + 1, 0
 
 
-def read(texts: Sequence[bytes], reading: Reading = AS_WRITTEN) -> list[bytes]:
-    """The texts in bytes of which 0, and nothing but 0, is white space."""
-    return [text.translate(*reading) for run in blocks(texts) for text in _with_narrow_spaces(run)]
+def read(texts: Sequence[bytes], reading: Reading = as_written) -> list[bytes]:
+    """The texts in bytes, with no white space but that of ASCII, and no NUL."""
+    return [reading(text) for run in blocks(texts) for text in _with_narrow_spaces(run)]
 
 
-def letters_in(text: bytes) -> int:
-    """How many bytes of a text that was read are not white space."""
-    return int(np.count_nonzero(np.frombuffer(text, np.uint8)))
+def is_space(text: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which bytes of what was read are white space."""
+    space = text - np.uint8(9) < 5  # tab, newline, …
+    space |= text - np.uint8(28) < 5  # the separators, space
+    return space
 
 
 def _with_narrow_spaces(texts: Sequence[bytes]) -> Sequence[bytes]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from justtinker_core import PluginError
 from justtinker_plugins.rewards._compression import ALL, sizes_while, zstd_sizes
 from justtinker_plugins.rewards._ngrams import repeated_shares
-from justtinker_plugins.rewards._reading import AS_WRITTEN, LOOSE, MASKED, encode, letters_in, read
+from justtinker_plugins.rewards._reading import as_written, encode, loose, loose_masked, masked, read
 from justtinker_plugins.rewards._redundancy_exact import Scores
 
 SHORT = 500  # characters; nothing shorter is fined
@@ -85,13 +85,17 @@ def score_batch(texts: Sequence[str], coefficients: Coefficients = MATHEMATICS) 
 
 def repeated_16_grams(data: Sequence[bytes], mask_digits: bool, pool: Executor | None = None) -> NDArray[np.float64]:
     """Of each text (N,), read loosely. One with much between its words is read as it is written, too: more counts."""
-    loose = read(data, LOOSE[mask_digits])
-    shares = repeated_shares(loose, 16, cut_long_words=True, pool=pool)
-    sparse = [i for i, text in enumerate(data) if letters_in(loose[i]) < MOSTLY_WORDS * len(text)]
+    read_loosely = read(data, loose_masked if mask_digits else loose)
+    shares = repeated_shares(read_loosely, 16, cut_long_words=True, pool=pool)
+    sparse = [i for i, text in enumerate(data) if _letters_in(read_loosely[i]) < MOSTLY_WORDS * len(text)]
     if sparse:
-        written = read([data[i] for i in sparse], MASKED if mask_digits else AS_WRITTEN)
+        written = read([data[i] for i in sparse], masked if mask_digits else as_written)
         shares[sparse] = np.maximum(shares[sparse], repeated_shares(written, 16, cut_long_words=True))
     return shares
+
+
+def _letters_in(read_loosely: bytes) -> int:
+    return int(np.count_nonzero(np.frombuffer(read_loosely, np.uint8) != ord(" ")))
 
 
 def fit(texts: Sequence[str]) -> Coefficients:
