@@ -13,7 +13,6 @@ beside the position, or are ranked until they do.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -95,15 +94,18 @@ def _count_by_gap(texts: Sequence[str]) -> NDArray[np.intp]:
     return np.bincount(keys.view(np.int64), minlength=8 * blocks).reshape(-1, 2, 4)
 
 
-@lru_cache(maxsize=1)
-def _all_places(blocks: int) -> U64:
+def _make_places(blocks: int) -> U64:
+    """8 x block + 4 x reaching out of it, for every character (250 x blocks,)."""
     reaching = np.arange(STEP) > STEP - SHINGLE
     return (8 * np.arange(blocks, dtype=np.uint64)[:, None] | 4 * reaching.astype(np.uint64)).ravel()
 
 
+_FIRST_PLACES = _make_places(2 * RUN // STEP)  # the same in every run
+
+
 def _places(blocks: int) -> U64:
-    """8 x block + 4 x reaching out of it, for every character (250 x blocks,)."""
-    return _all_places(1 << (blocks - 1).bit_length())[: STEP * blocks]
+    size = blocks * STEP
+    return _FIRST_PLACES[:size] if size <= len(_FIRST_PLACES) else _make_places(blocks)
 
 
 def _shingles(text: str, bits: int) -> U64:
