@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -36,11 +38,6 @@ class Sums(HubSet):
 @plugin
 class EasySums(Sums):
     hub_config: ClassVar[str | None] = "easy"
-
-
-@plugin
-class SumsElsewhere(Sums):
-    fallback: ClassVar[tuple[str, str | None] | None] = ("elsewhere/sums", None)
 
 
 def sums(*pairs: tuple[Any, Any], **cells: Any) -> list[dict[str, Any]]:
@@ -177,8 +174,45 @@ def test_an_unknown_split_and_a_file_are_refused(tmp_path: Path) -> None:
     )
 
 
+# Offline: in one fresh process, since `datasets` reads its settings when it is imported, and takes a second for that.
+
+
+def at(source_: str, fallback_: str | None = None, config: str | None = None) -> type[Sums]:
+    @plugin
+    class Elsewhere(Sums):
+        fallback: ClassVar[tuple[str, str | None] | None] = (fallback_, None) if fallback_ else None
+        hub_config: ClassVar[str | None] = config
+
+        source: str = source_
+
+    return Elsewhere
+
+
+OFFLINE: Mapping[str, tuple[type[Sums], dict[str, Any]]] = {
+    "not cached": (at("no/sums"), {}),
+    "fallback not cached either": (at("no/sums", "no/either"), {}),
+    "cached": (at("kept/sums", "kept/others"), {}),
+    "another configuration cached": (at("kept/hard", config="easy"), {}),
+    "fallback cached": (at("no/sums", "kept/others"), {}),
+    "a source of one's own": (at("no/sums", "kept/others"), {"source": "no/such"}),
+}
+
+
+def load_them_all() -> None:
+    """Prints what is said of each of `OFFLINE`, as JSON."""
+    said = {}
+    for name, (cls, options) in OFFLINE.items():
+        logging.basicConfig(stream=(log := io.StringIO()), format="%(name)s %(levelname)s %(message)s", force=True)
+        try:
+            answer = str([problem.question for problem in load(cls, **options)[0]])
+        except PluginError as error:
+            answer = str(error)
+        said[name] = log.getvalue() + answer
+    print(json.dumps(said))
+
+
 def in_a_process(code: str, cache: Path) -> str:
-    """Run code in a fresh process, offline, with that cache: `datasets` reads both settings when it is imported."""
+    """What code prints in a fresh process, offline, with that cache."""
     paths = [str(Path(__file__).parents[2]), *filter(None, sys.path)]
     settings = {"HF_HOME": str(cache), "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(paths)}
     environment = {k: v for k, v in os.environ.items() if not k.startswith("HF_")} | settings
@@ -186,82 +220,66 @@ def in_a_process(code: str, cache: Path) -> str:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, cwd=cache, check=False
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
-
-
-LOAD = """
-import logging
-from tests.plugins.hub_data import load
-from justtinker_core import PluginError
-from tests.plugins.test_hub import EasySums, Sums, SumsElsewhere
-logging.basicConfig(format="%(name)s %(levelname)s %(message)s", level=logging.WARNING)
-try:
-    print([problem.question for problem in load({cls})[0]])
-except PluginError as error:
-    print(error)
-"""
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `datasets` keeps of a set that it has loaded once."""
+def offline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What is said with a cache that holds kept/sums, kept/others and the configuration hard of kept/hard."""
     cache = tmp_path_factory.mktemp("cache")
     copy = write(cache / "copy", {"train": sums(("1+1=?", "2"), ("1+2=?", "3"))})
     in_a_process(f"import datasets; datasets.load_dataset({copy!r})", cache)
-    (directory,) = (cache / "datasets").glob("copy/default/0.0.0/*/")
-    return directory
+    (loaded,) = (cache / "datasets").glob("copy/default/0.0.0/*/")
+    for hub_id, config in (("kept/sums", "default"), ("kept/others", "default"), ("kept/hard", "hard")):
+        file_as_hub_set(loaded, hub_id, config, cache)
+    said = in_a_process("from tests.plugins.test_hub import load_them_all; load_them_all()", cache)
+    return dict(json.loads(said.splitlines()[-1]))
 
 
-def file_as_hub_set(prepared: Path, hub_id: str, config: str, cache: Path) -> None:
-    """Put it into another cache under the name of a set of the hub, as if it had been downloaded."""
+def file_as_hub_set(loaded: Path, hub_id: str, config: str, cache: Path) -> None:
+    """Put what `datasets` keeps of a set under the name of a set of the hub, as if it had been downloaded."""
     owner, name = hub_id.split("/")
     target = cache / "datasets" / f"{owner}___{name}" / config / "0.0.0" / ("0" * 40)
     target.mkdir(parents=True)
-    info = json.loads((prepared / "dataset_info.json").read_text()) | {"dataset_name": name, "config_name": config}
+    info = json.loads((loaded / "dataset_info.json").read_text()) | {"dataset_name": name, "config_name": config}
     (target / "dataset_info.json").write_text(json.dumps(info))
-    for file in prepared.glob("*.arrow"):
+    for file in loaded.glob("*.arrow"):
         shutil.copy(file, target / file.name.replace("copy", name, 1))
 
 
-def test_offline_and_not_cached_says_why_and_what_to_do(tmp_path: Path) -> None:
-    assert in_a_process(LOAD.format(cls="Sums"), tmp_path).startswith(
-        "[data.train] somebody/sums (train) is neither in the cache nor can it be had from the hub: "
-        "ConnectionError: Couldn't reach 'somebody/sums' on the Hub (OfflineModeIsEnabled). Either load it once with "
+def test_offline_and_not_cached_says_why_and_what_to_do(offline: dict[str, str]) -> None:
+    assert offline["not cached"] == (
+        "[data.train] no/sums (train) is neither in the cache nor can it be had from the hub: "
+        "ConnectionError: Couldn't reach 'no/sums' on the Hub (OfflineModeIsEnabled). Either load it once with "
         "network (HF_HUB_OFFLINE unset; it is kept under HF_HOME), or copy it and say where: source = 'DIRECTORY' "
-        "(here is no directory somebody/sums)"
+        "(here is no directory no/sums)"
     )
 
 
-def test_offline_with_a_fallback_that_is_not_cached_names_both(tmp_path: Path) -> None:
-    said = in_a_process(LOAD.format(cls="SumsElsewhere"), tmp_path)
-    assert "[data.train] somebody/sums (train) is neither" in said
-    assert "and of its fallback: elsewhere/sums (train) is neither" in said
+def test_offline_with_a_fallback_that_is_not_cached_names_both(offline: dict[str, str]) -> None:
+    said = offline["fallback not cached either"]
+    assert "[data.train] no/sums (train) is neither" in said
+    assert "and of its fallback: no/either (train) is neither" in said
 
 
-def test_a_cached_set_is_used_offline(prepared: Path, tmp_path: Path) -> None:
-    file_as_hub_set(prepared, "somebody/sums", "default", tmp_path)
-    said = in_a_process(LOAD.format(cls="SumsElsewhere"), tmp_path)
-    assert "['1+1=?', '1+2=?']" in said
-    assert "justtinker WARNING" not in said
+def test_a_cached_set_is_used_offline(offline: dict[str, str]) -> None:
+    assert offline["cached"].endswith("['1+1=?', '1+2=?']")
+    assert "justtinker WARNING" not in offline["cached"]
 
 
-def test_offline_with_another_configuration_in_the_cache(prepared: Path, tmp_path: Path) -> None:
-    file_as_hub_set(prepared, "somebody/sums", "hard", tmp_path)
-    said = in_a_process(LOAD.format(cls="EasySums"), tmp_path)
-    assert "[data.train] somebody/sums (easy, train) is neither in the cache" in said
+def test_offline_with_another_configuration_in_the_cache(offline: dict[str, str]) -> None:
+    said = offline["another configuration cached"]
+    assert "[data.train] kept/hard (easy, train) is neither in the cache" in said
     assert "Available configs in the cache: ['hard']" in said
 
 
-def test_a_fallback_is_said_aloud_and_not_for_a_source_of_ones_own(prepared: Path, tmp_path: Path) -> None:
-    file_as_hub_set(prepared, "elsewhere/sums", "default", tmp_path)
-    said = in_a_process(LOAD.format(cls="SumsElsewhere"), tmp_path)
-    assert "['1+1=?', '1+2=?']" in said
+def test_a_fallback_is_said_aloud_and_not_for_a_source_of_ones_own(offline: dict[str, str]) -> None:
+    assert offline["fallback cached"].endswith("['1+1=?', '1+2=?']")
     assert (
-        "justtinker WARNING [data.train] somebody/sums (train) CANNOT BE REACHED; "
-        "its fallback elsewhere/sums (train) is used instead"
-    ) in said
-    said = in_a_process(LOAD.format(cls="SumsElsewhere, source='no/such'"), tmp_path)
-    assert said.startswith("[data.train] no/such (train) is neither in the cache")
+        "justtinker WARNING [data.train] no/sums (train) CANNOT BE REACHED; "
+        "its fallback kept/others (train) is used instead"
+    ) in offline["fallback cached"]
+    assert offline["a source of one's own"].startswith("[data.train] no/such (train) is neither in the cache")
 
 
 CELLS = st.none() | st.text(max_size=4) | st.integers(-9, 9) | st.floats() | st.booleans() | st.lists(st.text())
