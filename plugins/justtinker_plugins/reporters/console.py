@@ -49,6 +49,8 @@ BARE = ("boxed_rate", "truncated_rate", "unscored_rate")
 """Shown without an interval: there is no room."""
 WIDE = 0.2
 """An interval about which something must be said."""
+PERIOD = 24 * 3600.0
+"""Seconds of which the steps tell how long the rest takes; rich's own 30 are less than one step of a large model."""
 STYLES = {"info": "cyan", "warn": "yellow", "stop": "bold red"}
 
 
@@ -66,7 +68,7 @@ class Console:
         self._live: Live | None = None
         self._bar = Progress(
             TextColumn("[bold]{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn(),
-            TextColumn("[dim]{task.fields[stage]}"),
+            TextColumn("[dim]{task.fields[stage]}"), speed_estimate_period=PERIOD,
         )  # fmt: skip
         self._begun = time.perf_counter()
 
@@ -174,8 +176,8 @@ def closing_table(evals: Sequence[tuple[Path, EvalStats]]) -> Table:
     table = plain_table("weights", "set", *titles, "tokens", "n")
     for column in table.columns[2:]:
         column.min_width = max(map(len, str(column.header).split()))  # no word of a title is folded
-    table.columns[-1].min_width = 6
-    table.collapse_padding = len(table.columns) > 8
+    table.columns[-1].min_width = 6 if several else 3
+    table.collapse_padding = len(table.columns) > 7
     table.caption, table.caption_justify = "rates in per cent, with 95 % intervals; n problems", "left"
     if several:
         table.caption += ", k samples of each; accuracy: avg@k"
