@@ -172,10 +172,10 @@ def evaluations_table(evals: Sequence[EvalStats]) -> str:
     rows = "".join(
         f'<tr><td class="n">{e.step}</td><td class="any">{escape(e.name)}</td>'
         + "".join(f'<td class="n{wide(name)}">{rate(e, name)}</td>' for name in shown)
-        + f'<td class="n">{e.metrics.get("mean_response_tokens", float("nan")):,.0f}</td>'
+        + f'<td class="n">{mean_tokens(e)}</td>'
         + f'<td class="n wide">{sampled(e)}</td></tr>'
         for e in evals[-MOST_EVALS:]
-    ).replace("nan", DASH)
+    )
     heads = "".join(f'<th class="n{wide(name)}">{SHOWN[name]}</th>' for name in shown)
     head = (
         f'<tr><th class="n">step</th><th>set</th>{heads}<th class="n">tokens</th><th class="n wide">problems</th></tr>'
@@ -184,6 +184,11 @@ def evaluations_table(evals: Sequence[EvalStats]) -> str:
     more = f" {left:,} earlier ones are left out; evals.jsonl has them." if left > 0 else ""
     said = f"Rates in per cent, with 95 % intervals clustered by problem.{more}"
     return f'<div class="panel"><table>{head}{rows}</table></div><p class="soft">{said}</p>'
+
+
+def mean_tokens(stats: EvalStats) -> str:
+    """How long the responses are."""
+    return f"{stats.metrics['mean_response_tokens']:,.0f}" if "mean_response_tokens" in stats.metrics else DASH
 
 
 def sampled(stats: EvalStats) -> str:
