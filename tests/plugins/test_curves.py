@@ -147,6 +147,8 @@ def test_the_command_on_a_run(run_of: RunOf, tmp_path: Path) -> None:
     assert f"{run.dir / 'curves.png'}\n" in result.output
     assert cli("curves", run.dir, "--dir", tmp_path / "there").exit_code == 0
     assert (tmp_path / "there" / "run.curves.pdf").read_bytes().startswith(PDF)
+    run.dir.rename(tmp_path / "exp0.5")
+    assert f"{tmp_path / 'exp0.5.curves.png'}\n" in cli("curves", tmp_path / "exp0.5", "--dir", tmp_path).output
 
 
 def test_findings_are_read_with_the_records(run_of: RunOf) -> None:

@@ -90,6 +90,7 @@ def test_everything_is_on_the_page(recorded: RunDir) -> None:
         assert words in page
     assert '<td class="n">3</td><td class="warn">warn</td><td>drift</td>' in page
     assert "60.0 <small>(50-70)</small>" in page
+    assert '<td class="n">0.150 → 0.350</td>' in page, "of a term: the first two steps and the last two"
     assert "start 20.0 (step 0), best 60.0 (step 2), last 50.0 (step 4)" in page
     assert "Not measured in this run: Redundancy, Thinking rate." in page
     assert html.escape('name = "a <b>name</b>"') in page

@@ -27,7 +27,7 @@ MOST_BYTES = 7_000_000
 MOST_FINDINGS, MOST_EVALS = 200, 300
 DASH = "\N{EN DASH}"
 COMPARED = 10
-"""Steps whose mean stands for the start of a run, and for its end."""
+"""Steps whose mean stands for the start of a run, and for its end; of short runs half of them."""
 SHOWN = {"accuracy": "accuracy", "thinking_rate": "thinking", "boxed_rate": "boxed", "truncated_rate": "truncated"}
 
 
@@ -137,7 +137,8 @@ def terms_table(steps: Sequence[StepStats]) -> str:
     with_terms = [s for s in steps if s.terms]
     if not with_terms:
         return ""
-    first, last = with_terms[:COMPARED], with_terms[-COMPARED:]
+    compared = min(COMPARED, max(len(with_terms) // 2, 1))  # a step is of the start or of the end
+    first, last = with_terms[:compared], with_terms[-compared:]
     names = dict.fromkeys(name for s in with_terms for name in s.terms)
     rows = "".join(
         f"<tr><td>{escape(name)}</td>"
