@@ -74,6 +74,20 @@ def test_in_a_terminal_the_numbers_have_a_line_of_their_own(run: Run, width: int
     assert "…" not in text, "nothing is cut off"
 
 
+def test_before_the_first_step_ends_it_is_seen_how_far_it_is(run: Run) -> None:
+    console, output = reporter(terminal=True)
+    console.report_progress("evaluate held_out", 3, 400)
+    assert console._live is not None
+    console._live.refresh()
+    assert "evaluate held_out 3/400" in output.getvalue()
+    console.report_step(run, step(1), [])
+    console.finish_run(run, "interrupted")
+    assert "1/4" in output.getvalue()
+    piped, output = reporter()
+    piped.report_progress("sample", 3, 8)
+    assert output.getvalue() == ""
+
+
 def test_steps_of_minutes_say_how_long_the_rest_takes(run: Run) -> None:
     console, _ = reporter(terminal=True)
     now = 0.0
