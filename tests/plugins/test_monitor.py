@@ -127,6 +127,10 @@ def test_checkpoints_and_evaluations_show_after_their_step(trained: Path) -> Non
     assert ([s.step for s in history.steps], [e.step for e in history.evals]) == ([1], [0, 1])
     assert history.checkpoints == (1,)
     assert records.checkpoints == (1, 2, 3)
+    file = trained / "checkpoints.jsonl"
+    first, second, third = (line for line in file.read_text().splitlines(keepends=True) if '"best"' not in line)
+    file.write_text(first + second.replace("periodic", "rolling") + third)
+    assert read_records(trained).checkpoints == (1, 3), "the one of step 2 was only there to resume from"
 
 
 HEADER = "step,accuracy\n"

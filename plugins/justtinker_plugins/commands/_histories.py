@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from justtinker_core import Finding, PluginError
-from justtinker_core.checkpoints import FILE, newest_first
+from justtinker_core.checkpoints import FILE
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, History, StepStats
 
@@ -75,7 +75,8 @@ def of_run(files: RunDir) -> Records:
         steps = tuple(step_of(record) for record in recorded)
         said = tuple(Said(r["step"], Finding(**found)) for r in recorded for found in r.get("findings", ()))
         evals = tuple(EvalStats(**{"seen": record["step"], **record}) for record in files.read("evals.jsonl"))
-        return Records(steps, evals, tuple(r["step"] for r in reversed(newest_first(files.read(FILE)))), said)
+        kept = tuple(r["step"] for r in files.read(FILE) if r["kind"] in ("periodic", "final"))  # rolling ones go
+        return Records(steps, evals, kept, said)
     except (TypeError, KeyError) as error:
         raise PluginError(f"{files.path} holds records of another version: {error}") from None
 
