@@ -149,7 +149,7 @@ def terms_table(steps: Sequence[StepStats]) -> str:
     head = header(("term", "weight", "raw", "weighted", "applies"), range(1, 5))
     explained = (
         f"Means over the first and the last {len(first)} steps with rewards; one number: no change. Raw is the mean "
-        "where the term applies, weighted the mean over all rollouts, applies the share of rollouts in per cent."
+        "where the term applies, weighted the mean over all graded rollouts, applies the share of them in per cent."
     )
     return f'<h2>Reward terms</h2><div class="panel"><table>{head}{rows}</table></div><p class="soft">{explained}</p>'
 
