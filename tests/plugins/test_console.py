@@ -74,6 +74,32 @@ def test_in_a_terminal_the_numbers_have_a_line_of_their_own(run: Run, width: int
     assert "…" not in text, "nothing is cut off"
 
 
+def test_before_the_first_step_ends_it_is_seen_how_far_it_is(run: Run) -> None:
+    console, output = reporter(terminal=True)
+    console.report_progress("evaluate held_out", 3, 400)
+    assert console._live is not None
+    console._live.refresh()
+    assert "evaluate held_out 3/400" in output.getvalue()
+    console.report_step(run, step(1), [])
+    console.finish_run(run, "interrupted")
+    assert "1/4" in output.getvalue()
+    piped, output = reporter()
+    piped.report_progress("sample", 3, 8)
+    assert output.getvalue() == ""
+
+
+def test_steps_of_minutes_say_how_long_the_rest_takes(run: Run) -> None:
+    console, _ = reporter(terminal=True)
+    now = 0.0
+    console._bar.get_time = lambda: now
+    for number in (1, 2, 3):
+        now = 90.0 * number
+        console.report_step(run, step(number), [])
+        console.report_progress("sample", 1, 8)
+    assert console._bar.tasks[0].time_remaining == 90
+    console.finish_run(run, "interrupted")
+
+
 def test_what_a_step_costs_and_the_run_so_far(run: Run) -> None:
     console, output = reporter(every=1)
     run.spent = 12.345
@@ -189,3 +215,16 @@ def test_the_widest_table_fits_into_80_columns() -> None:
     for word in ("accuracy", "pass@k", "maj@k", "thinking", "boxed", "cut", "not", "tokens", "n"):
         assert word in lines[0].split() + lines[1].split(), "words of titles are whole"
     assert sum("30x8" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_nothing_of_the_closing_table_is_cut_off(width: int) -> None:
+    rates = {"accuracy": 0.955, "thinking_rate": 1.0, "boxed_rate": 1.0, "truncated_rate": 0.64}
+    last = evaluation(
+        600, 0.955, metrics=rates | {"mean_response_tokens": 21.0}, intervals={key: [0.99, 1.0] for key in rates}
+    )
+    header, first, *_ = printed(closing_table([(Path("quickstart-sft"), last)]), width)
+    assert header.split()[-2:] == ["tokens", "n"]
+    assert first.split()[-2:] == ["21", "400"]
+    if width == 80:
+        assert first.startswith("quickstart-sft 600 held_out 95.5 (99-100) 100.0 (99-100) ")

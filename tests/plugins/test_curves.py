@@ -95,6 +95,22 @@ def test_what_a_picture_shows() -> None:
 
 
 @plots
+def test_titles_and_milestones_do_not_run_into_each_other() -> None:
+    evals = tuple(
+        EvalStats(step, name, {"accuracy": 0.5}, {}, {})
+        for step in (0, 1000, 2000)
+        for name in ("math", "math500", "a_set_with_quite_a_long_name")
+    )
+    figure = _figure.figure_of(sheet_of(Records((), evals)), "long")
+    figure.draw_without_rendering()
+    for axes, line_above in zip(figure.axes[:3], (False, True, True), strict=True):
+        title = axes.get_title("left")
+        assert title.endswith("\n") == line_above, title
+        beside = axes._left_title.get_window_extent().x1 < axes._right_title.get_window_extent().x0
+        assert beside or line_above, title
+
+
+@plots
 @pytest.mark.parametrize("records", [rl(), rl(1, ()), sft(), replace(sft(), steps=())])
 def test_pictures_of_every_sort_of_run(records: Records) -> None:
     pictures = pictures_of(records, "name")
@@ -147,6 +163,8 @@ def test_the_command_on_a_run(run_of: RunOf, tmp_path: Path) -> None:
     assert f"{run.dir / 'curves.png'}\n" in result.output
     assert cli("curves", run.dir, "--dir", tmp_path / "there").exit_code == 0
     assert (tmp_path / "there" / "run.curves.pdf").read_bytes().startswith(PDF)
+    run.dir.rename(tmp_path / "exp0.5")
+    assert f"{tmp_path / 'exp0.5.curves.png'}\n" in cli("curves", tmp_path / "exp0.5", "--dir", tmp_path).output
 
 
 def test_findings_are_read_with_the_records(run_of: RunOf) -> None:

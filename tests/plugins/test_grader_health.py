@@ -22,6 +22,11 @@ def levels(values: list[float | None], metric: str = "unscored_rate", **options:
 
 def test_a_grader_that_never_works_stops_the_run_at_its_third_step() -> None:
     assert levels([1.0] * 30) == [(1, "warn"), (3, "stop")]
+    *_, (_, stop) = told(monitor(), series(unscored_rate=[1.0] * 30))
+    assert stop.message == (
+        "30.0% of the rollouts could not be graded, over the last 10 steps (3 so far, the others count as 0); "
+        "stop_unscored = 0.2"
+    )
 
 
 def test_a_few_unscored_rollouts_are_warned_of_once() -> None:

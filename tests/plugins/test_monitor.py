@@ -127,6 +127,10 @@ def test_checkpoints_and_evaluations_show_after_their_step(trained: Path) -> Non
     assert ([s.step for s in history.steps], [e.step for e in history.evals]) == ([1], [0, 1])
     assert history.checkpoints == (1,)
     assert records.checkpoints == (1, 2, 3)
+    file = trained / "checkpoints.jsonl"
+    first, second, third = (line for line in file.read_text().splitlines(keepends=True) if '"best"' not in line)
+    file.write_text(first + second.replace("periodic", "rolling") + third)
+    assert read_records(trained).checkpoints == (1, 3), "the one of step 2 was only there to resume from"
 
 
 HEADER = "step,accuracy\n"
@@ -144,12 +148,15 @@ HEADER = "step,accuracy\n"
         ("h.csv", HEADER + "1,0.5,0.7\n", ", line 2: more cells than the header has columns"),
         ("h.csv", "a,b\n1,2\n", ", line 1: a column 'step' is wanted, found a, b"),
         ("h.csv", "", ", line 1: a column 'step' is wanted, found nothing"),
+        ("h.csv", "step,reward,reward\n1,2,3\n", ", line 1: there is more than one column 'reward'"),
         ("h.csv", HEADER, " holds no steps yet"),
         ("h.jsonl", '{"step": 1}\n{"step":\n', ", line 2 is no JSON: "),
         ("h.jsonl", "[1]\n", ", line 1: an object is wanted, found [1]"),
         ("h.jsonl", '{"accuracy": 1}\n', ", line 1, column 'step': None is no step; a whole number is wanted"),
         ("h.jsonl", '{"step": 1, "accuracy": true}\n', ", line 1, column 'accuracy': True is no finite number"),
         ("h.jsonl", '{"step": 1, "metrics": {}, "x": 1}\n', ", line 1 is no line of steps.jsonl: "),
+        ("h.jsonl", '{"step": 1, "metrics": {"a": NaN}}\n', ", line 1, column 'a': nan is no finite number"),
+        ("h.jsonl", '{"step": 1, "metrics": {"a": "high"}}\n', ", line 1, column 'a': 'high' is no finite number"),
         ("h.txt", "1\n", " is no history: a run directory, a .csv or a .jsonl file is wanted"),
     ],
 )

@@ -17,6 +17,7 @@ from justtinker_core import Finding
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, Group, Problem, Prompt, Reward, Rollout, StepStats, Verdict
 from justtinker_plugins.reporters import _svg
+from justtinker_plugins.reporters._page import DASH, embedded, evaluations_table
 from justtinker_plugins.reporters._panels import Panel, Series, thinned
 from justtinker_plugins.reporters._selection import MOST_CHARACTERS, Selection, shortened, within
 from justtinker_plugins.reporters.report import Report, write
@@ -89,6 +90,7 @@ def test_everything_is_on_the_page(recorded: RunDir) -> None:
         assert words in page
     assert '<td class="n">3</td><td class="warn">warn</td><td>drift</td>' in page
     assert "60.0 <small>(50-70)</small>" in page
+    assert '<td class="n">0.150 → 0.350</td>' in page, "of a term: the first two steps and the last two"
     assert "start 20.0 (step 0), best 60.0 (step 2), last 50.0 (step 4)" in page
     assert "Not measured in this run: Redundancy, Thinking rate." in page
     assert html.escape('name = "a <b>name</b>"') in page
@@ -173,8 +175,18 @@ def test_bytes_are_bounded() -> None:
     assert len(rows) + left == 100
     assert sum(len(json.dumps(r, ensure_ascii=False).encode()) for r in rows) < 10_500
     assert {r["group"] for r in rows} == {1, 2}, "in turns"
+    tags = [[{"set": "s", "step": i, "group": 1, "n": 0, "in": "best", "text": "<" * 1000} for i in range(50)]]
+    rows, left = within(tags, 20_000)
+    assert (len(rows), left) == (3, 47)
+    assert len(embedded(rows)) < 20_000, "as they stand on the page"
     assert shortened("x" * MOST_CHARACTERS) == "x" * MOST_CHARACTERS
     assert "[… 1 characters are left out here …]" in shortened("x" * (MOST_CHARACTERS + 1))
+
+
+def test_what_an_evaluation_has_not_measured_is_a_dash_and_names_are_as_they_are() -> None:
+    table = evaluations_table([EvalStats(1, "finance", {"accuracy": 0.5}, {}, {})])
+    assert '<td class="any">finance</td>' in table
+    assert f'<td class="n">{DASH}</td>' in table
 
 
 @pytest.mark.slow

@@ -105,6 +105,14 @@ def test_correct_answers_that_repeat_themselves() -> None:
     assert levels(series(redundancy_penalty=ramp(0.0, 0.09))) == []
 
 
+def test_steps_without_a_correct_answer_are_no_healthy_beginning() -> None:
+    wrong = {"redundancy": {"raw": 0.0, "weighted": 0.0, "applies": 0.0}}
+    some = {"redundancy": {"raw": -0.15, "weighted": -0.01, "applies": 0.3}}
+    steps = series(reward=[0.0] * 4 + [0.3] * 36, redundancy_penalty=[0.01] * 40).steps
+    records = Records(tuple(replace(s, terms=wrong if s.step <= 4 else some) for s in steps))
+    assert levels(records) == []
+
+
 def test_terms_that_take_over_while_the_reward_does_not_fall() -> None:
     correct, style = ramp(0.8, 0.3), ramp(0.1, 0.7)
     records = with_terms(
@@ -148,6 +156,12 @@ def test_a_level_is_said_once_and_small_waves_do_not_repeat_it() -> None:
 def test_what_it_may_do(action: str, found: list[str]) -> None:
     records = series(multiple_boxed_rate=ramp(0.15, 0.9), correct_response_tokens=ramp(22.0, 60.0))
     assert [level for _, level in levels(records, action=action)] == found
+
+
+def test_a_great_change_shows_before_the_two_windows_are_apart() -> None:
+    """As docs/reward-hacking.md says: the leaky runs are stopped at steps 7 and 8."""
+    (step, level), *_ = levels(series(multiple_boxed_rate=[0.1] * 5 + [0.9] * 5))
+    assert (step, level) == (7, "warn")
 
 
 def test_not_enough_data() -> None:

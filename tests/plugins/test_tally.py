@@ -99,6 +99,8 @@ def test_what_only_one_stack_could_grade_is_in_no_comparison() -> None:
     assert found["difference"]["sign_changes"] == found["difference"]["reranked_groups"] == 0
     assert (found["config"]["unscored_rate"], found["against"]["unscored_rate"]) == (0.25, 0.5)
     assert found["config"]["reward"] == 0.5
+    term = found["config"]["terms"]["t"]
+    assert (term["weighted"], term["applies"]) == (0.5, 1.0), "as in steps.jsonl: terms add up to the reward"
 
 
 def test_the_most_changed_are_kept() -> None:

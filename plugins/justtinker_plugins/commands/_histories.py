@@ -9,13 +9,14 @@ from __future__ import annotations
 import csv
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from justtinker_core import Finding, PluginError
-from justtinker_core.checkpoints import FILE, newest_first
+from justtinker_core.checkpoints import FILE
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, History, StepStats
 
@@ -74,7 +75,8 @@ def of_run(files: RunDir) -> Records:
         steps = tuple(step_of(record) for record in recorded)
         said = tuple(Said(r["step"], Finding(**found)) for r in recorded for found in r.get("findings", ()))
         evals = tuple(EvalStats(**{"seen": record["step"], **record}) for record in files.read("evals.jsonl"))
-        return Records(steps, evals, tuple(r["step"] for r in reversed(newest_first(files.read(FILE)))), said)
+        kept = tuple(r["step"] for r in files.read(FILE) if r["kind"] in ("periodic", "final"))  # rolling ones go
+        return Records(steps, evals, kept, said)
     except (TypeError, KeyError) as error:
         raise PluginError(f"{files.path} holds records of another version: {error}") from None
 
@@ -95,6 +97,9 @@ def csv_rows(path: Path) -> Rows:
             if STEP not in (reader.fieldnames or ()):
                 found = ", ".join(reader.fieldnames or ()) or "nothing"
                 raise PluginError(f"{path}, line 1: a column {STEP!r} is wanted, found {found}")
+            twice = [name for name, times in Counter(reader.fieldnames).items() if times > 1]
+            if twice:
+                raise PluginError(f"{path}, line 1: there is more than one column {twice[0]!r}")
             for row in reader:
                 if None in row:
                     raise PluginError(f"{path}, line {reader.line_num}: more cells than the header has columns")
@@ -139,14 +144,19 @@ def split(row: Mapping[str, Any], place: str) -> tuple[StepStats, dict[str, floa
         raise PluginError(f"{place}, column {STEP!r}: {row.get(STEP)!r} is no step; a whole number is wanted")
     if isinstance(row.get("metrics"), dict):
         try:
-            return step_of(row), {}
+            return replace(step_of(row), metrics=filled(row["metrics"], place)), {}
         except TypeError as error:
             raise PluginError(f"{place} is no line of steps.jsonl: {error}") from None
-    values = {name: number(cell, f"{place}, column {name!r}") for name, cell in row.items() if name != STEP}
-    filled = {name: value for name, value in values.items() if value is not None}
-    metrics = {name: value for name, value in filled.items() if not name.startswith(EVAL)}
-    evaluation = {name.removeprefix(EVAL): value for name, value in filled.items() if name.startswith(EVAL)}
+    values = filled({name: cell for name, cell in row.items() if name != STEP}, place)
+    metrics = {name: value for name, value in values.items() if not name.startswith(EVAL)}
+    evaluation = {name.removeprefix(EVAL): value for name, value in values.items() if name.startswith(EVAL)}
     return StepStats(int(step), metrics), evaluation
+
+
+def filled(cells: Mapping[str, Any], place: str) -> dict[str, float]:
+    """The numbers of a row, without empty cells."""
+    values = {name: number(cell, f"{place}, column {name!r}") for name, cell in cells.items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def number(cell: Any, place: str) -> float | None:

@@ -84,9 +84,9 @@ class SideTally:
             "terms": {
                 name: {
                     "raw": sums.raw / max(sums.applies, 1),
-                    "weighted": sums.weighted / n,
-                    "applies": sums.applies / n,
-                    "touches": sums.touches / n,
+                    "weighted": sums.weighted / scored,
+                    "applies": sums.applies / scored,
+                    "touches": sums.touches / scored,
                 }
                 for name, sums in self.terms.items()
             },

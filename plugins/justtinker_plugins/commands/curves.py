@@ -37,9 +37,10 @@ def curves(source: Path, directory: Path | None) -> None:
     records = read_records(source)
     folder = directory or Path()
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in pictures_of(records if source.is_dir() else watched(records), source.stem).items():
-        RunDir(folder).replace(f"{source.stem}.{name}", content)
-        click.echo(folder / f"{source.stem}.{name}")
+    title = source.name if source.is_dir() else source.stem
+    for name, content in pictures_of(records if source.is_dir() else watched(records), title).items():
+        RunDir(folder).replace(f"{title}.{name}", content)
+        click.echo(folder / f"{title}.{name}")
 
 
 def watched(records: Records) -> Records:

@@ -118,7 +118,7 @@ class Drift(Monitor):
     def _told(self, name: str, chart: Chart) -> str:
         seen = self._evidence(name, chart)
         return (
-            f"{name} {seen['mean']:.4g} on average since step {chart.began}, was {seen['usual']:.4g} ± "
+            f"{name} {seen['mean']:.4g} on average since step {chart.began}, was {round(seen['usual'], 4):.4g} ± "
             f"{seen['deviation']:.3g} (CUSUM {chart.sum:.1f}, limit {self.limit:g})"
         )
 
@@ -136,7 +136,9 @@ class Drift(Monitor):
 
     def _learned(self, state: State) -> Finding:
         ready = {name: self._evidence(name, chart) for name, chart in state.charts.items() if chart.ready}
-        levels = ", ".join(f"{name} {seen['usual']:.4g} ± {seen['deviation']:.3g}" for name, seen in ready.items())
+        levels = ", ".join(
+            f"{name} {round(seen['usual'], 4):.4g} ± {seen['deviation']:.3g}" for name, seen in ready.items()
+        )
         missing = [name for name, chart in state.charts.items() if not chart.ready]
         none = f"; not enough data for {', '.join(missing)}" if missing else ""
         healthy = {name: {key: seen[key] for key in ("usual", "deviation")} for name, seen in ready.items()}

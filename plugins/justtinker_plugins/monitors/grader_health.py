@@ -68,9 +68,10 @@ class GraderHealth(Monitor):
             name, limit, what = self._limits[option]
             share = sum(state.recent[name]) / self.window
             steps = len(state.recent[name])
+            short = f" ({steps} so far, the others count as 0)" if steps < self.window else ""
             yield Finding(
                 "stop" if option == "stop_unscored" else "warn",
-                f"{share:.1%} {what}, over the last {self.window} steps; {option} = {limit:g}",
+                f"{share:.1%} {what}, over the last {self.window} steps{short}; {option} = {limit:g}",
                 {name: share, option: limit, "this_step": stats.metrics.get(name), "steps": steps},
             )
 

@@ -69,7 +69,7 @@ class RewardHacking(Monitor):
     action: Action = "stop"
     """The most it may do: stop, warn, or nothing."""
     window: Annotated[int, Field(ge=2)] = 5
-    """Steps; nothing is said before there are twice as many."""
+    """Steps; while there are fewer than twice as many the two overlap, and only a great change shows."""
     box_rise: Annotated[float, Field(gt=0, le=1)] = 0.2
     """By how much the share of answers with several boxes may rise."""
     disputed_rise: Annotated[float, Field(gt=0, le=1)] = 0.1
@@ -158,7 +158,9 @@ class RewardHacking(Monitor):
         wanted = ("reward", "multiple_boxed_rate", "disputed", "redundancy_penalty", "correct_response_tokens")
         row = {name: stats.metrics[name] for name in wanted if name in stats.metrics}
         if "redundancy" in stats.terms:
-            row["redundancy_penalty"] = -stats.terms["redundancy"]["raw"]
+            row.pop("redundancy_penalty", None)  # the metric is of all answers
+            if stats.terms["redundancy"].get("applies", 1):  # of no correct answer there is no penalty, not one of 0
+                row["redundancy_penalty"] = -stats.terms["redundancy"]["raw"]
         weighted = {name: abs(term["weighted"]) for name, term in stats.terms.items()}
         if self.outcome_term in weighted and sum(weighted.values()) > 0:
             row["outcome_share"] = weighted[self.outcome_term] / sum(weighted.values())

@@ -18,6 +18,8 @@ LEVELS = {"warn": "#c08a00", "stop": "#b3261e"}
 SHAPES = {"start": ("o", "white"), "best": ("*", "#2f7d4f"), "last": ("s", "#1d2125")}
 MISSING = "drawing curves needs matplotlib: pip install 'justtinker[plots]' (or matplotlib itself)"
 MOST_FINDINGS = 6
+POINTS = 390
+"""Of a panel's width, for its title of about 6 a letter and its milestones of about 4.1."""
 
 
 def lacks_matplotlib() -> bool:
@@ -94,9 +96,10 @@ def draw(axes: Any, panel: Panel, sheet: Sheet) -> None:
             axes.plot(m.point[0], m.point[1] * times, marker, color=fill, mec=COLOURS[0], ms=size, zorder=4)
     findings(axes, sheet)
     unit = " (%)" if panel.percent else f" ({panel.unit})" if panel.unit else ""
-    axes.set_title(literal(f"{panel.title}{unit}"), loc="left", fontsize=10.5, weight="bold", pad=14)
-    if told(panel):
-        axes.set_title(told(panel), loc="right", fontsize=8.5, color="#444444", pad=14)
+    title, right = f"{panel.title}{unit}", told(panel)
+    above = "\n" if 6 * len(title) + 4.1 * len(right) > POINTS else ""  # side by side they would run together
+    axes.set_title(f"{literal(title)}{above}", loc="left", fontsize=10.5, weight="bold", pad=14)
+    axes.set_title(right, loc="right", fontsize=8.5, color="#444444", pad=14)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e6e6e6", lw=0.8)
     axes.set_axisbelow(True)

@@ -27,7 +27,7 @@ MOST_BYTES = 7_000_000
 MOST_FINDINGS, MOST_EVALS = 200, 300
 DASH = "\N{EN DASH}"
 COMPARED = 10
-"""Steps whose mean stands for the start of a run, and for its end."""
+"""Steps whose mean stands for the start of a run, and for its end; of short runs half of them."""
 SHOWN = {"accuracy": "accuracy", "thinking_rate": "thinking", "boxed_rate": "boxed", "truncated_rate": "truncated"}
 
 
@@ -137,7 +137,8 @@ def terms_table(steps: Sequence[StepStats]) -> str:
     with_terms = [s for s in steps if s.terms]
     if not with_terms:
         return ""
-    first, last = with_terms[:COMPARED], with_terms[-COMPARED:]
+    compared = min(COMPARED, max(len(with_terms) // 2, 1))  # a step is of the start or of the end
+    first, last = with_terms[:compared], with_terms[-compared:]
     names = dict.fromkeys(name for s in with_terms for name in s.terms)
     rows = "".join(
         f"<tr><td>{escape(name)}</td>"
@@ -148,7 +149,7 @@ def terms_table(steps: Sequence[StepStats]) -> str:
     head = header(("term", "weight", "raw", "weighted", "applies"), range(1, 5))
     explained = (
         f"Means over the first and the last {len(first)} steps with rewards; one number: no change. Raw is the mean "
-        "where the term applies, weighted the mean over all rollouts, applies the share of rollouts in per cent."
+        "where the term applies, weighted the mean over all graded rollouts, applies the share of them in per cent."
     )
     return f'<h2>Reward terms</h2><div class="panel"><table>{head}{rows}</table></div><p class="soft">{explained}</p>'
 
@@ -172,10 +173,10 @@ def evaluations_table(evals: Sequence[EvalStats]) -> str:
     rows = "".join(
         f'<tr><td class="n">{e.step}</td><td class="any">{escape(e.name)}</td>'
         + "".join(f'<td class="n{wide(name)}">{rate(e, name)}</td>' for name in shown)
-        + f'<td class="n">{e.metrics.get("mean_response_tokens", float("nan")):,.0f}</td>'
+        + f'<td class="n">{mean_tokens(e)}</td>'
         + f'<td class="n wide">{sampled(e)}</td></tr>'
         for e in evals[-MOST_EVALS:]
-    ).replace("nan", DASH)
+    )
     heads = "".join(f'<th class="n{wide(name)}">{SHOWN[name]}</th>' for name in shown)
     head = (
         f'<tr><th class="n">step</th><th>set</th>{heads}<th class="n">tokens</th><th class="n wide">problems</th></tr>'
@@ -184,6 +185,11 @@ def evaluations_table(evals: Sequence[EvalStats]) -> str:
     more = f" {left:,} earlier ones are left out; evals.jsonl has them." if left > 0 else ""
     said = f"Rates in per cent, with 95 % intervals clustered by problem.{more}"
     return f'<div class="panel"><table>{head}{rows}</table></div><p class="soft">{said}</p>'
+
+
+def mean_tokens(stats: EvalStats) -> str:
+    """How long the responses are."""
+    return f"{stats.metrics['mean_response_tokens']:,.0f}" if "mean_response_tokens" in stats.metrics else DASH
 
 
 def sampled(stats: EvalStats) -> str:

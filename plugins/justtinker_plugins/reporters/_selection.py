@@ -103,7 +103,8 @@ def within(lists: Iterable[list[Row]], most_bytes: int) -> tuple[list[Row], int]
             if ident in kept:
                 kept[ident]["in"].append(row["in"])
                 continue
-            weight = len(json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace"))
+            text = json.dumps(row, ensure_ascii=False)
+            weight = len(text.encode("utf-8", "backslashreplace")) + 5 * text.count("<")  # on the page it is \u003c
             if size + weight > most_bytes:
                 left.add(ident)
                 continue

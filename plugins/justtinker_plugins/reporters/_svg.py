@@ -90,6 +90,7 @@ def grid(axes: Axes, percent: bool) -> Iterable[str]:
         place = f"{axes.y(y):.1f}"
         yield f'<path class="grid" d="M{LEFT} {place}H{WIDTH - RIGHT}"/>'
         yield text(LEFT - 6, axes.y(y) + 4, number(y * 100 if percent else y), "axis end")
+    yield text(LEFT - 12, HEIGHT - 8, "step", "axis end")
     for x in ticks(axes.x0, axes.x1, 6):
         if x == int(x):
             yield text(axes.x(x), HEIGHT - 8, number(x), "axis")

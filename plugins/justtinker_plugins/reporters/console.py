@@ -5,6 +5,7 @@ Where the output is no terminal (a pipe, a log file) a plain line is printed eve
 
 from __future__ import annotations
 
+import threading
 import time
 import tomllib
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from typing import Annotated
 
 from pydantic import Field
 from rich.console import Console as Terminal
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -49,6 +50,8 @@ BARE = ("boxed_rate", "truncated_rate", "unscored_rate")
 """Shown without an interval: there is no room."""
 WIDE = 0.2
 """An interval about which something must be said."""
+PERIOD = 24 * 3600.0
+"""Seconds of which the steps tell how long the rest takes; rich's own 30 are less than one step of a large model."""
 STYLES = {"info": "cyan", "warn": "yellow", "stop": "bold red"}
 
 
@@ -66,15 +69,20 @@ class Console:
         self._live: Live | None = None
         self._bar = Progress(
             TextColumn("[bold]{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn(),
-            TextColumn("[dim]{task.fields[stage]}"),
+            TextColumn("[dim]{task.fields[stage]}"), speed_estimate_period=PERIOD,
         )  # fmt: skip
+        self._lock = threading.Lock()  # a step may end while an evaluation goes on
         self._begun = time.perf_counter()
 
     @hookimpl
     def report_progress(self, stage: str, done: int, total: int) -> None:
         """What happens within a step."""
-        for task in self._bar.task_ids:
-            self._bar.update(task, stage=f"{stage} {done}/{total}" if done < total else "")
+        said = f"{stage} {done}/{total}" if done < total else ""
+        with self._lock:
+            for task in self._bar.task_ids:
+                self._bar.update(task, stage=said)
+            if not self._bar.task_ids and self._terminal.is_terminal:  # the first step of a large model takes minutes
+                self._display(Text(said, style="dim"))
 
     @hookimpl
     def report_step(self, run: Run, stats: StepStats, findings: Sequence[Finding]) -> None:
@@ -89,12 +97,17 @@ class Console:
             self._terminal.print(said, soft_wrap=True)
 
     def _show(self, name: str, steps: int, step: int, line: str) -> None:
+        with self._lock:
+            if not self._bar.task_ids:
+                self._bar.add_task(name, total=steps, stage="")
+            self._bar.update(self._bar.task_ids[0], completed=step, stage="")
+            self._display(Group(self._bar, Text(f"  {line}", overflow="fold")))
+
+    def _display(self, shown: RenderableType) -> None:
         if self._live is None:
-            self._bar.add_task(name, total=steps, stage="")
             self._live = Live(console=self._terminal)
             self._live.start()
-        self._bar.update(self._bar.task_ids[0], completed=step, stage="")
-        self._live.update(Group(self._bar, Text(f"  {line}", overflow="fold")))
+        self._live.update(shown)
 
     @hookimpl
     def report_eval(self, run: Run, stats: EvalStats) -> None:
@@ -174,8 +187,8 @@ def closing_table(evals: Sequence[tuple[Path, EvalStats]]) -> Table:
     table = plain_table("weights", "set", *titles, "tokens", "n")
     for column in table.columns[2:]:
         column.min_width = max(map(len, str(column.header).split()))  # no word of a title is folded
-    table.columns[-1].min_width = 6
-    table.collapse_padding = len(table.columns) > 8
+    table.columns[-1].min_width = 6 if several else 3
+    table.collapse_padding = len(table.columns) > 7
     table.caption, table.caption_justify = "rates in per cent, with 95 % intervals; n problems", "left"
     if several:
         table.caption += ", k samples of each; accuracy: avg@k"
