@@ -11,8 +11,9 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,8 @@ from justtinker_core.rundir import RunDir
 from justtinker_core.types import Sample, Sampler, SampleRequest
 
 log = logging.getLogger("justtinker")
+
+PIECE = 2**16  # bytes
 
 
 class Remembering:
@@ -78,20 +81,29 @@ def name_of(request: SampleRequest) -> str:
 
 def read(path: Path) -> tuple[dict[str, list[Sample]], int]:
     """The answers in a file by request, and how many of its bytes are whole frames."""
-    packed = path.read_bytes() if path.exists() else b""
     known: dict[str, list[Sample]] = {}
-    left = packed
-    while left:
-        frame = zstandard.ZstdDecompressor().decompressobj()
-        try:
-            name, samples = json.loads(frame.decompress(left))
-        except (zstandard.ZstdError, ValueError):
-            break
+    whole = 0
+    with suppress(zstandard.ZstdError, ValueError):
+        for content, end in frames(path.read_bytes() if path.exists() else b""):
+            name, samples = json.loads(content)
+            known[name] = [sample_of(sample) for sample in samples]
+            whole = end
+    return known, whole
+
+
+def frames(packed: bytes) -> Iterator[tuple[bytes, int]]:
+    """What each whole frame holds, and where it ends. Read in pieces, since zstandard copies all that follows one."""
+    end = 0
+    while end < len(packed):
+        frame, parts = zstandard.ZstdDecompressor().decompressobj(), []
+        while not frame.eof and end < len(packed):
+            piece = packed[end : end + PIECE]
+            parts.append(frame.decompress(piece))
+            end += len(piece)
         if not frame.eof:
-            break
-        known[name] = [sample_of(sample) for sample in samples]
-        left = frame.unused_data
-    return known, len(packed) - len(left)
+            return
+        end -= len(frame.unused_data)
+        yield b"".join(parts), end
 
 
 def sample_of(record: dict[str, Any]) -> Sample:

@@ -16,6 +16,7 @@ from typing import Any
 import zstandard
 
 from justtinker_core import PluginError
+from justtinker_core.partial import frames
 
 Row = tuple[str, dict[str, Any]]
 """Where it stands (``data.jsonl, line 3``) and its cells by column."""
@@ -117,14 +118,10 @@ def unpack(path: Path) -> bytes:
 
 def unpack_zstd(packed: bytes) -> bytes:
     """All frames; EOFError if the last one has no end, at which zstandard itself is silent."""
-    parts = []
-    while packed:
-        frame = zstandard.ZstdDecompressor().decompressobj()
-        parts.append(frame.decompress(packed))
-        if not frame.eof:
-            raise EOFError("the last frame has no end")
-        packed = frame.unused_data
-    return b"".join(parts)
+    whole = list(frames(packed))
+    if packed and (not whole or whole[-1][1] < len(packed)):
+        raise EOFError("the last frame has no end")
+    return b"".join(content for content, _ in whole)
 
 
 def parse_json(text: str, place: str) -> Any:
