@@ -246,6 +246,19 @@ def test_truncated_parquet_is_refused_wherever_it_is_cut(tmp_path: Path) -> None
         assert str(error.value).startswith(f"{path} is no whole Parquet file, perhaps cut off: ")
 
 
+@pytest.mark.parametrize("column", ["problem", "note"])
+def test_parquet_text_that_is_not_utf8_is_named_by_row_and_column(tmp_path: Path, column: str) -> None:
+    cells = pa.array([b"fine"] * 300 + [b"caf\xe9"], pa.binary())
+    text = pa.Array.from_buffers(pa.string(), len(cells), cells.buffers())
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"problem": ["1+1=?"] * 301, "answer": ["2"] * 301} | {column: text}), path)
+    with pytest.raises(PluginError) as error:
+        load(path)
+    assert str(error.value).startswith(
+        f"{path}, row 301: what is in the column {column!r} cannot be read: 'utf-8' codec can't decode byte 0xe9"
+    )
+
+
 def test_a_missing_file_a_folder_and_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("folder.jsonl").mkdir()

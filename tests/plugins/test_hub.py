@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -152,7 +153,18 @@ def test_a_cut_file_is_refused_wherever_it_is_cut(tmp_path: Path) -> None:
         path.write_bytes(whole[:end])
         with pytest.raises(PluginError) as error:
             load(Sums, source=str(tmp_path))
-        assert str(error.value).startswith(f"[data.train] {tmp_path} (train) cannot be loaded: ")
+        assert str(error.value).startswith(f"[data.train] {path} is no whole Parquet file, perhaps cut off: ")
+
+
+def test_text_that_is_not_utf8_is_named_by_file_row_and_column(tmp_path: Path) -> None:
+    cells = pa.array([b"1+1=?", b"caf\xe9"], pa.binary())
+    problems = pa.Array.from_buffers(pa.string(), len(cells), cells.buffers())
+    pq.write_table(pa.table({"problem": problems, "info": [{"gold": "2"}] * 2}), tmp_path / "train.parquet")
+    with pytest.raises(PluginError) as error:
+        load(Sums, source=str(tmp_path))
+    assert str(error.value).startswith(
+        f"[data.train] {tmp_path}/train.parquet, row 2: what is in the column 'problem' cannot be read: 'utf-8' codec"
+    )
 
 
 def test_a_directory_without_data_is_refused(tmp_path: Path) -> None:

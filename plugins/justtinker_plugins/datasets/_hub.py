@@ -20,13 +20,12 @@ from pydantic import Field
 from justtinker_core import PluginError, Problem, hookimpl, plugin
 from justtinker_core.options import nearest
 from justtinker_plugins.datasets._skipped import report
+from justtinker_plugins.datasets._tables import BATCH, parquet_rows
 
 if TYPE_CHECKING:
     from justtinker_core.config import DataSpec
 
 log = logging.getLogger("justtinker")
-
-BATCH = 256  # rows; those of OpenR1-Math hold 50 kB each
 
 
 class UnreachableError(PluginError):
@@ -189,6 +188,8 @@ def load(part: Part) -> Iterator[dict[str, Any]]:
         raise PluginError(f"{part.source} is a file: name its directory, or use the data set 'files'")
     try:
         yield from local_rows(directory, part) if directory.is_dir() else hub_rows(part)
+    except PluginError:
+        raise
     except Exception as error:
         if not directory.is_dir() and is_missing(error):
             raise UnreachableError(
@@ -232,19 +233,7 @@ def local_rows(directory: Path, part: Part) -> Iterator[dict[str, Any]]:
             raise ValueError(f"there is no folder {directory}, nor a README.md that says what {part.config} is")
     files = (load_dataset_builder(str(directory), config).config.data_files or {}).get(part.split)
     if files and all(file.endswith(".parquet") for file in files):
-        yield from parquet_rows(files)
+        for file in files:
+            yield from (cells for _, cells in parquet_rows(Path(file)))
     else:
         yield from load_dataset(str(directory), config, split=part.split, streaming=True)
-
-
-def parquet_rows(files: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Rows of Parquet files, in memory that does not grow with them.
-
-    `load_dataset` decodes at least a row group at once, in practice more: 2 GiB for DAPO's rows in groups of 2**20.
-    """
-    import pyarrow.parquet as pq
-
-    for file in files:
-        with pq.ParquetFile(file, buffer_size=2**20, pre_buffer=False) as parquet:
-            for batch in parquet.iter_batches(BATCH, use_threads=False):
-                yield from batch.to_pylist()
