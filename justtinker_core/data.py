@@ -58,8 +58,6 @@ def check(problems: Sequence[Problem], spec: DataSpec) -> None:
 
 def select(problems: Sequence[Problem], spec: DataSpec) -> tuple[Problem, ...]:
     """At most `limit` problems, drawn with the spec's seed, in their original order; by strata if so asked."""
-    if spec.limit is None or spec.limit >= len(problems):
-        return tuple(problems)
     strata: dict[str, list[int]] = defaultdict(list)
     for index, problem in enumerate(problems):
         if spec.stratify_by is not None and spec.stratify_by not in problem.meta:
@@ -68,6 +66,8 @@ def select(problems: Sequence[Problem], spec: DataSpec) -> tuple[Problem, ...]:
                 + nearest(spec.stratify_by, list(problem.meta))
             )
         strata[str(problem.meta[spec.stratify_by]) if spec.stratify_by else ""].append(index)
+    if spec.limit is None or spec.limit >= len(problems):
+        return tuple(problems)
     quotas = largest_remainder([len(s) for s in strata.values()], spec.limit)
     rng = np.random.default_rng([spec.seed, 0xDA7A])
     chosen = [i for s, quota in zip(strata.values(), quotas, strict=True) for i in rng.permutation(s)[:quota]]

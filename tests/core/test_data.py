@@ -131,9 +131,10 @@ def test_strata_keep_their_proportions() -> None:
     assert [sum(p.meta["subject"] == s for p in some) for s in "abc"] == [6, 3, 1]
 
 
-def test_strata_of_a_key_that_is_not_there() -> None:
+@pytest.mark.parametrize("limit", [2, 5, None])
+def test_strata_of_a_key_that_is_not_there(limit: int | None) -> None:
     with raises("[data.eval.x] stratify_by = 'subjct': problem 'a0' has no such key; did you mean 'subject'?"):
-        select(many({"a": 5}), spec(2, "subjct"))
+        select(many({"a": 5}), spec(limit, "subjct"))
 
 
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=30), st.data())

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError, Problem
+from justtinker_plugins.commands._check_data import overlap_lines
 from justtinker_plugins.datasets._overlap import ngrams, overlaps
 from justtinker_plugins.datasets.decontaminate import Decontaminate
 from tests.core.conftest import Ask, Judge, RunOf, ScriptedBackend, Sft
@@ -52,11 +53,28 @@ def test_short_questions_must_be_the_same() -> None:
 
 def test_the_nearest_of_several_is_named() -> None:
     other = LONG.replace("1000", "2000")
-    sets = {"one": asked("Nothing like it at all.", other), "two": asked(LONG)}
-    [hit] = overlaps([Problem("t", LONG)], sets)
-    assert (hit.set, hit.eval.question, hit.share) == ("two", LONG, 1.0)
-    [hit] = overlaps([Problem("t", LONG + " Explain.")], sets)
-    assert (hit.set, hit.share) == ("two", 1.0)
+    [hit] = overlaps([Problem("t", LONG)], {"one": asked("Nothing like it at all.", other, LONG)})
+    assert (hit.set, hit.eval.question, hit.share) == ("one", LONG, 1.0)
+    [hit] = overlaps([Problem("t", LONG + " Explain.")], {"one": asked(other, LONG)})
+    assert (hit.eval.question, hit.share) == (LONG, 1.0)
+
+
+def test_a_problem_that_stands_in_several_sets_is_a_hit_in_each() -> None:
+    other = LONG.replace("1000", "2000")
+    sets = {"one": asked(other), "two": asked(LONG), "three": asked("Nothing like it at all."), "four": asked(LONG)}
+    hits = [(hit.set, hit.share) for hit in overlaps([Problem("t", LONG)], sets)]
+    assert hits == [("two", 1.0), ("four", 1.0), ("one", pytest.approx(8 / 15))]
+
+
+def test_such_a_problem_is_dropped_and_counted_once(run_of: RunOf) -> None:
+    sets = {"train": asked("1+1?", LONG), "one": asked(LONG.replace("1000", "2000")), "two": asked(LONG)}
+    with run_of(ScriptedBackend(), Ask(), Judge(), Sft(), Decontaminate(), problems=sets) as run:
+        assert run.skipped["data.train"] == {"overlaps with [data.eval.two]": 1}
+        found = list(overlaps(asked(*(problem.question for problem in sets["train"])), run.eval_problems))
+    assert overlap_lines(found, 2)[0].startswith(
+        "1 of 2 training problems stand in an evaluation set, word for word or"
+    )
+    assert "nearly so: two (1), one (1). " in overlap_lines(found, 2)[0]
 
 
 WORDS = st.lists(st.sampled_from("abcd"), max_size=14).map(" ".join)

@@ -108,6 +108,14 @@ def test_several_files_in_order(tmp_path: Path) -> None:
     assert [p.id for p in load([second, first])] == ["b-1", "a-1", "a-2"]
 
 
+def test_files_whose_names_differ_after_a_dot_are_told_apart(tmp_path: Path) -> None:
+    paths = [
+        written(tmp_path, "a.part1.jsonl", ROWS[:1]),
+        written(tmp_path, "a.part2.jsonl.gz", gzip.compress(LINES.encode())),
+    ]
+    assert [p.id for p in load(paths)] == ["a.part1-1", "a.part2-1", "a.part2-2"]
+
+
 def test_metadata_fit_into_json(tmp_path: Path) -> None:
     row = {**ROWS[0], "day": date(2025, 1, 31), "score": float("nan"), "tags": ["a", None]}
     (problem,) = load(written(tmp_path, "x.parquet", [row]))
@@ -281,7 +289,7 @@ def test_two_rows_with_one_id_are_refused(tmp_path: Path) -> None:
         load([first, second])
     assert str(error.value) == (
         f"{second}, line 1: the id '2' stands at {first}, line 2 too; ids must be unique: "
-        "name another column as id_column"
+        "name another column as id_column (without one, rename the file)"
     )
 
 

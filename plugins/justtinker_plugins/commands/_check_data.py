@@ -61,8 +61,8 @@ def overlap_lines(found: Sequence[Overlap], of: int) -> list[str]:
     sets = dict.fromkeys(each.set for each in found)
     counted = ", ".join(f"{name} ({sum(each.set == name for each in found)})" for name in sets)
     lines = [
-        f"{len(found):,} of {of:,} training problems stand in an evaluation set, word for word or nearly so: "
-        f"{counted}. To leave them out: -p decontaminate"
+        f"{len({each.train.id for each in found}):,} of {of:,} training problems stand in an evaluation set, "
+        f"word for word or nearly so: {counted}. To leave them out: -p decontaminate"
     ]
     for each in islice(sorted(found, key=lambda each: -each.share), SHOWN):
         lines.append(

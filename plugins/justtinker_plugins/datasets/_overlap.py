@@ -23,7 +23,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """A training problem, and the evaluation problem that it is most like."""
+    """A training problem, and the problem of an evaluation set that it is most like."""
 
     train: Problem
     set: str
@@ -36,11 +36,12 @@ class Overlap:
 def overlaps(
     train: Sequence[Problem], evals: Mapping[str, Sequence[Problem]], n: int = 8, share: float = 0.5
 ) -> Iterator[Overlap]:
-    """Every training problem that overlaps with a problem of an evaluation set, in order."""
+    """Every training problem that overlaps with a problem of an evaluation set, in order, once for each such set."""
     index = Index([(name, problem) for name, problems in evals.items() for problem in problems], n)
     for problem in train:
-        if (found := index.nearest(problem.question)) and found[1] >= share:
-            yield Overlap(problem, *index.problems[found[0]], found[1])
+        for number, found in index.nearest(problem.question):
+            if found >= share:
+                yield Overlap(problem, *index.problems[number], found)
 
 
 class Index:
@@ -48,24 +49,26 @@ class Index:
 
     def __init__(self, problems: Sequence[tuple[str, Problem]], n: int) -> None:
         self.problems, self._n = problems, n
-        self._whole: dict[str, int] = {}
+        self._whole: defaultdict[str, list[int]] = defaultdict(list)
         self._grams: defaultdict[Words, list[int]] = defaultdict(list)
         self._sizes: list[int] = []
         for number, (_, problem) in enumerate(problems):
-            self._whole.setdefault(plain(problem.question), number)
+            self._whole[plain(problem.question)].append(number)
             grams = ngrams(problem.question, n)
             self._sizes.append(len(grams))
             for gram in grams:
                 self._grams[gram].append(number)
 
-    def nearest(self, question: str) -> tuple[int, float] | None:
-        """The problem that a question is most like, and the share of its n-grams that stand in the question."""
-        if (same := self._whole.get(plain(question))) is not None:
-            return same, 1.0
+    def nearest(self, question: str) -> list[tuple[int, float]]:
+        """Of each set the problem that a question is most like, and the share of its n-grams in that, by share."""
         shared = self._grams.keys() & ngrams(question, self._n)
         counts = Counter(number for gram in shared for number in self._grams[gram])
-        shares = [(count / self._sizes[number], -number) for number, count in counts.items()]
-        return (-max(shares)[1], max(shares)[0]) if shares else None
+        shares = {number: count / self._sizes[number] for number, count in counts.items()}
+        shares |= dict.fromkeys(self._whole.get(plain(question), ()), 1.0)
+        of_set: dict[str, int] = {}
+        for number in sorted(shares, key=lambda number: (-shares[number], number)):
+            of_set.setdefault(self.problems[number][0], number)
+        return [(number, shares[number]) for number in of_set.values()]
 
 
 def plain(text: str) -> str:

@@ -27,6 +27,6 @@ class Decontaminate:
 
     @hookimpl
     def drop_problems(self, run: Run) -> dict[str, str]:
-        """The training problems that overlap, and with which set."""
+        """The training problems that overlap, and with which set (the nearest of several)."""
         found = list(overlaps(run.train_problems, run.eval_problems, self.words, self.share))
-        return {each.train.id: f"overlaps with [data.eval.{each.set}]" for each in found}
+        return {each.train.id: f"overlaps with [data.eval.{each.set}]" for each in reversed(found)}

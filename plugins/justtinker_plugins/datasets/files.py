@@ -74,7 +74,7 @@ class Files:
                 if problem.id in places:
                     raise PluginError(
                         f"{place}: the id {problem.id!r} stands at {places[problem.id]} too; ids must be unique: "
-                        "name another column as id_column"
+                        "name another column as id_column (without one, rename the file)"
                     )
                 places[problem.id] = place
                 yield problem
@@ -82,9 +82,10 @@ class Files:
 
     def _read(self, path: Path) -> Iterator[tuple[str, Problem]]:
         columns: dict[str, str] | None = None
+        stem = path.name.removesuffix(".gz").removesuffix(".zst").rpartition(".")[0]
         for number, (place, row) in enumerate(read_rows(path), start=1):
             columns = columns or self._columns(path, row)
-            found = self._problem((place, row), columns, f"{path.name.partition('.')[0]}-{number}")
+            found = self._problem((place, row), columns, f"{stem}-{number}")
             if isinstance(found, Problem):
                 yield place, found
             else:
