@@ -66,11 +66,15 @@ def mark_best(run: Run) -> None:
 
 
 def best_step(evals: Iterable[Record], saved: Iterable[int]) -> int | None:
-    """The saved step with the best accuracy, averaged over the evaluation sets; the earliest of equals."""
+    """The saved step with the best accuracy, averaged over the evaluation sets; the earliest of equals.
+
+    A step that a kill left with fewer sets than others have cannot be compared with them.
+    """
     accuracy: dict[int, list[float]] = {step: [] for step in saved}
     for record in evals:
         accuracy.get(record["step"], []).append(record["metrics"]["accuracy"])
-    means = {step: sum(values) / len(values) for step, values in accuracy.items() if values}
+    sets = max(map(len, accuracy.values()), default=0) or 1
+    means = {step: sum(values) / sets for step, values in accuracy.items() if len(values) == sets}
     return max(sorted(means), key=lambda step: means[step], default=None)
 
 

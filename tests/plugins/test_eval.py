@@ -47,6 +47,16 @@ def test_the_best_checkpoint_is_that_of_the_best_evaluation(trained: Path) -> No
     assert evaluated(trained)[1]["step"] == 1
 
 
+def test_a_step_that_was_killed_before_its_hard_set_is_not_the_best(trained: Path) -> None:
+    """Its mean would be that of other sets."""
+    first, second = records(trained, "evals.jsonl")[1:]
+    told = [(first, "held", 0.75), (first, "hard", 0.25), (second, "held", 0.75)]
+    lines = [{**r, "name": name, "metrics": {**r["metrics"], "accuracy": a}} for r, name, a in told]
+    (trained / "evals.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert cli("eval", trained, "--checkpoint", "best").exit_code == 0
+    assert evaluated(trained)[1]["step"] == 1
+
+
 def test_of_a_config_the_starting_weights(written: Written, tmp_path: Path) -> None:
     config = written("a", *CAST, more=EVAL.format(path=tmp_path / "p.json"))
     assert cli("eval", config, "--dir", "there").exit_code == 0

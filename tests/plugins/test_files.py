@@ -108,6 +108,11 @@ def test_several_files_in_order(tmp_path: Path) -> None:
     assert [p.id for p in load([second, first])] == ["b-1", "a-1", "a-2"]
 
 
+def test_a_long_cell_of_a_csv_is_no_broken_one(tmp_path: Path) -> None:
+    [problem] = load(written(tmp_path, "x.csv", f"problem,response\n1+1=?,{'1' * 200_000}\n"))
+    assert problem.demonstration == "1" * 200_000
+
+
 def test_files_whose_names_differ_after_a_dot_are_told_apart(tmp_path: Path) -> None:
     paths = [
         written(tmp_path, "a.part1.jsonl", ROWS[:1]),
@@ -187,6 +192,18 @@ def test_json_metadata_stay_as_they_are(cells: dict[str, Any]) -> None:
             [{"problem": "1<2?", "answer": True}],
             {},
             "x.jsonl, line 1: bool in the column 'answer'; text or a number is wanted",
+        ),
+        (
+            "x.jsonl",
+            [*ROWS, {"problem": "1+1=? \ud83d", "answer": "2"}],
+            {},
+            r"x.jsonl, line 3: half a character ('\ud83d') in the column 'problem'; mend or drop the row",
+        ),
+        (
+            "x.jsonl",
+            [{"prompt": [{"role": "user", "content": "\ude00 1+1=?"}], "answer": "2"}],
+            {},
+            r"x.jsonl, line 1: half a character ('\ude00') in the column 'prompt'; mend or drop the row",
         ),
         (
             "x.jsonl",

@@ -60,6 +60,7 @@ def json_rows(path: Path) -> Iterator[Row]:
 
 def csv_rows(path: Path) -> Iterator[Row]:
     """Comma-separated cells under a line of column names; all cells are text."""
+    csv.field_size_limit(2**31 - 1)  # 131,072 characters unasked: demonstrations may be longer
     reader = csv.reader(text_lines(path), strict=True)
     try:
         header = next(reader, [])

@@ -159,7 +159,18 @@ def text_cell(row: Row, column: str) -> str:
         return ""
     if not isinstance(value, str):
         raise PluginError(f"{row[0]}: {type(value).__name__} in the column {column!r}; text or a number is wanted")
-    return value
+    return whole(value, row, column)
+
+
+def whole(text: str, row: Row, column: str) -> str:
+    r"""The text, if it can be encoded: JSON may hold half a character, as ``"\ud83d"``, where somebody cut a text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise PluginError(
+            f"{row[0]}: half a character ({text[error.start]!a}) in the column {column!r}; mend or drop the row"
+        ) from None
+    return text
 
 
 def question_cell(row: Row, column: str) -> str:
@@ -173,7 +184,7 @@ def question_cell(row: Row, column: str) -> str:
             f"{row[0]}: the column {column!r} holds {len(messages)} messages, {len(users)} of them from the user; "
             "one with a text is wanted"
         )
-    return users[0]
+    return whole(users[0], row, column)
 
 
 def as_json(cells: Mapping[str, Any]) -> dict[str, Any]:
