@@ -13,7 +13,7 @@ DATA = [
     ("limit", "int", "", "At most so many problems, drawn with the seed."),
     ("stratify_by", "str", "", "With limit: keep the proportions of this key of the problems' metadata."),
     ("samples", "int", "1", "Evaluation sets: samples a problem."),
-    ("seed", "int", "that of [run]", "Of the draw, and for plugins that generate."),
+    ("seed", "int", "that of [run]; evaluation sets: 42", "Of the draw, and for plugins that generate."),
 ]
 
 

@@ -347,7 +347,8 @@ def data_specs(data: Mapping[str, Any], seed: int) -> tuple[DataSpec, ...]:
     if "use" in evals and not isinstance(evals["use"], dict):
         raise PluginError("[data.eval] needs a name for the set: write [data.eval.NAME]")
     found += [("eval", name, table) for name, table in evals.items()]
-    return tuple(data_spec(purpose, name, table, seed) for purpose, name, table in found)
+    seeds = {"train": seed, "eval": RunSection.seed}  # runs with other seeds are evaluated on the same problems
+    return tuple(data_spec(purpose, name, table, seeds[purpose]) for purpose, name, table in found)
 
 
 def data_spec(purpose: Any, name: str, table: Any, seed: int) -> DataSpec:

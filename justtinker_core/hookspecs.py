@@ -45,8 +45,9 @@ def load_problems(spec: DataSpec, seed: int) -> Iterable[Problem]:
     """Asked of the plugin that a ``[data.…]`` table names, with that table's keys as its options.
 
     `spec` says which table it is (``spec.name``) and for what (``spec.purpose``: "train" or "eval"). Core applies
-    `limit` and `stratify_by`, and refuses duplicated ids. `seed` is for whoever generates. Rows that give no problem
-    may be counted by reason in an attribute ``skipped``, a mapping; core keeps it as ``run.skipped``.
+    `limit` and `stratify_by`, and refuses duplicated ids. `seed` is for whoever generates; an evaluation set
+    has its own, so what is held out must not depend on it. Rows that give no problem may be counted by reason in an
+    attribute ``skipped``, a mapping; core keeps it as ``run.skipped``.
     """
 
 

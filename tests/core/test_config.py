@@ -86,6 +86,13 @@ def test_defaults_and_sections() -> None:
     assert wanted.enable == ()
 
 
+def test_runs_with_other_seeds_are_evaluated_on_the_same_problems() -> None:
+    tables = "seed = {seed}\n[data.train]\nuse = 'a'\n[data.eval.x]\nuse = 'a'\nlimit = 3"
+    (train, x), (other_train, other_x) = (parsed(RUN + tables.format(seed=seed)).data for seed in (1, 2))
+    assert (train.seed, other_train.seed) == (1, 2)
+    assert x == other_x
+
+
 def test_data_tables() -> None:
     wanted = parsed(
         RUN + "[data.train]\nuse = 'a'\nmine = 1\n[data.eval.x]\nuse = 'b'\nlimit = 3\nstratify_by = 'k'\nsamples = 4\n"
