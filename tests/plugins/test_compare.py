@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,6 +71,19 @@ def test_two_steps_of_a_run_and_only_one_set(tmp_path: Path) -> None:
     result = cli("compare", f"{tmp_path}/run@0", f"{tmp_path}/run@4")
     assert "other, 30 problems" in result.output
     assert "held, 30 problems" in result.output
+
+
+def test_a_measure_that_the_first_problem_has_not_is_compared_too(tmp_path: Path) -> None:
+    a = recorded(tmp_path / "a", {"p1": [True], "p2": [False]})
+    file = "eval_held_000000"
+    groups = [
+        json.loads(line)
+        for line in zstandard.decompress((a / "rollouts" / f"{file}.jsonl.zst").read_bytes()).splitlines()
+    ]
+    del groups[0]["rollouts"][0]["measures"]["letters"]
+    text = "".join(json.dumps(group) + "\n" for group in groups)
+    (a / "rollouts" / f"{file}.jsonl.zst").write_bytes(zstandard.compress(text.encode()))
+    assert "\nletters " in cli("compare", a, a).output
 
 
 def test_chance_is_called_chance(tmp_path: Path) -> None:

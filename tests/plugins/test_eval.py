@@ -139,6 +139,19 @@ def test_a_killed_evaluation_goes_on_where_it_was(written: Written, tmp_path: Pa
     assert cli("eval", "--resume", "there").output == "there is finished already\n"
 
 
+def test_nothing_is_left_of_one_that_was_killed_after_its_last_record(written: Written, tmp_path: Path) -> None:
+    config = written("a", *CAST, more=EVAL.format(path=tmp_path / "p.json"))
+    assert cli("eval", config, "--dir", "there").exit_code == 0
+    files = RunDir(tmp_path / "there")
+    files.manifest(status="running")
+    left = files.path / "rollouts" / "partial_eval_held_000000.jsonl.zst"
+    left.write_bytes(b"")
+    before = records(files.path, "evals.jsonl")
+    assert cli("eval", "--resume", "there").exit_code == 0
+    assert records(files.path, "evals.jsonl") == before
+    assert not left.exists()
+
+
 def test_what_cannot_be_gone_on_with(trained: Path, written: Written) -> None:
     text = "--resume goes on with an evaluation as it was begun: it takes no other option"
     assert text in cli("eval", "--resume", trained, "--checkpoint", "best").output

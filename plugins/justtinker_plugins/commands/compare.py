@@ -116,7 +116,7 @@ def metrics(pairs: Sequence[Pair]) -> Iterator[tuple[str, list[tuple[float, floa
     if k > 1:
         yield f"pass@{k}", [(right_once(a, k), right_once(b, k)) for a, b in pairs], 2.0
     yield from ((name, columns(pairs, name), 2 / k if is_rate(name) else 0.0) for name in ("truncated_rate", "tokens"))
-    names = dict.fromkeys(n for group in pairs[0] for row in group["rollouts"] for n in row["measures"])
+    names = dict.fromkeys(n for pair in pairs for group in pair for row in group["rollouts"] for n in row["measures"])
     for name in names:
         if values := columns(pairs, name):
             yield name, values, 2 / k if is_rate(name) else 0.0

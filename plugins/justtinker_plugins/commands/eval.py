@@ -98,6 +98,7 @@ def go_on(place: Path) -> None:
         run.step = about["step"]
         files.rewind(run.step)  # a last line may be torn
         run.history = recorded(run)
+        run.evaluations.forget_recorded()
         run.evaluate()
         run.status = "evaluated"
         files.manifest(status=run.status)
