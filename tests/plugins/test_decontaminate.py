@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from justtinker_core import PluginError, Problem
 from justtinker_plugins.commands._check_data import overlap_lines
 from justtinker_plugins.datasets._overlap import ngrams, overlaps
+from justtinker_plugins.datasets.dapo_math_17k import AFTER, BEFORE
 from justtinker_plugins.datasets.decontaminate import Decontaminate
 from tests.core.conftest import Ask, Judge, RunOf, ScriptedBackend, Sft
 
@@ -75,6 +76,21 @@ def test_such_a_problem_is_dropped_and_counted_once(run_of: RunOf) -> None:
         "1 of 2 training problems stand in an evaluation set, word for word or"
     )
     assert "nearly so: two (1), one (1). " in overlap_lines(found, 2)[0]
+
+
+WRAPPED = BEFORE + " {} " + AFTER
+
+
+@pytest.mark.parametrize("wrapper", [WRAPPED, "{}"])
+def test_an_instruction_around_all_problems_of_a_set_is_no_overlap(wrapper: str) -> None:
+    """It would make every training problem with the same instruction a hit."""
+    rng = random.Random(0)
+    questions = [" ".join(rng.choices([f"w{i}" for i in range(300)], k=40)) for _ in range(40)]
+    evaluated = [Problem(str(i), WRAPPED.format(q), "1") for i, q in enumerate(questions[:20])]
+    train = [Problem(str(i), wrapper.format(q), "1") for i, q in enumerate(questions[15:], 15)]
+    assert [(hit.train.id, hit.eval.id) for hit in overlaps(train, {"held": evaluated})] == [
+        (str(i), str(i)) for i in range(15, 20)
+    ]
 
 
 WORDS = st.lists(st.sampled_from("abcd"), max_size=14).map(" ".join)

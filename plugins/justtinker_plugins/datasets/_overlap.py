@@ -3,7 +3,8 @@
 Two questions are the same if they differ in white space and case only. One is nearly another if so many of the
 evaluation question's n-grams stand in it: n words (letters and digits) in a row, 8 and half of them by default, much as
 Lambert et al. 2024 (Tülu 3, arXiv:2411.15124) match. Nothing is decided about meaning: a problem told in other words is
-not found, and one template with two sets of numbers may be.
+not found, and one template with two sets of numbers may be. What stands in more than half of a set's questions is an
+instruction around them (verl's Parquet has one) and does not count.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from justtinker_core import Problem
 
 Words = tuple[str, ...]
 
+FEW = 5
+"""Questions that may have an n-gram in common, however small their set is."""
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -52,11 +55,14 @@ class Index:
         self._whole: defaultdict[str, list[int]] = defaultdict(list)
         self._grams: defaultdict[Words, list[int]] = defaultdict(list)
         self._sizes: list[int] = []
-        for number, (_, problem) in enumerate(problems):
+        every = [ngrams(problem.question, n) for _, problem in problems]
+        sets = Counter(name for name, _ in problems)
+        counts = Counter((name, gram) for (name, _), grams in zip(problems, every, strict=True) for gram in grams)
+        for number, ((name, problem), grams) in enumerate(zip(problems, every, strict=True)):
             self._whole[plain(problem.question)].append(number)
-            grams = ngrams(problem.question, n)
-            self._sizes.append(len(grams))
-            for gram in grams:
+            own = [gram for gram in grams if counts[name, gram] <= max(FEW, sets[name] / 2)]
+            self._sizes.append(len(own))
+            for gram in own:
                 self._grams[gram].append(number)
 
     def nearest(self, question: str) -> list[tuple[int, float]]:
