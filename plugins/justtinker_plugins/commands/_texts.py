@@ -1,4 +1,4 @@
-"""Reading texts for commands: JSON lines, plain or zstd, of whatever sort a user has at hand."""
+"""Reading texts for commands: JSON lines, plain or zstd, of whatever sort a user has at hand, or a text itself."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import zstandard
 from justtinker_core import PluginError
 
 KEYS = ("text", "response", "completion")
+PLAIN = (".txt", ".md")
 
 
 def read_texts(path: Path) -> list[str]:
-    """The texts of a file of JSON lines (``.zst`` too).
+    """The texts of a file of JSON lines (``.zst`` too); of a ``.txt`` or ``.md`` file its only one.
 
     A line is a string, an object with the text under one of `KEYS`, or a line of a run's own ``rollouts/`` files.
 
@@ -25,13 +26,17 @@ def read_texts(path: Path) -> list[str]:
     """
     texts: list[str] = []
     try:
+        if path.suffix in PLAIN:
+            return [path.read_text(encoding="utf-8")]
         with path.open("rb") as file:
             stream = zstandard.ZstdDecompressor().stream_reader(file) if path.suffix == ".zst" else file
             for number, line in enumerate(io.TextIOWrapper(stream, "utf-8"), 1):
                 if line.strip():
                     texts += _texts_of(line, f"{path}, line {number}")
     except (OSError, UnicodeDecodeError, zstandard.ZstdError) as error:
-        raise PluginError(f"{path} cannot be read as JSON lines: {error}") from error
+        raise PluginError(
+            f"{path} cannot be read as {'text' if path.suffix in PLAIN else 'JSON lines'}: {error}"
+        ) from error
     if not texts:
         raise PluginError(f"{path} holds no texts")
     return texts

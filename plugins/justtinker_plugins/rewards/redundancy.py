@@ -53,8 +53,6 @@ class Redundancy:
         what the score is made of, and with method exact `chunk_similarity`.
         """
         scores = self.score_batch([rollout.text for rollout in group.rollouts])
-        excess = (scores["redundancy_score"] - self.threshold) / (1 - self.threshold)
-        scores["redundancy_penalty"] = np.maximum(excess, 0.0)
         return {name: values.tolist() for name, values in scores.items()}
 
     @hookimpl
@@ -65,10 +63,13 @@ class Redundancy:
         return {"redundancy": gated(group, raw, self.only_correct)}
 
     def score_batch(self, texts: Sequence[str]) -> _redundancy_exact.Scores:
-        """The scores of N texts by name, each (N,), by the chosen method."""
+        """What `measure` says, of any N texts: arrays (N,) by name. The quicker the more texts at once."""
         if self.method == "exact":
-            return _redundancy_exact.score_batch(texts)
-        if self.method == "fast":
-            return _redundancy_fast.score_batch(texts)
-        healthy = Coefficients(self.expected, self.scale, self.fitted, self.mask_digits)
-        return _redundancy_flat.score_batch(texts, healthy)
+            scores = _redundancy_exact.score_batch(texts)
+        elif self.method == "fast":
+            scores = _redundancy_fast.score_batch(texts)
+        else:
+            healthy = Coefficients(self.expected, self.scale, self.fitted, self.mask_digits)
+            scores = _redundancy_flat.score_batch(texts, healthy)
+        excess = (scores["redundancy_score"] - self.threshold) / (1 - self.threshold)
+        return scores | {"redundancy_penalty": np.maximum(excess, 0.0)}
