@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,13 @@ def test_texts_of_any_size_and_order_beside_other_work(workers: int) -> None:
     with ThreadPoolExecutor(max(workers, 1)) as pool:
         pool.submit(time.sleep, 0.02)  # what they are busy with at first
         assert repeated_shares(data, 5, pool=pool if workers else None).tolist() == expected
+
+
+def test_the_example_of_the_docs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = Path(__file__).parents[2] / "docs" / "redundancy.md"
+    (example,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    exec(example, {})
+    assert capsys.readouterr().out.strip() == example.rpartition("#")[2].strip()
 
 
 @settings(deadline=None)
