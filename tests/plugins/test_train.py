@@ -98,6 +98,12 @@ def test_a_dry_run_of_resuming_says_where_it_would_go_on(written: Written, tmp_p
     assert cli("train", "--resume", "out", "--dry-run").output == "Nothing is left to do.\n"
 
 
+def test_where_a_resume_goes_on_is_the_newest_checkpoint_and_not_the_best(written: Written, tmp_path: Path) -> None:
+    cli("train", written("a"), "--dir", "out")
+    RunDir(tmp_path / "out").append("checkpoints.jsonl", {"step": 1, "kind": "best", "path": "checkpoints/x"})
+    assert cli("train", "--resume", "out", "--dry-run").output == "Nothing is left to do.\n"
+
+
 # What can go wrong
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from justtinker_core import PluginError, config, loop
+from justtinker_core.checkpoints import FILE, newest_first
 from justtinker_core.run import Run, open_plugins, resolved
 from justtinker_core.rundir import RunDir, exists
 from justtinker_plugins.commands import _preflight
@@ -121,10 +122,10 @@ def make(parent: Path, plan: list[Planned]) -> None:
 def unfinished(path: Path) -> Planned:
     """A run as it stands; one that is finished is at its last step."""
     files, configured = RunDir(path), config.read(path)
-    saved = files.read("checkpoints.jsonl")
+    saved = newest_first(files.read(FILE))  # the last line may be the best one's
     if saved:  # then the weights it began with may have expired
         configured = replace(configured, run=replace(configured.run, start_from=None))
-    return Planned(configured, path, saved[-1]["step"] if saved else 0)
+    return Planned(configured, path, saved[0]["step"] if saved else 0)
 
 
 def existing(parent: Path) -> list[Path]:
