@@ -40,7 +40,7 @@ def save(run: Run, kind: str) -> None:
 def _record(run: Run, step: int, kind: str, ttl: int | None, saved: Future[str]) -> None:
     try:
         path = saved.result()
-    except OSError as error:
+    except (OSError, PluginError) as error:
         raise unsaved(run, step, error) from error
     if Path(path).is_relative_to(run.dir):
         path = str(Path(path).relative_to(run.dir))
@@ -52,9 +52,9 @@ def _record(run: Run, step: int, kind: str, ttl: int | None, saved: Future[str])
             run.backend.forget(located(record["path"], run.dir))
 
 
-def unsaved(run: Run, step: int, error: OSError) -> PluginError:
+def unsaved(run: Run, step: int, error: Exception) -> PluginError:
     """The error of a checkpoint that cannot be written."""
-    return PluginError(f"cannot save the checkpoint of step {step} in {run.dir}: {error}")
+    return PluginError(f"cannot save the checkpoint of step {step} in {run.dir}: {error}; {last_words(run)}")
 
 
 def mark_best(run: Run) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -38,7 +39,7 @@ from justtinker_plugins.backends._tinker_calls import explained, is_gone
 from justtinker_plugins.backends._tinker_prices import prices_of
 from justtinker_plugins.backends.tinker import Tinker, TinkerBackend
 from tests.core.conftest import cli
-from tests.plugins.tinker_server import KEY, MODEL, TinkerServer, served
+from tests.plugins.tinker_server import KEY, MODEL, TinkerServer, Weights, served
 
 pytestmark = [
     pytest.mark.filterwarnings("error::FutureWarning"),
@@ -292,6 +293,30 @@ def test_faults_that_the_sdk_waits_out_have_a_sentence_too(status: int) -> None:
     assert KEY not in str(error)
 
 
+def refused_while_waiting(server: TinkerServer, backend: TinkerBackend, status: int) -> list[PluginError]:
+    """What an optimizer step and a sampling raise if the server changes its mind before they are done."""
+    sampler = backend.sampler()
+    sampler.sample([request(backend, PROMPTS[1])])[0].result(WAIT)  # the weights are there
+    server.answers["retrieve_future"] = (status, f"no such luck with {KEY}")
+    waiting = backend.optim_step(ADAM), sampler.sample([request(backend, PROMPTS[0])])[0]
+    errors = [future.exception(WAIT) for future in waiting]
+    assert all(isinstance(error, PluginError) for error in errors)
+    return errors  # type: ignore[return-value]
+
+
+def test_a_key_that_is_refused_while_an_answer_is_waited_for_ends_the_run(server: TinkerServer, opened: Open) -> None:
+    for error in refused_while_waiting(server, opened(), 401):
+        assert type(error) is PluginError, "no failure of one group: it concerns all"
+        assert str(error).startswith("Tinker (401): the key in TINKER_API_KEY is not accepted; make one")
+        assert KEY not in str(error)
+
+
+def test_a_request_that_the_server_has_lost_is_no_checkpoint_that_is_gone(server: TinkerServer, opened: Open) -> None:
+    trained, sampled = refused_while_waiting(server, opened(), 404)
+    assert type(sampled) is SamplingError, "one group's request"
+    assert not is_gone(trained)
+
+
 @pytest.mark.parametrize("path", ["asample", "optim_step", "retrieve_future"])
 def test_cut_connections_and_500_and_429_are_made_up_for_by_the_sdk(
     server: TinkerServer, opened: Open, path: str
@@ -348,6 +373,47 @@ def test_preflight_names_the_nearest_model(server: TinkerServer, opened: Open) -
     assert complaint == f"[run] model = 'tiny/bigam' is not offered by {server.url}; did you mean 'tiny/bigram'?"
 
 
+def test_preflight_needs_no_sdk_to_look_for_the_key(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TINKER_API_KEY")
+    monkeypatch.setitem(sys.modules, "tinker", None)
+    key, sdk = complaints(opened())
+    assert key.startswith("TINKER_API_KEY is not set")
+    assert sdk == "the tinker SDK is not installed: pip install 'justtinker[tinker]'"
+
+
+def test_preflight_with_a_key_that_no_header_can_carry(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TINKER_API_KEY", KEY + "\n")
+    begun = time.monotonic()
+    (complaint,) = complaints(opened())
+    assert complaint == "TINKER_API_KEY has white space at an end, perhaps a line's end: export it without"
+    assert time.monotonic() - begun < 30, "the SDK would try for five minutes"
+
+
+def test_preflight_at_an_address_that_does_not_speak_http(opened: Open) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def greet() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b"SSH-2.0-OpenSSH\r\n")
+                connection.recv(4096)
+
+        threading.Thread(target=greet, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        (complaint,) = complaints(opened(base_url=url))
+    assert complaint == (
+        f"no server answers at {url} (SSH-2.0-OpenSSH\r\n): check base_url in [plugins.tinker] and the network"
+    )
+
+
+def test_preflight_at_a_server_that_is_no_tinker_server(server: TinkerServer, opened: Open) -> None:
+    server.answers = dict.fromkeys(("client/config", "get_server_capabilities", "create_session"), (404, "no page"))
+    (complaint,) = complaints(opened())
+    assert complaint.startswith(
+        f"{server.url} (base_url in [plugins.tinker]) does not say which models it offers: Tinker (404): "
+    )
+
+
 def test_preflight_with_a_key_that_is_refused(server: TinkerServer, opened: Open) -> None:
     server.answers = dict.fromkeys(("client/config", "get_server_capabilities", "create_session"), (401, "bad key"))
     (complaint,) = complaints(opened())
@@ -374,6 +440,17 @@ def test_preflight_finds_the_starting_weights_of_a_run_directory(opened: Open, t
     assert complaint.startswith(f"[run] start_from = '{gone}' cannot be had")
 
 
+def test_preflight_refuses_weights_of_another_backend(opened: Open, tmp_path: Path) -> None:
+    local = RunDir.create(tmp_path / "local", "")
+    local.append("checkpoints.jsonl", {"step": 1, "path": "checkpoints/step_000001"})
+    for start, path in ((local.path, local.path / "checkpoints/step_000001"), (tmp_path, tmp_path)):
+        (complaint,) = complaints(opened(), start_from=str(start))
+        assert complaint == (
+            f"[run] start_from: {path} is no checkpoint of a Tinker server (tinker://...); "
+            "name one, or the directory of a run there"
+        )
+
+
 def test_what_a_run_started_from_does_not_matter_once_it_has_a_checkpoint(opened: Open) -> None:
     backend = opened()
     gone = backend.save("start").result(WAIT).replace("start", "gone")
@@ -390,15 +467,17 @@ def test_check_lists_data_key_server_and_disk_at_once(
     (tmp_path / "wire.toml").write_text(wire_config("http://127.0.0.1:9"))
     begun = time.monotonic()
     result = cli("check", "wire.toml", "--set", "data.train.use=files", "--set", "data.train.path=nowhere.jsonl",
-                 "-p", "early_stopping", "--set", "plugins.early_stopping.evaluation=math")  # fmt: skip
+                 "-p", "early_stopping", "--set", "plugins.early_stopping.evaluation=math",
+                 "-p", "no:exact", "-p", "choice")  # fmt: skip
     assert time.monotonic() - begun < 30, "nobody waits for a server that is known to be silent"
     assert result.exit_code == 1
-    data, key, silent, monitor, disk = result.output[result.output.index("Error: ") :].splitlines()
+    data, key, silent, monitor, disk, verifier = result.output[result.output.index("Error: ") :].splitlines()
     assert "nowhere.jsonl" in data
     assert key.startswith("TINKER_API_KEY is not set")
     assert silent.startswith("no server answers at http://127.0.0.1:9")
     assert monitor.startswith("[plugins.early_stopping] evaluation = 'math': there is no table [data.eval.math]")
     assert disk.startswith("only 0 MiB are free")
+    assert verifier.startswith("[data.eval.held_out] nobody verifies problem"), "no model is needed to see that"
 
 
 def test_check_shows_the_prompt_and_samples_nothing(
@@ -471,6 +550,14 @@ def test_other_troubles_are_no_lost_checkpoint(what: str) -> None:
     assert is_gone(explained(RuntimeError("checkpoint tinker://a:train:0/weights/x has expired")))
 
 
+def test_a_key_that_has_expired_is_no_lost_checkpoint(server: TinkerServer, opened: Open) -> None:
+    backend = opened()
+    path = backend.save("start").result(WAIT)
+    server.answers["load_weights"] = (403, "the API key has expired")
+    with pytest.raises(PluginError, match=rf"cannot restore {path}: Tinker \(403\): the key in TINKER_API_KEY may not"):
+        backend.restore(path, optimizer=True)
+
+
 # -- with the core's own loop ----------------------------------------------------------------------------------------
 
 CONFIG = """
@@ -530,6 +617,51 @@ def test_a_run_resumes_from_the_newest_checkpoint_that_has_not_expired(server: T
     assert kinds == [(1, "periodic"), (2, "periodic"), (3, "periodic"), (4, "final"), (4, "best")]
     assert [without_times(step) for step in lines(run_dir / "steps.jsonl")] == whole
     assert KEY not in "".join(path.read_text() for path in run_dir.rglob("*.*") if path.suffix in (".jsonl", ".toml"))
+
+
+def failing(server: TinkerServer, tmp_path: Path) -> str:
+    """What a run of four steps says that ends with an error."""
+    server.context_length = 512
+    (tmp_path / "wire.toml").write_text(wire_config(server.url))
+    result = cli("train", tmp_path / "wire.toml", "--dir", tmp_path / "run")
+    assert result.exit_code == 1
+    assert [step["step"] for step in lines(tmp_path / "run/checkpoints.jsonl")] == [1, 2]
+    return result.output.splitlines()[-1]
+
+
+LAST_GOOD = "; the last good checkpoint is of step 2: tinker://session0:train:0/weights/step_000002"
+
+
+def test_a_poisoned_training_result_ends_the_run(
+    server: TinkerServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Weights.forward_backward
+
+    def poisoned(weights: Weights, *arguments: Any) -> list[Any]:
+        outputs = whole(weights, *arguments)
+        outputs[0][-1] = float("nan") if weights.steps == 2 else outputs[0][-1]
+        return outputs
+
+    monkeypatch.setattr(Weights, "forward_backward", poisoned)
+    said = failing(server, tmp_path)
+    assert said.startswith("Error: training failed at step 3: the cross_entropy loss, from the server's log-prob")
+    assert said.endswith(LAST_GOOD)
+
+
+def test_a_checkpoint_that_the_server_cannot_save_ends_the_run(
+    server: TinkerServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = TinkerServer.save_weights
+
+    def full(world: TinkerServer, body: dict[str, Any]) -> Any:
+        return save(world, body) if len(world.saved) < 2 else world.future({"error": "full", "category": "server"})
+
+    monkeypatch.setattr(TinkerServer, "save_weights", full)
+    said = failing(server, tmp_path)
+    assert said.startswith(
+        f"Error: cannot save the checkpoint of step 3 in {tmp_path / 'run'}: Tinker gave the request"
+    )
+    assert said.endswith(LAST_GOOD)
 
 
 def without_times(record: dict[str, Any]) -> dict[str, Any]:

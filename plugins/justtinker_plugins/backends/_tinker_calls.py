@@ -148,7 +148,7 @@ def explained(error: BaseException, kind: type[PluginError] = PluginError) -> Ba
     """An error of the SDK as a `kind` that says what to do. Errors of this project stay what they are."""
     if isinstance(error, PluginError | FileNotFoundError):
         return error
-    status = getattr(error, "status_code", None)
+    status = status_of(error)
     said = scrubbed(f"{type(error).__name__}: {error}")
     if status in FIXES:
         return (PluginError if status in FOR_ALL else kind)(f"Tinker ({status}): {FIXES[status]} [{said}]")
@@ -157,6 +157,16 @@ def explained(error: BaseException, kind: type[PluginError] = PluginError) -> Ba
     return kind(f"Tinker: {said}")
 
 
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status behind an error, if there is one. While an answer is waited for, the SDK wraps what was said."""
+    status = getattr(error, "status_code", None)
+    waited = getattr(error.__cause__, "status_code", None)
+    return status or (waited if waited != 404 else None)  # then the request is lost, not what it asked for
+
+
 def is_gone(error: BaseException) -> bool:
     """Whether an explained error says that a checkpoint is not there any more; an expired key is something else."""
-    return "Tinker (404)" in str(error) or GONE.search(str(error)) is not None
+    said = str(error)
+    if any(f"Tinker ({status})" in said for status in FOR_ALL - {404}):
+        return False
+    return "Tinker (404)" in said or GONE.search(said) is not None

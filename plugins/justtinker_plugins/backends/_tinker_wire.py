@@ -107,7 +107,10 @@ def train_result(reply: Any, data: Sequence[Datum], loss: Loss, config: Mapping[
             )
         logprobs.append(values)
     metrics = {name: float(value) for name, value in (reply.metrics or {}).items() if value is not None}
-    return TrainResult(summed(data, logprobs, loss, config), tuple(tuple(p.tolist()) for p in logprobs), metrics)
+    total = summed(data, logprobs, loss, config)
+    if not np.isfinite(total):
+        raise PluginError(f"the {loss} loss, from the server's log-probabilities, is {total}: the weights are ruined")
+    return TrainResult(total, tuple(tuple(p.tolist()) for p in logprobs), metrics)
 
 
 def summed(data: Sequence[Datum], logprobs: Sequence[Any], loss: Loss, config: Mapping[str, float]) -> float:

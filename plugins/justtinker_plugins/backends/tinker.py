@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import field
 from functools import cached_property, partial
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from justtinker_core.run import Run
 
 SERVICE = "https://tinker.thinkingmachines.dev/services/tinker-prod"
+PATHS = "tinker://"
 ANY_TOKEN = 2**31
 UNBOUNDED = 10**9  # transformers writes a huge number where a tokenizer knows no limit
 
@@ -67,8 +69,10 @@ class Tinker:
         if not isinstance(run.backend, TinkerBackend):
             return []
         start = None if run.files.read("checkpoints.jsonl") else run.config.run.start_from
-        with suppress(PluginError):  # a run before this one, which has no checkpoint yet
+        try:
             start = start and checkpoint_of(start, run.dir)
+        except PluginError:  # a run before this one, which has no checkpoint yet
+            start = None
         return run.backend.complaints() or run.backend.model_complaints() + run.backend.start_complaints(start)
 
 
@@ -161,8 +165,8 @@ class TinkerBackend:
 
     def restore(self, path: str, *, optimizer: bool) -> None:
         """Go on from a checkpoint, with a new training client. FileNotFoundError: it has expired or never was."""
-        if not path.startswith("tinker://"):
-            raise FileNotFoundError(f"{path} is no checkpoint of a Tinker server (tinker://...)")
+        if not path.startswith(PATHS):
+            raise FileNotFoundError(no_checkpoint(path))
 
         def call() -> None:
             create = getattr(
@@ -197,18 +201,17 @@ class TinkerBackend:
 
     def complaints(self) -> list[str]:
         """What keeps this machine from the model, with the fix of each."""
+        found = [*key_complaints(os.environ.get(KEY, "")), *silent(self.url)]
         try:
             import tinker  # noqa: F401
         except ImportError:
-            return ["the tinker SDK is not installed: pip install 'justtinker[tinker]'"]
-        found = [] if os.environ.get(KEY) else [f"{KEY} is not set: make a key in the Tinker console and export it"]
-        found += silent(self.url)
+            found.append("the tinker SDK is not installed: pip install 'justtinker[tinker]'")
         if found:
             return found
         try:
             offered = self.offered
         except PluginError as error:
-            return [str(error)]
+            return [f"{self.url} (base_url in [plugins.tinker]) does not say which models it offers: {error}"]
         if self.model in offered:
             return []
         return [f"[run] model = {self.model!r} is not offered by {self.url}{nearest(self.model, offered)}"]
@@ -227,8 +230,10 @@ class TinkerBackend:
 
     def start_complaints(self, path: str | None) -> list[str]:
         """What is wrong with the checkpoint to start from: it is not there, or of another model."""
-        if path is None or not path.startswith("tinker://"):
+        if path is None:
             return []
+        if not path.startswith(PATHS):
+            return [f"[run] start_from: {no_checkpoint(path)}; name one, or the directory of a run there"]
         try:
             info = self._calls.submit(lambda: self._rest().get_weights_info_by_tinker_path(path), lambda i: i).result()
         except PluginError as error:
@@ -316,13 +321,25 @@ class TinkerSampler:
             return error
 
 
+def no_checkpoint(path: str) -> str:
+    """That a path cannot be restored here."""
+    return f"{path} is no checkpoint of a Tinker server ({PATHS}...)"
+
+
+def key_complaints(key: str) -> list[str]:
+    """A complaint if there is no key, or one that no request can carry: the SDK would try for minutes."""
+    if not key.strip():
+        return [f"{KEY} is not set: make a key in the Tinker console and export it"]
+    return [] if key == key.strip() else [f"{KEY} has white space at an end, perhaps a line's end: export it without"]
+
+
 def silent(url: str) -> list[str]:
     """A complaint if nothing at all answers at the address; any HTTP status is an answer."""
     try:
         urllib.request.urlopen(f"{url}/api/v1/healthz", timeout=10).close()
     except urllib.error.HTTPError:
         return []
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         return [
             f"no server answers at {url} ({scrubbed(str(error))}): check base_url in [plugins.tinker] and the network"
         ]

@@ -35,8 +35,7 @@ def checks(place: Path) -> tuple[Callable[[Run], None], ...]:
         complain(disk_complaints(place))
 
     def problems(run: Run) -> None:
-        if run.ready:
-            complain(c for spec, some in tables(run) for c in table_complaints(run, spec, some))
+        complain(c for spec, some in tables(run) for c in table_complaints(run, spec, some))
 
     return disk, problems
 
@@ -72,7 +71,8 @@ def table_complaints(run: Run, spec: DataSpec, problems: Sequence[Problem]) -> I
     """What is wrong with a set for this run: prompts, lengths, golds."""
     try:
         if samples(run, spec):
-            yield from length_complaints(run, spec, problems)
+            if run.ready:
+                yield from length_complaints(run, spec, problems)
             if run.plugins.who("verify") and not run.plugins.who("rollout"):
                 yield from gold_complaints(run, spec, problems)
     except PluginError as error:
