@@ -101,7 +101,7 @@ def start_from(run: Run, path: str) -> None:
         run.restore(path, optimizer=False)
     except FileNotFoundError as error:
         raise PluginError(
-            f"run.start_from: the checkpoint {path} is not there (expired or deleted): {error}"
+            f"the checkpoint {path} is not there (expired or deleted; run.start_from, --checkpoint): {error}"
         ) from error
 
 

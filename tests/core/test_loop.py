@@ -308,7 +308,8 @@ def test_start_from_a_checkpoint_that_is_gone_is_a_clear_error(run_of: RunOf, tm
     go(run_of(*cast(), directory="a"))
     (tmp_path / "a" / "checkpoints" / "step_000002.json").unlink()
     with pytest.raises(
-        PluginError, match=r"^run.start_from: the checkpoint .*step_000002.json is not there \(expired or deleted\)"
+        PluginError,
+        match=r"^the checkpoint .*step_000002.json is not there \(expired or deleted; run.start_from, --checkpoint\)",
     ):
         go(run_of(*cast(), directory="b", config={"run.start_from": "../a"}))
 

@@ -381,6 +381,11 @@ def test_preflight_needs_no_sdk_to_look_for_the_key(opened: Open, monkeypatch: p
     assert sdk == "the tinker SDK is not installed: pip install 'justtinker[tinker]'"
 
 
+def test_preflight_says_which_prices_are_missing(opened: Open) -> None:
+    (complaint,) = complaints(opened(prices={"sampled": 1.0}))
+    assert complaint == "[plugins.tinker] prices: the table has none of tiny/bigram: set prefill, sampled and trained"
+
+
 def test_preflight_with_a_key_that_no_header_can_carry(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TINKER_API_KEY", KEY + "\n")
     begun = time.monotonic()

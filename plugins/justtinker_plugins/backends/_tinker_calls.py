@@ -23,7 +23,7 @@ FIXES = {
     401: f"the key in {KEY} is not accepted; make one in the Tinker console and export it",
     402: "the account cannot be billed; add a means of payment or credit in the Tinker console, then --resume the run",
     403: f"the key in {KEY} may not do this; use a key of the project that owns the model or the checkpoint",
-    404: "the server does not have it; it may have expired or been deleted",
+    404: "the server does not have it; it may have expired or been deleted: name another, or mend the address",
     429: "the server is overloaded or the account's limit is reached, and waiting has not helped; --resume later",
 }
 FOR_ALL = {401, 402, 403, 404}

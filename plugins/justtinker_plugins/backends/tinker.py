@@ -206,6 +206,10 @@ class TinkerBackend:
             import tinker  # noqa: F401
         except ImportError:
             found.append("the tinker SDK is not installed: pip install 'justtinker[tinker]'")
+        if self.options.prices and self.usd({}) is None:
+            found.append(
+                f"[plugins.tinker] prices: the table has none of {self.model}: set prefill, sampled and trained"
+            )
         if found:
             return found
         try:
