@@ -82,6 +82,11 @@ def page_of(files: RunDir, **options: Any) -> str:
     return write(files, Selection(**options), "finished").read_text(encoding="utf-8")
 
 
+def test_the_cost_is_of_all_that_was_paid_for(recorded: RunDir) -> None:
+    recorded.rewind(3)
+    assert "cost</dt><dd>2.75 USD" in page_of(recorded), "what was set aside too"
+
+
 def test_everything_is_on_the_page(recorded: RunDir) -> None:
     page = page_of(recorded)
     assert "<title>a &lt;b&gt;name&lt;/b&gt;</title>" in page

@@ -31,7 +31,9 @@ COMPARED = 10
 SHOWN = {"accuracy": "accuracy", "thinking_rate": "thinking", "boxed_rate": "boxed", "truncated_rate": "truncated"}
 
 
-def page(records: Records, tables: Mapping[str, Any], config: str, status: str, selection: Selection) -> str:
+def page(
+    records: Records, paid: float, tables: Mapping[str, Any], config: str, status: str, selection: Selection
+) -> str:
     """The page of a run."""
     rows, left = selection.chosen(MOST_BYTES)
     sheet, script = sheet_of(records), file("report.js")
@@ -43,7 +45,7 @@ def page(records: Records, tables: Mapping[str, Any], config: str, status: str, 
         style=file("report.css"),
         status=escape(status),
         about=escape(f"{run['model']}, {steps_told(records, run['steps'])}"),
-        facts=facts(records),
+        facts=facts(records, paid),
         findings=findings_list(records.said),
         curves=_svg.figures(sheet) or "<p>No step is recorded yet.</p>",
         missing=escape(f"Not measured in this run: {', '.join(sheet.missing)}." if sheet.missing else ""),
@@ -73,7 +75,7 @@ def steps_told(records: Records, planned: int) -> str:
     return f"{done:,} of {planned:,} steps" if planned else "evaluation only"
 
 
-def facts(records: Records) -> str:
+def facts(records: Records, paid: float) -> str:
     """The run in a few numbers."""
     found = dict(best_of(records.evals))
     if records.steps:
@@ -84,8 +86,7 @@ def facts(records: Records) -> str:
     entries: tuple[StepStats | EvalStats, ...] = (*records.steps, *records.evals)
     tokens = sum(sum(entry.tokens.values()) for entry in entries)
     found |= {"tokens": f"{tokens / 1e6:,.1f} M" if tokens >= 1e5 else f"{tokens:,}"} if tokens else {}
-    usd = [entry.usd for entry in entries if entry.usd is not None]
-    found["cost"] = f"{sum(usd):,.2f} USD" if usd else "not known"
+    found["cost"] = f"{paid:,.2f} USD" if paid else "not known"
     return "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in found.items())
 
 

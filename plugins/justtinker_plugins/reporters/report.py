@@ -48,6 +48,6 @@ def write(files: RunDir, selection: Selection, status: str) -> Path:
     """Write the page of a run directory and return its path."""
     selection.update(files.path)
     config = (files.path / "config.toml").read_text(encoding="utf-8")
-    text = page(of_run(files), tomllib.loads(config), config, status, selection)
+    text = page(of_run(files), files.spent(), tomllib.loads(config), config, status, selection)
     files.replace(NAME, text.encode("utf-8", "replace"))  # half a surrogate pair becomes a question mark
     return files.path / NAME
