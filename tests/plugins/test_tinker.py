@@ -318,12 +318,13 @@ def test_a_request_that_the_server_has_lost_is_no_checkpoint_that_is_gone(server
 
 
 @pytest.mark.parametrize("path", ["asample", "optim_step", "retrieve_future"])
-def test_cut_connections_and_500_and_429_are_made_up_for_by_the_sdk(
-    server: TinkerServer, opened: Open, path: str
+@pytest.mark.parametrize("faults", [[0, 500, 429], [408]])
+def test_cut_connections_500_429_and_time_outs_are_made_up_for_by_the_sdk(
+    server: TinkerServer, opened: Open, path: str, faults: list[int]
 ) -> None:
     backend = opened()
     backend.encode("1")
-    server.faults[path] = [0, 500, 429]
+    server.faults[path] = list(faults)
     train(backend, demonstrations(backend))
     assert len(draws(backend, PROMPTS[0])[0].result(WAIT)) == 3
     assert server.faults[path] == []
