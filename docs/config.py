@@ -37,6 +37,8 @@ every = 10
 [data.train]
 use = "files"                       # the plugin that loads it; the other keys are its options
 path = "train.jsonl"                # JSON lines, CSV or Parquet; relative to the working directory
+problem_column = "text"             # needed unless it is called problem, question or prompt
+answer_column = "gold"              # likewise answer, solution or ground_truth; see data.md
 
 [data.eval.held_out]
 use = "files"
@@ -59,6 +61,12 @@ AFTER_IT = """
 misspelt key, plugin or option is an error that names the place and the nearest right name. A run's directory holds
 `config.toml` (resolved), `manifest.json` (versions), `steps.jsonl`, `evals.jsonl`, `checkpoints.jsonl` and every
 rollout in `rollouts/`. `justtinker presets NAME` shows a preset, to copy from.
+
+The value of `--set` is TOML, or plain text where it is none: a text that looks like a number needs quotes of its own,
+`--set 'plugins.chatml_think.system="42"'`. Of several configs, `--set plugins.NAME.KEY=VALUE` and `-p no:NAME` change
+those that enable NAME, `-p NAME` those that do not yet, and `--set data.…` those that have the table; anything else
+changes all. `--set quickstart-rl:run.steps=5` and `-p quickstart-rl:boxed` change one, by the name of its file or its
+run. `train` says which it changed.
 """
 
 

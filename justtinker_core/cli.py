@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from justtinker_core.options import PluginError
+from justtinker_core.options import PluginError, nearest
 
 
 class Commands(click.Group):
@@ -31,6 +31,13 @@ class Commands(click.Group):
         except PluginError as error:
             return broken(name, error)
         return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """As click does; a name that no command has is told with the nearest one."""
+        known = self.list_commands(ctx)
+        if args[0] not in known and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {args[0]!r}{nearest(args[0], known)}")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; say what went wrong in a sentence."""

@@ -6,9 +6,9 @@ import dataclasses
 import logging
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
+from datetime import date, time
 from functools import partial
 from importlib.metadata import entry_points
 from importlib.resources import files
@@ -19,6 +19,7 @@ import tomli_w
 from pydantic import Field
 
 from justtinker_core.options import PluginError, all_or_none, configure, nearest, plugin
+from justtinker_core.plugins import find
 from justtinker_core.types import Adam
 
 log = logging.getLogger("justtinker")
@@ -178,6 +179,7 @@ SECTIONS: dict[str, type[Any]] = {
     "evaluation": EvaluationSection,
     "checkpoints": CheckpointSection,
 }
+TABLES = (*SECTIONS, "data", "plugins", "local_plugins")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,32 +231,38 @@ def presets() -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def read(source: str | Path, sets: Iterable[str] = (), plugins: Iterable[str] = ()) -> RunConfig:
-    """A config file, a preset's name, or a run directory; changed by ``table.key=value`` and ``[no:]plugin``."""
+def load(source: str | Path) -> tuple[dict[str, Any], Path, str]:
+    """The tables of a config file, a preset or a run directory; the folder it is in, and what errors call it."""
     path = Path(source)
     if path.is_dir():
         path = path / "config.toml"
+    called = str(path)
     if not path.exists() and str(source) in (known := presets()):
-        path = known[str(source)]
+        path, called = known[str(source)], str(source)
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8")), path.parent, called
     except FileNotFoundError:
         raise PluginError(
             f"there is no config file {source} and no preset of that name{nearest(str(source), presets())}"
         ) from None
     except OSError as error:
-        raise PluginError(f"{path} cannot be read: {error.strerror}") from None
+        raise PluginError(f"{called} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PluginError(f"{path} is not valid TOML: {error}") from None
+        raise PluginError(f"{called} is not valid TOML: {error}") from None
+
+
+def read(source: str | Path, sets: Iterable[str] = (), plugins: Iterable[str] = ()) -> RunConfig:
+    """A config file, a preset's name, or a run directory; changed by ``table.key=value`` and ``[no:]plugin``."""
+    tables, folder, called = load(source)
     try:
         for item in sets:
             override(tables, item)
         check_shape(tables)
         for name in plugins:
             switch(tables, name)
-        return parse(tables, path.parent)
+        return parse(tables, folder)
     except PluginError as error:
-        raise PluginError(f"{path}: {error}") from None
+        raise PluginError(f"{called}: {error}") from None
 
 
 def override(tables: dict[str, Any], item: str) -> None:
@@ -263,16 +271,21 @@ def override(tables: dict[str, Any], item: str) -> None:
     *parents, last = key.strip().split(".")
     if not equals or not parents or not last:
         raise PluginError(f"--set takes table.key=value, found {item!r}")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
     place = tables
     for parent in parents:
         place = place.setdefault(parent, {})
         if not isinstance(place, dict):
             raise PluginError(f"--set {item}: {parent!r} is no table")
-    place[last] = value
+    place[last] = value_of(text)
+
+
+def value_of(text: str) -> Any:
+    """What ``--set`` takes a text for."""
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text.strip()
+    return text.strip() if isinstance(value, date | time) else value  # no option takes a date
 
 
 def switch(tables: dict[str, Any], name: str) -> None:
@@ -293,12 +306,11 @@ def switch(tables: dict[str, Any], name: str) -> None:
 
 def check_shape(tables: Mapping[str, Any]) -> None:
     """Tables where tables belong, and no others."""
-    known = (*SECTIONS, "data", "plugins", "local_plugins")
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise PluginError(f"{name} = {table!r} stands outside any table")
-        if name not in known:
-            raise PluginError(f"there is no table [{name}]{nearest(name, known)}")
+        if name not in TABLES:
+            raise PluginError(f"there is no table [{name}]{nearest(name, TABLES)}")
     enable = tables.get("plugins", {}).get("enable", [])
     if not isinstance(enable, list) or not all(isinstance(name, str) for name in enable):
         raise PluginError(f"[plugins] enable = {enable!r}: a list of plugin names is wanted")
@@ -322,9 +334,15 @@ def parse(tables: Mapping[str, Any], base: Path) -> RunConfig:
         if not isinstance(table, dict):
             raise PluginError(f"[plugins] has no key {name!r}; it has 'enable' and one table a plugin")
         if name not in enable:
-            misspelt = "".join(f" (it has {e!r}: misspelt?)" for e in get_close_matches(name, enable, 1))
-            raise PluginError(f"[plugins.{name}] is set but [plugins] enable does not name {name!r}{misspelt}")
+            hint = not_enabled(name, [*enable, *local])
+            raise PluginError(f"[plugins.{name}] is set but [plugins] enable does not name {name!r}{hint}")
     return RunConfig(**sections, data=data, enable=enable, plugin_options=options, local_plugins=local)
+
+
+def not_enabled(name: str, known: Collection[str]) -> str:
+    """A hint for an error: how to enable a plugin, or, if none has that name, the nearest."""
+    known = {*known, *find()}
+    return f"; -p {name} would enable it" if name in known else nearest(name, known)
 
 
 def enabled_plugins(enable: list[str], data: Iterable[DataSpec]) -> tuple[str, ...]:

@@ -88,16 +88,20 @@ def option_names(cls: type[Any]) -> list[str]:
 def configure(cls: type[T], table: str, options: Mapping[str, Any], also: Collection[str] = ()) -> T:
     """Make a plugin from its table of the config. All complaints come in one PluginError that names table and key.
 
-    `also`: options of the table that somebody else has taken, for the hints.
+    `also`: options of the table that somebody else has taken, for the hints; `cls.other_names` are for them too: what
+    people may call an option -> its name.
     """
     fields = [a for a in vars(cls).get("__annotations__", {}).values() if "ClassVar" not in str(a)]
     if fields and not dataclasses.is_dataclass(cls):
         raise PluginError(f"[{table}] {cls.__name__} declares options but is no dataclass: decorate it with @plugin")
-    known = option_names(cls)
+    known, others = option_names(cls), getattr(cls, "other_names", {})
     unknown = [name for name in options if name not in known]
     if unknown:
         raise PluginError(
-            "\n".join(f"[{table}] has no option {name!r}{nearest(name, [*known, *also])}" for name in unknown)
+            "\n".join(
+                f"[{table}] has no option {name!r}{nearest(others.get(name, name), [*known, *also])}"
+                for name in unknown
+            )
         )
     if not known:
         return cls()

@@ -18,6 +18,7 @@ from justtinker_core import config
 from justtinker_core.cli import main
 from justtinker_core.plugins import COMMANDS, find, look_up
 from justtinker_core.run import check_roles, open_plugins
+from justtinker_plugins.commands._options import read_all
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -66,15 +67,14 @@ def check_call(call: list[str]) -> None:
     if call[0] == "train" and not given["configs"] and not given["resume"]:
         sources = ["quickstart-sft", "quickstart-rl"]
     sets = [s for s in given.get("sets", ()) if not s.startswith("run.start_from=")]
-    for source in sources:
-        wanted = config.read(source, sets, given.get("switches", ()))
+    for wanted in read_all(sources, sets, given.get("switches", ()))[0] if sources else ():
         check_roles(wanted, open_plugins(wanted))
     if not sources:
         for switch in given.get("switches", ()):
             look_up(switch.removeprefix("no:"), find())
         for item in sets:
             config.override({}, item)
-            assert item.partition(".")[0] in (*config.SECTIONS, "data", "plugins", "local_plugins"), item
+            assert item.partition(".")[0] in config.TABLES, item
     if call[0] == "plugins" and given["name"] and ".py:" not in given["name"]:
         look_up(given["name"], find() | find(COMMANDS))
 

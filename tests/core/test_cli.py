@@ -27,7 +27,7 @@ def test_help_lists_every_command() -> None:
 def test_a_command_that_nobody_has() -> None:
     result = cli("trian")
     assert result.exit_code == 2
-    assert "No such command 'trian'" in result.output
+    assert "No such command 'trian'; did you mean 'train'?\n" in result.output
     assert cli("grpo").exit_code == 2, "a plugin of another role is no command"
 
 

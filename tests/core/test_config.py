@@ -54,8 +54,13 @@ COMPLAINTS = {
     RUN + "[plugins]\nenable = ['b', 'a', 'b', 'a']": "[plugins] enable names a, b twice",
     RUN + "[plugins]\nenabel = ['a']": "[plugins] has no key 'enabel'; it has 'enable' and one table a plugin",
     RUN + "[plugins]\nenable = ['grpo']\n[plugins.gpro]":
-        "[plugins.gpro] is set but [plugins] enable does not name 'gpro' (it has 'grpo': misspelt?)",
-    RUN + "[plugins.x]": "[plugins.x] is set but [plugins] enable does not name 'x'",
+        "[plugins.gpro] is set but [plugins] enable does not name 'gpro'; did you mean 'grpo'?",
+    RUN + "[plugins.length]":
+        "[plugins.length] is set but [plugins] enable does not name 'length'; -p length would enable it",
+    RUN + "[plugins.lenght]":
+        "[plugins.lenght] is set but [plugins] enable does not name 'lenght'; did you mean 'length'?",
+    RUN + "[local_plugins]\nhalf = 'x.py:Half'\n[plugins.half]":
+        "[plugins.half] is set but [plugins] enable does not name 'half'; -p half would enable it",
 }  # fmt: skip
 
 
@@ -213,6 +218,11 @@ def test_a_complaint_about_a_file_names_it(tmp_path: Path) -> None:
         read(path)
 
 
+def test_a_complaint_about_a_preset_has_its_name_for_a_place() -> None:
+    with pytest.raises(PluginError, match=r"^quickstart-rl: \[run\] steps = 'two': input should be a valid integer$"):
+        read("quickstart-rl", ["run.steps=two"])
+
+
 def test_a_broken_package_of_presets_does_not_hide_the_others(site: Callable[..., Path]) -> None:
     site("broken", {"presets": {"broken": "no_such_package.presets"}})
     assert "quickstart-sft" in presets()
@@ -225,7 +235,7 @@ def test_a_broken_package_of_presets_does_not_hide_the_others(site: Callable[...
     ("item", "value"),
     [("a.b=3", 3), ("a.b=3.5", 3.5), ("a.b=true", True), ("a.b=[1, 2]", [1, 2]), ("a.b={x = 1}", {"x": 1}),
      ("a.b=plain text", "plain text"), ("a.b='quoted'", "quoted"), ("a.b=", ""), ("a.b=x=y", "x=y"),
-     ("a.b=Qwen/Qwen3-4B", "Qwen/Qwen3-4B"), (" a.b =3", 3), ("a.b=1e-3", 1e-3)],
+     ("a.b=Qwen/Qwen3-4B", "Qwen/Qwen3-4B"), ("a.b=2026-01-31", "2026-01-31"), (" a.b =3", 3), ("a.b=1e-3", 1e-3)],
 )  # fmt: skip
 def test_set(item: str, value: Any) -> None:
     tables: dict[str, Any] = {}

@@ -107,10 +107,10 @@ def test_observed_it_is_logged_and_adds_nothing(mine: Callable[..., Path]) -> No
 NEW = " (a new plugin of a package is seen after reinstalling the package; a one-file plugin needs a line under " \
     "[local_plugins])"  # fmt: skip
 MISTAKES = {
-    "a misspelt name": (["-p", "hafl"], f"[plugins] enable: no plugin called 'hafl'; did you mean 'half'?{NEW}"),
+    "a misspelt name": (["-p", "hafl"], f"-p hafl: no such plugin; did you mean 'half'?{NEW}"),
     "a misspelt name of a data set": (
         ["--set", "data.train.use=arithmetc"],
-        f"[data.train] use: no plugin called 'arithmetc'; did you mean 'arithmetic'?{NEW}",
+        f"--set data.train.use=arithmetc: [data.train] use: no plugin called 'arithmetc'; did you mean 'arithmetic'?{NEW}",
     ),
     "a misspelt name to disable": (
         ["-p", "no:my_corect"],
@@ -118,44 +118,47 @@ MISTAKES = {
     ),
     "an option that does not exist": (
         ["-p", "half", "--set", "plugins.half.mots=1"],
-        "[plugins.half] has no option 'mots'; did you mean 'most'?",
+        "--set plugins.half.mots=1: [plugins.half] has no option 'mots'; did you mean 'most'?",
     ),
     "a misspelt option of every reward": (
         ["-p", "half", "--set", "plugins.half.wieght=1"],
-        "[plugins.half] has no option 'wieght'; did you mean 'weight'?",
+        "--set plugins.half.wieght=1: [plugins.half] has no option 'wieght'; did you mean 'weight'?",
     ),
     "a wrong type": (
         ["-p", "half", "--set", "plugins.half.most=a few"],
-        "[plugins.half] most = 'a few': input should be a valid integer",
+        "--set plugins.half.most=a few: input should be a valid integer",
     ),
     "a wrong mode": (
         ["-p", "half", "--set", "plugins.half.mode=observed"],
-        "[plugins.half] mode = 'observed': input should be 'on' or 'observe'",
+        "--set plugins.half.mode=observed: input should be 'on' or 'observe'",
     ),
     "a misspelt schedule": (
         ["-p", "half", "--set", "plugins.half.weight={form = 0.0, to = 0.3, steps = 2}"],
+        "--set plugins.half.weight={form = 0.0, to = 0.3, steps = 2}: "
         "[plugins.half.weight] has no option 'form'; did you mean 'from'?",
     ),
     "half a schedule": (
         ["-p", "half", "--set", "plugins.half.weight={from = 0.0, to = 0.3}"],
-        "[plugins.half.weight] needs a value for 'steps'",
+        "--set plugins.half.weight={from = 0.0, to = 0.3}: [plugins.half.weight] needs a value for 'steps'",
     ),
     "a weight for what is no reward": (
         ["--set", "plugins.my_mean.weight=0.3"],
-        "[plugins.my_mean] has no option 'weight'; there is none",
+        "--set plugins.my_mean.weight=0.3: [plugins.my_mean] has no option 'weight'; there is none",
     ),
     "a plugin enabled twice": (["-p", "my_correct"], "mine.toml: -p my_correct: 'my_correct' is enabled already"),
     "a plugin listed twice": (
         ["--set", 'plugins.enable=["half", "my_rl", "half"]'],
-        "mine.toml: [plugins] enable names half twice",
+        '--set plugins.enable=["half", "my_rl", "half"]: mine.toml: [plugins] enable names half twice',
     ),
     "a table for a plugin that is not enabled": (
         ["--set", "plugins.half.weight=0.3"],
-        "mine.toml: [plugins.half] is set but [plugins] enable does not name 'half'",
+        "--set plugins.half.weight=0.3: mine.toml: [plugins.half] is set but [plugins] enable does not name 'half'; "
+        "-p half would enable it",
     ),
     "a misspelt table": (
         ["-p", "half", "--set", "plugins.hafl.weight=0.3"],
-        "mine.toml: [plugins.hafl] is set but [plugins] enable does not name 'hafl' (it has 'half': misspelt?)",
+        "--set plugins.hafl.weight=0.3: mine.toml: [plugins.hafl] is set but [plugins] enable does not name 'hafl'; "
+        "did you mean 'half'?",
     ),
     "two plugins for a role that takes one": (
         ["-p", "second"],
@@ -184,8 +187,7 @@ MISTAKES = {
     ),
     "two mistakes are told at once": (
         ["-p", "hafl", "-p", "secnd"],
-        f"[plugins] enable: no plugin called 'hafl'; did you mean 'half'?{NEW}\n"
-        f"[plugins] enable: no plugin called 'secnd'; did you mean 'second'?{NEW}",
+        f"-p hafl: no such plugin; did you mean 'half'?{NEW}\n-p secnd: no such plugin; did you mean 'second'?{NEW}",
     ),
 }
 

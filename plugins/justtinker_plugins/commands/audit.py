@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from justtinker_core import PluginError, Problem, config, data
+from justtinker_core import PluginError, Problem, data
 from justtinker_core.config import RunConfig
 from justtinker_core.run import installed
 from justtinker_plugins._tables import ends, one_line, plain_table
@@ -37,7 +37,7 @@ from justtinker_plugins.commands._audit_cases import (
 )
 from justtinker_plugins.commands._audit_items import VOICES, item_of
 from justtinker_plugins.commands._auditing import Auditor, Judged, Row, compared, offenders, rows_of
-from justtinker_plugins.commands._options import plugin_option, set_option
+from justtinker_plugins.commands._options import plugin_option, read_one, set_option
 from justtinker_plugins.commands._stack import Stack
 from justtinker_plugins.commands.score import write
 from justtinker_plugins.verifiers._judge import gold_text
@@ -77,7 +77,7 @@ def audit(
     read = read_cases(cases_file) if cases_file else []
     if not problems and not read:
         raise click.UsageError("--problems 0 leaves nothing to audit without --cases")
-    wanted = config.read(source, sets, switches)
+    wanted = read_one(source, sets, switches)
     stack = Stack(wanted)
     step = step or max(wanted.run.steps, 1)
     try:

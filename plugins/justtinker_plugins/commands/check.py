@@ -16,7 +16,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from justtinker_core import PluginError, config
+from justtinker_core import PluginError
 from justtinker_core.config import RunConfig
 from justtinker_core.options import all_or_none
 from justtinker_core.run import Run, installed, open_plugins, resolved
@@ -25,7 +25,7 @@ from justtinker_plugins._tables import plain_table
 from justtinker_plugins.commands import _preflight
 from justtinker_plugins.commands._check_data import data_notes, left_out
 from justtinker_plugins.commands._estimate import describe_cost
-from justtinker_plugins.commands._options import plugin_option, set_option
+from justtinker_plugins.commands._options import plugin_option, read_one, set_option
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def check(source: str, sets: tuple[str, ...], switches: tuple[str, ...]) -> None
 
     Complaints of one kind are told at once: those of the config, then, when these are mended, those of the run.
     """
-    rehearse([Planned(resolved(config.read(source, sets, switches)), Path("runs"))])
+    rehearse([Planned(resolved(read_one(source, sets, switches)), Path("runs"))])
 
 
 def rehearse(plan: Sequence[Planned]) -> None:

@@ -17,7 +17,7 @@ from justtinker_core.loop import recorded, start_from
 from justtinker_core.run import Run, open_plugins, resolved
 from justtinker_core.rundir import RunDir
 from justtinker_plugins.commands import _preflight
-from justtinker_plugins.commands._options import plugin_option, set_option
+from justtinker_plugins.commands._options import plugin_option, read_one, set_option
 from justtinker_plugins.commands.train import existing
 
 
@@ -71,7 +71,7 @@ def begin(
 ) -> Path:
     """Make the directory of an evaluation, which says what is to be evaluated."""
     run_dir = existing(Path(source))[-1] if Path(source).is_dir() else None
-    wanted = config.read(run_dir or source, sets, switches)
+    wanted = read_one(run_dir or source, sets, switches)
     data = tuple(spec for spec in wanted.data if spec.purpose == "eval")
     if not data:
         raise PluginError(f"{source} has no table [data.eval.NAME] to evaluate on")

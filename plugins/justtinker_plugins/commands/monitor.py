@@ -18,7 +18,7 @@ from justtinker_core.rundir import RunDir
 from justtinker_core.types import History
 from justtinker_plugins._tables import plain_table
 from justtinker_plugins.commands._histories import Records, Said, read_records
-from justtinker_plugins.commands._options import plugin_option, set_option
+from justtinker_plugins.commands._options import plugin_option, read_one, set_option
 from justtinker_plugins.commands.train import EXIT_CODES, existing
 from justtinker_plugins.monitors import DEFAULT
 
@@ -58,9 +58,9 @@ def monitors_wanted(
     """The config whose monitors are meant, and a note if they are not its own."""
     if source is None:
         return bare(sets, switches), ""
-    if monitors_of(config.read(source, (), switches)):
-        return config.read(source, sets, switches), ""
-    return config.read(source, sets, (*switches, *DEFAULT)), f"{source} has no monitors: these are the default ones"
+    if monitors_of(read_one(source, (), switches)):
+        return read_one(source, sets, switches), ""
+    return read_one(source, sets, (*switches, *DEFAULT)), f"{source} has no monitors: these are the default ones"
 
 
 def bare(sets: Sequence[str], switches: Sequence[str]) -> config.RunConfig:

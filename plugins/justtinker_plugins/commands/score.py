@@ -24,7 +24,7 @@ from rich.text import Text
 from justtinker_core import PluginError, config
 from justtinker_core.config import RunConfig
 from justtinker_plugins._tables import ends, plain_table
-from justtinker_plugins.commands._options import plugin_option, set_option
+from justtinker_plugins.commands._options import plugin_option, read_one, set_option
 from justtinker_plugins.commands._rescoring import Configs, Out, Scorer, rescore, unscored_lines
 from justtinker_plugins.commands._rollout_files import Line, group_of, lines, rollout_files
 from justtinker_plugins.commands._tally import Change, Tally
@@ -53,7 +53,7 @@ def score(
     "responses": [text, …]} with "tokens": [n, …] where a term needs lengths. --set and -p change --config, not
     --against. With --out, the numbers are of all that FILE holds.
     """
-    configs = {"config": config.read(stack_of(source, rollouts), sets, switches)}
+    configs = {"config": read_one(stack_of(source, rollouts), sets, switches)}
     if against is not None:
         configs["against"] = config.read(run_or_file(against))
     Scorer(configs).close()  # a mistake shows now, not in another process

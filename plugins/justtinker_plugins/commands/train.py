@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from justtinker_core.checkpoints import FILE, newest_first
 from justtinker_core.run import Run, open_plugins, resolved
 from justtinker_core.rundir import RunDir, exists
 from justtinker_plugins.commands import _preflight
-from justtinker_plugins.commands._options import plugin_option, set_option
+from justtinker_plugins.commands._options import plugin_option, read_all, set_option
 from justtinker_plugins.commands.check import Planned, rehearse
 
 EXIT_CODES = {"interrupted": 130, "stopped": 3}  # stopped: by a monitor
@@ -48,17 +49,21 @@ def train(
 ) -> None:
     """Train on each CONFIG (a TOML file or a preset) in order, each starting from the weights of the one before.
 
-    Without any: the quickstart, SFT and then RL of a tiny model, on this machine. --set and -p change every CONFIG.
+    Without any: the quickstart, SFT and then RL of a tiny model, on this machine. --set and -p change every CONFIG;
+    those of a plugin, the ones that have it. Of several, --set quickstart-rl:run.steps=5 changes one.
     """
     if resume is None:
-        name = "" if configs else "quickstart"
-        parent, plan = planned(configs or QUICKSTART, sets, switches, directory, name)
+        sources = configs or QUICKSTART
+        configured, changes = read_all(sources, sets, switches)
+        parent, plan = planned(sources, configured, directory, "" if configs else "quickstart")
     elif configs or sets or switches or directory:
         raise click.UsageError("--resume goes on with the config of the run: it takes no CONFIG, --set, -p or --dir")
     else:
         parent, plan = resume, [unfinished(path) for path in existing(resume)]
     if resume is None and parent.exists():
         raise exists(parent)
+    if resume is None and changes:
+        click.echo(f"Changed: {changes}")
     if dry_run:
         rehearse([each for each in plan if each.step < each.config.run.steps])
         return
@@ -86,10 +91,10 @@ def train_and_tell(parent: Path, run_dirs: list[Path], new: bool) -> None:
 
 
 def planned(
-    configs: tuple[str, ...], sets: tuple[str, ...], switches: tuple[str, ...], directory: Path | None, name: str
+    sources: Sequence[str], configs: Sequence[config.RunConfig], directory: Path | None, name: str
 ) -> tuple[Path, list[Planned]]:
     """The runs of a command and the directory of all: a mistake in the second must not show after the first has run."""
-    configured = [resolved_one(source, config.read(source, sets, switches), len(configs) > 1) for source in configs]
+    configured = [resolved_one(source, each, len(configs) > 1) for source, each in zip(sources, configs, strict=True)]
     stamp = time.strftime("%Y%m%d-%H%M%S")
     parent = directory or Path("runs") / f"{name or configured[-1].run.name}-{stamp}"
     if len(configured) == 1:

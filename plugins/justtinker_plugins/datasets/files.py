@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -39,6 +39,9 @@ class Files:
     A column may be written ``outer.inner`` for a nested one. Which columns are used is decided by a file's first row.
     """
 
+    other_names: ClassVar[Mapping[str, str]] = {
+        f"{name}_column": f"{part}_column" for part, names in USUAL.items() for name in names
+    }
     path: Annotated[str | tuple[str, ...], Field(examples=["train.jsonl"])] = ()
     """A file, or a list of files; relative to where the command runs. Needed."""
     problem_column: str | None = None

@@ -1,0 +1,214 @@
+"""``--set`` and ``-p``, which several commands take: to which configs they go, and what is said of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from justtinker_core import PluginError
+from justtinker_core.config import RunConfig
+from justtinker_plugins.commands._options import address, in_own_words, read_all, read_one
+from tests.core.conftest import Written, cli
+
+BOTH = ("quickstart-sft", "quickstart-rl")
+
+
+def changed(sets: Sequence[str] = (), switches: Sequence[str] = ()) -> tuple[RunConfig, RunConfig, str]:
+    """Both configs of the default command, and what is said."""
+    (sft, rl), said = read_all(BOTH, sets, switches)
+    return sft, rl, said
+
+
+def complaint(sets: Sequence[str] = (), switches: Sequence[str] = ()) -> str:
+    with pytest.raises(PluginError) as error:
+        changed(sets, switches)
+    return str(error.value)
+
+
+# To which configs
+
+
+def test_of_a_plugin_it_is_for_those_that_enable_it() -> None:
+    sft, rl, said = changed(["plugins.format.weight=0.5"], ["no:redundancy"])
+    assert rl.plugin_options["format"]["weight"] == 0.5
+    assert "format" not in sft.plugin_options
+    assert "redundancy" not in rl.enable
+    assert said == "--set plugins.format.weight=0.5 (quickstart-rl), -p no:redundancy (quickstart-rl)"
+
+
+def test_a_plugin_of_the_same_command_line_counts() -> None:
+    sft, rl, said = changed(["plugins.length.weight=0.5"], ["length"])
+    assert sft.plugin_options["length"] == rl.plugin_options["length"] == {"weight": 0.5}
+    assert said == "--set plugins.length.weight=0.5 (all), -p length (all)"
+    sft, rl, said = changed(["plugins.length.weight=0.5"], ["quickstart-rl:length"])
+    assert "length" not in sft.enable
+    assert rl.plugin_options["length"] == {"weight": 0.5}
+    assert said == "--set plugins.length.weight=0.5 (quickstart-rl), -p quickstart-rl:length (quickstart-rl)"
+
+
+def test_a_plugin_that_only_data_tables_name_counts() -> None:
+    others = "plugins.arithmetic.count=9", "quickstart-rl:data={train = {use = 'gsm8k'}}"
+    sft, rl, _ = changed(reversed_ := others[::-1])
+    assert reversed_[0].startswith("quickstart-rl:")
+    assert sft.plugin_options["arithmetic"] == {"count": 9}
+    assert "arithmetic" not in rl.plugin_options
+
+
+def test_enabling_is_for_those_that_do_not_yet() -> None:
+    sft, rl, said = changed(switches=["redundancy", "boxed"])
+    assert sft.enable.count("redundancy") == rl.enable.count("redundancy") == 1
+    assert said == "-p redundancy (quickstart-sft), -p boxed (all)"
+
+
+def test_switches_count_one_after_the_other() -> None:
+    sft, rl, said = changed(switches=["boxed", "no:boxed", "quickstart-rl:no:console"])
+    assert "boxed" not in (*sft.enable, *rl.enable)
+    assert ("console" in sft.enable, "console" in rl.enable) == (True, False)
+    assert said.endswith("-p quickstart-rl:no:console (quickstart-rl)")
+
+
+def test_a_local_plugin_is_for_those_that_know_it(written: Written) -> None:
+    mine = written("mine", more="[local_plugins]\nlocally = 'players.py:Half'\n")
+    (sft, own), _ = read_all(["quickstart-sft", str(mine)], [], ["locally"])
+    assert ("locally" in sft.enable, "locally" in own.enable) == (False, True)
+
+
+def test_a_data_set_is_for_those_that_have_it_or_new_in_all() -> None:
+    sft, rl, said = changed(
+        ["quickstart-rl:data.eval.new.use=gsm8k", "data.eval.new.limit=7", "data.eval.more.use=gsm8k"]
+    )
+    assert [spec.name for spec in sft.data if spec.purpose == "eval"] == ["held_out", "more"]
+    assert [spec.limit for spec in rl.data if spec.name == "new"] == [7]
+    assert said.endswith("--set data.eval.new.limit=7 (quickstart-rl), --set data.eval.more.use=gsm8k (all)")
+
+
+def test_anything_else_is_for_all() -> None:
+    sft, rl, said = changed(["run.steps=5", "plugins.enable=['boxed']"])
+    assert sft.run.steps == rl.run.steps == 5
+    assert sft.enable[0] == rl.enable[0] == "boxed"
+    assert said == "--set run.steps=5 (all), --set plugins.enable=['boxed'] (all)"
+
+
+def test_one_can_be_named_by_file_and_by_run(written: Written) -> None:
+    sft, rl, said = changed(["quickstart-rl:run.steps=5"])
+    assert (sft.run.steps, rl.run.steps) == (600, 5)
+    assert said == "--set quickstart-rl:run.steps=5 (quickstart-rl)"
+    file = written("a")
+    renamed = file.rename(file.with_name("file.toml"))
+    for name in ("a", "file"):
+        (one, _), said = read_all([str(renamed), "quickstart-rl"], [f"{name}:run.steps=9"], [])
+        assert (one.run.steps, said) == (9, f"--set {name}:run.steps=9 (file)")
+
+
+def test_a_command_that_takes_one_config_can_name_it() -> None:
+    assert read_one("quickstart-rl", ["quickstart-rl:run.steps=5"], ["quickstart-rl:boxed"]).run.steps == 5
+    with pytest.raises(PluginError, match="^--set quickstart-sft:run.steps=5: no config here is called "):
+        read_one("quickstart-rl", ["quickstart-sft:run.steps=5"], [])
+
+
+@given(st.from_regex(r"[\w.-]+", fullmatch=True).filter(lambda name: name != "no"), st.text())
+def test_what_an_address_is(name: str, value: str) -> None:
+    assert address(f"{name}:run.steps={value}") == (
+        ("", f"{name}:run.steps={value}") if name.startswith("run.") else (name, f"run.steps={value}")
+    )
+    assert address(f"run.steps={value}") == ("", f"run.steps={value}")
+
+
+@pytest.mark.parametrize(
+    "change", ["no:boxed", "boxed", "local_plugins.x=x.py:X", "data.train.sources.a:b.use=gsm8k", "run.steps"]
+)
+def test_what_no_address_is(change: str) -> None:
+    assert address(change) == ("", change)
+
+
+# Mistakes
+
+NONE = "none of quickstart-sft, quickstart-rl enables"
+MISTAKES = [
+    (["plugins.lenght.weight=1"], [], f"--set plugins.lenght.weight=1: {NONE} 'lenght'; did you mean 'length'?"),
+    (["plugins.length.weight=1"], [], f"--set plugins.length.weight=1: {NONE} 'length'; -p length would enable it"),
+    ([], ["no:redundncy"], f"-p no:redundncy: {NONE} 'redundncy'; did you mean 'redundancy'?"),
+    ([], ["thinking"], "-p thinking: 'thinking' is enabled already in quickstart-sft, quickstart-rl"),
+    (
+        ["quickstrat-rl:run.steps=5"], [],
+        "--set quickstrat-rl:run.steps=5: no config here is called 'quickstrat-rl'; did you mean 'quickstart-rl'?",
+    ),
+    (
+        [], ["quickstart_rl:boxed"],
+        "-p quickstart_rl:boxed: no config here is called 'quickstart_rl'; did you mean 'quickstart-rl'?",
+    ),
+    (["run.=3"], [], "--set takes table.key=value, found 'run.=3'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sets", "switches", "text"), MISTAKES)
+def test_mistakes(sets: list[str], switches: list[str], text: str) -> None:
+    assert complaint(sets, switches) == text
+
+
+@pytest.mark.parametrize("plugins", ["plugins = 3\n", "plugins = {enable = 3}\n", "data = {train = 3, eval = 4}\n"])
+def test_a_config_of_a_wrong_shape_is_a_clear_error(written: Written, plugins: str) -> None:
+    file = written("a")
+    file.write_text(plugins + '[run]\nname = "a"\nmodel = "m"\nsteps = 3\n')
+    with pytest.raises(PluginError, match=rf"{re.escape(str(file))}: \[?(plugins|data)"):
+        read_all(["quickstart-rl", str(file)], ["plugins.format.weight=0.5"], ["no:redundancy", "boxed"])
+
+
+# What a user sees
+
+
+def test_train_says_what_is_changed(written: Written) -> None:
+    result = cli("train", written("a"), written("b"), "--dir", "out", "--set", "run.steps=1", "--set", "a:run.seed=7")
+    assert (result.exit_code, result.output) == (0, "Changed: --set run.steps=1 (all), --set a:run.seed=7 (a)\n")
+    result = cli("train", written("a"), written("b"), "--dry-run", "--set", "run.steps=1")
+    assert result.output.startswith("Changed: --set run.steps=1 (all)\na: 1 steps of scripted\n")
+    assert "Changed" not in cli("train", written("a"), "--dry-run", "--set", "run.steps=1").output, "there is one only"
+
+
+WORDS = [
+    (["run.steps=two"], "--set run.steps=two: input should be a valid integer"),
+    (["quickstart-rl:run.steps=two"], "--set quickstart-rl:run.steps=two: input should be a valid integer"),
+    (
+        ["plugins.chatml_think.system=42"],
+        "--set plugins.chatml_think.system=42: input should be a valid string; "
+        "write --set 'plugins.chatml_think.system=\"42\"'",
+    ),
+    (
+        ["data.train.digits=x", "run.seed=true"],
+        "--set run.seed=true: input should be a valid integer",
+    ),
+    (["data.train.digits=x"], "--set data.train.digits=x: input should be a valid integer"),
+    (
+        ["plugins.format.weight.from=x", "plugins.format.weight.to=1", "plugins.format.weight.steps=9"],
+        "--set plugins.format.weight.from=x: input should be a valid number",
+    ),
+    (
+        ["run.foo=1"],
+        "--set run.foo=1: quickstart-rl: [run] has no option 'foo'; there is budget_usd, model, name, seed, "
+        "start_from, steps, unscored",
+    ),
+    (["rnu.steps=1"], "--set rnu.steps=1: quickstart-rl: there is no table [rnu]; did you mean 'run'?"),
+]
+
+
+@pytest.mark.parametrize(("sets", "text"), WORDS)
+def test_the_place_of_a_mistake_is_what_the_user_typed(sets: list[str], text: str) -> None:
+    result = cli("check", "quickstart-rl", *(word for item in sets for word in ("--set", item)))
+    assert (result.exit_code, result.output) == (1, f"Error: {text}\n")
+
+
+def test_quoted_it_is_a_text() -> None:
+    wanted = read_one("quickstart-rl", ['plugins.chatml_think.system="42"'], [])
+    assert wanted.plugin_options["chatml_think"]["system"] == "42"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["x.toml: [run] seed = 'two': input should be a valid integer", "[run] steps_more = 3: no", "[runs] steps = 3: no"],
+)
+def test_other_lines_stay_as_they_are(line: str) -> None:
+    assert in_own_words(line, ["run.steps=3"], ["boxed"]) == line
