@@ -110,7 +110,8 @@ MISTAKES = {
     "a misspelt name": (["-p", "hafl"], f"-p hafl: no such plugin; did you mean 'half'?{NEW}"),
     "a misspelt name of a data set": (
         ["--set", "data.train.use=arithmetc"],
-        f"--set data.train.use=arithmetc: [data.train] use: no plugin called 'arithmetc'; did you mean 'arithmetic'?{NEW}",
+        "--set data.train.use=arithmetc: "
+        f"[data.train] use: no plugin called 'arithmetc'; did you mean 'arithmetic'?{NEW}",
     ),
     "a misspelt name to disable": (
         ["-p", "no:my_corect"],
@@ -179,6 +180,7 @@ MISTAKES = {
     ),
     "a local plugin called like an installed one": (
         ["--set", "local_plugins.correct=players.py:Half"],
+        "--set local_plugins.correct=players.py:Half: "
         "[local_plugins] correct: package justtinker has a plugin of that name; choose another",
     ),
     "a local plugin that is not there": (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
 from hypothesis import given
@@ -132,6 +132,18 @@ def test_nearest() -> None:
     assert nearest("trian", ["train", "eval"]) == "; did you mean 'train'?"
     assert nearest("zz", ["b", "a"]) == "; there is a, b"
     assert nearest("zz", []) == "; there is none"
+
+
+def test_a_plugin_may_say_what_its_options_are_called_by_others() -> None:
+    @plugin
+    class Table:
+        other_names: ClassVar = {"question": "problem"}
+        problem: str = ""
+        questions: str = ""
+
+    with pytest.raises(PluginError, match=r"^\[t\] has no option 'question'; did you mean 'problem'\?$"):
+        configure(Table, "t", {"question": "q"})
+    assert dump(configure(Table, "t", {})) == {"problem": "", "questions": ""}
 
 
 def test_options_without_the_decorator_are_told_so() -> None:

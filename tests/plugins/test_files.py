@@ -102,6 +102,17 @@ def test_columns_and_kind_are_options(tmp_path: Path) -> None:
     assert problem == Problem("a", "1+1=?", "2", "exact", "1+1=2", {"problem": "not this", "q": {"text": "1+1=?"}})
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("question_column", "problem_column"), ("prompt_column", "problem_column"), ("solution_column", "answer_column"),
+     ("ground_truth_column", "answer_column"), ("response_column", "demonstration_column"),
+     ("probelm_column", "problem_column")],
+)  # fmt: skip
+def test_the_hint_for_a_column_is_the_one_that_is_meant(name: str, meant: str) -> None:
+    with pytest.raises(PluginError, match=rf"^\[data.train\] has no option '{name}'; did you mean '{meant}'\?$"):
+        configure(Files, "data.train", {name: "q"})
+
+
 def test_several_files_in_order(tmp_path: Path) -> None:
     first = written(tmp_path, "a.jsonl", ROWS)
     second = written(tmp_path, "b.parquet", ROWS[:1])

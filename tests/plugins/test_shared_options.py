@@ -50,12 +50,11 @@ def test_a_plugin_of_the_same_command_line_counts() -> None:
     assert said == "--set plugins.length.weight=0.5 (quickstart-rl), -p quickstart-rl:length (quickstart-rl)"
 
 
-def test_a_plugin_that_only_data_tables_name_counts() -> None:
-    others = "plugins.arithmetic.count=9", "quickstart-rl:data={train = {use = 'gsm8k'}}"
-    sft, rl, _ = changed(reversed_ := others[::-1])
-    assert reversed_[0].startswith("quickstart-rl:")
-    assert sft.plugin_options["arithmetic"] == {"count": 9}
-    assert "arithmetic" not in rl.plugin_options
+def test_a_plugin_that_only_data_tables_name_counts(written: Written) -> None:
+    (own, rl), said = read_all([str(written("a")), "quickstart-rl"], ["plugins.arithmetic.count=9"], [])
+    assert rl.plugin_options["arithmetic"] == {"count": 9}
+    assert "arithmetic" not in own.plugin_options
+    assert said == "--set plugins.arithmetic.count=9 (quickstart-rl)"
 
 
 def test_enabling_is_for_those_that_do_not_yet() -> None:
@@ -72,7 +71,7 @@ def test_switches_count_one_after_the_other() -> None:
 
 
 def test_a_local_plugin_is_for_those_that_know_it(written: Written) -> None:
-    mine = written("mine", more="[local_plugins]\nlocally = 'players.py:Half'\n")
+    mine = written("mine", more="locally = 'players.py:Half'\n")
     (sft, own), _ = read_all(["quickstart-sft", str(mine)], [], ["locally"])
     assert ("locally" in sft.enable, "locally" in own.enable) == (False, True)
 
@@ -86,10 +85,10 @@ def test_a_data_set_is_for_those_that_have_it_or_new_in_all() -> None:
     assert said.endswith("--set data.eval.new.limit=7 (quickstart-rl), --set data.eval.more.use=gsm8k (all)")
 
 
-def test_anything_else_is_for_all() -> None:
-    sft, rl, said = changed(["run.steps=5", "plugins.enable=['boxed']"])
-    assert sft.run.steps == rl.run.steps == 5
-    assert sft.enable[0] == rl.enable[0] == "boxed"
+def test_anything_else_is_for_all(written: Written) -> None:
+    files = [str(written(name)) for name in ("a", "b")]
+    configs, said = read_all(files, ["run.steps=5", "plugins.enable=['boxed']"], [])
+    assert [(each.run.steps, each.enable) for each in configs] == [(5, ("boxed", "listed"))] * 2
     assert said == "--set run.steps=5 (all), --set plugins.enable=['boxed'] (all)"
 
 
@@ -106,7 +105,7 @@ def test_one_can_be_named_by_file_and_by_run(written: Written) -> None:
 
 def test_a_command_that_takes_one_config_can_name_it() -> None:
     assert read_one("quickstart-rl", ["quickstart-rl:run.steps=5"], ["quickstart-rl:boxed"]).run.steps == 5
-    with pytest.raises(PluginError, match="^--set quickstart-sft:run.steps=5: no config here is called "):
+    with pytest.raises(PluginError, match=r"^--set quickstart-sft:run\.steps=5: no config here is called "):
         read_one("quickstart-rl", ["quickstart-sft:run.steps=5"], [])
 
 
@@ -150,7 +149,9 @@ def test_mistakes(sets: list[str], switches: list[str], text: str) -> None:
     assert complaint(sets, switches) == text
 
 
-@pytest.mark.parametrize("plugins", ["plugins = 3\n", "plugins = {enable = 3}\n", "data = {train = 3, eval = 4}\n"])
+@pytest.mark.parametrize(
+    "plugins", ["plugins = 3\n", "plugins = {enable = 3}\n", "data = {train = 3, eval = {x = 4}}\n"]
+)
 def test_a_config_of_a_wrong_shape_is_a_clear_error(written: Written, plugins: str) -> None:
     file = written("a")
     file.write_text(plugins + '[run]\nname = "a"\nmodel = "m"\nsteps = 3\n')

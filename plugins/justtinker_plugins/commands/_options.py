@@ -66,7 +66,8 @@ def in_own_words(line: str, sets: Sequence[str], switches: Sequence[str]) -> str
             if found:
                 return f"--set {item}: {why}"
             about = f"[{table}] has no option {rest[0]!r}", f"[{table}] is set but", f"there is no table [{table}]"
-            if any(said in line for said in (*about, f"{place} ", f"{place}: ", f"[{key.strip()}] ")):
+            starts = (*about, f"{place} ", f"{place}: ", f"[{key.strip()}] ")
+            if any(said in line and "[" not in line.partition(said)[0] for said in starts):
                 return f"--set {item}: {line}"
     return line
 
