@@ -157,7 +157,8 @@ def test_the_thinking_budget_is_one_setting(budget: str) -> None:
 
 
 def test_the_two_stages_chain(tmp_path: Path) -> None:
-    _, (first, second) = planned(("coldstart-small", "justrl-medium"), (), (), tmp_path / "both", "")
+    names = "coldstart-small", "justrl-medium"
+    _, (first, second) = planned(names, [config.read(name) for name in names], tmp_path / "both", "")
     assert first.config.run.start_from is None
     assert second.config.run.start_from == f"../{first.path.name}"
 
