@@ -149,6 +149,12 @@ def test_mistakes(sets: list[str], switches: list[str], text: str) -> None:
     assert complaint(sets, switches) == text
 
 
+def test_what_is_disabled_cannot_be_disabled_again() -> None:
+    assert complaint(switches=["no:format", "no:format"]).startswith(
+        f"-p no:format: {NONE} 'format'; there is answers, "
+    )
+
+
 @pytest.mark.parametrize(
     "plugins", ["plugins = 3\n", "plugins = {enable = 3}\n", "data = {train = 3, eval = {x = 4}}\n"]
 )
@@ -209,7 +215,12 @@ def test_quoted_it_is_a_text() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["x.toml: [run] seed = 'two': input should be a valid integer", "[run] steps_more = 3: no", "[runs] steps = 3: no"],
+    [
+        "x.toml: [run] seed = 'two': input should be a valid integer",
+        "[run] steps_more = 3: no",
+        "[runs] steps = 3: no",
+        "[data.train] too long ([run] steps = 3)",
+    ],
 )
 def test_other_lines_stay_as_they_are(line: str) -> None:
     assert in_own_words(line, ["run.steps=3"], ["boxed"]) == line
