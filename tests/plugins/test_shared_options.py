@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError
-from justtinker_core.config import RunConfig
+from justtinker_core.config import TABLES, RunConfig
 from justtinker_plugins.commands._options import address, in_own_words, read_all, read_one
 from tests.core.conftest import Written, cli
 
@@ -111,9 +111,9 @@ def test_a_command_that_takes_one_config_can_name_it() -> None:
 
 @given(st.from_regex(r"[\w.-]+", fullmatch=True).filter(lambda name: name != "no"), st.text())
 def test_what_an_address_is(name: str, value: str) -> None:
-    assert address(f"{name}:run.steps={value}") == (
-        ("", f"{name}:run.steps={value}") if name.startswith("run.") else (name, f"run.steps={value}")
-    )
+    table = "." in name and name.partition(".")[0] in TABLES
+    change = f"{name}:run.steps={value}"
+    assert address(change) == (("", change) if table else (name, f"run.steps={value}"))
     assert address(f"run.steps={value}") == ("", f"run.steps={value}")
 
 
