@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
 from functools import partial
@@ -251,7 +251,7 @@ def load(source: str | Path) -> tuple[dict[str, Any], Path, str]:
         raise PluginError(f"{called} is not valid TOML: {error}") from None
 
 
-def read(source: str | Path, sets: Iterable[str] = (), plugins: Iterable[str] = ()) -> RunConfig:
+def read(source: str | Path, sets: Sequence[str] = (), plugins: Sequence[str] = ()) -> RunConfig:
     """A config file, a preset's name, or a run directory; changed by ``table.key=value`` and ``[no:]plugin``."""
     tables, folder, called = load(source)
     try:
@@ -260,6 +260,8 @@ def read(source: str | Path, sets: Iterable[str] = (), plugins: Iterable[str] = 
         check_shape(tables)
         for name in plugins:
             switch(tables, name)
+        if changes := " ".join((*(f"--set {item}" for item in sets), *(f"-p {name}" for name in plugins))):
+            called = f"{called} with {changes}"
         return parse(tables, folder)
     except PluginError as error:
         raise PluginError(f"{called}: {error}") from None

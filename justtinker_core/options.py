@@ -154,4 +154,6 @@ def complaint(table: str, place: str, error: Any) -> str:
         return f"[{table}] needs a value for {place!r}"
     if error["type"] == "value_error":  # raised by a plugin's own __post_init__: its text says all
         return f"[{table}] {error['msg'].removeprefix('Value error, ')}"
-    return f"[{table}] {place} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
+    number = error["type"] == "string_type" and isinstance(error["input"], int | float)
+    hint = f'; in quotes it is one: "{error["input"]}"' if number else ""
+    return f"[{table}] {place} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}{hint}"

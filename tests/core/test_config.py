@@ -219,7 +219,7 @@ def test_a_complaint_about_a_file_names_it(tmp_path: Path) -> None:
 
 
 def test_a_complaint_about_a_preset_has_its_name_for_a_place() -> None:
-    with pytest.raises(PluginError, match=r"^quickstart-rl: \[run\] steps = 'two': input should be a valid integer$"):
+    with pytest.raises(PluginError, match=r"^quickstart-rl with --set run.steps=two: \[run\] steps = 'two': "):
         read("quickstart-rl", ["run.steps=two"])
 
 

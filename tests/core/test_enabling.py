@@ -107,10 +107,9 @@ def test_observed_it_is_logged_and_adds_nothing(mine: Callable[..., Path]) -> No
 NEW = " (a new plugin of a package is seen after reinstalling the package; a one-file plugin needs a line under " \
     "[local_plugins])"  # fmt: skip
 MISTAKES = {
-    "a misspelt name": (["-p", "hafl"], f"-p hafl: no such plugin; did you mean 'half'?{NEW}"),
+    "a misspelt name": (["-p", "hafl"], f"[plugins] enable: no plugin called 'hafl'; did you mean 'half'?{NEW}"),
     "a misspelt name of a data set": (
         ["--set", "data.train.use=arithmetc"],
-        "--set data.train.use=arithmetc: "
         f"[data.train] use: no plugin called 'arithmetc'; did you mean 'arithmetic'?{NEW}",
     ),
     "a misspelt name to disable": (
@@ -119,47 +118,46 @@ MISTAKES = {
     ),
     "an option that does not exist": (
         ["-p", "half", "--set", "plugins.half.mots=1"],
-        "--set plugins.half.mots=1: [plugins.half] has no option 'mots'; did you mean 'most'?",
+        "[plugins.half] has no option 'mots'; did you mean 'most'?",
     ),
     "a misspelt option of every reward": (
         ["-p", "half", "--set", "plugins.half.wieght=1"],
-        "--set plugins.half.wieght=1: [plugins.half] has no option 'wieght'; did you mean 'weight'?",
+        "[plugins.half] has no option 'wieght'; did you mean 'weight'?",
     ),
     "a wrong type": (
         ["-p", "half", "--set", "plugins.half.most=a few"],
-        "--set plugins.half.most=a few: input should be a valid integer",
+        "[plugins.half] most = 'a few': input should be a valid integer",
     ),
     "a wrong mode": (
         ["-p", "half", "--set", "plugins.half.mode=observed"],
-        "--set plugins.half.mode=observed: input should be 'on' or 'observe'",
+        "[plugins.half] mode = 'observed': input should be 'on' or 'observe'",
     ),
     "a misspelt schedule": (
         ["-p", "half", "--set", "plugins.half.weight={form = 0.0, to = 0.3, steps = 2}"],
-        "--set plugins.half.weight={form = 0.0, to = 0.3, steps = 2}: "
         "[plugins.half.weight] has no option 'form'; did you mean 'from'?",
     ),
     "half a schedule": (
         ["-p", "half", "--set", "plugins.half.weight={from = 0.0, to = 0.3}"],
-        "--set plugins.half.weight={from = 0.0, to = 0.3}: [plugins.half.weight] needs a value for 'steps'",
+        "[plugins.half.weight] needs a value for 'steps'",
     ),
     "a weight for what is no reward": (
         ["--set", "plugins.my_mean.weight=0.3"],
-        "--set plugins.my_mean.weight=0.3: [plugins.my_mean] has no option 'weight'; there is none",
+        "[plugins.my_mean] has no option 'weight'; there is none",
     ),
     "a plugin enabled twice": (["-p", "my_correct"], "mine.toml: -p my_correct: 'my_correct' is enabled already"),
     "a plugin listed twice": (
         ["--set", 'plugins.enable=["half", "my_rl", "half"]'],
-        '--set plugins.enable=["half", "my_rl", "half"]: mine.toml: [plugins] enable names half twice',
+        'mine.toml with --set plugins.enable=["half", "my_rl", "half"]: [plugins] enable names half twice',
     ),
     "a table for a plugin that is not enabled": (
         ["--set", "plugins.half.weight=0.3"],
-        "--set plugins.half.weight=0.3: mine.toml: [plugins.half] is set but [plugins] enable does not name 'half'; "
-        "-p half would enable it",
+        "mine.toml with --set plugins.half.weight=0.3: [plugins.half] is set but [plugins] enable does not name "
+        "'half'; -p half would enable it",
     ),
     "a misspelt table": (
         ["-p", "half", "--set", "plugins.hafl.weight=0.3"],
-        "--set plugins.hafl.weight=0.3: mine.toml: [plugins.hafl] is set but [plugins] enable does not name 'hafl'; "
-        "did you mean 'half'?",
+        "mine.toml with --set plugins.hafl.weight=0.3 -p half: [plugins.hafl] is set but [plugins] enable does not "
+        "name 'hafl'; did you mean 'half'?",
     ),
     "two plugins for a role that takes one": (
         ["-p", "second"],
@@ -180,7 +178,6 @@ MISTAKES = {
     ),
     "a local plugin called like an installed one": (
         ["--set", "local_plugins.correct=players.py:Half"],
-        "--set local_plugins.correct=players.py:Half: "
         "[local_plugins] correct: package justtinker has a plugin of that name; choose another",
     ),
     "a local plugin that is not there": (
@@ -189,7 +186,8 @@ MISTAKES = {
     ),
     "two mistakes are told at once": (
         ["-p", "hafl", "-p", "secnd"],
-        f"-p hafl: no such plugin; did you mean 'half'?{NEW}\n-p secnd: no such plugin; did you mean 'second'?{NEW}",
+        f"[plugins] enable: no plugin called 'hafl'; did you mean 'half'?{NEW}\n"
+        f"[plugins] enable: no plugin called 'secnd'; did you mean 'second'?{NEW}",
     ),
 }
 

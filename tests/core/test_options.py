@@ -58,8 +58,13 @@ COMPLAINTS: dict[str, tuple[dict[str, Any], str]] = {
     "a number for a flag": ({"count": 1, "flag": 1}, "[t] flag = 1: input should be a valid boolean"),
     "out of range": ({"count": 1, "rate": 1.5}, "[t] rate = 1.5: input should be less than or equal to 1"),
     "no choice": ({"count": 1, "mode": "offf"}, "[t] mode = 'offf': input should be 'on' or 'off'"),
-    "a number for a text": ({"count": 1, "name": 3}, "[t] name = 3: input should be a valid string"),
-    "in a list": ({"count": 1, "names": ["a", 2]}, "[t] names.1 = 2: input should be a valid string"),
+    "a number for a text": (
+        {"count": 1, "name": 3}, '[t] name = 3: input should be a valid string; in quotes it is one: "3"'
+    ),
+    "in a list": (
+        {"count": 1, "names": ["a", 2]},
+        '[t] names.1 = 2: input should be a valid string; in quotes it is one: "2"',
+    ),
     "in a table": ({"count": 1, "table": {"x": "y"}}, "[t] table.x = 'y': input should be a valid number"),
     "nested": ({"count": 1, "inner": {"b": 1.0}}, "[t] needs a value for 'inner.a'"),
     "two": ({"count": "a", "rate": 2}, "[t] count = 'a': input should be a valid integer\n"

@@ -1,4 +1,4 @@
-"""The options ``--set`` and ``-p`` that several commands take: what they are for, and whose fault a complaint is.
+"""The options ``--set`` and ``-p`` that several commands take, and which of several configs they change.
 
 Of several configs, a change that names one (``quickstart-rl:run.steps=5``) is for that one; one of a plugin or of a
 data set is for those that have it; any other is for all. How a config is changed is core's: `justtinker_core.config`.
@@ -6,9 +6,8 @@ data set is for those that have it; any other is for all. How a config is change
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,13 @@ import click
 from justtinker_core import PluginError, config
 from justtinker_core.options import nearest
 
+set_option = click.option(
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="[CONFIG:]TABLE.KEY=VALUE",
+    help="Change one value; plugins.NAME.KEY where NAME is enabled.",
+)
 plugin_option = click.option(
     "-p",
     "switches",
@@ -24,52 +30,6 @@ plugin_option = click.option(
     metavar="[CONFIG:][no:]NAME",
     help="Enable a plugin, or disable one with no:NAME, where it is enabled.",
 )
-
-
-def set_option(command: Callable[..., None]) -> Callable[..., None]:
-    """Add ``--set``; a complaint about what it or ``-p`` has changed has the user's own words for its place."""
-
-    @wraps(command)
-    def told(*args: Any, sets: tuple[str, ...], switches: tuple[str, ...], **options: Any) -> None:
-        try:
-            command(*args, sets=sets, switches=switches, **options)
-        except PluginError as error:
-            lines = str(error).splitlines()
-            if (said := [in_own_words(line, sets, switches) for line in lines]) != lines:
-                raise PluginError("\n".join(said)) from error
-            raise
-
-    return click.option(
-        "--set",
-        "sets",
-        multiple=True,
-        metavar="[CONFIG:]TABLE.KEY=VALUE",
-        help="Change one value; plugins.NAME.KEY where NAME is enabled.",
-    )(told)
-
-
-def in_own_words(line: str, sets: Sequence[str], switches: Sequence[str]) -> str:
-    """A line of an error; if it is about what ``--set`` or ``-p`` has changed, with that as its place."""
-    for switch in switches:
-        line = line.replace(
-            f"[plugins] enable: no plugin called {address(switch)[1]!r}", f"-p {switch}: no such plugin"
-        )
-    for item in sets:
-        key, _, text = address(item)[1].partition("=")
-        parts, value = key.strip().split("."), config.value_of(text)
-        for at in range(1, len(parts)):
-            table, rest = ".".join(parts[:at]), parts[at:]
-            place = f"[{table}] {'.'.join(rest)}"
-            _, found, why = line.partition(f"{place} = {value!r}: ")
-            if found and why == "input should be a valid string" and isinstance(value, int | float):
-                why += f"; write --set '{item.removesuffix(text)}\"{text.strip()}\"'"
-            if found:
-                return f"--set {item}: {why}"
-            about = f"[{table}] has no option {rest[0]!r}", f"[{table}] is set but", f"there is no table [{table}]"
-            starts = (*about, f"{place} ", f"{place}: ", f"[{key.strip()}] ")
-            if any(said in line and "[" not in line.partition(said)[0] for said in starts):
-                return f"--set {item}: {line}"
-    return line
 
 
 def address(change: str) -> tuple[str, str]:
