@@ -25,7 +25,7 @@ ROOM = 256 * 2**20
 GOLDS = ("<think>Checking.</think>\\boxed{{{gold}}}", "{gold}", "#### {gold}", "Answer: {gold}")
 WRONG = ("not the answer", "-98765.4321")
 WORDS = ("math", "number", "text", "choice")
-"""Kinds of problems whose gold is an answer in words; of others (programs, say) only their verifier knows."""
+"""Kinds of problems whose gold is itself a right answer; of others (programs, say) only their verifier knows."""
 
 
 def checks(place: Path) -> tuple[Callable[[Run], None], ...]:
@@ -128,7 +128,8 @@ def gold_complaints(run: Run, spec: DataSpec, problems: Sequence[Problem]) -> It
         if not said.accepted and problem.kind in WORDS:
             refused.append(
                 f"[{spec.table}] the verifier accepts none of {len(some)} golds that were tried; it calls that of "
-                f"problem {problem.id!r} ({problem.answer}) {said.reason}: enable another verifier, or mend the answers"
+                f"problem {problem.id!r} ({problem.answer}) {said.reason}: enable another verifier, or mend the answers; if a right "
+                "answer need not be the gold, give the problems a kind of their own (kind = 'NAME' in the data table)"
             )
     if some and len(refused) == len(some):
         yield refused[0]
