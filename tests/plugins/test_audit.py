@@ -406,13 +406,9 @@ def test_a_gold_that_need_be_no_right_answer() -> None:
     found = audit(stack("divisor", "correct", rows=rows, kind="divisor", more=local), "--max-in-full", "1", code=1)
     assert found["batteries"]["the plain answer"]["failed"] == 1
     assert (
-        found["output"]
-        .rstrip()
-        .endswith(
-            "The plain answer is the gold: where that need be no right answer, give such problems a kind of their own, and "
-            "responses of your own: --problems 0 --cases FILE."
-        )
-    )
+        "The plain answer is the gold: where that need be no right answer, give such problems a kind of their own, "
+        "and responses of your own: --problems 0 --cases FILE."
+    ) in found["output"]
 
 
 # What is printed

@@ -128,8 +128,9 @@ def gold_complaints(run: Run, spec: DataSpec, problems: Sequence[Problem]) -> It
         if not said.accepted and problem.kind in WORDS:
             refused.append(
                 f"[{spec.table}] the verifier accepts none of {len(some)} golds that were tried; it calls that of "
-                f"problem {problem.id!r} ({problem.answer}) {said.reason}: enable another verifier, or mend the answers; if a right "
-                "answer need not be the gold, give the problems a kind of their own (kind = 'NAME' in the data table)"
+                f"problem {problem.id!r} ({problem.answer}) {said.reason}: enable another verifier, or mend the "
+                "answers; if a right answer need not be the gold, give the problems a kind of their own (kind = 'NAME' "
+                "in the data table)"
             )
     if some and len(refused) == len(some):
         yield refused[0]

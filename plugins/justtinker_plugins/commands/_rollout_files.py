@@ -114,7 +114,7 @@ def _is_json(text: bytes) -> bool:
     return True
 
 
-class Lacking(ValueError):
+class LackingError(ValueError):
     """A plugin wants what a record does not have."""
 
     def __init__(self, what: str, text: str) -> None:
@@ -131,7 +131,7 @@ class UncountedRollout(Rollout):
     def response_tokens(self) -> int:
         """Nobody knows."""
         text = "the record has no 'tokens' (how many each response has): add it, or do without the plugin"
-        raise Lacking("'tokens'", text)
+        raise LackingError("'tokens'", text)
 
 
 def group_of(line: Line, *, step_needed: str = "") -> tuple[Group, list[float | None]]:

@@ -17,7 +17,7 @@ from justtinker_core.rollouts import judge
 from justtinker_core.run import Run, installed, open_plugins
 from justtinker_core.rundir import RunDir
 from justtinker_core.weights import Ramp
-from justtinker_plugins.commands._rollout_files import Lacking
+from justtinker_plugins.commands._rollout_files import LackingError
 
 HOOKS = frozenset({"verify", "measure", "score", "advantages", "keep_group"})
 ROLES = frozenset({"verifiers", "metrics", "rewards", "advantages", "environments", "local"})
@@ -39,7 +39,7 @@ class Lenient(Plugins):
         try:
             answer = super().ask(name, hook, convert, **arguments)
         except PluginError as error:
-            if hook != "measure" or not isinstance(error.__cause__, Lacking):
+            if hook != "measure" or not isinstance(error.__cause__, LackingError):
                 raise
             self.left_out[name] = error.__cause__.what
             return None

@@ -183,8 +183,8 @@ def all_cases(auditor: Auditor, problems: Sequence[Problem], seed: int) -> tuple
         first = auditor.judge(unpaid[0])
         raise PluginError(
             f"of {len(unpaid)} problems the right answer, plainly given, is never paid more than a wrong one, so there "
-            f"is nothing to compare with. Problem {first.case.problem.id!r}: {said_of(first)}. Where the gold is no right "
-            f"answer, give such problems a kind of their own, and responses of your own: {OWN}"
+            f"is nothing to compare with. Problem {first.case.problem.id!r}: {said_of(first)}. Where the gold is no "
+            f"right answer, give such problems a kind of their own, and responses of your own: {OWN}"
         )
     return [*cases, *unpaid], len(problems) - len(unpaid)
 
@@ -267,7 +267,7 @@ def verdict_on(found: Audit, limits: Mapping[Kind, float]) -> str:
         verdict += f" Bad form costs something with {' '.join(missing)}."
     if any(row.name == PLAIN for row in above):
         verdict += (
-            " The plain answer is the gold: where that need be no right answer, give such problems a kind of their own, "
-            f"and responses of your own: {OWN}."
+            " The plain answer is the gold: where that need be no right answer, give such problems a kind of their "
+            f"own, and responses of your own: {OWN}."
         )
     return verdict

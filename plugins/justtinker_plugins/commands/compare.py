@@ -19,6 +19,7 @@ from justtinker_core import PluginError
 from justtinker_core.eval_stats import majority, pass_at
 from justtinker_core.options import nearest
 from justtinker_core.types import EvalStats, Verdict
+from justtinker_plugins._origin import evaluated_weights
 from justtinker_plugins._tables import plain_table
 from justtinker_plugins.commands._records import Record, eval_groups, evaluations
 
@@ -57,10 +58,8 @@ def show(console: Console, a: tuple[Path, EvalStats], b: tuple[Path, EvalStats])
         raise PluginError(f"{name}: no problem has the same id and question in A and B")
     console.print(f"[bold]{escape(name)}[/bold], {len(pairs)} problems", highlight=False, soft_wrap=True)
     for letter, (where, stats) in (("A", a), ("B", b)):
-        k = stats.settings.get("samples", 1)
-        console.print(
-            f"{letter}: {where}, step {stats.step}, {k} a problem", markup=False, highlight=False, soft_wrap=True
-        )
+        k, weights = stats.settings.get("samples", 1), evaluated_weights(where) or f"step {stats.step}"
+        console.print(f"{letter}: {where}, {weights}, {k} a problem", markup=False, highlight=False, soft_wrap=True)
     for note in notes(a[1], b[1], len(pairs)):
         console.print(f"[yellow]{escape(note)}[/yellow]", highlight=False, soft_wrap=True)
     console.print(difference_table(pairs))
