@@ -34,7 +34,7 @@ class Ids(Player):
     '''Reads what only a policy knows.'''
     @hookimpl
     def score(self, group):
-        return {"ids": [max(-1.0, sum(r.logprobs)) for r in group.rollouts]}
+        return {"ids": [sum(r.logprobs) for r in group.rollouts]}
 
 class Second(Judge):
     pass
