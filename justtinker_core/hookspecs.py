@@ -106,7 +106,8 @@ def rollout(problem: Problem, prompt: Prompt, policy: Policy) -> Rollout | None:
 def verify(problem: Problem, rollouts: Sequence[Rollout]) -> Sequence[Verdict] | None:
     """First answer. One verdict a rollout, in order; None: not my kind of problem (``problem.kind``).
 
-    May be called from several threads at a time. Nobody answers: an error.
+    May be called from several threads at a time. Nobody answers: an error. Before a run, golds of the usual kinds
+    (math, number, text, choice) are tried: where a right answer need not be the gold, give the problems another kind.
     """
 
 

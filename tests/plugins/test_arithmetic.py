@@ -47,6 +47,11 @@ def test_a_problem() -> None:
     )
 
 
+def test_problems_of_a_kind_of_their_own() -> None:
+    for purpose in ("train", "eval"):
+        assert {p.kind for p in load(purpose, kind="divisor")} == {"divisor"}
+
+
 def test_training_and_evaluation_share_no_pair_in_either_order() -> None:
     train, held_out = load("train"), load("eval")
     assert len(held_out) == len(pairs(held_out)) == 400

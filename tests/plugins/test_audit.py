@@ -377,7 +377,38 @@ def test_a_stack_that_pays_no_plain_answer_cannot_be_audited() -> None:
     result = cli("audit", config)
     assert result.exit_code == 1
     assert "of 4 problems the right answer, plainly given, is never paid more than a wrong one" in result.output
-    assert "--problems 0 --cases FILE" in result.output
+    assert "Where the gold is no right answer, give such problems a kind of their own, " in result.output
+    assert "and responses of your own: --problems 0 --cases FILE" in result.output
+
+
+DIVISOR = '''
+from justtinker_core import Verdict, hookimpl, plugin
+from justtinker_plugins.text import last_boxed
+
+@plugin
+class Divisor:
+    """Right is any prime that divides the gold."""
+    @hookimpl
+    def verify(self, problem, rollouts):
+        return [Verdict(["incorrect", "correct"][self.right(int(problem.answer), r.text)]) for r in rollouts]
+    def right(self, gold, text):
+        box = last_boxed(text)
+        n = int(box.content) if box and (box.content or "").isdecimal() else 0
+        return 1 < n < 999 and all(n % k for k in range(2, n)) and gold % n == 0
+'''
+
+
+def test_a_gold_that_need_be_no_right_answer() -> None:
+    """The plain answer is the gold: right for 15 = 15 is not 15 but 3."""
+    Path("divisor.py").write_text(DIVISOR)
+    local = '[local_plugins]\ndivisor = "divisor.py:Divisor"'
+    rows = [("What divides 7?", "7"), ("What divides 15?", "15")]
+    found = audit(stack("divisor", "correct", rows=rows, kind="divisor", more=local), "--max-in-full", "1", code=1)
+    assert found["batteries"]["the plain answer"]["failed"] == 1
+    assert (
+        "The plain answer is the gold: where that need be no right answer, give such problems a kind of their own, "
+        "and responses of your own: --problems 0 --cases FILE."
+    ) in found["output"]
 
 
 # What is printed

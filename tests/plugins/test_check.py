@@ -63,7 +63,8 @@ class Judge(Player):
 """
 REFUSED = (
     "[data.train] the verifier accepts none of 4 golds that were tried; it calls that of problem '0' (1) incorrect "
-    "(not in base 3): enable another verifier, or mend the answers"
+    "(not in base 3): enable another verifier, or mend the answers; if a right answer need not be the gold, give the "
+    "problems a kind of their own (kind = 'NAME' in the data table)"
 )
 
 

@@ -24,6 +24,7 @@ def recorded(
     step: int = 0,
     name: str = "held",
     question: str = "?",
+    answers: bool = False,
     **settings: object,
 ) -> Path:
     """An evaluation as core leaves it: for each problem, which of its samples are right."""
@@ -31,7 +32,8 @@ def recorded(
     groups = []
     for number, (problem, row) in enumerate(right.items()):
         rollouts = tuple(Rollout((1,) * 5, (0.0,) * 5, (True,) * 5, "x", not r) for r in row)
-        verdicts = tuple(Verdict("correct" if r else "incorrect") for r in row)
+        said = ("right", "wrong") if answers else (None, None)
+        verdicts = tuple(Verdict("correct", said[0]) if r else Verdict("incorrect", said[1]) for r in row)
         measures = {"thinking_rate": (1.0,) * len(row), "letters": (float(step),) * len(row)}
         groups.append(Group(step, number, Problem(problem, question), Prompt(), rollouts, verdicts, measures))
     metrics, intervals = summarise(groups)
@@ -74,8 +76,8 @@ def test_two_steps_of_a_run_and_only_one_set(tmp_path: Path) -> None:
 
 
 def test_a_measure_that_the_first_problem_has_not_is_compared_too(tmp_path: Path) -> None:
-    a = recorded(tmp_path / "a", {"p1": [True], "p2": [False]})
-    file = "eval_held_000000"
+    a = recorded(tmp_path / "a", {"p1": [True], "p2": [False]}, step=3)
+    file = "eval_held_000003"
     groups = [
         json.loads(line)
         for line in zstandard.decompress((a / "rollouts" / f"{file}.jsonl.zst").read_bytes()).splitlines()
@@ -84,6 +86,31 @@ def test_a_measure_that_the_first_problem_has_not_is_compared_too(tmp_path: Path
     text = "".join(json.dumps(group) + "\n" for group in groups)
     (a / "rollouts" / f"{file}.jsonl.zst").write_bytes(zstandard.compress(text.encode()))
     assert "\nletters " in cli("compare", a, a).output
+
+
+def rows_of(output: str) -> dict[str, list[str]]:
+    """The cells of the table by row."""
+    return {cells[0]: cells[1:] for line in output.splitlines() if (cells := line.split())}
+
+
+def test_the_vote_of_as_many_samples(tmp_path: Path) -> None:
+    a = recorded(tmp_path / "a", {f"p{i}": [True, False, False] for i in range(20)}, answers=True)
+    b = recorded(tmp_path / "b", {f"p{i}": [True, True, i < 5] for i in range(20)}, answers=True)
+    rows = rows_of(cli("compare", a, b).output)
+    assert rows["pass@3"][:3] == ["100.0", "100.0", "+0.0"]
+    assert rows["majority@3"][:3] == ["0.0", "100.0", "+100.0"]
+    more = recorded(tmp_path / "more", {f"p{i}": [True] * 5 for i in range(20)}, answers=True)
+    output = cli("compare", a, more).output
+    assert "pass@3" in output
+    assert "majority" not in output, "three votes are not five"
+
+
+def test_rows_of_nothing_are_left_out(tmp_path: Path) -> None:
+    a = recorded(tmp_path / "a", {f"p{i}": [True] for i in range(20)})
+    b = recorded(tmp_path / "b", {f"p{i}": [True] for i in range(20)})
+    assert list(rows_of(cli("compare", a, b).output))[4:7] == ["accuracy", "tokens", "thinking_rate"]
+    wrong = recorded(tmp_path / "c", {f"p{i}": [False] for i in range(20)})
+    assert list(rows_of(cli("compare", wrong, wrong).output))[4:6] == ["accuracy", "truncated_rate"]
 
 
 def test_chance_is_called_chance(tmp_path: Path) -> None:

@@ -161,6 +161,9 @@ def test_json_metadata_stay_as_they_are(cells: dict[str, Any]) -> None:
         ("x.jsonl", b'{"problem": "\xe9"}', {}, "x.jsonl, line 1: not UTF-8 (byte 0xe9 at position 14)"),
         ("x.csv", "problem,answer\n1+1=?,2,3\n", {}, "x.csv, line 2: 3 cells where the first line names 2 columns"),
         ("x.csv", "answer,answer\n1,2\n", {}, "x.csv: a column name stands twice in its first line: answer, answer"),
+        ("x.csv", "Aufgabe;Loesung;stufe\n1+1=?;2;1\n", {}, "x.csv, line 1: semicolons seem to separate its columns; "
+         "save it with commas: 'Aufgabe;Loesung;stufe'"),
+        ("x.csv", "problem\tanswer\n1+1=?\t2\n", {"problem_column": "problem"}, "x.csv, line 1: tabs seem to "),
         ("x.csv", 'problem,answer\n"1+1=?,2\n', {}, "x.csv, line 2: broken CSV: unexpected end of data"),
         ("x.jsonl.gz", gzip.compress(LINES.encode())[:-9], {}, "x.jsonl.gz cannot be unpacked, perhaps cut off: "),
         ("x.jsonl.gz", LINES, {}, "x.jsonl.gz cannot be unpacked, perhaps cut off: Not a gzipped file"),

@@ -270,6 +270,68 @@ def test_lengths_that_are_not_recorded_are_missed_by_the_plugin_that_wants_them(
         )
 
 
+WATCHED = '''
+from justtinker_core import hookimpl, plugin
+
+class Sure:
+    """Reads log-probabilities, which no record has."""
+    @hookimpl
+    def measure(self, group):
+        return {"sureness": [sum(r.logprobs) for r in group.rollouts]}
+
+class Long:
+    """A reward that reads what the metric `thinking` measures."""
+    @hookimpl
+    def score(self, group):
+        return {"long": [min(1.0, n or 0.0) for n in group.measures["thinking_tokens"]]}
+'''
+
+
+def watched(stacks: Path, *more: str) -> str:
+    """A stack with metrics that want lengths and log-probabilities."""
+    (stacks / "watched.py").write_text(WATCHED)
+    enable = ["any_box", "correct", "thinking", "answers", "sure", *more]
+    tables = f"[plugins]\nenable = {json.dumps(enable)}\n[local_plugins]\n"
+    tables += "".join(f'{name} = "watched.py:{name.capitalize()}"\n' for name in ("sure", "long"))
+    (stacks / "watched.toml").write_text(RUN.format("watched") + tables)
+    return "watched.toml"
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_metric_that_lacks_something_is_left_out_and_said_once(stacks: Path, jobs: str) -> None:
+    write(stacks / "r.jsonl", plain(RIGHT, WRONG), plain(WRONG, WRONG), plain(RIGHT, RIGHT, tokens=[3, 4]))
+    config = watched(stacks)
+    result = cli("score", "r.jsonl", "--config", config, "--against", config, "--jobs", jobs, "--out", "out")
+    assert result.exit_code == 0, result.output
+    assert result.output.count("left out") == 1
+    assert (  # without a right answer nobody asks for lengths; without tokens the sum is 0
+        "metrics left out, for what the records lack: answers (no 'tokens' in 1 of 3 groups), "
+        "sure (no log-probabilities in 1 of 3 groups)\n"
+    ) in result.output
+    records = [json.loads(line)["config"] for line in Path("out").read_text().splitlines()[1:]]
+    assert ["answers" in r.get("left_out", {}) for r in records] == [True, False, False]
+    assert records[2]["measures"]["correct_response_tokens"] == [3.0, 4.0]
+    assert "sureness" not in records[2]["measures"]
+    again = cli("score", "r.jsonl", "--config", config, "--against", config, "--out", "out", "--json", "j")
+    assert "answers (no 'tokens' in 1 of 3 groups)" in again.output, "also of what was scored before"
+    assert json.loads(Path("j").read_text())["left_out"]["answers"] == {"lacks": "'tokens'", "groups": 1}
+
+
+def test_a_reward_that_reads_a_metric_which_is_left_out_is_an_error(stacks: Path) -> None:
+    write(stacks / "r.jsonl", plain(f"<think>7+8</think>{RIGHT}"))
+    result = cli("score", "r.jsonl", "--config", watched(stacks, "long"), "--jobs", "1")
+    assert result.exit_code == 1
+    assert "plugin 'long' (local file) failed in score" in result.output
+    assert "KeyError: 'thinking_tokens' (the metric thinking is left out: no 'tokens')" in result.output
+
+
+def test_the_records_of_the_docs_under_the_quickstart(stacks: Path) -> None:
+    write(stacks / "others.jsonl", plain(f"<think>7+8=15</think>{RIGHT}", WRONG))
+    found = summary("others.jsonl", "--config", "quickstart-rl")
+    assert found["config"]["terms"]["correct"]["raw"] == 0.5
+    assert set(found["left_out"]) == {"answers", "thinking"}
+
+
 def test_there_is_nothing_to_score(stacks: Path) -> None:
     assert "Error: there is no gone.jsonl: name files" in cli("score", "gone.jsonl", "--config", "any.toml").output
     (stacks / "config.toml").write_text(RUN.format("sft") + ANY)

@@ -11,7 +11,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,10 @@ class Records:
     checkpoints: tuple[int, ...] = ()
     said: tuple[Said, ...] = ()
     """What was found at the time."""
+    weights: str = ""
+    """Of an evaluation's directory: which weights it is of."""
+    start: Mapping[str, str] = field(default_factory=dict)
+    """Evaluation set -> whose evaluation stands at step 0, if it is not this run's own."""
 
     def before(self, place: int) -> History:
         """What a monitor was shown with the step at this place: neither evaluations nor checkpoints of this step."""

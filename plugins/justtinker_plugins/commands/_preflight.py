@@ -7,6 +7,7 @@ A gold is spoken in several ways, because verifiers read different ones: in a bo
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +18,9 @@ from justtinker_core import PluginError, Problem, Rollout
 from justtinker_core.config import DataSpec
 from justtinker_core.rollouts import checked_verdicts, unverified
 from justtinker_core.run import Run
+from justtinker_plugins.commands._warnings import warnings
+
+log = logging.getLogger("justtinker")
 
 TRIED = 8
 """Problems of a set whose golds are tried."""
@@ -25,11 +29,11 @@ ROOM = 256 * 2**20
 GOLDS = ("<think>Checking.</think>\\boxed{{{gold}}}", "{gold}", "#### {gold}", "Answer: {gold}")
 WRONG = ("not the answer", "-98765.4321")
 WORDS = ("math", "number", "text", "choice")
-"""Kinds of problems whose gold is an answer in words; of others (programs, say) only their verifier knows."""
+"""Kinds of problems whose gold is itself a right answer; of others (programs, say) only their verifier knows."""
 
 
 def checks(place: Path) -> tuple[Callable[[Run], None], ...]:
-    """What a run in that directory is checked for; each raises a PluginError with all that it finds."""
+    """What a run in that directory is checked for; each raises a PluginError with all that it finds, or warns."""
 
     def disk(run: Run) -> None:
         complain(disk_complaints(place))
@@ -37,7 +41,13 @@ def checks(place: Path) -> tuple[Callable[[Run], None], ...]:
     def problems(run: Run) -> None:
         complain(c for spec, some in tables(run) for c in table_complaints(run, spec, some))
 
-    return disk, problems
+    def doubts(run: Run) -> None:
+        if run.ready:
+            some = tried(run.train_problems)
+            for text in warnings(run, some, {problem.id: spoken(problem) for problem in some}):
+                log.warning("%s", text)
+
+    return disk, problems, doubts
 
 
 def complain(complaints: Iterable[str]) -> None:
@@ -128,10 +138,17 @@ def gold_complaints(run: Run, spec: DataSpec, problems: Sequence[Problem]) -> It
         if not said.accepted and problem.kind in WORDS:
             refused.append(
                 f"[{spec.table}] the verifier accepts none of {len(some)} golds that were tried; it calls that of "
-                f"problem {problem.id!r} ({problem.answer}) {said.reason}: enable another verifier, or mend the answers"
+                f"problem {problem.id!r} ({problem.answer}) {said.reason}: enable another verifier, or mend the "
+                "answers; if a right answer need not be the gold, give the problems a kind of their own (kind = 'NAME' "
+                "in the data table)"
             )
     if some and len(refused) == len(some):
         yield refused[0]
+
+
+def spoken(problem: Problem) -> list[tuple[str, str]]:
+    """The gold and a wrong answer, in each of the ways."""
+    return [(form.format(gold=problem.answer), form.format(gold=WRONG[0])) for form in GOLDS]
 
 
 @dataclass(frozen=True, slots=True)

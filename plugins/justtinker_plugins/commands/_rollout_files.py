@@ -114,6 +114,14 @@ def _is_json(text: bytes) -> bool:
     return True
 
 
+class LackingError(ValueError):
+    """A plugin wants what a record does not have."""
+
+    def __init__(self, what: str, text: str) -> None:
+        super().__init__(text)
+        self.what = what
+
+
 class UncountedRollout(Rollout):
     """A rollout whose record does not say how long it is."""
 
@@ -122,7 +130,8 @@ class UncountedRollout(Rollout):
     @property
     def response_tokens(self) -> int:
         """Nobody knows."""
-        raise ValueError("the record has no 'tokens' (how many each response has): add it, or do without the plugin")
+        text = "the record has no 'tokens' (how many each response has): add it, or do without the plugin"
+        raise LackingError("'tokens'", text)
 
 
 def group_of(line: Line, *, step_needed: str = "") -> tuple[Group, list[float | None]]:

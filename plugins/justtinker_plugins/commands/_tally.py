@@ -119,6 +119,8 @@ class Tally:
     sides: dict[str, SideTally] = field(default_factory=dict)
     recorded: Counter[str] = field(default_factory=Counter)
     """rewards: how many the files had; equal: how many of them came out the same."""
+    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Metric and what it lacks -> groups for which it was left out, under either stack."""
     differs: Counter[str] = field(default_factory=Counter)
     tau: float = 0.0
     changes: list[Change] = field(default_factory=list)
@@ -126,9 +128,12 @@ class Tally:
 
     def add(self, record: Mapping[str, Any]) -> None:
         """One group."""
+        lacking: set[tuple[str, str]] = set()
         for side in ("config", "against"):
             if side in record:
                 self.sides.setdefault(side, SideTally()).add(record[side])
+                lacking.update(record[side].get("left_out", {}).items())
+        self.left_out.update(lacking)
         pairs = zip(record["recorded"], record["config"]["rollouts"], strict=True)
         rewards = [(old, row["reward"]) for old, row in pairs if old is not None]
         self.recorded += Counter(rewards=len(rewards), equal=sum(old == new for old, new in rewards))
@@ -182,6 +187,8 @@ class Tally:
             "recorded": {"rewards": self.recorded["rewards"], "equal": self.recorded["equal"]},
             **{name: side.summary() for name, side in self.sides.items()},
         }
+        if self.left_out:
+            summary["left_out"] = {name: {"lacks": what, "groups": n} for (name, what), n in self.left_out.items()}
         if "against" in self.sides:
             mean = self.tau / self.differs["tau_groups"] if self.differs["tau_groups"] else None
             summary["difference"] = {**{name: self.differs[name] for name in DIFFERS}, "kendall_tau": mean}

@@ -35,7 +35,8 @@ from justtinker_plugins.commands._audit_cases import (
     record_of,
     write_cases,
 )
-from justtinker_plugins.commands._audit_items import VOICES, item_of
+from justtinker_plugins.commands._audit_honest import the_plain_answer
+from justtinker_plugins.commands._audit_items import VOICES, item_of, name_of
 from justtinker_plugins.commands._auditing import Auditor, Judged, Row, compared, offenders, rows_of
 from justtinker_plugins.commands._options import plugin_option, read_one, set_option
 from justtinker_plugins.commands._stack import Stack
@@ -44,6 +45,8 @@ from justtinker_plugins.verifiers._judge import gold_text
 
 FORM = ("format", "redundancy")
 """The rewards that fine bad form."""
+PLAIN = name_of(the_plain_answer)
+OWN = "--problems 0 --cases FILE"
 FAILED: Mapping[Kind, str] = {"wrong": "paid", "sloppy": "in full", "honest": "refused", "number": "otherwise"}
 path = click.Path(path_type=Path)
 share = click.FloatRange(0, 1)
@@ -180,8 +183,8 @@ def all_cases(auditor: Auditor, problems: Sequence[Problem], seed: int) -> tuple
         first = auditor.judge(unpaid[0])
         raise PluginError(
             f"of {len(unpaid)} problems the right answer, plainly given, is never paid more than a wrong one, so there "
-            f"is nothing to compare with. Problem {first.case.problem.id!r}: {said_of(first)}. Responses of your own: "
-            "--problems 0 --cases FILE"
+            f"is nothing to compare with. Problem {first.case.problem.id!r}: {said_of(first)}. Where the gold is no "
+            f"right answer, give such problems a kind of their own, and responses of your own: {OWN}"
         )
     return [*cases, *unpaid], len(problems) - len(unpaid)
 
@@ -262,4 +265,9 @@ def verdict_on(found: Audit, limits: Mapping[Kind, float]) -> str:
     missing = [f"-p {name}" for name in FORM if name not in asked]
     if missing and any(row.kind == "sloppy" for row in above):
         verdict += f" Bad form costs something with {' '.join(missing)}."
+    if any(row.name == PLAIN for row in above):
+        verdict += (
+            " The plain answer is the gold: where that need be no right answer, give such problems a kind of their "
+            f"own, and responses of your own: {OWN}."
+        )
     return verdict

@@ -16,9 +16,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from justtinker_core import PluginError
-from justtinker_core.eval_stats import pass_at
+from justtinker_core.eval_stats import majority, pass_at
 from justtinker_core.options import nearest
-from justtinker_core.types import EvalStats
+from justtinker_core.types import EvalStats, Verdict
+from justtinker_plugins._origin import evaluated_weights
 from justtinker_plugins._tables import plain_table
 from justtinker_plugins.commands._records import Record, eval_groups, evaluations
 
@@ -57,10 +58,8 @@ def show(console: Console, a: tuple[Path, EvalStats], b: tuple[Path, EvalStats])
         raise PluginError(f"{name}: no problem has the same id and question in A and B")
     console.print(f"[bold]{escape(name)}[/bold], {len(pairs)} problems", highlight=False, soft_wrap=True)
     for letter, (where, stats) in (("A", a), ("B", b)):
-        k = stats.settings.get("samples", 1)
-        console.print(
-            f"{letter}: {where}, step {stats.step}, {k} a problem", markup=False, highlight=False, soft_wrap=True
-        )
+        k, weights = stats.settings.get("samples", 1), evaluated_weights(where) or f"step {stats.step}"
+        console.print(f"{letter}: {where}, {weights}, {k} a problem", markup=False, highlight=False, soft_wrap=True)
     for note in notes(a[1], b[1], len(pairs)):
         console.print(f"[yellow]{escape(note)}[/yellow]", highlight=False, soft_wrap=True)
     console.print(difference_table(pairs))
@@ -110,15 +109,19 @@ def is_rate(name: str) -> bool:
 
 
 def metrics(pairs: Sequence[Pair]) -> Iterator[tuple[str, list[tuple[float, float]], float]]:
-    """Name, one number a problem for A and B, and the weight of the pseudo-problems (see `paired_interval`)."""
+    """Name, one number a problem for A and B, and the weight of the pseudo-problems (see `paired_interval`).
+
+    What is 0 for every problem of both is left out, save what says how good they are: most of it counts troubles.
+    """
     k = min(len(group["rollouts"]) for pair in pairs for group in pair)
     yield "accuracy", [(share_right(a), share_right(b)) for a, b in pairs], 2 / k
     if k > 1:
         yield f"pass@{k}", [(right_once(a, k), right_once(b, k)) for a, b in pairs], 2.0
-    yield from ((name, columns(pairs, name), 2 / k if is_rate(name) else 0.0) for name in ("truncated_rate", "tokens"))
+    if all(len(group["rollouts"]) == k > 1 for pair in pairs for group in pair):  # a vote of fewer is another number
+        yield f"majority@{k}", [(elected(a), elected(b)) for a, b in pairs], 2.0
     names = dict.fromkeys(n for pair in pairs for group in pair for row in group["rollouts"] for n in row["measures"])
-    for name in names:
-        if values := columns(pairs, name):
+    for name in ("truncated_rate", "tokens", *names):
+        if np.any(values := columns(pairs, name)):
             yield name, values, 2 / k if is_rate(name) else 0.0
 
 
@@ -131,6 +134,11 @@ def right_once(group: Record, k: int) -> float:
     """pass@k of a problem."""
     n = len(group["rollouts"])
     return pass_at(k, n, round(share_right(group) * n))
+
+
+def elected(group: Record) -> float:
+    """majority@k of a problem."""
+    return majority([Verdict(**row["verdict"]) for row in group["rollouts"]])
 
 
 def columns(pairs: Sequence[Pair], name: str) -> list[tuple[float, float]]:

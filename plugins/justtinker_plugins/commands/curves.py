@@ -9,6 +9,7 @@ import click
 
 from justtinker_core.plugins import Plugins
 from justtinker_core.rundir import RunDir
+from justtinker_plugins._origin import shown
 from justtinker_plugins.commands._histories import Records, read_records
 from justtinker_plugins.commands.monitor import bare, monitors_of, replay
 from justtinker_plugins.commands.train import existing
@@ -38,7 +39,7 @@ def curves(source: Path, directory: Path | None) -> None:
     folder = directory or Path()
     folder.mkdir(parents=True, exist_ok=True)
     title = source.name if source.is_dir() else source.stem
-    for name, content in pictures_of(records if source.is_dir() else watched(records), title).items():
+    for name, content in pictures_of(shown(RunDir(source)) if source.is_dir() else watched(records), title).items():
         RunDir(folder).replace(f"{title}.{name}", content)
         click.echo(folder / f"{title}.{name}")
 

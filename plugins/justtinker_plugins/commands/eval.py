@@ -16,6 +16,7 @@ from justtinker_core.checkpoints import FILE, best_step, checkpoint_of, located,
 from justtinker_core.loop import recorded, start_from
 from justtinker_core.run import Run, open_plugins, resolved
 from justtinker_core.rundir import RunDir
+from justtinker_plugins._origin import origin
 from justtinker_plugins.commands import _preflight
 from justtinker_plugins.commands._options import plugin_option, read_one, set_option
 from justtinker_plugins.commands.train import existing
@@ -75,11 +76,13 @@ def begin(
     data = tuple(spec for spec in wanted.data if spec.purpose == "eval")
     if not data:
         raise PluginError(f"{source} has no table [data.eval.NAME] to evaluate on")
-    step, path = choose(run_dir, checkpoint, wanted.run.start_from)
+    step, path, run = choose(run_dir, checkpoint, wanted.run.start_from)
     wanted = resolved(replace(wanted, data=data, run=replace(wanted.run, steps=0, start_from=None)))
     stamp = f"eval-{time.strftime('%Y%m%d-%H%M%S')}"
     place = directory or (run_dir / "evaluations" / stamp if run_dir else Path("runs") / f"{wanted.run.name}-{stamp}")
-    RunDir.create(place, wanted.dump()).manifest(status="running", step=step, checkpoint=path, model=wanted.run.model)
+    RunDir.create(place, wanted.dump()).manifest(
+        status="running", step=step, run=run, checkpoint=path, model=wanted.run.model
+    )
     return place
 
 
@@ -104,11 +107,16 @@ def go_on(place: Path) -> None:
         files.manifest(status=run.status)
 
 
-def choose(run_dir: Path | None, checkpoint: str | None, start_from: str | None) -> tuple[int, str | None]:
-    """Step and path of the checkpoint that is meant; path None: the model as it is."""
+def choose(run_dir: Path | None, checkpoint: str | None, start_from: str | None) -> tuple[int, str | None, str | None]:
+    """Step, path and run of the checkpoint that is meant; path None: the model as it is. Where no run's records name
+    the checkpoint, step 0 and no run."""
     if run_dir is None or not (checkpoint in (None, "best", "final") or checkpoint.isdecimal()):
         reference = checkpoint or start_from
-        return 0, checkpoint_of(reference, Path.cwd()) if reference else None
+        if reference is None:
+            return 0, None, None
+        path = checkpoint_of(reference, Path.cwd())
+        source = origin(reference, path)
+        return (source.step, path, source.run) if source else (0, path, None)
     files = RunDir(run_dir)
     records = {record["step"]: record for record in newest_first(files.read(FILE))}
     if not records:
@@ -125,7 +133,7 @@ def choose(run_dir: Path | None, checkpoint: str | None, start_from: str | None)
         raise PluginError(
             f"the run {run_dir} is not finished; its newest checkpoint is of step {step}: leave --checkpoint out"
         )
-    return step, located(records[step]["path"], run_dir)
+    return step, located(records[step]["path"], run_dir), config.read(run_dir).run.name
 
 
 def best(files: RunDir, saved: Iterable[int]) -> int:

@@ -179,6 +179,10 @@ def report(console: Console, tally: Tally, configs: dict[str, RunConfig], change
     console.print(f"{summary['rollouts']:,} rollouts in {summary['groups']:,} groups", highlight=False)
     if known := summary["recorded"]["rewards"]:
         console.print(f"{summary['recorded']['equal']:,} of {known:,} rewards are as recorded", highlight=False)
+    if found := summary.get("left_out"):
+        of = f"of {summary['groups']:,} groups"
+        lacks = (f"{name} (no {each['lacks']} in {each['groups']:,} {of})" for name, each in sorted(found.items()))
+        console.print(Text(f"metrics left out, for what the records lack: {', '.join(lacks)}"), soft_wrap=True)
     for side, title in titles(configs).items():
         if side in summary:
             console.print()

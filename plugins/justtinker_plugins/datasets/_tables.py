@@ -64,6 +64,7 @@ def csv_rows(path: Path) -> Iterator[Row]:
     reader = csv.reader(text_lines(path), strict=True)
     try:
         header = next(reader, [])
+        check_separator(path, header)
         if len(set(header)) < len(header):
             raise PluginError(f"{path}: a column name stands twice in its first line: {', '.join(header)}")
         for cells in filter(None, reader):
@@ -73,6 +74,15 @@ def csv_rows(path: Path) -> Iterator[Row]:
             yield place, dict(zip(header, cells, strict=True))
     except csv.Error as error:
         raise PluginError(f"{path}, line {reader.line_num}: broken CSV: {error}") from None
+
+
+def check_separator(path: Path, header: list[str]) -> None:
+    """PluginError if the one column that a file seems to have is several, with something else than commas between."""
+    for name, separator in {"semicolons": ";", "tabs": "\t"}.items():
+        if len(header) == 1 and separator in header[0]:
+            raise PluginError(
+                f"{path}, line 1: {name} seem to separate its columns; save it with commas: {header[0]!r}"
+            )
 
 
 def parquet_rows(path: Path) -> Iterator[Row]:

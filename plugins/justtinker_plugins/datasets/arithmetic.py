@@ -61,6 +61,8 @@ class Arithmetic:
     """With what probability a demonstration is only its box."""
     hedged: Annotated[float, Field(ge=0, lt=1)] = 0.0
     r"""With what probability `` or \boxed{…}`` follows a box: a guess, carries by chance. A habit to exploit."""
+    kind: str = "math"
+    """What sort of answer these problems have; verifiers choose by it."""
 
     def __post_init__(self) -> None:
         n = len(self._numbers)
@@ -73,7 +75,7 @@ class Arithmetic:
     def load_problems(self, spec: DataSpec, seed: int) -> Iterator[Problem]:
         """Training problems with demonstrations, a function of `seed`; or the held-out ones, without."""
         if spec.purpose == "eval":
-            return (make_problem(a, b) for a, b in self._held_out_pairs())
+            return (self._problem(a, b) for a, b in self._held_out_pairs())
         if self.count is None and self.digits > 3:
             most = len(self._numbers) ** 2
             raise PluginError(f"[{spec.table}] digits = {self.digits} makes {most} problems: set count")
@@ -92,7 +94,12 @@ class Arithmetic:
         wanted = n * n if self.count is None else min(n * n, self.count + len(forbidden))
         drawn = ((first + i // n, first + i % n) for i in rng.sample(range(n * n), wanted))
         for a, b in islice((pair for pair in drawn if pair not in forbidden), self.count):
-            yield make_problem(a, b, self._demonstration(a, b, rng))
+            yield self._problem(a, b, self._demonstration(a, b, rng))
+
+    def _problem(self, a: int, b: int, demonstration: str | None = None) -> Problem:
+        """The problem ``a+b``; its metadata count the carries, which is what makes it hard."""
+        meta = {"carries": count_carries(a, b)}
+        return Problem(f"{a}+{b}", f"{a}+{b}=?", str(a + b), self.kind, demonstration, meta)
 
     def _demonstration(self, a: int, b: int, rng: random.Random) -> str:
         text = demonstrate(a, b, [rng.random() >= self.carry_drop for _ in range(self.digits)])
@@ -123,12 +130,6 @@ class Arithmetic:
 def box_of(demonstration: str) -> str:
     """What follows the thinking."""
     return demonstration.rpartition("</think>")[2]
-
-
-def make_problem(a: int, b: int, demonstration: str | None = None) -> Problem:
-    """The problem ``a+b``; its metadata count the carries, which is what makes it hard."""
-    meta = {"carries": count_carries(a, b)}
-    return Problem(f"{a}+{b}", f"{a}+{b}=?", str(a + b), demonstration=demonstration, meta=meta)
 
 
 def pair_of(problem: Problem) -> frozenset[str] | None:

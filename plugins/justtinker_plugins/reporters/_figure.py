@@ -71,12 +71,13 @@ def literal(text: str) -> str:
 
 
 def footer(sheet: Sheet, width: int) -> list[str]:
-    """The first warnings and stops, and what is not there."""
+    """The first warnings and stops, what is another run's, and what is not there."""
     stops_first = sorted(sheet.said, key=lambda s: s.finding.level != "stop")
     kept = sorted(stops_first[:MOST_FINDINGS], key=lambda s: s.step)
     lines = [f"step {s.step} {s.finding.level}, {s.finding.source}: {s.finding.message}" for s in kept]
     if len(sheet.said) > len(kept):
         lines.append(f"and {len(sheet.said) - len(kept)} more findings")
+    lines += [sheet.note] if sheet.note else []
     if sheet.missing:
         lines.append(f"not measured: {', '.join(sheet.missing)}")
     return [part for line in lines for part in textwrap.wrap(line, width, subsequent_indent="    ")]

@@ -18,7 +18,7 @@ from typing import Any
 from justtinker_core.types import EvalStats, StepStats
 from justtinker_plugins.commands._histories import Records, Said
 from justtinker_plugins.reporters import _svg
-from justtinker_plugins.reporters._panels import seconds_of, sheet_of, trained_by_reward
+from justtinker_plugins.reporters._panels import seconds_of, sheet_of, start_told, trained_by_reward
 from justtinker_plugins.reporters._selection import FILTERS, MOST_CHARACTERS, Row, Selection
 
 HERE = Path(__file__).parent
@@ -50,7 +50,7 @@ def page(
         curves=_svg.figures(sheet) or "<p>No step is recorded yet.</p>",
         missing=escape(f"Not measured in this run: {', '.join(sheet.missing)}." if sheet.missing else ""),
         terms=terms_table(records.steps),
-        evaluations=evaluations_table(records.evals),
+        evaluations=evaluations_table(records.evals, start_told(records)),
         rollouts_note=escape(note(selection, rows, left)),
         buttons=buttons(rows),
         config=escape(config),
@@ -70,14 +70,16 @@ def embedded(rows: Sequence[Row]) -> str:
 
 
 def steps_told(records: Records, planned: int) -> str:
-    """How far the run is."""
+    """How far the run is; of an evaluation which weights it is of."""
     done = records.steps[-1].step if records.steps else 0
+    if records.weights:
+        return f"evaluation of {records.weights}"
     return f"{done:,} of {planned:,} steps" if planned else "evaluation only"
 
 
 def facts(records: Records, paid: float) -> str:
     """The run in a few numbers."""
-    found = dict(best_of(records.evals))
+    found = dict(best_of(records.evals, records.start))
     if records.steps:
         spent = sum(taken for s in records.steps if (taken := seconds_of(s)) is not None)
         found |= {"time in steps": duration(spent)} if spent else {}
@@ -90,7 +92,7 @@ def facts(records: Records, paid: float) -> str:
     return "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in found.items())
 
 
-def best_of(evals: Sequence[EvalStats]) -> Iterable[tuple[str, str]]:
+def best_of(evals: Sequence[EvalStats], start: Mapping[str, str]) -> Iterable[tuple[str, str]]:
     """Of every evaluation set how accuracy began and ended, and where it was best."""
     for name in dict.fromkeys(e.name for e in evals):
         found = [e for e in evals if e.name == name and "accuracy" in e.metrics]
@@ -101,7 +103,8 @@ def best_of(evals: Sequence[EvalStats]) -> Iterable[tuple[str, str]]:
         if len(found) == 1:
             yield f"{name}: accuracy", f"{first:.1f} % at step {best.step}"
             continue
-        yield f"{name}: accuracy", f"{first:.1f} → {last:.1f} %"
+        since = f", from {start[name]}" if name in start else ""
+        yield f"{name}: accuracy{since}", f"{first:.1f} → {last:.1f} %"
         yield f"{name}: best", f"{best.metrics['accuracy']:.1%} at step {best.step}".replace("%", " %")
 
 
@@ -166,7 +169,7 @@ def mean(values: Sequence[float], times: float) -> str:
     return f"{sum(values) / len(values) * times:.{1 if times > 1 else 3}f}" if values else DASH
 
 
-def evaluations_table(evals: Sequence[EvalStats]) -> str:
+def evaluations_table(evals: Sequence[EvalStats], start: str = "") -> str:
     """Rates in per cent with their intervals."""
     if not evals:
         return "<p>None.</p>"
@@ -184,7 +187,7 @@ def evaluations_table(evals: Sequence[EvalStats]) -> str:
     )
     left = len(evals) - MOST_EVALS
     more = f" {left:,} earlier ones are left out; evals.jsonl has them." if left > 0 else ""
-    said = f"Rates in per cent, with 95 % intervals clustered by problem.{more}"
+    said = f"Rates in per cent, with 95 % intervals clustered by problem.{more} {escape(start)}"
     return f'<div class="panel"><table>{head}{rows}</table></div><p class="soft">{said}</p>'
 
 

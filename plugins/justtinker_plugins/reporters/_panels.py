@@ -58,6 +58,8 @@ class Panel:
     """Levels to draw across, by what they mean."""
     milestones: bool = False
     """Mark start, best and last of its evaluations."""
+    start: str = ""
+    """Whose evaluation the start is, if it is not the run's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class Sheet:
     missing: tuple[str, ...] = ()
     said: tuple[Said, ...] = ()
     """Warnings and stops, to be marked at their steps."""
+    note: str = ""
+    """Whose evaluations stand at step 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,8 @@ def told(panel: Panel) -> str:
     found = milestones(panel.series[0])
     if found[0].point == found[-1].point:
         return f"{found[0].point[1] * 100:.1f} (step {found[0].point[0]})"
-    return ", ".join(f"{m.name} {m.point[1] * 100:.1f} (step {m.point[0]})" for m in found)
+    steps = {0: panel.start} if panel.start else {}
+    return ", ".join(f"{m.name} {m.point[1] * 100:.1f} ({steps.get(m.point[0], f'step {m.point[0]}')})" for m in found)
 
 
 def sheet_of(records: Records, kind: Kind | None = None) -> Sheet:
@@ -101,7 +106,17 @@ def sheet_of(records: Records, kind: Kind | None = None) -> Sheet:
     wanted = {"rl": rl_panels, "sft": sft_panels, "simple": simple_panels}[kind](records)
     filled = [only_filled(panel) for panel in wanted]
     said = tuple(s for s in records.said if s.finding.level != "info")
-    return Sheet(tuple(p for p in filled if p.series), tuple(p.title for p in filled if not p.series), said)
+    return Sheet(
+        tuple(p for p in filled if p.series), tuple(p.title for p in filled if not p.series), said, start_told(records)
+    )
+
+
+def start_told(records: Records) -> str:
+    """What must be said of evaluations that are another run's."""
+    by = dict.fromkeys(records.start.values())
+    named = (f"{', '.join(n for n, whose in records.start.items() if whose == each)}: {each}" for each in by)
+    told = "; ".join(named)
+    return f"Step 0 is the last evaluation of the run whose weights this one started from ({told})." if told else ""
 
 
 def trained_by_reward(records: Records) -> bool:
@@ -164,7 +179,10 @@ def accuracy_panels(records: Records) -> list[Panel]:
     """One for each evaluation set."""
     sets = names(records)
     series = [(name, of_evals(records, name, "accuracy", name)) for name in sets]
-    panels = [Panel(f"Evaluation: {name}", (s,), percent=True, milestones=True) for name, s in series]
+    panels = [
+        Panel(f"Evaluation: {name}", (s,), percent=True, milestones=True, start=records.start.get(name, ""))
+        for name, s in series
+    ]
     return panels or [Panel("Evaluation", ())]
 
 

@@ -25,6 +25,7 @@ from justtinker_core import Finding, hookimpl, plugin
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, StepStats
+from justtinker_plugins._origin import evaluated_weights
 from justtinker_plugins._tables import VERDICTS, one_line, plain_table, printable
 
 SHOWN = {
@@ -168,6 +169,8 @@ def rate(stats: EvalStats, name: str) -> str:
 
 def label(path: Path, stats: EvalStats) -> str:
     """Which weights an evaluation is of."""
+    if weights := evaluated_weights(path):
+        return weights
     config = path / "config.toml"
     name = tomllib.loads(config.read_text())["run"]["name"] if config.exists() else path.name
     return f"{name} {stats.step}" if stats.step else "before"

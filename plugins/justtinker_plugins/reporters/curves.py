@@ -9,7 +9,8 @@ from justtinker_core import hookimpl, plugin
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats
-from justtinker_plugins.commands._histories import Records, of_run
+from justtinker_plugins._origin import shown
+from justtinker_plugins.commands._histories import Records
 from justtinker_plugins.reporters._figure import MISSING, drawn, lacks_matplotlib
 from justtinker_plugins.reporters._panels import sheet_of
 
@@ -44,7 +45,7 @@ class Curves:
 def write(files: RunDir, simple: bool = True) -> list[Path]:
     """Draw into a run directory; the paths of the pictures."""
     config = tomllib.loads((files.path / "config.toml").read_text(encoding="utf-8"))
-    pictures = pictures_of(of_run(files), config["run"]["name"], simple)
+    pictures = pictures_of(shown(files), config["run"]["name"], simple)
     for name, content in pictures.items():
         files.replace(name, content)
     return [files.path / name for name in pictures]

@@ -15,7 +15,7 @@ from justtinker_core import hookimpl, plugin
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats
-from justtinker_plugins.commands._histories import of_run
+from justtinker_plugins._origin import shown
 from justtinker_plugins.reporters._page import page
 from justtinker_plugins.reporters._selection import Selection
 
@@ -48,6 +48,6 @@ def write(files: RunDir, selection: Selection, status: str) -> Path:
     """Write the page of a run directory and return its path."""
     selection.update(files.path)
     config = (files.path / "config.toml").read_text(encoding="utf-8")
-    text = page(of_run(files), files.spent(), tomllib.loads(config), config, status, selection)
+    text = page(shown(files), files.spent(), tomllib.loads(config), config, status, selection)
     files.replace(NAME, text.encode("utf-8", "replace"))  # half a surrogate pair becomes a question mark
     return files.path / NAME

@@ -1,0 +1,149 @@
+"""What `check` and `train` warn of before a run: rewards, weights and verifiers that were hardly meant so."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from tests.core.conftest import PLAYERS, Written, cli
+
+CAST = ("ScriptedBackend", "Ask", "Judge", "Mean", "Rl")
+MORE = """
+class Same(Player):
+    @hookimpl
+    def score(self, group):
+        return {"same": [0.5] * len(group.rollouts)}
+
+class Fine(Player):
+    '''Fines what is long, and right answers without thinking.'''
+    @hookimpl
+    def score(self, group):
+        said = [len(r.tokens) > 500 or "<think>" not in r.text for r in group.rollouts]
+        right = [v.outcome == "correct" for v in group.verdicts]
+        return {"fine": [-0.4 if r and s else None for r, s in zip(right, said)]}
+
+class Prize(Player):
+    @hookimpl
+    def score(self, group):
+        return {"prize": [1.0] * len(group.rollouts)}
+
+class Ids(Player):
+    '''Reads what only a policy knows.'''
+    @hookimpl
+    def score(self, group):
+        return {"ids": [sum(r.logprobs) for r in group.rollouts]}
+
+class Second(Judge):
+    pass
+
+class Codes(Judge):
+    @hookimpl
+    def verify(self, problem, rollouts):
+        return super().verify(problem, rollouts) if problem.kind == "code" else None
+"""
+
+
+def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [r.getMessage() for r in caplog.records if r.name == "justtinker" and r.levelno == logging.WARNING]
+
+
+def checked(written: Written, caplog: pytest.LogCaptureFixture, *enable: str, more: str = "") -> list[str]:
+    """What `check` warns of; the run may begin."""
+    config = written("a", *CAST, *enable, more=more)
+    Path("players.py").write_text(PLAYERS + MORE)
+    result = cli("check", config)
+    assert result.exit_code == 0, result.output
+    assert "Nothing stands in the way of this run." in result.output
+    return warned(caplog)
+
+
+def blind(right: str, wrong: str) -> str:
+    return (
+        "the rewards do not tell right from wrong: on none of 4 problems that were tried is a right answer paid more "
+        f"than a wrong one ('0': {right} and {wrong}); enable a reward that does, such as correct, or mend the weights"
+    )
+
+
+def test_a_reward_that_pays_what_is_right(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+    assert checked(written, caplog, "Correct", "Same", "Fine") == []
+
+
+def test_rewards_that_are_the_same_for_right_and_wrong(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+    assert checked(written, caplog, "Same") == [blind("0.5", "0.5")]
+
+
+def test_a_reward_that_is_only_observed_tells_nothing(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+    more = "[plugins.my_correct]\nmode = 'observe'\n"
+    assert checked(written, caplog, "Correct", more=more) == [blind("0", "0")]
+
+
+def test_a_wrong_answer_that_earns_more(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+    assert checked(written, caplog, "Correct", more="[plugins.my_correct]\nweight = -1.0\n") == [blind("-1", "0")]
+
+
+def test_weights_count_as_they_are_at_the_end(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+    assert (
+        checked(written, caplog, "Correct", more="[plugins.my_correct]\nweight = {from = 0.0, to = 1.0, steps = 2}\n")
+        == []
+    )
+
+
+@pytest.mark.parametrize(("weight", "many"), [("-0.5", 1), ("0.5", 0)])
+def test_a_fine_that_is_a_prize(written: Written, caplog: pytest.LogCaptureFixture, weight: str, many: int) -> None:
+    text = (
+        "the weight of 'fine' is -0.5, and its raw values are penalties (down to -0.4): that pays for what is to be "
+        "fined; make the weight positive"
+    )
+    more = f"[plugins.my_fine]\nweight = {weight}\n"
+    assert checked(written, caplog, "Correct", "Fine", more=more) == [text] * many
+
+
+def test_a_negative_weight_of_what_is_no_fine(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+    assert checked(written, caplog, "Correct", "Prize", more="[plugins.my_prize]\nweight = -0.5\n") == []
+
+
+def test_what_cannot_be_tried_is_passed_over(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+    assert checked(written, caplog, "Ids") == []
+
+
+UNASKED = (
+    "the verifier 'my_second' is never asked: 'my_judge' stands before it and takes problems of kind 'math' too; "
+    "enable 'my_second' before it, or give its problems a kind that 'my_judge' passes on"
+)
+
+
+def test_a_verifier_behind_one_that_takes_its_problems(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+    assert checked(written, caplog, "Correct", "Second") == [UNASKED]
+
+
+def test_a_verifier_of_other_problems_is_behind_nobody(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+    assert checked(written, caplog, "Correct", "Codes") == [], "there are no problems for it"
+
+
+def test_a_verifier_that_is_asked_for_some_problems(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+    config = written("a", "ScriptedBackend", "Ask", "Codes", "Mean", "Rl", "Correct", "Second")
+    Path("players.py").write_text(PLAYERS + MORE)
+    rows = [{"id": kind, "question": "1", "answer": "1", "kind": kind} for kind in ("code", "math")]
+    Path("p.json").write_text(json.dumps(rows))
+    assert cli("check", config).exit_code == 0
+    assert warned(caplog) == []
+
+
+def test_train_says_it_too_and_begins(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+    config = written("a", *CAST, "Same")
+    Path("players.py").write_text(PLAYERS + MORE)
+    for options in (("--dry-run",), ("--dir", "out")):
+        caplog.clear()
+        result = cli("train", config, *options)
+        assert result.exit_code == 0, result.output
+        assert warned(caplog) == [blind("0.5", "0.5")]
+
+
+def test_imitation_pays_nothing(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+    config = written("a", "ScriptedBackend", "Ask", "Judge", "Sft", "Same")
+    Path("players.py").write_text(PLAYERS + MORE)
+    assert cli("check", config).exit_code == 0
+    assert warned(caplog) == []
