@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import sys
+import threading
+from contextlib import suppress
 from typing import Any
 
 import click
 
 from justtinker_core.options import PluginError, nearest
+
+GRACE = 5.0
+"""Seconds that a command has to let go after Ctrl-C; then, or at the next one, the process ends as it is."""
 
 
 class Commands(click.Group):
@@ -68,5 +76,48 @@ def main() -> None:
     """Reinforcement learning with verifiable rewards on your laptop."""
 
 
+def run() -> None:
+    """The command of the shell: `main`, and the end of its process, which threads that hang cannot put off."""
+    words: dict[str, str] = {}  # the context's obj: a command leaves here as "go_on" how one can go on
+    ends = threading.Event()
+
+    def interrupt(*_: Any) -> None:
+        if ends.is_set():
+            end(words)
+        ends.set()
+        timer = threading.Timer(GRACE, end, [words])
+        timer.daemon = True
+        timer.start()
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
+    try:
+        main(obj=words)
+    except SystemExit as ended:
+        flush()
+        if ends.is_set():
+            os._exit(int(ended.code or 0))  # the interpreter would wait for threads that hang
+        raise
+
+
+def end(words: dict[str, str]) -> None:
+    """End the process as it is: records are whole on the disk, and the terminal gets its cursor back."""
+    with suppress(OSError):
+        if os.isatty(1):
+            os.write(1, b"\x1b[?25h")
+        os.write(2, ("\n" + words.get("go_on", "Interrupted.") + "\n").encode())  # print() may be what hangs
+    os._exit(130)
+
+
+def flush() -> None:
+    """Write what is left; a closed pipe is no reason for another exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 if __name__ == "__main__":
-    main()
+    run()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
 from justtinker_core.options import PluginError
 from justtinker_core.plugins import Plugins
-from justtinker_core.rollouts import Settings, request_of, stops_of, then, until_stop
+from justtinker_core.rollouts import Settings, request_of, stops_of, then, threads, until_stop
 from justtinker_core.types import Backend, Group, Rollout, Sample, Sampler, SampleRequest
 
 EPISODES = 512  # that are played at a time
@@ -32,6 +34,8 @@ class Policy:
         self._parts: list[str] = []
         self._ends: tuple[str, ...] = ()
         self._turn = 0
+        self.since = 0.0
+        """When the policy's last turn was over (`time.monotonic`): what comes after is the environment's time."""
         self.truncated = False
         """The response ran out of tokens: end the episode."""
 
@@ -46,7 +50,9 @@ class Policy:
             self._group, self._group.prompt.tokens + tuple(self._tokens), ends, 1,
             replace(self._settings, max_tokens=left), self._number, self._turn,
         )  # fmt: skip
+        self.since = math.inf
         sample = self._table.ask((self._group.index, self._number), request)
+        self.since = time.monotonic()
         self._turn += 1
         self.truncated = not sample.stopped
         turn = self._backend.decode(sample.tokens)
@@ -131,7 +137,7 @@ def play(
         some = groups[start : start + at_once]
         number = len(some) * settings.samples
         table = Table(sampler, number)
-        with ThreadPoolExecutor(number, thread_name_prefix="episode") as pool:
+        with threads(number, "episode") as pool:
             try:
                 jobs = [
                     [pool.submit(episode, plugins, g, i, table, backend, settings) for i in range(settings.samples)]

@@ -28,6 +28,7 @@ from justtinker_core.run import Run
 from justtinker_core.rundir import group_record
 from justtinker_core.stats import metrics_of, term_stats
 from justtinker_core.types import LEVELS, Batch, EvalStats, Finding, Group, History, StepStats
+from justtinker_core.watch import slow
 
 log = logging.getLogger("justtinker")
 
@@ -35,8 +36,9 @@ log = logging.getLogger("justtinker")
 def train(run: Run) -> str:
     """Train an opened run to its end, from wherever it stands. Returns its status: finished, stopped or interrupted."""
     resume(run)
-    run.files.manifest(status="running", **run.versions())
-    with interruptible() as interrupted:
+    run.files.manifest(status="running", error=None, **run.versions())
+    reason = None
+    with interruptible(run) as interrupted:
         try:
             run.status = steps(run, interrupted)
         except GroupError as error:
@@ -48,8 +50,11 @@ def train(run: Run) -> str:
         except KeyboardInterrupt:
             run.status = "interrupted"
             raise
+        except BaseException as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise
         finally:
-            run.files.manifest(status=run.status)
+            run.files.manifest(status=run.status, error=reason)
     return run.status
 
 
@@ -253,8 +258,8 @@ def plain(evidence: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def interruptible() -> Iterator[threading.Event]:
-    """Ctrl-C asks for a stop after the step; a second one is the ordinary KeyboardInterrupt."""
+def interruptible(run: Run) -> Iterator[threading.Event]:
+    """Ctrl-C asks for a stop after the step, and says who holds it up; a second one is what it was before."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked
@@ -262,7 +267,7 @@ def interruptible() -> Iterator[threading.Event]:
 
     def first(*_: Any) -> None:
         asked.set()
-        log.warning("finishing this step, then saving; Ctrl-C again stops at once")
+        log.warning("; ".join(["finishing this step, then saving; Ctrl-C again stops at once", *slow(run, 5).values()]))
         signal.signal(signal.SIGINT, old)
 
     old = signal.signal(signal.SIGINT, first)

@@ -8,13 +8,14 @@ import inspect
 import logging
 import re
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
 
@@ -209,6 +210,15 @@ def activate(found: Found, options: Mapping[str, Any], table: str = "") -> Activ
         raise PluginError(f"plugin {found.name!r} cannot be set up from [{table}]: {error}") from error
 
 
+class Call(NamedTuple):
+    """A hook call that is under way."""
+
+    found: Found
+    hook: str
+    arguments: Mapping[str, Any]
+    begun: float
+
+
 class Plugins:
     """The active plugins of one run, in the config's order, and the questions one can ask them."""
 
@@ -217,6 +227,7 @@ class Plugins:
         self.manager = pluggy.PluginManager(hookspecs.PROJECT)
         self.manager.add_hookspecs(hookspecs)
         self._complained: set[tuple[str, str]] = set()
+        self.under_way: dict[int, Call] = {}
         for a in reversed(active):  # pluggy asks the last registered first
             self._register(a)
 
@@ -232,13 +243,17 @@ class Plugins:
     def ask(self, name: str, hook: str, convert: Callable[[Any], Any] | None = None, /, **arguments: Any) -> Any:
         """One plugin's answer, converted. PluginError names plugin and place if it raises or can't be converted."""
         impl = next(i for i in getattr(self.manager.hook, hook).get_hookimpls() if i.plugin_name == name)
+        call = Call(self.active[name].found, hook, arguments, time.monotonic())
+        self.under_way[id(call)] = call
         try:
             answer = impl.function(*(arguments[argument] for argument in impl.argnames))
             return answer if convert is None or answer is None else convert(answer)
         except PluginError:
             raise
-        except Exception as error:
-            raise PluginError(failure(self.active[name].found, hook, error)) from error
+        except (Exception, SystemExit) as error:  # a library's sys.exit() must not end a run without a word
+            raise PluginError(failure(call.found, hook, error)) from error
+        finally:
+            del self.under_way[id(call)]
 
     def first(self, hook: str, convert: Callable[[Any], Any] | None = None, /, **arguments: Any) -> Any:
         """The first answer that is not None, or None."""
@@ -279,7 +294,7 @@ class Plugins:
         return {name: weight for name, weight in weights.items() if weight is not None}
 
 
-def failure(found: Found, hook: str, error: Exception) -> str:
+def failure(found: Found, hook: str, error: BaseException) -> str:
     """Whose hook raised what, and where: the last line in the hook's own file, and the one beyond that gave up."""
     places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)][1:]
     where = ""

@@ -8,9 +8,9 @@ import math
 import numbers
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -146,8 +146,7 @@ def collect(
     judged: list[Group] = []
     failed: list[SamplingError] = []
     waiting: set[Future[Any]] = set(futures)
-    pool = ThreadPoolExecutor(GRADERS, thread_name_prefix="judge")
-    try:
+    with threads(GRADERS, "judge") as pool:
         while waiting:
             done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             for future in done:
@@ -159,11 +158,21 @@ def collect(
                 else:
                     judged.append(future.result())
                     plugins.tell("report_progress", stage=settings.stage, done=len(judged), total=len(groups))
-    finally:
-        pool.shutdown(cancel_futures=True)
     if failed:
         log.warning("%d of %d groups could not be sampled and are left out: %s", len(failed), len(groups), failed[0])
     return tuple(sorted(judged, key=lambda group: group.index))
+
+
+@contextmanager
+def threads(number: int, name: str) -> Iterator[ThreadPoolExecutor]:
+    """Threads that are waited for; but not after Ctrl-C, whose reason may be the one that hangs."""
+    pool = ThreadPoolExecutor(number, thread_name_prefix=name)
+    try:
+        yield pool
+    except BaseException as error:
+        pool.shutdown(not isinstance(error, KeyboardInterrupt), cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 def check_failed(failed: Sequence[SamplingError], groups: int, most: float) -> None:
@@ -233,13 +242,9 @@ def then(future: Future[Any], change: Callable[[Any], Any], changed: Future[Any]
 def judge(group: Group, plugins: Plugins) -> Group:
     """Verify, measure and score the rollouts of a group. Whatever goes wrong comes with the group as a GroupError."""
     try:
-        verdicts = plugins.first("verify", checked_verdicts, problem=group.problem, rollouts=group.rollouts)
+        verdicts = verify(group.problem, group.rollouts, plugins)
         if verdicts is None:
             raise PluginError(unverified(group.problem, plugins))
-        if len(verdicts) != len(group.rollouts):
-            raise PluginError(
-                f"{len(verdicts)} verdicts for the {len(group.rollouts)} rollouts of problem {group.problem.id!r}"
-            )
         group = replace(group, verdicts=verdicts)
         measures, owner = gather("measure", group, plugins, plugins.who("measure"))
         for name in [m for m in measures if m in CORE_METRICS or "@" in m]:
@@ -247,6 +252,19 @@ def judge(group: Group, plugins: Plugins) -> Group:
         return score(replace(group, measures=measures), plugins)
     except PluginError as error:
         raise GroupError(str(error), group) from error
+
+
+def verify(problem: Problem, rollouts: Sequence[Rollout], plugins: Plugins) -> tuple[Verdict, ...] | None:
+    """The verdicts of the first plugin that takes the problem; None if there is none."""
+
+    def checked(answer: Any) -> tuple[Verdict, ...]:
+        verdicts = checked_verdicts(answer)
+        if len(verdicts) != len(rollouts):
+            raise ValueError(f"{len(verdicts)} verdicts for the {len(rollouts)} rollouts of problem {problem.id!r}")
+        return verdicts
+
+    verdicts: tuple[Verdict, ...] | None = plugins.first("verify", checked, problem=problem, rollouts=rollouts)
+    return verdicts
 
 
 def checked_verdicts(answer: Any) -> tuple[Verdict, ...]:

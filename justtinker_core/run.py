@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import platform
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +26,7 @@ from justtinker_core.plugins import SPECS, Active, Found, Plugins, activate, fin
 from justtinker_core.rollouts import GroupError, Metered, Settings, collect, fill_prompt, number
 from justtinker_core.rundir import RunDir, Scribe
 from justtinker_core.types import Backend, Group, History, Problem, Prompt, Sampler, StepStats
+from justtinker_core.watch import watch
 
 T = TypeVar("T")
 log = logging.getLogger("justtinker")
@@ -37,8 +40,13 @@ def installed(config: RunConfig) -> dict[str, Found]:
             raise PluginError(
                 f"[local_plugins] {name}: package {found[name].package} has a plugin of that name; choose another"
             )
-        found[name] = Found(name, "local", reference, "local file", "")
+        found[name] = Found(name, "local", reference, "local file", digest(Path(reference.rpartition(":")[0])))
     return found
+
+
+def digest(path: Path) -> str:
+    """The version of a local plugin: the first digits of its file's SHA-256; nothing, if there is no such file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else ""
 
 
 def open_plugins(config: RunConfig) -> Plugins:
@@ -127,6 +135,7 @@ class Run:
     status: str = "failed"
     scribe: Scribe = field(default_factory=Scribe)
     evaluations: Evaluations = field(init=False)
+    _over: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.evaluations = Evaluations(self)
@@ -138,6 +147,7 @@ class Run:
 
     def __enter__(self) -> Run:
         self.files.lock()
+        watch(self, self._over)
         try:
             check_roles(self.config, self.plugins)
             all_or_none([self._load, self._open, self._preflight])
@@ -154,6 +164,7 @@ class Run:
         self.evaluations.close()
         self.scribe.close()
         self.plugins.tell("finish_run", run=self, status=self.status)
+        self._over.set()
         if hasattr(self, "backend"):
             self.backend.close()
         self.files.unlock()
@@ -223,8 +234,11 @@ class Run:
         self.next_sampler = None
 
     def versions(self) -> dict[str, object]:
-        """What a record of this run must name."""
+        """What a record of this run must name. A warning says what an earlier record names otherwise."""
         plugins = {n: f"{a.found.package} {a.found.version}".strip() for n, a in self.plugins.active.items()}
+        before = self.files.manifest().get("plugins", {})
+        if changed := [f"{n} ({before[n]}, now {v})" for n, v in plugins.items() if before.get(n, v) != v]:
+            log.warning("not what this run was last trained with: %s", ", ".join(changed))
         return {"python": platform.python_version(), "platform": sys.platform, "plugins": plugins}
 
     # What algorithms work with

@@ -35,7 +35,7 @@ def borrowing(folder: Path) -> Path:
     [site] = (folder / "lib").glob("python*/site-packages")
     (site / "borrowed.pth").write_text("\n".join(p for p in sys.path if "lib/python3" not in p or "site-packages" in p))
     script = folder / "bin" / "justtinker"
-    script.write_text(f"#!{folder / 'bin' / 'python'}\nfrom justtinker_core.cli import main\nmain()\n")
+    script.write_text(f"#!{folder / 'bin' / 'python'}\nfrom justtinker_core.cli import run\nrun()\n")
     script.chmod(0o755)
     return folder / "bin"
 

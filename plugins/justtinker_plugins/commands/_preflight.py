@@ -16,7 +16,7 @@ from pathlib import Path
 
 from justtinker_core import PluginError, Problem, Rollout
 from justtinker_core.config import DataSpec
-from justtinker_core.rollouts import checked_verdicts, unverified
+from justtinker_core.rollouts import unverified, verify
 from justtinker_core.run import Run
 from justtinker_plugins.commands._warnings import warnings
 
@@ -167,11 +167,9 @@ def speak(run: Run, problem: Problem) -> Said | None:
     """Have the gold and wrong answers judged; None if no verifier takes the problem."""
     texts = [*(form.format(gold=problem.answer) for form in GOLDS), *(GOLDS[0].format(gold=wrong) for wrong in WRONG)]
     rollouts = [Rollout((), (), (), text) for text in texts]
-    verdicts = run.plugins.first("verify", checked_verdicts, problem=problem, rollouts=rollouts)
+    verdicts = verify(problem, rollouts, run.plugins)
     if verdicts is None:
         return None
-    if len(verdicts) != len(texts):
-        raise PluginError(f"{len(verdicts)} verdicts for {len(texts)} answers to problem {problem.id!r}")
     right = [verdict.outcome == "correct" for verdict in verdicts]
     first = verdicts[0]
     reason = f"{first.outcome} ({first.reason})" if first.reason else first.outcome

@@ -18,6 +18,7 @@ from justtinker_core.run import Run, open_plugins, resolved
 from justtinker_core.rundir import RunDir
 from justtinker_plugins._origin import origin
 from justtinker_plugins.commands import _preflight
+from justtinker_plugins.commands._endings import last_words, say, say_why
 from justtinker_plugins.commands._options import plugin_option, read_one, set_option
 from justtinker_plugins.commands.train import existing
 
@@ -57,14 +58,19 @@ def evaluate(
     if resume is not None and not RunDir(resume).manifest().keys() >= {"step", "checkpoint"}:
         raise PluginError(f"{resume} is no evaluation that justtinker eval has begun")
     place = resume or begin(str(source), checkpoint, sets, switches, directory)
+    advice = f"go on with: justtinker eval --resume {shlex.quote(str(place))}"
+    last_words(f"interrupted; {advice}")
     try:
         go_on(place)
-    except BaseException:
+    except BaseException as error:
+        say_why(error)
         if resume is None and not (place / "rollouts").exists():
             shutil.rmtree(place)  # the same command shall work once its mistake is mended
         else:
-            click.echo(f"go on with: justtinker eval --resume {shlex.quote(str(place))}", err=True)
-        raise
+            say(advice)
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise SystemExit(1) from error
 
 
 def begin(

@@ -16,10 +16,11 @@ from justtinker_core.checkpoints import FILE, newest_first
 from justtinker_core.run import Run, open_plugins, resolved
 from justtinker_core.rundir import RunDir, exists
 from justtinker_plugins.commands import _preflight
+from justtinker_plugins.commands._endings import last_words, say, say_why
 from justtinker_plugins.commands._options import plugin_option, read_all, set_option
 from justtinker_plugins.commands.check import Planned, rehearse
 
-EXIT_CODES = {"interrupted": 130, "stopped": 3}  # stopped: by a monitor
+EXIT_CODES = {"interrupted": 130, "stopped": 3, "failed": 1}  # stopped: by a monitor
 QUICKSTART = ("quickstart-sft", "quickstart-rl")
 
 
@@ -74,18 +75,17 @@ def train(
 
 def train_and_tell(parent: Path, run_dirs: list[Path], new: bool) -> None:
     """Train all; say how to go on if that does not end well, or clean up where it came to nothing."""
-    status = "failed"
+    go_on = f"go on with: justtinker train --resume {shlex.quote(str(parent))}"
+    last_words(f"interrupted; {go_on}")
     try:
         status = train_all(run_dirs)
-    except KeyboardInterrupt:
-        status = "interrupted"
-    finally:
-        if status == "failed" and new and not any(map(recorded, run_dirs)):
-            shutil.rmtree(
-                parent, ignore_errors=True
-            )  # nothing but the config: the same command shall work once its mistake is mended
-        elif status != "finished":
-            click.echo(f"{status}; go on with: justtinker train --resume {shlex.quote(str(parent))}", err=True)
+    except BaseException as error:
+        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        say_why(error)
+    if status == "failed" and new and not any(map(recorded, run_dirs)):
+        shutil.rmtree(parent, ignore_errors=True)  # only the config: the same command shall work once it is mended
+    elif status != "finished":
+        say(f"{status}; {go_on}")
     if status != "finished":
         raise SystemExit(EXIT_CODES[status])
 

@@ -5,12 +5,15 @@ Where the output is no terminal (a pipe, a log file) a plain line is printed eve
 
 from __future__ import annotations
 
+import errno
+import logging
+import os
 import threading
 import time
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 from rich.console import Console as Terminal
@@ -27,6 +30,8 @@ from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, StepStats
 from justtinker_plugins._origin import evaluated_weights
 from justtinker_plugins._tables import VERDICTS, one_line, plain_table, printable
+
+log = logging.getLogger("justtinker")
 
 SHOWN = {
     "loss": "loss {:.3f}",
@@ -56,6 +61,22 @@ PERIOD = 24 * 3600.0
 STYLES = {"info": "cyan", "warn": "yellow", "stop": "bold red"}
 
 
+class Screen(Terminal):
+    """A terminal, or a pipe, that may go away: the console falls silent, and the run goes on."""
+
+    def __exit__(self, *raised: Any) -> None:
+        try:
+            super().__exit__(*raised)  # this is where rich writes
+        except OSError as error:
+            if not self.quiet:
+                log.warning("nobody reads the console any more (%s): it is quiet; the run goes on", error.strerror)
+            self.quiet = True
+
+    def on_broken_pipe(self) -> None:
+        """Do not end the process, as rich would."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 @plugin
 class Console:
     """A live line a step with rich, findings as they come, and a closing table with intervals."""
@@ -66,7 +87,7 @@ class Console:
     """Questions whose sampled answers, before and after, are shown at the end."""
 
     def __post_init__(self) -> None:
-        self._terminal = Terminal()
+        self._terminal = Screen()
         self._live: Live | None = None
         self._bar = Progress(
             TextColumn("[bold]{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn(),
