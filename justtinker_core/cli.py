@@ -97,17 +97,23 @@ def run() -> None:
     except SystemExit as ended:
         flush()
         if ends.is_set():
-            os._exit(int(ended.code or 0))  # the interpreter would wait for threads that hang
+            leave(int(ended.code or 0))  # the interpreter would wait for threads that hang
         raise
 
 
 def end(words: dict[str, str]) -> None:
+    """End a process that does not let go."""
+    with suppress(OSError):
+        os.write(2, ("\n" + words.get("go_on", "Interrupted.") + "\n").encode())  # print() may be what hangs
+    leave(130)
+
+
+def leave(code: int) -> None:
     """End the process as it is: records are whole on the disk, and the terminal gets its cursor back."""
     with suppress(OSError):
         if os.isatty(1):
             os.write(1, b"\x1b[?25h")
-        os.write(2, ("\n" + words.get("go_on", "Interrupted.") + "\n").encode())  # print() may be what hangs
-    os._exit(130)
+    os._exit(code)
 
 
 def flush() -> None:

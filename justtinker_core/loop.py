@@ -266,9 +266,9 @@ def interruptible(run: Run) -> Iterator[threading.Event]:
         return
 
     def first(*_: Any) -> None:
+        signal.signal(signal.SIGINT, old)
         asked.set()
         log.warning("; ".join(["finishing this step, then saving; Ctrl-C again stops at once", *slow(run, 5).values()]))
-        signal.signal(signal.SIGINT, old)
 
     old = signal.signal(signal.SIGINT, first)
     try:

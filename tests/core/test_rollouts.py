@@ -230,7 +230,9 @@ def test_nobody_verifies() -> None:
 
 
 def test_too_few_verdicts() -> None:
-    with raises("2 verdicts for the 3 rollouts of problem 'p'"):
+    with raises(
+        "plugin 'verify' (under test) failed in verify: ValueError: 2 verdicts for the 3 rollouts of problem 'p'"
+    ):
         judge(group(), plugins_of(Verify([Verdict("correct")] * 2)))
 
 

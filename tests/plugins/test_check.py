@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -26,7 +27,8 @@ def test_the_plan_and_a_real_prompt_and_nothing_left_behind(written: Written, tm
     assert result.exit_code == 0, result.output
     lines = [line.split() for line in result.output.splitlines()]
     assert "a: 2 steps of scripted\nstarts from the model as it is\n" in result.output
-    assert ["my_correct", "1", "local", "file", "mode", "=", "'on'"] in lines
+    digest = hashlib.sha256((tmp_path / "players.py").read_bytes()).hexdigest()[:12]
+    assert ["my_correct", "1", "local", "file", digest, "mode", "=", "'on'"] in lines
     assert ["data.train", "listed", "4", "4", "of", "4"] in lines
     assert (
         "The first prompt: 2 tokens; the response stops at '$', or after 8,192 tokens; the model has 10,000.\n0="

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import pty
 import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,10 +142,36 @@ def test_a_run_that_fails_says_how_to_go_on(written: Written, tmp_path: Path) ->
     (tmp_path / "players.py").write_text(PLAYERS + LATE)
     result = cli("train", config, "--dir", "out dir")
     assert result.exit_code == 1
-    assert "failed; go on with: justtinker train --resume 'out dir'\n" in result.output
-    assert re.search(CRASH, result.output)
-    assert RunDir(tmp_path / "out dir").manifest()["status"] == "failed"
+    advice = re.escape("failed; go on with: justtinker train --resume 'out dir'\n")
+    assert re.fullmatch(CRASH + advice, result.output), "the reason stands above the advice"
+    manifest = RunDir(tmp_path / "out dir").manifest()
+    assert manifest["status"] == "failed"
+    assert re.match(r"PluginError: plugin 'my_crash' .* ValueError: oh$", manifest["error"])
     assert len(records(tmp_path / "out dir", "steps.jsonl")) == 1
+
+
+def test_whatever_ends_a_run_is_named(written: Written, tmp_path: Path) -> None:
+    config = written("a", "ScriptedBackend", "Crash")
+    (tmp_path / "players.py").write_text(PLAYERS + LATE.replace('ValueError("oh")', "SystemExit(1)"))
+    result = cli("train", config, "--dir", "out")
+    assert result.exit_code == 1
+    said = (
+        r"Error: plugin 'my_crash' \(local file\) failed in collect_batch at players.py:\d+: SystemExit: 1\nfailed; go"
+    )
+    assert re.match(said, result.output)
+    (tmp_path / "players.py").write_text(PLAYERS + LATE)
+    mistaken = BaseException("of nobody's making")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("justtinker_core.loop.one_step", lambda run: (_ for _ in ()).throw(mistaken))
+        result = cli("train", "--resume", "out")
+    assert result.exit_code == 1
+    assert re.search(
+        r"\nBaseException: of nobody's making\nfailed; go on with: justtinker train --resume out\n", result.output
+    )
+    assert RunDir(tmp_path / "out").manifest()["error"] == "BaseException: of nobody's making"
+    (tmp_path / "players.py").write_text(PLAYERS + LATE.replace("step == 2", "step > 2"))
+    assert cli("train", "--resume", "out").exit_code == 0
+    assert RunDir(tmp_path / "out").manifest()["error"] is None
 
 
 def test_a_run_that_came_to_nothing_leaves_nothing(written: Written, tmp_path: Path) -> None:
@@ -175,6 +211,154 @@ def test_ctrl_c_is_exit_code_130_and_can_go_on(written: Written, tmp_path: Path,
     result = cli("train", "--resume", "out")
     assert (result.exit_code, result.output) == (0, "")
     assert {RunDir(p).manifest()["status"] for p in (first, second)} == {"finished"}
+
+
+# A process of its own
+
+HANG = """
+import os, time
+class Hang(Player):
+    @hookimpl
+    def HOOK(self):
+        open("hangs", "a").close()
+        time.sleep(1000)
+"""
+STUBBORN = """
+    def finish_run(self):
+        while True:
+            try:
+                self.HOOK()
+            except KeyboardInterrupt:
+                pass
+"""
+RL = ("ScriptedBackend", "Ask", "Judge", "Correct", "Mean", "Rl")
+
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """``start(*arguments, grace=..., stdout=...)``: the command in a process of its own."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def begin(*arguments: str | Path, grace: float = 60.0, **streams: Any) -> subprocess.Popen[str]:
+        code = f"from justtinker_core import cli\ncli.GRACE = {grace}\ncli.run()"
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "TERM": "xterm"}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
+        begun.append(subprocess.Popen(command, text=True, env=environment, **pipes))
+        return begun[-1]
+
+    yield begin
+    for process in begun:
+        process.kill()
+
+
+def press(process: subprocess.Popen[str], wait_for: str = "") -> None:
+    """Ctrl-C, and what is said to it on standard error."""
+    process.send_signal(signal.SIGINT)
+    if wait_for:
+        assert process.stderr
+        assert wait_for in process.stderr.readline()
+
+
+def until(there: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("hook", ["score", "rollout", "advantages", "report_step"])
+def test_the_second_ctrl_c_ends_a_run_that_hangs(written: Written, tmp_path: Path, start: Start, hook: str) -> None:
+    players = [name for name in RL if (name, hook) not in (("Correct", "score"), ("Mean", "advantages"))]
+    config = written("a", *players, "Hang")
+    (tmp_path / "players.py").write_text(PLAYERS + HANG.replace("HOOK", hook))
+    process = start("train", config, "--dir", "out", grace=0.5 if hook == "report_step" else 60)
+    until((tmp_path / "hangs").exists)
+    press(process, "WARNING: finishing this step, then saving; Ctrl-C again stops at once\n")
+    press(process)
+    _, said = process.communicate(timeout=5)
+    assert process.returncode == 130
+    assert said.strip() == "interrupted; go on with: justtinker train --resume out"
+    assert RunDir(tmp_path / "out").manifest()["status"] == "interrupted"
+
+
+@pytest.mark.parametrize("presses", [2, 3])
+def test_a_plugin_that_does_not_let_go(written: Written, tmp_path: Path, start: Start, presses: int) -> None:
+    config = written("a", "ScriptedBackend", "Sft", "Hang")
+    stubborn = HANG.replace("HOOK", "hang").replace("    @hookimpl\n", "") + STUBBORN.replace("HOOK", "hang")
+    (tmp_path / "players.py").write_text(PLAYERS + stubborn.replace("    def finish", "    @hookimpl\n    def finish"))
+    process = start("train", config, "--dir", "out", grace=60 if presses == 3 else 0.3)
+    until((tmp_path / "hangs").exists)
+    for _ in range(presses - 1):
+        press(process)
+        time.sleep(0.1)
+    _, said = process.communicate(timeout=5)
+    assert (process.returncode, said) == (130, "\ninterrupted; go on with: justtinker train --resume out\n")
+
+
+def test_a_closed_pipe_does_not_end_a_run(written: Written, tmp_path: Path, start: Start) -> None:
+    more = "[plugins.console]\nevery = 1\n"
+    config = written("a", "ScriptedBackend", "Sft", steps=50, more=more)
+    process = start("train", config, "--dir", "out", "-p", "console")
+    assert process.stdout
+    assert process.stderr
+    assert process.stdout.readline().startswith("a 1/50 ")
+    process.stdout.close()
+    said = process.stderr.read()
+    assert process.wait(30) == 0
+    assert said == "WARNING: nobody reads the console any more (Broken pipe): it is quiet; the run goes on\n"
+    assert len(records(tmp_path / "out", "steps.jsonl")) == 50
+    assert RunDir(tmp_path / "out").manifest()["status"] == "finished"
+
+
+def test_a_lost_terminal_does_not_end_a_run(written: Written, tmp_path: Path, start: Start) -> None:
+    config = written("a", "ScriptedBackend", "Sft", steps=500)
+    ours, theirs = pty.openpty()
+    process = start("train", config, "--dir", "out", "-p", "console", stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    os.read(ours, 1)
+    os.close(ours)
+    assert process.wait(60) == 0
+    assert len(records(tmp_path / "out", "steps.jsonl")) == 500
+
+
+def test_a_terminal_gets_its_cursor_back(written: Written, tmp_path: Path, start: Start) -> None:
+    config = written("a", "ScriptedBackend", "Sft", "Hang", "Interrupt")
+    (tmp_path / "players.py").write_text(PLAYERS + HANG.replace("HOOK", "finish_run"))
+    config.write_text(config.read_text().replace('"my_interrupt"]', '"my_interrupt", "console"]'))
+    ours, theirs = pty.openpty()
+    process = start("train", config, "--dir", "out", grace=0.3, stdout=theirs)
+    os.close(theirs)
+    until((tmp_path / "hangs").exists)
+    process.send_signal(signal.SIGINT)
+    shown = b""
+    with suppress(OSError):
+        while part := os.read(ours, 4096):
+            shown += part
+    assert process.wait(10) == 130
+    assert b"\x1b[?25l" in shown, "the live line had hidden it"
+    assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l")
+
+
+def test_resuming_with_another_plugin_of_that_name_is_a_warning(
+    written: Written, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = written("a", "ScriptedBackend", "Sft", "Interrupt")
+    assert cli("train", config, "--dir", "out").exit_code == 130
+    old = RunDir(tmp_path / "out").manifest()["plugins"]["my_sft"]
+    assert old == "local file " + hashlib.sha256((tmp_path / "players.py").read_bytes()).hexdigest()[:12]
+    (tmp_path / "players.py").write_text(PLAYERS + "# changed\n")
+    caplog.clear()
+    assert cli("train", "--resume", "out").exit_code == 0
+    new = RunDir(tmp_path / "out").manifest()["plugins"]["my_sft"]
+    assert new != old
+    [line] = [r.getMessage() for r in caplog.records if "my_sft" in r.getMessage()]
+    assert line.startswith("not what this run was last trained with: ")
+    assert f"my_sft ({old}, now {new})" in line
+    assert "listed" not in line
 
 
 def test_resuming_what_is_finished_does_nothing(written: Written, tmp_path: Path) -> None:

@@ -68,9 +68,9 @@ class Screen(Terminal):
         try:
             super().__exit__(*raised)  # this is where rich writes
         except OSError as error:
-            if not self.quiet:
+            known, self.quiet = self.quiet, True  # first: a warning that cannot be written comes back here
+            if not known:
                 log.warning("nobody reads the console any more (%s): it is quiet; the run goes on", error.strerror)
-            self.quiet = True
 
     def on_broken_pipe(self) -> None:
         """Do not end the process, as rich would."""
