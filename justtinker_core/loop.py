@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from justtinker_core import checkpoints
+from justtinker_core import checkpoints, watch
 from justtinker_core.checkpoints import checkpoint_of, located
 from justtinker_core.config import RunConfig, due
 from justtinker_core.options import PluginError, all_of, nearest
@@ -28,7 +28,6 @@ from justtinker_core.run import Run
 from justtinker_core.rundir import group_record
 from justtinker_core.stats import metrics_of, term_stats
 from justtinker_core.types import LEVELS, Batch, EvalStats, Finding, Group, History, StepStats
-from justtinker_core.watch import slow
 
 log = logging.getLogger("justtinker")
 
@@ -268,7 +267,8 @@ def interruptible(run: Run) -> Iterator[threading.Event]:
     def first(*_: Any) -> None:
         signal.signal(signal.SIGINT, old)
         asked.set()
-        log.warning("; ".join(["finishing this step, then saving; Ctrl-C again stops at once", *slow(run, 5).values()]))
+        who = watch.slow(run, watch.WORTH_A_WORD).values()
+        log.warning("; ".join(["finishing this step, then saving; Ctrl-C again stops at once", *who]))
 
     old = signal.signal(signal.SIGINT, first)
     try:

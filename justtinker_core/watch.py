@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("justtinker")
 
 SLOW = 60.0
-"""Seconds after which a call is worth a word."""
+"""Seconds after which there is a warning of a call."""
+WORTH_A_WORD = 5.0
+"""Seconds after which it is named to whoever presses Ctrl-C."""
 PATIENT = ("open_backend", "collect_batch")
 """Hooks that wait for sampling, training or a model, which may take minutes."""
 

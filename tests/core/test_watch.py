@@ -1,0 +1,160 @@
+"""A plugin that hangs is told by its name; one that waits for the backend is not."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+
+from justtinker_core import Group, Problem, Prompt, Rollout, Verdict, hookimpl, watch
+from justtinker_core.episodes import Policy
+from justtinker_core.types import SampleRequest
+from tests.core.conftest import Correct, Judge, RunOf, ScriptedBackend, cast, go
+
+pytestmark = pytest.mark.timeout(60)
+SLOW = 0.15
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "SLOW", SLOW)
+
+
+class SlowScore(Correct):
+    @hookimpl
+    def score(self, group: Group) -> dict[str, list[float | None]]:
+        time.sleep(3 * SLOW if group.step == 2 else 0)
+        return super().score(group)
+
+
+class SlowVerify(Judge):
+    @hookimpl
+    def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict]:
+        time.sleep(3 * SLOW)
+        return super().verify(problem, rollouts)
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [text for r in caplog.records if "has been in" in (text := r.getMessage())]
+
+
+def test_a_slow_reward_is_named_once(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:
+    backend, ask, judge, _, mean, rl = cast()
+    go(run_of(backend, ask, judge, SlowScore(), mean, rl, config={"run.steps": 3}))
+    [text] = warnings(caplog)
+    said = r"plugin 'slowscore' \(under test\) has been in score for \d+ s \(step 2, problem 'p\d'\)"
+    assert re.fullmatch(said + r"; waiting \(said once\)", text)
+
+
+def test_a_slow_verifier_is_named_with_the_problem(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:
+    backend, ask, _, correct, mean, rl = cast()
+    go(run_of(backend, ask, SlowVerify(), correct, mean, rl, config={"run.steps": 1}))
+    [text] = warnings(caplog)
+    assert re.search(r"'slowverify' \(under test\) has been in verify for \d+ s \(step 1, problem 'p\d'\)", text)
+
+
+class SlowBackend(ScriptedBackend):
+    """Its model, its samples and its gradients take long."""
+
+    def sampler(self) -> Any:
+        return SlowSampler(super().sampler())
+
+    def forward_backward(self, *arguments: Any) -> Any:
+        time.sleep(2 * SLOW)
+        return super().forward_backward(*arguments)
+
+
+class SlowSampler:
+    def __init__(self, sampler: Any) -> None:
+        self._sampler = sampler
+
+    def sample(self, requests: Sequence[SampleRequest]) -> list[Future[Any]]:
+        time.sleep(2 * SLOW)
+        return list(self._sampler.sample(requests))
+
+
+class Tool:
+    """Two turns; its own work between them takes a while."""
+
+    seconds = 0.0
+
+    @hookimpl
+    def rollout(self, problem: Problem, prompt: Prompt, policy: Policy) -> Rollout:
+        policy.generate()
+        time.sleep(self.seconds)
+        policy.generate()
+        return policy.rollout()
+
+
+class SlowTool(Tool):
+    seconds = 3 * SLOW
+
+
+def test_sampling_and_training_may_take_long(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:
+    for cast_ in (cast()[1:], [*cast()[1:], Tool()]):
+        go(run_of(SlowBackend(), *cast_, config={"run.steps": 1}, directory=f"run{len(cast_)}"))
+    assert warnings(caplog) == []
+
+
+def test_an_environment_that_hangs_between_two_turns(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:
+    go(run_of(*cast(), SlowTool(), config={"run.steps": 1}))
+    [text] = warnings(caplog)
+    assert "plugin 'slowtool' (under test) has been in rollout for" in text
+
+
+def test_nothing_is_said_of_what_is_quick_and_no_thread_is_left(
+    run_of: RunOf, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = run_of(*cast())
+    go(run)
+    assert warnings(caplog) == []
+    assert run.plugins.under_way == {}
+    deadline = time.monotonic() + 10
+    while any(thread.name == "watch" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+class Hang(Correct):
+    """Hangs until the test is over, and presses Ctrl-C twice for its user."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.over = threading.Event()
+
+    @hookimpl
+    def score(self, group: Group) -> dict[str, list[float | None]]:
+        if group.index == 0:
+            for _ in range(2):
+                time.sleep(0.3)
+                os.kill(os.getpid(), signal.SIGINT)
+        self.over.wait(30)
+        return super().score(group)
+
+
+def test_ctrl_c_says_who_holds_the_step_up_and_does_not_wait_for_it(
+    run_of: RunOf, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "SLOW", 60.0)
+    monkeypatch.setattr(watch, "WORTH_A_WORD", 0.1)
+    backend, ask, judge, _, mean, rl = cast()
+    hang, begun = Hang(), time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            go(run_of(backend, ask, judge, hang, mean, rl))
+        assert time.monotonic() - begun < 10
+        assert backend.closed == 1
+    finally:
+        hang.over.set()
+    [text] = warnings(caplog)
+    asked = r"finishing this step, then saving; Ctrl-C again stops at once; "
+    assert re.fullmatch(
+        asked + r"plugin 'hang' \(under test\) has been in score for 0 s \(step 1, problem 'p\d'\)", text
+    )
