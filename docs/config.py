@@ -94,7 +94,11 @@ def page() -> str:
         "besides its own:"
         f"\n\n{table(described(RewardOptions))}\n"
     )
-    parts.append('## [local_plugins]\n\n`name = "file.py:Class"`, relative to the config file.\n')
+    parts.append(
+        '## [local_plugins]\n\n`name = "file.py:Class"`, relative to the config file. `manifest.json` holds the first 12 '
+        "digits of the file's SHA-256 (not of what it imports); `--resume` warns of a file, or a package's version, that "
+        "is another one since.\n"
+    )
     return "\n".join(parts)
 
 

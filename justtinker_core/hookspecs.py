@@ -5,7 +5,8 @@ does not need. Hooks are plain functions, called from threads of the loop: no co
 its processes. *First answer* means: asked in the order of the config's `enable` list until one is not None.
 *Collect* means: all are asked. A hook that raises ends the run with an error that names its plugin, save the
 observers (`report_*`, `finish_run`, and `inspect_step` of monitors with ``fatal = False``): these are logged once
-and survived.
+and survived. A call that takes a minute is warned of, with plugin, step and problem; waiting for the backend does not
+count.
 """
 
 from __future__ import annotations

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,3 +57,12 @@ def test_ctrl_c_is_exit_code_130_whatever_the_command(site: Callable[..., Path])
     site("patient", {"commands": {"hello": "patient:hello"}}, {"patient.py": wait})
     result = cli("hello")
     assert (result.exit_code, result.output) == (130, "\nInterrupted.\n")
+
+
+def test_other_commands_end_with_a_closed_pipe_and_without_a_word() -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = [sys.executable, "-m", "justtinker_core.cli", "plugins"]
+    done = subprocess.run(command, stdout=writes, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writes)
+    assert (done.returncode, done.stderr) == (1, "")

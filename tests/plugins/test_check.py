@@ -106,7 +106,9 @@ def test_a_verifier_that_accepts_everything(written: Written, tmp_path: Path) ->
 def test_a_verifier_with_a_wrong_number_of_verdicts(written: Written, tmp_path: Path) -> None:
     few = "return 'correct',\n    @hookimpl\n    def verify(self):\n        return [Verdict('correct')] * 2"
     [complaint] = judged(written, tmp_path, few)
-    assert complaint.startswith("[data.train] plugin 'my_judge' (local file) failed in verify: ValueError: 2 verdicts for")
+    assert complaint.startswith(
+        "[data.train] plugin 'my_judge' (local file) failed in verify: ValueError: 2 verdicts for"
+    )
     assert complaint.endswith("rollouts of problem '0'")
 
 
