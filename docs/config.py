@@ -95,9 +95,9 @@ def page() -> str:
         f"\n\n{table(described(RewardOptions))}\n"
     )
     parts.append(
-        '## [local_plugins]\n\n`name = "file.py:Class"`, relative to the config file. `manifest.json` holds the first 12 '
-        "digits of the file's SHA-256 (not of what it imports); `--resume` warns of a file, or a package's version, that "
-        "is another one since.\n"
+        '## [local_plugins]\n\n`name = "file.py:Class"`, relative to the config file. `manifest.json` holds the first '
+        "12 digits of the file's SHA-256 (not of what it imports); `--resume` warns of a file, or a package's version, "
+        "that is another one since.\n"
     )
     return "\n".join(parts)
 
