@@ -161,10 +161,12 @@ class Run:
     ) -> None:
         if isinstance(error, KeyboardInterrupt):
             self.status = "interrupted"
-        self.evaluations.close()
-        self.scribe.close()
-        self.plugins.tell("finish_run", run=self, status=self.status)
-        self._over.set()
+        try:
+            self.evaluations.close()
+            self.scribe.close()
+            self.plugins.tell("finish_run", run=self, status=self.status)
+        finally:
+            self._over.set()
         if hasattr(self, "backend"):
             self.backend.close()
         self.files.unlock()

@@ -51,7 +51,7 @@ def test_active_ones_are_marked() -> None:
 
 def test_local_plugins_of_the_config_are_listed(written: Callable[..., Path]) -> None:
     result = cli("plugins", "--config", written("mine"))
-    assert re.search(r"^my_sft +local +local file +yes", result.output, re.MULTILINE)
+    assert re.search(r"^my_sft +local +local file [0-9a-f]{12} +yes", result.output, re.MULTILINE)
 
 
 def test_a_command_is_not_active_for_being_called_like_a_plugin() -> None:
