@@ -43,9 +43,8 @@ def train(run: Run) -> str:
         except GroupError as error:
             run.files.append("offending_groups.jsonl", {"error": str(error), **group_record(error.group)})
             where = f"step {error.group.step}, problem {error.group.problem.id!r}"
-            raise PluginError(
-                f"{error} ({where}; the group is kept in {run.dir / 'offending_groups.jsonl'})"
-            ) from error
+            reason = f"{error} ({where}; the group is kept in {run.dir / 'offending_groups.jsonl'})"
+            raise PluginError(reason) from error
         except KeyboardInterrupt:
             run.status = "interrupted"
             raise

@@ -240,7 +240,7 @@ class Run:
         plugins = {n: f"{a.found.package} {a.found.version}".strip() for n, a in self.plugins.active.items()}
         before = self.files.manifest().get("plugins", {})
         if changed := [f"{n} ({before[n]}, now {v})" for n, v in plugins.items() if before.get(n, v) != v]:
-            log.warning("not what this run was last trained with: %s", ", ".join(changed))
+            log.warning("this run had other versions before: %s", ", ".join(changed))
         return {"python": platform.python_version(), "platform": sys.platform, "plugins": plugins}
 
     # What algorithms work with

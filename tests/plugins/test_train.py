@@ -188,6 +188,8 @@ def test_the_offending_group_of_the_first_step_is_kept(written: Written, tmp_pat
     result = cli("train", config, "--dir", "out")
     assert "the group is kept in out/offending_groups.jsonl" in result.output
     assert len(RunDir(tmp_path / "out").read("offending_groups.jsonl")) == 1
+    said = f"Error: {RunDir(tmp_path / 'out').manifest()['error']}\nfailed; go on with: justtinker train --resume out\n"
+    assert result.output == said
 
 
 def test_a_monitor_that_stops_is_exit_code_3(written: Written, tmp_path: Path) -> None:
@@ -356,7 +358,7 @@ def test_resuming_with_another_plugin_of_that_name_is_a_warning(
     new = RunDir(tmp_path / "out").manifest()["plugins"]["my_sft"]
     assert new != old
     [line] = [r.getMessage() for r in caplog.records if "my_sft" in r.getMessage()]
-    assert line.startswith("not what this run was last trained with: ")
+    assert line.startswith("this run had other versions before: ")
     assert f"my_sft ({old}, now {new})" in line
     assert "listed" not in line
 
