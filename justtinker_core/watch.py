@@ -38,8 +38,8 @@ def told(call: Call, took: float, step: int) -> str:
     """Who has been where for how long, and with which problem."""
     group, stats = call.arguments.get("group"), call.arguments.get("stats")
     problem = group.problem if group else call.arguments.get("problem")
-    step = getattr(group or stats, "step", step)
-    where = f"step {step}, problem {problem.id!r}" if problem else f"step {step}"
+    where = f"step {getattr(group or stats, 'step', step)}" if step else "before the first step"
+    where += f", problem {problem.id!r}" if problem else ""
     return f"plugin {call.found.name!r} ({call.found.package}) has been in {call.hook} for {took:.0f} s ({where})"
 
 

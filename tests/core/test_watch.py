@@ -60,6 +60,21 @@ def test_a_slow_verifier_is_named_with_the_problem(run_of: RunOf, caplog: pytest
     assert re.search(r"'slowverify' \(under test\) has been in verify for \d+ s \(step 1, problem 'p\d'\)", text)
 
 
+class SlowStart:
+    @hookimpl
+    def preflight(self) -> list[str]:
+        time.sleep(3 * SLOW)
+        return []
+
+
+def test_what_is_slow_before_the_first_step(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:
+    go(run_of(*cast(), SlowStart()))
+    [text] = warnings(caplog)
+    assert re.match(
+        r"plugin 'slowstart' \(under test\) has been in preflight for \d+ s \(before the first step\)", text
+    )
+
+
 class SlowBackend(ScriptedBackend):
     """Its model, its samples and its gradients take long."""
 
