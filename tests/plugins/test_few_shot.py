@@ -44,7 +44,10 @@ def test_built_in_examples_end_in_a_box_and_precede_the_question() -> None:
             [{"problem": "1+1=?", "solution": "2", "answer": "2"}],
             "examples.0.answer = '2': unexpected keyword argument",
         ),
-        ([{"problem": "1+1=?", "solution": 2}], "examples.0.solution = 2: input should be a valid string"),
+        (
+            [{"problem": "1+1=?", "solution": 2}],
+            'examples.0.solution = 2: input should be a valid string; in quotes it is one: "2"',
+        ),
     ],
 )
 def test_bad_examples_are_refused(examples: list[dict[str, Any]], message: str) -> None:

@@ -626,13 +626,15 @@ def test_a_run_resumes_from_the_newest_checkpoint_that_has_not_expired(server: T
 
 
 def failing(server: TinkerServer, tmp_path: Path) -> str:
-    """What a run of four steps says that ends with an error."""
+    """The error of a run of four steps; what follows says how to go on."""
     server.context_length = 512
     (tmp_path / "wire.toml").write_text(wire_config(server.url))
     result = cli("train", tmp_path / "wire.toml", "--dir", tmp_path / "run")
     assert result.exit_code == 1
     assert [step["step"] for step in lines(tmp_path / "run/checkpoints.jsonl")] == [1, 2]
-    return result.output.splitlines()[-1]
+    *_, error, advice = result.output.splitlines()
+    assert advice == f"failed; go on with: justtinker train --resume {tmp_path / 'run'}"
+    return error
 
 
 LAST_GOOD = "; the last good checkpoint is of step 2: tinker://session0:train:0/weights/step_000002"

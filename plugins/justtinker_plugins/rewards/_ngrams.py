@@ -82,11 +82,11 @@ def repeated_shares(
 
 
 def _runs(texts: Sequence[bytes]) -> Iterator[list[int]]:
-    """Places of texts of about one size, which have `BLOCK` bytes together, or little more."""
+    """Places of texts that have `BLOCK` bytes together, or little more; twice that, were all as long as the longest."""
     run: list[int] = []
     size = 0
     for i in sorted(range(len(texts)), key=lambda i: len(texts[i])):
-        if run and (size >= BLOCK or len(texts[i]) > 2 * len(texts[run[0]])):
+        if run and (size >= BLOCK or (len(run) + 1) * len(texts[i]) > 2 * BLOCK):
             yield run
             run, size = [], 0
         run.append(i)
