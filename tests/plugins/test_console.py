@@ -146,6 +146,9 @@ def test_the_last_run_of_a_command_ends_with_before_and_after(run: Run, tmp_path
     ):
         assert word in text
     assert f"in {tmp_path}" in text.replace("\n", "")
+    stopped, said = reporter()
+    stopped.finish_run(replace(run, previous=[first], last=False), "stopped")
+    assert "1-sft 600" in said.getvalue(), "no other run follows one that a monitor has stopped"
 
 
 def test_milestones_are_the_start_and_every_runs_end() -> None:

@@ -147,7 +147,7 @@ class Console:
             self._live.stop()
         minutes, seconds = divmod(round(time.perf_counter() - self._begun), 60)
         done = f"{run.config.run.name} {status} after {minutes}:{seconds:02d} min, in {run.dir}"
-        if status in ("finished", "evaluated") and run.last:
+        if (status in ("finished", "evaluated") and run.last) or status == "stopped":  # then no other run follows
             paths = (*run.previous, run.dir)
             evals = [(path, EvalStats(**r)) for path in paths for r in RunDir(path).read("evals.jsonl")]
             if evals:
