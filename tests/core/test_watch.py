@@ -19,7 +19,7 @@ from justtinker_core.types import SampleRequest
 from tests.core.conftest import Correct, Judge, RunOf, ScriptedBackend, cast, go
 
 pytestmark = pytest.mark.timeout(60)
-SLOW = 0.15
+SLOW = 0.5
 
 
 @pytest.fixture(autouse=True)
