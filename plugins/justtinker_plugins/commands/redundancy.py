@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from justtinker_core import PluginError, config
-from justtinker_core.options import configure
-from justtinker_core.weights import take_reward_options
+from justtinker_core.plugins import activate, find
 from justtinker_plugins._tables import ends, plain_table
 from justtinker_plugins.commands._texts import read_texts
 
@@ -56,16 +55,14 @@ def redundancy(texts: tuple[Path, ...], method: str | None, source: str | None, 
 
 def configured(source: str | None, options: dict[str, Any]) -> Redundancy:
     """The reward term, with the options of a config, if there is one, and these."""
-    from justtinker_plugins.rewards.redundancy import Redundancy
-
-    table: dict[str, Any] = {}
+    table: Mapping[str, Any] = {}
     if source is not None:
         read = config.read(source)
         if NAME not in read.enable:
             raise PluginError(f"{source} does not enable {NAME!r}: there are no options of it to take")
-        table = dict(read.plugin_options.get(NAME, {}))
-    _, own = take_reward_options(Redundancy, f"plugins.{NAME}", table | options)
-    return configure(Redundancy, f"plugins.{NAME}", own)
+        table = read.plugin_options.get(NAME, {})
+    term: Redundancy = activate(find()[NAME], {**table, **options}).instance
+    return term
 
 
 def scored(term: Redundancy, texts: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:

@@ -118,8 +118,8 @@ class Drift(Monitor):
     def _told(self, name: str, chart: Chart) -> str:
         seen = self._evidence(name, chart)
         return (
-            f"{name} {seen['mean']:.4g} on average since step {chart.began}, was {round(seen['usual'], 4):.4g} ± "
-            f"{seen['deviation']:.3g} (CUSUM {chart.sum:.1f}, limit {self.limit:g})"
+            f"{name} {seen['mean']:.4g} on average since step {chart.began}, was {level(seen)} "
+            f"(CUSUM {chart.sum:.1f}, limit {self.limit:g})"
         )
 
     def _evidence(self, name: str, chart: Chart) -> dict[str, Any]:
@@ -136,10 +136,13 @@ class Drift(Monitor):
 
     def _learned(self, state: State) -> Finding:
         ready = {name: self._evidence(name, chart) for name, chart in state.charts.items() if chart.ready}
-        levels = ", ".join(
-            f"{name} {round(seen['usual'], 4):.4g} ± {seen['deviation']:.3g}" for name, seen in ready.items()
-        )
+        levels = ", ".join(f"{name} {level(seen)}" for name, seen in ready.items())
         missing = [name for name, chart in state.charts.items() if not chart.ready]
         none = f"; not enough data for {', '.join(missing)}" if missing else ""
         healthy = {name: {key: seen[key] for key in ("usual", "deviation")} for name, seen in ready.items()}
         return Finding("info", f"taken for healthy: {levels}{none}", {**healthy, "not_enough_data": missing})
+
+
+def level(seen: Mapping[str, Any]) -> str:
+    """What a number usually is, in words; small rates without an exponent."""
+    return f"{round(seen['usual'], 4):.4g} ± {seen['deviation']:.3g}"

@@ -12,13 +12,14 @@ beside the position, or are ranked until they do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from justtinker_plugins.rewards._ngrams import U64
+from justtinker_plugins.rewards._reading import blocks
 
 RUN = 1 << 16  # characters worked on at a time: the arrays of one run stay in the cache
 CHUNK = 500  # characters
@@ -33,7 +34,7 @@ def chunk_similarities(texts: Sequence[str]) -> NDArray[np.float64]:
     if not long_enough:
         return result
     long_enough.sort(key=lambda i: not texts[i].isascii())  # runs of ASCII alone are quicker to read
-    counts = [_count_by_gap(run) for run in _runs([texts[i] for i in long_enough])]
+    counts = [_count_by_gap(run) for run in blocks([texts[i] for i in long_enough], RUN)]
     similar = _neighbours(np.concatenate(counts))
     start = 0
     for i in long_enough:
@@ -42,19 +43,6 @@ def chunk_similarities(texts: Sequence[str]) -> NDArray[np.float64]:
         result[i] = sum(values) / len(values)
         start = stop
     return result
-
-
-def _runs(texts: Sequence[str]) -> Iterator[list[str]]:
-    """The texts in order, without what is in no chunk, in runs of about `RUN` characters."""
-    run: list[str] = []
-    size = 0
-    for text in texts:
-        if size >= RUN:
-            yield run
-            run, size = [], 0
-        run.append(text[: len(text) // STEP * STEP])
-        size += len(run[-1])
-    yield run
 
 
 def _neighbours(count: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -73,14 +61,15 @@ def _count_by_gap(texts: Sequence[str]) -> NDArray[np.intp]:
     """How many shingles start in each block of 250 characters, by whether they reach out of it, and by gap.
 
     The gap is how many blocks ago the shingle last stood in its text: 0, 1, 2, and 3 for more or never. Shape
-    (blocks, 2, 4); the texts, of whole blocks, follow on each other.
+    (blocks, 2, 4), of the texts one after the other; what is left of each is in no chunk.
     """
+    texts = [text[: len(text) // STEP * STEP] for text in texts]
     ends = list(accumulate(map(len, texts), initial=0))
-    blocks = ends[-1] // STEP
-    bits = (8 * blocks).bit_length() + 1  # for block, reaching out and gap, and a bit that stays 0
+    number = ends[-1] // STEP
+    bits = (8 * number).bit_length() + 1  # for block, reaching out and gap, and a bit that stays 0
     keys = _shingles("".join(texts), 62 - bits)
     keys <<= np.uint64(bits)
-    keys |= _places(blocks)
+    keys |= _places(number)
     floats = keys.view(np.float64)  # below 2**62 these are numbers in the same order, and a sixth faster to sort
     for start, stop in pairwise(ends):
         floats[start:stop].sort()
@@ -91,21 +80,21 @@ def _count_by_gap(texts: Sequence[str]) -> NDArray[np.intp]:
     keys &= np.uint64((1 << bits) - 1)
     keys[1:] |= gaps
     keys[0] |= np.uint64(3)
-    return np.bincount(keys.view(np.int64), minlength=8 * blocks).reshape(-1, 2, 4)
+    return np.bincount(keys.view(np.int64), minlength=8 * number).reshape(-1, 2, 4)
 
 
-def _make_places(blocks: int) -> U64:
-    """8 x block + 4 x reaching out of it, for every character (250 x blocks,)."""
+def _make_places(number: int) -> U64:
+    """8 x block + 4 x reaching out of it, for every character of so many blocks (250 x number,)."""
     reaching = np.arange(STEP) > STEP - SHINGLE
-    return (8 * np.arange(blocks, dtype=np.uint64)[:, None] | 4 * reaching.astype(np.uint64)).ravel()
+    return (8 * np.arange(number, dtype=np.uint64)[:, None] | 4 * reaching.astype(np.uint64)).ravel()
 
 
 _FIRST_PLACES = _make_places(2 * RUN // STEP)  # the same in every run
 
 
-def _places(blocks: int) -> U64:
-    size = blocks * STEP
-    return _FIRST_PLACES[:size] if size <= len(_FIRST_PLACES) else _make_places(blocks)
+def _places(number: int) -> U64:
+    size = number * STEP
+    return _FIRST_PLACES[:size] if size <= len(_FIRST_PLACES) else _make_places(number)
 
 
 def _shingles(text: str, bits: int) -> U64:

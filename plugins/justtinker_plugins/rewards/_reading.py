@@ -9,6 +9,7 @@ from __future__ import annotations
 import string
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
+from typing import AnyStr
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,8 +58,8 @@ def encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def blocks(texts: Sequence[bytes], size: int = BLOCK) -> Iterator[Sequence[bytes]]:
-    """The texts in order, in runs of about `size` bytes, at least one text each."""
+def blocks(texts: Sequence[AnyStr], size: int = BLOCK) -> Iterator[Sequence[AnyStr]]:
+    """The texts in order, in runs of about `size` bytes (or characters), at least one text each."""
     start = total = 0
     for i, text in enumerate(texts):
         total += len(text)
