@@ -53,12 +53,14 @@ def test_a_slow_server_holds_up_nothing(run_with: Runner, serve: Serve, at: Call
     hang = threading.Event()
     server = serve(lambda body: (200, str(hang.wait(30)).encode()))
     at(server.url)
+    plugin = Webhook(waiting=2, last_seconds=0.2)
     begun = time.monotonic()
-    done = run_with(Webhook(waiting=2, last_seconds=0.2), Watch(), respond=wrong, steps=8)
+    done = run_with(plugin, Watch(), respond=wrong, steps=8)
     assert time.monotonic() - begun < 10
     assert len(done.steps) == 8
     assert len(server.got) == 1  # the others wait, or are dropped
     hang.set()
+    plugin._queue.join()  # or its thread would post on in the tests that follow
 
 
 def test_what_does_not_fit_is_counted() -> None:
