@@ -41,14 +41,16 @@ class SlowVerify(Judge):
         return super().verify(problem, rollouts)
 
 
-def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [text for r in caplog.records if "has been in" in (text := r.getMessage())]
+def warnings(caplog: pytest.LogCaptureFixture, *of: str) -> list[str]:
+    """What was said; of these plugins only, since a machine that is busy makes others slow, too."""
+    said = [text for r in caplog.records if "has been in" in (text := r.getMessage())]
+    return [text for text in said if not of or text.startswith(tuple(f"plugin {name!r}" for name in of))]
 
 
 def test_a_slow_reward_is_named_once(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:
     backend, ask, judge, _, mean, rl = cast()
     go(run_of(backend, ask, judge, SlowScore(), mean, rl, config={"run.steps": 3}))
-    [text] = warnings(caplog)
+    [text] = warnings(caplog, "slowscore")
     said = r"plugin 'slowscore' \(under test\) has been in score for \d+ s \(step 2, problem 'p\d'\)"
     assert re.fullmatch(said + r"; waiting \(said once\)", text)
 
@@ -56,7 +58,7 @@ def test_a_slow_reward_is_named_once(run_of: RunOf, caplog: pytest.LogCaptureFix
 def test_a_slow_verifier_is_named_with_the_problem(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:
     backend, ask, _, correct, mean, rl = cast()
     go(run_of(backend, ask, SlowVerify(), correct, mean, rl, config={"run.steps": 1}))
-    [text] = warnings(caplog)
+    [text] = warnings(caplog, "slowverify")
     assert re.search(r"'slowverify' \(under test\) has been in verify for \d+ s \(step 1, problem 'p\d'\)", text)
 
 
@@ -69,7 +71,7 @@ class SlowStart:
 
 def test_what_is_slow_before_the_first_step(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:
     go(run_of(*cast(), SlowStart()))
-    [text] = warnings(caplog)
+    [text] = warnings(caplog, "slowstart")
     assert re.match(
         r"plugin 'slowstart' \(under test\) has been in preflight for \d+ s \(before the first step\)", text
     )
@@ -115,18 +117,19 @@ class SlowTool(Tool):
 def test_sampling_and_training_may_take_long(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:
     for cast_ in (cast()[1:], [*cast()[1:], Tool()]):
         go(run_of(SlowBackend(), *cast_, config={"run.steps": 1}, directory=f"run{len(cast_)}"))
-    assert warnings(caplog) == []
+    assert warnings(caplog, "slowbackend", "tool") == []
 
 
 def test_an_environment_that_hangs_between_two_turns(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:
     go(run_of(*cast(), SlowTool(), config={"run.steps": 1}))
-    [text] = warnings(caplog)
+    [text] = warnings(caplog, "slowtool")
     assert "plugin 'slowtool' (under test) has been in rollout for" in text
 
 
 def test_nothing_is_said_of_what_is_quick_and_no_thread_is_left(
-    run_of: RunOf, caplog: pytest.LogCaptureFixture
+    run_of: RunOf, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(watch, "SLOW", 30.0)
     run, before = run_of(*cast()), set(threading.enumerate())
     go(run)
     assert warnings(caplog) == []
@@ -171,5 +174,5 @@ def test_ctrl_c_says_who_holds_the_step_up_and_does_not_wait_for_it(
     [text] = warnings(caplog)
     asked = r"finishing this step, then saving; Ctrl-C again stops at once; "
     assert re.fullmatch(
-        asked + r"plugin 'hang' \(under test\) has been in score for 0 s \(step 1, problem 'p\d'\)", text
+        asked + r"plugin 'hang' \(under test\) has been in score for \d+ s \(step 1, problem 'p\d'\)", text
     )
