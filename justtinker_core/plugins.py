@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, entry_points
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -129,7 +130,9 @@ def load_file(reference: str) -> Any:
 @cache
 def module_of(path: Path, changed: int) -> Any:
     """A file as a module: once, so that all its plugins see the same globals; again if it has changed since."""
-    spec = importlib.util.spec_from_file_location(f"justtinker_local_{path.stem}", path)
+    names = (f"justtinker_local_{path.stem}{end}" for end in chain([""], map("_{}".format, count(2))))
+    name = next(n for n in names if getattr(sys.modules.get(n), "__file__", str(path)) == str(path))
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise PluginError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)

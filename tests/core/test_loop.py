@@ -138,7 +138,7 @@ def test_the_undisturbed_run_is_what_the_kills_below_are_measured_by() -> None:
     assert len({r["metrics"]["grad_norm"] for r in OUTCOME["steps"]}) == 4, "every step must change the weights"
 
 
-SITES = [pytest.param(i, marks=[pytest.mark.slow] if i % 3 else [], id=f"{i}-{c}") for i, c in enumerate(CALLS)]
+SITES = [pytest.param(i, marks=[pytest.mark.slow] if i % 3 else []) for i in range(len(CALLS))]
 
 
 @pytest.mark.parametrize("kill_at", SITES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import sys
 from collections.abc import Callable
@@ -406,6 +407,18 @@ def test_the_decorated_class_keeps_its_identity() -> None:
 
     assert Set() != Set(), "plugins are told apart, not compared"
     assert len({Set(), Set()}) == 2
+
+
+def test_files_of_one_name_in_two_folders_do_not_replace_each_other(tmp_path: Path) -> None:
+    classes = []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        file = tmp_path / folder / "namesake.py"
+        file.write_text("class Mine:\n    pass\n")
+        classes.append(load_file(f"{file}:Mine"))
+    assert [c.__module__ for c in classes] == ["justtinker_local_namesake", "justtinker_local_namesake_2"]
+    for mine in classes:
+        assert type(pickle.loads(pickle.dumps(mine()))) is mine
 
 
 def test_plugins_of_one_file_share_it_until_it_changes(tmp_path: Path) -> None:
