@@ -53,12 +53,15 @@ def written(tmp_path: Path, name: str, content: Any) -> Path:
     [
         ("mine.jsonl", LINES),
         ("mine.jsonl", "\ufeff" + LINES.replace("\n", "\r\n\r\n")),
-        ("mine.jsonl.gz", gzip.compress(LINES.encode())),
+        ("mine.jsonl.gz", gzip.compress(LINES.encode(), mtime=0)),
         ("mine.jsonl.zst", zstandard.compress(LINES.encode())),
         ("mine.jsonl.zst", b"".join(zstandard.compress(line.encode()) for line in LINES.splitlines(keepends=True))),
         ("mine.json", json.dumps(ROWS, indent=2)),
         ("mine.csv", "problem,answer,subject\n1+1=?,2,sums\n\nWas ist 2·3?,6,products\n"),
-        ("mine.csv.gz", gzip.compress("answer,problem,subject\r\n2,1+1=?,sums\r\n6,Was ist 2·3?,products".encode())),
+        (
+            "mine.csv.gz",
+            gzip.compress("answer,problem,subject\r\n2,1+1=?,sums\r\n6,Was ist 2·3?,products".encode(), mtime=0),
+        ),
         ("mine.parquet", ROWS),
     ],
 )
@@ -127,7 +130,7 @@ def test_a_long_cell_of_a_csv_is_no_broken_one(tmp_path: Path) -> None:
 def test_files_whose_names_differ_after_a_dot_are_told_apart(tmp_path: Path) -> None:
     paths = [
         written(tmp_path, "a.part1.jsonl", ROWS[:1]),
-        written(tmp_path, "a.part2.jsonl.gz", gzip.compress(LINES.encode())),
+        written(tmp_path, "a.part2.jsonl.gz", gzip.compress(LINES.encode(), mtime=0)),
     ]
     assert [p.id for p in load(paths)] == ["a.part1-1", "a.part2-1", "a.part2-2"]
 
@@ -165,7 +168,7 @@ def test_json_metadata_stay_as_they_are(cells: dict[str, Any]) -> None:
          "save it with commas: 'Aufgabe;Loesung;stufe'"),
         ("x.csv", "problem\tanswer\n1+1=?\t2\n", {"problem_column": "problem"}, "x.csv, line 1: tabs seem to "),
         ("x.csv", 'problem,answer\n"1+1=?,2\n', {}, "x.csv, line 2: broken CSV: unexpected end of data"),
-        ("x.jsonl.gz", gzip.compress(LINES.encode())[:-9], {}, "x.jsonl.gz cannot be unpacked, perhaps cut off: "),
+        ("x.jsonl.gz", gzip.compress(LINES.encode(), mtime=0)[:-9], {}, "x.jsonl.gz cannot be unpacked, perhaps cut off: "),
         ("x.jsonl.gz", LINES, {}, "x.jsonl.gz cannot be unpacked, perhaps cut off: Not a gzipped file"),
         (
             "x.jsonl.zst",
