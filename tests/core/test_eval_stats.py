@@ -186,6 +186,7 @@ def test_equal_clusters_are_not_more_certain_than_their_samples() -> None:
     assert high - low == pytest.approx(widest[1] - widest[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n", "drawn", "problems"), [(1, 1, 30), (8, 1, 30), (4, 1, 200), (8, 2, 30), (8, 8, 30), (4, 2, 200), (4, 4, 200)]
 )

@@ -56,6 +56,7 @@ def records(run: Path) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+@pytest.mark.slow
 def test_both_stages_and_what_they_leave(tmp_path: Path) -> None:
     output = finish(justtinker("train", *write_configs(tmp_path), "--dir", "run", cwd=tmp_path))
     assert "quickstart-rl 5" in output

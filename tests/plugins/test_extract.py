@@ -99,6 +99,7 @@ def test_any_text_has_an_answer_or_a_reason(text: str, pipeline: Pipeline) -> No
     assert found.answer is None or 0 < len(found.answer) <= 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unit", ["\\boxed{", "{", "answer", "answer is ", "#### 1\n", "Answer:\n", " ", "\x00", "<think>"]
 )

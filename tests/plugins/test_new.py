@@ -148,6 +148,7 @@ def test_packages_are_clean(name: str, tmp_path: Path) -> None:
             ruff(folder, "format", "--check")
 
 
+@pytest.mark.slow
 def test_the_tests_of_all_packages_pass(tmp_path: Path, site: Callable[..., Path]) -> None:
     made = packages(tmp_path, KINDS)
     for folder in made:

@@ -162,6 +162,7 @@ def test_twice_is_once_where_rules_meet(text: str) -> None:
         "½",
     ],
 )
+@pytest.mark.slow
 def test_time_grows_with_the_length_only(piece: str) -> None:
     """No pattern backtracks: sixteen times the text may not take much more than sixteen times as long."""
 
