@@ -7,6 +7,7 @@ what k samples are worth together. docs/evaluation.md has the formulas and how t
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -93,8 +94,14 @@ def breakdown(groups: Sequence[Group]) -> dict[str, dict[str, dict[str, float]]]
             and 2 * len(sorts) <= len(groups)
             and all(isinstance(v, str | int | None) for v in values)
         ):
-            tables[key] = {sort: row([g for g in groups if str(g.problem.meta[key]) == sort]) for sort in sorted(sorts)}
+            ordered = sorted(sorts, key=by_number)
+            tables[key] = {sort: row([g for g in groups if str(g.problem.meta[key]) == sort]) for sort in ordered}
     return tables
+
+
+def by_number(sort: str) -> tuple[float, str]:
+    """Whole numbers by their size, then texts."""
+    return float(sort) if re.fullmatch(r"-?\d+", sort) else math.inf, sort
 
 
 def row(groups: Sequence[Group]) -> dict[str, float]:

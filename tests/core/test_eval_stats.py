@@ -132,6 +132,12 @@ def test_a_table_for_every_key_that_sorts_the_problems() -> None:
     assert breakdown([]) == {}
 
 
+def test_whole_numbers_stand_in_their_order_before_texts() -> None:
+    kinds = [10, "9", -1, "9" * 5000, "-", "²", None]
+    tables = breakdown([group("correct", level=kind) for kind in kinds * 2])
+    assert list(tables["level"]) == ["-1", "9", "10", "-", "9" * 5000, "None", "²"]
+
+
 # Intervals
 
 
