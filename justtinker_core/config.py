@@ -366,6 +366,10 @@ def data_specs(data: Mapping[str, Any], seed: int) -> tuple[DataSpec, ...]:
     evals = data.get("eval", {})
     if "use" in evals and not isinstance(evals["use"], dict):
         raise PluginError("[data.eval] needs a name for the set: write [data.eval.NAME]")
+    whole = [name for name, table in evals.items() if isinstance(table, dict) and "use" in table]
+    for name, table in evals.items():
+        if whole and isinstance(table, dict) and "use" not in table:  # of --set, perhaps, with the name misspelt
+            raise PluginError(f"[data.eval.{name}] needs a value for 'use'{nearest(name, whole)}")
     found += [("eval", name, table) for name, table in evals.items()]
     seeds = {"train": seed, "eval": RunSection.seed}  # runs with other seeds are evaluated on the same problems
     return tuple(data_spec(purpose, name, table, seeds[purpose]) for purpose, name, table in found)

@@ -48,6 +48,9 @@ COMPLAINTS = {
     RUN + "[data]\ntrain = 3": "data.train = 3: a table is wanted",
     RUN + "[data.eval]\nuse = 'x'": "[data.eval] needs a name for the set: write [data.eval.NAME]",
     RUN + "[data.eval.x]\nuse = 'y'\nlimit = 0": "[data.eval.x] limit = 0: input should be greater than or equal to 1",
+    RUN + "[data.eval.hedl]\nlimit = 3": "[data.eval.hedl] needs a value for 'use'",
+    RUN + "[data.eval]\nheld.use = 'y'\nhedl.limit = 3":
+        "[data.eval.hedl] needs a value for 'use'; did you mean 'held'?",
     RUN + "[data.eval]\nx = 3": "data.eval.x = 3: a table is wanted",
     RUN + "[plugins]\nenable = 'x'": "[plugins] enable = 'x': a list of plugin names is wanted",
     RUN + "[plugins]\nenable = [3]": "[plugins] enable = [3]: a list of plugin names is wanted",
