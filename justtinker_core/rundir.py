@@ -49,9 +49,8 @@ class RunDir:
             raise PluginError(f"another process works in {self.path}: wait for it, or end it") from None
 
     def unlock(self) -> None:
-        """Let others in."""
+        """Let others in. The file stays: who deletes it may delete another's."""
         if self._lock is not None:
-            Path(self._lock.name).unlink(missing_ok=True)
             self._lock.close()
             self._lock = None
 
