@@ -9,10 +9,11 @@ import numbers
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from queue import SimpleQueue
 from typing import Any
 
 from justtinker_core.options import PluginError, SamplingError, all_of
@@ -145,19 +146,21 @@ def collect(
     sampled = dict(zip(futures, groups, strict=True))
     judged: list[Group] = []
     failed: list[SamplingError] = []
-    waiting: set[Future[Any]] = set(futures)
+    done: SimpleQueue[Future[Any]] = SimpleQueue()
+    for asked in futures:
+        asked.add_done_callback(done.put)
     with threads(GRADERS, "judge") as pool:
-        while waiting:
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                if isinstance(error := future.exception(), SamplingError):
-                    failed.append(error)
-                    check_failed(failed, len(groups), settings.max_failed)
-                elif future in sampled:
-                    waiting.add(pool.submit(judge, replace(sampled[future], rollouts=future.result()), plugins))
-                else:
-                    judged.append(future.result())
-                    plugins.tell("report_progress", stage=settings.stage, done=len(judged), total=len(groups))
+        while len(judged) + len(failed) < len(groups):
+            future = done.get()
+            if isinstance(error := future.exception(), SamplingError):
+                failed.append(error)
+                check_failed(failed, len(groups), settings.max_failed)
+            elif future in sampled:
+                job = pool.submit(judge, replace(sampled[future], rollouts=future.result()), plugins)
+                job.add_done_callback(done.put)
+            else:
+                judged.append(future.result())
+                plugins.tell("report_progress", stage=settings.stage, done=len(judged), total=len(groups))
     if failed:
         log.warning("%d of %d groups could not be sampled and are left out: %s", len(failed), len(groups), failed[0])
     return tuple(sorted(judged, key=lambda group: group.index))

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, fields
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -133,8 +134,8 @@ class RunDir:
 
     def rewind(self, step: int) -> None:
         """Set aside every record after `step`, so that the next ones follow on; nothing is deleted."""
-        number = 1 + sum(1 for _ in self.path.glob("set_aside_*"))
-        aside = self.path / f"set_aside_{number}"
+        places = (self.path / f"set_aside_{n}" for n in count(1))
+        aside = next(place for place in places if not place.exists())
         for name in RECORDS:
             records = self.read(name)
             later = [record for record in records if record["step"] > step]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -176,6 +177,18 @@ def test_what_was_set_aside_twice_is_there_twice(run: RunDir) -> None:
     asides = [p for p in run.path.rglob("step_000001.jsonl.zst") if "set_aside" in str(p)]
     assert len(asides) == 2
     assert numbers(run, "steps.jsonl") == []
+
+
+def test_what_was_set_aside_is_not_overwritten_when_an_earlier_one_is_deleted(run: RunDir) -> None:
+    for _ in range(2):
+        filled(run, range(1, 3))
+        run.rewind(0)
+    shutil.rmtree(run.path / "set_aside_1")
+    kept = {p: p.read_bytes() for p in (run.path / "set_aside_2").rglob("*.*")}
+    filled(run, range(1, 3))
+    run.rewind(0)
+    assert {p: p.read_bytes() for p in (run.path / "set_aside_2").rglob("*.*")} == kept
+    assert numbers(run, "set_aside_1/steps.jsonl") == [1, 2]
 
 
 def test_a_rewind_of_nothing_changes_nothing(run: RunDir) -> None:

@@ -145,7 +145,7 @@ def existing(parent: Path) -> list[Path]:
 
 def recorded(run_dir: Path) -> bool:
     """Whether a run has come to anything yet."""
-    return any(file.name not in ("config.toml", "manifest.json") for file in run_dir.iterdir())
+    return any(file.name not in ("config.toml", "manifest.json", ".lock") for file in run_dir.iterdir())
 
 
 def train_all(run_dirs: list[Path]) -> str:
