@@ -37,11 +37,13 @@ class Policy:
         self.since = 0.0
         """When the policy's last turn was over (`time.monotonic`): what comes after is the environment's time."""
         self.truncated = False
-        """The response ran out of tokens: end the episode."""
+        """The response ran out of tokens, or of the model's context: end the episode."""
 
     def generate(self, stop: str | Sequence[str] = ()) -> str:
         """Let the policy go on until (one of) `stop`, or the prompt's stops; the turn's text, its stop included."""
         left = self._settings.max_tokens - sum(self._mask)
+        if self._tokens:  # a prompt that leaves no room at all is an error of the backend's
+            left = min(left, self._room)
         if left <= 0 or self.truncated:
             self.truncated = True
             return ""
@@ -60,9 +62,17 @@ class Policy:
         return turn
 
     def observe(self, text: str) -> None:
-        """Add what the environment says."""
+        """Add what the environment says; if the model's context has no room for it and a turn, it is truncated."""
         tokens = self._backend.encode(text)
+        if len(tokens) >= self._room:
+            self.truncated = True
+            return
         self._add(tokens, [0.0] * len(tokens), False, text, ())
+
+    @property
+    def _room(self) -> int:
+        """How many tokens still fit into the model's context."""
+        return self._backend.context_length - len(self._group.prompt.tokens) - len(self._tokens)
 
     def _add(
         self, tokens: Sequence[int], logprobs: Sequence[float], mask: bool, text: str, ends: tuple[str, ...]

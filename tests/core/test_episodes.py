@@ -326,3 +326,15 @@ def test_threads_that_cannot_start_leave_nobody_waiting(monkeypatch: pytest.Monk
     text = r"^the 4 episodes of a step need a thread each: can't start new thread$"
     with pytest.raises(PluginError, match=text):
         played(Tool(), backend=ScriptedBackend(script))
+
+
+@pytest.mark.parametrize("context", range(12, 26))
+def test_an_episode_never_outgrows_the_context(run_of: Any, context: int) -> None:
+    class Small(ScriptedBackend):
+        context_length = context
+
+    backend = Small(lambda prompt, index: script(prompt, index) + str(index))
+    _, *others = cast()
+    go(run_of(backend, *others, Tool(), config={"run.steps": 1, "sampling.max_tokens": 40}))
+    assert all(len(r.tokens) < context for sent in backend.requests for r in sent), "a turn has room for a token"
+    assert all(len(d.inputs) <= context for update in backend.updates for d in update.data)
