@@ -206,6 +206,7 @@ OFFLINE: Mapping[str, tuple[type[Sums], dict[str, Any]]] = {
     "cached": (at("kept/sums", "kept/others"), {}),
     "another configuration cached": (at("kept/hard", config="easy"), {}),
     "fallback cached": (at("no/sums", "kept/others"), {}),
+    "a slice": (at("kept/sums"), {"split": "train[:1]"}),
     "a source of one's own": (at("no/sums", "kept/others"), {"source": "no/such"}),
 }
 
@@ -277,6 +278,13 @@ def test_offline_with_a_fallback_that_is_not_cached_names_both(offline: dict[str
 def test_a_cached_set_is_used_offline(offline: dict[str, str]) -> None:
     assert offline["cached"].endswith("['1+1=?', '1+2=?']")
     assert "justtinker WARNING" not in offline["cached"]
+
+
+def test_a_slice_of_a_split_is_refused_not_read_as_all_of_it(offline: dict[str, str]) -> None:
+    assert offline["a slice"].endswith(
+        "[data.train] kept/sums (train[:1]) cannot be loaded: ValueError: there is no split 'train[:1]', only train; "
+        "`limit` takes a few"
+    )
 
 
 def test_offline_with_another_configuration_in_the_cache(offline: dict[str, str]) -> None:

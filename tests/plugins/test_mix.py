@@ -10,11 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from justtinker_core import PluginError, Problem
+from justtinker_core import PluginError, Problem, config
 from justtinker_core.config import DataSpec
 from justtinker_core.options import configure
-from justtinker_core.plugins import find
+from justtinker_core.plugins import Plugins, find
+from justtinker_core.run import Run
+from justtinker_core.rundir import RunDir
 from justtinker_plugins.datasets import mix
+from justtinker_plugins.datasets.arithmetic import Arithmetic
 from justtinker_plugins.datasets.mix import Mix, interleaved, quotas
 
 
@@ -127,3 +130,12 @@ def test_what_the_sources_leave_out_is_counted_by_source(tmp_path: Path) -> None
     for _ in range(2):
         mixed.load_problems(spec, 0)
         assert mixed.skipped == {"a: nothing in the column 'answer'": 1}
+
+
+def test_sums_of_a_mix_that_an_evaluation_asks_are_found(tmp_path: Path) -> None:
+    tables = {"run": {"name": "x", "model": "tiny", "steps": 1}}
+    run = Run(config.parse(tables, tmp_path), Plugins([]), RunDir(tmp_path))
+    run.train_problems = tuple(load(sums={"use": "arithmetic", "held_out_seed": 1}))
+    run.eval_problems = {"sums": tuple(Arithmetic().load_problems(DataSpec("sums", "eval", "arithmetic", {}), 0))}
+    (complaint,) = Arithmetic().preflight(run)
+    assert "[data.eval.sums] asks 3" in complaint

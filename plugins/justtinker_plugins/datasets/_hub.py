@@ -216,6 +216,8 @@ def hub_rows(part: Part) -> Iterator[dict[str, Any]]:
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # else it says five times that it tries again
     cached = load_dataset(part.source, part.config, split=part.split)
+    if part.split not in (cached.info.splits or {part.split}):  # a slice of one: the files would give all of it
+        raise ValueError(f"there is no split {part.split!r}, only {', '.join(cached.info.splits)}; `limit` takes a few")
     files = [file["filename"] for file in cached.cache_files]
     stream = load_dataset("arrow", data_files=files, split="train", streaming=True)
     for table in stream.with_format("arrow").iter(BATCH):

@@ -134,7 +134,8 @@ def box_of(demonstration: str) -> str:
 
 def pair_of(problem: Problem) -> frozenset[str] | None:
     """The unordered pair that is added; None for a problem of another data set."""
-    return frozenset(problem.id.split("+")) if problem.question == f"{problem.id}=?" else None
+    name = problem.id.rpartition("/")[2]  # a mix puts the source's name before it
+    return frozenset(name.split("+")) if problem.question == f"{name}=?" else None
 
 
 def count_carries(a: int, b: int) -> int:
