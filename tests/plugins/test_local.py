@@ -6,6 +6,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from justtinker_core.options import PluginError, configure
 from justtinker_core.types import Adam, Datum, SampleRequest
 from justtinker_plugins.backends import _local_model as models
+from justtinker_plugins.backends._local_sampling import Job, batches
 from justtinker_plugins.backends.local import Local, LocalBackend
 
 pytest.importorskip("torch", reason="the local backend needs the 'local' extra")
@@ -207,6 +209,17 @@ def test_a_small_cache_samples_fewer_at_a_time_and_the_same(opened: Open) -> Non
     requests = [request(roomy, text, seed=i) for i, text in enumerate(("1+1=?", "12+34=?", "What is 47+38?"))]
     expected = [tokens(group) for group in sample(roomy.sampler(), *requests)]
     assert [tokens(group) for group in sample(tight.sampler(), *requests)] == expected
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1), st.integers(1, 60))
+def test_a_batch_at_its_widest_fits_the_cache(sizes: list[tuple[int, int]], most: int) -> None:
+    jobs = [Job(SampleRequest((5,) * n, (), 1, limit, 1, 1, 0), Future(), limit, (), ()) for n, limit in sorted(sizes)]
+    rows = [(job, 0) for job in jobs]
+    cut = list(batches(rows, 5, most))
+    assert [row for batch in cut for row in batch] == rows
+    for batch in cut:
+        width = max(len(job.request.tokens) for job, _ in batch) + max(job.limit for job, _ in batch)
+        assert len(batch) == 1 or (len(batch) <= 5 and len(batch) * width <= most)
 
 
 @pytest.mark.parametrize(

@@ -75,14 +75,17 @@ def sample(
 
 
 def batches(rows: Sequence[Row], most_rows: int, most_tokens: float) -> Iterator[list[Row]]:
-    """Rows in batches of at most `most_rows` whose cache, padded and run to the limit, holds `most_tokens`."""
+    """Rows, by length of prompt, in batches of at most `most_rows` whose cache holds `most_tokens`.
+
+    That is padded and run to the limit: as wide as the longest prompt and the highest limit, be they of two rows.
+    """
     batch: list[Row] = []
-    longest = 0
+    limit = 0
     for job, i in rows:
-        longest = max(longest, len(job.request.tokens) + job.limit)
-        if batch and (len(batch) == most_rows or (len(batch) + 1) * longest > most_tokens):
+        limit = max(limit, job.limit)
+        if batch and (len(batch) == most_rows or (len(batch) + 1) * (len(job.request.tokens) + limit) > most_tokens):
             yield batch
-            batch, longest = [], len(job.request.tokens) + job.limit
+            batch, limit = [], job.limit
         batch.append((job, i))
     if batch:
         yield batch
