@@ -4,6 +4,7 @@ import functools
 import json
 import subprocess
 import sys
+import time
 import types
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -265,6 +266,18 @@ def test_closing_wakes_everybody_who_waits(opened: Open) -> None:
             future.result(60)
     with pytest.raises(PluginError, match="the local backend is closed"):
         backend.sampler().sample([long])
+
+
+def test_closing_does_not_wait_for_the_batches_of_a_step(opened: Open) -> None:
+    backend = opened()
+    datum = Datum((5,) * 1000, (6,) * 1000, weights=(1.0,) * 1000)
+    futures = [backend.forward_backward([datum] * 100, "cross_entropy", {}) for _ in range(2)]
+    while not futures[0].running():
+        time.sleep(0.01)
+    backend.close()
+    with pytest.raises(PluginError, match="the backend was closed while it was training"):
+        futures[0].result(0)
+    assert futures[1].cancelled()
 
 
 # -- training --------------------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from justtinker_core.types import Datum, Loss, TrainResult
 from justtinker_plugins.backends._local_model import Policy
 
 if TYPE_CHECKING:
+    import threading
+
     import torch
 
 NEEDS: Mapping[str, tuple[str, ...]] = {
@@ -59,12 +61,21 @@ def batches(data: Sequence[Datum], most_tokens: int) -> Iterator[list[int]]:
 
 
 def forward_backward(
-    policy: Policy, data: Sequence[Datum], loss: Loss, config: Mapping[str, float], *, most_tokens: int, chunk: int
+    policy: Policy,
+    data: Sequence[Datum],
+    loss: Loss,
+    config: Mapping[str, float],
+    *,
+    most_tokens: int,
+    chunk: int,
+    closed: threading.Event,
 ) -> TrainResult:
     """Add the gradient of the summed loss to the weights' ``.grad``. PluginError if the loss is not finite."""
     total = 0.0
     logprobs: list[tuple[float, ...]] = [()] * len(data)
     for batch in batches(data, most_tokens):
+        if closed.is_set():
+            raise PluginError("the backend was closed while it was training")
         part = [data[i] for i in batch]
         scores = target_logprobs(policy, part, chunk)
         loss_sum = token_losses(loss, config, scores, part).sum()

@@ -143,7 +143,7 @@ class LocalBackend:
         """Nobody bills for this machine."""
 
     def close(self) -> None:
-        """Stop what is running at its next token and drop the rest: their futures raise."""
+        """Stop what is running at its next token or batch and drop the rest: their futures raise."""
         self._closed.set()
         self._worker.shutdown(wait=True, cancel_futures=True)
 
@@ -181,7 +181,13 @@ class LocalBackend:
         options = self.options
         try:
             return losses.forward_backward(
-                self.policy, data, loss, config, most_tokens=options.max_batch_tokens, chunk=options.logprob_chunk
+                self.policy,
+                data,
+                loss,
+                config,
+                most_tokens=options.max_batch_tokens,
+                chunk=options.logprob_chunk,
+                closed=self._closed,
             )
         except BaseException:
             self._drop_gradients()  # half a batch's gradient is nobody's
