@@ -38,7 +38,7 @@ class Local:
     """torch's threads on the CPU. Two gain little on a small model and lose 12- to 30-fold on a busy machine."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 halves the memory, but the sampler's and the trainer's log-probabilities then differ by about 0.02, and
-    without an adapter (which stays float32) most weights never move at a small learning rate: steps round to nothing."""
+    without an adapter (always float32) most weights never move at small learning rates: steps round to nothing."""
     lora_rank: Annotated[int, Field(ge=0)] = 0
     """Rank of the adapter; 0 trains all weights."""
     lora_alpha: Annotated[float, Field(gt=0)] = 32.0
