@@ -24,7 +24,7 @@ def test_pythons_own_reading_agrees(number: int, base: int) -> None:
     assert int(digits(number, base), base) == number
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(), st.integers(), st.integers(300, 400), st.integers(300, 400))
 def test_no_seed_or_size_makes_the_sides_meet(a: int, b: int, largest_a: int, largest_b: int) -> None:
     train = loaded("train", a, count=500, largest=largest_a)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from justtinker_core import Finding, PluginError, SamplingError, hookimpl
@@ -149,7 +149,7 @@ def test_a_run_killed_anywhere_ends_like_one_that_was_not(tmp_path: Path, kill_a
 
 
 @given(st.lists(st.integers(0, len(CALLS) // 3), min_size=2, max_size=4))
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10)
 def test_a_run_killed_again_and_again_ends_like_one_that_was_not(kills: list[int]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for kill in kills:

@@ -144,7 +144,7 @@ def test_a_result_cannot_be_faked() -> None:
     assert rollout.text == "<calc>47*38</calc>=1786\n\\boxed{0}"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.lists(PIECES, max_size=6).map("".join), min_size=12, max_size=12))
 def test_whatever_follows_a_call_is_the_calculators(says: list[str]) -> None:
     plugin = Calculator(calls=3)

@@ -289,7 +289,7 @@ def exact(way: str) -> Fraction | None:
         return None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.randoms(use_true_random=False), st.sampled_from(["+-", "+-*/", "*-"]), st.integers(2, 3), st.integers(1, 3))
 def test_the_verdict_agrees_with_brute_force(rng: random.Random, operations: str, count: int, shift: int) -> None:
     plugin = Countdown(numbers=count, operations=operations, count=1, held_out=1)

@@ -148,7 +148,7 @@ runs = st.lists(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(runs, st.integers(0, 79), st.floats(1, 20))
 def test_a_resumed_run_sees_the_same(rows: Sequence[Any], place: int, limit: float) -> None:
     """Step by step, from any step on with a fresh plugin, and the same step asked twice."""

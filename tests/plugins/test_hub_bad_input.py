@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError
@@ -49,7 +49,7 @@ def rows_like(row: dict[str, Any]) -> st.SearchStrategy[list[dict[str, Any]]]:
 
 
 @pytest.mark.parametrize(("cls", "name", "row", "options"), SETS, ids=[cls.__name__ for cls, *_ in SETS])
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12)
 @given(st.data())
 def test_problems_counts_or_a_clear_error(
     cls: type[HubSet], name: str, row: dict[str, Any], options: dict[str, Any], data: st.DataObject

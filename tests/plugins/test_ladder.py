@@ -157,7 +157,7 @@ def test_numbers_are_equal_both_ways_or_neither(one: object, other: object) -> N
 _EXPRESSIONS = st.sampled_from([gold for _, gold, _, _ in CASES] + [gold for gold, _ in HONEST])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     _EXPRESSIONS,
     st.sampled_from([" ", r"\,", r"\displaystyle ", r"\quad "]),
@@ -167,7 +167,7 @@ def test_typesetting_around_an_answer_changes_nothing(gold: str, before: str, af
     assert compare(gold, before + gold + after).equal is True
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.integers(-9, 9), min_size=2, max_size=6), st.randoms(use_true_random=False))
 def test_the_order_of_a_list_is_free_and_its_size_is_not(items: list[int], dice: object) -> None:
     shuffled = list(items)
@@ -178,7 +178,7 @@ def test_the_order_of_a_list_is_free_and_its_size_is_not(items: list[int], dice:
     assert compare(gold, ", ".join(map(str, shuffled[1:]))).equal is False
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_EXPRESSIONS, st.text(st.characters(codec=None), max_size=100))
 def test_any_text_is_compared(gold: str, answer: str) -> None:
     assert compare(gold, answer).equal in (True, False, None)

@@ -156,7 +156,7 @@ def tokenizer() -> Any:
 # -- sampling --------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.lists(st.floats(-4, 4).map(lambda x: round(x, 3)), min_size=2, max_size=6),  # alike, or clearly not
     st.floats(0.3, 2),

@@ -482,7 +482,7 @@ def test_it_can_be_used_again_after_a_run() -> None:
         verifier._memo.clear()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(st.characters(codec=None), max_size=300))  # any Unicode, lone surrogates and NUL included
 def test_any_text_gets_a_verdict(text: str) -> None:
     (verdict,) = grade(MathVerify(), "12", [text])

@@ -181,7 +181,7 @@ def read_or_fail(path: Path) -> None:
     read_records(existing(path)[-1])
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.permutations(DEFAULT))
 def test_the_order_of_monitors_does_not_matter(tmp_path: Path, order: list[str]) -> None:
     records = read_records(collapse(tmp_path / "history.csv"))

@@ -97,7 +97,6 @@ def test_the_example_of_the_docs(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.strip() == example.rpartition("#")[2].strip()
 
 
-@settings(deadline=None)
 @given(st.lists(anything, max_size=4))
 def test_exact_is_the_recipe_to_the_last_digit(batch: list[str]) -> None:
     scores = _redundancy_exact.score_batch(batch)
@@ -110,7 +109,6 @@ def test_exact_is_the_recipe_to_the_last_digit(batch: list[str]) -> None:
 
 
 @pytest.mark.parametrize("mask_digits", [False, True])
-@settings(deadline=None)
 @given(batch=st.lists(anything, max_size=4))
 def test_loose_16_grams_are_those_of_a_set(mask_digits: bool, batch: list[str]) -> None:
     data = [encode(text) for text in batch]
@@ -212,7 +210,7 @@ def test_what_was_measured_is_not_computed_again() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(batch=st.lists(anything, min_size=1, max_size=4), order=st.randoms())
 def test_raw_stays_in_range_and_order_does_not_matter(method: Any, batch: list[str], order: Any) -> None:
     raw = scored(Redundancy(method=method), batch)
@@ -227,7 +225,7 @@ def test_no_texts(method: Any) -> None:
     assert scored(Redundancy(method=method), []) == []
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     st.one_of(
         long_texts, st.text(min_size=500, max_size=900), st.binary(min_size=500).map(lambda b: b.decode("latin1"))

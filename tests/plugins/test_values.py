@@ -121,7 +121,7 @@ def test_places_are_fixed_and_between_bounds(name: str, seed: int) -> None:
 _LEAVES = st.integers(-20, 20).map(lambda n: f"({n})")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.recursive(
         _LEAVES,
