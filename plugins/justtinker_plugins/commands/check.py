@@ -69,7 +69,7 @@ def rehearse_one(console: Console, planned: Planned, several: bool) -> None:
         with opened(planned) as run:
             describe_data(console, run)
             describe_prompt(console, run)
-            describe_cost(console, run)
+            describe_cost(console, run, planned.step)
     except PluginError as error:
         name = f"{planned.config.run.name}: " if several else ""
         raise PluginError("\n".join(name + line for line in str(error).splitlines())) from error
