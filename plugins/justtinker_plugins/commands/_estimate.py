@@ -25,7 +25,7 @@ KINDS = ("prefill", "cached_prefill", "sampled", "trained")
 
 
 def describe_cost(console: Console, run: Run, done: int = 0) -> None:
-    """Tokens of a step, of all steps and evaluations after so many steps, and what they cost; nothing if nobody says."""
+    """Tokens of a step, of all steps and evaluations that are left, and what they cost; nothing if nobody says."""
     few, many = (expected(run, share, done) for share in (TYPICAL, 1.0))
     if not few:
         return
