@@ -163,6 +163,8 @@ def test_the_command_on_a_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     names = ["old.curves.png", "old.curves.pdf", "old.curves_simple.png", "old.curves_simple.pdf"]
     assert (result.exit_code, result.output.split()) == (0, names)
     assert (tmp_path / names[0]).read_bytes().startswith(PNG)
+    said = "Error: cannot make the directory old.csv/there: Not a directory; name another with --dir\n"
+    assert cli("curves", "old.csv", "--dir", "old.csv/there").output == said
     assert cli("curves", "no.csv").output == "Error: there is no run directory and no file no.csv\n"
 
 

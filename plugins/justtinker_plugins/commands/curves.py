@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from justtinker_core import PluginError
 from justtinker_core.plugins import Plugins
 from justtinker_core.rundir import RunDir
 from justtinker_plugins._origin import shown
@@ -36,7 +37,10 @@ def curves(source: Path, directory: Path | None) -> None:
         source = existing(source)[-1]
     records = shown(RunDir(source)) if source.is_dir() else watched(read_records(source))
     folder = directory or Path()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PluginError(f"cannot make the directory {folder}: {error.strerror}; name another with --dir") from None
     title = source.resolve().name if source.is_dir() else source.stem
     pictures = pictures_of(records, title)
     for name, content in pictures.items():
