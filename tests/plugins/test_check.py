@@ -207,6 +207,18 @@ def test_train_and_eval_begin_with_the_same_checks(written: Written, tmp_path: P
     assert "[data.eval.held] prompt (2 tokens) and response ([sampling] max_tokens = 9999) need" in result.output
 
 
+def test_what_a_reporter_lacks_is_told_and_it_reports_nothing(
+    written: Written, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from justtinker_plugins.reporters import curves
+
+    config = written("a", *CAST)
+    assert cli("check", config, "-p", "console").output.splitlines()[-1] == "Nothing stands in the way of this run."
+    monkeypatch.setattr(curves, "lacks_matplotlib", lambda: True)
+    assert complaints(cli("check", config, "-p", "curves").output) == [curves.MISSING]
+    assert complaints(cli("train", config, "-p", "curves", "--dry-run").output) == [curves.MISSING]
+
+
 def test_a_mistake_in_the_config_is_told_as_train_tells_it(written: Written) -> None:
     config = written("a", *CAST)
     told = [cli(command, config, "--set", "run.stepz=3").output for command in ("check", "train")]

@@ -160,6 +160,23 @@ def test_milestones_are_the_start_and_every_runs_end() -> None:
     assert answers_table(milestones(evals), 2).row_count == 3
 
 
+def test_of_two_stages_only_the_first_begins_before_all(tmp_path: Path) -> None:
+    for name, start in (("sft", ""), ("rl", 'start_from = "../sft"\n')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.toml").write_text(f'[run]\nname = "{name}-é"\n{start}', encoding="utf-8")
+    said = [label(tmp_path / name, evaluation(step, 0.1)) for name in ("sft", "rl") for step in (0, 5)]
+    assert said == ["before", "sft-é 5", "before rl-é", "rl-é 5"]
+
+
+def test_brackets_are_no_markup(run: Run, tmp_path: Path) -> None:
+    console, output = reporter(400)
+    console.finish_run(replace(run, files=RunDir(tmp_path / "[bold] [/x]")), "finished")
+    assert output.getvalue().rstrip().endswith(f"in {tmp_path}/[bold] [/x]")
+    rows = {"[/x]": {"problems": 12, "accuracy": 0.25, "low": 0.1, "high": 0.5}}
+    assert printed(by_table(evaluation(0, 0.35, by={"[b]": rows}), "[b]"))[-1].split()[0] == "[/x]"
+    assert printed(by_table(evaluation(0, 0.35, by={"[b]": rows}), "[b]"))[0].split() == ["held_out", "by", "[b]"]
+
+
 def printed(table: Any, width: int = 160) -> list[str]:
     output = io.StringIO()
     Terminal(file=output, width=width, color_system=None).print(table)

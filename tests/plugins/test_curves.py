@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from justtinker_core import Finding, PluginError
+from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, StepStats
 from justtinker_plugins.commands._histories import Records, Said
 from justtinker_plugins.reporters import _figure
@@ -95,6 +96,17 @@ def test_what_a_picture_shows() -> None:
 
 
 @plots
+def test_many_findings_are_one_thing_to_draw_and_move_no_axis() -> None:
+    said = tuple(Said(step, Finding("warn", "", source="drift")) for step in range(1, 50))
+    many, none = (_figure.figure_of(sheet_of(replace(rl(), said=found)), "a run") for found in (said, ()))
+    for marked, plain in zip(many.axes, none.axes, strict=True):
+        assert len(marked.lines) == len(plain.lines)
+        assert len(marked.collections) == len(plain.collections)
+        assert len(marked.collections[-1].get_segments()) == 49
+        assert marked.get_ylim() == plain.get_ylim()
+
+
+@plots
 def test_titles_and_milestones_do_not_run_into_each_other() -> None:
     evals = tuple(
         EvalStats(step, name, {"accuracy": 0.5}, {}, {})
@@ -151,6 +163,8 @@ def test_the_command_on_a_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     names = ["old.curves.png", "old.curves.pdf", "old.curves_simple.png", "old.curves_simple.pdf"]
     assert (result.exit_code, result.output.split()) == (0, names)
     assert (tmp_path / names[0]).read_bytes().startswith(PNG)
+    said = "Error: cannot make the directory old.csv/there: Not a directory; name another with --dir\n"
+    assert cli("curves", "old.csv", "--dir", "old.csv/there").output == said
     assert cli("curves", "no.csv").output == "Error: there is no run directory and no file no.csv\n"
 
 
@@ -165,6 +179,22 @@ def test_the_command_on_a_run(run_of: RunOf, tmp_path: Path) -> None:
     assert (tmp_path / "there" / "run.curves.pdf").read_bytes().startswith(PDF)
     run.dir.rename(tmp_path / "exp0.5")
     assert f"{tmp_path / 'exp0.5.curves.png'}\n" in cli("curves", tmp_path / "exp0.5", "--dir", tmp_path).output
+
+
+@plots
+def test_the_directory_that_one_is_in_and_one_without_steps(
+    run_of: RunOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of(*cast())
+    go(run)
+    monkeypatch.chdir(run.dir)
+    assert f"{tmp_path / 'run.curves.png'}\n" in cli("curves", ".", "--dir", tmp_path).output
+    (tmp_path / "early").mkdir()
+    (tmp_path / "early" / "config.toml").write_bytes((run.dir / "config.toml").read_bytes())
+    for more in ((), ("--dir", tmp_path)):
+        assert cli("curves", tmp_path / "early", *more).output == f"{tmp_path / 'early'} holds nothing to draw yet\n"
+    RunDir(tmp_path / "early").append("evals.jsonl", asdict(rl().evals[0]))
+    assert f"{tmp_path / 'early.curves.png'}\n" in cli("curves", tmp_path / "early", "--dir", tmp_path).output
 
 
 def test_findings_are_read_with_the_records(run_of: RunOf) -> None:

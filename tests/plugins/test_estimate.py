@@ -40,6 +40,13 @@ def test_what_grpo_takes(run_of: RunOf) -> None:
     assert parts["in all"] == {"prefill": 128, "cached_prefill": 656, "sampled": 9800, "trained": 4320}
 
 
+def test_of_a_run_that_goes_on_only_what_is_left(run_of: RunOf) -> None:
+    with opened(run_of, Grpo(problems_per_step=2, rollouts_per_problem=8)) as run:
+        parts = expected(run, 0.5, done=5)
+    assert parts["5 steps left"]["sampled"] == 5 * 800
+    assert parts["in all"]["sampled"] == 5 * 800 + 600, "of three evaluations the start's and that of step 5 are made"
+
+
 def test_sft_samples_nothing_but_its_evaluations(run_of: RunOf) -> None:
     with opened(run_of, Sft(batch_size=4, require_thinking=False)) as run:
         parts = expected(run, 1.0)

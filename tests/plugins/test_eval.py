@@ -38,6 +38,15 @@ def test_a_runs_newest_checkpoint_is_evaluated_as_training_did(trained: Path) ->
     assert all(file.read_bytes() == content for file, content in before.items()), "the run itself is left alone"
 
 
+def test_an_evaluation_is_no_run_to_go_on_with(trained: Path) -> None:
+    cli("eval", trained)
+    place, _ = evaluated(trained)
+    before = {file: file.read_bytes() for file in place.rglob("*") if file.is_file()}
+    result = cli("train", "--resume", place)
+    assert result.output == f"Error: {place} is an evaluation: go on with justtinker eval --resume {place}\n"
+    assert {file: file.read_bytes() for file in place.rglob("*") if file.is_file()} == before
+
+
 def test_the_best_checkpoint_is_that_of_the_best_evaluation(trained: Path) -> None:
     evals = records(trained, "evals.jsonl")
     for record, accuracy in zip(evals, (1.0, 0.75, 0.5), strict=True):  # step 0 has no checkpoint

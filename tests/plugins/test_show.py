@@ -82,6 +82,13 @@ def test_of_an_evaluation(run: Path) -> None:
     assert shown(output) == ["7.0"]
 
 
+def test_an_evaluation_set_called_training(run: Path) -> None:
+    RunDir(run).write_groups("eval_training_000003", [group(7, [1.0], "c")])
+    RunDir(run).write_groups("eval_training_000005", [group(8, [1.0], "c")])
+    assert shown(cli("show", run, "--eval", "training", "--step", "3").output) == ["7.0"]
+    assert cli("show", run).output.startswith("step 3, training\n")
+
+
 def test_a_whole_rollout(run: Path) -> None:
     output = cli("show", run, "--rollout", "0.1").output
     for words in ("<ask 0>", "so it is \\boxed{1}", "gold     0", "outcome  correct", "reason   because"):

@@ -24,9 +24,9 @@ TYPICAL = 0.5
 KINDS = ("prefill", "cached_prefill", "sampled", "trained")
 
 
-def describe_cost(console: Console, run: Run) -> None:
-    """Tokens of a step, of all steps and of all evaluations, and what they cost; nothing if nobody says how many."""
-    few, many = (expected(run, share) for share in (TYPICAL, 1.0))
+def describe_cost(console: Console, run: Run, done: int = 0) -> None:
+    """Tokens of a step, of all steps and evaluations that are left, and what they cost; nothing if nobody says."""
+    few, many = (expected(run, share, done) for share in (TYPICAL, 1.0))
     if not few:
         return
     priced = run.backend.usd({}) is not None
@@ -44,21 +44,22 @@ def describe_cost(console: Console, run: Run) -> None:
     )
 
 
-def expected(run: Run, share: float) -> dict[str, Counter[str]]:
-    """Tokens of each part of the run, if responses take that share of `max_tokens`."""
+def expected(run: Run, share: float, done: int = 0) -> dict[str, Counter[str]]:
+    """Tokens of each part of the run that is left after `done` steps, if responses take that share of `max_tokens`."""
     config = run.config
     response = share * config.sampling.max_tokens
     step = run.plugins.first("expect_tokens", dict, run=run, response=response)
     if step is None:
         return {}
-    steps, section = config.run.steps, config.evaluation
-    times = section.at_start + sum(due(s, section.every, steps, section.at_end) for s in range(1, steps + 1))
+    last, section = config.run.steps, config.evaluation
+    steps, at_start = last - done, section.at_start and not done
+    times = at_start + sum(due(s, section.every, last, section.at_end) for s in range(done + 1, last + 1))
     evaluation = Counter[str]()
     for spec in config.data:
         if spec.purpose == "eval":
             most = share * (section.max_tokens or config.sampling.max_tokens)
             evaluation.update(evaluated(run, run.eval_problems[spec.name], spec.samples, most))
-    parts = {"a step": scaled(step, 1), f"{steps:,} steps": scaled(step, steps)}
+    parts = {"a step": scaled(step, 1), f"{steps:,} steps{' left' if done else ''}": scaled(step, steps)}
     if evaluation:
         parts |= {
             "an evaluation": scaled(evaluation, 1),

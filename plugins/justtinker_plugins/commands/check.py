@@ -18,7 +18,7 @@ from rich.markup import escape
 
 from justtinker_core import PluginError
 from justtinker_core.config import RunConfig
-from justtinker_core.options import all_or_none
+from justtinker_core.options import all_of, all_or_none
 from justtinker_core.run import Run, installed, open_plugins, resolved
 from justtinker_core.rundir import RunDir
 from justtinker_plugins._tables import plain_table
@@ -69,7 +69,7 @@ def rehearse_one(console: Console, planned: Planned, several: bool) -> None:
         with opened(planned) as run:
             describe_data(console, run)
             describe_prompt(console, run)
-            describe_cost(console, run)
+            describe_cost(console, run, planned.step)
     except PluginError as error:
         name = f"{planned.config.run.name}: " if several else ""
         raise PluginError("\n".join(name + line for line in str(error).splitlines())) from error
@@ -77,12 +77,21 @@ def rehearse_one(console: Console, planned: Planned, several: bool) -> None:
 
 @contextmanager
 def opened(planned: Planned) -> Iterator[Run]:
-    """The run, opened in a directory that is gone afterwards, without its reporters."""
+    """The run, opened in a directory that is gone afterwards, without its reporters, who only say what they lack."""
     wanted, found = planned.config, installed(planned.config)
-    silent = replace(wanted, enable=tuple(name for name in wanted.enable if found[name].role != "reporters"))
+    silent, loud = (
+        replace(wanted, enable=tuple(name for name in wanted.enable if (found[name].role == "reporters") == reports))
+        for reports in (False, True)
+    )
+    reporters = open_plugins(loud)
+
+    def lacking(run: Run) -> None:
+        asked = (reporters.ask(name, "preflight", all_of(str), run=run) for name in reporters.who("preflight"))
+        _preflight.complain(text for said in asked for text in said or ())
+
     with tempfile.TemporaryDirectory() as scratch:
         files = RunDir.create(Path(scratch) / "check", wanted.dump())
-        with Run(silent, open_plugins(silent), files, checks=_preflight.checks(planned.path)) as run:
+        with Run(silent, open_plugins(silent), files, checks=(lacking, *_preflight.checks(planned.path))) as run:
             yield run
             run.status = "checked"
 

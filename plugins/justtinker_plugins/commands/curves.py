@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from justtinker_core import PluginError
 from justtinker_core.plugins import Plugins
 from justtinker_core.rundir import RunDir
 from justtinker_plugins._origin import shown
@@ -30,18 +31,23 @@ def curves(source: Path, directory: Path | None) -> None:
     """
     if source.is_dir() and directory is None:
         for path in existing(source):
-            for picture in write(RunDir(path)):
-                click.echo(picture)
+            click.echo("\n".join(map(str, write(RunDir(path)))) or f"{path} holds nothing to draw yet")
         return
     if source.is_dir():
         source = existing(source)[-1]
-    records = read_records(source)
+    records = shown(RunDir(source)) if source.is_dir() else watched(read_records(source))
     folder = directory or Path()
-    folder.mkdir(parents=True, exist_ok=True)
-    title = source.name if source.is_dir() else source.stem
-    for name, content in pictures_of(shown(RunDir(source)) if source.is_dir() else watched(records), title).items():
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PluginError(f"cannot make the directory {folder}: {error.strerror}; name another with --dir") from None
+    title = source.resolve().name if source.is_dir() else source.stem
+    pictures = pictures_of(records, title)
+    for name, content in pictures.items():
         RunDir(folder).replace(f"{title}.{name}", content)
         click.echo(folder / f"{title}.{name}")
+    if not pictures:
+        click.echo(f"{source} holds nothing to draw yet")
 
 
 def watched(records: Records) -> Records:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from justtinker_core import PluginError
 from justtinker_plugins._tables import VERDICTS, ends, one_line, plain_table, printable
-from justtinker_plugins.commands._step_files import read_groups, set_of, step_files, step_of, value_of
+from justtinker_plugins.commands._step_files import is_training, read_groups, set_of, step_files, step_of, value_of
 from justtinker_plugins.commands.train import existing
 
 Row = dict[str, Any]
@@ -61,7 +61,8 @@ def show(
 def chosen_file(run_dir: Path, step: int | None, evaluation: str | None) -> Path:
     """The file of rollouts that is meant. PluginError says which there are."""
     wanted = evaluation or "training"
-    files = [path for path in step_files(run_dir) if set_of(path) == wanted]
+    trained = evaluation is None  # an evaluation set may be called "training", too
+    files = [path for path in step_files(run_dir) if is_training(path) == trained and set_of(path) == wanted]
     if not files:
         sets = ", ".join(dict.fromkeys(map(set_of, step_files(run_dir)))) or "none"
         hint = "; evaluations are shown with --eval NAME" if evaluation is None else ""

@@ -127,6 +127,8 @@ def make(parent: Path, plan: list[Planned]) -> None:
 def unfinished(path: Path) -> Planned:
     """A run as it stands; one that is finished is at its last step."""
     files, configured = RunDir(path), config.read(path)
+    if "checkpoint" in files.manifest():  # of no steps: training would begin with setting aside what was evaluated
+        raise PluginError(f"{path} is an evaluation: go on with justtinker eval --resume {shlex.quote(str(path))}")
     saved = newest_first(files.read(FILE))  # the last line may be the best one's
     if saved:  # then the weights it began with may have expired
         configured = replace(configured, run=replace(configured.run, start_from=None))

@@ -162,7 +162,7 @@ class Console:
                         self._terminal.print()
                 self._terminal.print(answers_table(milestones(evals), self.answers))
                 self._terminal.print()
-        self._terminal.print(done, highlight=False)
+        self._terminal.print(done, markup=False, highlight=False)
 
 
 def line_of(stats: StepStats, spent: float = 0.0) -> str:
@@ -193,8 +193,9 @@ def label(path: Path, stats: EvalStats) -> str:
     if weights := evaluated_weights(path):
         return weights
     config = path / "config.toml"
-    name = tomllib.loads(config.read_text())["run"]["name"] if config.exists() else path.name
-    return f"{name} {stats.step}" if stats.step else "before"
+    run = tomllib.loads(config.read_text(encoding="utf-8"))["run"] if config.exists() else {"name": path.name}
+    before = f"before {run['name']}" if run.get("start_from") else "before"  # of two stages each may have one
+    return f"{run['name']} {stats.step}" if stats.step else before
 
 
 def milestones(evals: Sequence[tuple[Path, EvalStats]]) -> list[tuple[Path, EvalStats]]:
@@ -250,11 +251,11 @@ def wide(evals: Sequence[tuple[Path, EvalStats]]) -> list[str]:
 
 def by_table(stats: EvalStats, key: str) -> Table:
     """Accuracy by a key of the problems' metadata."""
-    table = plain_table(key, "accuracy", "n")
-    table.title, table.title_justify = f"{stats.name} by {key}", "left"
+    table = plain_table(escape(key), "accuracy", "n")
+    table.title, table.title_justify = escape(f"{stats.name} by {key}"), "left"
     for kind, row in stats.by[key].items():
         shown = EvalStats(0, "", {"accuracy": row["accuracy"]}, {"accuracy": [row["low"], row["high"]]}, {})
-        table.add_row(kind, rate(shown, "accuracy"), f"{row['problems']:.0f}")
+        table.add_row(escape(kind), rate(shown, "accuracy"), f"{row['problems']:.0f}")
     return table
 
 
