@@ -560,7 +560,7 @@ def test_a_run_is_real_and_open_roles_are_filled(run_with: Runner) -> None:
     assert group.advantages == (-0.25, 0.25) * 2
     assert done.steps[0].terms["last_word"] == {"raw": 0.5, "weighted": 0.25, "applies": 1.0, "weight": 0.5}
     assert sorted(path.name for path in done.dir.iterdir()) == [
-        "checkpoints", "checkpoints.jsonl", "config.toml", "manifest.json", "rollouts", "steps.jsonl"
+        ".lock", "checkpoints", "checkpoints.jsonl", "config.toml", "manifest.json", "rollouts", "steps.jsonl"
     ]  # fmt: skip
     assert done.run.config.run.seed == 1
 
