@@ -41,18 +41,19 @@ def check_verifier(plugin: Any, cases: Iterable[Case], *, seconds: float = 1.0, 
 
 def make_checks(cases: Sequence[tuple[Problem, str, Outcome]], battery: Battery) -> None:
     """All checks, in an order in which the plain ones come first."""
-    own, mixed = [group_of(problem, [response]) for problem, response, _ in cases], mixed_groups(cases)
+    own, mixed = [group_of(problem, [response]) for problem, response, _ in cases], mixed_groups(cases)[::-1]
     hint = f"The first case's problem is of kind {own[0].problem.kind!r}; others: make_problem(..., kind=...)."
-    answers = battery.answers([*own, *mixed], hint)
+    # Last problem first, cases after all: then a memory that even copies share shows, if it mixes problems up.
+    answers = battery.answers([*mixed, *own], hint)
     if answers is None:
         return
-    right_or_wrong(battery, cases, own, answers)
-    found = answers[len(own) :]
+    right_or_wrong(battery, cases, own, answers[len(mixed) :])
+    found = answers[: len(mixed)]
     battery.same_answers(mixed, found, partial(alone, battery))
-    foreign(battery, mixed[0])
-    hostile(battery, mixed[0], found[0])
-    odd_golds(battery, mixed[0])
-    battery.speed(mixed[0])
+    foreign(battery, mixed[-1])
+    hostile(battery, mixed[-1], found[-1])
+    odd_golds(battery, mixed[-1])
+    battery.speed(mixed[-1])
 
 
 def verdicts(plugins: Plugins, group: Group) -> tuple[Verdict, ...]:

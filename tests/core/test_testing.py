@@ -86,6 +86,15 @@ class Forgetful(Verifier):
         return self.known[text]
 
 
+class SharedMemory(Verifier):
+    """The same cache, which all of its copies share."""
+
+    known: ClassVar[dict[str, Verdict]] = {}
+
+    def judge(self, problem: Problem, text: str) -> Verdict:
+        return self.known.setdefault(text, super().judge(problem, text))
+
+
 class FirstPays(Verifier):
     @hookimpl
     def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> Any:
@@ -182,6 +191,13 @@ def test_each_check_of_a_verifier_catches_its_fault(spoilt: type[Any]) -> None:
     assert headings(report) - {"cases"} == expected
     assert text in report
     assert report.startswith(f"check_verifier: {spoilt.__name__} (tests.core.test_testing) fails ")
+
+
+def test_a_memory_that_copies_share_shows_in_the_cases() -> None:
+    cases: list[Case] = [("4", "\\boxed{4}", "correct"), ("5", "\\boxed{5}", "correct"), ("5", "6", "incorrect")]
+    report = failed(check_verifier, SharedMemory, cases)
+    assert headings(report) == {"cases"}
+    assert "wanted  correct" in report
 
 
 def test_the_response_that_cannot_be_judged_is_named() -> None:
@@ -544,7 +560,7 @@ def test_a_run_is_real_and_open_roles_are_filled(run_with: Runner) -> None:
     assert group.advantages == (-0.25, 0.25) * 2
     assert done.steps[0].terms["last_word"] == {"raw": 0.5, "weighted": 0.25, "applies": 1.0, "weight": 0.5}
     assert sorted(path.name for path in done.dir.iterdir()) == [
-        "checkpoints", "checkpoints.jsonl", "config.toml", "manifest.json", "rollouts", "steps.jsonl"
+        ".lock", "checkpoints", "checkpoints.jsonl", "config.toml", "manifest.json", "rollouts", "steps.jsonl"
     ]  # fmt: skip
     assert done.run.config.run.seed == 1
 

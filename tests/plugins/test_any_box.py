@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from justtinker_core import Problem, Rollout, Verdict
@@ -51,3 +53,9 @@ def test_no_gold_and_other_kinds() -> None:
 def test_many_boxes_take_no_long_time() -> None:
     assert verify("a", r"\boxed{b} or " * 100_000).outcome == "incorrect"
     assert verify("a", "\\boxed{" * 300_000).outcome == "incorrect"
+
+
+def test_a_box_of_full_stops_takes_no_long_time() -> None:
+    begun = time.thread_time()
+    assert verify("a", "\\boxed{a" + " ." * 20_000 + "}").outcome == "correct"
+    assert time.thread_time() - begun < 1

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,6 +108,13 @@ def test_any_text_has_an_answer_or_a_reason(text: str, pipeline: Pipeline) -> No
 def test_ten_megabytes_are_read_in_linear_time(unit: str) -> None:
     text = unit * (10_000_000 // len(unit))
     assert extract(text, "flexible", 1000).answer in (None, "1")
+
+
+def test_a_label_far_from_its_colon_is_read_in_linear_time() -> None:
+    begun = time.thread_time()
+    assert extract("answer" + " " * 100_000 + "** \t: 7", "flexible", 100).answer == "7"
+    assert extract("answer" + " " * 100_000, "flexible", 100).answer is None
+    assert time.thread_time() - begun < 1
 
 
 @given(st.text(alphabet="0123456789+-xy^ ", min_size=1, max_size=20).filter(str.strip), st.text(max_size=50))

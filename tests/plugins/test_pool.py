@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from justtinker_core import PluginError
+from justtinker_plugins.verifiers._makers import Zygote
 from justtinker_plugins.verifiers._pool import Pool, Result
 
 HERE = Path(__file__).parent
@@ -297,6 +298,32 @@ def test_workers_that_never_start(make: Make) -> None:
         PluginError, match="the workers of 'pool_targets_that_exit:f' ended 5 times in a row before any of them gave"
     ):
         make("pool_targets_that_exit:f").submit().result()
+
+
+def test_a_moment_without_processes_is_survived(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, fails = Zygote.start, iter([True, True])
+
+    def refused(self: Zygote) -> None:
+        if next(fails, False):
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        start(self)
+
+    monkeypatch.setattr(Zygote, "start", refused)
+    pool = make()
+    assert pool.map([("echo", 1), ("echo", 2)])[1].value == 2
+    assert pool.stats["zygotes"] == 3
+
+
+def test_no_processes_at_all_is_told(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(self: Zygote) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(Zygote, "start", refused)
+    pool = make()
+    with pytest.raises(PluginError, match=r"any of them gave an answer \(.*temporarily unavailable\); is there enough"):
+        pool.submit("echo", 1).result(20)
+    with pytest.raises(PluginError, match="temporarily unavailable"):
+        pool.submit("echo", 1)
 
 
 PARENT = """

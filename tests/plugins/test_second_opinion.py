@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from justtinker_core import Group, PluginError, Problem, Prompt, Rollout, Verdict
 from justtinker_core.options import configure
+from justtinker_core.plugins import Found
+from justtinker_plugins.metrics import second_opinion
 from justtinker_plugins.metrics.second_opinion import SecondOpinion
 
 
@@ -38,11 +41,37 @@ def test_a_gold_that_the_other_cannot_read_has_no_opinion() -> None:
 
 def test_the_others_processes_end_with_the_run() -> None:
     watched = opinion()
-    watched._other.verify(Problem("1", "?", r"\max(a, b)"), [Rollout((), (), (), r"\boxed{\max(b, a)}")])
-    pool = watched._other._pool
-    watched.finish_run()
+    boxed = Rollout((), (), (), r"\boxed{\max(b, a)}")
+    watched.measure(Group(1, 0, Problem("1", "?", r"\max(a, b)"), Prompt(), (boxed,), (Verdict("correct"),)))
+    pool = watched._other.active["math_verify"].instance._pool
+    watched.finish_run(run=None, status="finished")  # type: ignore[arg-type]
     assert pool._closed
-    opinion(verifier="exact").finish_run()
+    opinion(verifier="exact").finish_run(run=None, status="finished")  # type: ignore[arg-type]
+
+
+OTHER = """
+from justtinker_core import Verdict, hookimpl
+
+class Other:
+    @hookimpl
+    def verify(self, rollouts, problem):
+        return (Verdict("correct" if problem.answer in r.text else "incorrect") for r in rollouts)
+
+    @hookimpl
+    def finish_run(self, run, status):
+        self.ended = status
+"""
+
+
+def test_the_other_is_asked_by_names_as_in_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "other.py").write_text(OTHER)
+    other = Found("other", "local", f"{tmp_path / 'other.py'}:Other", "local file", "")
+    monkeypatch.setattr(second_opinion, "find", lambda: {"other": other})
+    asked = opinion(verifier="other")
+    found = asked.measure(group(yes="correct", no="correct"))
+    assert found == {"second_opinion": [1.0, 0.0], "disputed": [0.0, 1.0]}
+    asked.finish_run(run=None, status="stopped")  # type: ignore[arg-type]
+    assert asked._other.active["other"].instance.ended == "stopped"
 
 
 @pytest.mark.parametrize(

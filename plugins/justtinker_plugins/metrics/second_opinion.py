@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from justtinker_core import Group, PluginError, hookimpl, plugin
-from justtinker_core.plugins import activate, find, implements, look_up
+from justtinker_core.plugins import Plugins, activate, find, implements, look_up
+from justtinker_core.rollouts import verify
+
+if TYPE_CHECKING:
+    from justtinker_core.run import Run
 
 
 @plugin
@@ -29,14 +33,15 @@ class SecondOpinion:
 
     def __post_init__(self) -> None:
         found = look_up(self.verifier, find())
-        self._other = activate(found, self.options, "plugins.second_opinion.options").instance
-        if not implements(type(self._other), "verify"):
+        other = activate(found, self.options, "plugins.second_opinion.options")
+        if not implements(type(other.instance), "verify"):
             raise PluginError(f"[plugins.second_opinion] verifier = {self.verifier!r}: it is one of the {found.role}")
+        self._other = Plugins([other])  # by which it is asked as a run asks it: by the names of its arguments
 
     @hookimpl
     def measure(self, group: Group) -> Mapping[str, Sequence[float | None]] | None:
         """Both names with one number a rollout (G,); nothing for problems of a kind that the verifier passes on."""
-        verdicts = self._other.verify(group.problem, group.rollouts)
+        verdicts = verify(group.problem, group.rollouts, self._other)
         if verdicts is None:
             return None
         theirs = [right(verdict.outcome) for verdict in verdicts]
@@ -48,10 +53,9 @@ class SecondOpinion:
         }
 
     @hookimpl
-    def finish_run(self) -> None:
+    def finish_run(self, run: Run, status: str) -> None:
         """Let the other verifier end what it has started."""
-        if implements(type(self._other), "finish_run"):
-            self._other.finish_run()
+        self._other.tell("finish_run", run=run, status=status)
 
 
 def right(outcome: str) -> float | None:

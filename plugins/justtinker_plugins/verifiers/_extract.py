@@ -20,7 +20,7 @@ gsm8k: only `#### x`."""
 
 _MARKERS = {
     "flexible": re.compile(
-        r"(?P<hashes>####)|\banswer\b[ \t]*(?:(?P<label>\*{0,2}[ \t]*:)|(?P<sentence>is\b[ \t]*:?))", re.IGNORECASE
+        r"(?P<hashes>####)|\banswer\b[ \t]*(?:(?P<label>(?:\*{1,2}[ \t]*)?:)|(?P<sentence>is\b[ \t]*:?))", re.IGNORECASE
     ),
     "gsm8k": re.compile(r"(?P<hashes>####)"),
 }

@@ -179,8 +179,8 @@ class Pool:
             while not self._closed:
                 try:
                     self._turn()
-                except MakerGoneError:
-                    self._reset()
+                except (MakerGoneError, OSError) as error:  # an OSError: no process or socket is to be had just now
+                    self._reset(str(error))
         except PluginError as error:
             self._error = error
         finally:
@@ -317,7 +317,7 @@ class Pool:
             task.tried = True
             self._alone.append(task)
 
-    def _reset(self) -> None:
+    def _reset(self, reason: str) -> None:
         """Begin anew after the maker's end, with every task that is not done."""
         self._stop()
         self._futile += 1
@@ -328,7 +328,7 @@ class Pool:
         if self._futile >= START_ATTEMPTS:
             raise PluginError(
                 f"the workers of {self._maker.target!r} ended {self._futile} times in a row before any of them gave an "
-                "answer; is there enough memory, and may this process start others?"
+                f"answer{reason and f' ({reason})'}; is there enough memory, and may this process start others?"
             )
 
     def _stop(self) -> None:

@@ -63,7 +63,7 @@ def normal(text: str, case_sensitive: bool = True) -> str:
     before = None
     while before != text:
         before = text
-        text = _SPACE.sub(" ", text).strip().removesuffix(".").rstrip()
+        text = _SPACE.sub(" ", text).strip().rstrip(". ")  # all at once: one a turn is quadratic
         if wrapped := _WRAPPER.fullmatch(text):
             text = wrapped[1] or wrapped[2] or ""
     return text
