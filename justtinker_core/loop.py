@@ -76,7 +76,9 @@ def resume(run: Run) -> None:
             )
         if run.config.run.start_from:
             start_from(run, checkpoint_of(run.config.run.start_from, run.dir))
-    run.files.rewind(run.step)
+    if aside := run.files.rewind(run.step):
+        since = f"going on from the checkpoint of step {run.step}" if run.step else "no checkpoint yet: beginning anew"
+        log.warning("%s; later records are set aside in %s", since, aside.name)
     run.history, run.spent = recorded(run), run.files.spent()
     run.evaluations.forget_recorded()
     if not run.evaluations.missing(run.step):

@@ -119,7 +119,8 @@ def load_file(reference: str) -> Any:
     if not path:
         raise PluginError(f"a local plugin is written 'file.py:Class', found {reference!r}")
     if not Path(path).is_file():
-        raise PluginError(f"there is no file {path} for the local plugin {attribute}")
+        near = nearest(Path(path).name, [file.name for file in Path(path).parent.glob("*.py")])
+        raise PluginError(f"there is no file {path} for the local plugin {attribute}{near}")
     module = module_of(Path(path).resolve(), Path(path).stat().st_mtime_ns)
     if not hasattr(module, attribute):
         classes = [name for name, value in vars(module).items() if inspect.isclass(value)]

@@ -73,7 +73,7 @@ class RunDir:
     def replace(self, name: str, content: bytes) -> None:
         """Write a file so that after a crash it is the old one or the new one, whole."""
         path = self.path / name
-        part = path.with_name(f".{path.name}.part")
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")  # a command may write the same file beside the run
         try:
             path.parent.mkdir(exist_ok=True)
             with part.open("wb") as file:
@@ -132,8 +132,8 @@ class RunDir:
         different = {json.dumps(record, sort_keys=True): record.get("usd") or 0.0 for record in records}
         return float(sum(different.values()))
 
-    def rewind(self, step: int) -> None:
-        """Set aside every record after `step`, so that the next ones follow on; nothing is deleted."""
+    def rewind(self, step: int) -> Path | None:
+        """Set aside every record after `step`, so that the next ones follow on; nothing is deleted. Where it is now."""
         places = (self.path / f"set_aside_{n}" for n in count(1))
         aside = next(place for place in places if not place.exists())
         for name in RECORDS:
@@ -149,6 +149,7 @@ class RunDir:
             if int(file.name.removesuffix(".jsonl.zst").rpartition("_")[2]) > step:
                 aside.mkdir(exist_ok=True)
                 file.rename(aside / file.name)
+        return aside if aside.exists() else None
 
 
 class Scribe:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ast
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from justtinker_plugins.commands._histories import Records, of_run
 
 JUDGES = ("environments", "prompts", "verifiers")
 """Roles on which the number of an evaluation depends, beside its data, settings and weights."""
+ASK_OR_JUDGE = ("rollout", "build_prompt", "verify")
+"""The hooks of these roles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +57,33 @@ def shown(files: RunDir) -> Records:
     that it started from had measured of them last, where this run has not evaluated them itself."""
     records = of_run(files)
     found = replace(records, weights=evaluated_weights(files.path))
-    if found.weights or not (borrowed := _start_of(files, records)):
+    source, borrowed = start_of(files, records.evals)
+    if source is None or not borrowed:
         return found
-    evals = (*(stats for stats, _ in borrowed.values()), *records.evals)
-    return replace(found, evals=evals, start={name: label for name, (_, label) in borrowed.items()})
+    start = [replace(stats, step=0, seen=0, tokens={}, usd=None, seconds={}) for stats in borrowed]
+    names = {stats.name: f"{source.run} {source.step}" for stats in start}
+    return replace(found, evals=(*start, *records.evals), start=names)
 
 
-def _start_of(files: RunDir, records: Records) -> dict[str, tuple[EvalStats, str]]:
-    """Evaluation set -> the evaluation of the starting weights, as of step 0, and whose it is."""
-    own = {stats.name: stats for stats in reversed(records.evals)}  # the first of each
+def start_of(files: RunDir, evals: Sequence[EvalStats]) -> tuple[Origin | None, list[EvalStats]]:
+    """The run whose weights a run started from, and what it had measured of them on the sets whose starting weights
+    this run has not evaluated itself, in the same way."""
+    own = {stats.name: stats for stats in reversed(evals)}  # the first of each
     wanted = [name for name, stats in own.items() if stats.step > 0]
-    source = _source(files) if wanted else None
+    source = _source(files) if wanted and not evaluated_weights(files.path) else None
     if source is None:
-        return {}
+        return None, []
     ours, theirs = (_measured_by(config.read(directory)) for directory in (files.path, source.directory))
     found = {s.name: s for s in of_run(RunDir(source.directory)).evals if s.step == source.step}
-    return {
-        name: (replace(found[name], step=0, seen=0, tokens={}, usd=None, seconds={}), f"{source.run} {source.step}")
+    same = [
+        found[name]
         for name in wanted
         if name in found
         and found[name].settings == own[name].settings
         and ours["judges"] == theirs["judges"]
         and ours["data"][name] == theirs["data"].get(name)
-    }
+    ]
+    return source, same
 
 
 def _source(files: RunDir) -> Origin | None:
@@ -95,7 +102,18 @@ def _source(files: RunDir) -> Origin | None:
 
 def _measured_by(of: RunConfig) -> dict[str, Mapping[str, Any]]:
     """What the numbers of evaluations depend on: data tables, and the plugins that ask and judge, with options."""
-    known = find(JUDGES)
-    names = [name for name in of.enable if name in known or name in of.local_plugins]
-    judges = {name: (of.local_plugins.get(name), of.plugin_options.get(name)) for name in names}
+    known, local = find(JUDGES), of.local_plugins
+    names = [name for name in of.enable if name in known or (name in local and _may_judge(local[name]))]
+    judges = {name: (local.get(name), of.plugin_options.get(name)) for name in names}
     return {"data": {spec.name: spec for spec in of.data if spec.purpose == "eval"}, "judges": judges}
+
+
+def _may_judge(reference: str) -> bool:
+    """Whether a local plugin asks or judges, as far as its file tells without being run; in doubt it does."""
+    path, _, name = reference.rpartition(":")
+    try:
+        tree = ast.parse(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, SyntaxError):
+        return True
+    own = next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name), None)
+    return own is None or bool(own.bases) or any(getattr(member, "name", "") in ASK_OR_JUDGE for member in own.body)

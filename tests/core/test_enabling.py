@@ -182,7 +182,7 @@ MISTAKES = {
     ),
     "a local plugin that is not there": (
         ["-p", "half", "--set", "local_plugins.half=playrs.py:Half"],
-        "there is no file {folder}/playrs.py for the local plugin Half",
+        "there is no file {folder}/playrs.py for the local plugin Half; did you mean 'players.py'?",
     ),
     "two mistakes are told at once": (
         ["-p", "hafl", "-p", "secnd"],

@@ -248,7 +248,9 @@ def test_a_step_that_trains_nothing_still_is_a_step(run_of: RunOf, tmp_path: Pat
 # Checkpoints
 
 
-def test_when_the_newest_checkpoint_is_gone_an_older_one_is_taken(run_of: RunOf, tmp_path: Path) -> None:
+def test_when_the_newest_checkpoint_is_gone_an_older_one_is_taken(
+    run_of: RunOf, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     go(run_of(*cast(), config={"run.steps": 4, "checkpoints.every": 1}))
     before = outcome_of(tmp_path)
     for step in (3, 4):
@@ -260,6 +262,19 @@ def test_when_the_newest_checkpoint_is_gone_an_older_one_is_taken(run_of: RunOf,
     assert outcome_of(tmp_path) == before
     [aside] = (tmp_path / "run").glob("set_aside_*")
     assert [r["step"] for r in records(aside, "checkpoints.jsonl")] == [3, 4]
+    assert "going on from the checkpoint of step 2; later records are set aside in set_aside_1" in caplog.text
+
+
+def test_without_a_checkpoint_yet_a_resume_begins_anew_and_says_so(
+    run_of: RunOf, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    players = cast()
+    players[0].fail["save"] = OSError(28, "No space left on device")
+    with pytest.raises(PluginError):
+        go(run_of(*players))
+    assert go(run_of(*cast())) == "finished"
+    assert "no checkpoint yet: beginning anew; later records are set aside in set_aside_1" in caplog.text
+    assert len(records(tmp_path / "run" / "set_aside_1", "steps.jsonl")) == 2
 
 
 def outcome_of(folder: Path) -> list[Any]:

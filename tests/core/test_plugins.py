@@ -129,7 +129,7 @@ def test_a_plugin_from_one_file(tmp_path: Path, future: str) -> None:
     ("reference", "text"),
     [
         ("local.py", "a local plugin is written 'file.py:Class', found 'local.py'"),
-        ("nowhere.py:X", "there is no file nowhere.py for the local plugin X"),
+        ("nowhere.py:X", "there is no file nowhere.py for the local plugin X; there is none"),
     ],
 )
 def test_a_local_plugin_that_is_not_there(reference: str, text: str) -> None:

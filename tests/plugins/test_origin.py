@@ -112,6 +112,34 @@ def test_what_was_measured_otherwise_is_no_start(series: Path, file: str, old: s
     assert steps_shown(series / "2-b") == [2]
 
 
+SHORT = """
+class Short:
+    def score(self, group):
+        return {}
+
+class Prompts:
+    def build_prompt(self, problem):
+        return ""
+"""
+
+
+@pytest.mark.parametrize(("name", "steps"), [("Short", [0, 2]), ("Prompts", [2]), ("Missing", [2])])
+def test_a_reward_of_ones_own_does_not_judge_evaluations(series: Path, name: str, steps: list[int]) -> None:
+    (series / "short.py").write_text(SHORT)
+    config = series / "2-b" / "config.toml"
+    rewrite(config, "enable = [", 'enable = ["own", ')
+    rewrite(config, "[local_plugins]", f'[local_plugins]\nown = "{series}/short.py:{name}"')
+    assert steps_shown(series / "2-b") == steps
+
+
+def test_a_closing_table_begins_with_the_weights_that_a_run_started_from(series: Path, written: Written) -> None:
+    started = ("--set", f"run.start_from={series / '1-a'}", "-p", "console")
+    result = cli("train", written("c", *CAST, more=LAZY), *started, "--dir", "third")
+    assert result.exit_code == 0, result.output
+    rows = [line.split("  ")[0] for line in result.output.splitlines() if " held " in line]
+    assert rows[-2:] == ["a 2", "c 2"]
+
+
 def test_a_run_that_is_gone_is_no_start(series: Path) -> None:
     (series / "1-a").rename(series / "gone")
     assert steps_shown(series / "2-b") == [2]

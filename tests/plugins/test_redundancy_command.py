@@ -37,11 +37,12 @@ def test_every_text_gets_the_numbers_of_the_reward(file: Path, tmp_path: Path, m
 def test_lengths_and_the_most_redundant_are_shown(file: Path) -> None:
     lines = cli("redundancy", file, "--show", "1").output.splitlines()
     assert lines[0] == "10 texts, method flat: 1 would be fined"
-    assert [line.split("  ")[0] for line in lines[1:5]] == ["characters", "0 to 499", "500 to 1,999", "2,000 to 7,999"]
-    assert lines[4].split()[3:] == ["3", "0.333", "1", "(33.3%)", "0.333"]
-    assert lines[6] == f"{file}, text 10: score 1.00, 3,120 characters"
-    assert lines[7].startswith("  So the answer is 12, wait, let me check that again. ")
-    assert len(lines) == 8
+    assert lines[1] == "2 of them have fewer than 500 characters: too short to tell"
+    assert [line.split("  ")[0] for line in lines[2:6]] == ["characters", "0 to 499", "500 to 1,999", "2,000 to 7,999"]
+    assert lines[5].split()[3:] == ["3", "0.333", "1", "(33.3%)", "0.333"]
+    assert lines[7] == f"{file}, text 10: score 1.00, 3,120 characters"
+    assert lines[8].startswith("  So the answer is 12, wait, let me check that again. ")
+    assert len(lines) == 9
 
 
 def test_a_plain_file_is_one_text(tmp_path: Path) -> None:
@@ -65,4 +66,4 @@ def test_the_options_of_a_config(file: Path, tmp_path: Path) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     result = cli("redundancy", tmp_path / "no.txt")
     assert result.exit_code == 1
-    assert f"{tmp_path}/no.txt cannot be read as text: " in result.output
+    assert result.output == f"Error: there is no file {tmp_path}/no.txt\n"

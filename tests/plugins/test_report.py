@@ -87,6 +87,14 @@ def test_the_cost_is_of_all_that_was_paid_for(recorded: RunDir) -> None:
     assert "cost</dt><dd>2.75 USD" in page_of(recorded), "what was set aside too"
 
 
+def test_an_evaluation_after_some_steps_is_not_called_the_start(recorded: RunDir) -> None:
+    lines = (recorded.path / "evals.jsonl").read_text().splitlines(keepends=True)
+    (recorded.path / "evals.jsonl").write_text("".join(line for line in lines if json.loads(line)["step"]))
+    page = page_of(recorded)
+    assert "first 60.0 (step 2), best 60.0 (step 2), last 50.0 (step 4)" in page
+    assert "held: accuracy, from step 2</dt><dd>60.0 → 50.0 %" in page
+
+
 def test_everything_is_on_the_page(recorded: RunDir) -> None:
     page = page_of(recorded)
     assert "<title>a &lt;b&gt;name&lt;/b&gt;</title>" in page

@@ -633,7 +633,7 @@ def failing(server: TinkerServer, tmp_path: Path) -> str:
     assert result.exit_code == 1
     assert [step["step"] for step in lines(tmp_path / "run/checkpoints.jsonl")] == [1, 2]
     *_, error, advice = result.output.splitlines()
-    assert advice == f"failed; go on with: justtinker train --resume {tmp_path / 'run'}"
+    assert advice == f"failed; mend it, then go on, with the same config: justtinker train --resume {tmp_path / 'run'}"
     return error
 
 

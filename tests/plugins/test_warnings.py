@@ -12,6 +12,8 @@ from tests.core.conftest import PLAYERS, Written, cli
 
 CAST = ("ScriptedBackend", "Ask", "Judge", "Mean", "Rl")
 MORE = """
+import math
+
 class Same(Player):
     @hookimpl
     def score(self, group):
@@ -34,7 +36,22 @@ class Ids(Player):
     '''Reads what only a policy knows.'''
     @hookimpl
     def score(self, group):
-        return {"ids": [sum(r.logprobs) for r in group.rollouts]}
+        return {"ids": [math.exp(sum(r.logprobs)) for r in group.rollouts]}
+
+class Over(Player):
+    @hookimpl
+    def score(self, group):
+        return {"over": [25.0] * len(group.rollouts)}
+
+class Again(Player):
+    @hookimpl
+    def score(self, group):
+        return {"correct": [0.0] * len(group.rollouts)}
+
+class Few(Player):
+    @hookimpl
+    def score(self, group):
+        return {"few": [0.0]}
 
 class Second(Judge):
     pass
@@ -107,6 +124,22 @@ def test_a_negative_weight_of_what_is_no_fine(written: Written, caplog: pytest.L
 
 def test_what_cannot_be_tried_is_passed_over(written: Written, caplog: pytest.LogCaptureFixture) -> None:
     assert checked(written, caplog, "Ids") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "Over",
+            "reward term 'over' of plugin 'my_over' is 25.0 for rollout 0 of problem '0'; a raw term is a number in ",
+        ),
+        ("Again", "plugins 'my_correct' and 'my_again' both give 'correct' in score"),
+        ("Few", "plugin 'my_few' gives 1 values of 'few' for the 2 rollouts of problem '0'"),
+    ],
+)
+def test_a_reward_that_fails(written: Written, caplog: pytest.LogCaptureFixture, name: str, text: str) -> None:
+    (said,) = checked(written, caplog, "Correct", name)
+    assert said.startswith(f"a made-up response cannot be rewarded, and perhaps no sampled one: {text}")
 
 
 UNASKED = (

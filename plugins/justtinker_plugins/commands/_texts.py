@@ -33,6 +33,8 @@ def read_texts(path: Path) -> list[str]:
             for number, line in enumerate(io.TextIOWrapper(stream, "utf-8"), 1):
                 if line.strip():
                     texts += _texts_of(line, f"{path}, line {number}")
+    except FileNotFoundError:
+        raise PluginError(f"there is no file {path}") from None
     except (OSError, UnicodeDecodeError, zstandard.ZstdError) as error:
         raise PluginError(
             f"{path} cannot be read as {'text' if path.suffix in PLAIN else 'JSON lines'}: {error}"

@@ -24,6 +24,7 @@ def warnings(run: Run, problems: Sequence[Problem], said: Mapping[str, Sequence[
     if run.plugins.who("rollout"):
         return  # episodes cannot be made up
     if pays(run):
+        yield from failures(run, problems, said)
         yield from blind_rewards(run, problems, said)
         yield from prizes(run, problems, said)
     yield from unasked_verifiers(run, [*problems, *(p for some in run.eval_problems.values() for p in some)])
@@ -57,18 +58,31 @@ def paid(run: Run, problem: Problem, ways: Sequence[Pair]) -> tuple[float, float
     return None
 
 
-def judged(run: Run, problem: Problem, texts: Sequence[str]) -> Group | None:
+def judged(run: Run, problem: Problem, texts: Sequence[str], logprob: float = math.nan) -> Group | None:
     """The responses with their rewards at the run's last step; None where a plugin cannot judge what nobody sampled."""
+    said = rollouts(run, texts, logprob)
     try:
-        return judge(Group(max(run.config.run.steps, 1), 0, problem, Prompt(), rollouts(run, texts)), run.plugins)
+        return judge(Group(max(run.config.run.steps, 1), 0, problem, Prompt(), said), run.plugins)
     except PluginError:
+        if not math.isnan(logprob):
+            raise
         return None
 
 
-def rollouts(run: Run, texts: Sequence[str]) -> tuple[Rollout, ...]:
+def rollouts(run: Run, texts: Sequence[str], logprob: float = math.nan) -> tuple[Rollout, ...]:
     """Responses that no policy has written: their log-probabilities are unknown."""
     tokens = [tuple(run.backend.encode(text)) for text in texts]
-    return tuple(Rollout(t, (math.nan,) * len(t), (True,) * len(t), s) for t, s in zip(tokens, texts, strict=True))
+    return tuple(Rollout(t, (logprob,) * len(t), (True,) * len(t), s) for t, s in zip(tokens, texts, strict=True))
+
+
+def failures(run: Run, problems: Sequence[Problem], said: Mapping[str, Sequence[Pair]]) -> Iterator[str]:
+    """A warning if a plugin fails on a made-up response as it would on a sampled one, with log-probabilities."""
+    for problem in problems:
+        try:
+            judged(run, problem, said[problem.id][0], logprob=-0.5)
+        except PluginError as error:
+            yield f"a made-up response cannot be rewarded, and perhaps no sampled one: {error}"
+            return
 
 
 def prizes(run: Run, problems: Sequence[Problem], said: Mapping[str, Sequence[Pair]]) -> Iterator[str]:

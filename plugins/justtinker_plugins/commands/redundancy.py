@@ -17,6 +17,7 @@ from justtinker_core import PluginError, config
 from justtinker_core.plugins import activate, find
 from justtinker_plugins._tables import ends, plain_table
 from justtinker_plugins.commands._texts import read_texts
+from justtinker_plugins.rewards._redundancy_flat import SHORT
 
 if TYPE_CHECKING:
     from justtinker_plugins.rewards.redundancy import Redundancy
@@ -47,6 +48,8 @@ def redundancy(texts: tuple[Path, ...], method: str | None, source: str | None, 
     console = Console()
     fined = sum(row[PENALTY] > 0 for row in rows)
     console.print(f"{len(rows):,} texts, method {term.method}: {fined:,} would be fined", highlight=False)
+    if term.method == "flat" and (short := sum(row["characters"] < SHORT for row in rows)):
+        console.print(f"{short:,} of them have fewer than {SHORT} characters: too short to tell", highlight=False)
     console.print(by_length(rows))
     for row, (_, text) in sorted(zip(rows, known, strict=True), key=lambda pair: -pair[0]["redundancy_score"])[:show]:
         said = f"\n{row['place']}: score {row['redundancy_score']:.2f}, {row['characters']:,} characters"

@@ -75,8 +75,8 @@ def train(
 
 def train_and_tell(parent: Path, run_dirs: list[Path], new: bool) -> None:
     """Train all; say how to go on if that does not end well, or clean up where it came to nothing."""
-    go_on = f"go on with: justtinker train --resume {shlex.quote(str(parent))}"
-    last_words(f"interrupted; {go_on}")
+    go_on = f"justtinker train --resume {shlex.quote(str(parent))}"
+    last_words(f"interrupted; go on with: {go_on}")
     try:
         status = train_all(run_dirs)
     except BaseException as error:
@@ -84,8 +84,10 @@ def train_and_tell(parent: Path, run_dirs: list[Path], new: bool) -> None:
         say_why(error)
     if status == "failed" and new and not any(map(recorded, run_dirs)):
         shutil.rmtree(parent, ignore_errors=True)  # only the config: the same command shall work once it is mended
+    elif status == "failed":
+        say(f"failed; mend it, then go on, with the same config: {go_on}")
     elif status != "finished":
-        say(f"{status}; {go_on}")
+        say(f"{status}; go on with: {go_on}")
     if status != "finished":
         raise SystemExit(EXIT_CODES[status])
 

@@ -162,8 +162,11 @@ def unpack_zstd(packed: bytes) -> bytes:
 def parse_json(text: str, place: str) -> Any:
     """The JSON value of a text."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:  # also: a number of too many digits
+        return json.loads(text.rstrip())  # or a line that ends too early would be told as two
+    except json.JSONDecodeError as error:
+        what = f"{error.msg} at column {error.colno}" if error.lineno == 1 else str(error)
+        raise PluginError(f"{place}: broken JSON: {what}") from None
+    except (ValueError, RecursionError) as error:  # a number of too many digits
         raise PluginError(f"{place}: broken JSON: {error}") from None
 
 

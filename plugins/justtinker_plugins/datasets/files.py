@@ -161,7 +161,10 @@ def text_cell(row: Row, column: str) -> str:
     if value is None or (isinstance(value, str) and not value.strip()):
         return ""
     if not isinstance(value, str):
-        raise PluginError(f"{row[0]}: {type(value).__name__} in the column {column!r}; text or a number is wanted")
+        hint = f"; as text it is {json.dumps(json.dumps(value))}" if isinstance(value, list) and len(value) < 9 else ""
+        raise PluginError(
+            f"{row[0]}: {type(value).__name__} in the column {column!r}; text or a number is wanted{hint}"
+        )
     return whole(value, row, column)
 
 

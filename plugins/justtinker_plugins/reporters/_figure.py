@@ -15,7 +15,7 @@ from justtinker_plugins.reporters._panels import Panel, Series, Sheet, labelled,
 
 COLOURS = ("#2566a8", "#b3541e", "#2f7d4f", "#7a4fa3")
 LEVELS = {"warn": "#c08a00", "stop": "#b3261e"}
-SHAPES = {"start": ("o", "white"), "best": ("*", "#2f7d4f"), "last": ("s", "#1d2125")}
+SHAPES = {"start": ("o", "white"), "first": ("o", "white"), "best": ("*", "#2f7d4f"), "last": ("s", "#1d2125")}
 MISSING = "drawing curves needs matplotlib: pip install 'justtinker[plots]' (or matplotlib itself)"
 MOST_FINDINGS = 6
 POINTS = 390

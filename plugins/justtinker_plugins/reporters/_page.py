@@ -103,7 +103,7 @@ def best_of(evals: Sequence[EvalStats], start: Mapping[str, str]) -> Iterable[tu
         if len(found) == 1:
             yield f"{name}: accuracy", f"{first:.1f} % at step {best.step}"
             continue
-        since = f", from {start[name]}" if name in start else ""
+        since = f", from {start[name]}" if name in start else f", from step {found[0].step}" if found[0].step else ""
         yield f"{name}: accuracy{since}", f"{first:.1f} → {last:.1f} %"
         yield f"{name}: best", f"{best.metrics['accuracy']:.1%} at step {best.step}".replace("%", " %")
 

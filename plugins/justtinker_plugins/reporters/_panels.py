@@ -86,7 +86,8 @@ def milestones(series: Series) -> list[Milestone]:
     """Start, best (the first of equals) and last."""
     points = series.points
     best = max(points, key=lambda point: (point[1], -point[0]))
-    return [Milestone("start", points[0]), Milestone("best", best), Milestone("last", points[-1])]
+    first = "first" if points[0][0] else "start"  # the starting weights may not have been evaluated
+    return [Milestone(first, points[0]), Milestone("best", best), Milestone("last", points[-1])]
 
 
 def told(panel: Panel) -> str:

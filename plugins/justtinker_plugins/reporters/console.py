@@ -28,7 +28,7 @@ from justtinker_core import Finding, hookimpl, plugin
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, StepStats
-from justtinker_plugins._origin import evaluated_weights
+from justtinker_plugins._origin import evaluated_weights, start_of
 from justtinker_plugins._tables import VERDICTS, one_line, plain_table, printable
 
 log = logging.getLogger("justtinker")
@@ -150,6 +150,8 @@ class Console:
         if (status in ("finished", "evaluated") and run.last) or status == "stopped":  # then no other run follows
             paths = (*run.previous, run.dir)
             evals = [(path, EvalStats(**r)) for path in paths for r in RunDir(path).read("evals.jsonl")]
+            source, start = start_of(RunDir(paths[0]), [stats for path, stats in evals if path == paths[0]])
+            evals = [(source.directory, stats) for stats in start if source] + evals
             if evals:
                 self._terminal.print()
                 self._terminal.print(closing_table(evals))
