@@ -205,6 +205,13 @@ def test_json_metadata_stay_as_they_are(cells: dict[str, Any]) -> None:
             "x.jsonl, line 3: list in the column 'answer'; text or a number is wanted; as text it is \"[\\\"3\\\"]\"",
         ),
         (
+            "x.parquet",
+            [{"problem": "When?", "answer": [date(2024, 5, 1)]}],
+            {},
+            "x.parquet, row 1: list in the column 'answer'; text or a number is wanted; as text it is "
+            '"[\\"2024-05-01\\"]"',
+        ),
+        (
             "x.jsonl",
             [{"problem": "1<2?", "answer": True}],
             {},

@@ -161,9 +161,10 @@ def text_cell(row: Row, column: str) -> str:
     if value is None or (isinstance(value, str) and not value.strip()):
         return ""
     if not isinstance(value, str):
-        hint = f"; as text it is {json.dumps(json.dumps(value))}" if isinstance(value, list) and len(value) < 9 else ""
+        hint = json.dumps(json.dumps(value, default=str)) if isinstance(value, list) else ""
         raise PluginError(
-            f"{row[0]}: {type(value).__name__} in the column {column!r}; text or a number is wanted{hint}"
+            f"{row[0]}: {type(value).__name__} in the column {column!r}; text or a number is wanted"
+            + (f"; as text it is {hint}" if 0 < len(hint) < 60 else "")
         )
     return whole(value, row, column)
 
