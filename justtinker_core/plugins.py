@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, entry_points
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -131,7 +131,7 @@ def load_file(reference: str) -> Any:
 @cache
 def module_of(path: Path, changed: int) -> Any:
     """A file as a module: once, so that all its plugins see the same globals; again if it has changed since."""
-    names = (f"justtinker_local_{path.stem}{end}" for end in chain([""], map("_{}".format, count(2))))
+    names = (f"justtinker_local_{path.stem}" + (f"_{n}" if n > 1 else "") for n in count(1))
     name = next(n for n in names if getattr(sys.modules.get(n), "__file__", str(path)) == str(path))
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -310,3 +310,4 @@ def test_two_processes_do_not_work_in_one_directory(run: RunDir) -> None:
         other.wait()
     run.lock()
     run.unlock()
+    assert {path.name for path in run.path.iterdir()} == {".lock", "config.toml"}

@@ -156,8 +156,8 @@ def test_whatever_ends_a_run_is_named(written: Written, tmp_path: Path) -> None:
     (tmp_path / "players.py").write_text(PLAYERS + LATE.replace('ValueError("oh")', "SystemExit(1)"))
     result = cli("train", config, "--dir", "out")
     assert result.exit_code == 1
-    said = r"Error: plugin 'my_crash' \(local file\) failed in collect_batch at players.py:\d+: SystemExit: 1\nfailed"
-    assert re.match(said, result.output)
+    said = r"Error: plugin 'my_crash' \(local file\) failed in collect_batch at players.py:\d+: SystemExit: 1\n"
+    assert re.fullmatch(said + ADVICE, result.output)
     (tmp_path / "players.py").write_text(PLAYERS + LATE)
     mistaken = BaseException("of nobody's making")
     with pytest.MonkeyPatch.context() as patch:
