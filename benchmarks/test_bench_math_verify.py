@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from justtinker_core import Problem, Rollout
-from justtinker_plugins.commands._gold_variants import bare, equivalent, wrong
-from justtinker_plugins.verifiers import _ladder, _normalise
+from justtinker_plugins.commands._audit.variants import bare, equivalent, wrong
+from justtinker_plugins.shared.latex import ladder, normalise
 from justtinker_plugins.verifiers.math_verify import MathVerify
 from tests.plugins.real_golds import load_golds
 
@@ -96,8 +96,8 @@ def verifier() -> Iterator[MathVerify]:
 
 def forget(verifier: MathVerify) -> None:
     verifier._memo.clear()
-    _normalise.normalise.cache_clear()
-    _ladder.read.cache_clear()
+    normalise.normalise.cache_clear()
+    ladder.read.cache_clear()
 
 
 def agree(verifier: MathVerify, cases: list[Case]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from justtinker_plugins.commands.bench import best_seconds, plain_chunk_similarity, plain_score
-from justtinker_plugins.rewards import _redundancy_exact, _redundancy_fast, _redundancy_flat
+from justtinker_plugins.shared.redundancy import exact, fast, flat
 from tests.plugins.reasoning_data import labelled
 
 Work = Callable[[], object]
@@ -27,10 +27,10 @@ def texts() -> list[str]:
 
 def methods(texts: list[str]) -> dict[str, Work]:
     return {
-        "exact": lambda: _redundancy_exact.score_batch(texts, chunks=False),
-        "exact_with_chunks": lambda: _redundancy_exact.score_batch(texts),
-        "fast": lambda: _redundancy_fast.score_batch(texts),
-        "flat": lambda: _redundancy_flat.score_batch(texts),
+        "exact": lambda: exact.score_batch(texts, chunks=False),
+        "exact_with_chunks": lambda: exact.score_batch(texts),
+        "fast": lambda: fast.score_batch(texts),
+        "flat": lambda: flat.score_batch(texts),
     }
 
 
@@ -43,13 +43,13 @@ def plain_chunks(texts: list[str]) -> list[float]:
 
 
 def test_exact_is_equal(texts: list[str]) -> None:
-    scores = _redundancy_exact.score_batch(texts)
+    scores = exact.score_batch(texts)
     assert scores["redundancy_score"].tolist() == plain(texts)
     assert scores["chunk_similarity"].tolist() == plain_chunks(texts)
 
 
 def test_fast_is_within_its_bound(texts: list[str]) -> None:
-    error = np.abs(_redundancy_fast.score_batch(texts)["redundancy_score"] - plain(texts))
+    error = np.abs(fast.score_batch(texts)["redundancy_score"] - plain(texts))
     assert error.mean() <= 0.006
     assert error.max() <= 0.12
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from justtinker_core.config import SECTIONS
 from justtinker_core.weights import RewardOptions
-from justtinker_plugins._describe import described
+from justtinker_plugins.commands._cli.describe import described
 
 DATA = [
     ("use", "str", "(required)", "The plugin that loads the problems; the table's other keys are its options."),

@@ -18,7 +18,7 @@ from justtinker_core import config
 from justtinker_core.cli import main
 from justtinker_core.plugins import COMMANDS, find, look_up
 from justtinker_core.run import check_roles, open_plugins
-from justtinker_plugins.commands._options import read_all
+from justtinker_plugins.commands._cli.options import read_all
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

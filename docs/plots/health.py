@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 
 from justtinker_core.plugins import Plugins
-from justtinker_plugins.commands._histories import read_records
-from justtinker_plugins.commands.monitor import bare, monitors_of, replay
+from justtinker_plugins.commands._cli.replay import bare, monitors_of, replay
+from justtinker_plugins.shared.records.history import read_records
 
 IMAGE = Path(__file__).parents[1] / "images" / "health.png"
 PANELS = {

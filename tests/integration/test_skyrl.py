@@ -101,7 +101,7 @@ def write_model(directory: Path) -> None:
     """A random Qwen3 of 112 k parameters, with its tokenizer."""
     import torch
 
-    from justtinker_plugins.backends._local_model import tiny
+    from justtinker_plugins.backends._local.model import tiny
 
     torch.manual_seed(0)
     for part in tiny():

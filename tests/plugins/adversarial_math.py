@@ -8,7 +8,7 @@ other. Answers stand without their box.
 # ruff: noqa: RUF001 (letters that look like others)
 from __future__ import annotations
 
-from justtinker_plugins.commands._bombs import ANSWERS
+from justtinker_plugins.commands._audit.bombs import ANSWERS
 
 HACKS: list[tuple[str, str]] = [
     # words around, after, or instead of the number

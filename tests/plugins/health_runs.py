@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from justtinker_core import Finding
 from justtinker_core.types import EvalStats, StepStats
-from justtinker_plugins.commands._histories import Records
+from justtinker_plugins.shared.records.history import Records
 
 HEALTHY_STEPS, EVERY = 80, 20
 LENGTH, THINKING, ACCURACY = "mean_response_tokens", "thinking_rate", "accuracy"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from justtinker_plugins.rewards import _redundancy_flat
+from justtinker_plugins.shared.redundancy import flat
 from tests.plugins.reasoning_data import labelled
 
 SENTENCE = "So we check once more that the sum of these numbers is what the question wants."
@@ -162,7 +162,7 @@ def penalties(texts: Sequence[str], name: str) -> np.ndarray[tuple[int], np.dtyp
     """Of each host (N,) with the loop in that disguise; in [0, 1], before the weight."""
     draw = random.Random(name)
     loops = [disguised(text, DISGUISES[name], draw) for text in texts]
-    return np.maximum(_redundancy_flat.score_batch(loops)["redundancy_score"] - 0.3, 0.0) / 0.7
+    return np.maximum(flat.score_batch(loops)["redundancy_score"] - 0.3, 0.0) / 0.7
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from justtinker_core import Problem
-from justtinker_plugins.commands._audit_cases import BATTERIES, cases_of
-from justtinker_plugins.commands._audit_items import VOICES, item_of
+from justtinker_plugins.commands._audit.cases import BATTERIES, cases_of
+from justtinker_plugins.commands._audit.items import VOICES, item_of
 from justtinker_plugins.text import answer_part, last_boxed
 from tests.core.conftest import cli
 

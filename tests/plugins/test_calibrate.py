@@ -11,11 +11,11 @@ from click.testing import CliRunner
 
 from justtinker_core import PluginError
 from justtinker_core.options import configure
-from justtinker_plugins.commands._texts import read_texts
+from justtinker_plugins.commands._cli.texts import read_texts
 from justtinker_plugins.commands.bench import made_up_texts
 from justtinker_plugins.commands.calibrate import calibrate
-from justtinker_plugins.rewards._redundancy_flat import Coefficients, fit
 from justtinker_plugins.rewards.redundancy import Redundancy
+from justtinker_plugins.shared.redundancy.flat import Coefficients, fit
 
 
 def test_the_table_can_be_pasted(tmp_path: Path) -> None:

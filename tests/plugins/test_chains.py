@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from justtinker_plugins.verifiers._chains import asked, claimed, several, sides, unnamed
-from justtinker_plugins.verifiers._ladder import compare, read
-from justtinker_plugins.verifiers._normalise import normalise
+from justtinker_plugins.shared.latex.chains import asked, claimed, several, sides, unnamed
+from justtinker_plugins.shared.latex.ladder import compare, read
+from justtinker_plugins.shared.latex.normalise import normalise
 
 
 @pytest.mark.parametrize(

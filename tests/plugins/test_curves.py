@@ -10,14 +10,15 @@ import pytest
 from justtinker_core import Finding, PluginError
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, StepStats
-from justtinker_plugins.commands._histories import Records, Said
-from justtinker_plugins.reporters import _figure
-from justtinker_plugins.reporters._panels import Sheet, labelled, marks, sheet_of
-from justtinker_plugins.reporters.curves import Curves, pictures_of
+from justtinker_plugins.reporters.curves import Curves
+from justtinker_plugins.shared.charts import figure
+from justtinker_plugins.shared.charts.panels import Sheet, labelled, marks, sheet_of
+from justtinker_plugins.shared.charts.pictures import pictures_of
+from justtinker_plugins.shared.records.history import Records, Said
 from tests.core.conftest import RunOf, cast, cli, go, problems
 
 PNG, PDF = b"\x89PNG\r\n", b"%PDF-"
-plots = pytest.mark.skipif(_figure.lacks_matplotlib(), reason="needs matplotlib: install the extra 'plots'")
+plots = pytest.mark.skipif(figure.lacks_matplotlib(), reason="needs matplotlib: install the extra 'plots'")
 
 
 def rl(steps: int = 50, sets: tuple[str, ...] = ("math", "aime")) -> Records:
@@ -83,8 +84,8 @@ def test_marks_do_not_run_into_each_other() -> None:
 
 @plots
 def test_what_a_picture_shows() -> None:
-    figure = _figure.figure_of(sheet_of(rl()), "a $run")
-    panels = {axes.get_title("left"): axes for axes in figure.axes}
+    drawing = figure.figure_of(sheet_of(rl()), "a $run")
+    panels = {axes.get_title("left"): axes for axes in drawing.axes}
     assert len(panels) == 8
     math = panels["Evaluation: math (%)"]
     assert math.get_title("right") == "start 50.0 (step 0), best 70.0 (step 25), last 60.0 (step 50)"
@@ -92,13 +93,13 @@ def test_what_a_picture_shows() -> None:
     assert math.get_ylim()[0] < 40 < 80 < math.get_ylim()[1], "the intervals are inside"
     labels = [text.get_text() for text in panels["Redundancy"].get_legend().get_texts()]
     assert labels == ["score", "chunk similarity", "penalty from 0.3"]
-    assert r"step 30 warn, drift: w \$x\$" in figure._supxlabel.get_text()
+    assert r"step 30 warn, drift: w \$x\$" in drawing._supxlabel.get_text()
 
 
 @plots
 def test_many_findings_are_one_thing_to_draw_and_move_no_axis() -> None:
     said = tuple(Said(step, Finding("warn", "", source="drift")) for step in range(1, 50))
-    many, none = (_figure.figure_of(sheet_of(replace(rl(), said=found)), "a run") for found in (said, ()))
+    many, none = (figure.figure_of(sheet_of(replace(rl(), said=found)), "a run") for found in (said, ()))
     for marked, plain in zip(many.axes, none.axes, strict=True):
         assert len(marked.lines) == len(plain.lines)
         assert len(marked.collections) == len(plain.collections)
@@ -113,9 +114,9 @@ def test_titles_and_milestones_do_not_run_into_each_other() -> None:
         for step in (0, 1000, 2000)
         for name in ("math", "math500", "a_set_with_quite_a_long_name")
     )
-    figure = _figure.figure_of(sheet_of(Records((), evals)), "long")
-    figure.draw_without_rendering()
-    for axes, line_above in zip(figure.axes[:3], (False, True, True), strict=True):
+    drawing = figure.figure_of(sheet_of(Records((), evals)), "long")
+    drawing.draw_without_rendering()
+    for axes, line_above in zip(drawing.axes[:3], (False, True, True), strict=True):
         title = axes.get_title("left")
         assert title.endswith("\n") == line_above, title
         beside = axes._left_title.get_window_extent().x1 < axes._right_title.get_window_extent().x0
@@ -148,7 +149,7 @@ def test_without_matplotlib_the_fix_is_named(run_of: RunOf, monkeypatch: pytest.
     with pytest.raises(PluginError, match=r"^drawing curves needs matplotlib: pip install 'justtinker\[plots\]'"):
         go(run_of(*cast(), Curves()))
     with pytest.raises(PluginError, match="needs matplotlib"):
-        _figure.drawn(sheet_of(rl()), "x")
+        figure.drawn(sheet_of(rl()), "x")
 
 
 @plots
@@ -198,7 +199,7 @@ def test_the_directory_that_one_is_in_and_one_without_steps(
 
 
 def test_findings_are_read_with_the_records(run_of: RunOf) -> None:
-    from justtinker_plugins.commands._histories import of_run
+    from justtinker_plugins.shared.records.history import of_run
 
     run = run_of()
     found = Finding("warn", "m", {"a": 1}, "drift")

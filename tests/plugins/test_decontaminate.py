@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError, Problem
-from justtinker_plugins.commands._check_data import overlap_lines
-from justtinker_plugins.datasets._overlap import ngrams, overlaps
+from justtinker_plugins.commands._preflight.data import overlap_lines
 from justtinker_plugins.datasets.dapo_math_17k import AFTER, BEFORE
 from justtinker_plugins.datasets.decontaminate import Decontaminate
+from justtinker_plugins.shared.overlap import ngrams, overlaps
 from tests.core.conftest import Ask, Judge, RunOf, ScriptedBackend, Sft
 
 LONG = (

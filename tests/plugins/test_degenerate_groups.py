@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from justtinker_core.options import configure
 from justtinker_core.types import History
-from justtinker_plugins.commands._histories import Records
 from justtinker_plugins.monitors.degenerate_groups import DegenerateGroups
+from justtinker_plugins.shared.records.history import Records
 from tests.plugins.health_runs import series, told
 
 

@@ -17,9 +17,9 @@ from justtinker_core.config import RunConfig
 from justtinker_core.options import configure
 from justtinker_core.plugins import Plugins
 from justtinker_core.types import History, StepStats
-from justtinker_plugins.commands._histories import Records
 from justtinker_plugins.commands.monitor import bare, monitors_of, replay
 from justtinker_plugins.monitors.drift import Drift
+from justtinker_plugins.shared.records.history import Records
 from tests.plugins.health_runs import ACCURACY, LENGTH, THINKING, published, resampled, series, told
 
 real_data = pytest.mark.skipif(

@@ -12,7 +12,7 @@ from justtinker_core import hookimpl
 from justtinker_core.run import Run
 from justtinker_plugins.algorithms.grpo import Grpo
 from justtinker_plugins.algorithms.sft import Sft
-from justtinker_plugins.commands._estimate import describe_cost, expected, short
+from justtinker_plugins.commands._preflight.estimate import describe_cost, expected, short
 from tests.core.conftest import RunOf, ScriptedBackend, cast, problems
 
 CONFIG: dict[str, Any] = {

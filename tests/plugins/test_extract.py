@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from justtinker_plugins.verifiers._extract import Extracted, Pipeline, extract
+from justtinker_plugins.shared.answers import Extracted, Pipeline, extract
 from tests.plugins.test_text import NOTHING
 
 BOTH: tuple[Pipeline, ...] = ("strict", "flexible")

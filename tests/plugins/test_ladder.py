@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from justtinker_plugins.verifiers._ladder import after_check, compare, restates
+from justtinker_plugins.shared.latex.ladder import after_check, compare, restates
 from tests.plugins.adversarial_math import BOMBS, HACKS, HONEST
 
 SEMANTICS: dict[str, list[tuple[str, list[str], list[str]]]] = {

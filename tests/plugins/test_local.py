@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from justtinker_core.options import PluginError, configure
 from justtinker_core.types import Adam, Datum, SampleRequest
-from justtinker_plugins.backends import _local_model as models
-from justtinker_plugins.backends._local_sampling import Job, batches
+from justtinker_plugins.backends._data import decode, encode
+from justtinker_plugins.backends._local import model as models
+from justtinker_plugins.backends._local.sampling import Job, batches
 from justtinker_plugins.backends.local import Local, LocalBackend
 
 pytest.importorskip("torch", reason="the local backend needs the 'local' extra")
@@ -145,7 +146,7 @@ def test_the_recipe_prompt_is_short_for_the_tiny_model(opened: Open) -> None:
 
 @given(text=st.text(alphabet=[chr(c) for c in range(32, 127)] + ["\n"], max_size=60))
 def test_the_tiny_tokenizer_loses_no_ascii(tokenizer: Any, text: str) -> None:
-    assert models.decode(tokenizer, models.encode(tokenizer, text)) == text
+    assert decode(tokenizer, encode(tokenizer, text)) == text
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +167,7 @@ def test_draws_follow_the_heated_nucleus(logits: list[float], temperature: float
     """An even grid of uniform numbers gives each token its share of the distribution, written here in numpy."""
     import torch
 
-    from justtinker_plugins.backends._local_sampling import draw
+    from justtinker_plugins.backends._local.sampling import draw
 
     size = 4000
     rows = torch.tensor(logits, dtype=torch.float32).expand(size, -1)

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from justtinker_core import Group, PluginError, Problem, Rollout, Verdict
 from justtinker_core.options import configure
 from justtinker_core.types import Prompt
-from justtinker_plugins.commands._gold_variants import equivalent, wrong
+from justtinker_plugins.commands._audit.variants import equivalent, wrong
+from justtinker_plugins.shared.latex.ladder import ballot
+from justtinker_plugins.shared.pool.pool import Result
 from justtinker_plugins.verifiers import math_verify
-from justtinker_plugins.verifiers._ladder import ballot
-from justtinker_plugins.verifiers._pool import Result
 from justtinker_plugins.verifiers.math_verify import MathVerify, judge
 from tests.plugins.adversarial_math import BOMBS, HACKS, HONEST, RESPONSES
 from tests.plugins.real_golds import load_golds

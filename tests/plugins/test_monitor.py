@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from justtinker_core import PluginError
 from justtinker_core.plugins import Plugins
-from justtinker_plugins.commands._histories import read_records
 from justtinker_plugins.commands.monitor import bare, monitors_of, replay
 from justtinker_plugins.monitors import DEFAULT
+from justtinker_plugins.shared.records.history import read_records
 from tests.core.conftest import Written, cli
 
 CAST = ("ScriptedBackend", "Ask", "Judge", "Sft")
@@ -176,7 +176,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
 
 def read_or_fail(path: Path) -> None:
     """As the command reads a directory."""
-    from justtinker_plugins.commands.train import existing
+    from justtinker_plugins.shared.records.runs import existing
 
     read_records(existing(path)[-1])
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from justtinker_plugins.verifiers._normalise import normalise, to_ascii
+from justtinker_plugins.shared.latex.normalise import normalise, to_ascii
 
 
 def look(text: str) -> str:

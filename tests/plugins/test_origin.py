@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from justtinker_core.rundir import RunDir
-from justtinker_plugins._origin import shown
+from justtinker_plugins.shared.records.origin import shown
 from tests.core.conftest import Written, cli, records
 
 HELD = '[data.eval.held]\nuse = "listed"\npath = "p.json"\n'

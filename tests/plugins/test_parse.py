@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from justtinker_plugins.verifiers._normalise import normalise
-from justtinker_plugins.verifiers._parse import MalformedError, Node, TooLargeError, UnsupportedError, number, parse
+from justtinker_plugins.shared.latex.normalise import normalise
+from justtinker_plugins.shared.latex.parse import MalformedError, Node, TooLargeError, UnsupportedError, number, parse
 
 
 def tree(text: str) -> Node:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from justtinker_core.plugins import Found, activate, find, hooks_of
-from justtinker_plugins._describe import described_plugin, example
+from justtinker_plugins.commands._cli.describe import described_plugin, example
 from tests.core.conftest import cli
 
 Site = Callable[..., Path]

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from justtinker_core import PluginError
-from justtinker_plugins.verifiers._makers import Zygote
-from justtinker_plugins.verifiers._pool import Pool, Result
+from justtinker_plugins.shared.pool.makers import Zygote
+from justtinker_plugins.shared.pool.pool import Pool, Result
 
 HERE = Path(__file__).parent
 Make = Callable[..., Pool]
@@ -328,7 +328,7 @@ def test_no_processes_at_all_is_told(make: Make, monkeypatch: pytest.MonkeyPatch
 
 PARENT = """
 import json, os, sys, threading, time
-from justtinker_plugins.verifiers._pool import Pool
+from justtinker_plugins.shared.pool.pool import Pool
 threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
 pool = Pool("pool_targets:do", workers=2, limit=60.0)
 print(json.dumps([r.value for r in pool.map([("pid",)] * 50)]), flush=True)

@@ -17,11 +17,11 @@ from justtinker_core import PluginError
 from justtinker_core.options import configure
 from justtinker_core.testing import make_group
 from justtinker_plugins.commands.bench import made_up_texts, plain_chunk_similarity, plain_compression, plain_repetition
-from justtinker_plugins.rewards import _chunks, _redundancy_exact, _redundancy_fast, _redundancy_flat
-from justtinker_plugins.rewards._ngrams import repeated_shares
-from justtinker_plugins.rewards._reading import encode, read
-from justtinker_plugins.rewards._redundancy_flat import MATHEMATICS, Coefficients, fit
 from justtinker_plugins.rewards.redundancy import Redundancy
+from justtinker_plugins.shared.redundancy import chunks, exact, fast, flat
+from justtinker_plugins.shared.redundancy.flat import MATHEMATICS, Coefficients, fit
+from justtinker_plugins.shared.redundancy.ngrams import repeated_shares
+from justtinker_plugins.shared.redundancy.reading import encode, read
 from tests.plugins.loop_disguises import DISGUISES, SENTENCE, disguised, hosts, penalties
 from tests.plugins.reasoning_data import Judged, judge, labelled, with_loops
 from tests.plugins.reward_groups import scored
@@ -99,7 +99,7 @@ def test_the_example_of_the_docs(capsys: pytest.CaptureFixture[str]) -> None:
 
 @given(st.lists(anything, max_size=4))
 def test_exact_is_the_recipe_to_the_last_digit(batch: list[str]) -> None:
-    scores = _redundancy_exact.score_batch(batch)
+    scores = exact.score_batch(batch)
     compression, repetition = [plain_compression(t) for t in batch], [plain_repetition(t) for t in batch]
     assert scores["compression"].tolist() == compression
     assert scores["ngram_repetition"].tolist() == repetition
@@ -112,7 +112,7 @@ def test_exact_is_the_recipe_to_the_last_digit(batch: list[str]) -> None:
 @given(batch=st.lists(anything, max_size=4))
 def test_loose_16_grams_are_those_of_a_set(mask_digits: bool, batch: list[str]) -> None:
     data = [encode(text) for text in batch]
-    shares = _redundancy_flat.repeated_16_grams(data, mask_digits).tolist()
+    shares = flat.repeated_16_grams(data, mask_digits).tolist()
     assert shares == [plain_loose_repetition(t, mask_digits) for t in batch]
 
 
@@ -127,28 +127,28 @@ def test_case_and_marks_are_not_seen(dresses: list[tuple[bool, str, int]]) -> No
     for word, (upper, mark, at) in zip(bare.split(), [*dresses, *dresses], strict=False):
         word = word.upper() if upper else word
         dressed.append(word[:at] + mark + word[at:])
-    share, same = _redundancy_flat.repeated_16_grams([encode(bare), encode("  ".join(dressed))], True)
+    share, same = flat.repeated_16_grams([encode(bare), encode("  ".join(dressed))], True)
     assert share == same > 0.4
 
 
 def test_what_drops_out_is_still_a_loop() -> None:
     for loop in ("- ", "() ", "()", "= + \n", "\u4f60\u597d ", "\u4f60\u597d\u3000\u3002"):
         batch = [loop * 400, HEALTHY[0] + loop * (len(HEALTHY[0]) // len(loop))]
-        assert _redundancy_flat.score_batch(batch)["ngram_repetition"].min() > 0.3, loop
-        assert _redundancy_flat.fined_share(batch, MATHEMATICS) == 1, loop
+        assert flat.score_batch(batch)["ngram_repetition"].min() > 0.3, loop
+        assert flat.fined_share(batch, MATHEMATICS) == 1, loop
 
 
 def test_a_text_of_nothing_but_marks_and_a_short_one() -> None:
     odd = ["", "...", "\x00" * 9, "- " * 20, "\u3000" * 40, "*a* " * 31]
-    assert _redundancy_flat.repeated_16_grams([encode(t) for t in odd], True).tolist()[:3] == [0.0] * 3
-    assert _redundancy_flat.repeated_16_grams([], True).tolist() == []
+    assert flat.repeated_16_grams([encode(t) for t in odd], True).tolist()[:3] == [0.0] * 3
+    assert flat.repeated_16_grams([], True).tolist() == []
 
 
 @pytest.mark.parametrize("size", [999, 1000, 1249, 1250, 1251, 1499, 1500, 4321])
 @pytest.mark.parametrize("alphabet", ["ab", "\x00 a", "abcdefghij \u221a\u2264\u03c0", "\ud800\ud801"])
 def test_chunk_similarity_at_the_edges(size: int, alphabet: str) -> None:
     text = "".join(random.Random(size).choices(alphabet, k=size))
-    assert _chunks.chunk_similarities([text, text[::-1] * 2]).tolist() == [
+    assert chunks.chunk_similarities([text, text[::-1] * 2]).tolist() == [
         plain_chunk_similarity(text),
         plain_chunk_similarity(text[::-1] * 2),
     ]
@@ -157,13 +157,11 @@ def test_chunk_similarity_at_the_edges(size: int, alphabet: str) -> None:
 def test_chunk_similarity_of_a_large_alphabet() -> None:
     text = "".join(map(chr, random.Random(0).choices(range(0x4E00, 0x9000), k=3000)))
     batch = [text, text[:700] * 3, HEALTHY[0]]
-    assert _chunks.chunk_similarities(batch).tolist() == [plain_chunk_similarity(t) for t in batch]
+    assert chunks.chunk_similarities(batch).tolist() == [plain_chunk_similarity(t) for t in batch]
 
 
 def test_the_recipes_published_ends() -> None:
-    loop, short = _redundancy_exact.score_batch([LOOP, "<think>2 and 2 is 4.</think>So it is \\boxed{4}."])[
-        "redundancy_score"
-    ]
+    loop, short = exact.score_batch([LOOP, "<think>2 and 2 is 4.</think>So it is \\boxed{4}."])["redundancy_score"]
     assert loop > 0.89
     assert short == 0.0
 
@@ -233,7 +231,7 @@ def test_no_texts(method: Any) -> None:
 )
 def test_writing_a_text_twice_never_lowers_the_flat_score(text: str) -> None:
     text = text if len(text) >= 500 else text + HEALTHY[0][:500]
-    once, twice = _redundancy_flat.score_batch([text, text * 2])["redundancy_score"]
+    once, twice = flat.score_batch([text, text * 2])["redundancy_score"]
     assert twice >= once
 
 
@@ -244,7 +242,7 @@ def test_copies_of_healthy_text_score_higher_at_any_distance(size: int, copies: 
     text = text[:size]
     without_spaces = text.replace(" ", "")
     for once in (text, without_spaces):
-        low, high = _redundancy_flat.score_batch([once, once * copies])["redundancy_score"]
+        low, high = flat.score_batch([once, once * copies])["redundancy_score"]
         assert low <= 0.3 < high
 
 
@@ -265,8 +263,7 @@ def test_digits_are_masked_unless_told() -> None:
         f"Case {i}: the number {i} is not a solution, so we try the next of the numbers." for i in range(99)
     )
     masked, plain = (
-        _redundancy_flat.score_batch([counting], Coefficients(mask_digits=mask))["ngram_repetition"][0]
-        for mask in (True, False)
+        flat.score_batch([counting], Coefficients(mask_digits=mask))["ngram_repetition"][0] for mask in (True, False)
     )
     assert masked > 0.9 > 0.1 > plain
 
@@ -299,7 +296,7 @@ def test_options_are_checked() -> None:
 def test_a_fit_gives_back_what_healthy_text_is() -> None:
     batch = [text[: 600 + 60 * i] for i, text in enumerate(made_up_texts(120, 2300))]
     fitted = fit(batch)
-    excess = _redundancy_flat.score_batch(batch, fitted)["excess_compression"]
+    excess = flat.score_batch(batch, fitted)["excess_compression"]
     assert abs(float(np.mean(excess))) < 0.1
     assert 0.8 < float(np.std(excess)) < 1.2
     with_loops = batch + [text[:300] * 20 for text in batch[::10]]
@@ -317,16 +314,16 @@ def test_a_fit_needs_texts() -> None:
 def test_fast_is_close_to_exact() -> None:
     for name in ("reasoning_texts", "rollout_batch_256"):
         batch, looping = labelled(name)
-        exact, fast = (m.score_batch(batch) for m in (_redundancy_exact, _redundancy_fast))
-        assert fast["ngram_repetition"].tolist() == exact["ngram_repetition"].tolist()
-        error = np.abs(fast["compression"] - exact["compression"])
+        slow, quick = (m.score_batch(batch) for m in (exact, fast))
+        assert quick["ngram_repetition"].tolist() == slow["ngram_repetition"].tolist()
+        error = np.abs(quick["compression"] - slow["compression"])
         assert error.mean() <= 0.01
         assert error[~looping].max() <= 0.05
         assert error.max() <= 0.2
 
 
 def flat_judged(batch: list[str], looping: Any, coefficients: Coefficients = MATHEMATICS) -> Judged:
-    scores = _redundancy_flat.score_batch(batch, coefficients)
+    scores = flat.score_batch(batch, coefficients)
     return judge(batch, looping, scores["redundancy_score"])
 
 
@@ -345,7 +342,7 @@ def test_flat_meets_the_bars(name: str) -> None:
 
 def test_the_recipe_does_not() -> None:
     batch, looping = labelled("reasoning_texts")
-    judged = judge(batch, looping, _redundancy_exact.score_batch(batch, chunks=False)["redundancy_score"])
+    judged = judge(batch, looping, exact.score_batch(batch, chunks=False)["redundancy_score"])
     assert judged.worst_share_fined == 1.0
     assert judged.correlation > 0.7
 
@@ -369,7 +366,7 @@ def test_every_loop_of_our_own_is_fined(kind: str) -> None:
     batch, looping = labelled("reasoning_texts")
     draw = random.Random(kind)
     loops = [make(text, draw) for text, loop in zip(batch, looping, strict=True) if not loop]
-    score = _redundancy_flat.score_batch(loops)["redundancy_score"]
+    score = flat.score_batch(loops)["redundancy_score"]
     assert [text for text, s in zip(loops, score, strict=True) if s <= 0.3] == []
 
 
@@ -385,11 +382,11 @@ def test_a_disguised_loop_is_fined(disguise: str) -> None:
 def test_the_texts_that_they_are_put_into_are_not_fined() -> None:
     texts = hosts(*labelled("reasoning_texts"))
     assert len(texts) == 40
-    assert _redundancy_flat.fined_share([text[:3000] for text in texts], MATHEMATICS) == 0
+    assert flat.fined_share([text[:3000] for text in texts], MATHEMATICS) == 0
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 8])
 def test_a_disguised_loop_is_fined_in_made_up_text(count: int) -> None:
     host, line = HEALTHY[0][:3000], DISGUISES[f"case, bold, comma, \u2026 on {count} of 16 words"]
-    plain, loop = _redundancy_flat.score_batch([host, disguised(host, line, random.Random(count))])["redundancy_score"]
+    plain, loop = flat.score_batch([host, disguised(host, line, random.Random(count))])["redundancy_score"]
     assert plain < 0.3 < 0.5 < loop

@@ -16,11 +16,11 @@ import pytest
 from justtinker_core import Finding
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, Group, Problem, Prompt, Reward, Rollout, StepStats, Verdict
-from justtinker_plugins.reporters import _svg
-from justtinker_plugins.reporters._page import DASH, embedded, evaluations_table
-from justtinker_plugins.reporters._panels import Panel, Series, thinned
-from justtinker_plugins.reporters._selection import MOST_CHARACTERS, Selection, shortened, within
 from justtinker_plugins.reporters.report import Report, write
+from justtinker_plugins.shared.charts import svg
+from justtinker_plugins.shared.charts.panels import Panel, Series, thinned
+from justtinker_plugins.shared.page.page import DASH, embedded, evaluations_table
+from justtinker_plugins.shared.page.selection import MOST_CHARACTERS, Selection, shortened, within
 from tests.core.conftest import RunOf, cast, cli, go, problems
 
 EVIL = (
@@ -260,15 +260,15 @@ def test_the_command(recorded: RunDir, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("low,high", [(0, 1), (-3, 17), (0.02, 0.021), (1e-7, 3e-6), (4000, 9000)])  # noqa: PT006
 def test_ticks_are_round_and_inside(low: float, high: float) -> None:
-    found = _svg.ticks(low, high)
+    found = svg.ticks(low, high)
     assert 2 <= len(found) <= 7
     assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in found)
-    assert all(len(_svg.number(tick)) <= 6 for tick in found)
+    assert all(len(svg.number(tick)) <= 6 for tick in found)
 
 
 def test_flat_short_and_long_series_can_be_drawn() -> None:
     for points in (((1, 0.0),), tuple((i, 5.0) for i in range(90)), ((1, -2.0), (9, 3.0))):
-        drawn = _svg.svg(Panel("t", (Series("s", points),), percent=False), (1, 90), [(5, "stop")])
+        drawn = svg.svg(Panel("t", (Series("s", points),), percent=False), (1, 90), [(5, "stop")])
         assert "nan" not in drawn
         assert drawn.count('class="mark stop"') == 2
     assert len(thinned([(i, float(i)) for i in range(4001)])) <= 1000

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from justtinker_plugins.verifiers._ladder import compare, read, restates
-from justtinker_plugins.verifiers._made_of import bag
-from justtinker_plugins.verifiers._restated import written
+from justtinker_plugins.shared.latex.ladder import compare, read, restates
+from justtinker_plugins.shared.latex.made_of import bag
+from justtinker_plugins.shared.latex.restated import written
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from justtinker_core.options import configure
 from justtinker_core.types import EvalStats, History
-from justtinker_plugins.commands._histories import Records
 from justtinker_plugins.monitors.reward_hacking import RewardHacking
+from justtinker_plugins.shared.records.history import Records
 from tests.plugins.health_runs import series, told
 
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from justtinker_core import Group, PluginError, Problem, Prompt, Rollout, Verdict
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import Reward
-from justtinker_plugins.commands._rollout_files import Line, group_of, lines
+from justtinker_plugins.shared.records.groups import group_of
+from justtinker_plugins.shared.records.lines import Line, lines
 
 
 def read(path: Path) -> list[tuple[int, bytes]]:

@@ -185,7 +185,7 @@ def groups(n: int) -> list[dict[str, Any]]:
 
 
 def test_processes_give_what_one_gives(stacks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("justtinker_plugins.commands._rescoring.BATCH_BYTES", 2000)
+    monkeypatch.setattr("justtinker_plugins.commands._score.rescoring.BATCH_BYTES", 2000)
     for name in ("a.jsonl", "b.jsonl.zst"):
         write(stacks / name, *groups(40))
     arguments = ("score", "a.jsonl", "b.jsonl.zst", "--config", "any.toml", "--against", "strict.toml")

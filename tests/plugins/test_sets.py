@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from justtinker_plugins.verifiers._ladder import compare
-from justtinker_plugins.verifiers._normalise import normalise
-from justtinker_plugins.verifiers._parse import parse
-from justtinker_plugins.verifiers._sets import REALS, as_set, condition, without_range
+from justtinker_plugins.shared.latex.ladder import compare
+from justtinker_plugins.shared.latex.normalise import normalise
+from justtinker_plugins.shared.latex.parse import parse
+from justtinker_plugins.shared.latex.sets import REALS, as_set, condition, without_range
 
 
 @pytest.mark.parametrize(

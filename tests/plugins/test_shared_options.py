@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from justtinker_core import PluginError
 from justtinker_core.config import TABLES, RunConfig
-from justtinker_plugins.commands._options import address, read_all, read_one
+from justtinker_plugins.commands._cli.options import address, read_all, read_one
 from tests.core.conftest import Written, cli
 
 BOTH = ("quickstart-sft", "quickstart-rl")

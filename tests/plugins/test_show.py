@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import Group, Problem, Prompt, Reward, Rollout, Verdict
-from justtinker_plugins._tables import one_line, printable
+from justtinker_plugins.shared.terminal import one_line, printable
 from tests.core.conftest import cli
 
 EVIL = "\x1b]0;pwned\x07\x1b[31m[red]markup[/red] [/] \x9b2J \u202eturned\u202c \ud800 \r"

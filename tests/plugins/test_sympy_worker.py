@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from justtinker_plugins.verifiers._sympy_worker import WARM_UP, grade
+from justtinker_plugins.shared.latex.sympy_worker import WARM_UP, grade
 
 
 @pytest.mark.parametrize(

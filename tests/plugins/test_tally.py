@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from justtinker_plugins.commands._tally import Tally, kendall_tau_b, pair_kinds
+from justtinker_plugins.commands._score.tally import Tally, kendall_tau_b, pair_kinds
 
 REWARDS = st.lists(
     st.tuples(st.sampled_from([0.0, 0.3, 0.3 + 1e-12, 1.0]), st.sampled_from([0.0, 0.5, 0.7])), min_size=1

@@ -34,9 +34,9 @@ from justtinker_core.testing.backends import (
     request,
     train,
 )
-from justtinker_plugins.backends import _tinker_wire as wire
-from justtinker_plugins.backends._tinker_calls import explained, is_gone
-from justtinker_plugins.backends._tinker_prices import prices_of
+from justtinker_plugins.backends._tinker import wire
+from justtinker_plugins.backends._tinker.calls import explained, is_gone
+from justtinker_plugins.backends._tinker.prices import prices_of
 from justtinker_plugins.backends.tinker import Tinker, TinkerBackend
 from tests.core.conftest import cli
 from tests.plugins.tinker_server import KEY, MODEL, TinkerServer, Weights, served
@@ -545,7 +545,7 @@ def test_prices_come_from_the_table_or_the_config(opened: Open) -> None:
 
 
 def test_every_price_has_its_date() -> None:
-    table = tomllib.loads(files("justtinker_plugins.backends").joinpath("tinker_prices.toml").read_text())
+    table = tomllib.loads(files("justtinker_plugins.backends._tinker").joinpath("tinker_prices.toml").read_text())
     assert all({"date", "prefill", "sampled", "trained"} <= set(row) for row in table.values())
     assert prices_of("nobody/nothing") is None
 

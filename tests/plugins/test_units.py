@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from justtinker_plugins.verifiers._units import is_unit, measure
+from justtinker_plugins.shared.latex.units import is_unit, measure
 
 
 @pytest.mark.parametrize(

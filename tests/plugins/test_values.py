@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from justtinker_plugins.verifiers._normalise import normalise
-from justtinker_plugins.verifiers._parse import Node, TooLargeError, UnsupportedError, parse
-from justtinker_plugins.verifiers._values import (
+from justtinker_plugins.shared.latex.normalise import normalise
+from justtinker_plugins.shared.latex.parse import Node, TooLargeError, UnsupportedError, parse
+from justtinker_plugins.shared.latex.values import (
     FLOAT,
     InexactError,
     UndefinedError,

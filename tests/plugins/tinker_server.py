@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from justtinker_plugins.backends import _local_model as models
+from justtinker_plugins.backends._local import model as models
 
 MODEL = "tiny/bigram"
 KEY = "tml-not-a-real-key-0123456789"

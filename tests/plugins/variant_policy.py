@@ -20,8 +20,8 @@ from justtinker_core import Problem, hookimpl, plugin
 from justtinker_core.rollouts import fill_prompt
 from justtinker_core.run import Run
 from justtinker_core.types import Sample, SampleRequest
-from justtinker_plugins.commands._gold_variants import equivalent
-from justtinker_plugins.verifiers._extract import extract
+from justtinker_plugins.commands._audit.variants import equivalent
+from justtinker_plugins.shared.answers import extract
 from tests.core.conftest import ScriptedBackend, cli
 
 CONFIG = """

@@ -18,9 +18,9 @@ from pydantic import Field
 
 from justtinker_core import PluginError, hookimpl, plugin
 from justtinker_core.types import Adam, Backend, Datum, Loss, Message, Sample, SampleRequest, TrainResult
-from justtinker_plugins.backends import _local_losses as losses
-from justtinker_plugins.backends import _local_model as models
-from justtinker_plugins.backends import _local_sampling as sampling
+from justtinker_plugins.backends._data import check, decode, encode
+from justtinker_plugins.backends._local import losses, sampling
+from justtinker_plugins.backends._local import model as models
 
 if TYPE_CHECKING:
     from justtinker_core.run import Run
@@ -95,11 +95,11 @@ class LocalBackend:
 
     def encode(self, text: str) -> list[int]:
         """Tokens of the text; special tokens written out in it are recognised; nothing is added."""
-        return models.encode(self.policy.tokenizer, text)
+        return encode(self.policy.tokenizer, text)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Text of the tokens, special tokens included."""
-        return models.decode(self.policy.tokenizer, tokens)
+        return decode(self.policy.tokenizer, tokens)
 
     def render(self, messages: Sequence[Message]) -> str:
         """The chat template's text. PluginError if the tokenizer has none or it refuses the messages."""
@@ -177,7 +177,7 @@ class LocalBackend:
         self._is_merged = False
 
     def _forward_backward(self, data: tuple[Datum, ...], loss: Loss, config: dict[str, float]) -> TrainResult:
-        losses.check(data, loss, config, self.context_length, self.policy.vocabulary)
+        check(data, loss, config, self.context_length, self.policy.vocabulary)
         self._unmerge()
         options = self.options
         try:

@@ -23,11 +23,10 @@ from justtinker_core import PluginError, SamplingError, hookimpl, plugin
 from justtinker_core.checkpoints import checkpoint_of
 from justtinker_core.options import nearest
 from justtinker_core.types import Adam, Backend, Datum, Loss, Message, Sample, SampleRequest, TrainResult
-from justtinker_plugins.backends import _local_model as models
-from justtinker_plugins.backends import _tinker_wire as wire
-from justtinker_plugins.backends._local_losses import check
-from justtinker_plugins.backends._tinker_calls import KEY, Calls, is_gone, scrubbed
-from justtinker_plugins.backends._tinker_prices import prices_of, usd
+from justtinker_plugins.backends._data import check, decode, encode
+from justtinker_plugins.backends._tinker import wire
+from justtinker_plugins.backends._tinker.calls import KEY, Calls, is_gone, scrubbed
+from justtinker_plugins.backends._tinker.prices import prices_of, usd
 
 if TYPE_CHECKING:
     from justtinker_core.run import Run
@@ -114,11 +113,11 @@ class TinkerBackend:
 
     def encode(self, text: str) -> list[int]:
         """Tokens of the text; special tokens written out in it are recognised; nothing is added."""
-        return models.encode(self._tokenizer, text)
+        return encode(self._tokenizer, text)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Text of the tokens, special tokens included."""
-        return models.decode(self._tokenizer, tokens)
+        return decode(self._tokenizer, tokens)
 
     def render(self, messages: Sequence[Message]) -> str:
         """The chat template's text. PluginError if the tokenizer has none or it refuses the messages."""

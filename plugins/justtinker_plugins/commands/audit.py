@@ -24,8 +24,7 @@ from rich.text import Text
 from justtinker_core import PluginError, Problem, data
 from justtinker_core.config import RunConfig
 from justtinker_core.run import installed
-from justtinker_plugins._tables import ends, one_line, plain_table
-from justtinker_plugins.commands._audit_cases import (
+from justtinker_plugins.commands._audit.cases import (
     KINDS,
     Case,
     Kind,
@@ -35,13 +34,14 @@ from justtinker_plugins.commands._audit_cases import (
     record_of,
     write_cases,
 )
-from justtinker_plugins.commands._audit_honest import the_plain_answer
-from justtinker_plugins.commands._audit_items import VOICES, item_of, name_of
-from justtinker_plugins.commands._auditing import Auditor, Judged, Row, compared, offenders, rows_of
-from justtinker_plugins.commands._options import plugin_option, read_one, set_option
-from justtinker_plugins.commands._stack import Stack
-from justtinker_plugins.commands.score import write
-from justtinker_plugins.verifiers._judge import gold_text
+from justtinker_plugins.commands._audit.honest import the_plain_answer
+from justtinker_plugins.commands._audit.items import VOICES, item_of, name_of
+from justtinker_plugins.commands._audit.judging import Auditor, Judged, Row, compared, offenders, rows_of
+from justtinker_plugins.commands._cli.endings import write
+from justtinker_plugins.commands._cli.options import plugin_option, read_one, set_option
+from justtinker_plugins.commands._cli.stack import Stack
+from justtinker_plugins.shared.answers import gold_text
+from justtinker_plugins.shared.terminal import ends, one_line, plain_table
 
 FORM = ("format", "redundancy")
 """The rewards that fine bad form."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from justtinker_plugins.commands._texts import read_texts
+from justtinker_plugins.commands._cli.texts import read_texts
 
 
 def plain_compression(text: str) -> float:
@@ -81,8 +81,8 @@ def redundancy(texts: Path | None) -> None:
     """Time the redundancy score's methods against plain Python, on TEXTS (JSON lines, .zst too) or made-up ones."""
     from rich.console import Console
 
-    from justtinker_plugins._tables import plain_table
-    from justtinker_plugins.rewards import _redundancy_exact, _redundancy_fast, _redundancy_flat
+    from justtinker_plugins.shared.redundancy import exact, fast, flat
+    from justtinker_plugins.shared.terminal import plain_table
 
     batch = made_up_texts() if texts is None else read_texts(texts)
     plain = best_seconds(lambda: [plain_score(text) for text in batch], 2)
@@ -92,10 +92,10 @@ def redundancy(texts: Path | None) -> None:
     rows = [
         ("plain Python", plain, plain),
         ("plain Python with chunk similarity", full, full),
-        ("exact", best_seconds(lambda: _redundancy_exact.score_batch(batch, chunks=False)), plain),
-        ("exact with chunk similarity", best_seconds(lambda: _redundancy_exact.score_batch(batch)), full),
-        ("fast", best_seconds(lambda: _redundancy_fast.score_batch(batch)), plain),
-        ("flat", best_seconds(lambda: _redundancy_flat.score_batch(batch)), plain),
+        ("exact", best_seconds(lambda: exact.score_batch(batch, chunks=False)), plain),
+        ("exact with chunk similarity", best_seconds(lambda: exact.score_batch(batch)), full),
+        ("fast", best_seconds(lambda: fast.score_batch(batch)), plain),
+        ("flat", best_seconds(lambda: flat.score_batch(batch)), plain),
     ]
     for name, seconds, reference in rows:
         table.add_row(name, f"{seconds * 1e3:,.1f}", f"{megabytes / seconds:,.1f}", f"{reference / seconds:.1f}")

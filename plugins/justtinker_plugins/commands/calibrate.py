@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from justtinker_plugins.commands._texts import read_texts
+from justtinker_plugins.commands._cli.texts import read_texts
 
 
 @click.group()
@@ -25,7 +25,7 @@ def redundancy(texts: tuple[Path, ...]) -> None:
     """
     import tomli_w
 
-    from justtinker_plugins.rewards._redundancy_flat import MATHEMATICS, fined_share, fit
+    from justtinker_plugins.shared.redundancy.flat import MATHEMATICS, fined_share, fit
 
     healthy = [text for path in texts for text in read_texts(path)]
     fitted = fit(healthy)

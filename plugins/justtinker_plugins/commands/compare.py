@@ -19,9 +19,9 @@ from justtinker_core import PluginError
 from justtinker_core.eval_stats import majority, pass_at
 from justtinker_core.options import nearest
 from justtinker_core.types import EvalStats, Verdict
-from justtinker_plugins._origin import evaluated_weights
-from justtinker_plugins._tables import plain_table
-from justtinker_plugins.commands._records import Record, eval_groups, evaluations
+from justtinker_plugins.shared.records.evaluations import Record, eval_groups, evaluations
+from justtinker_plugins.shared.records.origin import evaluated_weights
+from justtinker_plugins.shared.terminal import plain_table
 
 Z = 1.959964
 NOT_SETTINGS = ("problems", "stage")

@@ -10,11 +10,11 @@ import click
 from justtinker_core import PluginError
 from justtinker_core.plugins import Plugins
 from justtinker_core.rundir import RunDir
-from justtinker_plugins._origin import shown
-from justtinker_plugins.commands._histories import Records, read_records
-from justtinker_plugins.commands.monitor import bare, monitors_of, replay
-from justtinker_plugins.commands.train import existing
-from justtinker_plugins.reporters.curves import pictures_of, write
+from justtinker_plugins.commands._cli.replay import bare, monitors_of, replay
+from justtinker_plugins.shared.charts.pictures import pictures_of, write
+from justtinker_plugins.shared.records.history import Records, read_records
+from justtinker_plugins.shared.records.origin import shown
+from justtinker_plugins.shared.records.runs import existing
 
 
 @click.command()

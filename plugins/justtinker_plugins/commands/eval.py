@@ -16,11 +16,11 @@ from justtinker_core.checkpoints import FILE, best_step, checkpoint_of, located,
 from justtinker_core.loop import recorded, start_from
 from justtinker_core.run import Run, open_plugins, resolved
 from justtinker_core.rundir import RunDir
-from justtinker_plugins._origin import origin
-from justtinker_plugins.commands import _preflight
-from justtinker_plugins.commands._endings import last_words, say, say_why
-from justtinker_plugins.commands._options import plugin_option, read_one, set_option
-from justtinker_plugins.commands.train import existing
+from justtinker_plugins.commands._cli.endings import last_words, say, say_why
+from justtinker_plugins.commands._cli.options import plugin_option, read_one, set_option
+from justtinker_plugins.commands._preflight import checks
+from justtinker_plugins.shared.records.origin import origin
+from justtinker_plugins.shared.records.runs import existing
 
 
 @click.command("eval")
@@ -100,7 +100,7 @@ def go_on(place: Path) -> None:
         click.echo(f"{place} is finished already")
         return
     wanted = config.read(place)
-    with Run(wanted, open_plugins(wanted), files, checks=_preflight.checks(place)) as run:
+    with Run(wanted, open_plugins(wanted), files, checks=checks.checks(place)) as run:
         if about["checkpoint"] is not None:
             start_from(run, about["checkpoint"])
         files.manifest(**run.versions())

@@ -5,26 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
 from rich.markup import escape
 
-from justtinker_core import config, loop
-from justtinker_core.plugins import Active, Plugins, activate, implements, look_up
-from justtinker_core.run import Run, installed
-from justtinker_core.rundir import RunDir
+from justtinker_core import config
+from justtinker_core.plugins import Plugins
 from justtinker_core.types import History
-from justtinker_plugins._tables import plain_table
-from justtinker_plugins.commands._histories import Records, Said, read_records
-from justtinker_plugins.commands._options import plugin_option, read_one, set_option
-from justtinker_plugins.commands.train import EXIT_CODES, existing
+from justtinker_plugins.commands._cli.endings import EXIT_CODES
+from justtinker_plugins.commands._cli.options import plugin_option, read_one, set_option
+from justtinker_plugins.commands._cli.replay import bare, monitors_of, replay
 from justtinker_plugins.monitors import DEFAULT
+from justtinker_plugins.shared.records.history import Records, Said, read_records
+from justtinker_plugins.shared.records.runs import existing
+from justtinker_plugins.shared.terminal import plain_table
 
 STYLES = {"info": "cyan", "warn": "yellow", "stop": "bold red"}
-ROLES = ("monitors", "environments", "local")
-"""Where monitors come from; plugins of other roles are not even imported."""
 
 
 @click.command()
@@ -61,36 +58,6 @@ def monitors_wanted(
     if monitors_of(read_one(source, (), switches)):
         return read_one(source, sets, switches), ""
     return read_one(source, sets, (*switches, *DEFAULT)), f"{source} has no monitors: these are the default ones"
-
-
-def bare(sets: Sequence[str], switches: Sequence[str]) -> config.RunConfig:
-    """A config with the default monitors, and nothing to run."""
-    run: dict[str, Any] = {"name": "history", "model": "none", "steps": 0}
-    tables: dict[str, Any] = {"run": run, "plugins": {"enable": list(DEFAULT)}}
-    for item in sets:
-        config.override(tables, item)
-    config.check_shape(tables)
-    for name in switches:
-        config.switch(tables, name)
-    return config.parse(tables, Path.cwd())
-
-
-def monitors_of(wanted: config.RunConfig) -> list[Active]:
-    """The monitors that a config enables, set up."""
-    known = installed(wanted)
-    found = [look_up(name, known) for name in wanted.enable]
-    monitors = [f for f in found if f.role in ROLES and implements(f.load(), "inspect_step")]
-    return [activate(f, wanted.plugin_options.get(f.name, {})) for f in monitors]
-
-
-def replay(records: Records, plugins: Plugins, wanted: config.RunConfig) -> list[Said]:
-    """What the monitors say of each step, shown what they would have been shown; groups of rollouts are not."""
-    run = Run(wanted, plugins, RunDir(Path()))
-    said = []
-    for place, stats in enumerate(records.steps):
-        run.history = records.before(place)
-        said += [Said(stats.step, finding) for finding in loop.inspect(run, stats, ())]
-    return said
 
 
 def show(records: Records, plugins: Plugins, said: Sequence[Said]) -> None:

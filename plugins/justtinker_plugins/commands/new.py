@@ -18,7 +18,7 @@ import click
 
 from justtinker_core.options import PluginError, nearest
 from justtinker_core.plugins import COMMANDS, ROLES, find, load_file, snake_case
-from justtinker_plugins._describe import described_plugin, example
+from justtinker_plugins.commands._cli.describe import described_plugin, example
 
 TEMPLATES = files("justtinker_plugins.commands") / "templates"
 KINDS = tuple(sorted(folder.name for folder in TEMPLATES.iterdir() if (folder / "plugin.py").is_file()))

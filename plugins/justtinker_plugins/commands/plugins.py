@@ -19,8 +19,8 @@ from rich.markup import escape
 
 from justtinker_core import hookspecs
 from justtinker_core.plugins import COMMANDS, Found, find, hooks_of, implements, look_up, snake_case
-from justtinker_plugins._describe import LONG, described_plugin, example
-from justtinker_plugins._tables import plain_table
+from justtinker_plugins.commands._cli.describe import LONG, described_plugin, example
+from justtinker_plugins.shared.terminal import plain_table
 
 BROKEN = "[red]broken"
 

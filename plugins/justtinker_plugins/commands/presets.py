@@ -10,7 +10,7 @@ from rich.console import Console
 from justtinker_core import PluginError
 from justtinker_core.config import presets as installed_presets
 from justtinker_core.options import nearest
-from justtinker_plugins._tables import plain_table
+from justtinker_plugins.shared.terminal import plain_table
 
 
 @click.command()

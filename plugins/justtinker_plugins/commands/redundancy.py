@@ -15,9 +15,9 @@ from rich.text import Text
 
 from justtinker_core import PluginError, config
 from justtinker_core.plugins import activate, find
-from justtinker_plugins._tables import ends, plain_table
-from justtinker_plugins.commands._texts import read_texts
-from justtinker_plugins.rewards._redundancy_flat import SHORT
+from justtinker_plugins.commands._cli.texts import read_texts
+from justtinker_plugins.shared.redundancy.flat import SHORT
+from justtinker_plugins.shared.terminal import ends, plain_table
 
 if TYPE_CHECKING:
     from justtinker_plugins.rewards.redundancy import Redundancy

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from justtinker_core.rundir import RunDir
-from justtinker_plugins.commands.train import existing
-from justtinker_plugins.reporters._selection import Selection
-from justtinker_plugins.reporters.report import write
+from justtinker_plugins.shared.page.page import write
+from justtinker_plugins.shared.page.selection import Selection
+from justtinker_plugins.shared.records.runs import existing
 
 
 @click.command()

@@ -6,7 +6,6 @@ run's own config get the rewards that were recorded. The token ids are gone: a p
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections import Counter
@@ -23,12 +22,14 @@ from rich.text import Text
 
 from justtinker_core import PluginError, config
 from justtinker_core.config import RunConfig
-from justtinker_plugins._tables import ends, plain_table
-from justtinker_plugins.commands._options import plugin_option, read_one, set_option
-from justtinker_plugins.commands._rescoring import Configs, Out, Scorer, rescore, unscored_lines
-from justtinker_plugins.commands._rollout_files import Line, group_of, lines, rollout_files
-from justtinker_plugins.commands._tally import Change, Tally
-from justtinker_plugins.commands.train import existing
+from justtinker_plugins.commands._cli.endings import write
+from justtinker_plugins.commands._cli.options import plugin_option, read_one, set_option
+from justtinker_plugins.commands._score.rescoring import Configs, Out, Scorer, rescore, unscored_lines
+from justtinker_plugins.commands._score.tally import Change, Tally
+from justtinker_plugins.shared.records.groups import group_of, rollout_files
+from justtinker_plugins.shared.records.lines import Line, lines
+from justtinker_plugins.shared.records.runs import existing
+from justtinker_plugins.shared.terminal import ends, plain_table
 
 path = click.Path(path_type=Path)
 
@@ -159,15 +160,6 @@ def describe(change: Change) -> dict[str, Any]:
         problem = {"problem": group.problem.id, "question": group.problem.question, "answer": group.problem.answer}
         found |= {**problem, "text": group.rollouts[rollout].text}
     return found | dict(change.sides)
-
-
-def write(file: Path, summary: dict[str, Any]) -> None:
-    """One JSON object as a file."""
-    try:
-        text = json.dumps(summary, ensure_ascii=False, indent=2) + "\n"
-        file.write_bytes(text.encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        raise PluginError(f"cannot write {file}: {error.strerror}") from None
 
 
 # What is printed

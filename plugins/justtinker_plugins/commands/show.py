@@ -16,9 +16,9 @@ from rich.rule import Rule
 from rich.text import Text
 
 from justtinker_core import PluginError
-from justtinker_plugins._tables import VERDICTS, ends, one_line, plain_table, printable
-from justtinker_plugins.commands._step_files import is_training, read_groups, set_of, step_files, step_of, value_of
-from justtinker_plugins.commands.train import existing
+from justtinker_plugins.shared.records.runs import existing
+from justtinker_plugins.shared.records.step_files import is_training, read_groups, set_of, step_files, step_of, value_of
+from justtinker_plugins.shared.terminal import VERDICTS, ends, one_line, plain_table, printable
 
 Row = dict[str, Any]
 Found = tuple[Row, list[int]]

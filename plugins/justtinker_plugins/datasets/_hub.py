@@ -19,8 +19,7 @@ from pydantic import Field
 
 from justtinker_core import PluginError, Problem, hookimpl, plugin
 from justtinker_core.options import nearest
-from justtinker_plugins.datasets._skipped import report
-from justtinker_plugins.datasets._tables import BATCH, parquet_rows
+from justtinker_plugins.shared.rows import BATCH, parquet_rows, report
 
 if TYPE_CHECKING:
     from justtinker_core.config import DataSpec

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from justtinker_core import PluginError, Problem, hookimpl, plugin
-from justtinker_plugins.datasets._held_out import asked_again
+from justtinker_plugins.shared.overlap import asked_again
 
 if TYPE_CHECKING:
     from justtinker_core.config import DataSpec

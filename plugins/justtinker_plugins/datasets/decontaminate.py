@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from justtinker_core import hookimpl, plugin
-from justtinker_plugins.datasets._overlap import overlaps
+from justtinker_plugins.shared.overlap import overlaps
 
 if TYPE_CHECKING:
     from justtinker_core.run import Run

@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from justtinker_core import Group, Problem, Rollout, hookimpl, plugin
-from justtinker_plugins.datasets._held_out import asked_again
 from justtinker_plugins.environments._arithmetic import compute
+from justtinker_plugins.shared.overlap import asked_again
 from justtinker_plugins.text import CLOSE, OPEN
 
 if TYPE_CHECKING:

@@ -30,10 +30,10 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from pydantic import Field
 
 from justtinker_core import PluginError, Problem, Rollout, Verdict, hookimpl, plugin
-from justtinker_plugins.datasets._held_out import asked_again
 from justtinker_plugins.environments._arithmetic import MOST_CHARS, Computed, compute
+from justtinker_plugins.shared.answers import gold_text, judge
+from justtinker_plugins.shared.overlap import asked_again
 from justtinker_plugins.text import CLOSE, OPEN
-from justtinker_plugins.verifiers._judge import gold_text, judge
 
 if TYPE_CHECKING:
     from justtinker_core.config import DataSpec

@@ -28,8 +28,8 @@ from justtinker_core import Finding, hookimpl, plugin
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, StepStats
-from justtinker_plugins._origin import evaluated_weights, start_of
-from justtinker_plugins._tables import VERDICTS, one_line, plain_table, printable
+from justtinker_plugins.shared.records.origin import evaluated_weights, start_of
+from justtinker_plugins.shared.terminal import VERDICTS, one_line, plain_table, printable
 
 log = logging.getLogger("justtinker")
 

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
-from pathlib import Path
-
 from justtinker_core import hookimpl, plugin
 from justtinker_core.run import Run
-from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats
-from justtinker_plugins._origin import shown
-from justtinker_plugins.commands._histories import Records
-from justtinker_plugins.reporters._figure import MISSING, drawn, lacks_matplotlib
-from justtinker_plugins.reporters._panels import sheet_of
+from justtinker_plugins.shared.charts.figure import MISSING, lacks_matplotlib
+from justtinker_plugins.shared.charts.pictures import write
 
 
 @plugin
@@ -40,23 +34,3 @@ class Curves:
         """All curves, if anything was recorded."""
         if any((run.dir / name).exists() for name in ("steps.jsonl", "evals.jsonl")):
             write(run.files, self.simple)
-
-
-def write(files: RunDir, simple: bool = True) -> list[Path]:
-    """Draw into a run directory; the paths of the pictures."""
-    config = tomllib.loads((files.path / "config.toml").read_text(encoding="utf-8"))
-    pictures = pictures_of(shown(files), config["run"]["name"], simple)
-    for name, content in pictures.items():
-        files.replace(name, content)
-    return [files.path / name for name in pictures]
-
-
-def pictures_of(records: Records, title: str, simple: bool = True) -> dict[str, bytes]:
-    """Every picture by file name."""
-    sheets = {"curves": sheet_of(records)} | ({"curves_simple": sheet_of(records, "simple")} if simple else {})
-    return {
-        f"{name}.{suffix}": content
-        for name, sheet in sheets.items()
-        if sheet.panels
-        for suffix, content in drawn(sheet, title).items()
-    }

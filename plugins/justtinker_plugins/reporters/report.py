@@ -5,21 +5,15 @@ It reads the records and the rollout files, never the run's live state; each rol
 
 from __future__ import annotations
 
-import tomllib
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
 from justtinker_core import hookimpl, plugin
 from justtinker_core.run import Run
-from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats
-from justtinker_plugins._origin import shown
-from justtinker_plugins.reporters._page import page
-from justtinker_plugins.reporters._selection import Selection
-
-NAME = "report.html"
+from justtinker_plugins.shared.page.page import write
+from justtinker_plugins.shared.page.selection import Selection
 
 
 @plugin
@@ -42,12 +36,3 @@ class Report:
         """The whole page, if anything was recorded."""
         if any((run.dir / name).exists() for name in ("steps.jsonl", "evals.jsonl")):
             write(run.files, self._selection, status)
-
-
-def write(files: RunDir, selection: Selection, status: str) -> Path:
-    """Write the page of a run directory and return its path."""
-    selection.update(files.path)
-    config = (files.path / "config.toml").read_text(encoding="utf-8")
-    text = page(shown(files), files.spent(), tomllib.loads(config), config, status, selection)
-    files.replace(NAME, text.encode("utf-8", "replace"))  # half a surrogate pair becomes a question mark
-    return files.path / NAME

@@ -13,9 +13,9 @@ import numpy as np
 from pydantic import Field
 
 from justtinker_core import Group, hookimpl, plugin
-from justtinker_plugins.rewards import _redundancy_exact, _redundancy_fast, _redundancy_flat
 from justtinker_plugins.rewards._gate import gated
-from justtinker_plugins.rewards._redundancy_flat import MATHEMATICS, Coefficients
+from justtinker_plugins.shared.redundancy import exact, fast, flat
+from justtinker_plugins.shared.redundancy.flat import MATHEMATICS, Coefficients
 
 
 @plugin
@@ -62,14 +62,14 @@ class Redundancy:
         raw = [-penalty if penalty else 0.0 for penalty in measured["redundancy_penalty"]]
         return {"redundancy": gated(group, raw, self.only_correct)}
 
-    def score_batch(self, texts: Sequence[str]) -> _redundancy_exact.Scores:
+    def score_batch(self, texts: Sequence[str]) -> exact.Scores:
         """What `measure` says, of any N texts: arrays (N,) by name. The quicker the more texts at once."""
         if self.method == "exact":
-            scores = _redundancy_exact.score_batch(texts)
+            scores = exact.score_batch(texts)
         elif self.method == "fast":
-            scores = _redundancy_fast.score_batch(texts)
+            scores = fast.score_batch(texts)
         else:
             healthy = Coefficients(self.expected, self.scale, self.fitted, self.mask_digits)
-            scores = _redundancy_flat.score_batch(texts, healthy)
+            scores = flat.score_batch(texts, healthy)
         excess = (scores["redundancy_score"] - self.threshold) / (1 - self.threshold)
         return scores | {"redundancy_penalty": np.maximum(excess, 0.0)}

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from justtinker_core import Group, hookimpl, plugin
 from justtinker_plugins.rewards._gate import gated
-from justtinker_plugins.rewards._ngrams import MAX_N, repeated_shares
-from justtinker_plugins.rewards._reading import encode, read
+from justtinker_plugins.shared.redundancy.ngrams import MAX_N, repeated_shares
+from justtinker_plugins.shared.redundancy.reading import encode, read
 
 
 @plugin

@@ -11,8 +11,8 @@ import re
 from collections.abc import Sequence
 
 from justtinker_core import Problem, Rollout, Verdict, hookimpl, plugin
+from justtinker_plugins.shared.answers import gold_text
 from justtinker_plugins.text import answer_part
-from justtinker_plugins.verifiers._judge import gold_text
 from justtinker_plugins.verifiers.exact import normal
 
 _BOX = re.compile(r"\\boxed\s*\{([^{}]*)\}")

@@ -14,9 +14,8 @@ from typing import Annotated
 from pydantic import Field
 
 from justtinker_core import Problem, Rollout, Verdict, hookimpl, plugin
+from justtinker_plugins.shared.answers import Pipeline, gold_text, judge
 from justtinker_plugins.text import visible
-from justtinker_plugins.verifiers._extract import Pipeline
-from justtinker_plugins.verifiers._judge import gold_text, judge
 
 # What may be about a letter beside what `visible` leaves out.
 _DRESS = re.compile(r"\\(?:left|right|[bB]igg?[lmr]?|boldsymbol|underline)(?![a-zA-Z])|\\[()\[\]]")

@@ -15,8 +15,7 @@ from typing import Annotated
 from pydantic import Field
 
 from justtinker_core import Problem, Rollout, Verdict, hookimpl, plugin
-from justtinker_plugins.verifiers._extract import Pipeline
-from justtinker_plugins.verifiers._judge import gold_text, judge
+from justtinker_plugins.shared.answers import Pipeline, gold_text, judge
 
 _SPACE = re.compile(r"(?:\s|\\[,;:! ]|~)+")
 _WRAPPER = re.compile(r"\$([^$]*)\$|\\(?:text|textbf|textit|mathrm|mbox)\s?\{([^{}]*)\}")

@@ -17,16 +17,15 @@ from pydantic import Field
 
 from justtinker_core import Group, Problem, Rollout, Verdict, hookimpl, plugin
 from justtinker_core.types import Outcome
-from justtinker_plugins.verifiers._chains import unnamed
-from justtinker_plugins.verifiers._extract import Extracted, Pipeline, extract
-from justtinker_plugins.verifiers._judge import gold_text
-from justtinker_plugins.verifiers._ladder import after_check, ballot, compare, restates, rounds_unasked
-from justtinker_plugins.verifiers._normalise import normalise
-from justtinker_plugins.verifiers._numbers import Finding
-from justtinker_plugins.verifiers._pool import Pool, Result
-from justtinker_plugins.verifiers._sympy_worker import WARM_UP
+from justtinker_plugins.shared.answers import Extracted, Pipeline, extract, gold_text
+from justtinker_plugins.shared.latex.chains import unnamed
+from justtinker_plugins.shared.latex.ladder import after_check, ballot, compare, restates, rounds_unasked
+from justtinker_plugins.shared.latex.normalise import normalise
+from justtinker_plugins.shared.latex.numbers import Finding
+from justtinker_plugins.shared.latex.sympy_worker import WARM_UP
+from justtinker_plugins.shared.pool.pool import Pool, Result
 
-WORKER = "justtinker_plugins.verifiers._sympy_worker:grade"
+WORKER = "justtinker_plugins.shared.latex.sympy_worker:grade"
 MEMORY_OF_VERDICTS = 16_384
 FAILED = "failed"
 """The rung of a verdict that our side could not reach."""

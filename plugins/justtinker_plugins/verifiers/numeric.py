@@ -16,8 +16,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from justtinker_core import Problem, Rollout, Verdict, hookimpl, plugin
-from justtinker_plugins.verifiers._extract import Pipeline
-from justtinker_plugins.verifiers._judge import gold_text, judge
+from justtinker_plugins.shared.answers import Pipeline, gold_text, judge
 
 MAX_EXPONENT = 1000  # what a number costs grows with its exponent, not with its length
 

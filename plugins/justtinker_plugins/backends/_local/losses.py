@@ -1,0 +1,146 @@
+"""The `local` backend's training half: batches, log-probabilities in chunks, and the Tinker service's losses.
+
+The optimizer is not here. Shapes: B sequences of a batch, T positions, N real positions of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from justtinker_core import PluginError
+from justtinker_core.types import Datum, Loss, TrainResult
+from justtinker_plugins.backends._data import NEEDS, PPO_CLIP
+from justtinker_plugins.backends._local.model import Policy
+
+if TYPE_CHECKING:
+    import threading
+
+    import torch
+
+
+def batches(data: Sequence[Datum], most_tokens: int) -> Iterator[list[int]]:
+    """Indices of the data in batches of at most `most_tokens`, padding included; alike lengths together."""
+    batch: list[int] = []
+    for i in sorted(range(len(data)), key=lambda i: len(data[i].inputs)):
+        if batch and (len(batch) + 1) * len(data[i].inputs) > most_tokens:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
+
+
+def forward_backward(
+    policy: Policy,
+    data: Sequence[Datum],
+    loss: Loss,
+    config: Mapping[str, float],
+    *,
+    most_tokens: int,
+    chunk: int,
+    closed: threading.Event,
+) -> TrainResult:
+    """Add the gradient of the summed loss to the weights' ``.grad``. PluginError if the loss is not finite."""
+    total = 0.0
+    logprobs: list[tuple[float, ...]] = [()] * len(data)
+    for batch in batches(data, most_tokens):
+        if closed.is_set():
+            raise PluginError("the backend was closed while it was training")
+        part = [data[i] for i in batch]
+        scores = target_logprobs(policy, part, chunk)
+        loss_sum = token_losses(loss, config, scores, part).sum()
+        value = loss_sum.item()
+        if not np.isfinite(value):
+            raise PluginError(f"the {loss} loss is {value}: gradients are dropped; lower the learning rate, warm up")
+        loss_sum.backward()  # type: ignore[no-untyped-call]
+        total += value
+        flat, lengths = scores.tolist(), [len(d.inputs) for d in part]
+        for i, length, end in zip(batch, lengths, np.cumsum(lengths).tolist(), strict=True):
+            logprobs[i] = tuple(flat[end - length : end])
+    return TrainResult(total, tuple(logprobs), metrics(loss, config, data, logprobs, total))
+
+
+def target_logprobs(policy: Policy, data: Sequence[Datum], chunk: int) -> torch.Tensor:
+    """Log-probability of every target (N,), datum after datum, with its graph.
+
+    Padding stands on the right, where causal attention never looks, so there is no mask. A vocabulary's logits stand
+    in memory for `chunk` positions at a time; the backward pass computes them again.
+    """
+    import torch
+    from torch.utils.checkpoint import checkpoint
+
+    lengths = np.array([len(d.inputs) for d in data])
+    real = np.arange(lengths.max()) < lengths[:, None]
+    inputs = np.zeros(real.shape, dtype=np.int64)
+    inputs[real] = np.concatenate([d.inputs for d in data])
+    tokens = torch.from_numpy(inputs).to(policy.device)
+    targets = column(data, "targets", policy.device, torch.long)
+    places = torch.from_numpy(np.flatnonzero(real)).to(policy.device)
+    model = policy.model
+    if not policy.plain_head:
+        logits = model(tokens, use_cache=False).logits
+        return _score(lambda x: x, logits.flatten(0, 1)[places], targets)
+    hidden = model.base_model(tokens, use_cache=False).last_hidden_state.flatten(0, 1)[places]
+    head = model.get_output_embeddings()
+    if len(targets) <= chunk:
+        return _score(head, hidden, targets)
+    pieces = zip(torch.split(hidden, chunk), torch.split(targets, chunk), strict=True)
+    return torch.cat([checkpoint(_score, head, h, t, use_reentrant=False) for h, t in pieces])
+
+
+def _score(head: Any, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    return -torch.nn.functional.cross_entropy(head(hidden).float(), targets, reduction="none")
+
+
+def column(data: Sequence[Datum], name: str, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """One field of all data, end to end (N,)."""
+    import torch
+
+    return torch.from_numpy(np.concatenate([getattr(d, name) for d in data])).to(device=device, dtype=dtype)
+
+
+def token_losses(loss: Loss, config: Mapping[str, float], scores: torch.Tensor, data: Sequence[Datum]) -> torch.Tensor:
+    """The loss of every target (N,), as the Tinker SDK defines it, with r = exp(logprob - sampler's logprob).
+
+    cross_entropy: -w logprob; importance_sampling: -r A; ppo: -min(r A, clip(r, low, high) A).
+    """
+    import torch
+
+    def field(name: str) -> torch.Tensor:
+        return column(data, name, scores.device, torch.float32)
+
+    if loss == "cross_entropy":
+        return -field("weights") * scores
+    ratio, advantages = torch.exp(scores - field("logprobs")), field("advantages")
+    if loss == "importance_sampling":
+        return -ratio * advantages
+    low, high = ({**PPO_CLIP, **config}[name] for name in PPO_CLIP)
+    return -torch.minimum(ratio * advantages, ratio.clamp(low, high) * advantages)
+
+
+def metrics(
+    loss: Loss, config: Mapping[str, float], data: Sequence[Datum], logprobs: Sequence[Sequence[float]], total: float
+) -> dict[str, float]:
+    """``loss:sum``, ``tokens:sum`` (targets that count) and, for policy losses, over these:
+
+    ``approx_kl:mean`` (r - 1 - log r, of the sampler's policy from this one; Schulman's k3) and ``clipped:mean``, the
+    share of targets that ppo gives no gradient.
+    """
+    name = NEEDS[loss][-1]
+    weight = np.concatenate([[], *(getattr(d, name) for d in data)])
+    trained = weight != 0
+    result = {"loss:sum": total, "tokens:sum": float(trained.sum())}
+    if loss == "cross_entropy" or not trained.any():
+        return result
+    log_ratio = (np.concatenate(logprobs) - np.concatenate([d.logprobs or () for d in data]))[trained]
+    ratio, advantage = np.exp(log_ratio), weight[trained]
+    result["approx_kl:mean"] = float(np.mean(ratio - 1 - log_ratio))
+    if loss == "ppo":
+        low, high = ({**PPO_CLIP, **config}[key] for key in PPO_CLIP)
+        result["clipped:mean"] = float(np.mean(np.where(advantage > 0, ratio > high, ratio < low)))
+    return result

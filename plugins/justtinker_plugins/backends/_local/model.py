@@ -1,0 +1,350 @@
+"""The `local` backend's model: opening it, the quickstart's tiny one, LoRA, and the files of a checkpoint.
+
+No sampling and no training here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import inspect
+import json
+import os
+import shutil
+import string
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from justtinker_core import PluginError
+
+if TYPE_CHECKING:
+    import torch
+
+IM_START, IM_END, PAD, UNKNOWN = "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<unk>"
+WORDS = ("<think>", "</think>", "\\boxed")
+# Whole phrases of the recipe's prompt are single tokens: a prompt has 17 tokens instead of 196.
+PHRASES = (
+    "system\nYou are a helpful mathematical assistant. Think step by step before answering.",
+    "user\nSolve the following math problem.\n\nProblem: ",
+    "assistant\n",
+    "What is ",
+)
+CHARACTERS = sorted(set(string.printable) - set("\t\r\x0b\x0c"))
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@dataclass(frozen=True)
+class Lora:
+    """A low-rank adapter (Hu et al., arXiv:2106.09685): scale `alpha` / `rank`."""
+
+    rank: int
+    alpha: float
+    targets: str | tuple[str, ...]
+    """``all-linear`` (every linear layer but the unembedding), or names of modules."""
+    unembed: bool
+    """Adapt the unembedding too."""
+
+
+@dataclass
+class Policy:
+    """A causal model, its tokenizer and, if only an adapter is trained, that adapter."""
+
+    model: Any
+    """The transformers model; LoRA layers, if any, sit inside it."""
+    tokenizer: Any
+    device: torch.device
+    adapter: Any = None
+    """peft's wrapper around the same model."""
+    plain_head: bool = True
+    """Logits are the unembedding of the last hidden state and nothing more (no soft cap, no scale)."""
+
+    @property
+    def config(self) -> Any:
+        """The language model's part of the configuration."""
+        return self.model.config.get_text_config()
+
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens the model knows."""
+        return int(self.model.get_input_embeddings().num_embeddings)
+
+    @property
+    def trained(self) -> list[torch.nn.Parameter]:
+        """The weights that get gradients."""
+        return [p for p in self.model.parameters() if p.requires_grad]
+
+    @property
+    def cache_bytes(self) -> int:
+        """What one token takes in the KV cache: a key and a value in every layer."""
+        config = self.config
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        return int(2 * config.num_hidden_layers * heads * size * self.model.dtype.itemsize)
+
+    @cached_property  # asked at every token
+    def cache_name(self) -> str:
+        """What the model calls its KV cache, in what it takes and what it gives: transformers 5 renamed it."""
+        return "cache" if "cache" in inspect.signature(self.model.forward).parameters else "past_key_values"
+
+    @property
+    def architecture(self) -> str:
+        """In words: what a checkpoint must agree with."""
+        size = sum(p.numel() for p in self.model.parameters())
+        text = (
+            f"{type(self.model).__name__} with {size:,} parameters, width {self.config.hidden_size}, "
+            f"{self.config.num_hidden_layers} layers, {self.vocabulary} tokens"
+        )
+        if self.adapter is None:
+            return text
+        lora = self.adapter.peft_config["default"]
+        return f"{text}, LoRA rank {lora.r} alpha {lora.lora_alpha:g} on {', '.join(sorted(lora.target_modules))}"
+
+    def merged(self) -> contextlib.AbstractContextManager[None]:
+        """While it lasts, the adapter is part of the weights (sampling is faster); then they are bit for bit back."""
+        return contextlib.nullcontext() if self.adapter is None else _merged(self.adapter)
+
+
+@contextlib.contextmanager
+def _merged(adapter: Any) -> Iterator[None]:
+    layers = [m for m in adapter.modules() if hasattr(m, "merge") and hasattr(m, "get_base_layer")]
+    weights = [m.get_base_layer().weight for m in layers]
+    originals = [w.detach().clone() for w in weights]  # subtracting the adapter again would leave rounding behind
+    adapter.merge_adapter()
+    try:
+        yield
+    finally:
+        adapter.unmerge_adapter()
+        for weight, original in zip(weights, originals, strict=True):
+            weight.data.copy_(original)
+
+
+def open_policy(name: str, *, seed: int, device: str, dtype: str, lora: Lora | None) -> Policy:
+    """Load a directory or a hub id, or make ``"tiny"`` from the seed.
+
+    Raises PluginError if transformers cannot load it, if it has no end token, or if the device is not there.
+    """
+    import torch
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # a live report is on the screen
+    torch.manual_seed(seed)
+    place = torch.device(pick_device(device))
+    model, tokenizer = tiny() if name == "tiny" else pretrained(name, dtype)
+    if tokenizer.eos_token is None:
+        raise PluginError(f"[run] model = {name!r}: its tokenizer has no end token; set eos_token in its config")
+    model = model.to(device=place, dtype=getattr(torch, dtype)).eval()  # dropout would part sampler and trainer
+    policy = Policy(model, tokenizer, place)
+    if lora is not None:
+        policy.adapter = add_lora(model, lora)
+    policy.plain_head = has_plain_head(model, place)
+    return policy
+
+
+def pick_device(device: str) -> str:
+    """``auto`` is the GPU if there is one."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise PluginError(f"[plugins.local] device = {device!r}: torch finds no GPU here; use 'auto' or 'cpu'")
+    return device
+
+
+def pretrained(name: str, dtype: str) -> tuple[Any, Any]:
+    """The model and tokenizer that transformers finds under a directory or a hub id."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if difflib.get_close_matches(name, ["tiny"]) and not Path(name).exists():  # do not ask the hub for a slip
+        raise PluginError(f"[run] model = {name!r}: there is no such directory; did you mean 'tiny'?")
+    try:
+        return AutoModelForCausalLM.from_pretrained(name, dtype=dtype), AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise PluginError(
+            f"[run] model = {name!r}: transformers cannot load it ({reason}); give a directory with config.json, "
+            f"weights and a tokenizer, a model id of the Hugging Face hub, or 'tiny'"
+        ) from error
+
+
+def tiny() -> tuple[Any, Any]:
+    """The quickstart's model: Qwen3 architecture, about 110 k parameters, drawn from torch's random state."""
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    tokenizer = tiny_tokenizer()
+    config = Qwen3Config(
+        vocab_size=len(tokenizer), hidden_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        head_dim=16, intermediate_size=192, max_position_embeddings=1024, tie_word_embeddings=False,
+        bos_token_id=None, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    return Qwen3ForCausalLM(config), tokenizer
+
+
+def tiny_tokenizer() -> Any:
+    """Printable ASCII character by character, save the tags of the recipe and its fixed phrases: one token each."""
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = {token: i for i, token in enumerate([PAD, IM_START, IM_END, UNKNOWN, *WORDS, *PHRASES, *CHARACTERS])}
+    backend = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
+    backend.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    backend.decoder = decoders.Fuse()
+    backend.add_special_tokens([AddedToken(t, normalized=False) for t in (PAD, IM_START, IM_END, UNKNOWN)])
+    backend.add_tokens([AddedToken(t, normalized=False) for t in (*WORDS, *PHRASES)])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, eos_token=IM_END, pad_token=PAD, unk_token=UNKNOWN, clean_up_tokenization_spaces=False
+    )
+    tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
+def add_lora(model: Any, lora: Lora) -> Any:
+    """Freeze the model and put an adapter into it, drawn from torch's random state."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    head = model.get_output_embeddings()
+    linear = {name: m for name, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
+    leaves = {name.rpartition(".")[2] for name, m in linear.items() if m is not head}
+    targets = leaves if lora.targets == "all-linear" else set(lora.targets)
+    if lora.unembed:
+        targets |= {name for name, m in linear.items() if m is head}
+        untie(model, head)
+    adapter = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=sorted(targets))
+    try:
+        with warnings.catch_warnings():  # about what peft asks of transformers, which no user can change
+            warnings.simplefilter("ignore", FutureWarning)
+            return get_peft_model(model, adapter)
+    except ValueError as error:
+        raise PluginError(
+            f"[plugins.local] lora_targets = {lora.targets!r}: {error}; the model has {', '.join(sorted(leaves))}"
+        ) from error
+
+
+def untie(model: Any, head: Any) -> None:
+    """Give the unembedding its own weight: merging an adapter into a shared one would change the embedding too."""
+    import torch
+
+    if head.weight is model.get_input_embeddings().weight:
+        head.weight = torch.nn.Parameter(head.weight.detach().clone())
+        model.config.tie_word_embeddings = False
+
+
+def has_plain_head(model: Any, device: torch.device) -> bool:
+    """Whether logits are ``unembedding(last hidden state)``: tried out on two tokens."""
+    import torch
+
+    with torch.no_grad():
+        tokens = torch.zeros(1, 2, dtype=torch.long, device=device)
+        hidden = getattr(model.base_model(tokens), "last_hidden_state", None)
+        head = model.get_output_embeddings()
+        return None not in (hidden, head) and torch.allclose(head(hidden), model(tokens).logits, atol=1e-5)
+
+
+# -- checkpoints -----------------------------------------------------------------------------------------------------
+
+
+def save_checkpoint(policy: Policy, optimizer: torch.optim.Optimizer | None, target: Path) -> None:
+    """Write a directory that transformers (or peft, for an adapter) can load too; it is whole or it is not there.
+
+    Raises PluginError if it cannot be written (a full disk).
+    """
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_checkpoint(policy, optimizer, unfinished)
+        replace_directory(unfinished, target)
+    except Exception as error:  # safetensors and torch have their own for a full disk
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise PluginError(f"cannot write checkpoint {target}: {error}") from error
+
+
+def write_checkpoint(policy: Policy, optimizer: torch.optim.Optimizer | None, directory: Path) -> None:
+    """All of a checkpoint's files, on the disk when this returns."""
+    import torch
+
+    if policy.adapter is None:
+        policy.model.save_pretrained(directory)
+    else:  # peft would add the whole unembedding, which never changes
+        policy.adapter.save_pretrained(directory, save_embedding_layers=False)
+    policy.tokenizer.save_pretrained(directory)
+    state = {
+        "optimizer": optimizer.state_dict() if optimizer else None,
+        "random": torch.get_rng_state(),
+        "random_cuda": torch.cuda.get_rng_state_all() if policy.device.type == "cuda" else [],
+    }
+    torch.save(state, directory / "training.pt")
+    (directory / "meta.json").write_text(json.dumps({"format": 1, "architecture": policy.architecture}))
+    for path in [*directory.rglob("*"), directory]:
+        sync(path)
+
+
+def sync(path: Path) -> None:
+    """Make sure that it is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_directory(source: Path, target: Path) -> None:
+    """Rename; what stood there before (a resumed run saves again) goes once the new one is in place."""
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    source.rename(target)
+    sync(target.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def load_checkpoint(policy: Policy, path: Path) -> dict[str, Any]:
+    """Put a checkpoint's weights into the policy; return its optimizer and random states.
+
+    Raises FileNotFoundError if there is none, PluginError if it is of another architecture.
+    """
+    import torch
+
+    if not (path / "meta.json").is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}: it has no meta.json")
+    try:
+        found = json.loads((path / "meta.json").read_text())["architecture"]
+        state: dict[str, Any] = torch.load(path / "training.pt", map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a damaged file makes the readers raise
+        raise PluginError(f"checkpoint {path} is damaged ({error}); go back to an older one") from error
+    if found != policy.architecture:
+        raise PluginError(
+            f"checkpoint {path} is of {found}, but this run's model is {policy.architecture}; "
+            f"use the model and the LoRA options that it was saved with"
+        )
+    load_weights(policy, path)
+    return state
+
+
+def load_weights(policy: Policy, path: Path) -> None:
+    """Only the trained ones: the adapter's, if there is one."""
+    if policy.adapter is None:
+        loaded = type(policy.model).from_pretrained(path, dtype=policy.model.dtype)
+        policy.model.load_state_dict(loaded.state_dict())
+        return
+    from peft import load_peft_weights, set_peft_model_state_dict
+
+    set_peft_model_state_dict(policy.adapter, load_peft_weights(str(path), device=str(policy.device)))
+
+
+def random_states(state: dict[str, Any]) -> None:
+    """Set torch's generators to where a checkpoint left them."""
+    import torch
+
+    torch.set_rng_state(state["random"])
+    if state["random_cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["random_cuda"])

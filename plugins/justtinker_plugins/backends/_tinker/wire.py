@@ -1,0 +1,142 @@
+"""What the `tinker` backend sends and receives, as the SDK's types and as ours. No call is made here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from justtinker_core import PluginError, SamplingError
+from justtinker_core.types import Adam, Datum, Loss, Sample, SampleRequest, TrainResult
+from justtinker_plugins.backends._data import NEEDS, PPO_CLIP
+
+REPORT_ONLY = 1e12
+"""A clipping norm that no gradient reaches: the server reports the norm only while clipping is on."""
+
+
+def checked(kind: type[Any], **values: Any) -> Any:
+    """An SDK object; TypeError for a keyword that it does not know (the SDK itself takes some silently)."""
+    if unknown := set(values) - set(kind.model_fields):
+        raise TypeError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
+    return kind(**values)
+
+
+def sampling_params(request: SampleRequest, context_length: int, encode: Callable[[str], list[int]]) -> Any:
+    """SamplingParams of a request. SamplingError if its prompt leaves no room for a token."""
+    from tinker import types
+
+    room = context_length - len(request.tokens)
+    if room < 1:
+        raise SamplingError(
+            f"the prompt has {len(request.tokens)} tokens; the model takes {context_length}, response included"
+        )
+    stops = [encode(stop) for stop in request.stop]
+    single = all(len(stop) == 1 for stop in stops)  # a token is exact; a text is searched for by the server
+    return checked(
+        types.SamplingParams,
+        max_tokens=min(request.max_tokens, room),
+        seed=request.seed,
+        stop=[stop[0] for stop in stops] if single else list(request.stop),
+        temperature=request.temperature,
+        top_p=request.top_p,
+    )
+
+
+def samples(request: SampleRequest, reply: Any) -> list[Sample]:
+    """The samples of a reply. SamplingError if it is not what was asked for: nothing poisoned may reach training."""
+    sequences = list(reply.sequences)
+    if len(sequences) != request.n:
+        raise SamplingError(f"the server returned {len(sequences)} of {request.n} samples")
+    cached = int(getattr(reply, "prompt_cache_hit_tokens", 0) or 0)
+    return [sample(sequence, i, cached) for i, sequence in enumerate(sequences)]
+
+
+def sample(sequence: Any, i: int, cached: int) -> Sample:
+    """One sequence of a reply, checked."""
+    tokens = tuple(sequence.tokens)
+    logprobs = sequence.logprobs if tokens else ()  # protobuf cannot tell none from no
+    if logprobs is None or len(logprobs) != len(tokens):
+        found = "no" if logprobs is None else len(logprobs)
+        raise SamplingError(f"sample {i} of the server's reply has {found} log-probabilities for {len(tokens)} tokens")
+    values = np.asarray(logprobs, np.float64)  # None becomes NaN
+    if not np.isfinite(values).all():
+        bad = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise SamplingError(f"sample {i} of the server's reply: log-probability {bad} is {values[bad]}")
+    return Sample(tokens, tuple(values.tolist()), sequence.stop_reason == "stop", cached)
+
+
+def to_datum(datum: Datum, loss: Loss) -> Any:
+    """The SDK's datum: the tensors that the loss takes and no other (an extra one is a 400), floats as floats."""
+    from tinker import types
+
+    tensors = {"target_tokens": np.array(datum.targets, np.int64)}
+    tensors |= {name: np.array(getattr(datum, name), np.float32) for name in NEEDS[loss]}
+    return types.Datum(
+        model_input=types.ModelInput.from_ints(list(datum.inputs)),
+        loss_fn_inputs={name: types.TensorData.from_numpy(values) for name, values in tensors.items()},
+    )
+
+
+def adam_params(adam: Adam) -> Any:
+    """The SDK's AdamParams."""
+    from tinker import types
+
+    return checked(
+        types.AdamParams,
+        learning_rate=adam.learning_rate,
+        beta1=adam.beta1,
+        beta2=adam.beta2,
+        eps=adam.eps,
+        weight_decay=adam.weight_decay,
+        grad_clip_norm=adam.grad_clip_norm or REPORT_ONLY,
+    )
+
+
+def train_result(reply: Any, data: Sequence[Datum], loss: Loss, config: Mapping[str, float]) -> TrainResult:
+    """The result of a forward_backward reply."""
+    outputs = reply.loss_fn_outputs
+    if len(outputs) != len(data):
+        raise PluginError(f"the server returned {len(outputs)} outputs for {len(data)} data")
+    logprobs = []
+    for i, (output, datum) in enumerate(zip(outputs, data, strict=True)):
+        values = np.asarray(output["logprobs"].to_numpy(), np.float64).ravel()
+        if len(values) != len(datum.targets):
+            raise PluginError(
+                f"the server returned {len(values)} log-probabilities for {len(datum.targets)} of datum {i}"
+            )
+        logprobs.append(values)
+    metrics = {name: float(value) for name, value in (reply.metrics or {}).items() if value is not None}
+    total = summed(data, logprobs, loss, config)
+    if not np.isfinite(total):
+        raise PluginError(f"the {loss} loss, from the server's log-probabilities, is {total}: the weights are ruined")
+    return TrainResult(total, tuple(tuple(p.tolist()) for p in logprobs), metrics)
+
+
+def summed(data: Sequence[Datum], logprobs: Sequence[Any], loss: Loss, config: Mapping[str, float]) -> float:
+    """The loss, summed over tokens and data, from the log-probabilities: servers differ in what they report.
+
+    The Tinker service's definitions, r = exp(logprob - sampler's logprob), A = advantage: cross_entropy -w logprob;
+    importance_sampling -r A; ppo -min(r A, clip(r, low, high) A).
+    """
+    total = 0.0
+    clip = {**PPO_CLIP, **config}
+    for datum, new in zip(data, logprobs, strict=True):
+        if loss == "cross_entropy":
+            total -= float(np.dot(datum.weights or (), new))
+            continue
+        advantages = np.asarray(datum.advantages)
+        ratio = np.exp(new - np.asarray(datum.logprobs))
+        gain = ratio * advantages
+        if loss == "ppo":
+            clipped = np.clip(ratio, clip["clip_low_threshold"], clip["clip_high_threshold"])
+            gain = np.minimum(gain, clipped * advantages)
+        total -= float(gain.sum())
+    return total
+
+
+def optim_metrics(reply: Any) -> dict[str, float]:
+    """The metrics of an optimizer step, with the gradient's norm under the name of every backend: grad_norm."""
+    metrics = {name: float(value) for name, value in (reply.metrics or {}).items() if value is not None}
+    norms = [value for name, value in metrics.items() if "grad" in name and ("norm" in name or "l2" in name)]
+    return {**metrics, "grad_norm": norms[0]} if norms else metrics

@@ -1,0 +1,1 @@
+"""What `check`, `train` and `eval` look at before a run."""

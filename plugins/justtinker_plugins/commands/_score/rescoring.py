@@ -1,0 +1,188 @@
+"""Re-scoring many groups: in batches, in order, on all cores, with what is done kept in a file if one is wanted.
+
+Each process judges with stacks of its own; this one reads, and takes what comes back. Not more than a few batches are
+under way, so memory does not grow with the number of rollouts.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import json
+import multiprocessing
+import signal
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from justtinker_core import PluginError
+from justtinker_core.config import RunConfig
+from justtinker_plugins.commands._cli.stack import Stack, scored
+from justtinker_plugins.shared.records.groups import group_of
+from justtinker_plugins.shared.records.lines import Line
+
+BATCH_BYTES = 1 << 18
+AHEAD = 4
+"""Batches under way, a process."""
+Record = dict[str, Any]
+Configs = Mapping[str, RunConfig]
+"""Side (config, against) -> its config."""
+
+
+class Scorer:
+    """All sides' stacks, and what they say of a line."""
+
+    def __init__(self, configs: Configs) -> None:
+        self.stacks = {side: Stack(config) for side, config in configs.items()}
+        self.step_needed = " and ".join(filter(None, (stack.step_needed for stack in self.stacks.values())))
+
+    def batch(self, batch: Sequence[Line]) -> list[Record]:
+        """One record a line."""
+        return [self.record(line) for line in batch]
+
+    def record(self, line: Line) -> Record:
+        """What each side makes of the group of a line."""
+        group, recorded = group_of(line, step_needed=self.step_needed)
+        sides = {side: scored(stack, group, line.place) for side, stack in self.stacks.items()}
+        place = {"key": key_of(line), "file": str(line.file.resolve()), "line": line.number}
+        return {**place, "step": group.step, "problem": group.problem.id, "recorded": recorded, **sides}
+
+    def close(self) -> None:
+        """Let the stacks' plugins go."""
+        for stack in self.stacks.values():
+            stack.close()
+
+
+def key_of(line: Line) -> str:
+    """By which a line is known again, wherever its file has been moved."""
+    name = f"{line.file.name} {line.number} ".encode("utf-8", "surrogateescape")
+    return hashlib.blake2b(name + line.text, digest_size=12).hexdigest()
+
+
+_scorer: Scorer  # of a scoring process
+
+
+def _open(configs: Configs) -> None:
+    """Begin a scoring process. Ctrl-C is the parent's business."""
+    global _scorer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _scorer = Scorer(configs)
+    atexit.register(_scorer.close)
+
+
+def _score(batch: Sequence[Line]) -> list[Record]:
+    return _scorer.batch(batch)
+
+
+def rescore(lines: Iterable[Line], configs: Configs, jobs: int) -> Iterator[tuple[Line, Sequence[Record]]]:
+    """The records of all lines, in order, batch by batch; with each, its last line. `jobs` 1 stays in this process."""
+    if jobs == 1:
+        scorer = Scorer(configs)
+        try:
+            for batch in batches(lines):
+                yield batch[-1], scorer.batch(batch)
+        finally:
+            scorer.close()
+        return
+    context = multiprocessing.get_context("spawn")  # a fork would inherit threads of the progress bar and of numpy
+    pool = ProcessPoolExecutor(jobs, context, _open, (configs,))
+    try:
+        for batch, future in _ahead(batches(lines), lambda batch: pool.submit(_score, batch), AHEAD * jobs):
+            yield batch[-1], future.result()
+    except BrokenProcessPool:
+        raise PluginError(
+            "a scoring process ended by itself (out of memory?); try fewer with --jobs. With --out, the same command "
+            "goes on where this one ended"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _ahead(
+    items: Iterable[list[Line]], submit: Callable[[list[Line]], Future[list[Record]]], most: int
+) -> Iterator[tuple[list[Line], Future[list[Record]]]]:
+    """Submit items, at most so many before the first is taken."""
+    waiting: deque[tuple[list[Line], Future[list[Record]]]] = deque()
+    for item in items:
+        waiting.append((item, submit(item)))
+        if len(waiting) >= most:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
+    """Lines together, until they are worth a message."""
+    batch: list[Line] = []
+    size = 0
+    for line in lines:
+        batch.append(line)
+        size += len(line.text)
+        if size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+@dataclass(frozen=True)
+class Out:
+    """A file of records that an interrupted scoring goes on with. Its first line says how they were scored."""
+
+    path: Path
+    head: Mapping[str, str]
+    """Side -> its config's text."""
+
+    def begin(self) -> Iterator[Record]:
+        """The records of an earlier call, if it was one like this; afterwards the file is ready for more."""
+        if not self.path.exists():
+            self._append([{"scored_with": self.head}], "w")
+            return
+        with self.path.open("r+b") as file:
+            end = 0
+            for number, text in enumerate(file, 1):
+                if not text.endswith(b"\n"):
+                    break  # a crash cut it off
+                end += len(text)
+                record = self._read(text, number)
+                if number > 1:
+                    yield record
+                elif record.get("scored_with") != self.head:
+                    raise PluginError(
+                        f"{self.path} is no re-scoring under these configs: name another file, or delete it"
+                    )
+            file.truncate(end)
+        if end == 0:
+            self._append([{"scored_with": self.head}], "w")
+
+    def _read(self, text: bytes, number: int) -> Record:
+        try:
+            record = json.loads(text)
+        except ValueError as error:
+            raise PluginError(f"{self.path}, line {number} is no JSON: {error}") from None
+        if not isinstance(record, dict) or (number > 1 and "key" not in record):
+            raise PluginError(f"{self.path}, line {number} is not what justtinker score writes: name another file")
+        return record
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Write some more."""
+        self._append(records, "a")
+
+    def _append(self, records: Iterable[Mapping[str, Any]], mode: str) -> None:
+        try:
+            with self.path.open(mode, encoding="utf-8", errors="backslashreplace") as file:
+                file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+        except OSError as error:
+            raise PluginError(f"cannot write {self.path}: {error.strerror}") from None
+
+
+def unscored_lines(lines: Iterable[Line], done: Counter[str]) -> Iterator[Line]:
+    """Those that are not done yet; each that is done counts for one line."""
+    for line in lines:
+        if not done or not done[key := key_of(line)]:
+            yield line
+        else:
+            done[key] -= 1

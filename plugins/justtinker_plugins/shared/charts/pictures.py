@@ -1,0 +1,32 @@
+"""The pictures of a run's curves: made from its records, written into its directory."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from justtinker_core.rundir import RunDir
+from justtinker_plugins.shared.charts.figure import drawn
+from justtinker_plugins.shared.charts.panels import sheet_of
+from justtinker_plugins.shared.records.history import Records
+from justtinker_plugins.shared.records.origin import shown
+
+
+def write(files: RunDir, simple: bool = True) -> list[Path]:
+    """Draw into a run directory; the paths of the pictures."""
+    config = tomllib.loads((files.path / "config.toml").read_text(encoding="utf-8"))
+    pictures = pictures_of(shown(files), config["run"]["name"], simple)
+    for name, content in pictures.items():
+        files.replace(name, content)
+    return [files.path / name for name in pictures]
+
+
+def pictures_of(records: Records, title: str, simple: bool = True) -> dict[str, bytes]:
+    """Every picture by file name."""
+    sheets = {"curves": sheet_of(records)} | ({"curves_simple": sheet_of(records, "simple")} if simple else {})
+    return {
+        f"{name}.{suffix}": content
+        for name, sheet in sheets.items()
+        if sheet.panels
+        for suffix, content in drawn(sheet, title).items()
+    }

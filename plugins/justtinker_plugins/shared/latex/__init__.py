@@ -1,0 +1,1 @@
+"""Compare two answers written in LaTeX."""

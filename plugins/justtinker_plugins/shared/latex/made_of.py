@@ -1,0 +1,111 @@
+r"""What an expression is made of, in no order: to see an expression of the question again in an answer.
+
+What it does not: simplify as a mathematician would. `tidy` takes away what changes nothing whatever stands there
+(``+ 0``, ``\cdot 2^0``, ``^{2/2}``), `bag` lists the parts that are left, `members` the terms or factors.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from justtinker_plugins.shared.latex.parse import Node
+from justtinker_plugins.shared.latex.values import exact, nodes
+
+ONE: Node = ("num", 1)
+_NOT_PARTS = frozenset({"neg", "add", "mul", "deg", "unit", "pct"})
+MOST_COPIES = 9
+_LONG = 10**300
+
+
+def value(tree: Node) -> Fraction | None:
+    """What plain numbers come to; None where there are others, or none at all."""
+    with suppress(ValueError):
+        return exact(tree)
+    return None
+
+
+def tidy(tree: Any) -> Any:
+    """The same value without plus 2-2, times 7/7, to the power of 2/2; a power of 1/2 is a root."""
+    kind = tree[0] if tree else None
+    if kind in ("add", "mul"):
+        kept = tuple(tidy(part) for part in tree[1] if value(part) != (kind == "mul"))
+        return kept[0] if len(kept) == 1 else (kind, kept or tree[1][:1])
+    exponent = value(tree[2]) if kind in ("div", "pow") else None
+    if exponent == 1:
+        return tidy(tree[1])
+    if kind == "pow" and exponent and exponent.numerator == 1:
+        return ("root", ("num", Fraction(exponent.denominator)), tidy(tree[1]))
+    return tuple(tidy(part) if isinstance(part, tuple) else part for part in tree)
+
+
+def bag(tree: Node) -> tuple[str, ...]:
+    """What an expression is made of, in no order, without what changes nothing: signs, brackets, units, 0 and 1."""
+    parts = []
+    for node in nodes(tree):
+        if node[0] in ("num", "sym", "const", "fn"):
+            parts.append(_spelt(node[1]))
+        elif node[0] not in _NOT_PARTS and node[2:] != (ONE,):
+            parts.append(node[0])
+    return tuple(sorted(part for part in parts if part not in ("0", "1")))
+
+
+def _spelt(part: object) -> str:
+    """A number or a name; Python refuses to write very long numbers in decimal."""
+    is_long = isinstance(part, Fraction) and max(map(abs, part.as_integer_ratio())) > _LONG
+    return hex(hash(part)) if is_long else str(part)
+
+
+class Members(NamedTuple):
+    """The terms of a sum or the factors of a product, without their signs; of nothing else."""
+
+    kind: str
+    counts: Counter[tuple[str, ...]]
+
+    def stand_in(self, others: Members) -> bool:
+        """Whether the other sum or product has all of these."""
+        return self.kind == others.kind != "" and self.counts <= others.counts
+
+
+def members(tree: Node) -> Members:
+    """The terms of a sum, the factors of a product, quotient or power, those below the bar marked."""
+    while tree[0] == "neg":
+        tree = tree[1]
+    if tree[0] == "add":
+        return Members("sum", Counter(_terms(tree)))
+    if tree[0] in ("mul", "div", "pow"):
+        return Members("product", Counter(_factors(tree, True)))
+    return Members("", Counter())
+
+
+def _terms(tree: Node) -> Iterator[tuple[str, ...]]:
+    if tree[0] == "neg":
+        yield from _terms(tree[1])
+    elif tree[0] == "add":
+        for part in tree[1]:
+            yield from _terms(part)
+    else:
+        yield _key(tree)
+
+
+def _factors(tree: Node, above: bool) -> Iterator[tuple[str, ...]]:
+    if tree[0] == "neg":
+        yield from _factors(tree[1], above)
+    elif tree[0] == "mul":
+        for part in tree[1]:
+            yield from _factors(part, above)
+    elif tree[0] == "div":
+        yield from _factors(tree[1], above)
+        yield from _factors(tree[2], not above)
+    elif tree[0] == "pow" and (n := value(tree[2])) and n.denominator == 1 and abs(n) <= MOST_COPIES:
+        yield from list(_factors(tree[1], above == (n > 0))) * abs(int(n))
+    else:
+        yield (*_key(tree), "above" if above else "below")
+
+
+def _key(tree: Node) -> tuple[str, ...]:
+    worth = value(tree)
+    return bag(tree) if worth is None else (_spelt(abs(worth)),)

@@ -1,0 +1,346 @@
+"""What a tree of `_parse` is worth: exactly as a fraction, or as a number at a point.
+
+What it does not: simplify, or run long. Powers, factorials and the total work are capped, so that no input can hold
+the interpreter for more than some milliseconds.
+"""
+
+from __future__ import annotations
+
+import cmath
+import math
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
+from functools import cache
+from typing import Any, NamedTuple
+
+from justtinker_plugins.shared.latex.parse import Node, TooLargeError, UnsupportedError
+
+MAX_BITS, MAX_WORK, MAX_FACTORIAL = 65_536, 2_000_000, 1000
+
+
+class InexactError(ValueError):
+    """Not a rational number, or not without calculus."""
+
+
+class UndefinedError(ValueError):
+    """Not defined here: a division by zero, a logarithm of zero."""
+
+
+def nodes(node: Node) -> Iterator[Node]:
+    """The node and all below it."""
+    stack = [node]
+    while stack:
+        top = stack.pop()
+        if isinstance(top[0], str):
+            yield top
+        stack.extend(part for part in top if isinstance(part, tuple) and part)
+
+
+def symbols(node: Node) -> frozenset[str]:
+    """The names of all free symbols."""
+    return frozenset(n[1] for n in nodes(node) if n[0] == "sym")
+
+
+Point = Mapping[str, Fraction]
+"""What each symbol is taken to be."""
+
+
+class _Exact:
+    """Evaluation in fractions; the work done is counted in bits. What has no value at the point is inexact."""
+
+    def __init__(self, point: Point) -> None:
+        self.work, self.point = 0, point
+
+    def of(self, node: Node) -> Fraction:
+        rule = getattr(self, "_" + node[0], None)
+        if rule is None:
+            raise InexactError(node[0])
+        value: Fraction = rule(*node[1:])
+        bits = value.numerator.bit_length() + value.denominator.bit_length()
+        self.work += bits
+        if bits > MAX_BITS or self.work > MAX_WORK:
+            raise TooLargeError(f"a number of more than {MAX_BITS} bits")
+        return value
+
+    def _num(self, value: Fraction) -> Fraction:
+        return value
+
+    def _sym(self, name: str) -> Fraction:
+        if name not in self.point:
+            raise InexactError(name)
+        return self.point[name]
+
+    def _neg(self, a: Node) -> Fraction:
+        return -self.of(a)
+
+    def _add(self, parts: tuple[Node, ...]) -> Fraction:
+        total = Fraction(0)
+        for part in parts:
+            total += self.of(part)
+        return total
+
+    def _mul(self, parts: tuple[Node, ...]) -> Fraction:
+        total = Fraction(1)
+        for part in parts:
+            total *= self.of(part)
+            self._check(total.numerator.bit_length() + total.denominator.bit_length())
+        return total
+
+    def _div(self, a: Node, b: Node) -> Fraction:
+        bottom = self.of(b)
+        if not bottom:
+            raise UndefinedError("a division by zero")
+        return self.of(a) / bottom
+
+    def _pct(self, a: Node) -> Fraction:
+        return self.of(a) / 100
+
+    def _unit(self, a: Node, _: str) -> Fraction:
+        return self.of(a)
+
+    def _pow(self, a: Node, b: Node) -> Fraction:
+        base, exponent = self.of(a), self.of(b)
+        if exponent.denominator != 1:
+            return self._rational_power(base, exponent)
+        n = int(exponent)
+        if not base and n <= 0:
+            raise UndefinedError("a power of zero")
+        self._check(abs(n) * (max(base.numerator.bit_length(), base.denominator.bit_length()) - (abs(base) == 1)))
+        return base**n
+
+    def _rational_power(self, base: Fraction, exponent: Fraction) -> Fraction:
+        root = self._root(("num", Fraction(exponent.denominator)), ("num", base))
+        return self._pow(("num", root), ("num", Fraction(exponent.numerator)))
+
+    def _root(self, degree: Node, a: Node) -> Fraction:
+        n, value = self.of(degree), self.of(a)
+        if n.denominator != 1 or not 2 <= n <= 64 or value < 0:
+            raise InexactError("root")
+        return Fraction(_integer_root(value.numerator, int(n)), _integer_root(value.denominator, int(n)))
+
+    def _fact(self, a: Node) -> Fraction:
+        n = self.of(a)
+        if n.denominator != 1 or n < 0:
+            raise InexactError("factorial")
+        if n > MAX_FACTORIAL:
+            raise TooLargeError(f"a factorial above {MAX_FACTORIAL}")
+        return Fraction(math.factorial(int(n)))
+
+    def _binom(self, a: Node, b: Node) -> Fraction:
+        n, k = self.of(a), self.of(b)
+        if n.denominator != 1 or k.denominator != 1 or n < 0 or k < 0:
+            raise InexactError("binomial")
+        if n > MAX_FACTORIAL:
+            raise TooLargeError(f"a binomial of more than {MAX_FACTORIAL}")
+        return Fraction(math.comb(int(n), int(k)))
+
+    def _fn(self, name: str, a: Node) -> Fraction:
+        if name == "abs":
+            return abs(self.of(a))
+        if name == "floor":
+            return Fraction(math.floor(self.of(a)))
+        if name == "ceil":
+            return Fraction(math.ceil(self.of(a)))
+        raise InexactError(name)
+
+    @staticmethod
+    def _check(bits: int) -> None:
+        if bits > MAX_BITS:
+            raise TooLargeError(f"a number of more than {MAX_BITS} bits")
+
+
+def _integer_root(value: int, n: int) -> int:
+    if n == 2:
+        root = math.isqrt(value)
+    else:
+        if value.bit_length() > 900:
+            raise InexactError("root")
+        root = round(value ** (1 / n))
+    if root**n != value:
+        raise InexactError("root")
+    return root
+
+
+NOWHERE: Point = {}
+
+
+def exact(node: Node, point: Point = NOWHERE) -> Fraction:
+    """The rational value of a tree. Raises InexactError, UndefinedError or TooLargeError."""
+    return _Exact(point).of(node)
+
+
+def place(name: str, seed: int) -> Fraction:
+    """Where a symbol stands at the seed's point: a fixed number in (0.5, 2.5), spread by name."""
+    return Fraction(1, 2) + Fraction(zlib.crc32(f"{name}/{seed}".encode()) % 1999, 1000)
+
+
+class Field:
+    """The arithmetic of one number type: Python's complex, or mpmath's at many digits."""
+
+    def __init__(
+        self, number: Callable[[Any], Any], functions: Mapping[str, Callable[..., Any]], largest: float
+    ) -> None:
+        self.number, self.functions, self.largest = number, functions, largest
+
+
+def _reciprocal(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda z: 1 / f(z)
+
+
+def _tables(m: Any, gamma: Callable[[Any], Any], floor: Callable[[Any], Any]) -> dict[str, Callable[..., Any]]:
+    """The functions that the reader knows, from the module `cmath` or an mpmath context."""
+    table = {name: getattr(m, name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "sqrt")}
+    table |= {"sec": _reciprocal(m.cos), "csc": _reciprocal(m.sin), "cot": lambda z: m.cos(z) / m.sin(z)}
+    table |= {"coth": _reciprocal(m.tanh), "ln": m.log, "log": m.log, "lg": lambda z: m.log(z) / m.log(10)}
+    table |= {f"arc{name}": getattr(m, "a" + name) for name in ("sin", "cos", "tan")}
+    table |= {"abs": abs, "floor": floor, "ceil": lambda z: -floor(-z), "gamma": gamma}
+    return table
+
+
+def _complex_floor(z: complex) -> complex:
+    return complex(math.floor(z.real + 1e-9), 0)
+
+
+def _complex_gamma(z: complex) -> complex:
+    if z.imag:
+        raise UnsupportedError("a factorial of a complex number")
+    return complex(math.gamma(z.real), 0)
+
+
+def _to_complex(value: Any) -> complex:
+    if isinstance(value, Fraction):
+        return complex(value.numerator / value.denominator)
+    return complex({"e": math.e, "i": 1j, "\\pi": math.pi}[value] if isinstance(value, str) else value)
+
+
+FLOAT = Field(_to_complex, _tables(cmath, _complex_gamma, _complex_floor), 1e150)
+
+
+@cache
+def precise(digits: int = 60) -> Field:
+    """Numbers of many digits, to tell apart what floating point cannot; made when first needed."""
+    import mpmath
+
+    m = mpmath.MPContext()
+    m.dps = digits
+    constants = {"e": m.e, "i": m.j, "\\pi": m.pi}
+
+    def number(value: Any) -> Any:
+        if isinstance(value, Fraction):
+            return m.mpc(value.numerator) / value.denominator
+        return m.mpc(constants[value] if isinstance(value, str) else value)
+
+    return Field(number, _tables(m, m.gamma, lambda z: m.floor(m.re(z) + m.mpf(10) ** -40)), 1e300)
+
+
+class _Numeric:
+    """Evaluation in a field at a point."""
+
+    def __init__(self, field: Field, point: Point) -> None:
+        self.field, self.point = field, point
+        self.peak = 0.0
+
+    def of(self, node: Node) -> Any:
+        rule = getattr(self, "_" + node[0], None)
+        if rule is None:
+            raise UnsupportedError(f"{node[0]} is no number")
+        value = rule(*node[1:])
+        size = abs(value)
+        if not size < self.field.largest:  # also not a number
+            raise TooLargeError("a number too large to compare")
+        self.peak = max(self.peak, float(size))
+        return value
+
+    def _num(self, value: Fraction) -> Any:
+        return self.field.number(value)
+
+    _const = _num
+
+    def _sym(self, name: str) -> Any:
+        if name not in self.point:
+            raise UndefinedError(f"of no known value: {name}")
+        return self.field.number(self.point[name])
+
+    def _neg(self, a: Node) -> Any:
+        return 0 - self.of(a)  # a minus sign would make -0j of 0j, and take roots on the other side of the cut
+
+    def _add(self, parts: tuple[Node, ...]) -> Any:
+        return sum((self.of(part) for part in parts[1:]), self.of(parts[0]))
+
+    def _mul(self, parts: tuple[Node, ...]) -> Any:
+        total = self.of(parts[0])
+        for part in parts[1:]:
+            total = total * self.of(part)
+        return total
+
+    def _div(self, a: Node, b: Node) -> Any:
+        return self.of(a) / self.of(b)
+
+    def _pct(self, a: Node) -> Any:
+        return self.of(a) / 100
+
+    def _deg(self, a: Node) -> Any:
+        return self.of(a) * self.field.number("\\pi") / 180
+
+    def _unit(self, a: Node, _: str) -> Any:
+        return self.of(a)
+
+    def _pow(self, a: Node, b: Node) -> Any:
+        base, exponent = self.of(a), self.of(b)
+        if base and exponent and abs(exponent) * abs(math.log(abs(base))) > 350:
+            raise TooLargeError("a power too large to compare")
+        return base**exponent
+
+    def _root(self, degree: Node, a: Node) -> Any:
+        n, value = self.of(degree), self.of(a)
+        if n == 2:
+            return self.field.functions["sqrt"](value)
+        if value.imag == 0 and value.real < 0 and n.imag == 0 and n.real % 2 == 1:  # the real root, as people mean it
+            return -((-value) ** (1 / n))
+        return value ** (1 / n)
+
+    def _fn(self, name: str, a: Node) -> Any:
+        value = self.of(a)
+        if name in ("exp", "sinh", "cosh") and abs(value) > 350:
+            raise TooLargeError("an exponential too large to compare")
+        if name not in self.field.functions:
+            raise UnsupportedError(name)
+        return self.field.functions[name](value)
+
+    def _fact(self, a: Node) -> Any:
+        value = self.of(a)
+        if abs(value) > 80:
+            raise TooLargeError("a factorial too large to compare")
+        return self.field.functions["gamma"](value + 1)
+
+    def _binom(self, a: Node, b: Node) -> Any:
+        n, k = self.of(a), self.of(b)
+        if abs(n) > 80 or abs(k) > 80:
+            raise TooLargeError("a binomial too large to compare")
+        gamma = self.field.functions["gamma"]
+        return gamma(n + 1) / (gamma(k + 1) * gamma(n - k + 1))
+
+
+class Numeric(NamedTuple):
+    value: Any
+    peak: float
+    """The largest number on the way: rounding errors are in proportion to it."""
+
+
+def numeric(node: Node, field: Field, point: Point = NOWHERE) -> Numeric:
+    """The value of a tree at a point.
+
+    Raises UndefinedError, also for a symbol that the point does not know, TooLargeError or UnsupportedError.
+    """
+    evaluation = _Numeric(field, point)
+    try:
+        return Numeric(evaluation.of(node), evaluation.peak)
+    except OverflowError as error:
+        raise TooLargeError("a number too large to compare") from error
+    except ZeroDivisionError as error:
+        raise UndefinedError("a division by zero") from error
+    except (TooLargeError, UnsupportedError, UndefinedError):
+        raise
+    except ValueError as error:  # the domain errors of cmath, mpmath and gamma
+        raise UndefinedError(str(error)) from error

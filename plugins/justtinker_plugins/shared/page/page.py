@@ -1,0 +1,261 @@
+"""The page of a run as one HTML text: opens offline, loads nothing, and whatever a model wrote is text in it.
+
+Three walls keep it so: texts are escaped; rollouts are JSON in which ``<`` is escaped, and become text nodes; and a
+content security policy forbids every script but the page's own, every address, every form.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from justtinker_core.rundir import RunDir
+from justtinker_core.types import EvalStats, StepStats
+from justtinker_plugins.shared.charts import svg
+from justtinker_plugins.shared.charts.panels import seconds_of, sheet_of, start_told, trained_by_reward
+from justtinker_plugins.shared.page.selection import FILTERS, MOST_CHARACTERS, Row, Selection
+from justtinker_plugins.shared.records.history import Records, Said
+from justtinker_plugins.shared.records.origin import shown
+
+NAME = "report.html"
+HERE = Path(__file__).parent
+MOST_BYTES = 7_000_000
+"""Of rollouts; the whole page then stays below 10 MB."""
+MOST_FINDINGS, MOST_EVALS = 200, 300
+DASH = "\N{EN DASH}"
+COMPARED = 10
+"""Steps whose mean stands for the start of a run, and for its end; of short runs half of them."""
+SHOWN = {"accuracy": "accuracy", "thinking_rate": "thinking", "boxed_rate": "boxed", "truncated_rate": "truncated"}
+
+
+def page(
+    records: Records, paid: float, tables: Mapping[str, Any], config: str, status: str, selection: Selection
+) -> str:
+    """The page of a run."""
+    rows, left = selection.chosen(MOST_BYTES)
+    sheet, script = sheet_of(records), file("report.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    run = tables["run"]
+    return Template(file("report.html")).substitute(
+        script_hash=f"sha256-{digest}",
+        name=escape(run["name"]),
+        style=file("report.css"),
+        status=escape(status),
+        about=escape(f"{run['model']}, {steps_told(records, run['steps'])}"),
+        facts=facts(records, paid),
+        findings=findings_list(records.said),
+        curves=svg.figures(sheet) or "<p>No step is recorded yet.</p>",
+        missing=escape(f"Not measured in this run: {', '.join(sheet.missing)}." if sheet.missing else ""),
+        terms=terms_table(records.steps),
+        evaluations=evaluations_table(records.evals, start_told(records)),
+        rollouts_note=escape(note(selection, rows, left)),
+        buttons=buttons(rows),
+        config=escape(config),
+        data=embedded(rows),
+        script=script,
+    )
+
+
+def file(name: str) -> str:
+    """A part of the page that is the same for every run."""
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def embedded(rows: Sequence[Row]) -> str:
+    """JSON that cannot end the element it stands in."""
+    return json.dumps(rows, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def steps_told(records: Records, planned: int) -> str:
+    """How far the run is; of an evaluation which weights it is of."""
+    done = records.steps[-1].step if records.steps else 0
+    if records.weights:
+        return f"evaluation of {records.weights}"
+    return f"{done:,} of {planned:,} steps" if planned else "evaluation only"
+
+
+def facts(records: Records, paid: float) -> str:
+    """The run in a few numbers."""
+    found = dict(best_of(records.evals, records.start))
+    if records.steps:
+        spent = sum(taken for s in records.steps if (taken := seconds_of(s)) is not None)
+        found |= {"time in steps": duration(spent)} if spent else {}
+        what = "rollouts" if trained_by_reward(records) else "demonstrations"
+        found[f"{what} trained on"] = f"{sum(s.metrics.get('trained', 0) for s in records.steps):,.0f}"
+    entries: tuple[StepStats | EvalStats, ...] = (*records.steps, *records.evals)
+    tokens = sum(sum(entry.tokens.values()) for entry in entries)
+    found |= {"tokens": f"{tokens / 1e6:,.1f} M" if tokens >= 1e5 else f"{tokens:,}"} if tokens else {}
+    found["cost"] = f"{paid:,.2f} USD" if paid else "not known"
+    return "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in found.items())
+
+
+def best_of(evals: Sequence[EvalStats], start: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """Of every evaluation set how accuracy began and ended, and where it was best."""
+    for name in dict.fromkeys(e.name for e in evals):
+        found = [e for e in evals if e.name == name and "accuracy" in e.metrics]
+        if not found:
+            continue
+        best = max(found, key=lambda e: (e.metrics["accuracy"], -e.step))
+        first, last = (e.metrics["accuracy"] * 100 for e in (found[0], found[-1]))
+        if len(found) == 1:
+            yield f"{name}: accuracy", f"{first:.1f} % at step {best.step}"
+            continue
+        since = f", from {start[name]}" if name in start else f", from step {found[0].step}" if found[0].step else ""
+        yield f"{name}: accuracy{since}", f"{first:.1f} → {last:.1f} %"
+        yield f"{name}: best", f"{best.metrics['accuracy']:.1%} at step {best.step}".replace("%", " %")
+
+
+def duration(seconds: float) -> str:
+    """Hours and minutes, or minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"
+
+
+def findings_list(said: Sequence[Said]) -> str:
+    """What monitors found, with the evidence folded."""
+    if not said:
+        return "<p>None.</p>"
+    rows = "".join(
+        f'<tr><td class="n">{s.step}</td><td class="{s.finding.level}">{s.finding.level}</td>'
+        f'<td>{escape(s.finding.source)}</td><td class="any">{escape(s.finding.message)}</td></tr>'
+        for s in said[-MOST_FINDINGS:]
+    )
+    left = len(said) - MOST_FINDINGS
+    more = f"<p class='soft'>{left:,} earlier ones are left out; steps.jsonl has them.</p>" if left > 0 else ""
+    head = header(("step", "", "monitor", "finding"), (0,))
+    return f'<div class="panel"><table class="findings">{head}{rows}</table></div>{more}'
+
+
+def header(names: Iterable[str], numeric: Iterable[int]) -> str:
+    """A table's first row."""
+    numeric = set(numeric)
+    cells = (f"<th{' class=n' if i in numeric else ''}>{escape(name)}</th>" for i, name in enumerate(names))
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def terms_table(steps: Sequence[StepStats]) -> str:
+    """Every reward term, at the start and at the end."""
+    with_terms = [s for s in steps if s.terms]
+    if not with_terms:
+        return ""
+    compared = min(COMPARED, max(len(with_terms) // 2, 1))  # a step is of the start or of the end
+    first, last = with_terms[:compared], with_terms[-compared:]
+    names = dict.fromkeys(name for s in with_terms for name in s.terms)
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td>"
+        + "".join(f'<td class="n">{change(first, last, name, key)}</td>' for key in ("weight", "raw", "weighted"))
+        + f'<td class="n">{change(first, last, name, "applies", 100)}</td></tr>'
+        for name in names
+    )
+    head = header(("term", "weight", "raw", "weighted", "applies"), range(1, 5))
+    explained = (
+        f"Means over the first and the last {len(first)} steps with rewards; one number: no change. Raw is the mean "
+        "where the term applies, weighted the mean over all graded rollouts, applies the share of them in per cent."
+    )
+    return f'<h2>Reward terms</h2><div class="panel"><table>{head}{rows}</table></div><p class="soft">{explained}</p>'
+
+
+def change(first: Sequence[StepStats], last: Sequence[StepStats], name: str, key: str, times: float = 1) -> str:
+    """A number of a term then and now."""
+    then, now = (mean([s.terms[name][key] for s in some if name in s.terms], times) for some in (first, last))
+    return then if then == now else f"{then} → {now}"
+
+
+def mean(values: Sequence[float], times: float) -> str:
+    """Three digits after the point; a dash for nothing."""
+    return f"{sum(values) / len(values) * times:.{1 if times > 1 else 3}f}" if values else DASH
+
+
+def evaluations_table(evals: Sequence[EvalStats], start: str = "") -> str:
+    """Rates in per cent with their intervals."""
+    if not evals:
+        return "<p>None.</p>"
+    shown = [name for name in SHOWN if any(name in e.metrics for e in evals)]
+    rows = "".join(
+        f'<tr><td class="n">{e.step}</td><td class="any">{escape(e.name)}</td>'
+        + "".join(f'<td class="n{wide(name)}">{rate(e, name)}</td>' for name in shown)
+        + f'<td class="n">{mean_tokens(e)}</td>'
+        + f'<td class="n wide">{sampled(e)}</td></tr>'
+        for e in evals[-MOST_EVALS:]
+    )
+    heads = "".join(f'<th class="n{wide(name)}">{SHOWN[name]}</th>' for name in shown)
+    head = (
+        f'<tr><th class="n">step</th><th>set</th>{heads}<th class="n">tokens</th><th class="n wide">problems</th></tr>'
+    )
+    left = len(evals) - MOST_EVALS
+    more = f" {left:,} earlier ones are left out; evals.jsonl has them." if left > 0 else ""
+    said = f"Rates in per cent, with 95 % intervals clustered by problem.{more} {escape(start)}"
+    return f'<div class="panel"><table>{head}{rows}</table></div><p class="soft">{said}</p>'
+
+
+def mean_tokens(stats: EvalStats) -> str:
+    """How long the responses are."""
+    return f"{stats.metrics['mean_response_tokens']:,.0f}" if "mean_response_tokens" in stats.metrics else DASH
+
+
+def sampled(stats: EvalStats) -> str:
+    """How many problems, and how often each."""
+    problems, samples = (stats.settings.get(name) for name in ("problems", "samples"))
+    return DASH if problems is None else f"{problems} x {samples or 1}"
+
+
+def wide(name: str) -> str:
+    """What a narrow window leaves out."""
+    return " wide" if name in ("boxed_rate", "truncated_rate") else ""
+
+
+def rate(stats: EvalStats, name: str) -> str:
+    """A rate with its interval."""
+    if name not in stats.metrics:
+        return DASH
+    low, high = stats.intervals.get(name, (None, None))
+    interval = f" <small>({low * 100:.0f}-{high * 100:.0f})</small>" if low is not None and high is not None else ""
+    return f"{stats.metrics[name] * 100:.1f}{interval}"
+
+
+def note(selection: Selection, rows: Sequence[Row], left: int) -> str:
+    """What of the rollouts is here, and what is not."""
+    counts = selection.counts
+    if not counts["all"]:
+        return "This run has recorded no rollouts."
+    parts = [
+        f"{len(rows):,} of {counts['all']:,} rollouts: of each group at most one for best, worst and most redundant, "
+        f"up to {selection.most} of each filter for training and half as many for evaluations, and a few of every so "
+        "many steps."
+    ]
+    for kind in ("truncated", "unscored"):
+        if counts[kind]:
+            parts.append(f"{counts[kind]:,} were {kind}.")
+    if left:
+        parts.append(f"{left:,} more were left out to keep the page below 10 MB.")
+    parts.append(f"The middle of texts of more than {MOST_CHARACTERS:,} characters is left out.")
+    if selection.unread:
+        parts.append(f"Files that could not be read: {'; '.join(selection.unread[:5])}.")
+    return " ".join([*parts, "The files in rollouts/ hold everything."])
+
+
+def buttons(rows: Sequence[Row]) -> str:
+    """One for each filter, with how many it shows."""
+    names = {"all": "All", "best": "Best", "worst": "Worst", "redundant": "Most redundant"}
+    found = {"all": len(rows)} | {kind: sum(kind in row["in"] for row in rows) for kind in FILTERS}
+    return "".join(
+        f'<button data-kind="{kind}" aria-pressed="{str(kind == "all").lower()}">'
+        f"{names.get(kind, kind.capitalize())} <small>{count}</small></button>"
+        for kind, count in found.items()
+    )
+
+
+def write(files: RunDir, selection: Selection, status: str) -> Path:
+    """Write the page of a run directory and return its path."""
+    selection.update(files.path)
+    config = (files.path / "config.toml").read_text(encoding="utf-8")
+    text = page(shown(files), files.spent(), tomllib.loads(config), config, status, selection)
+    files.replace(NAME, text.encode("utf-8", "replace"))  # half a surrogate pair becomes a question mark
+    return files.path / NAME

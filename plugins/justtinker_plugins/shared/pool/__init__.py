@@ -1,0 +1,1 @@
+"""Processes that grade answers and can be killed."""

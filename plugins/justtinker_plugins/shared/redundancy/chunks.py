@@ -1,0 +1,149 @@
+"""The recipe's chunk similarity of many texts at once, to the last digit, without building a set.
+
+Text is cut into 500-character chunks, one every 250; a chunk stands for the set of its 5-character shingles; neighbours
+are compared by Jaccard similarity, |A & B| / |A | B|, and a text is worth the mean of that.
+
+In numpy: sort all shingles of a text together with their positions, which gives each shingle the last place before it
+where it stood. Chunks begin at multiples of 250, so all that matters is how many blocks of 250 characters lie between
+the two: a shingle is new in a window if its last place is before the window's first block. Counting by (block, gap)
+then gives the size of every chunk's set and of every union. Nothing is hashed: five characters fit into one integer
+beside the position, or are ranked until they do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from justtinker_plugins.shared.redundancy.ngrams import U64
+from justtinker_plugins.shared.redundancy.reading import blocks
+
+RUN = 1 << 16  # characters worked on at a time: the arrays of one run stay in the cache
+CHUNK = 500  # characters
+STEP = 250  # characters from one chunk to the next; a chunk is two of these blocks
+SHINGLE = 5
+
+
+def chunk_similarities(texts: Sequence[str]) -> NDArray[np.float64]:
+    """Mean similarity of neighbouring chunks of each text (N,); 0 below 1,000 characters."""
+    result = np.zeros(len(texts))
+    long_enough = [i for i, text in enumerate(texts) if len(text) >= 2 * CHUNK]
+    if not long_enough:
+        return result
+    long_enough.sort(key=lambda i: not texts[i].isascii())  # runs of ASCII alone are quicker to read
+    counts = [_count_by_gap(run) for run in blocks([texts[i] for i in long_enough], RUN)]
+    similar = _neighbours(np.concatenate(counts))
+    start = 0
+    for i in long_enough:
+        stop = start + len(texts[i]) // STEP
+        values = similar[start : stop - 2].tolist()
+        result[i] = sum(values) / len(values)
+        start = stop
+    return result
+
+
+def _neighbours(count: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Similarity of chunk i (blocks i, i + 1) with chunk i + 1, from counts (blocks, reaching out, gap 0…3)."""
+    inside, reaching = count[:, 0], count[:, 1]
+    new = inside + reaching
+    new_2 = new[:, 2] + new[:, 3]  # for a window that began with the block before
+    new_1 = new[:, 1] + new_2  # for one that begins with this block
+    a = new_1[:-1] + inside[1:, 2] + inside[1:, 3]
+    union = new_1[:-2] + new_2[1:-1] + inside[2:, 3]
+    similar: NDArray[np.float64] = (a[:-1] + a[1:] - union) / union
+    return similar
+
+
+def _count_by_gap(texts: Sequence[str]) -> NDArray[np.intp]:
+    """How many shingles start in each block of 250 characters, by whether they reach out of it, and by gap.
+
+    The gap is how many blocks ago the shingle last stood in its text: 0, 1, 2, and 3 for more or never. Shape
+    (blocks, 2, 4), of the texts one after the other; what is left of each is in no chunk.
+    """
+    texts = [text[: len(text) // STEP * STEP] for text in texts]
+    ends = list(accumulate(map(len, texts), initial=0))
+    number = ends[-1] // STEP
+    bits = (8 * number).bit_length() + 1  # for block, reaching out and gap, and a bit that stays 0
+    keys = _shingles("".join(texts), 62 - bits)
+    keys <<= np.uint64(bits)
+    keys |= _places(number)
+    floats = keys.view(np.float64)  # below 2**62 these are numbers in the same order, and a sixth faster to sort
+    for start, stop in pairwise(ends):
+        floats[start:stop].sort()
+    by_block = keys >> np.uint64(3)
+    gaps = by_block[1:] - by_block[:-1]  # huge between different shingles, thanks to the bit
+    np.minimum(gaps, np.uint64(3), out=gaps)
+    gaps[np.array(ends[1:-1], np.intp) - 1] = 3  # between texts
+    keys &= np.uint64((1 << bits) - 1)
+    keys[1:] |= gaps
+    keys[0] |= np.uint64(3)
+    return np.bincount(keys.view(np.int64), minlength=8 * number).reshape(-1, 2, 4)
+
+
+def _make_places(number: int) -> U64:
+    """8 x block + 4 x reaching out of it, for every character of so many blocks (250 x number,)."""
+    reaching = np.arange(STEP) > STEP - SHINGLE
+    return (8 * np.arange(number, dtype=np.uint64)[:, None] | 4 * reaching.astype(np.uint64)).ravel()
+
+
+_FIRST_PLACES = _make_places(2 * RUN // STEP)  # the same in every run
+
+
+def _places(number: int) -> U64:
+    size = number * STEP
+    return _FIRST_PLACES[:size] if size <= len(_FIRST_PLACES) else _make_places(number)
+
+
+def _shingles(text: str, bits: int) -> U64:
+    """A different number below 2**bits for each different run of five characters (the last four are of no use)."""
+    if text.isascii() and bits >= 8 * SHINGLE:
+        return _five_bytes(np.frombuffer(text.encode() + bytes(7), np.uint8))
+    characters = _code_points(text)
+    others = np.flatnonzero(characters >= 128)
+    alphabet, places = np.unique(characters[others], return_inverse=True)  # few as a rule: numbered on after ASCII
+    if len(alphabet) <= 128 and bits >= 8 * SHINGLE:
+        small = np.zeros(len(characters) + 7, np.uint8)
+        small[:-7] = characters
+        small[others] = 128 + places
+        return _five_bytes(small)
+    codes = characters.astype(np.uint64)
+    codes[others] = 128 + places.astype(np.uint64)
+    width = int(codes.max()).bit_length()
+    if SHINGLE * width > bits:
+        return _ranked_shingles(codes)
+    shift = np.uint64(width)
+    pairs = codes << shift
+    pairs[:-1] |= codes[1:]
+    keys = pairs << shift + shift
+    keys[:-2] |= pairs[2:]
+    keys <<= shift
+    keys[:-4] |= codes[4:]
+    return keys
+
+
+def _code_points(text: str) -> NDArray[np.uint16] | NDArray[np.uint32]:
+    data = text.encode("utf-16-le", "surrogatepass")
+    if len(data) == 2 * len(text):
+        return np.frombuffer(data, "<u2")
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+def _five_bytes(codes: NDArray[np.uint8]) -> U64:
+    """The five bytes at every place, as one number; the last seven places have none."""
+    keys = np.array(np.ndarray((len(codes) - 7,), "<u8", codes, strides=(1,)))
+    keys &= np.uint64(256**SHINGLE - 1)
+    return keys
+
+
+def _ranked_shingles(codes: U64) -> U64:
+    """For large alphabets: rank all pairs, all pairs of pairs, and these with a fifth character."""
+
+    def ranked(left: U64, right: U64) -> U64:
+        ranks: U64 = np.unique(left << np.uint64(32) | right, return_inverse=True)[1].astype(np.uint64)
+        return ranks
+
+    pairs = ranked(codes, np.roll(codes, -1))
+    return ranked(ranked(pairs, np.roll(pairs, -2)), np.roll(codes, -4))

@@ -1,0 +1,83 @@
+"""Compressed sizes, computed in threads while numpy works in the caller's (both let go of the interpreter lock)."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from justtinker_plugins.shared.redundancy.reading import blocks
+
+T = TypeVar("T")
+
+_CORES = min(os.cpu_count() or 1, 8)
+_SHARE = 1 << 16  # bytes handed to a thread at a time; fewer are not worth a thread
+ALL = 1 << 62
+_FAR = 1 << 17  # bytes; level 1 forgets what lies further back
+
+
+def zlib_sizes(texts: Sequence[bytes]) -> list[int]:
+    """Bytes of each text at zlib level 9, as in the recipe."""
+    return [len(zlib.compress(text, 9)) for text in texts]
+
+
+def zstd_sizes(texts: Sequence[bytes]) -> list[int]:
+    """Bytes of each text at zstd level 1; in long texts, repetitions are found at any distance up to 128 MiB."""
+    near = [i for i, text in enumerate(texts) if len(text) < _FAR]
+    sizes = dict(zip(near, _near_sizes([texts[i] for i in near]), strict=True))
+    return [sizes[i] if i in sizes else len(_far_sighted(len(t)).compress(t)) for i, t in enumerate(texts)]
+
+
+def _near_sizes(texts: Sequence[bytes]) -> list[int]:
+    """All texts in one call, where zstandard has it: the interpreter lock is let go of once, not once a text."""
+    level_1 = zstandard.ZstdCompressor(level=1)
+    if not all(texts) or not texts or "multi_compress_to_buffer" not in zstandard.backend_features:
+        return [len(level_1.compress(text)) for text in texts]
+    compressed = level_1.multi_compress_to_buffer(list(texts), threads=1)
+    return [len(compressed[i]) for i in range(len(compressed))]
+
+
+def _far_sighted(size: int) -> zstandard.ZstdCompressor:
+    far = zstandard.ZstdCompressionParameters.from_level(1, source_size=size, enable_ldm=True, window_log=27)
+    return zstandard.ZstdCompressor(compression_params=far)
+
+
+def sizes_while(
+    texts: Sequence[bytes],
+    sizes: Callable[[Sequence[bytes]], list[int]],
+    work: Callable[[Executor | None], T],
+    share: int = _SHARE,
+) -> tuple[NDArray[np.float64], T]:
+    """The `sizes` of the texts (N,), and what `work` returns, which meanwhile runs here.
+
+    A thread a core but one takes `share` bytes at a time, and so does the caller once its own work is done: one more
+    thread would only take its time from that work. A quick compressor is best given `ALL` in one call: every return to
+    Python waits for the interpreter lock, which the work here holds on and off. To the work the threads are lent, if
+    there are any, for what they find time for.
+    """
+    runs = deque(enumerate(blocks(texts, share)))
+    found: dict[int, list[int]] = {}
+
+    def take_runs() -> None:
+        while True:
+            try:
+                place, run = runs.popleft()
+            except IndexError:  # nothing is left
+                return
+            found[place] = sizes(run)
+
+    helpers = _CORES - 1 if sum(map(len, texts)) >= _SHARE else 0
+    with ThreadPoolExecutor(max(helpers, 1)) as pool:
+        futures = [pool.submit(take_runs) for _ in range(helpers)]
+        result = work(pool if helpers else None)
+        take_runs()
+        for future in futures:
+            future.result()
+    return np.array([size for place in sorted(found) for size in found[place]], np.float64), result

@@ -1,0 +1,139 @@
+"""A redundancy score that is flat in length on healthy text and still catches every loop.
+
+The recipe's score compares the compressed size with a constant, but longer text compresses better, loop or no loop: it
+is a length penalty in part. Here the compressed size is compared with what healthy text *of that length* compresses to,
+and the 5-grams, of which long mathematics repeats many, give way to 16-grams, read without case, punctuation and markup
+and with the digits masked:
+
+    z = (expected log ratio at this length - log(zstd bytes / UTF-8 bytes)) / scale
+    raw = max(z, 0) / 4 + 4 x (share of repeated 16-grams)
+
+Raw healthy scores lie near 0.1; 1.25 is where the fine begins and 3.25 where it is full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from justtinker_core import PluginError
+from justtinker_plugins.shared.redundancy.compression import ALL, sizes_while, zstd_sizes
+from justtinker_plugins.shared.redundancy.exact import Scores
+from justtinker_plugins.shared.redundancy.ngrams import repeated_shares
+from justtinker_plugins.shared.redundancy.reading import as_written, encode, loose, loose_masked, masked, read
+
+SHORT = 500  # characters; nothing shorter is fined
+FINE_FROM, FINE_FULL = 1.25, 3.25
+FEWEST = 30  # texts for a fit
+MOSTLY_WORDS = 0.53  # share of a text's bytes that are letters or digits; 95 % of healthy mathematics has more
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """What healthy text compresses to. The defaults are for mathematical prose."""
+
+    expected: tuple[float, float, float] = (-1.130, -0.149, 0.028)
+    """Expected log ratio: a + b y + c y**2 with y = ln(characters / 8000)."""
+    scale: float = 0.0903
+    """Standard deviation of the log ratio about it."""
+    fitted: tuple[int, int] = (1_000, 32_000)
+    """Characters between which it was fitted; outside, the value at the nearer end holds."""
+    mask_digits: bool = True
+    """Read every digit as 0 in the 16-grams, so that a loop that counts upwards is a loop."""
+
+    def expected_log_ratio(self, characters: NDArray[np.float64]) -> NDArray[np.float64]:
+        """At these lengths (N,)."""
+        y = np.log(np.clip(characters, *self.fitted) / 8000)
+        a, b, c = self.expected
+        return np.asarray(a + b * y + c * y * y)
+
+
+MATHEMATICS = Coefficients()
+
+
+def log_ratios(data: Sequence[bytes], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """log(zstd bytes / bytes), (N,)."""
+    return np.asarray(np.log(sizes / [max(len(d), 1) for d in data]))
+
+
+def score_batch(texts: Sequence[str], coefficients: Coefficients = MATHEMATICS) -> Scores:
+    """For N texts, each an array (N,).
+
+    - ``excess_compression``: z above, in standard deviations of healthy text; 0 below 500 characters
+    - ``ngram_repetition``: share of repeated 16-grams of words, read loosely: no case, no punctuation, digits masked,
+      words of more than 64 bytes are words of 8; 0 below 32 words or 500 characters
+    - ``redundancy_score``: the raw score on the recipe's scale, where the fine begins at 0.3 and is full at 1:
+      clip(0.3 + 0.7 (raw - 1.25) / 2, 0, 1)
+    """
+    data = [encode(text) for text in texts]
+
+    def in_numpy(pool: Executor | None) -> NDArray[np.float64]:
+        return repeated_16_grams(data, coefficients.mask_digits, pool)
+
+    sizes, repetition = sizes_while(data, zstd_sizes, in_numpy, ALL)
+    characters = np.array([len(text) for text in texts], np.float64)
+    excess = (coefficients.expected_log_ratio(characters) - log_ratios(data, sizes)) / coefficients.scale
+    excess, repetition = (np.where(characters < SHORT, 0.0, term) for term in (excess, repetition))
+    raw = np.maximum(excess, 0.0) / 4 + 4 * repetition
+    score = np.clip(0.3 + 0.7 * (raw - FINE_FROM) / (FINE_FULL - FINE_FROM), 0.0, 1.0)
+    return {"redundancy_score": score, "excess_compression": excess, "ngram_repetition": repetition}
+
+
+def repeated_16_grams(data: Sequence[bytes], mask_digits: bool, pool: Executor | None = None) -> NDArray[np.float64]:
+    """Of each text (N,), read loosely. One with much between its words is read as it is written, too: more counts."""
+    read_loosely = read(data, loose_masked if mask_digits else loose)
+    shares = repeated_shares(read_loosely, 16, cut_long_words=True, pool=pool)
+    sparse = [i for i, text in enumerate(data) if _letters_in(read_loosely[i]) < MOSTLY_WORDS * len(text)]
+    if sparse:
+        written = read([data[i] for i in sparse], masked if mask_digits else as_written)
+        shares[sparse] = np.maximum(shares[sparse], repeated_shares(written, 16, cut_long_words=True))
+    return shares
+
+
+def _letters_in(read_loosely: bytes) -> int:
+    return int(np.count_nonzero(np.frombuffer(read_loosely, np.uint8) != ord(" ")))
+
+
+def fit(texts: Sequence[str]) -> Coefficients:
+    """Coefficients for texts of which nearly all are healthy; those of fewer than 500 characters are left out.
+
+    Least squares on log ratio against y, then again and again without those that compress too well by four deviations,
+    which may be loops. Where the lengths differ little, the curve is a line, or constant.
+
+    Raises:
+        PluginError: fewer than 30 texts are left.
+    """
+    texts = [text for text in texts if len(text) >= SHORT]
+    if len(texts) < FEWEST:
+        raise PluginError(
+            f"{len(texts)} texts of {SHORT} or more characters: a fit needs at least {FEWEST} healthy ones"
+        )
+    data = [encode(text) for text in texts]
+    characters = np.array([len(text) for text in texts], np.float64)
+    ratios = log_ratios(data, sizes_while(data, zstd_sizes, lambda _: None)[0])
+    healthy = np.ones(len(texts), np.bool_)
+    for _ in range(10):
+        curve = _fit_curve(characters[healthy], ratios[healthy])
+        excess = curve.expected_log_ratio(characters) - ratios
+        typical = 1.4826 * float(np.median(np.abs(excess)))  # the deviation, as the middle half sees it
+        healthy = excess <= 4 * typical
+    return curve
+
+
+def fined_share(texts: Sequence[str], coefficients: Coefficients) -> float:
+    """The share of texts that would be fined."""
+    return float(np.mean(score_batch(texts, coefficients)["redundancy_score"] > 0.3))
+
+
+def _fit_curve(characters: NDArray[np.float64], ratios: NDArray[np.float64]) -> Coefficients:
+    shortest, longest = int(characters.min()), int(characters.max())
+    degree = 2 if longest > 4 * shortest else int(2 * longest > 3 * shortest)
+    y = np.log(characters / 8000)
+    curve = np.polynomial.Polynomial.fit(y, ratios, degree).convert()
+    scale = float(np.std(curve(y) - ratios))
+    a, b, c = (*curve.coef.tolist(), 0.0, 0.0)[:3]
+    return Coefficients((round(a, 4), round(b, 4), round(c, 4)), max(round(scale, 4), 0.01), (shortest, longest + 1))

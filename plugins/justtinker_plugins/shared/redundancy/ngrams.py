@@ -1,0 +1,188 @@
+"""The share of repeated word n-grams in many texts at once, in numpy: what a set of tuples says, ten times as fast.
+
+Words are what ``str.split()`` gives, found in the bytes that `_reading.read` makes of a text. Each word is hashed to 64
+bits, each n-gram from the hashes of its words; then the n-grams of a text are sorted and equal neighbours counted.
+
+How sure is that? All multipliers are drawn at random when the module is loaded, so that no text can be written to
+collide. What matters of two different words is by how much 2**s their hashes' difference is divisible.
+
+- The first 8 bytes of a word are a number x (no byte of a word is 0, so that padding with 0 is unambiguous). Its hash
+  is ``a x mod 2**64``, a odd, with the bytes in reverse: different x, different hashes. The upper m bits of two such
+  products agree with probability at most 2**(1 - m) (Dietzfelbinger et al., J. Algorithms 25, 1997), and these come
+  last, byte by byte; so the difference is divisible by 2**s with probability at most 2**(8 - s).
+- Of a longer word, the rest is cut into 32-bit pieces p_i. The upper half of ``c + sum b_i p_i mod 2**64`` is strongly
+  universal: for two different rests the two values are independent and uniform (Dietzfelbinger 1996; Lemire and Kaser,
+  arXiv:1202.4961). Two such halves are added to the hash: now it is 2**-s. (Words of more than 32 bytes go through
+  keyed BLAKE2b, taken to be as good.)
+- An n-gram is ``w_0 + r_1 w_1 + … + r_k w_k mod 2**64``. Two different ones differ in some word; given that word's s
+  and all else, its random multiplier makes both sums equal modulo 2**t with probability at most 2**(min(s, t) - t). On
+  average over s that is at most 2**-t (1 + sum over s = 1…t of 2**(8 - s) 2**(s - 1)) = 2**-t (1 + 128 t), and
+  8193 x 2**-64 < 2**-50 for t = 64.
+- 16-grams are four 4-grams put together in the same way: at most 2**-64 (1 + sum over t = 1…64 of (1 + 128 t) / 2),
+  which is below 2**-46.
+
+So the chance that anything is miscounted in a text of 10,000 words, which has 2**26 pairs of n-grams, is below 2**-20;
+what it would change is one n-gram in 10,000.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from hashlib import blake2b
+from itertools import accumulate, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from justtinker_plugins.shared.redundancy.reading import BLOCK, is_space
+
+U64 = NDArray[np.uint64]
+
+LONG = 32  # bytes; longer words are rare, and hashed one by one
+CUT = 64  # bytes; longer words are cut, if asked
+MAX_N = 64
+
+_WORD_A, _WORD_B, _GRAM = np.frombuffer(secrets.token_bytes(3 * 8 * (MAX_N + 1)), np.uint64).reshape(3, -1)
+_ODD = np.uint64(secrets.randbits(64) | 1)
+_KEY = secrets.token_bytes(16)
+_KEEP = np.array([2 ** (8 * n) - 1 for n in range(9)], np.uint64)  # the first n bytes of a little-endian word
+_LOW, _HALF = np.uint64(0xFFFF_FFFF), np.uint64(32)
+
+
+def repeated_shares(
+    texts: Sequence[bytes],
+    n: int,
+    *,
+    min_words: int | None = None,
+    cut_long_words: bool = False,
+    pool: Executor | None = None,
+) -> NDArray[np.float64]:
+    """1 - distinct / total of each text's word n-grams (N,).
+
+    Args:
+        texts: N texts as `read` makes them.
+        n: words in a gram, 1 to 64.
+        min_words: shorter texts get 0; at least n, and 2n if not given, as in the recipe.
+        cut_long_words: read words of more than 64 bytes as words of 8, so that a loop without white space is a loop.
+        pool: sorts what it has time for. One call a run, for two threads that want the lock all the time are slower
+            than one.
+    """
+    least = 2 * n if min_words is None else max(min_words, n)
+    runs = []
+    for run in _runs(texts):
+        totals, grams = _grams([texts[i] for i in run], n, least, cut_long_words)
+        runs.append((run, totals, grams, pool.submit(_distinct, grams) if pool else None))
+    shares = np.zeros(len(texts))
+    for run, totals, grams, task in reversed(runs):  # the pool begins with the first
+        distinct = _distinct(grams) if task is None or task.cancel() else task.result()
+        shares[run] = [1.0 - some / total if total else 0.0 for some, total in zip(distinct, totals, strict=True)]
+    return shares
+
+
+def _runs(texts: Sequence[bytes]) -> Iterator[list[int]]:
+    """Places of texts that have `BLOCK` bytes together, or little more; twice that, were all as long as the longest."""
+    run: list[int] = []
+    size = 0
+    for i in sorted(range(len(texts)), key=lambda i: len(texts[i])):
+        if run and (size >= BLOCK or (len(run) + 1) * len(texts[i]) > 2 * BLOCK):
+            yield run
+            run, size = [], 0
+        run.append(i)
+        size += len(texts[i])
+    if run:
+        yield run
+
+
+def _grams(texts: Sequence[bytes], n: int, least: int, cut_long_words: bool) -> tuple[list[int], NDArray[np.int64]]:
+    """How many n-grams each text has (0 if it has fewer than `least` words), and their hashes.
+
+    A row a text, (N, most n-grams); where a text has fewer, its first again.
+    """
+    data = np.frombuffer(b" ".join([b"", *texts, b" " * 8]), np.uint8)
+    starts, lengths = _words(is_space(data))
+    if cut_long_words and int(lengths.max(initial=0)) > CUT:
+        starts, lengths = _cut(starts, lengths)
+    hashes = _gram_hashes(_word_hashes(data, starts, lengths), n).view(np.int64)
+    ends = accumulate(map(len, texts), lambda at, size: at + size + 1, initial=1)
+    first_word = np.searchsorted(starts, list(ends)).tolist()
+    totals = [stop - first - n + 1 if stop - first >= least else 0 for first, stop in pairwise(first_word)]
+    rows = np.empty((len(texts), max(totals)), np.int64)
+    for row, first, total in zip(rows, first_word, totals, strict=False):
+        row[:total] = hashes[first : first + total]
+        row[total:] = row[0] if total else 0
+    return totals, rows
+
+
+def _distinct(rows: NDArray[np.int64]) -> list[int]:
+    """How many different numbers each row holds. Sorts the rows."""
+    rows.sort(axis=1)  # signed: an eighth faster
+    changes = rows[:, 1:] != rows[:, :-1]
+    return [1 + int(np.count_nonzero(row)) for row in changes]
+
+
+def _words(space: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where each word starts, and its length in bytes. Data begins and ends with white space."""
+    edges = np.flatnonzero(space[:-1] != space[1:])
+    starts = edges[::2] + 1
+    return starts, edges[1::2] + 1 - starts
+
+
+def _cut(starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The same words, those of more than `CUT` bytes as words of 8 bytes and what is left."""
+    pieces = np.where(lengths > CUT, -(-lengths // 8), 1)
+    last = np.cumsum(pieces) - 1
+    place = np.arange(last[-1] + 1) - np.repeat(last + 1 - pieces, pieces)  # of a piece in its word
+    cut = np.where(pieces > 1, 8, lengths).repeat(pieces)
+    cut[last] = lengths - 8 * (pieces - 1)
+    return np.repeat(starts, pieces) + 8 * place, cut
+
+
+def _word_hashes(data: NDArray[np.uint8], starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> U64:
+    """Of the words at these places, in which no byte is 0."""
+    eight_bytes_at = np.ascontiguousarray(np.ndarray((len(data) - 7,), "<u8", data, strides=(1,)))  # to be quick
+
+    def pieces(starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> U64:
+        found: U64 = eight_bytes_at.take(starts)
+        found &= _KEEP.take(lengths, mode="clip")
+        return found
+
+    hashes = pieces(starts, lengths)
+    hashes *= _ODD
+    hashes.byteswap(inplace=True)
+    longer = np.flatnonzero(lengths > 8)
+    starts, lengths = starts[longer] + 8, lengths[longer] - 8  # of the rests
+    upper, lower = _multilinear(pieces(starts, lengths), 0)
+    for k in range(8, LONG - 8, 8):
+        more = np.flatnonzero(lengths > k)
+        sums = _multilinear(pieces(starts[more] + k, lengths[more] - k), k // 4)
+        upper[more] += sums[0]
+        lower[more] += sums[1]
+    hashes[longer] += (upper + _WORD_A[-1] & ~_LOW) | (lower + _WORD_B[-1] >> _HALF)
+    for i in np.flatnonzero(lengths > LONG - 8).tolist():
+        word = data[starts[i] - 8 : starts[i] + lengths[i]].tobytes()
+        hashes[longer[i]] = int.from_bytes(blake2b(word, digest_size=8, key=_KEY).digest())
+    return hashes
+
+
+def _multilinear(eight_bytes: U64, first: int) -> tuple[U64, U64]:
+    """Two random combinations of the lower and the upper halves, by the multipliers `first` and `first` + 1."""
+    low, high = eight_bytes & _LOW, eight_bytes >> _HALF
+    a, b = (low * each[first] + high * each[first + 1] for each in (_WORD_A, _WORD_B))
+    return a, b
+
+
+def _gram_hashes(words: U64, n: int) -> U64:
+    """Hash i is that of words i … i + n - 1; the array is n - 1 shorter than that of the words."""
+    if n == 16:  # fewer multiplications
+        return _combine(_combine(words, 4, 1, _GRAM), 4, 4, _GRAM[4:])
+    return _combine(words, n, 1, _GRAM)
+
+
+def _combine(hashes: U64, n: int, stride: int, multipliers: U64) -> U64:
+    size = max(len(hashes) - (n - 1) * stride, 0)
+    total, scratch = hashes[:size].copy(), np.empty(size, np.uint64)
+    for j in range(1, n):
+        total += np.multiply(hashes[j * stride : j * stride + size], multipliers[j], out=scratch)
+    return total
