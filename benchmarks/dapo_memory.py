@@ -49,9 +49,9 @@ def generate(directory: Path, rows: int) -> None:
 
 def load(directory: str) -> None:
     """Load it as a run does, and say what that took; in a process of its own."""
-    from justtinker_core.config import DataSpec
     from justtinker_core.data import load
-    from justtinker_core.plugins import find
+    from justtinker_core.discovery import find
+    from justtinker_core.types import DataSpec
 
     begun = time.perf_counter()
     problems = load(DataSpec("train", "train", "dapo_math_17k", {"source": directory}), find(), {})

@@ -16,8 +16,10 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from justtinker_core import config, hookimpl, loop
-from justtinker_core.run import Run, open_plugins, resolved
+from justtinker_core import config_files, hookimpl, loop
+from justtinker_core.enabling import open_plugins, resolved
+from justtinker_core.loop import opened
+from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import Adam, Datum, Sample, SampleRequest, TrainResult
 
@@ -127,8 +129,8 @@ def test_the_core_adds_little_to_the_waiting(tmp_path: Path) -> None:
     (tmp_path / "bench.toml").write_text(
         CONFIG.format(steps=STEPS, problems=tmp_path / "problems.jsonl", here=Path(__file__))
     )
-    wanted = resolved(config.read(tmp_path / "bench.toml"))
-    with Run(wanted, open_plugins(wanted), RunDir.create(tmp_path / "run", wanted.dump())) as run:
+    wanted = resolved(config_files.read(tmp_path / "bench.toml"))
+    with opened(Run(wanted, open_plugins(wanted), RunDir.create(tmp_path / "run", wanted.dump()))) as run:
         begun = time.perf_counter()
         assert loop.train(run) == "finished"
         seconds = (time.perf_counter() - begun - CYCLE) / STEPS  # the last checkpoint is waited for

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from justtinker_core.plugins import COMMANDS, ROLES, find
+from justtinker_core.discovery import COMMANDS, ROLES, find
 from justtinker_plugins.commands.plugins import glance, plain
 
 

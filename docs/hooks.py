@@ -13,20 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from justtinker_core import config, episodes, hookspecs, run, types
-from justtinker_core.plugins import find, implements
+from justtinker_core import hookspecs, types
+from justtinker_core.discovery import find
+from justtinker_core.hookspecs import implements
 
 HOOKS = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, "justtinker_spec")}
 TYPES = {
     types: ["Problem", "Prompt", "Rollout", "Verdict", "Reward", "Group", "Batch", "Update", "Datum", "StepStats",
-            "EvalStats", "History", "Finding", "Backend", "Sampler", "SampleRequest", "Sample", "TrainResult", "Adam"],
-    config: ["DataSpec"],
-    episodes: ["Policy"],
-    run: ["Run"],
+            "EvalStats", "History", "Finding", "Backend", "Sampler", "SampleRequest", "Sample", "TrainResult", "Adam",
+            "DataSpec"],
+    hookspecs: ["RunContext", "Policy", "PluginAttributes"],
 }  # fmt: skip
 """What the page lists beneath the hooks, field by field."""
-HIDDEN = {"Run": ("evaluate", "remember", "restore", "sampler", "versions", "evaluations", "scribe", "next_sampler")}
-"""What serves the loop."""
 EXAMPLES = {
     "load_problems": """
         def load_problems(self, spec, seed):
@@ -44,6 +42,10 @@ EXAMPLES = {
     "preflight": """
         def preflight(self, run):
             return [] if shutil.which("lean") else ["lean is not installed: see https://lean-lang.org"]
+    """,
+    "grading_executor": """
+        def grading_executor(self, run):
+            return ThreadPoolExecutor(32)
     """,
     "build_prompt": """
         def build_prompt(self, problem):
@@ -170,11 +172,11 @@ def type_section(module: ModuleType, name: str) -> str:
     tree = ast.parse(inspect.getsource(module))
     node = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
     lines = [f"## {name} (type)\n\n{(ast.get_docstring(node) or '').replace('``', '`')}\n"]
-    lines += [f"- `{what}`{': ' + ' '.join(said.split()) if said else ''}" for what, said in members(node, name)]
+    lines += [f"- `{what}`{': ' + ' '.join(said.split()) if said else ''}" for what, said in members(node)]
     return "\n".join(lines).replace("``", "`") + "\n"
 
 
-def members(node: ast.ClassDef, name: str) -> Iterator[tuple[str, str]]:
+def members(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
     """Public fields, properties and methods of a class, and what is said of them."""
     for member, after in zip(node.body, [*node.body[1:], None], strict=True):
         if isinstance(member, ast.AnnAssign) and isinstance(member.target, ast.Name):
@@ -192,7 +194,7 @@ def members(node: ast.ClassDef, name: str) -> Iterator[tuple[str, str]]:
             text = f"{own}: {answer}" if simple else f"{own}({arguments}) -> {answer}"
         else:
             continue
-        if not own.startswith("_") and own not in HIDDEN.get(name, ()):
+        if not own.startswith("_"):
             yield text, str(said)
 
 

@@ -1,19 +1,71 @@
-"""JustTinker's core: a small loop that discovers everything else as plugins."""
+"""JustTinker: a small training loop that discovers everything else as plugins. What plugin authors import is here."""
 
-from justtinker_core.hookspecs import hookimpl
-from justtinker_core.options import PluginError, SamplingError, plugin
-from justtinker_core.types import Finding, Group, Problem, Prompt, Rollout, Verdict
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from justtinker_core.errors import PluginError, SamplingError
+from justtinker_core.hookspecs import Policy, RunContext, hookimpl
+from justtinker_core.options import plugin
+from justtinker_core.sampling import datum_of
+from justtinker_core.types import (
+    Backend,
+    Batch,
+    DataSpec,
+    Datum,
+    EvalStats,
+    Finding,
+    Group,
+    History,
+    Problem,
+    Prompt,
+    Reward,
+    Rollout,
+    Sample,
+    Sampler,
+    SampleRequest,
+    StepStats,
+    Update,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    from justtinker_core.scorer import Scorer
 
 __version__ = "0.1.0"
 __all__ = [
+    "Backend",
+    "Batch",
+    "DataSpec",
+    "Datum",
+    "EvalStats",
     "Finding",
     "Group",
+    "History",
     "PluginError",
+    "Policy",
     "Problem",
     "Prompt",
+    "Reward",
     "Rollout",
+    "RunContext",
+    "Sample",
+    "SampleRequest",
+    "Sampler",
     "SamplingError",
+    "Scorer",
+    "StepStats",
+    "Update",
     "Verdict",
+    "datum_of",
     "hookimpl",
     "plugin",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Scorer":  # imports pydantic and numpy
+        from justtinker_core.scorer import Scorer
+
+        return Scorer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

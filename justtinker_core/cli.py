@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from justtinker_core.options import PluginError, nearest
+from justtinker_core.errors import PluginError, nearest
 
 GRACE = 5.0
 """Seconds that a command has to let go after Ctrl-C; then, or at the next one, the process ends as it is."""
@@ -23,13 +23,13 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every installed command, by name."""
-        from justtinker_core.plugins import COMMANDS, find
+        from justtinker_core.discovery import COMMANDS, find
 
         return list(find(COMMANDS))
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Import a command when it is called."""
-        from justtinker_core.plugins import COMMANDS, find
+        from justtinker_core.discovery import COMMANDS, find
 
         found = find(COMMANDS).get(name)
         if found is None:

@@ -1,26 +1,24 @@
-"""TOML to RunConfig: files, presets, overrides. A complaint names the place, what was found and the nearest name."""
+"""What a config says: its sections, checked, as a RunConfig. Errors name the place and what was found."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
 import re
-import tomllib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, time
 from functools import partial
-from importlib.metadata import entry_points
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import Field
 
-from justtinker_core.options import PluginError, all_or_none, configure, nearest, plugin
-from justtinker_core.plugins import find
+from justtinker_core.discovery import find
+from justtinker_core.errors import PluginError, all_or_none, nearest
+from justtinker_core.options import configure, plugin
 from justtinker_core.types import Adam
+from justtinker_core.types import DataSpec as DataSpec
 
 log = logging.getLogger("justtinker")
 
@@ -139,30 +137,6 @@ def due(step: int, every: int, last: int, at_end: bool = False) -> bool:
     return (every > 0 and step % every == 0 and step < last) or (at_end and step == last)
 
 
-@dataclass(frozen=True, slots=True)
-class DataSpec:
-    """A ``[data.train]`` or ``[data.eval.NAME]`` table."""
-
-    name: str
-    purpose: Literal["train", "eval"]
-    use: str
-    """The plugin that loads it."""
-    options: Mapping[str, Any]
-    """The table's other keys: options of that plugin."""
-    limit: int | None = None
-    """At most so many problems, drawn with the seed."""
-    stratify_by: str | None = None
-    """With limit: keep the proportions of this meta key."""
-    samples: int = 1
-    """eval: samples a problem."""
-    seed: int = 42
-
-    @property
-    def table(self) -> str:
-        """How the config calls it."""
-        return "data.train" if self.purpose == "train" else f"data.eval.{self.name}"
-
-
 @plugin
 class _DataCommon:
     use: str
@@ -214,96 +188,6 @@ class RunConfig:
 def without_none(section: Any) -> dict[str, Any]:
     """A section as a table: TOML has no null."""
     return {f.name: v for f in dataclasses.fields(section) if (v := getattr(section, f.name)) is not None}
-
-
-def presets() -> dict[str, Path]:
-    """Name -> file of every installed preset (entry-point group ``justtinker.presets``: packages of TOML files)."""
-    found = {}
-    for entry in entry_points(group="justtinker.presets"):
-        try:
-            folder = files(entry.value)
-        except Exception as error:
-            log.warning("the presets of %s cannot be found: %s: %s", entry.name, type(error).__name__, error)
-            continue
-        for file in folder.iterdir():
-            if file.name.endswith(".toml"):
-                found[file.name.removesuffix(".toml")] = Path(str(file))
-    return dict(sorted(found.items()))
-
-
-def load(source: str | Path) -> tuple[dict[str, Any], Path, str]:
-    """The tables of a config file, a preset or a run directory; the folder it is in, and what errors call it."""
-    path = Path(source)
-    if path.is_dir():
-        path = path / "config.toml"
-    called = str(path)
-    if not path.exists() and str(source) in (known := presets()):
-        path, called = known[str(source)], str(source)
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8")), path.parent, called
-    except FileNotFoundError:
-        raise PluginError(
-            f"there is no config file {source} and no preset of that name{nearest(str(source), presets())}"
-        ) from None
-    except OSError as error:
-        raise PluginError(f"{called} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PluginError(f"{called} is not valid TOML: {error}") from None
-
-
-def read(source: str | Path, sets: Sequence[str] = (), plugins: Sequence[str] = ()) -> RunConfig:
-    """A config file, a preset's name, or a run directory; changed by ``table.key=value`` and ``[no:]plugin``."""
-    tables, folder, called = load(source)
-    try:
-        for item in sets:
-            override(tables, item)
-        check_shape(tables)
-        for name in plugins:
-            switch(tables, name)
-        if changes := " ".join((*(f"--set {item}" for item in sets), *(f"-p {name}" for name in plugins))):
-            called = f"{called} with {changes}"
-        return parse(tables, folder)
-    except PluginError as error:
-        raise PluginError(f"{called}: {error}") from None
-
-
-def override(tables: dict[str, Any], item: str) -> None:
-    """Apply one ``table.key=value``; the value is TOML, or plain text where it is not."""
-    key, equals, text = item.partition("=")
-    *parents, last = key.strip().split(".")
-    if not equals or not parents or not last:
-        raise PluginError(f"--set takes table.key=value, found {item!r}")
-    place = tables
-    for parent in parents:
-        place = place.setdefault(parent, {})
-        if not isinstance(place, dict):
-            raise PluginError(f"--set {item}: {parent!r} is no table")
-    place[last] = value_of(text)
-
-
-def value_of(text: str) -> Any:
-    """What ``--set`` takes a text for."""
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text.strip()
-    return text.strip() if isinstance(value, date | time) else value  # no option takes a date
-
-
-def switch(tables: dict[str, Any], name: str) -> None:
-    """Enable a plugin, or disable it (``no:name``) together with its table."""
-    section = tables.setdefault("plugins", {})
-    enabled = section.setdefault("enable", [])
-    wanted = name.removeprefix("no:")
-    if name == wanted and name in enabled:
-        raise PluginError(f"-p {name}: {name!r} is enabled already")
-    if name == wanted:
-        enabled.append(name)
-    elif wanted in enabled:
-        enabled.remove(wanted)
-        section.pop(wanted, None)
-    else:
-        raise PluginError(f"-p {name}: {wanted!r} is not enabled{nearest(wanted, enabled)}")
 
 
 def check_shape(tables: Mapping[str, Any]) -> None:

@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from justtinker_core.config import DataSpec
-from justtinker_core.options import PluginError, all_of, nearest
-from justtinker_core.plugins import Found, Plugins, activate, implements, look_up
-from justtinker_core.types import Problem
+from justtinker_core.answers import all_of
+from justtinker_core.discovery import Found, look_up
+from justtinker_core.errors import PluginError, nearest
+from justtinker_core.hookspecs import attribute_of, implements
+from justtinker_core.plugins import Plugins, activate
+from justtinker_core.types import DataSpec, Problem
 
 T = TypeVar("T")
 
@@ -32,7 +34,7 @@ def load(
         spec.use, "load_problems", all_of(Problem), spec=spec, seed=spec.seed
     )
     if skipped is not None:
-        skipped.update(getattr(source.instance, "skipped", {}))
+        skipped.update(attribute_of(source.instance, "skipped"))
     if not problems:
         raise PluginError(f"[{spec.table}] {spec.use} gives no problem at all")
     check(problems, spec)

@@ -1,4 +1,4 @@
-"""Multi-turn rollouts: what a `rollout` plugin plays an episode with, and how the turns of all episodes meet."""
+"""Several turns: the policy that a `rollout` plugin plays with, and the batching of turns over all episodes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any
 
-from justtinker_core.options import PluginError
-from justtinker_core.plugins import Plugins
-from justtinker_core.rollouts import Settings, request_of, stops_of, then, threads, until_stop
+from justtinker_core.sampling import Settings, request_of, stops_of, then, until_stop
 from justtinker_core.types import Backend, Group, Rollout, Sample, Sampler, SampleRequest
-
-EPISODES = 512  # that are played at a time
 
 
 class Policy:
@@ -25,8 +20,8 @@ class Policy:
     `rollout` gives the result. The turns of all episodes are sampled together, once each waits for its turn.
     """
 
-    def __init__(self, group: Group, number: int, table: Table, backend: Backend, settings: Settings) -> None:
-        self._group, self._number, self._table = group, number, table
+    def __init__(self, group: Group, number: int, turns: TurnBatcher, backend: Backend, settings: Settings) -> None:
+        self._group, self._number, self._turns = group, number, turns
         self._backend, self._settings = backend, settings
         self._tokens: list[int] = []
         self._logprobs: list[float] = []
@@ -53,7 +48,7 @@ class Policy:
             replace(self._settings, max_tokens=left), self._number, self._turn,
         )  # fmt: skip
         self.since = math.inf
-        sample = self._table.ask((self._group.index, self._number), request)
+        sample = self._turns.ask((self._group.index, self._number), request)
         self.since = time.monotonic()
         self._turn += 1
         self.truncated = not sample.stopped
@@ -89,7 +84,7 @@ class Policy:
         return Rollout(tuple(self._tokens), tuple(self._logprobs), tuple(self._mask), text, self.truncated)
 
 
-class Table:
+class TurnBatcher:
     """Where episodes wait for each other, so that a turn is sampled for all at once and in a fixed order."""
 
     def __init__(self, sampler: Sampler, episodes: int) -> None:
@@ -135,56 +130,3 @@ class Table:
             for _, answer in waiting:
                 if not answer.done():
                     answer.set_exception(error)
-
-
-def play(
-    groups: Sequence[Group], plugins: Plugins, backend: Backend, sampler: Sampler, settings: Settings
-) -> list[Future[tuple[Rollout, ...]]]:
-    """Episodes, each in a thread of its own, so many groups at a time that at most EPISODES are under way."""
-    played: list[Future[tuple[Rollout, ...]]] = []
-    at_once = max(1, EPISODES // settings.samples)
-    for start in range(0, len(groups), at_once):
-        some = groups[start : start + at_once]
-        number = len(some) * settings.samples
-        table = Table(sampler, number)
-        with threads(number, "episode") as pool:
-            try:
-                jobs = [
-                    [pool.submit(episode, plugins, g, i, table, backend, settings) for i in range(settings.samples)]
-                    for g in some
-                ]
-            except RuntimeError as error:
-                failure = PluginError(f"the {number} episodes of a step need a thread each: {error}")
-                table.give_up(failure)
-                raise failure from error
-        played += map(together, jobs)
-    return played
-
-
-def together(episodes: Sequence[Future[Rollout]]) -> Future[tuple[Rollout, ...]]:
-    """The rollouts of a group, whose episodes are over; or what went wrong with the first that failed."""
-    over: Future[None] = Future()
-    over.set_result(None)
-    return then(over, lambda _: tuple(e.result() for e in episodes))
-
-
-def episode(plugins: Plugins, group: Group, number: int, table: Table, backend: Backend, settings: Settings) -> Rollout:
-    """One rollout by the first plugin that plays it, or in one turn."""
-    policy = Policy(group, number, table, backend, settings)
-    try:
-        played: Rollout | None = plugins.first(
-            "rollout", checked_rollout, problem=group.problem, prompt=group.prompt, policy=policy
-        )
-        if played is None:
-            policy.generate()
-            played = policy.rollout()
-        return played
-    finally:
-        table.leave()
-
-
-def checked_rollout(answer: Any) -> Rollout:
-    """An answer that is a whole Rollout. TypeError says what was found instead."""
-    if not isinstance(answer, Rollout) or not len(answer.tokens) == len(answer.logprobs) == len(answer.mask):
-        raise TypeError(f"a Rollout with tokens, logprobs and mask of one length is wanted, not {answer!r:.200}")
-    return answer

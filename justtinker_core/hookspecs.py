@@ -1,24 +1,28 @@
-"""Every question the core asks its plugins, in the order in which it asks them: the reference for authors.
+"""Every hook of JustTinker, in the order in which the core calls them: the reference for plugin authors.
 
-A plugin answers a question by a method of that name, marked ``@hookimpl``. It may leave out arguments that it
-does not need. Hooks are plain functions, called from threads of the loop: no coroutines; whoever burns CPU owns
-its processes. *First answer* means: asked in the order of the config's `enable` list until one is not None.
-*Collect* means: all are asked. A hook that raises ends the run with an error that names its plugin, save the
-observers (`report_*`, `finish_run`, and `inspect_step` of monitors with ``fatal = False``): these are logged once
-and survived. A call that takes a minute is warned of, with plugin, step and problem; waiting for the backend does not
-count.
+A plugin implements a hook with a method of that name, marked ``@hookimpl``. The method may leave out arguments that it
+does not need. Hooks are plain functions, not coroutines, and the core calls them from several threads: a plugin that is
+heavy on the CPU manages its own processes. *First answer* means: the core asks the plugins in the order of the config's
+`enable` list until one returns something other than None. *Collect* means: it asks them all. A hook that raises ends
+the run with an error that names its plugin. Observers (`report_*`, `finish_run`, and `inspect_step` of a monitor with
+``fatal = False``) are the exception: the core logs their error once and the run goes on. It also warns of a call that
+takes longer than a minute, with plugin, step and problem; time spent waiting for the backend does not count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 import pluggy
 
 from justtinker_core.types import (
     Backend,
     Batch,
+    DataSpec,
     EvalStats,
     Finding,
     Group,
@@ -27,18 +31,117 @@ from justtinker_core.types import (
     Problem,
     Prompt,
     Rollout,
+    Sampler,
     StepStats,
     Verdict,
 )
 
 if TYPE_CHECKING:
-    from justtinker_core.config import DataSpec
-    from justtinker_core.episodes import Policy
-    from justtinker_core.run import Run
+    from justtinker_core.config import RunConfig
+    from justtinker_core.rundir import RunDir
 
 PROJECT = "justtinker"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+T = TypeVar("T")
+
+
+class RunContext(Protocol):
+    """What a hook may use of the run. The core passes its own `justtinker_core.run.Run`."""
+
+    config: RunConfig
+    """The resolved config: every option, defaults included."""
+    files: RunDir
+    """The files of the run directory: read records, write files of your own."""
+    previous: Sequence[Path]
+    """Directories of the runs that the same command made before this one."""
+    last: bool
+    """No other run follows in the same command."""
+    train_problems: tuple[Problem, ...]
+    """The problems of ``[data.train]``, after `limit` and `drop_problems`."""
+    eval_problems: dict[str, tuple[Problem, ...]]
+    """The problems of each ``[data.eval.NAME]``, by name."""
+    skipped: dict[str, Counter[str]]
+    """Data table -> why rows of it gave no problem of this run -> how many."""
+    backend: Backend
+    """The opened backend."""
+    ready: bool
+    """The backend is open and its own plugin has no complaint, so it can encode."""
+    step: int
+    """The current step, from 1; 0 before the first."""
+    history: History
+    """The steps, evaluations and checkpoints so far."""
+    tokens: Counter[str]
+    """prefill, cached_prefill, sampled and trained tokens of this process's steps."""
+    spent: float
+    """USD spent so far, on steps that were set aside too."""
+
+    @property
+    def dir(self) -> Path:
+        """The run directory."""
+
+    def draw(self, step: int, n: int, items: Sequence[T]) -> list[T]:
+        """The n items of a step: a new order every epoch, a pure function of (seed, step)."""
+
+    def prompt(self, problem: Problem) -> Prompt:
+        """The prompt of a problem, encoded."""
+
+    def rollouts(self, step: int, problems: Sequence[Problem], n: int) -> tuple[Group, ...]:
+        """Sample, verify, measure and score n rollouts a problem with the current sampler; one group a problem."""
+
+    def stream_rollouts(self, step: int, problems: Sequence[Problem], n: int) -> Iterator[Group]:
+        """Like `rollouts`, but yields each group as soon as it is judged, in the order in which they finish."""
+
+    def credit(self, group: Group) -> Group:
+        """Give a judged group its advantages, and ask whether it is kept."""
+
+    @property
+    def sampler(self) -> Sampler:
+        """The sampler that `rollouts` uses; of the newest weights, unless a batch had ``new_sampler=False``."""
+
+    def renew_sampler(self) -> None:
+        """Sample from the weights as they are now, from the next request on."""
+
+
+class Policy(Protocol):
+    """What a `rollout` plugin plays one episode with. The core passes its own `justtinker_core.episodes.Policy`."""
+
+    @property
+    def truncated(self) -> bool:
+        """The response ran out of tokens, or of the model's context: end the episode."""
+
+    def generate(self, stop: str | Sequence[str] = ()) -> str:
+        """Let the policy go on until (one of) `stop`, or the prompt's stops. Returns the turn, its stop included."""
+
+    def observe(self, text: str) -> None:
+        """Add what the environment says; it is never trained. Truncates the episode if it leaves no room for a turn."""
+
+    def rollout(self) -> Rollout:
+        """The episode so far."""
+
+
+class PluginAttributes:
+    """The class attributes that the core reads of a plugin, with their defaults. All are optional."""
+
+    needs: ClassVar[Sequence[str]] = ()
+    """Of an algorithm: hooks that some active plugin must implement, e.g. ``("verify", "score", "advantages")``."""
+    fatal: ClassVar[bool] = False
+    """Of a monitor: an error in `inspect_step` ends the run."""
+    kinds: ClassVar[Sequence[str]] = ()
+    """Of a verifier: the kinds of problems that it takes, for error messages."""
+    reads: ClassVar[Sequence[str]] = ()
+    """Of a metric: "tokens" or "logprobs", if it reads them of rollouts. It is left out where a record lacks them."""
+    default_weight: ClassVar[float] = 1.0
+    """Of a reward: its `weight` if the config sets none."""
+    other_names: ClassVar[Mapping[str, str]] = {}
+    """What people may call an option by mistake -> its name, for the hint in the error."""
+    skipped: ClassVar[Mapping[str, int]] = {}
+    """Of a data set, after `load_problems`: why rows gave no problem -> how many."""
+
+
+def attribute_of(plugin: Any, name: str) -> Any:
+    """One of the `PluginAttributes` of a plugin or its class; the default if it has none."""
+    return getattr(plugin, name, getattr(PluginAttributes, name))
 
 
 @hookspec
@@ -53,7 +156,7 @@ def load_problems(spec: DataSpec, seed: int) -> Iterable[Problem]:
 
 
 @hookspec
-def drop_problems(run: Run) -> Mapping[str, str] | None:
+def drop_problems(run: RunContext) -> Mapping[str, str] | None:
     """Collect. Called when all data is loaded. Ids of training problems to leave out -> why, as ``run.skipped`` counts.
 
     `run.train_problems` holds what the table's `limit` and the plugins before left.
@@ -61,16 +164,26 @@ def drop_problems(run: Run) -> Mapping[str, str] | None:
 
 
 @hookspec(firstresult=True)
-def open_backend(run: Run) -> Backend:
+def open_backend(run: RunContext) -> Backend:
     """Exactly one plugin. Open the model ``run.config.run.model`` for sampling and training."""
 
 
 @hookspec
-def preflight(run: Run) -> Sequence[str] | None:
+def preflight(run: RunContext) -> Sequence[str] | None:
     """Collect. Called when the backend is open, before anything is spent. Each complaint stops the run.
 
     All are told at once, so a data set that could not be loaded is missing from `run`, and the backend may be out of
     reach: encode only if ``run.ready`` (the backend's own plugin is asked first).
+    """
+
+
+@hookspec(firstresult=True)
+def grading_executor(run: RunContext) -> Executor | None:
+    """First answer. Where groups are judged: a `concurrent.futures.Executor`, for judges that wait or other machines.
+
+    The core submits one call a group, ``judge(group)``. The call is picklable: another process opens the config's
+    verifiers, metrics and rewards once and judges there. The core shuts the executor down when the run ends. Nobody,
+    or None: a few threads of this process.
     """
 
 
@@ -80,7 +193,7 @@ def build_prompt(problem: Problem) -> str | Sequence[Message] | Prompt | None:
 
 
 @hookspec(firstresult=True)
-def collect_batch(step: int, run: Run) -> Batch:
+def collect_batch(step: int, run: RunContext) -> Batch:
     """Exactly one plugin: the algorithm. Step counts from 1.
 
     Its class attribute ``needs`` names the other hooks that somebody must implement, e.g.
@@ -89,7 +202,7 @@ def collect_batch(step: int, run: Run) -> Batch:
 
 
 @hookspec(firstresult=True)
-def expect_tokens(run: Run, response: float) -> Mapping[str, float] | None:
+def expect_tokens(run: RunContext, response: float) -> Mapping[str, float] | None:
     """First answer, for estimates: tokens of one step if responses have so many (prefill, cached_prefill, sampled,
     trained). An algorithm may leave it out.
     """
@@ -157,15 +270,29 @@ def inspect_step(stats: StepStats, groups: Sequence[Group], history: History) ->
 
 
 @hookspec
-def report_step(run: Run, stats: StepStats, findings: Sequence[Finding]) -> None:
+def report_step(run: RunContext, stats: StepStats, findings: Sequence[Finding]) -> None:
     """Observers. The step is trained and recorded; `run` itself may be at the next one already."""
 
 
 @hookspec
-def report_eval(run: Run, stats: EvalStats) -> None:
+def report_eval(run: RunContext, stats: EvalStats) -> None:
     """Observers. One evaluation is recorded."""
 
 
 @hookspec
-def finish_run(run: Run, status: str) -> None:
+def finish_run(run: RunContext, status: str) -> None:
     """Observers, and plugins that own processes. Always called, once: finished, stopped, interrupted or failed."""
+
+
+SPECS = {name: spec for name, spec in globals().copy().items() if hasattr(spec, f"{PROJECT}_spec")}
+"""Every hook by name, in call order."""
+
+
+def implements(cls: type[Any], hook: str) -> bool:
+    """Whether a plugin class has that hook."""
+    return hasattr(getattr(cls, hook, None), f"{PROJECT}_impl")
+
+
+def hooks_of(cls: type[Any]) -> list[str]:
+    """The hooks that a plugin class implements, in call order."""
+    return [name for name in SPECS if implements(cls, name)]

@@ -6,23 +6,16 @@ pydantic is imported when the first plugin is, so that listing plugins stays qui
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast, dataclass_transform
+
+from justtinker_core.errors import PluginError, nearest
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 T = TypeVar("T")
-
-
-class PluginError(Exception):
-    """Something is wrong with a plugin, a config or the data; the text says where, what was found, and the fix."""
-
-
-class SamplingError(PluginError):
-    """A backend could not sample a group, for good: the group is left out and counted, up to `sampling.max_failed`."""
 
 
 @dataclass_transform(field_specifiers=(dataclasses.field,))
@@ -42,42 +35,6 @@ def plugin(cls: type[T]) -> type[T]:
     return cast("type[T]", pydantic_dataclass(cls, config=config, eq=False))
 
 
-def all_of(kind: type[T]) -> Callable[[Any], tuple[T, ...]]:
-    """A conversion of an answer to a tuple of that type; TypeError names what was found instead."""
-
-    def convert(answer: Any) -> tuple[T, ...]:
-        if isinstance(answer, str) or not isinstance(answer, Iterable):
-            raise TypeError(f"a list of {kind.__name__} is wanted, not {answer!r:.100}")
-        values = tuple(answer)
-        for value in values:
-            if not isinstance(value, kind):
-                raise TypeError(f"a {kind.__name__} is wanted, not {value!r:.100}")
-        return values
-
-    return convert
-
-
-def all_or_none(calls: Iterable[Callable[[], T]]) -> list[T]:
-    """What all calls return; or one PluginError with the complaints of all that raised one."""
-    answers, complaints = [], []
-    for call in calls:
-        try:
-            answers.append(call())
-        except PluginError as error:
-            complaints.append(str(error))
-    if complaints:
-        raise PluginError("\n".join(complaints))
-    return answers
-
-
-def nearest(word: str, known: Collection[str]) -> str:
-    """A ``; did you mean 'x'?`` to hang on an error, or the list of what there is."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; there is {', '.join(sorted(known))}" if known else "; there is none"
-
-
 def option_names(cls: type[Any]) -> list[str]:
     """The options of a plugin class as a config calls them."""
     aliases = {name: f.alias for name, f in getattr(cls, "__pydantic_fields__", {}).items()}
@@ -85,16 +42,22 @@ def option_names(cls: type[Any]) -> list[str]:
     return [aliases.get(f.name) or f.name for f in fields if f.init]
 
 
-def configure(cls: type[T], table: str, options: Mapping[str, Any], also: Collection[str] = ()) -> T:
-    """Make a plugin from its table of the config. All complaints come in one PluginError that names table and key.
+def configure(
+    cls: type[T],
+    table: str,
+    options: Mapping[str, Any],
+    also: Collection[str] = (),
+    other_names: Mapping[str, str] | None = None,
+) -> T:
+    """Make a plugin from its table of the config. One PluginError lists every complaint, with table and key.
 
-    `also`: options of the table that somebody else has taken, for the hints; `cls.other_names` are for them too: what
-    people may call an option -> its name.
+    The hints also know the names in `also` (options of the table that the core takes) and in `other_names` (what people
+    may call an option by mistake -> its name).
     """
     fields = [a for a in vars(cls).get("__annotations__", {}).values() if "ClassVar" not in str(a)]
     if fields and not dataclasses.is_dataclass(cls):
         raise PluginError(f"[{table}] {cls.__name__} declares options but is no dataclass: decorate it with @plugin")
-    known, others = option_names(cls), getattr(cls, "other_names", {})
+    known, others = option_names(cls), other_names or {}
     unknown = [name for name in options if name not in known]
     if unknown:
         raise PluginError(

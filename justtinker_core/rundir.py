@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, fields
 from itertools import count
@@ -18,8 +18,8 @@ from typing import IO, Any
 
 import zstandard
 
-from justtinker_core.options import PluginError
-from justtinker_core.types import Group, Problem
+from justtinker_core.errors import PluginError
+from justtinker_core.types import EvalStats, Group, History, Problem, StepStats
 
 try:
     import fcntl
@@ -27,6 +27,8 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 RECORDS = ("steps.jsonl", "evals.jsonl", "checkpoints.jsonl")
+PIECE = 2**16
+"""Bytes of a file that are unpacked at a time."""
 
 
 class RunDir:
@@ -112,6 +114,17 @@ class RunDir:
         except ValueError as error:
             raise PluginError(f"{path} is damaged: {error}") from None
 
+    def history(self) -> History:
+        """The recorded steps, evaluations and kept checkpoints. PluginError if another version wrote them."""
+        try:
+            return History(
+                tuple(step_of(record) for record in self.read("steps.jsonl")),
+                tuple(EvalStats(**{"seen": record["step"], **record}) for record in self.read("evals.jsonl")),
+                tuple(r["step"] for r in self.read("checkpoints.jsonl") if r["kind"] in ("periodic", "final")),
+            )
+        except (TypeError, KeyError) as error:
+            raise PluginError(f"{self.path} holds records of another version: {error}") from None
+
     def manifest(self, **changes: Any) -> dict[str, Any]:
         """The manifest (status, versions), changed and written if anything is to be changed."""
         path = self.path / "manifest.json"
@@ -152,11 +165,11 @@ class RunDir:
         return aside if aside.exists() else None
 
 
-class Scribe:
+class RecordWriter:
     """Writes and reports, in order, in a thread of its own, so that the next sampling need not wait for it."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="scribe")
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="records")
         self._last: Future[None] = Future()
         self._last.set_result(None)
 
@@ -182,6 +195,27 @@ class Scribe:
 def exists(path: Path) -> PluginError:
     """The error of a directory that is already there."""
     return PluginError(f"the run directory {path} exists; continue it with --resume {path}, or name another with --dir")
+
+
+def step_of(record: Mapping[str, Any]) -> StepStats:
+    """A line of ``steps.jsonl`` without its findings."""
+    return StepStats(**{key: value for key, value in record.items() if key != "findings"})
+
+
+def unpack(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+    """The content of a file of zstd frames, piece by piece; with each piece, where the last whole frame so far ends.
+
+    Reads piece by piece, since zstandard copies all that follows a frame. A frame that is cut off raises nothing.
+    """
+    frame, whole, position = zstandard.ZstdDecompressor().decompressobj(), 0, 0
+    while packed := file.read(PIECE):
+        position += len(packed)
+        while packed:
+            content = frame.decompress(packed)
+            packed = frame.unused_data if frame.eof else b""
+            if frame.eof:
+                frame, whole = zstandard.ZstdDecompressor().decompressobj(), position - len(packed)
+            yield content, whole
 
 
 def group_record(group: Group) -> dict[str, Any]:

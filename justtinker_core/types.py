@@ -20,6 +20,30 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 
 
 @dataclass(frozen=True, slots=True)
+class DataSpec:
+    """A ``[data.train]`` or ``[data.eval.NAME]`` table."""
+
+    name: str
+    purpose: Literal["train", "eval"]
+    use: str
+    """The plugin that loads it."""
+    options: Mapping[str, Any]
+    """The table's other keys: options of that plugin."""
+    limit: int | None = None
+    """At most so many problems, drawn with the seed."""
+    stratify_by: str | None = None
+    """With limit: keep the proportions of this meta key."""
+    samples: int = 1
+    """eval: samples a problem."""
+    seed: int = 42
+
+    @property
+    def table(self) -> str:
+        """How the config calls it."""
+        return "data.train" if self.purpose == "train" else f"data.eval.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One question with its gold answer."""
 
@@ -203,6 +227,9 @@ class Batch:
     """Rollouts (or demonstrations) in the updates."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     """The algorithm's own numbers for the step's record."""
+    new_sampler: bool = True
+    """Sample the next step from the weights after these updates. False: `run.sampler` stays until the algorithm calls
+    `run.renew_sampler`; only for backends whose sampler outlives an optimizer step (``Backend.concurrent``)."""
 
 
 @dataclass(frozen=True, slots=True)

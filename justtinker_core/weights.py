@@ -41,10 +41,12 @@ class RewardOptions:
         return weight or None
 
 
-def take_reward_options(cls: type[Any], table: str, options: Mapping[str, Any]) -> tuple[RewardOptions, dict[str, Any]]:
-    """Split a reward plugin's table into core's options and the plugin's own. ``cls.default_weight`` is the default."""
+def take_reward_options(
+    default_weight: float, table: str, options: Mapping[str, Any]
+) -> tuple[RewardOptions, dict[str, Any]]:
+    """Split the table of a reward plugin into the core's options, `weight` and `mode`, and the plugin's own."""
     own = dict(options)
-    given: dict[str, Any] = {"weight": getattr(cls, "default_weight", 1.0)}
+    given: dict[str, Any] = {"weight": default_weight}
     given |= {key: own.pop(key) for key in ("weight", "mode") if key in own}
     if isinstance(given["weight"], dict):
         ramp = configure(Ramp, f"{table}.weight", given.pop("weight"))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from justtinker_core import config
-from justtinker_core.run import check_roles, open_plugins
+from justtinker_core import config_files
+from justtinker_core.enabling import check_roles, open_plugins
 from tests.core.conftest import cli
 
 ROOT = Path(__file__).parent.parent
@@ -24,7 +24,7 @@ def test_the_config_pages_example_is_a_config(tmp_path: Path) -> None:
     block = re.search(r"```toml\n(.*?)```", (ROOT / "docs" / "config.md").read_text(), re.DOTALL)
     assert block is not None
     (tmp_path / "example.toml").write_text(block[1])
-    wanted = config.read(tmp_path / "example.toml")
+    wanted = config_files.read(tmp_path / "example.toml")
     check_roles(wanted, open_plugins(wanted))
 
 

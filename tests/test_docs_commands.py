@@ -14,10 +14,10 @@ from pathlib import Path
 import click
 import pytest
 
-from justtinker_core import config
+from justtinker_core import config, config_files
 from justtinker_core.cli import main
-from justtinker_core.plugins import COMMANDS, find, look_up
-from justtinker_core.run import check_roles, open_plugins
+from justtinker_core.discovery import COMMANDS, find, look_up
+from justtinker_core.enabling import check_roles, open_plugins
 from justtinker_plugins.commands._cli.options import read_all
 
 ROOT = Path(__file__).parent.parent
@@ -63,7 +63,7 @@ def check_call(call: list[str]) -> None:
         command = main.get_command(group, call[0])
         assert command is not None, f"there is no command {call[0]}"
         given = command.make_context(call[0], list(call[1:]), parent=group).params
-    sources = [s for s in given.get("configs") or (given.get("config"),) if s in config.presets()]
+    sources = [s for s in given.get("configs") or (given.get("config"),) if s in config_files.presets()]
     if call[0] == "train" and not given["configs"] and not given["resume"]:
         sources = ["quickstart-sft", "quickstart-rl"]
     sets = [s for s in given.get("sets", ()) if not s.startswith("run.start_from=")]
@@ -73,7 +73,7 @@ def check_call(call: list[str]) -> None:
         for switch in given.get("switches", ()):
             look_up(switch.removeprefix("no:"), find())
         for item in sets:
-            config.override({}, item)
+            config_files.override({}, item)
             assert item.partition(".")[0] in config.TABLES, item
     if call[0] == "plugins" and given["name"] and ".py:" not in given["name"]:
         look_up(given["name"], find() | find(COMMANDS))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import runpy
 import shutil
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from justtinker_core import Finding, Problem, Verdict, hookimpl
-from justtinker_core.plugins import hooks_of
+from justtinker_core.hookspecs import hooks_of
 from justtinker_core.testing import Runner, ScriptedBackend, make_problem
 from justtinker_core.types import Batch, Update
 from tests.core.test_hookspecs import HOOKS
@@ -20,7 +21,8 @@ DOCS = Path(__file__).parent.parent / "docs"
 EXAMPLES: dict[str, str] = runpy.run_path(str(DOCS / "hooks.py"))["EXAMPLES"]
 SCOPE = {
     "hookimpl": hookimpl, "Problem": Problem, "Verdict": Verdict, "Finding": Finding, "Batch": Batch, "Update": Update,
-    "shutil": shutil, "data_of": lambda groups: (), "MyBackend": lambda model: ScriptedBackend(),
+    "shutil": shutil, "ThreadPoolExecutor": ThreadPoolExecutor,
+    "data_of": lambda groups: (), "MyBackend": lambda model: ScriptedBackend(),
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from justtinker_core.plugins import COMMANDS, Found, find
+from justtinker_core.discovery import COMMANDS, Found, find
 
 ROOT = Path(__file__).parent.parent
 BUNDLED = [f for f in (*find().values(), *find(COMMANDS).values()) if f.package == "justtinker"]

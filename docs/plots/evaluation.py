@@ -18,7 +18,7 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from justtinker_core.eval_stats import clustered_interval  # noqa: E402
+from justtinker_core.evaluation.stats import clustered_interval  # noqa: E402
 from justtinker_core.rundir import RunDir  # noqa: E402
 from justtinker_core.types import EvalStats  # noqa: E402
 from tests.plugins.variant_policy import run_all, verdicts  # noqa: E402

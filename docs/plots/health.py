@@ -31,7 +31,7 @@ def main() -> None:
 
     records = read_records(Path(os.environ["JUSTTINKER_DATA"], "exp_001_collapse.csv"))
     wanted = bare((), ())
-    said = [s for s in replay(records, Plugins(monitors_of(wanted)), wanted) if s.finding.source == "drift"]
+    said = [s for s in replay(records, Plugins(monitors_of(wanted))) if s.finding.source == "drift"]
     steps = {s.finding.level: s for s in said}
     began = steps["warn"].finding.evidence["began"]
     figure, panels = plt.subplots(3, 1, figsize=(8, 6.6), sharex=True, layout="constrained")

@@ -24,8 +24,9 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-from justtinker_core.options import PluginError
-from justtinker_core.plugins import Plugins, implements, marked
+from justtinker_core.errors import PluginError
+from justtinker_core.hookspecs import implements
+from justtinker_core.plugins import Plugins, marked
 from justtinker_core.testing import _hostile
 from justtinker_core.testing._builders import make_rollout
 from justtinker_core.testing._report import MOST, Failure, Report, described, place, short

@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from justtinker_core.grading import gather, score
 from justtinker_core.plugins import Plugins
-from justtinker_core.rollouts import gather, score
 from justtinker_core.testing import _hostile
 from justtinker_core.testing._battery import Battery, with_text
 from justtinker_core.testing._builders import make_group, make_rollout

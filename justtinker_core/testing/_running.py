@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from justtinker_core import loop
-from justtinker_core.config import DataSpec, RunConfig, override
+from justtinker_core.answers import all_of
+from justtinker_core.config import RunConfig
 from justtinker_core.config import parse as parsed
 from justtinker_core.data import check
-from justtinker_core.hookspecs import hookimpl
-from justtinker_core.options import PluginError, all_of
-from justtinker_core.plugins import Active, Found, Plugins, activate, implements, snake_case
+from justtinker_core.discovery import Found, snake_case
+from justtinker_core.errors import PluginError
+from justtinker_core.hookspecs import attribute_of, hookimpl, implements
+from justtinker_core.plugins import Active, Plugins, activate
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.testing import _stand_ins
 from justtinker_core.testing._backend import Respond, ScriptedBackend
-from justtinker_core.types import EvalStats, Finding, Group, Problem, StepStats
+from justtinker_core.types import DataSpec, EvalStats, Finding, Group, Problem, StepStats
 from justtinker_core.weights import take_reward_options
 
 Sets = Sequence[Problem] | Mapping[str, Sequence[Problem]]
@@ -92,9 +94,9 @@ class Runner:
         recorder = Recorder()
         active += [*stand_ins(active, rollouts), enabled(recorder, name="run_with_recorder")]
         run = open_run(path, wanted, Plugins(active))
-        with run:
+        with loop.opened(run):
             loop.train(run)
-        history = loop.recorded(run)
+        history = run.files.history()
         findings = [Finding(**f) for record in run.files.read("steps.jsonl") for f in record["findings"]]
         return Done(run, run.status, tuple(recorder.groups), history.steps, history.evals, tuple(findings))
 
@@ -138,7 +140,7 @@ def enabled(plugin: Any, tables: Tables | None = None, name: str = "") -> Active
         return activate(found, options)
     reward, own = None, dict(options)
     if implements(cls, "score"):
-        reward, own = take_reward_options(cls, f"plugins.{name}", own)
+        reward, own = take_reward_options(attribute_of(cls, "default_weight"), f"plugins.{name}", own)
     if own:
         raise PluginError(
             f"[plugins.{name}] {next(iter(own))}: the plugin is given as an instance; give it its options, or its class"
@@ -161,7 +163,7 @@ def stand_ins(active: Sequence[Active], rollouts: int) -> list[Active]:
 
 
 def open_run(path: Path, wanted: RunConfig, plugins: Plugins, previous: Sequence[Path] = ()) -> Run:
-    """A run, not entered yet, in a new directory; or in one that holds a run, to go on with it."""
+    """A run, not opened yet, in a new directory; or in one that holds a run, to go on with it."""
     files = RunDir(path) if path.exists() else RunDir.create(path, wanted.dump())
     return Run(wanted, plugins, files, previous)
 
@@ -183,8 +185,16 @@ def tables_of(changes: Mapping[str, Any], names: Sequence[str] = (), base: Table
     tables: dict[str, Any] = {name: dict(table) for name, table in base.items()}
     tables["plugins"] = {"enable": list(names)}
     for key, value in changes.items():
-        override(tables, f"{key}={json.dumps(value)}")
+        set_key(tables, key, value)
     return tables
+
+
+def set_key(tables: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key of nested tables."""
+    *parents, last = key.split(".")
+    for parent in parents:
+        tables = tables.setdefault(parent, {})
+    tables[last] = value
 
 
 def with_data(tables: dict[str, Any], sets: Sets, folder: Path) -> dict[str, Any]:

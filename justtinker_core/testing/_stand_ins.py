@@ -10,8 +10,8 @@ from typing import ClassVar
 
 from justtinker_core.hookspecs import hookimpl
 from justtinker_core.options import plugin
-from justtinker_core.rollouts import datum_of
 from justtinker_core.run import Run
+from justtinker_core.sampling import datum_of
 from justtinker_core.types import Batch, Group, Problem, Rollout, Update, Verdict
 
 _BOX = re.compile(r"\\boxed\{([^{}]*)\}")

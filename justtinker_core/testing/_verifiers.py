@@ -7,9 +7,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from justtinker_core.options import PluginError, nearest
+from justtinker_core.answers import checked_verdicts
+from justtinker_core.errors import PluginError, nearest
+from justtinker_core.grading import judge
 from justtinker_core.plugins import Plugins
-from justtinker_core.rollouts import checked_verdicts, judge
 from justtinker_core.testing import _hostile
 from justtinker_core.testing._battery import Battery
 from justtinker_core.testing._builders import make_problem, make_rollout

@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from justtinker_core.rollouts import datum_of
+from justtinker_core.sampling import datum_of
 from justtinker_core.types import Adam, Backend, Datum, Prompt, Rollout, Sample, Sampler, SampleRequest
 
 Fresh = Callable[[], Backend]

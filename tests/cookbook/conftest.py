@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from justtinker_core.plugins import load_file
+from justtinker_core.discovery import load_file
 
 FOLDER = Path(__file__).parents[2] / "docs" / "plugins" / "cookbook"
 

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError, Problem
-from justtinker_core.config import DataSpec
 from justtinker_core.testing import Runner
+from justtinker_core.types import DataSpec
 from tests.cookbook.conftest import recipe
 
 ChangeOfBase = recipe("change_of_base:ChangeOfBase")

@@ -14,7 +14,8 @@ import pytest
 import tomli_w
 
 from justtinker_core import testing
-from justtinker_core.plugins import implements, load_file
+from justtinker_core.discovery import load_file
+from justtinker_core.hookspecs import implements
 from tests.cookbook.conftest import FOLDER, Server, recipe
 from tests.cookbook.test_llm_judge import honest
 from tests.core.conftest import cli

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from justtinker_core import Finding, Group, Problem, Rollout, Verdict, hookimpl, loop, testing
 from justtinker_core.cli import main
 from justtinker_core.config import RunConfig, parse
+from justtinker_core.loop import opened
 from justtinker_core.plugins import Active, Plugins
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
@@ -262,7 +263,7 @@ def config_of(folder: Path, changes: Mapping[str, Any], sets: _running.Sets | No
 
 def go(run: Run) -> str:
     """Train it."""
-    with run:
+    with opened(run):
         return loop.train(run)
 
 

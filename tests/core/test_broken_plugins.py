@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from justtinker_core import Finding, Group, PluginError, Problem, Prompt, Verdict, hookimpl, testing
-from justtinker_core.rollouts import then
 from justtinker_core.rundir import RunDir
+from justtinker_core.sampling import then
 from justtinker_core.testing._stand_ins import Grpo
 from tests.core.conftest import LISTED, cli
 

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError, config
-from justtinker_core.config import OptimizerSection, RunConfig, override, parse, presets, read, switch
-from justtinker_core.run import resolved
+from justtinker_core.config import OptimizerSection, RunConfig, parse
+from justtinker_core.config_files import override, presets, read, switch
+from justtinker_core.enabling import resolved
 from justtinker_core.rundir import RunDir
 
 RUN = '[run]\nname = "a"\nmodel = "m"\nsteps = 3\n'

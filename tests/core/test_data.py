@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError, Problem
-from justtinker_core.config import DataSpec
 from justtinker_core.data import check, draw, largest_remainder, load, select
-from justtinker_core.plugins import Found, find
+from justtinker_core.discovery import Found, find
+from justtinker_core.types import DataSpec
 from tests.core.conftest import LISTED, problems
 
 SPEC = DataSpec("train", "train", "listed", {})

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from justtinker_core import Group, PluginError, Problem, Prompt, Rollout, SamplingError, hookimpl
-from justtinker_core.episodes import Policy, episode
-from justtinker_core.rollouts import Settings, collect
+from justtinker_core.episodes import Policy
+from justtinker_core.rollouts import collect, episode
+from justtinker_core.sampling import Settings
 from tests.core.conftest import Ask, Correct, Judge, ScriptedBackend, cast, go, plugins_of, problems
 
 pytestmark = pytest.mark.timeout(60)  # who waits for ever fails
@@ -274,7 +275,7 @@ def test_a_rollout_whose_parts_differ_in_length() -> None:
 
 
 def test_more_episodes_than_are_played_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("justtinker_core.episodes.EPISODES", 4)
+    monkeypatch.setattr("justtinker_core.rollouts.EPISODES", 4)
     backend = ScriptedBackend(script)
     groups = played(Tool(), backend=backend, count=5)
     assert [g.index for g in groups] == [0, 1, 2, 3, 4]

@@ -14,7 +14,8 @@ import pytest
 
 import justtinker_core
 from justtinker_core import hookimpl, hookspecs
-from justtinker_core.plugins import AT_LEAST_ONE, EXACTLY_ONE, ROLES, find
+from justtinker_core.discovery import ROLES, find
+from justtinker_core.plugins import AT_LEAST_ONE, EXACTLY_ONE
 from tests.core.conftest import Ask, Correct, Judge, Mean, Rl, RunOf, ScriptedBackend, go, problems
 
 HOOKS = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, "justtinker_spec")}

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from justtinker_core import PluginError, plugin
-from justtinker_core.options import configure, dump, nearest
+from justtinker_core.errors import nearest
+from justtinker_core.options import configure, dump
 
 
 @plugin
@@ -147,7 +148,7 @@ def test_a_plugin_may_say_what_its_options_are_called_by_others() -> None:
         questions: str = ""
 
     with pytest.raises(PluginError, match=r"^\[t\] has no option 'question'; did you mean 'problem'\?$"):
-        configure(Table, "t", {"question": "q"})
+        configure(Table, "t", {"question": "q"}, other_names=Table.other_names)
     assert dump(configure(Table, "t", {})) == {"problem": "", "questions": ""}
 
 

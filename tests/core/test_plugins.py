@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from justtinker_core import Finding, PluginError, hookimpl, plugin
-from justtinker_core.options import all_of
-from justtinker_core.plugins import Found, activate, find, hooks_of, load_file, look_up
+from justtinker_core.answers import all_of
+from justtinker_core.discovery import Found, find, load_file, look_up
+from justtinker_core.hookspecs import hooks_of
+from justtinker_core.plugins import activate
 from tests.core.conftest import Ask, Correct, Judge, Mean, Rl, ScriptedBackend, Sft, plugins_of
 
 Site = Callable[..., Path]
@@ -99,8 +101,8 @@ def test_an_unknown_name_far_from_all_gets_the_list() -> None:
 
 def test_installed_is_not_active(site: Site) -> None:
     """Whatever is installed, and however broken: a run that does not name it does not see it."""
-    from justtinker_core.config import read
-    from justtinker_core.run import open_plugins
+    from justtinker_core.config_files import read
+    from justtinker_core.enabling import open_plugins
 
     active = list(open_plugins(read("quickstart-sft")).active)
     boom = {"boom.py": "raise RuntimeError('imported!')"}

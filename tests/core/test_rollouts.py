@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core import Group, PluginError, Problem, Prompt, Rollout, Verdict, hookimpl
-from justtinker_core.rollouts import GroupError, Settings, collect, fill_prompt, judge, score, seed_of, until_stop
+from justtinker_core.grading import GroupError, judge, score
+from justtinker_core.rollouts import collect, fill_prompt
+from justtinker_core.sampling import Settings, seed_of, until_stop
 from justtinker_core.weights import Ramp, RewardOptions
 from tests.core.conftest import Ask, Correct, Judge, Length, Report, ScriptedBackend, plugins_of, problems
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ import pytest
 
 from justtinker_core import Group, PluginError, Prompt, Rollout, Verdict, hookimpl
 from justtinker_core.checkpoints import checkpoint_of, located
-from justtinker_core.rollouts import GroupError
-from justtinker_core.run import Run, open_plugins
+from justtinker_core.enabling import open_plugins
+from justtinker_core.grading import GroupError
+from justtinker_core.loop import opened
+from justtinker_core.loop.opening import Check
+from justtinker_core.run import Run
 from justtinker_core.types import Reward
 from tests.core.conftest import (
     Ask,
@@ -37,8 +41,8 @@ def raises(text: str) -> Any:
     return pytest.raises(PluginError, match=f"^{re.escape(text)}$")
 
 
-def opened(run: Run) -> None:
-    with run:
+def open_and_close(run: Run, checks: Sequence[Check] = ()) -> None:
+    with opened(run, checks):
         pass
 
 
@@ -48,7 +52,7 @@ def opened(run: Run) -> None:
 def test_a_run_opens_everything_and_closes_it_again(run_of: RunOf) -> None:
     backend, report = ScriptedBackend(), Report()
     sets = {"train": problems(3), "held": problems(2)}
-    with run_of(backend, Ask(), Judge(), Sft(), report, problems=sets) as run:
+    with opened(run_of(backend, Ask(), Judge(), Sft(), report, problems=sets)) as run:
         assert run.backend is backend
         assert (len(run.train_problems), list(run.eval_problems)) == (3, ["held"])
         assert report.statuses == []
@@ -58,7 +62,7 @@ def test_a_run_opens_everything_and_closes_it_again(run_of: RunOf) -> None:
 
 def test_no_sampler_is_opened_before_one_is_needed(run_of: RunOf) -> None:
     backend = ScriptedBackend()
-    with run_of(backend, Sft()) as run:
+    with opened(run_of(backend, Sft())) as run:
         assert "sampler" not in backend.trace.calls
         assert run.sampler is run.sampler
     assert backend.trace.calls.count("sampler") == 1
@@ -104,7 +108,7 @@ def test_complaints_before_anything_is_spent_come_all_at_once(run_of: RunOf) -> 
 
     players, report = cast(), Report()
     with raises("too small\ntoo slow\ntoo dear"):
-        opened(run_of(*players, Fussy(), Calm(), Other(), report))
+        open_and_close(run_of(*players, Fussy(), Calm(), Other(), report))
     assert players[0].closed == 1
     assert report.statuses == ["failed"]
     assert "sampler" not in players[0].trace.calls
@@ -131,12 +135,11 @@ def test_data_backend_plugins_and_the_callers_checks_complain_in_one_breath(run_
         raise PluginError(f"the disk is full; ready: {run.ready}")
 
     run = run_of(Early(), Unreachable(), Ask(), Judge(), Sft(), problems={"train": problems(2), "held": []})
-    run.checks = (full,)
     with raises(
         "[data.eval.held] listed gives no problem at all\n"
         "no server answers\nready: False\nthe disk is full; ready: False"
     ):
-        opened(run)
+        open_and_close(run, [full])
     assert len(run.train_problems) == 2, "one set that fails does not take the others along"
 
 
@@ -148,7 +151,7 @@ def test_whoever_is_asked_after_the_backend_knows_whether_it_can_encode(run_of: 
 
     for backend in (ScriptedBackend(), Answers()):
         with raises("ready: True"):
-            opened(run_of(Early(), backend, Sft(), directory=type(backend).__name__))
+            open_and_close(run_of(Early(), backend, Sft(), directory=type(backend).__name__))
 
     class Raises(ScriptedBackend):
         @hookimpl
@@ -156,7 +159,7 @@ def test_whoever_is_asked_after_the_backend_knows_whether_it_can_encode(run_of: 
             raise OSError("socket")
 
     with pytest.raises(PluginError, match=r"failed in preflight .*OSError: socket\nready: False"):
-        opened(run_of(Early(), Raises(), Sft(), directory="raises"))
+        open_and_close(run_of(Early(), Raises(), Sft(), directory="raises"))
 
 
 def test_without_a_backend_no_plugin_is_asked_but_the_callers_checks_are(run_of: RunOf) -> None:
@@ -166,9 +169,8 @@ def test_without_a_backend_no_plugin_is_asked_but_the_callers_checks_are(run_of:
     backend = ScriptedBackend()
     backend.fail["open_backend"] = PluginError("no such model")
     run = run_of(Early(), backend, Sft())
-    run.checks = (check,)
     with raises("no such model\nthe disk is full"):
-        opened(run)
+        open_and_close(run, [check])
 
 
 def test_a_backend_that_does_not_open(run_of: RunOf) -> None:
@@ -179,14 +181,14 @@ def test_a_backend_that_does_not_open(run_of: RunOf) -> None:
 
     report = Report()
     with raises("nobody opened no backend"):
-        opened(run_of(Nobody(), Sft(), report))
+        open_and_close(run_of(Nobody(), Sft(), report))
     assert report.statuses == ["failed"]
 
 
 def test_finish_run_is_called_when_data_cannot_be_loaded(run_of: RunOf) -> None:
     report = Report()
     with raises("[data.train] listed gives no problem at all"):
-        opened(run_of(ScriptedBackend(), Sft(), report, problems=[]))
+        open_and_close(run_of(ScriptedBackend(), Sft(), report, problems=[]))
     assert report.statuses == ["failed"]
 
 
@@ -207,7 +209,7 @@ def test_finish_run_is_called_when_data_cannot_be_loaded(run_of: RunOf) -> None:
 def test_a_role_that_nobody_fills(run_of: RunOf, missing: type[Any], text: str) -> None:
     players = [player for player in cast() if not isinstance(player, missing)]
     with pytest.raises(PluginError, match=f"^{re.escape(text)}"):
-        opened(run_of(*players))
+        open_and_close(run_of(*players))
 
 
 @pytest.mark.parametrize(
@@ -216,7 +218,7 @@ def test_a_role_that_nobody_fills(run_of: RunOf, missing: type[Any], text: str) 
 def test_a_role_that_two_fill(run_of: RunOf, doubled: type[Any], hook: str) -> None:
     second = type("Second", (doubled,), {})()
     with raises(f"{doubled.__name__.lower()} and second both implement {hook}, which takes one; disable the others"):
-        opened(run_of(*cast(), second))
+        open_and_close(run_of(*cast(), second))
 
 
 def test_sft_needs_no_verifier_without_evaluation(run_of: RunOf) -> None:
@@ -225,12 +227,12 @@ def test_sft_needs_no_verifier_without_evaluation(run_of: RunOf) -> None:
 
 def test_an_evaluation_needs_a_verifier(run_of: RunOf) -> None:
     with pytest.raises(PluginError, match=r"^no active plugin implements verify, which the evaluation needs"):
-        opened(run_of(ScriptedBackend(), Ask(), Sft(), problems={"train": problems(), "held": problems()}))
+        open_and_close(run_of(ScriptedBackend(), Ask(), Sft(), problems={"train": problems(), "held": problems()}))
 
 
 def test_training_needs_data(run_of: RunOf) -> None:
     with raises("there is no table [data.train] to train on"):
-        opened(run_of(ScriptedBackend(), Ask(), Judge(), Sft(), problems={"held": problems()}))
+        open_and_close(run_of(ScriptedBackend(), Ask(), Judge(), Sft(), problems={"held": problems()}))
 
 
 def test_a_run_of_no_steps_needs_no_algorithm(run_of: RunOf) -> None:
@@ -433,13 +435,13 @@ class Drop:
 
 
 def test_dropped_problems_are_counted_and_not_trained(run_of: RunOf) -> None:
-    with run_of(ScriptedBackend(), Sft(), Drop({"p1": "dull", "p3": "dull"})) as run:
+    with opened(run_of(ScriptedBackend(), Sft(), Drop({"p1": "dull", "p3": "dull"}))) as run:
         assert [p.id for p in run.train_problems] == ["p0", "p2", "p4"]
         assert run.skipped == {"data.train": {"dull": 2}}
-    with run_of(ScriptedBackend(), Sft(), Drop(None)) as run:
+    with opened(run_of(ScriptedBackend(), Sft(), Drop(None))) as run:
         assert len(run.train_problems) == 5
 
 
 def test_only_training_problems_can_be_dropped(run_of: RunOf) -> None:
     with raises("plugin 'drop' drops 'q', which is no training problem"):
-        run_of(ScriptedBackend(), Sft(), Drop({"q": "dull"})).__enter__()
+        open_and_close(run_of(ScriptedBackend(), Sft(), Drop({"q": "dull"})))

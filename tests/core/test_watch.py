@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from justtinker_core import Group, Problem, Prompt, Rollout, Verdict, hookimpl, watch
+from justtinker_core import Group, Problem, Prompt, Rollout, Verdict, hookimpl
 from justtinker_core.episodes import Policy
+from justtinker_core.loop import watch
 from justtinker_core.types import SampleRequest
 from tests.core.conftest import Correct, Judge, RunOf, ScriptedBackend, cast, go
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError
+from justtinker_core.hookspecs import attribute_of
 from justtinker_core.options import dump
 from justtinker_core.weights import Ramp, RewardOptions, take_reward_options
 from tests.core.conftest import Correct, plugins_of
@@ -21,7 +22,7 @@ class Reward:
 
 
 def taken(options: dict[str, Any], cls: type[Any] = Reward) -> RewardOptions:
-    return take_reward_options(cls, "plugins.x", options)[0]
+    return take_reward_options(attribute_of(cls, "default_weight"), "plugins.x", options)[0]
 
 
 def test_defaults() -> None:
@@ -32,7 +33,7 @@ def test_defaults() -> None:
 
 def test_the_plugins_own_options_are_left_to_it() -> None:
     options = {"weight": 0.5, "mode": "on", "limit": 3}
-    _, own = take_reward_options(Reward, "plugins.x", options)
+    _, own = take_reward_options(1.0, "plugins.x", options)
     assert own == {"limit": 3}
     assert options == {"weight": 0.5, "mode": "on", "limit": 3}, "the table is not changed"
 

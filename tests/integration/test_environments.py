@@ -19,7 +19,7 @@ BOTH = ("countdown", "calculator")
 
 def shortened(cwd: Path, name: str) -> list[str]:
     """An environment's two presets, shortened, as files."""
-    from justtinker_core import config
+    from justtinker_core import config_files
 
     short = ["data.eval.held_out.limit=10", "checkpoints.every=2", "evaluation.every=2", "sampling.max_tokens=24"]
     stages = {
@@ -27,7 +27,7 @@ def shortened(cwd: Path, name: str) -> list[str]:
         "rl": ["run.steps=4", "plugins.grpo.problems_per_step=4"],
     }
     for stage, sets in stages.items():
-        (cwd / f"{stage}.toml").write_text(config.read(f"{name}-{stage}", [*short, *sets]).dump())
+        (cwd / f"{stage}.toml").write_text(config_files.read(f"{name}-{stage}", [*short, *sets]).dump())
     return ["sft.toml", "rl.toml"]
 
 

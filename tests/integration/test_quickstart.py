@@ -36,12 +36,12 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 def write_configs(cwd: Path) -> list[str]:
     """The quickstart's two presets, shortened, as files: overrides differ between the stages."""
-    from justtinker_core import config
+    from justtinker_core import config_files
 
     names = []
     for preset, sets in (("quickstart-sft", SFT), ("quickstart-rl", RL)):
         pairs = [item for item in [*SHORT, *sets] if item != "--set"]
-        (cwd / f"{preset}.toml").write_text(config.read(preset, pairs).dump())
+        (cwd / f"{preset}.toml").write_text(config_files.read(preset, pairs).dump())
         names.append(f"{preset}.toml")
     return names
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from justtinker_core import Problem
-from justtinker_core.config import DataSpec
 from justtinker_core.options import configure
+from justtinker_core.types import DataSpec
 
 
 def write(directory: Path, files: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError, Problem, config
-from justtinker_core.config import DataSpec
 from justtinker_core.options import configure
 from justtinker_core.plugins import Plugins
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
+from justtinker_core.types import DataSpec
 from justtinker_plugins.datasets import arithmetic
 from justtinker_plugins.datasets.arithmetic import Arithmetic, count_carries, demonstrate
 

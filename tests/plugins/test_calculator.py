@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from justtinker_core import Group, PluginError, Problem, Prompt, Rollout, config
-from justtinker_core.config import DataSpec
 from justtinker_core.options import configure
 from justtinker_core.plugins import Plugins
-from justtinker_core.rollouts import Settings, collect, datum_of, fill_prompt
+from justtinker_core.rollouts import collect, fill_prompt
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
-from justtinker_core.types import Adam, Datum
+from justtinker_core.sampling import Settings, datum_of
+from justtinker_core.types import Adam, DataSpec, Datum
 from justtinker_plugins.algorithms.sft import Sft
 from justtinker_plugins.environments import calculator
 from justtinker_plugins.environments.calculator import Calculator

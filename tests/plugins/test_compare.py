@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core import Group, Problem, Prompt, Rollout, Verdict
-from justtinker_core.evaluation import summarise
+from justtinker_core.evaluation.stats import summarise
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats
 from justtinker_plugins.commands.compare import paired_interval
@@ -195,7 +195,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(n: int, k: int, gain:
 
 
 def test_pairing_tells_more_than_two_intervals_side_by_side() -> None:
-    from justtinker_core.eval_stats import clustered_interval
+    from justtinker_core.evaluation.stats import clustered_interval
 
     a = [[float(i < 50)] for i in range(100)]
     b = [[float(i < 60)] for i in range(100)]

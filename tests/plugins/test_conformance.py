@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from justtinker_core.plugins import find, hooks_of
+from justtinker_core.discovery import find
+from justtinker_core.hookspecs import hooks_of
 from justtinker_core.testing import Case, check_reward, check_verifier, make_problem
 
 SUMS: Sequence[Case] = [

@@ -16,11 +16,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError, Problem, Rollout, Verdict, config
-from justtinker_core.config import DataSpec
 from justtinker_core.options import configure
 from justtinker_core.plugins import Plugins
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
+from justtinker_core.types import DataSpec
 from justtinker_plugins.environments import _arithmetic, countdown
 from justtinker_plugins.environments._arithmetic import MOST_CHARS, compute
 from justtinker_plugins.environments.countdown import Countdown

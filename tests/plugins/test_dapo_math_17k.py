@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError
-from justtinker_core.config import DataSpec
+from justtinker_core.types import DataSpec
 from justtinker_plugins.datasets._hub import Part, Row
 from justtinker_plugins.datasets.dapo_math_17k import AFTER, BEFORE, DapoMath17k, unwrapped
 from tests.plugins.hub_data import load, write

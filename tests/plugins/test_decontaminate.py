@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError, Problem
+from justtinker_core.loop import opened
 from justtinker_plugins.commands._preflight.data import overlap_lines
 from justtinker_plugins.datasets.dapo_math_17k import AFTER, BEFORE
 from justtinker_plugins.datasets.decontaminate import Decontaminate
@@ -69,7 +70,7 @@ def test_a_problem_that_stands_in_several_sets_is_a_hit_in_each() -> None:
 
 def test_such_a_problem_is_dropped_and_counted_once(run_of: RunOf) -> None:
     sets = {"train": asked("1+1?", LONG), "one": asked(LONG.replace("1000", "2000")), "two": asked(LONG)}
-    with run_of(ScriptedBackend(), Ask(), Judge(), Sft(), Decontaminate(), problems=sets) as run:
+    with opened(run_of(ScriptedBackend(), Ask(), Judge(), Sft(), Decontaminate(), problems=sets)) as run:
         assert run.skipped["data.train"] == {"overlaps with [data.eval.two]": 1}
         found = list(overlaps(asked(*(problem.question for problem in sets["train"])), run.eval_problems))
     assert overlap_lines(found, 2)[0].startswith(
@@ -120,24 +121,26 @@ def test_seventeen_thousand_against_a_thousand_in_seconds() -> None:
 
 def test_a_run_trains_on_what_is_left(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:
     sets = {"train": asked("1+1?", LONG, "2+2?", f"{LONG} Explain."), "held": asked(LONG, "3+3?")}
-    with run_of(ScriptedBackend(), Ask(), Judge(), Sft(), Decontaminate(), problems=sets) as run:
+    with opened(run_of(ScriptedBackend(), Ask(), Judge(), Sft(), Decontaminate(), problems=sets)) as run:
         assert [p.id for p in run.train_problems] == ["p0", "p2"]
         assert run.skipped["data.train"] == {"overlaps with [data.eval.held]": 2}
         assert len(run.eval_problems["held"]) == 2
     assert "[data.train] decontaminate leaves out 2 of 4 problems" in caplog.text
-    with run_of(ScriptedBackend(), Ask(), Judge(), Sft(), Decontaminate(share=1.0, words=30), problems=sets) as run:
+    with opened(
+        run_of(ScriptedBackend(), Ask(), Judge(), Sft(), Decontaminate(share=1.0, words=30), problems=sets)
+    ) as run:
         assert [p.id for p in run.train_problems] == ["p0", "p2", "p3"], "too short for that, save where it is the same"
 
 
 def test_nothing_left_is_an_error(run_of: RunOf, tmp_path: Path) -> None:
     sets = {"train": asked(LONG), "held": asked(LONG)}
     with pytest.raises(PluginError) as error:
-        run_of(ScriptedBackend(), Ask(), Judge(), Sft(), Decontaminate(), problems=sets).__enter__()
+        opened(run_of(ScriptedBackend(), Ask(), Judge(), Sft(), Decontaminate(), problems=sets)).__enter__()
     assert str(error.value) == "[data.train] plugin 'decontaminate' leaves none of its 1 problems"
 
 
 def test_without_training_there_is_nothing_to_drop(run_of: RunOf) -> None:
     sets = {"held": asked(LONG)}
     run = run_of(ScriptedBackend(), Ask(), Judge(), Decontaminate(), problems=sets, config={"run.steps": 0})
-    with run:
+    with opened(run):
         assert run.train_problems == ()

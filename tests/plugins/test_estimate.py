@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from justtinker_core import hookimpl
+from justtinker_core.loop import opened
 from justtinker_core.run import Run
 from justtinker_plugins.algorithms.grpo import Grpo
 from justtinker_plugins.algorithms.sft import Sft
@@ -20,15 +22,15 @@ CONFIG: dict[str, Any] = {
 }  # fmt: skip
 
 
-def opened(run_of: RunOf, algorithm: Any, backend: ScriptedBackend | None = None) -> Run:
+def opened_run(run_of: RunOf, algorithm: Any, backend: ScriptedBackend | None = None) -> AbstractContextManager[Run]:
     _, *others = cast()
     players = [backend or ScriptedBackend(), *others[:-1], algorithm]
     sets = {"train": problems(5), "held": problems(4)}
-    return run_of(*players, problems=sets, config=CONFIG)
+    return opened(run_of(*players, problems=sets, config=CONFIG))
 
 
 def test_what_grpo_takes(run_of: RunOf) -> None:
-    with opened(run_of, Grpo(problems_per_step=2, rollouts_per_problem=8)) as run:
+    with opened_run(run_of, Grpo(problems_per_step=2, rollouts_per_problem=8)) as run:
         parts = expected(run, 0.5)
     # prompts have 4 tokens, responses 50; half of 16 rollouts are trained; 4 problems x 3 samples, evaluated 3 times
     step = {"prefill": 8, "cached_prefill": 56, "sampled": 800, "trained": 8 * 54}
@@ -41,14 +43,14 @@ def test_what_grpo_takes(run_of: RunOf) -> None:
 
 
 def test_of_a_run_that_goes_on_only_what_is_left(run_of: RunOf) -> None:
-    with opened(run_of, Grpo(problems_per_step=2, rollouts_per_problem=8)) as run:
+    with opened_run(run_of, Grpo(problems_per_step=2, rollouts_per_problem=8)) as run:
         parts = expected(run, 0.5, done=5)
     assert parts["5 steps left"]["sampled"] == 5 * 800
     assert parts["in all"]["sampled"] == 5 * 800 + 600, "of three evaluations the start's and that of step 5 are made"
 
 
 def test_sft_samples_nothing_but_its_evaluations(run_of: RunOf) -> None:
-    with opened(run_of, Sft(batch_size=4, require_thinking=False)) as run:
+    with opened_run(run_of, Sft(batch_size=4, require_thinking=False)) as run:
         parts = expected(run, 1.0)
     assert parts["a step"] == {"trained": 4 * 5}, "4 of the prompt, an answer and the end, less one"
     assert parts["in all"]["sampled"] == 3 * 12 * 100
@@ -57,7 +59,7 @@ def test_sft_samples_nothing_but_its_evaluations(run_of: RunOf) -> None:
 def test_the_table_has_ranges_and_dollars(run_of: RunOf) -> None:
     backend = ScriptedBackend()
     backend.price = 0.001
-    with opened(run_of, Grpo(problems_per_step=2), backend) as run:
+    with opened_run(run_of, Grpo(problems_per_step=2), backend) as run:
         text = shown(run)
     assert "in all" in text
     assert "9.8k to 19.6k" in text
@@ -66,7 +68,7 @@ def test_the_table_has_ranges_and_dollars(run_of: RunOf) -> None:
 
 
 def test_without_prices_it_is_tokens(run_of: RunOf) -> None:
-    with opened(run_of, Grpo(problems_per_step=2)) as run:
+    with opened_run(run_of, Grpo(problems_per_step=2)) as run:
         assert "USD" not in shown(run)
 
 
@@ -76,7 +78,7 @@ def test_an_algorithm_may_not_say(run_of: RunOf) -> None:
         def collect_batch(self) -> None:
             return None
 
-    with opened(run_of, Silent()) as run:
+    with opened_run(run_of, Silent()) as run:
         assert shown(run) == ""
 
 

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError, Problem
-from justtinker_core.config import DataSpec
 from justtinker_core.options import configure
+from justtinker_core.types import DataSpec
 from justtinker_plugins.datasets.files import Files, as_json
 
 ROWS = [
@@ -113,7 +113,7 @@ def test_columns_and_kind_are_options(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_the_hint_for_a_column_is_the_one_that_is_meant(name: str, meant: str) -> None:
     with pytest.raises(PluginError, match=rf"^\[data.train\] has no option '{name}'; did you mean '{meant}'\?$"):
-        configure(Files, "data.train", {name: "q"})
+        configure(Files, "data.train", {name: "q"}, other_names=Files.other_names)
 
 
 def test_several_files_in_order(tmp_path: Path) -> None:

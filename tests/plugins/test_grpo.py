@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from justtinker_core import Group, Prompt, Rollout, hookimpl, loop
-from justtinker_core.rollouts import datum_of
+from justtinker_core.loop import opened
 from justtinker_core.run import Run
+from justtinker_core.sampling import datum_of
 from justtinker_plugins.algorithms.grpo import Grpo
 from tests.core.conftest import Ask, Correct, Judge, Mean, Player, RunOf, ScriptedBackend, problems
 
@@ -20,7 +21,7 @@ def half_right(prompt: str, index: int) -> str:
 def trained(run_of: RunOf, grpo: Grpo, *more: Any) -> tuple[ScriptedBackend, Run]:
     backend = ScriptedBackend(half_right)
     cast = (backend, Ask(), Judge(), Correct(), Mean(), grpo, *more)
-    with run_of(*cast, problems=problems(4), config={"run.steps": 1}) as run:
+    with opened(run_of(*cast, problems=problems(4), config={"run.steps": 1})) as run:
         loop.train(run)
     return backend, run
 
@@ -68,7 +69,7 @@ def test_a_dropped_group_is_not_trained_and_still_counted(run_of: RunOf) -> None
 def test_nothing_to_learn_from_is_no_update(run_of: RunOf) -> None:
     backend = ScriptedBackend(lambda prompt, index: "no")
     cast = (backend, Ask(), Judge(), Correct(), Mean(), Grpo(problems_per_step=2))
-    with run_of(*cast, config={"run.steps": 1}) as run:
+    with opened(run_of(*cast, config={"run.steps": 1})) as run:
         loop.train(run)
     assert backend.updates == []
     assert run.history.steps[0].metrics["trained"] == 0

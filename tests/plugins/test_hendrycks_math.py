@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError, Problem, data
-from justtinker_core.config import DataSpec
-from justtinker_core.plugins import Found
+from justtinker_core.discovery import Found
+from justtinker_core.types import DataSpec
 from justtinker_plugins.datasets import hendrycks_math
 from justtinker_plugins.datasets.hendrycks_math import (
     SUBJECTS,

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError, Problem, plugin
-from justtinker_core.config import DataSpec
+from justtinker_core.types import DataSpec
 from justtinker_plugins.datasets._hub import HubSet, Part, Row
 from tests.plugins.hub_data import load, write
 

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from justtinker_core.options import PluginError, configure
+from justtinker_core.errors import PluginError
+from justtinker_core.options import configure
 from justtinker_core.types import Adam, Datum, SampleRequest
 from justtinker_plugins.backends._data import decode, encode
 from justtinker_plugins.backends._local import model as models

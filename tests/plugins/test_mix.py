@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError, Problem, config
-from justtinker_core.config import DataSpec
+from justtinker_core.discovery import find
 from justtinker_core.options import configure
-from justtinker_core.plugins import Plugins, find
+from justtinker_core.plugins import Plugins
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
+from justtinker_core.types import DataSpec
 from justtinker_plugins.datasets import mix
 from justtinker_plugins.datasets.arithmetic import Arithmetic
 from justtinker_plugins.datasets.mix import Mix, interleaved, quotas

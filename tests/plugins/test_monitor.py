@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from justtinker_core import PluginError
 from justtinker_core.plugins import Plugins
-from justtinker_plugins.commands.monitor import bare, monitors_of, replay
+from justtinker_plugins.commands._cli.replay import bare, monitors_of, replay
 from justtinker_plugins.monitors import DEFAULT
 from justtinker_plugins.shared.records.history import read_records
 from tests.core.conftest import Written, cli
@@ -91,10 +91,10 @@ def test_a_run_is_shown_as_it_was(trained: Path) -> None:
     """The monitor of the config, offline, says what it said in the run, evidence and all."""
     lines = [json.loads(line) for line in (trained / "steps.jsonl").read_text().splitlines()]
     before = [f for line in lines for f in line["findings"]]
-    from justtinker_core import config
+    from justtinker_core import config_files
 
-    wanted = config.read(trained)
-    said = replay(read_records(trained), Plugins(monitors_of(wanted)), wanted)
+    wanted = config_files.read(trained)
+    said = replay(read_records(trained), Plugins(monitors_of(wanted)))
     assert [(s.finding.level, s.finding.message, dict(s.finding.evidence)) for s in said] == [
         (f["level"], f["message"], f["evidence"]) for f in before
     ]
@@ -188,6 +188,6 @@ def test_the_order_of_monitors_does_not_matter(tmp_path: Path, order: list[str])
     found = []
     for names in (order, DEFAULT):
         wanted = bare((f"plugins.enable={json.dumps(names)}",), ())
-        said = replay(records, Plugins(monitors_of(wanted)), wanted)
+        said = replay(records, Plugins(monitors_of(wanted)))
         found.append(sorted((s.step, s.finding.source, s.finding.message) for s in said))
     assert found[0] == found[1]

@@ -18,7 +18,7 @@ import tomli_w
 import zstandard
 from click.testing import CliRunner
 
-from justtinker_core.plugins import COMMANDS, ROLES, find, load_file
+from justtinker_core.discovery import COMMANDS, ROLES, find, load_file
 from justtinker_core.rundir import RunDir
 from justtinker_core.testing import _backend, _stand_ins
 from justtinker_plugins.commands.new import KINDS
@@ -89,7 +89,7 @@ def test_one_file_runs_with_the_lines_that_are_printed(
         "reporter": (tmp_path / "run" / "my_own.csv").exists(),
         "environment": "Guess my number" in groups,
         # the only one of its role, so that nobody else can have been asked
-        **dict.fromkeys(("advantage", "prompt", "algorithm"), True),
+        **dict.fromkeys(("advantage", "prompt", "algorithm", "executor"), True),
     }
     assert evidence[kind], groups
     assert cli("plugins", "my_own.py:MyOwn").exit_code == 0

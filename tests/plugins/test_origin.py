@@ -112,20 +112,11 @@ def test_what_was_measured_otherwise_is_no_start(series: Path, file: str, old: s
     assert steps_shown(series / "2-b") == [2]
 
 
-SHORT = """
-class Short:
-    def score(self, group):
-        return {}
-
-class Prompts:
-    def build_prompt(self, problem):
-        return ""
-"""
-
-
-@pytest.mark.parametrize(("name", "steps"), [("Short", [0, 2]), ("Prompts", [2]), ("Missing", [2])])
+@pytest.mark.parametrize(("name", "steps"), [("Short", [0, 2]), ("Prompts", [2]), ("Unrecorded", [2])])
 def test_a_reward_of_ones_own_does_not_judge_evaluations(series: Path, name: str, steps: list[int]) -> None:
-    (series / "short.py").write_text(SHORT)
+    hooks = {"Short": ["score"], "Prompts": ["build_prompt"]}.get(name)  # the manifest of an older run has none
+    manifest = RunDir(series / "2-b").manifest()
+    RunDir(series / "2-b").manifest(hooks={**manifest["hooks"], **({"own": hooks} if hooks else {})})
     config = series / "2-b" / "config.toml"
     rewrite(config, "enable = [", 'enable = ["own", ')
     rewrite(config, "[local_plugins]", f'[local_plugins]\nown = "{series}/short.py:{name}"')

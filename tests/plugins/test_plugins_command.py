@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from justtinker_core.plugins import Found, activate, find, hooks_of
+from justtinker_core.discovery import Found, find
+from justtinker_core.hookspecs import hooks_of
+from justtinker_core.plugins import activate
 from justtinker_plugins.commands._cli.describe import described_plugin, example
 from tests.core.conftest import cli
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from justtinker_core import PluginError, config
+from justtinker_core import PluginError, config_files
 from justtinker_core.cli import main
 from justtinker_core.config import RunConfig
-from justtinker_core.run import open_plugins, resolved
+from justtinker_core.enabling import open_plugins, resolved
 from justtinker_plugins.commands.presets import first_comment
 from justtinker_plugins.commands.train import planned
 from justtinker_plugins.monitors import DEFAULT
@@ -45,14 +45,14 @@ BUDGETS = {"low": 8_192, "medium": 15_360, "high": 20_480}
 def preset(name: str, *sets: str) -> RunConfig:
     """Resolved, roles checked: all that comes before data and model are opened."""
     needed = [f"run.start_from={RL_STEP_50}"] if name == "exp002" else []
-    return resolved(config.read(name, [*needed, *sets]))
+    return resolved(config_files.read(name, [*needed, *sets]))
 
 
 def tables(wanted: RunConfig) -> dict[str, Any]:
     return {spec.name: spec for spec in wanted.data}
 
 
-@pytest.mark.parametrize("name", sorted(config.presets()))
+@pytest.mark.parametrize("name", sorted(config_files.presets()))
 def test_every_preset_resolves_without_a_network(name: str) -> None:
     assert preset(name).run.name == name
 
@@ -134,7 +134,7 @@ def test_the_reward_and_its_guards(name: str) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", sorted(config.presets()))
+@pytest.mark.parametrize("name", sorted(config_files.presets()))
 def test_rl_is_watched_by_the_default_monitors(name: str) -> None:
     wanted = preset(name)
     if "grpo" in wanted.enable:
@@ -143,7 +143,7 @@ def test_rl_is_watched_by_the_default_monitors(name: str) -> None:
 
 def test_experiment_2_says_what_it_needs_and_how_to_set_it() -> None:
     with pytest.raises(PluginError, match="step 81 of exp001: not public, see justtinker presets exp002"):
-        resolved(config.read("exp002"))
+        resolved(config_files.read("exp002"))
     shown = shown_preset("exp002")
     assert "--set run.start_from=runs/exp001" in shown
     assert "checkpoints.jsonl" in shown
@@ -158,7 +158,7 @@ def test_the_thinking_budget_is_one_setting(budget: str) -> None:
 
 def test_the_two_stages_chain(tmp_path: Path) -> None:
     names = "coldstart-small", "justrl-medium"
-    _, (first, second) = planned(names, [config.read(name) for name in names], tmp_path / "both", "")
+    _, (first, second) = planned(names, [config_files.read(name) for name in names], tmp_path / "both", "")
     assert first.config.run.start_from is None
     assert second.config.run.start_from == f"../{first.path.name}"
 
@@ -188,14 +188,14 @@ def shown_preset(name: str) -> str:
 def test_every_preset_is_listed_with_what_it_is() -> None:
     result = CliRunner().invoke(main, ["presets"], terminal_width=200)
     assert result.exit_code == 0
-    for name, path in config.presets().items():
+    for name, path in config_files.presets().items():
         assert name in result.output
         said = first_comment(path.read_text())
         assert 40 < len(said) < 140, f"{name} begins with a line or two that say what it is"
 
 
 def test_one_preset_is_shown_as_it_is() -> None:
-    assert shown_preset("exp001") == config.presets()["exp001"].read_text()
+    assert shown_preset("exp001") == config_files.presets()["exp001"].read_text()
 
 
 def test_a_preset_that_is_not_there() -> None:

@@ -114,7 +114,7 @@ def test_nobody_can_mistake_what_is_not_recorded() -> None:
     assert rollout.tokens == (-1, -1)
     assert all(math.isnan(logprob) for logprob in rollout.logprobs)
     [rollout] = group_of(line_of({"question": "q", "responses": ["a"]}))[0].rollouts
-    with pytest.raises(ValueError, match="the record has no 'tokens'"):
+    with pytest.raises(ValueError, match="the length of a response is not known: give 'tokens'"):
         _ = rollout.response_tokens
 
 

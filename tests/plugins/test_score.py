@@ -256,7 +256,7 @@ def test_a_stack_that_cannot_judge(stacks: Path) -> None:
     (stacks / "none.toml").write_text(RUN.format("none") + '[plugins]\nenable = ["format"]\n')
     result = cli("score", "r.jsonl", "--config", "none.toml")
     assert result.exit_code == 1
-    assert "no active plugin implements verify, which re-scoring needs; enable one of the verifiers: " in result.output
+    assert "no active plugin implements verify, which scoring needs; enable one of the verifiers: " in result.output
 
 
 def test_lengths_that_are_not_recorded_are_missed_by_the_plugin_that_wants_them(stacks: Path) -> None:
@@ -265,7 +265,7 @@ def test_lengths_that_are_not_recorded_are_missed_by_the_plugin_that_wants_them(
         result = cli("score", "r.jsonl", "--config", "any.toml", "--jobs", jobs)
         assert result.exit_code == 1
         assert result.output.startswith("Error: r.jsonl, line 1: plugin 'overlong' (justtinker) failed in score at ")
-        assert "the record has no 'tokens' (how many each response has): add it, or do without the plugin" in (
+        assert "the length of a response is not known: give 'tokens' (how many each has), or do without the plugin" in (
             result.output
         )
 
@@ -275,6 +275,7 @@ from justtinker_core import hookimpl, plugin
 
 class Sure:
     """Reads log-probabilities, which no record has."""
+    reads = ("logprobs",)
     @hookimpl
     def measure(self, group):
         return {"sureness": [sum(r.logprobs) for r in group.rollouts]}
@@ -304,17 +305,17 @@ def test_a_metric_that_lacks_something_is_left_out_and_said_once(stacks: Path, j
     result = cli("score", "r.jsonl", "--config", config, "--against", config, "--jobs", jobs, "--out", "out")
     assert result.exit_code == 0, result.output
     assert result.output.count("left out") == 1
-    assert (  # without a right answer nobody asks for lengths; without tokens the sum is 0
-        "metrics left out, for what the records lack: answers (no 'tokens' in 1 of 3 groups), "
-        "sure (no log-probabilities in 1 of 3 groups)\n"
+    assert (
+        "metrics left out, for what the records lack: answers (no 'tokens' in 2 of 3 groups), "
+        "sure (no log-probabilities in 3 of 3 groups), thinking (no 'tokens' in 2 of 3 groups)\n"
     ) in result.output
     records = [json.loads(line)["config"] for line in Path("out").read_text().splitlines()[1:]]
-    assert ["answers" in r.get("left_out", {}) for r in records] == [True, False, False]
+    assert ["answers" in r.get("left_out", {}) for r in records] == [True, True, False]
     assert records[2]["measures"]["correct_response_tokens"] == [3.0, 4.0]
     assert "sureness" not in records[2]["measures"]
     again = cli("score", "r.jsonl", "--config", config, "--against", config, "--out", "out", "--json", "j")
-    assert "answers (no 'tokens' in 1 of 3 groups)" in again.output, "also of what was scored before"
-    assert json.loads(Path("j").read_text())["left_out"]["answers"] == {"lacks": "'tokens'", "groups": 1}
+    assert "answers (no 'tokens' in 2 of 3 groups)" in again.output, "also of what was scored before"
+    assert json.loads(Path("j").read_text())["left_out"]["answers"] == {"lacks": "'tokens'", "groups": 2}
 
 
 def test_a_reward_that_reads_a_metric_which_is_left_out_is_an_error(stacks: Path) -> None:

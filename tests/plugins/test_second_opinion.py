@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from justtinker_core import Group, PluginError, Problem, Prompt, Rollout, Verdict
+from justtinker_core.discovery import Found
 from justtinker_core.options import configure
-from justtinker_core.plugins import Found
 from justtinker_plugins.metrics import second_opinion
 from justtinker_plugins.metrics.second_opinion import SecondOpinion
 

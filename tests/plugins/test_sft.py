@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from justtinker_core import PluginError, Problem, loop
+from justtinker_core.loop import opened
 from justtinker_plugins.algorithms.sft import Sft
 from tests.core.conftest import Ask, RunOf, ScriptedBackend, problems
 
@@ -21,7 +22,7 @@ class Characters(ScriptedBackend):
 
 def trained(run_of: RunOf, sft: Sft, some: list[Problem], steps: int = 1) -> ScriptedBackend:
     backend = Characters()
-    with run_of(backend, Ask(), sft, problems=some, config={"run.steps": steps}) as run:
+    with opened(run_of(backend, Ask(), sft, problems=some, config={"run.steps": steps})) as run:
         loop.train(run)
     return backend
 
@@ -61,7 +62,7 @@ def test_none_that_is_usable_is_an_error_with_the_reasons(run_of: RunOf) -> None
         Problem("d", "4", demonstration=f"<think>{'long' * 9}</think>"),
     ]
     backend = Characters()
-    with pytest.raises(PluginError) as error, run_of(backend, Ask(), Sft(max_length=30), problems=some):
+    with pytest.raises(PluginError) as error, opened(run_of(backend, Ask(), Sft(max_length=30), problems=some)):
         pytest.fail("this is told before the run begins")
     assert str(error.value) == (
         "[data.train] of 4 demonstrations tried, sft can use none (no thinking block (plugins.sft.require_thinking): "
@@ -72,7 +73,7 @@ def test_none_that_is_usable_is_an_error_with_the_reasons(run_of: RunOf) -> None
 def test_a_model_for_which_the_tag_is_several_tokens_is_refused(run_of: RunOf) -> None:
     with (
         pytest.raises(PluginError, match="<think> is not one token for this model: 1"),
-        run_of(ScriptedBackend(), Ask(), Sft(), problems=[Problem("p", "1", demonstration=THINKS)]),
+        opened(run_of(ScriptedBackend(), Ask(), Sft(), problems=[Problem("p", "1", demonstration=THINKS)])),
     ):
         pytest.fail("this is told before the run begins")
 

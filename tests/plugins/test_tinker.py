@@ -16,9 +16,11 @@ from typing import Any
 
 import pytest
 
-from justtinker_core import config, loop
-from justtinker_core.options import PluginError, SamplingError, configure
-from justtinker_core.run import Run, open_plugins, resolved
+from justtinker_core import config_files, loop
+from justtinker_core.enabling import open_plugins, resolved
+from justtinker_core.errors import PluginError, SamplingError
+from justtinker_core.options import configure
+from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import Adam
 
@@ -598,8 +600,8 @@ def wire_config(url: str) -> str:
 
 
 def run_loop(directory: Path) -> str:
-    configured = config.read(directory)
-    with Run(configured, open_plugins(configured), RunDir(directory)) as run:
+    configured = config_files.read(directory)
+    with loop.opened(Run(configured, open_plugins(configured), RunDir(directory))) as run:
         return loop.train(run)
 
 
@@ -611,7 +613,7 @@ def test_a_run_resumes_from_the_newest_checkpoint_that_has_not_expired(server: T
     server.context_length = 512
     file = tmp_path / "wire.toml"
     file.write_text(wire_config(server.url))
-    run_dir = RunDir.create(tmp_path / "run", resolved(config.read(file)).dump()).path
+    run_dir = RunDir.create(tmp_path / "run", resolved(config_files.read(file)).dump()).path
     assert run_loop(run_dir) == "finished"
     whole = [without_times(step) for step in lines(run_dir / "steps.jsonl")]
     assert whole[-1]["metrics"]["loss"] < whole[0]["metrics"]["loss"]
@@ -686,9 +688,9 @@ def test_a_poisoned_group_of_a_run_is_left_out_and_counted(server: TinkerServer,
     server.context_length = 512
     file = tmp_path / "rl.toml"
     file.write_text(RL.format(url=server.url, plugin=sys.modules[Tinker.__module__].__file__))
-    run_dir = RunDir.create(tmp_path / "run", resolved(config.read(file, ["run.steps=1"])).dump()).path
-    configured = config.read(run_dir)
-    with Run(configured, open_plugins(configured), RunDir(run_dir)) as run:
+    run_dir = RunDir.create(tmp_path / "run", resolved(config_files.read(file, ["run.steps=1"])).dump()).path
+    configured = config_files.read(run_dir)
+    with loop.opened(Run(configured, open_plugins(configured), RunDir(run_dir))) as run:
         first = run.draw(1, 10, run.train_problems)[0]
         server.poison = {run.prompt(first).text: nan}
         assert loop.train(run) == "finished"

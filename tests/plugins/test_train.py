@@ -161,7 +161,7 @@ def test_whatever_ends_a_run_is_named(written: Written, tmp_path: Path) -> None:
     (tmp_path / "players.py").write_text(PLAYERS + LATE)
     mistaken = BaseException("of nobody's making")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("justtinker_core.loop.one_step", lambda run: (_ for _ in ()).throw(mistaken))
+        patch.setattr("justtinker_core.loop.loop.one_step", lambda run: (_ for _ in ()).throw(mistaken))
         result = cli("train", "--resume", "out")
     assert result.exit_code == 1
     assert re.search(r"\nBaseException: of nobody's making\n" + ADVICE, result.output)

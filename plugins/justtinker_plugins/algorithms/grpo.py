@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from justtinker_core import Group, hookimpl, plugin
-from justtinker_core.rollouts import datum_of
 from justtinker_core.run import Run
+from justtinker_core.sampling import datum_of
 from justtinker_core.types import Batch, Datum, Update
 
 

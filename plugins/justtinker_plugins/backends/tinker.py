@@ -21,7 +21,7 @@ from pydantic import Field
 
 from justtinker_core import PluginError, SamplingError, hookimpl, plugin
 from justtinker_core.checkpoints import checkpoint_of
-from justtinker_core.options import nearest
+from justtinker_core.errors import nearest
 from justtinker_core.types import Adam, Backend, Datum, Loss, Message, Sample, SampleRequest, TrainResult
 from justtinker_plugins.backends._data import check, decode, encode
 from justtinker_plugins.backends._tinker import wire

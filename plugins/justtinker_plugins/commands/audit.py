@@ -21,9 +21,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from justtinker_core import PluginError, Problem, data
+from justtinker_core import PluginError, Problem, Scorer, data
 from justtinker_core.config import RunConfig
-from justtinker_core.run import installed
+from justtinker_core.enabling import installed
 from justtinker_plugins.commands._audit.cases import (
     KINDS,
     Case,
@@ -39,7 +39,6 @@ from justtinker_plugins.commands._audit.items import VOICES, item_of, name_of
 from justtinker_plugins.commands._audit.judging import Auditor, Judged, Row, compared, offenders, rows_of
 from justtinker_plugins.commands._cli.endings import write
 from justtinker_plugins.commands._cli.options import plugin_option, read_one, set_option
-from justtinker_plugins.commands._cli.stack import Stack
 from justtinker_plugins.shared.answers import gold_text
 from justtinker_plugins.shared.terminal import ends, one_line, plain_table
 
@@ -81,14 +80,11 @@ def audit(
     if not problems and not read:
         raise click.UsageError("--problems 0 leaves nothing to audit without --cases")
     wanted = read_one(source, sets, switches)
-    stack = Stack(wanted)
     step = step or max(wanted.run.steps, 1)
-    try:
-        auditor = Auditor(stack, step, wanted.sampling.max_tokens)
+    with Scorer(wanted) as scorer:
+        auditor = Auditor(scorer, step, wanted.sampling.max_tokens)
         found = run_audit(auditor, draw(wanted, problems, seed), read, seed, out)
-    finally:
-        stack.close()
-    note = f"weights are those of step {step:,} ({stack.step_needed})" if stack.step_needed else ""
+    note = f"weights are those of step {step:,} ({scorer.step_needed})" if scorer.step_needed else ""
     report(Console(highlight=False), found, limits, show, note)
     if summary is not None:
         write(summary, {"config": wanted.run.name, "step": step, **found.summary(limits)})

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from justtinker_core.run import resolved
+from justtinker_core.enabling import resolved
 from justtinker_plugins.commands._cli.options import plugin_option, read_one, set_option
 from justtinker_plugins.commands._cli.plan import Planned
 from justtinker_plugins.commands._preflight.rehearsal import rehearse

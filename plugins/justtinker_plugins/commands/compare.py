@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from justtinker_core import PluginError
-from justtinker_core.eval_stats import majority, pass_at
-from justtinker_core.options import nearest
+from justtinker_core.errors import nearest
+from justtinker_core.evaluation.stats import majority, pass_at
 from justtinker_core.types import EvalStats, Verdict
 from justtinker_plugins.shared.records.evaluations import Record, eval_groups, evaluations
 from justtinker_plugins.shared.records.origin import evaluated_weights

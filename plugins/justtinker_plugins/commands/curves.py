@@ -53,4 +53,4 @@ def curves(source: Path, directory: Path | None) -> None:
 def watched(records: Records) -> Records:
     """The records with what the default monitors say of them."""
     wanted = bare((), ())
-    return replace(records, said=tuple(replay(records, Plugins(monitors_of(wanted)), wanted)))
+    return replace(records, said=tuple(replay(records, Plugins(monitors_of(wanted)))))

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import click
 
-from justtinker_core import PluginError, config
+from justtinker_core import PluginError, config_files, evaluation, loop
 from justtinker_core.checkpoints import FILE, best_step, checkpoint_of, located, newest_first
-from justtinker_core.loop import recorded, start_from
-from justtinker_core.run import Run, open_plugins, resolved
+from justtinker_core.enabling import open_plugins, resolved
+from justtinker_core.loop.resume import start_from
+from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_plugins.commands._cli.endings import last_words, say, say_why
 from justtinker_plugins.commands._cli.options import plugin_option, read_one, set_option
@@ -99,18 +100,23 @@ def go_on(place: Path) -> None:
     if about["status"] == "evaluated":
         click.echo(f"{place} is finished already")
         return
-    wanted = config.read(place)
-    with Run(wanted, open_plugins(wanted), files, checks=checks.checks(place)) as run:
+    wanted = config_files.read(place)
+    with loop.opened(Run(wanted, open_plugins(wanted), files), checks.checks(place)) as run:
         if about["checkpoint"] is not None:
             start_from(run, about["checkpoint"])
-        files.manifest(**run.versions())
         run.step = about["step"]
-        files.rewind(run.step)  # a last line may be torn
-        run.history = recorded(run)
-        run.evaluations.forget_recorded()
-        run.evaluate()
-        run.status = "evaluated"
-        files.manifest(status=run.status)
+        files.manifest(status="running", reason=None, **run.versions())
+        try:
+            evaluation.evaluate(run)
+            run.status, run.reason = "evaluated", "every evaluation set is recorded"
+        except KeyboardInterrupt:
+            run.status, run.reason = "interrupted", "Ctrl-C"
+            raise
+        except BaseException as error:
+            run.reason = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            files.manifest(status=run.status, reason=run.reason)
 
 
 def choose(run_dir: Path | None, checkpoint: str | None, start_from: str | None) -> tuple[int, str | None, str | None]:
@@ -139,7 +145,7 @@ def choose(run_dir: Path | None, checkpoint: str | None, start_from: str | None)
         raise PluginError(
             f"the run {run_dir} is not finished; its newest checkpoint is of step {step}: leave --checkpoint out"
         )
-    return step, located(records[step]["path"], run_dir), config.read(run_dir).run.name
+    return step, located(records[step]["path"], run_dir), config_files.read(run_dir).run.name
 
 
 def best(files: RunDir, saved: Iterable[int]) -> int:

@@ -41,7 +41,7 @@ def monitor(source: Path, config_source: str | None, sets: tuple[str, ...], swit
     records = read_records(source)
     wanted, note = monitors_wanted(config_source or (source if source.is_dir() else None), sets, switches)
     plugins = Plugins(monitors_of(wanted))
-    said = replay(records, plugins, wanted)
+    said = replay(records, plugins)
     if note:
         click.echo(note)
     show(records, plugins, said)

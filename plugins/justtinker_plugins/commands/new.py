@@ -16,8 +16,8 @@ from pathlib import Path
 
 import click
 
-from justtinker_core.options import PluginError, nearest
-from justtinker_core.plugins import COMMANDS, ROLES, find, load_file, snake_case
+from justtinker_core.discovery import COMMANDS, ROLES, find, load_file, snake_case
+from justtinker_core.errors import PluginError, nearest
 from justtinker_plugins.commands._cli.describe import described_plugin, example
 
 TEMPLATES = files("justtinker_plugins.commands") / "templates"
@@ -51,7 +51,7 @@ def new(kind: str, name: str, package: bool, directory: Path) -> None:
     """Make a plugin of a KIND, called NAME, that runs as it is and is yours to change.
 
     KIND is one of verifier, reward, dataset, monitor, metric, advantage, prompt, algorithm, reporter, command,
-    environment.
+    environment, executor.
     """
     check_kind(kind)
     check_name(kind, name, package)

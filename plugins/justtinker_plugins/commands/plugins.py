@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from justtinker_core import hookspecs
-from justtinker_core.plugins import COMMANDS, Found, find, hooks_of, implements, look_up, snake_case
+from justtinker_core.discovery import COMMANDS, Found, find, look_up, snake_case
+from justtinker_core.hookspecs import hooks_of, implements
 from justtinker_plugins.commands._cli.describe import LONG, described_plugin, example
 from justtinker_plugins.shared.terminal import plain_table
 
@@ -41,8 +42,8 @@ def known(config: str | None) -> tuple[list[Found], tuple[str, ...]]:
     """Every plugin that the config can name, commands last, and what it enables."""
     if config is None:
         return [*find().values(), *find(COMMANDS).values()], ()
-    from justtinker_core.config import read
-    from justtinker_core.run import installed
+    from justtinker_core.config_files import read
+    from justtinker_core.enabling import installed
 
     configured = read(config)
     return [*installed(configured).values(), *find(COMMANDS).values()], configured.enable

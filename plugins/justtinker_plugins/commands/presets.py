@@ -8,8 +8,8 @@ import click
 from rich.console import Console
 
 from justtinker_core import PluginError
-from justtinker_core.config import presets as installed_presets
-from justtinker_core.options import nearest
+from justtinker_core.config_files import presets as installed_presets
+from justtinker_core.errors import nearest
 from justtinker_plugins.shared.terminal import plain_table
 
 

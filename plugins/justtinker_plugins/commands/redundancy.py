@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from justtinker_core import PluginError, config
-from justtinker_core.plugins import activate, find
+from justtinker_core import PluginError, config_files
+from justtinker_core.discovery import find
+from justtinker_core.plugins import activate
 from justtinker_plugins.commands._cli.texts import read_texts
 from justtinker_plugins.shared.redundancy.flat import SHORT
 from justtinker_plugins.shared.terminal import ends, plain_table
@@ -60,7 +61,7 @@ def configured(source: str | None, options: dict[str, Any]) -> Redundancy:
     """The reward term, with the options of a config, if there is one, and these."""
     table: Mapping[str, Any] = {}
     if source is not None:
-        read = config.read(source)
+        read = config_files.read(source)
         if NAME not in read.enable:
             raise PluginError(f"{source} does not enable {NAME!r}: there are no options of it to take")
         table = read.plugin_options.get(NAME, {})

@@ -20,11 +20,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from justtinker_core import PluginError, config
+from justtinker_core import PluginError, config_files
 from justtinker_core.config import RunConfig
 from justtinker_plugins.commands._cli.endings import write
 from justtinker_plugins.commands._cli.options import plugin_option, read_one, set_option
-from justtinker_plugins.commands._score.rescoring import Configs, Out, Scorer, rescore, unscored_lines
+from justtinker_plugins.commands._score.rescoring import Configs, Out, Rescorer, rescore, unscored_lines
 from justtinker_plugins.commands._score.tally import Change, Tally
 from justtinker_plugins.shared.records.groups import group_of, rollout_files
 from justtinker_plugins.shared.records.lines import Line, lines
@@ -56,8 +56,8 @@ def score(
     """
     configs = {"config": read_one(stack_of(source, rollouts), sets, switches)}
     if against is not None:
-        configs["against"] = config.read(run_or_file(against))
-    Scorer(configs).close()  # a mistake shows now, not in another process
+        configs["against"] = config_files.read(run_or_file(against))
+    Rescorer(configs).close()  # a mistake shows now, not in another process
     files = rollout_files(rollouts)
     tally = Tally(show)
     try:

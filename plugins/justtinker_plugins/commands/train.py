@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from justtinker_core import config, loop
-from justtinker_core.run import Run, open_plugins
+from justtinker_core import config_files, loop
+from justtinker_core.enabling import open_plugins
+from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir, exists
 from justtinker_plugins.commands._cli.endings import EXIT_CODES, last_words, say, say_why
 from justtinker_plugins.commands._cli.options import plugin_option, read_all, set_option
@@ -101,9 +102,9 @@ def train_all(run_dirs: list[Path]) -> str:
         if files.manifest().get("status") == "finished":
             click.echo(f"{path} is finished already")
             continue
-        configured = config.read(path)
+        configured = config_files.read(path)
         previous, last = run_dirs[:number], path == run_dirs[-1]
-        with Run(configured, open_plugins(configured), files, previous, last, checks.checks(path)) as run:
+        with loop.opened(Run(configured, open_plugins(configured), files, previous, last), checks.checks(path)) as run:
             status = loop.train(run)
         if status != "finished":
             return status

@@ -15,7 +15,7 @@ from justtinker_core import Problem, plugin
 from justtinker_plugins.datasets._hub import HubSet, Row
 
 if TYPE_CHECKING:
-    from justtinker_core.config import DataSpec
+    from justtinker_core.types import DataSpec
 
 _URL = re.compile(r"(\d{4})_AIME_(I+)_Problems/Problem_(\d+)")
 _ID = re.compile(r"(\d{4})-(I+)-(\d+)")

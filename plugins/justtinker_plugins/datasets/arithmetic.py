@@ -32,8 +32,8 @@ from justtinker_core import PluginError, Problem, hookimpl, plugin
 from justtinker_plugins.shared.overlap import asked_again
 
 if TYPE_CHECKING:
-    from justtinker_core.config import DataSpec
     from justtinker_core.run import Run
+    from justtinker_core.types import DataSpec
 
 Share = Annotated[float, Field(ge=0, le=1)]
 

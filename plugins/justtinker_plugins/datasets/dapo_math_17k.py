@@ -18,7 +18,7 @@ from justtinker_core import Problem, plugin
 from justtinker_plugins.datasets._hub import HubSet, Row
 
 if TYPE_CHECKING:
-    from justtinker_core.config import DataSpec
+    from justtinker_core.types import DataSpec
 
 BEFORE = (
     "Solve the following math problem step by step. The last line of your response should be of the form Answer: "

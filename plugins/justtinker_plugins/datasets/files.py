@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from justtinker_core import PluginError, Problem, hookimpl, plugin
-from justtinker_core.options import nearest
+from justtinker_core.errors import nearest
 from justtinker_plugins.shared.rows import Row, read_rows, report
 
 if TYPE_CHECKING:
-    from justtinker_core.config import DataSpec
+    from justtinker_core.types import DataSpec
 
 USUAL = {
     "problem": ("problem", "question", "prompt"),

@@ -21,7 +21,7 @@ from justtinker_plugins.datasets._hub import HubSet, Part, Row
 from justtinker_plugins.text import last_boxed
 
 if TYPE_CHECKING:
-    from justtinker_core.config import DataSpec
+    from justtinker_core.types import DataSpec
 
 Subject = Literal[
     "algebra",

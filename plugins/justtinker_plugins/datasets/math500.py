@@ -12,7 +12,7 @@ from justtinker_core import Problem, plugin
 from justtinker_plugins.datasets._hub import HubSet, Row
 
 if TYPE_CHECKING:
-    from justtinker_core.config import DataSpec
+    from justtinker_core.types import DataSpec
 
 
 @plugin

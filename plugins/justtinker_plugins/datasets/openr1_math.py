@@ -19,7 +19,7 @@ from justtinker_plugins.datasets._hub import HubSet, Part, Row
 from justtinker_plugins.text import thinking_part
 
 if TYPE_CHECKING:
-    from justtinker_core.config import DataSpec
+    from justtinker_core.types import DataSpec
 
 
 @plugin

@@ -31,9 +31,9 @@ from justtinker_plugins.shared.overlap import asked_again
 from justtinker_plugins.text import CLOSE, OPEN
 
 if TYPE_CHECKING:
-    from justtinker_core.config import DataSpec
     from justtinker_core.episodes import Policy
     from justtinker_core.run import Run
+    from justtinker_core.types import DataSpec
 
 ERROR = "=error: "
 MOST_SHOWN = 50

@@ -36,8 +36,8 @@ from justtinker_plugins.shared.overlap import asked_again
 from justtinker_plugins.text import CLOSE, OPEN
 
 if TYPE_CHECKING:
-    from justtinker_core.config import DataSpec
     from justtinker_core.run import Run
+    from justtinker_core.types import DataSpec
 
 KIND = "countdown"
 DRAWS = 20_000

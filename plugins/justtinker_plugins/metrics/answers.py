@@ -6,6 +6,7 @@ This only measures; what it means is for the monitors `reward_hacking` and `dege
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from justtinker_core import Group, hookimpl, plugin
 from justtinker_plugins.text import answer_part, last_boxed
@@ -20,6 +21,8 @@ class Answers:
     - ``all_right_rate``, ``all_wrong_rate``: 1.0 if every graded rollout of its group is correct, or none is; None if
       it was not graded itself.
     """
+
+    reads: ClassVar[tuple[str, ...]] = ("tokens",)
 
     @hookimpl
     def measure(self, group: Group) -> Mapping[str, Sequence[float | None]]:

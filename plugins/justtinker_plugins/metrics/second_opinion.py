@@ -11,8 +11,10 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from justtinker_core import Group, PluginError, hookimpl, plugin
-from justtinker_core.plugins import Plugins, activate, find, implements, look_up
-from justtinker_core.rollouts import verify
+from justtinker_core.discovery import find, look_up
+from justtinker_core.grading import verify
+from justtinker_core.hookspecs import implements
+from justtinker_core.plugins import Plugins, activate
 
 if TYPE_CHECKING:
     from justtinker_core.run import Run

@@ -6,6 +6,7 @@ This only measures; what a missing block costs is for the reward `format`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from justtinker_core import Group, Rollout, hookimpl, plugin
 from justtinker_plugins.text import CLOSE, OPEN, last_boxed, thinking_part
@@ -21,6 +22,8 @@ class Thinking:
       at hand here, so it is an estimate: each tag is one token (as in the models that have them), and the response's
       other tokens are shared out by characters.
     """
+
+    reads: ClassVar[tuple[str, ...]] = ("tokens",)
 
     @hookimpl
     def measure(self, group: Group) -> Mapping[str, Sequence[float | None]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from justtinker_core import Finding, hookimpl, plugin
-from justtinker_core.options import nearest
+from justtinker_core.errors import nearest
 from justtinker_core.types import EvalStats, History, StepStats
 from justtinker_plugins.monitors._monitor import Action, Monitor
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
 import logging
 import zlib
@@ -17,13 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import zstandard
 
-from justtinker_core import PluginError
-from justtinker_core.partial import frames
+from justtinker_core import PluginError, rundir
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from justtinker_core.config import DataSpec
+    from justtinker_core.types import DataSpec
 
 log = logging.getLogger("justtinker")
 
@@ -159,10 +159,10 @@ def unpack(path: Path) -> bytes:
 
 def unpack_zstd(packed: bytes) -> bytes:
     """All frames; EOFError if the last one has no end, at which zstandard itself is silent."""
-    whole = list(frames(packed))
-    if packed and (not whole or whole[-1][1] < len(packed)):
+    pieces = list(rundir.unpack(io.BytesIO(packed)))
+    if pieces and pieces[-1][1] < len(packed):
         raise EOFError("the last frame has no end")
-    return b"".join(content for content, _ in whole)
+    return b"".join(content for content, _ in pieces)
 
 
 def parse_json(text: str, place: str) -> Any:

@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from justtinker_core import Group, PluginError, Problem, Prompt, Verdict
-from justtinker_core.rollouts import GRADERS
+from justtinker_core.grading import GRADERS
+from justtinker_core.scorer import Scorer, text_rollout
 from justtinker_plugins.commands._audit.cases import BATTERIES, Case, Kind, plain_case
 from justtinker_plugins.commands._audit.items import VOICES, Item, item_of
-from justtinker_plugins.commands._cli.stack import Stack
-from justtinker_plugins.shared.records.groups import counted
 
 GAINS = 0.1
 """The worth above which a wrong answer counts as paid. Terms that compare lengths give and take less."""
@@ -60,8 +59,8 @@ class Judged:
 class Auditor:
     """A stack at a step of its run."""
 
-    def __init__(self, stack: Stack, step: int, max_tokens: int) -> None:
-        self.stack, self.step, self.max_tokens = stack, step, max_tokens
+    def __init__(self, scorer: Scorer, step: int, max_tokens: int) -> None:
+        self.scorer, self.step, self.max_tokens = scorer, step, max_tokens
 
     def item(self, problem: Problem, others: Sequence[str], seed: int) -> Item | None:
         """A problem ready for responses, in the first way of saying answers that is paid; None: in no way is it."""
@@ -74,12 +73,12 @@ class Auditor:
     def judge(self, case: Case) -> Judged:
         """The verdict and the reward of one case."""
         rollouts = tuple(
-            counted(self._tokens(case, text), text, truncated)
+            text_rollout(text, self._tokens(case, text), truncated)
             for text, truncated in ((case.response, case.truncated), (case.right, False), (case.wrong, False))
             if text is not None
         )
         try:
-            group = self.stack.judge(Group(self.step, 0, case.problem, Prompt(), rollouts))
+            group = self.scorer.judge(Group(self.step, 0, case.problem, Prompt(), rollouts))
         except PluginError as error:  # a GroupError is for a run
             raise PluginError(f"{case.place or f'{case.name}, problem {case.problem.id!r}'}: {error}") from None
         verdict, (reward, *others) = group.verdicts[0], group.rewards

@@ -11,8 +11,8 @@ import typing
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+from justtinker_core.hookspecs import implements
 from justtinker_core.options import option_names
-from justtinker_core.plugins import implements
 
 Row = tuple[str, str, str, str]
 """Option, type, default, meaning."""

@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
-from justtinker_core import PluginError, config
-from justtinker_core.options import nearest
+from justtinker_core import PluginError, config, config_files
+from justtinker_core.errors import nearest
 
 set_option = click.option(
     "--set",
@@ -86,9 +86,9 @@ def read_all(
     sources: Sequence[str], sets: Sequence[str], switches: Sequence[str]
 ) -> tuple[list[config.RunConfig], str]:
     """Every config of a command, changed; and, of several, which of them each change has changed."""
-    shared = [Shared(source, config.load(source)[0]) for source in sources]
+    shared = [Shared(source, config_files.load(source)[0]) for source in sources]
     said = [share_set(item, shared, switches) for item in sets] + [share_switch(name, shared) for name in switches]
-    configs = [config.read(each.source, each.sets, each.switches) for each in shared]
+    configs = [config_files.read(each.source, each.sets, each.switches) for each in shared]
     return configs, ", ".join(said) if len(sources) > 1 else ""
 
 
@@ -107,7 +107,7 @@ def share_set(item: str, shared: Sequence[Shared], switches: Sequence[str]) -> s
         chosen = [each for each in shared if part(each.tables, *table)] or chosen  # none has it: it is a new one
     for each in chosen:
         each.sets.append(change)
-        config.override(each.tables, change)
+        config_files.override(each.tables, change)
     return f"--set {item} ({names(chosen, shared)})"
 
 

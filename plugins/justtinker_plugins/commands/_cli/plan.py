@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from justtinker_core import PluginError, config
+from justtinker_core import PluginError, config_files
 from justtinker_core.checkpoints import FILE, newest_first
 from justtinker_core.config import RunConfig
-from justtinker_core.run import resolved
+from justtinker_core.enabling import resolved
 from justtinker_core.rundir import RunDir
 
 
@@ -63,7 +63,7 @@ def make(parent: Path, plan: list[Planned]) -> None:
 
 def unfinished(path: Path) -> Planned:
     """A run as it stands; one that is finished is at its last step."""
-    files, configured = RunDir(path), config.read(path)
+    files, configured = RunDir(path), config_files.read(path)
     if "checkpoint" in files.manifest():  # of no steps: training would begin with setting aside what was evaluated
         raise PluginError(f"{path} is an evaluation: go on with justtinker eval --resume {shlex.quote(str(path))}")
     saved = newest_first(files.read(FILE))  # the last line may be the best one's

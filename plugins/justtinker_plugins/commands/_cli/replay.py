@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from justtinker_core import config, loop
-from justtinker_core.plugins import Active, Plugins, activate, implements, look_up
-from justtinker_core.run import Run, installed
-from justtinker_core.rundir import RunDir
+from justtinker_core import config, config_files
+from justtinker_core.discovery import look_up
+from justtinker_core.enabling import installed
+from justtinker_core.hookspecs import implements
+from justtinker_core.loop.step import inspect
+from justtinker_core.plugins import Active, Plugins, activate
 from justtinker_plugins.monitors import DEFAULT
 from justtinker_plugins.shared.records.history import Records, Said
 
@@ -22,10 +24,10 @@ def bare(sets: Sequence[str], switches: Sequence[str]) -> config.RunConfig:
     run: dict[str, Any] = {"name": "history", "model": "none", "steps": 0}
     tables: dict[str, Any] = {"run": run, "plugins": {"enable": list(DEFAULT)}}
     for item in sets:
-        config.override(tables, item)
+        config_files.override(tables, item)
     config.check_shape(tables)
     for name in switches:
-        config.switch(tables, name)
+        config_files.switch(tables, name)
     return config.parse(tables, Path.cwd())
 
 
@@ -37,11 +39,9 @@ def monitors_of(wanted: config.RunConfig) -> list[Active]:
     return [activate(f, wanted.plugin_options.get(f.name, {})) for f in monitors]
 
 
-def replay(records: Records, plugins: Plugins, wanted: config.RunConfig) -> list[Said]:
+def replay(records: Records, plugins: Plugins) -> list[Said]:
     """What the monitors say of each step, shown what they would have been shown; groups of rollouts are not."""
-    run = Run(wanted, plugins, RunDir(Path()))
     said = []
     for place, stats in enumerate(records.steps):
-        run.history = records.before(place)
-        said += [Said(stats.step, finding) for finding in loop.inspect(run, stats, ())]
+        said += [Said(stats.step, finding) for finding in inspect(plugins, stats, (), records.before(place))]
     return said

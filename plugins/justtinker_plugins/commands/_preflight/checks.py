@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from justtinker_core import PluginError, Problem, Rollout
-from justtinker_core.config import DataSpec
-from justtinker_core.rollouts import unverified, verify
+from justtinker_core.grading import unverified, verify
 from justtinker_core.run import Run
+from justtinker_core.types import DataSpec
 from justtinker_plugins.commands._preflight.warnings import warnings
 
 log = logging.getLogger("justtinker")

@@ -10,8 +10,8 @@ from itertools import islice
 from rich.markup import escape
 
 from justtinker_core import Problem, Rollout, Verdict
-from justtinker_core.config import DataSpec
 from justtinker_core.run import Run
+from justtinker_core.types import DataSpec
 from justtinker_plugins.commands._preflight import checks
 from justtinker_plugins.shared.overlap import Overlap, overlaps
 

@@ -12,10 +12,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from justtinker_core import PluginError
+from justtinker_core import PluginError, loop
+from justtinker_core.answers import all_of
 from justtinker_core.config import RunConfig
-from justtinker_core.options import all_of, all_or_none
-from justtinker_core.run import Run, installed, open_plugins
+from justtinker_core.enabling import installed, open_plugins
+from justtinker_core.errors import all_or_none
+from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_plugins.commands._cli.plan import Planned
 from justtinker_plugins.commands._preflight import checks
@@ -64,7 +66,7 @@ def opened(planned: Planned) -> Iterator[Run]:
 
     with tempfile.TemporaryDirectory() as scratch:
         files = RunDir.create(Path(scratch) / "check", wanted.dump())
-        with Run(silent, open_plugins(silent), files, checks=(lacking, *checks.checks(planned.path))) as run:
+        with loop.opened(Run(silent, open_plugins(silent), files), (lacking, *checks.checks(planned.path))) as run:
             yield run
             run.status = "checked"
 

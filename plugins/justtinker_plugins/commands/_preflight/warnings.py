@@ -11,7 +11,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from justtinker_core import Group, PluginError, Problem, Prompt, Rollout
-from justtinker_core.rollouts import checked_verdicts, judge
+from justtinker_core.answers import checked_verdicts
+from justtinker_core.grading import judge
 from justtinker_core.run import Run
 
 EQUAL = 1e-9

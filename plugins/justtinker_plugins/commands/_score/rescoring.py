@@ -15,46 +15,79 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from justtinker_core import PluginError
+from justtinker_core import Group, PluginError, Scorer
 from justtinker_core.config import RunConfig
-from justtinker_plugins.commands._cli.stack import Stack, scored
+from justtinker_core.enabling import installed
+from justtinker_core.hookspecs import implements
+from justtinker_core.scorer import judging
 from justtinker_plugins.shared.records.groups import group_of
 from justtinker_plugins.shared.records.lines import Line
 
 BATCH_BYTES = 1 << 18
 AHEAD = 4
 """Batches under way, a process."""
+ADVANTAGES = "group_mean"
+"""Of a config that has none."""
+LACKS = {"tokens": "'tokens'", "logprobs": "log-probabilities"}
+"""How a message calls what a record lacks."""
 Record = dict[str, Any]
 Configs = Mapping[str, RunConfig]
 """Side (config, against) -> its config."""
 
 
-class Scorer:
-    """All sides' stacks, and what they say of a line."""
+class Rescorer:
+    """The scorers of all sides, and what they make of a line."""
 
     def __init__(self, configs: Configs) -> None:
-        self.stacks = {side: Stack(config) for side, config in configs.items()}
-        self.step_needed = " and ".join(filter(None, (stack.step_needed for stack in self.stacks.values())))
+        self.scorers = {side: Scorer(with_advantages(config)) for side, config in configs.items()}
+        self.step_needed = " and ".join(filter(None, (scorer.step_needed for scorer in self.scorers.values())))
 
     def batch(self, batch: Sequence[Line]) -> list[Record]:
         """One record a line."""
         return [self.record(line) for line in batch]
 
     def record(self, line: Line) -> Record:
-        """What each side makes of the group of a line."""
+        """What each side makes of the group of a line. PluginError names the line."""
         group, recorded = group_of(line, step_needed=self.step_needed)
-        sides = {side: scored(stack, group, line.place) for side, stack in self.stacks.items()}
+        sides = {side: record_of(scorer, group, line.place) for side, scorer in self.scorers.items()}
         place = {"key": key_of(line), "file": str(line.file.resolve()), "line": line.number}
         return {**place, "step": group.step, "problem": group.problem.id, "recorded": recorded, **sides}
 
     def close(self) -> None:
-        """Let the stacks' plugins go."""
-        for stack in self.stacks.values():
-            stack.close()
+        """Let plugins end their processes."""
+        for scorer in self.scorers.values():
+            scorer.close()
+
+
+def with_advantages(config: RunConfig) -> RunConfig:
+    """The config; one whose plugins give no advantages (SFT) takes ADVANTAGES."""
+    found = installed(config)
+    given = any(implements(found[name].load(), "advantages") for name in judging(config).enable)
+    return config if given else replace(config, enable=(*config.enable, ADVANTAGES))
+
+
+def record_of(scorer: Scorer, group: Group, place: str) -> Record:
+    """What came of a scored group, texts left out, and which metrics lack what. PluginError names the place."""
+    left_out = {name: LACKS[what] for name, what in scorer.left_out(group).items()}
+    try:
+        group = scorer.credit(scorer.judge(group))
+    except PluginError as error:
+        because = "".join(f" (the metric {name} is left out: no {what})" for name, what in left_out.items())
+        raise PluginError(f"{place}: {error}{because}") from None
+    rows = zip(group.verdicts, group.rewards, group.advantages, strict=True)
+    record: Record = {
+        "kept": group.kept,
+        "weights": dict(group.rewards[0].weights),
+        "measures": {name: list(values) for name, values in group.measures.items()},
+        "rollouts": [
+            {"verdict": asdict(v), "terms": dict(r.terms), "reward": r.total, "advantage": a} for v, r, a in rows
+        ],
+    }
+    return record | ({"left_out": left_out} if left_out else {})
 
 
 def key_of(line: Line) -> str:
@@ -63,30 +96,30 @@ def key_of(line: Line) -> str:
     return hashlib.blake2b(name + line.text, digest_size=12).hexdigest()
 
 
-_scorer: Scorer  # of a scoring process
+_rescorer: Rescorer  # of a scoring process
 
 
 def _open(configs: Configs) -> None:
     """Begin a scoring process. Ctrl-C is the parent's business."""
-    global _scorer
+    global _rescorer
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _scorer = Scorer(configs)
-    atexit.register(_scorer.close)
+    _rescorer = Rescorer(configs)
+    atexit.register(_rescorer.close)
 
 
 def _score(batch: Sequence[Line]) -> list[Record]:
-    return _scorer.batch(batch)
+    return _rescorer.batch(batch)
 
 
 def rescore(lines: Iterable[Line], configs: Configs, jobs: int) -> Iterator[tuple[Line, Sequence[Record]]]:
     """The records of all lines, in order, batch by batch; with each, its last line. `jobs` 1 stays in this process."""
     if jobs == 1:
-        scorer = Scorer(configs)
+        rescorer = Rescorer(configs)
         try:
             for batch in batches(lines):
-                yield batch[-1], scorer.batch(batch)
+                yield batch[-1], rescorer.batch(batch)
         finally:
-            scorer.close()
+            rescorer.close()
         return
     context = multiprocessing.get_context("spawn")  # a fork would inherit threads of the progress bar and of numpy
     pool = ProcessPoolExecutor(jobs, context, _open, (configs,))

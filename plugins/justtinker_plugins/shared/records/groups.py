@@ -11,17 +11,14 @@ which may also say ``tokens`` (a number for each response), ``truncated`` (likew
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from justtinker_core import Group, PluginError, Problem, Prompt, Rollout
+from justtinker_core.scorer import text_rollout
 from justtinker_plugins.shared.records.lines import Line
 from justtinker_plugins.shared.records.runs import existing
-
-UNKNOWN = -1
-"""The id of every token."""
 
 
 def rollout_files(sources: Iterable[Path]) -> list[Path]:
@@ -38,26 +35,6 @@ def rollout_files(sources: Iterable[Path]) -> list[Path]:
                 raise PluginError(f"{folder} holds no step_*.jsonl.zst: has this run trained by rollouts?")
         files += found
     return files
-
-
-class LackingError(ValueError):
-    """A plugin wants what a record does not have."""
-
-    def __init__(self, what: str, text: str) -> None:
-        super().__init__(text)
-        self.what = what
-
-
-class UncountedRollout(Rollout):
-    """A rollout whose record does not say how long it is."""
-
-    __slots__ = ()
-
-    @property
-    def response_tokens(self) -> int:
-        """Nobody knows."""
-        text = "the record has no 'tokens' (how many each response has): add it, or do without the plugin"
-        raise LackingError("'tokens'", text)
 
 
 def group_of(line: Line, *, step_needed: str = "") -> tuple[Group, list[float | None]]:
@@ -168,13 +145,6 @@ def _demonstration(fields: Fields) -> str | tuple[str, ...] | None:
 def _rollout(row: Fields) -> Rollout:
     text, truncated = row.need("text", str), row.get("truncated", bool, False)
     n = row.get("tokens", int, None)
-    if n is None:
-        return UncountedRollout((), (), (), text, truncated)
-    if n < 0:
+    if n is not None and n < 0:
         raise ValueError(f"'tokens' of {row.name} is {n}; a count is wanted")
-    return counted(n, text, truncated)
-
-
-def counted(n: int, text: str, truncated: bool) -> Rollout:
-    """A rollout of so many tokens, of which nothing else is known."""
-    return Rollout((UNKNOWN,) * n, (math.nan,) * n, (True,) * n, text, truncated)
+    return text_rollout(text, n, truncated)

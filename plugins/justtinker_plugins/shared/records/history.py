@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from justtinker_core import Finding, PluginError
-from justtinker_core.checkpoints import FILE
-from justtinker_core.rundir import RunDir
+from justtinker_core.rundir import RunDir, step_of
 from justtinker_core.types import EvalStats, History, StepStats
 
 STEP, EVAL = "step", "eval_"
@@ -74,20 +73,9 @@ def read_records(path: Path) -> Records:
 
 def of_run(files: RunDir) -> Records:
     """The records of a run, finished or still running."""
-    try:
-        recorded = files.read("steps.jsonl")
-        steps = tuple(step_of(record) for record in recorded)
-        said = tuple(Said(r["step"], Finding(**found)) for r in recorded for found in r.get("findings", ()))
-        evals = tuple(EvalStats(**{"seen": record["step"], **record}) for record in files.read("evals.jsonl"))
-        kept = tuple(r["step"] for r in files.read(FILE) if r["kind"] in ("periodic", "final"))  # rolling ones go
-        return Records(steps, evals, kept, said)
-    except (TypeError, KeyError) as error:
-        raise PluginError(f"{files.path} holds records of another version: {error}") from None
-
-
-def step_of(record: Mapping[str, Any]) -> StepStats:
-    """A line of ``steps.jsonl``, without what monitors said at the time."""
-    return StepStats(**{key: value for key, value in record.items() if key != "findings"})
+    history = files.history()
+    said = [Said(r["step"], Finding(**f)) for r in files.read("steps.jsonl") for f in r.get("findings", ())]
+    return Records(history.steps, history.evals, history.checkpoints, tuple(said))
 
 
 Rows = Iterator[tuple[int, Mapping[str, Any]]]

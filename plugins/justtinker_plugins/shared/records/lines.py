@@ -11,6 +11,7 @@ from pathlib import Path
 import zstandard
 
 from justtinker_core import PluginError
+from justtinker_core.rundir import unpack
 
 log = logging.getLogger("justtinker")
 
@@ -65,15 +66,11 @@ def _chunks(path: Path) -> Iterator[tuple[int, bytes]]:
             while chunk := file.read(CHUNK):
                 yield file.tell(), chunk
             return
-        frame, begun = zstandard.ZstdDecompressor().decompressobj(), False
-        while chunk := file.read(CHUNK):
-            while chunk:  # a file may hold several frames, one after the other
-                begun = True
-                yield file.tell(), frame.decompress(chunk)
-                chunk = frame.unused_data if frame.eof else b""
-                if frame.eof:
-                    frame, begun = zstandard.ZstdDecompressor().decompressobj(), False
-        if begun:
+        end = 0
+        for content, whole in unpack(file):
+            yield file.tell(), content
+            end = whole
+        if end < file.tell():
             log.warning("%s is cut off in the middle of a frame: its last lines may be missing", path)
 
 

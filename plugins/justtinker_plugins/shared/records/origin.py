@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from justtinker_core import PluginError, config
+from justtinker_core import PluginError, config_files
 from justtinker_core.checkpoints import FILE, checkpoint_of, located
-from justtinker_core.config import RunConfig
-from justtinker_core.plugins import find
+from justtinker_core.discovery import find
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats
 from justtinker_plugins.shared.records.history import Records, of_run
@@ -37,7 +35,7 @@ def origin(reference: str, path: str) -> Origin | None:
         if (directory / "config.toml").is_file():
             for record in RunDir(directory).read(FILE):
                 if located(record["path"], directory) == path:
-                    return Origin(directory, config.read(directory).run.name, record["step"])
+                    return Origin(directory, config_files.read(directory).run.name, record["step"])
     return None
 
 
@@ -73,7 +71,7 @@ def start_of(files: RunDir, evals: Sequence[EvalStats]) -> tuple[Origin | None, 
     source = _source(files) if wanted and not evaluated_weights(files.path) else None
     if source is None:
         return None, []
-    ours, theirs = (_measured_by(config.read(directory)) for directory in (files.path, source.directory))
+    ours, theirs = (_measured_by(directory) for directory in (files.path, source.directory))
     found = {s.name: s for s in of_run(RunDir(source.directory)).evals if s.step == source.step}
     same = [
         found[name]
@@ -89,7 +87,7 @@ def start_of(files: RunDir, evals: Sequence[EvalStats]) -> tuple[Origin | None, 
 def _source(files: RunDir) -> Origin | None:
     """The finished run whose last weights a run started from."""
     try:
-        reference = config.read(files.path).run.start_from
+        reference = config_files.read(files.path).run.start_from
         if reference is None:
             return None
         source = origin(str(files.path / reference), checkpoint_of(reference, files.path))
@@ -100,20 +98,14 @@ def _source(files: RunDir) -> Origin | None:
         return None  # it is gone
 
 
-def _measured_by(of: RunConfig) -> dict[str, Mapping[str, Any]]:
+def _measured_by(directory: Path) -> dict[str, Mapping[str, Any]]:
     """What the numbers of evaluations depend on: data tables, and the plugins that ask and judge, with options."""
+    of, hooks = config_files.read(directory), RunDir(directory).manifest().get("hooks", {})
     known, local = find(JUDGES), of.local_plugins
-    names = [name for name in of.enable if name in known or (name in local and _may_judge(local[name]))]
-    judges = {name: (local.get(name), of.plugin_options.get(name)) for name in names}
-    return {"data": {spec.name: spec for spec in of.data if spec.purpose == "eval"}, "judges": judges}
 
+    def judges(name: str) -> bool:
+        """Of a run that did not record the hooks of its local plugins, any of them may judge."""
+        return name in known or (name in local and bool(set(ASK_OR_JUDGE) & set(hooks.get(name, ASK_OR_JUDGE))))
 
-def _may_judge(reference: str) -> bool:
-    """Whether a local plugin asks or judges, as far as its file tells without being run; in doubt it does."""
-    path, _, name = reference.rpartition(":")
-    try:
-        tree = ast.parse(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, SyntaxError):
-        return True
-    own = next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name), None)
-    return own is None or bool(own.bases) or any(getattr(member, "name", "") in ASK_OR_JUDGE for member in own.body)
+    options = {name: (local.get(name), of.plugin_options.get(name)) for name in of.enable if judges(name)}
+    return {"data": {spec.name: spec for spec in of.data if spec.purpose == "eval"}, "judges": options}

@@ -1,7 +1,7 @@
 """Evaluations: the same path as training rollouts, then rates with intervals that are clustered by problem.
 
-On a backend that can, they run while training goes on, and are waited for at a fixed later step, so that what monitors
-see, and so a stop, does not depend on how long anything took.
+On a backend that can, they run while training goes on. The loop waits for them at a fixed later step, so that what
+monitors see, and so a stop, does not depend on how long anything took.
 """
 
 from __future__ import annotations
@@ -10,31 +10,48 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from justtinker_core import checkpoints
-from justtinker_core.config import DataSpec, due
-from justtinker_core.eval_stats import breakdown, summarise
-from justtinker_core.partial import Remembering, path_of
-from justtinker_core.rollouts import Metered, Settings, collect
-from justtinker_core.types import EvalStats, Group, Sampler
-
-if TYPE_CHECKING:
-    from justtinker_core.run import Run
+from justtinker_core.checkpoints import mark_best
+from justtinker_core.config import due
+from justtinker_core.evaluation.answered import AnsweredSampler, path_of
+from justtinker_core.evaluation.stats import breakdown, summarise
+from justtinker_core.rollouts import collect
+from justtinker_core.run import Run
+from justtinker_core.sampling import MeteredSampler, Settings
+from justtinker_core.types import DataSpec, EvalStats, Group, Sampler
 
 EXAMPLES = 4
+"""Answers that a record shows."""
+
+
+def evaluate(run: Run) -> None:
+    """Evaluate an opened run's weights on every evaluation set that has no record of this step yet."""
+    run.files.rewind(run.step)  # a crash may have torn the last line
+    run.history = run.files.history()
+    with Evaluations(run) as evaluations:
+        evaluations.forget_recorded()
+        evaluations.begin(evaluations.unrecorded(run.step))
+        evaluations.end()
+        run.writer.catch_up()
 
 
 class Evaluations:
-    """The evaluations of a run, one step's at a time."""
+    """The evaluations of a run, one step's at a time. Leaving the context waits for none that is under way."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._pool = ThreadPoolExecutor(thread_name_prefix="evaluate")
         self._pending: list[Callable[[], tuple[EvalStats, tuple[Group, ...]]]] = []
         self._wait_at = 0
+
+    def __enter__(self) -> Evaluations:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def missing(self, step: int) -> list[DataSpec]:
         """The sets that are due at a step and have no record of it."""
@@ -59,30 +76,27 @@ class Evaluations:
         run, background = self._run, self._run.backend.concurrent
         self._wait_at = run.step + (run.config.evaluation.lag if background else 0)
         for spec in specs:
-            work = partial(evaluated, run, spec, run.step, run.sampler, self._wait_at)
+            work = partial(evaluate_set, run, spec, run.step, run.current_sampler(), self._wait_at)
             self._pending.append(self._pool.submit(work).result if background else work)
         if not background:
             self.end()
 
     def end(self, step: float = float("inf")) -> None:
-        """Wait for and record what is to be recorded by this step."""
+        """Wait for and record the evaluations that are due by this step."""
         if not self._pending or step < self._wait_at:
             return
         run, pending, self._pending = self._run, self._pending, []
         for finished in pending:
             stats, groups = finished()
-            run.history = replace(run.history, evals=(*run.history.evals, stats))
-            run.spent += stats.usd or 0.0
-            run.scribe.later(write, run, stats, groups)
-        run.scribe.later(checkpoints.mark_best, run)
-
-    def close(self) -> None:
-        """Wait for no more."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+            run.remember(stats)
+            run.writer.later(write, run, stats, groups)
+        run.writer.later(mark_best, run.files)
 
 
-def evaluated(run: Run, spec: DataSpec, step: int, sampler: Sampler, seen: int) -> tuple[EvalStats, tuple[Group, ...]]:
-    """Sample and judge every problem of a set; the record is not written yet."""
+def evaluate_set(
+    run: Run, spec: DataSpec, step: int, sampler: Sampler, seen: int
+) -> tuple[EvalStats, tuple[Group, ...]]:
+    """Sample and judge every problem of a set; writes no record yet. `seen`: the step at which monitors see it."""
     begun, tokens = time.perf_counter(), Counter[str]()
     section, sampling = run.config.evaluation, run.config.sampling
     most = section.max_tokens or sampling.max_tokens
@@ -90,8 +104,9 @@ def evaluated(run: Run, spec: DataSpec, step: int, sampler: Sampler, seen: int) 
         f"evaluate {spec.name}", spec.samples, most, section.temperature, section.top_p, section.seed,
         sampling.max_failed,
     )  # fmt: skip
-    kept = Metered(Remembering(sampler, run.files, file_of(spec.name, step)), tokens)
-    groups = collect(run.eval_problems[spec.name], step, run.plugins, run.backend, kept, settings)
+    answered = MeteredSampler(AnsweredSampler(sampler, run.files, file_of(spec.name, step)), tokens)
+    problems = run.eval_problems[spec.name]
+    groups = collect(problems, step, run.plugins, run.backend, answered, settings, grade=run.grade)
     metrics, intervals = summarise(groups)
     stats = EvalStats(
         step, spec.name, metrics, intervals, {"problems": len(groups), **asdict(settings)},
@@ -102,7 +117,7 @@ def evaluated(run: Run, spec: DataSpec, step: int, sampler: Sampler, seen: int) 
 
 
 def write(run: Run, stats: EvalStats, groups: Sequence[Group]) -> None:
-    """Its rollouts, its record, and word of it."""
+    """Write an evaluation's rollouts and record, then notify reporters."""
     file = file_of(stats.name, stats.step)
     run.files.write_groups(file, groups)
     run.files.append("evals.jsonl", asdict(stats))
@@ -111,7 +126,7 @@ def write(run: Run, stats: EvalStats, groups: Sequence[Group]) -> None:
 
 
 def file_of(name: str, step: int) -> str:
-    """What the file of its rollouts is called."""
+    """The name of an evaluation's rollout file."""
     return f"eval_{name}_{step:06d}"
 
 

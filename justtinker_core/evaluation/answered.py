@@ -1,7 +1,7 @@
 """What an evaluation has sampled so far, kept so that one which was killed asks only for the rest.
 
-One zstd frame a request, appended as it is answered. A frame is whole or cut off; the file goes when the evaluation is
-recorded. Which weights are meant is not known here: the file's name says the step, and `RunDir.rewind` sets it aside.
+Each answered request is appended as one zstd frame. A frame is whole or cut off. The file goes when the evaluation is
+recorded. It does not say which weights it is of: its name says the step, and `RunDir.rewind` sets it aside.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict
@@ -21,17 +21,15 @@ from typing import Any
 
 import zstandard
 
-from justtinker_core.rollouts import then
-from justtinker_core.rundir import RunDir
+from justtinker_core.rundir import RunDir, unpack
+from justtinker_core.sampling import then
 from justtinker_core.types import Sample, Sampler, SampleRequest
 
 log = logging.getLogger("justtinker")
 
-PIECE = 2**16  # bytes
 
-
-class Remembering:
-    """A sampler that answers from its file what it was asked before. A request is its seed, prompt and settings."""
+class AnsweredSampler:
+    """A sampler that answers from its file every request (seed, prompt and settings) that was answered before."""
 
     def __init__(self, sampler: Sampler, files: RunDir, name: str) -> None:
         self._sampler, self._files, self._path = sampler, files, path_of(files, name)
@@ -43,7 +41,7 @@ class Remembering:
             os.truncate(self._path, whole)
 
     def sample(self, requests: Sequence[SampleRequest]) -> list[Future[list[Sample]]]:
-        """Send the requests that nobody has answered yet."""
+        """Send the requests that have no answer yet."""
         names = [name_of(request) for request in requests]
         unknown = [(n, r) for n, r in zip(names, requests, strict=True) if n not in self._known]
         sent = self._sampler.sample([request for _, request in unknown]) if unknown else []
@@ -70,40 +68,29 @@ class Remembering:
 
 
 def path_of(files: RunDir, name: str) -> Path:
-    """Where the answers of an evaluation are kept while it goes on."""
+    """The file of an evaluation's answers while it goes on."""
     return files.path / "rollouts" / f"partial_{name}.jsonl.zst"
 
 
 def name_of(request: SampleRequest) -> str:
-    """What a request asks for, as a short name."""
+    """A short name of what a request asks for."""
     return hashlib.blake2b(repr(request).encode(), digest_size=16).hexdigest()
 
 
 def read(path: Path) -> tuple[dict[str, list[Sample]], int]:
     """The answers in a file by request, and how many of its bytes are whole frames."""
     known: dict[str, list[Sample]] = {}
-    whole = 0
-    with suppress(zstandard.ZstdError, ValueError):
-        for content, end in frames(path.read_bytes() if path.exists() else b""):
-            name, samples = json.loads(content)
-            known[name] = [sample_of(sample) for sample in samples]
-            whole = end
-    return known, whole
-
-
-def frames(packed: bytes) -> Iterator[tuple[bytes, int]]:
-    """What each whole frame holds, and where it ends. Read in pieces, since zstandard copies all that follows one."""
-    end = 0
-    while end < len(packed):
-        frame, parts = zstandard.ZstdDecompressor().decompressobj(), []
-        while not frame.eof and end < len(packed):
-            piece = packed[end : end + PIECE]
-            parts.append(frame.decompress(piece))
-            end += len(piece)
-        if not frame.eof:
-            return
-        end -= len(frame.unused_data)
-        yield b"".join(parts), end
+    pieces, end = list[bytes](), 0
+    if not path.exists():
+        return known, end
+    with path.open("rb") as file, suppress(zstandard.ZstdError, ValueError):
+        for piece, whole in unpack(file):
+            pieces.append(piece)
+            if whole > end:
+                name, samples = json.loads(b"".join(pieces))
+                known[name] = [sample_of(sample) for sample in samples]
+                pieces, end = [], whole
+    return known, end
 
 
 def sample_of(record: dict[str, Any]) -> Sample:

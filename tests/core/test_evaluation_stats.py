@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core import Group, Problem, Prompt, Rollout, Verdict
-from justtinker_core.eval_stats import breakdown, clustered_interval, majority, pass_at, summarise
+from justtinker_core.evaluation.stats import breakdown, clustered_interval, majority, pass_at, summarise
 from justtinker_core.types import Outcome
 
 Z = 1.959964

@@ -1,0 +1,84 @@
+"""From a config to active plugins."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from justtinker_core.checkpoints import checkpoint_of
+from justtinker_core.config import RunConfig
+from justtinker_core.discovery import Found, find, look_up
+from justtinker_core.errors import PluginError, all_or_none, nearest
+from justtinker_core.hookspecs import SPECS, attribute_of
+from justtinker_core.plugins import Active, Plugins, activate
+
+
+def installed(config: RunConfig) -> dict[str, Found]:
+    """All plugins that the config can name: the installed ones and its own."""
+    found = find()
+    for name, reference in config.local_plugins.items():
+        if name in found:
+            raise PluginError(
+                f"[local_plugins] {name}: package {found[name].package} has a plugin of that name; choose another"
+            )
+        found[name] = Found(name, "local", reference, "local file", digest(Path(reference.rpartition(":")[0])))
+    return found
+
+
+def digest(path: Path) -> str:
+    """The version of a local plugin: the first digits of its file's SHA-256; nothing, if there is no such file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else ""
+
+
+def open_plugins(config: RunConfig) -> Plugins:
+    """Import and set up what the config enables, and nothing else. A plugin that only data tables name takes theirs."""
+    found = installed(config)
+    tables = {spec.use: (spec.options, spec.table) for spec in reversed(config.data)}
+    tables |= {name: (options, f"plugins.{name}") for name, options in config.plugin_options.items()}
+
+    places = {spec.use: f"[{spec.table}] use: " for spec in reversed(config.data)}
+
+    def set_up(name: str) -> Active:
+        return activate(look_up(name, found, places.get(name, "[plugins] enable: ")), *tables.get(name, ({}, "")))
+
+    return Plugins(all_or_none(partial(set_up, name) for name in config.enable))
+
+
+def check_roles(config: RunConfig, plugins: Plugins) -> None:
+    """PluginError if a role that the run needs is not filled, or one that takes one is filled twice."""
+    needs = {"open_backend": "every run"}
+    purposes = {spec.purpose for spec in config.data}
+    if "eval" in purposes:
+        needs |= dict.fromkeys(("build_prompt", "verify"), "the evaluation")
+    if config.run.steps > 0:
+        if "train" not in purposes:
+            raise PluginError("there is no table [data.train] to train on")
+        for algorithm in plugins.who("collect_batch"):
+            wanted = attribute_of(plugins.active[algorithm].instance, "needs")
+            if isinstance(wanted, str) or (unknown := [hook for hook in wanted if hook not in SPECS]):
+                odd = wanted if isinstance(wanted, str) else unknown[0]
+                raise PluginError(
+                    f"algorithm {algorithm!r}: needs is a list of hooks, not {odd!r}{nearest(odd, SPECS)}"
+                )
+            needs |= dict.fromkeys(wanted, f"the algorithm {algorithm!r}")
+        needs["collect_batch"] = "training"
+    all_or_none(partial(plugins.require, hook, why) for hook, why in needs.items())
+
+
+def resolved(config: RunConfig) -> RunConfig:
+    """The config with every option written out, defaults included. PluginError if any plugin or option is wrong."""
+    plugins, found = open_plugins(config), installed(config)
+    check_roles(config, plugins)
+    data_only = {spec.use for spec in config.data} - set(config.plugin_options)
+    options = {name: a.dump() for name, a in plugins.active.items() if name not in data_only}
+    specs = []
+    for spec in config.data:
+        own = {**config.plugin_options.get(spec.use, {}), **spec.options}
+        specs.append(replace(spec, options=activate(look_up(spec.use, found), own, spec.table).dump()))
+    run = config.run
+    if run.start_from is not None and "://" not in run.start_from:
+        checkpoint_of(run.start_from, Path.cwd())
+        run = replace(run, start_from=str(Path(run.start_from).resolve()))
+    return replace(config, run=run, plugin_options={n: o for n, o in options.items() if o}, data=tuple(specs))

@@ -1,0 +1,122 @@
+"""Train a run from wherever it stands to its end. Knows no algorithm.
+
+A step's record is written before its checkpoint, and the checkpoint before the step's evaluation, so that a run
+which dies anywhere goes on from its last checkpoint as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from justtinker_core.config import RunConfig, due
+from justtinker_core.errors import PluginError
+from justtinker_core.evaluation import Evaluations
+from justtinker_core.grading import GroupError
+from justtinker_core.loop import watch
+from justtinker_core.loop.resume import resume
+from justtinker_core.loop.saving import save
+from justtinker_core.loop.step import one_step, over_budget
+from justtinker_core.run import Run
+from justtinker_core.rundir import group_record
+
+log = logging.getLogger("justtinker")
+
+
+def train(run: Run) -> str:
+    """Train an opened run to its end, from wherever it stands. Returns its status: finished, stopped or interrupted.
+
+    The manifest says the status and, as `reason`, why the run ended.
+    """
+    error = None
+    with Evaluations(run) as evaluations:
+        resume(run, evaluations)
+        run.files.manifest(status="running", error=None, reason=None, **run.versions())
+        with interruptible(run) as interrupted:
+            try:
+                run.status, run.reason = train_steps(run, evaluations, interrupted)
+            except GroupError as failure:
+                error = keep_group(run, failure)
+                raise PluginError(error) from failure
+            except KeyboardInterrupt:
+                run.status, run.reason = "interrupted", f"interrupted in step {run.step}"
+                raise
+            except BaseException as failure:
+                error = f"{type(failure).__name__}: {failure}"
+                raise
+            finally:
+                run.reason = error or run.reason
+                run.files.manifest(status=run.status, error=error, reason=run.reason)
+    return run.status
+
+
+def keep_group(run: Run, error: GroupError) -> str:
+    """Save the group that a plugin failed on; returns the error with its place."""
+    run.files.append("offending_groups.jsonl", {"error": str(error), **group_record(error.group)})
+    where = f"step {error.group.step}, problem {error.group.problem.id!r}"
+    return f"{error} ({where}; the group is kept in {run.dir / 'offending_groups.jsonl'})"
+
+
+def train_steps(run: Run, evaluations: Evaluations, interrupted: threading.Event) -> tuple[str, str]:
+    """Train all steps that are left, with their checkpoints and evaluations. Returns status and reason."""
+    if text := over_budget(run):
+        raise PluginError(f"{text}; raise it in {run.dir / 'config.toml'}")
+    saved, status, reason = run.step, "", ""
+    while not status:
+        if missing := evaluations.missing(run.step):
+            evaluations.begin(missing)
+        if run.step >= run.config.run.steps:
+            status, reason = "finished", f"all {run.config.run.steps} steps are trained"
+        elif interrupted.is_set() and saved == run.step:
+            status, reason = "interrupted", f"Ctrl-C, after step {run.step}"
+        elif text := over_budget(run):  # evaluations cost as well
+            log.warning(text)
+            if saved != run.step:
+                save(run, "periodic")
+            status, reason = "stopped", f"budget: {text}"
+        else:
+            stops = [finding for finding in one_step(run) if finding.level == "stop"]
+            evaluations.end(run.step)
+            if kind := checkpoint_kind(run.step, run.config, bool(stops) or interrupted.is_set()):
+                save(run, kind)
+                saved = run.step
+            if stops:
+                status, reason = "stopped", "; ".join(f"{stop.source}: {stop.message}" for stop in stops)
+    evaluations.end()
+    run.writer.catch_up()
+    return status, reason
+
+
+def checkpoint_kind(step: int, config: RunConfig, now: bool) -> str | None:
+    """The kind of checkpoint to save after a step; None for no checkpoint. `now` asks for one in any case."""
+    saving, last = config.checkpoints, config.run.steps
+    if step == last:
+        return "final"
+    if now or any(due(step, every, last) for every in (saving.every, config.evaluation.every)):
+        return "periodic"
+    return "rolling" if due(step, saving.rolling, last) else None
+
+
+@contextmanager
+def interruptible(run: Run) -> Iterator[threading.Event]:
+    """Let the first Ctrl-C ask for a stop after the step and name what holds it up; the second works as before."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def first(*_: Any) -> None:
+        signal.signal(signal.SIGINT, old)
+        asked.set()
+        slow = watch.slow_calls(run.plugins, run.step, watch.WORTH_A_WORD).values()
+        log.warning("; ".join(["finishing this step, then saving; Ctrl-C again stops at once", *slow]))
+
+    old = signal.signal(signal.SIGINT, first)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, old)

@@ -1,0 +1,137 @@
+"""Open a run and close it again, whatever happens: lock, data, backend, preflight."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack, contextmanager
+from functools import partial
+
+from justtinker_core import data
+from justtinker_core.answers import all_of, instance_of
+from justtinker_core.enabling import check_roles, installed
+from justtinker_core.errors import PluginError, all_or_none
+from justtinker_core.loop.watch import watch
+from justtinker_core.run import Run
+from justtinker_core.scorer import Scorer
+from justtinker_core.types import DataSpec
+
+log = logging.getLogger("justtinker")
+
+Check = Callable[[Run], None]
+"""Something that a command wants checked beside the plugins' `preflight`; raises PluginError."""
+
+
+@contextmanager
+def opened(run: Run, checks: Sequence[Check] = ()) -> Iterator[Run]:
+    """Open the run's data and backend and check all there is to check; on leaving, tell the plugins and close all.
+
+    PluginError lists every complaint of data, backend and preflight.
+    """
+    run.files.lock()
+    with ExitStack() as stack:
+        stack.callback(run.files.unlock)
+        stack.callback(close_backend, run)
+        over = threading.Event()
+        stack.callback(over.set)
+        watch(run.plugins, lambda: run.step, over)
+        stack.push(partial(finish, run))
+        check_roles(run.config, run.plugins)
+        all_or_none([partial(load_data, run), partial(open_backend, run), partial(preflight, run, checks)])
+        open_executor(run, stack)
+        yield run
+
+
+def finish(run: Run, kind: type[BaseException] | None, *_: object) -> None:
+    """Write the last records, then tell the plugins that the run is over."""
+    if kind is not None and issubclass(kind, KeyboardInterrupt):
+        run.status = "interrupted"
+    try:
+        run.writer.close()
+    finally:
+        run.plugins.tell("finish_run", run=run, status=run.status)
+
+
+def close_backend(run: Run) -> None:
+    """Close the backend if it was opened."""
+    if hasattr(run, "backend"):
+        run.backend.close()
+
+
+def load_data(run: Run) -> None:
+    """Load the problems of every data table, then ask which training problems to leave out."""
+    found, options = installed(run.config), run.config.plugin_options
+
+    def load(spec: DataSpec) -> None:
+        skipped = run.skipped.setdefault(spec.table, Counter())
+        problems = data.load(spec, found, options.get(spec.use, {}), skipped)
+        if spec.purpose == "train":
+            run.train_problems = problems
+        else:
+            run.eval_problems[spec.name] = problems
+
+    all_or_none(partial(load, spec) for spec in run.config.data)
+    for name in run.plugins.who("drop_problems"):
+        drop(run, name, run.plugins.ask(name, "drop_problems", dict, run=run) or {})
+
+
+def drop(run: Run, plugin: str, reasons: Mapping[str, str]) -> None:
+    """Leave out the training problems that a plugin names."""
+    known = {problem.id for problem in run.train_problems}
+    if unknown := [name for name in reasons if name not in known]:
+        raise PluginError(f"plugin {plugin!r} drops {unknown[0]!r}, which is no training problem")
+    run.train_problems = tuple(p for p in run.train_problems if p.id not in reasons)
+    if reasons:
+        run.skipped["data.train"].update(reasons.values())
+        log.warning("[data.train] %s leaves out %d of %d problems", plugin, len(reasons), len(known))
+    if known and not run.train_problems:
+        raise PluginError(f"[data.train] plugin {plugin!r} leaves none of its {len(known)} problems")
+
+
+def open_backend(run: Run) -> None:
+    """Ask the backend's plugin to open the model."""
+    backend = run.plugins.first("open_backend", run=run)
+    if backend is None:
+        raise PluginError(f"{run.plugins.who('open_backend')[0]} opened no backend")
+    run.backend = backend
+
+
+def preflight(run: Run, checks: Sequence[Check]) -> None:
+    """Ask every plugin and check what is in the way of the run; the backend's own plugin first, then `run.ready`."""
+    opener = run.plugins.who("open_backend")[0]
+    who = run.plugins.who("preflight") if hasattr(run, "backend") else []
+    run.ready = hasattr(run, "backend") and opener not in who
+
+    def ask(name: str) -> None:
+        if complaints := run.plugins.ask(name, "preflight", all_of(str), run=run):
+            raise PluginError("\n".join(complaints))
+        run.ready = run.ready or name == opener
+
+    calls: list[Callable[[], None]] = [partial(ask, name) for name in sorted(who, key=lambda name: name != opener)]
+    calls += [partial(check_budget, run), *(partial(check, run) for check in checks)]
+    all_or_none(calls)
+
+
+def check_budget(run: Run) -> None:
+    """PluginError if the run has a budget and the backend does not know its prices."""
+    if run.ready and run.config.run.budget_usd is not None and run.backend.usd({"prefill": 1}) is None:
+        raise PluginError(
+            "run.budget_usd is set, but the backend does not know what tokens cost: set its prices, or no budget"
+        )
+
+
+def open_executor(run: Run, stack: ExitStack) -> None:
+    """Judge on the executor that a plugin gives, if one does; it is shut down before the plugins are told the end."""
+    executor: Executor | None = run.plugins.first("grading_executor", instance_of(Executor), run=run)
+    if executor is None:
+        return
+
+    def shut_down(kind: type[BaseException] | None, *_: object) -> None:
+        executor.shutdown(wait=kind is None, cancel_futures=True)
+
+    stack.push(shut_down)
+    judge = Scorer(run.config, active=run.plugins).judge
+    run.grade = lambda group: executor.submit(judge, group)

@@ -1,0 +1,191 @@
+"""The reward stack of a config outside a run: verify, measure, score and credit responses from anywhere."""
+
+from __future__ import annotations
+
+import atexit
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+from justtinker_core import config_files
+from justtinker_core.config import RunConfig
+from justtinker_core.discovery import look_up
+from justtinker_core.enabling import installed, open_plugins
+from justtinker_core.errors import PluginError, all_or_none
+from justtinker_core.grading import credit, judge
+from justtinker_core.hookspecs import attribute_of, hooks_of
+from justtinker_core.plugins import Plugins
+from justtinker_core.types import Group, Problem, Prompt, Rollout
+from justtinker_core.weights import Ramp
+
+HOOKS = frozenset({"verify", "measure", "score", "advantages", "keep_group"})
+ROLES = frozenset({"verifiers", "metrics", "rewards", "advantages", "environments", "local"})
+"""Where these hooks are found. Plugins of other roles (backends, data sets ...) are not even imported."""
+UNKNOWN = -1
+"""The id of every token of a rollout that is known as text only."""
+BARE = {"run": {"name": "scorer", "model": "none", "steps": 0}}
+
+
+class Scorer:
+    """The verifiers, metrics, rewards and advantages of a config, ready to score.
+
+    `config` is a file, a preset, a run directory, the tables of a config, or a `RunConfig`; a config may also hold
+    nothing but ``[plugins]`` and ``[local_plugins]``. `sets` and `plugins` change it like ``--set`` and ``-p``:
+    ``sets=["plugins.redundancy.weight=0.5"]``, ``plugins=["no:format"]``. PluginError if the config is wrong or no
+    active plugin verifies or scores.
+
+    Use it as a context manager, or call `close`: verifiers may own processes. It is safe to call from several threads.
+    A pickled scorer opens its plugins again where it is unpickled, once a process. Plugins that do not judge are not
+    imported, so no model is loaded.
+    """
+
+    def __init__(
+        self,
+        config: str | Path | Mapping[str, Any] | RunConfig,
+        sets: Sequence[str] = (),
+        plugins: Sequence[str] = (),
+        *,
+        active: Plugins | None = None,
+    ) -> None:
+        self.config = config_of(config, sets, plugins)
+        self.plugins = active or open_plugins(judging(self.config))
+        all_or_none(partial(self.plugins.require, hook, "scoring") for hook in ("verify", "score"))
+        self._owns_plugins = active is None
+
+    def __enter__(self) -> Scorer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, tuple[RunConfig]]:
+        return scorer_of_process, (self.config,)
+
+    @property
+    def step_needed(self) -> str:
+        """What makes scores depend on the step: the weight schedules of rewards; '' if nothing does."""
+        ramps = [n for n, a in self.plugins.active.items() if a.reward and isinstance(a.reward.weight, Ramp)]
+        return f"the weight schedule of {' and '.join(ramps)}" if ramps else ""
+
+    def score(
+        self,
+        *,
+        question: str,
+        answer: str | None,
+        responses: Sequence[str],
+        kind: str = "math",
+        meta: Mapping[str, Any] | None = None,
+        tokens: Sequence[int] | None = None,
+        truncated: Sequence[bool] | None = None,
+        step: int = 0,
+    ) -> Group:
+        """Score the responses to one problem as a run would: they are the group.
+
+        Returns a `Group` with verdicts, measures, rewards and, if an advantages plugin is active, advantages; all in
+        the order of `responses`. `tokens` says how long each response is, in tokens; without it, metrics that read
+        lengths are left out, and a reward that does is an error. `step` matters for weights that follow a schedule.
+        Raises GroupError, a PluginError, if a plugin fails.
+        """
+        if isinstance(responses, str) or not responses:
+            raise PluginError(f"responses: expected a list of one or more texts, got {responses!r:.60}")
+        for name, column in (("tokens", tokens), ("truncated", truncated)):
+            if column is not None and len(column) != len(responses):
+                raise PluginError(f"{name}: expected {len(responses)} entries, one a response, got {len(column)}")
+        cut = truncated or [False] * len(responses)
+        counts = tokens if tokens is not None else [None] * len(responses)
+        rollouts = tuple(text_rollout(*row) for row in zip(responses, counts, cut, strict=True))
+        problem = Problem("scored", question, answer, kind, meta=dict(meta or {}))
+        return self.credit(self.judge(Group(step, 0, problem, Prompt(question), rollouts)))
+
+    def judge(self, group: Group) -> Group:
+        """Verify, measure and score a group; metrics that read what its rollouts lack are left out."""
+        return judge(group, self.plugins, self.left_out(group))
+
+    def credit(self, group: Group) -> Group:
+        """Give a judged group its advantages, if an advantages plugin is active, and ask whether it is kept."""
+        if not self.plugins.who("advantages"):
+            return group
+        return credit(group, self.plugins, self.config.run.unscored)
+
+    def left_out(self, group: Group) -> dict[str, str]:
+        """Metric -> what it reads that the group's rollouts lack, "tokens" or "logprobs"."""
+        lacks = {what for rollout in group.rollouts for what in lacking(rollout)}
+        found: dict[str, str] = {}
+        for name in self.plugins.who("measure") if lacks else ():
+            if lacked := [what for what in attribute_of(self.plugins.active[name].instance, "reads") if what in lacks]:
+                found[name] = lacked[0]
+        return found
+
+    def close(self) -> None:
+        """Let plugins end their processes; safe to call twice."""
+        if self._owns_plugins:
+            self._owns_plugins = False
+            self.plugins.tell("finish_run", run=self, status="finished")
+
+
+def config_of(
+    config: str | Path | Mapping[str, Any] | RunConfig, sets: Sequence[str], plugins: Sequence[str]
+) -> RunConfig:
+    """The config that a scorer is made from, changed; a ``[run]`` that it lacks is filled in."""
+    if isinstance(config, RunConfig):
+        if sets or plugins:
+            raise PluginError("a RunConfig cannot be changed by sets or plugins: give the tables or the file")
+        return config
+    if isinstance(config, Mapping):
+        return config_files.changed({**BARE, **config}, Path.cwd(), sets, plugins)
+    tables, folder, name = config_files.load(config)
+    return config_files.changed({**BARE, **tables}, folder, sets, plugins, name)
+
+
+def judging(config: RunConfig) -> RunConfig:
+    """The config with only those plugins enabled that judge."""
+    found = installed(config)
+    names = [name for name in config.enable if look_up(name, found).role in ROLES]
+    kept = [n for n in names if found[n].role != "local" or HOOKS & set(hooks_of(found[n].load()))]
+    return replace(config, enable=tuple(kept))
+
+
+_scorers: dict[str, Scorer] = {}
+_lock = threading.Lock()
+
+
+def scorer_of_process(config: RunConfig) -> Scorer:
+    """This process's scorer of a config, made when it is first unpickled."""
+    key = config.dump()
+    with _lock:
+        scorer = _scorers.get(key)
+        if scorer is None or not scorer._owns_plugins:  # it has been closed
+            scorer = _scorers[key] = Scorer(config)
+            atexit.register(scorer.close)
+        return scorer
+
+
+class UncountedRollout(Rollout):
+    """A rollout that is known as text only. A plugin that asks for its length fails, rather than read 0."""
+
+    __slots__ = ()
+
+    @property
+    def response_tokens(self) -> NoReturn:
+        """Nobody knows."""
+        raise ValueError(
+            "the length of a response is not known: give 'tokens' (how many each has), or do without the plugin"
+        )
+
+
+def text_rollout(text: str, tokens: int | None, truncated: bool = False) -> Rollout:
+    """A rollout of which only the text is known and, unless `tokens` is None, how many tokens it has."""
+    if tokens is None:
+        return UncountedRollout((), (), (), text, truncated)
+    return Rollout((UNKNOWN,) * tokens, (math.nan,) * tokens, (True,) * tokens, text, truncated)
+
+
+def lacking(rollout: Rollout) -> tuple[str, ...]:
+    """What a rollout that was read back lacks."""
+    if isinstance(rollout, UncountedRollout):
+        return "tokens", "logprobs"
+    return ("logprobs",) if rollout.logprobs and math.isnan(rollout.logprobs[0]) else ()
