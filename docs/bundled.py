@@ -1,6 +1,6 @@
 """Write docs/plugins/bundled.md, a line for each bundled plugin: ``python docs/bundled.py``.
 
-A test sees that it is current."""
+A test checks that it is current."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from justtinker_plugins.commands.plugins import glance, plain
 def page() -> str:
     """The whole page."""
     parts = [
-        "# All bundled plugins\n\nMade by `python docs/bundled.py`. `justtinker plugins NAME` explains one: its "
-        "options,\nits hooks, a table for a config. Commands are there at once; all others a config enables.\n"
+        "# All bundled plugins\n\nMade by `python docs/bundled.py`. `justtinker plugins NAME` explains one, with its "
+        "options,\nits hooks and a table for a config. Commands are always available; a config enables all other "
+        "plugins.\n"
     ]
     for role in (*ROLES, *COMMANDS):
         own = [f for f in find((role,)).values() if f.package == "justtinker"]

@@ -1,4 +1,4 @@
-"""Write docs/config.md from the config's own classes: ``python docs/config.py``. A test sees that it is current."""
+"""Write docs/config.md from the config's own classes: ``python docs/config.py``. A test checks that it is current."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ DATA = [
     ("use", "str", "(required)", "The plugin that loads the problems; the table's other keys are its options."),
     ("limit", "int", "", "At most so many problems, drawn with the seed."),
     ("stratify_by", "str", "", "With limit: keep the proportions of this key of the problems' metadata."),
-    ("samples", "int", "1", "Evaluation sets: samples a problem."),
-    ("seed", "int", "that of [run]; evaluation sets: 42", "Of the draw, and for plugins that generate."),
+    ("samples", "int", "1", "Evaluation sets: samples for each problem."),
+    ("seed", "int", "that of [run]; evaluation sets: 42", "For the draw, and for plugins that generate problems."),
 ]
 
 
@@ -57,16 +57,16 @@ weight = {from = 0.0, to = 0.3, steps = 50}     # every reward has `weight` and 
 mode = "observe"                                # computed and logged, adds nothing
 """
 AFTER_IT = """
-`justtinker check FILE` opens all that it names. `--set table.key=value`, `-p name` and `-p no:name` change one run. A
-misspelt key, plugin or option is an error that names the place and the nearest right name. A run's directory holds
-`config.toml` (resolved), `manifest.json` (versions), `steps.jsonl`, `evals.jsonl`, `checkpoints.jsonl` and every
-rollout in `rollouts/`. `justtinker presets NAME` shows a preset, to copy from.
+`justtinker check FILE` opens everything that the config names. `--set table.key=value`, `-p name` and `-p no:name`
+change a config for one run. A misspelt key, plugin or option is an error that names the place and suggests the nearest
+name. A run directory holds `config.toml` (resolved), `manifest.json` (versions), `steps.jsonl`, `evals.jsonl`,
+`checkpoints.jsonl` and every rollout in `rollouts/`. `justtinker presets NAME` shows a preset to copy from.
 
-The value of `--set` is TOML, or plain text where it is none: a text that looks like a number needs quotes of its own,
-`--set 'plugins.chatml_think.system="42"'`. Of several configs, `--set plugins.NAME.KEY=VALUE` and `-p no:NAME` change
-those that enable NAME, `-p NAME` those that do not yet, and `--set data.…` those that have the table; anything else
-changes all. `--set quickstart-rl:run.steps=5` and `-p quickstart-rl:boxed` change one, by the name of its file or its
-run. `train` says which it changed.
+The value of `--set` is TOML, or plain text if it is not valid TOML. So text that looks like a number needs its own
+quotes: `--set 'plugins.chatml_think.system="42"'`. With several configs, `--set plugins.NAME.KEY=VALUE` and
+`-p no:NAME` change those that enable NAME, `-p NAME` those that do not enable it yet, and `--set data.…` those that
+have the table. Any other change applies to all. `--set quickstart-rl:run.steps=5` and `-p quickstart-rl:boxed` change
+one config, named by its file or its run. `train` says which configs it changed.
 """
 
 
@@ -82,22 +82,22 @@ def table(rows: list[tuple[str, str, str, str]]) -> str:
 def page() -> str:
     """The whole page."""
     parts = [
-        "# A run's config\n\nMade by `python docs/config.py`. Options of a plugin: `justtinker plugins NAME`.\n",
+        "# A run's config\n\nMade by `python docs/config.py`. `justtinker plugins NAME` lists a plugin's options.\n",
         f"```toml{EXAMPLE}```\n{AFTER_IT}",
     ]
     for name, cls in SECTIONS.items():
         parts.append(f"## [{name}]\n\n{table(described(cls))}\n")
     parts.append(f"## [data.train], [data.eval.NAME]\n\n{table(DATA)}\n")
     parts.append(
-        "## [plugins]\n\n`enable` lists the active plugins, in the order in which they are asked; plugins that data "
-        "tables name are active too. `[plugins.NAME]` holds the options of one. Every reward plugin has these two "
-        "besides its own:"
+        "## [plugins]\n\n`enable` lists the active plugins, in the order in which the core calls them; plugins that "
+        "data tables name are active too. `[plugins.NAME]` holds the options of one plugin. Every reward plugin has "
+        "these two besides its own:"
         f"\n\n{table(described(RewardOptions))}\n"
     )
     parts.append(
         '## [local_plugins]\n\n`name = "file.py:Class"`, relative to the config file. `manifest.json` holds the first '
-        "12 digits of the file's SHA-256 (not of what it imports); `--resume` warns of a file, or a package's version, "
-        "that is another one since.\n"
+        "12 digits of the file's SHA-256 (not of what it imports); `--resume` warns if a file, or a package's version, "
+        "has changed since.\n"
     )
     return "\n".join(parts)
 

@@ -1,4 +1,4 @@
-"""Write docs/plugins/cookbook.md from the recipes: ``python docs/cookbook.py``. A test sees that it is current."""
+"""Write docs/plugins/cookbook.md from the recipes: ``python docs/cookbook.py``. A test checks that it is current."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ ORDER = {
 }
 INTRO = """# Cookbook
 
-Made by `python docs/cookbook.py` from the files in [cookbook](cookbook). Ten complete plugins, each one file: copy it
-next to your config, add what its TOML says, and change it until it is yours.
+Made by `python docs/cookbook.py` from the files in [cookbook](cookbook). These are ten complete plugins, one file each.
+Copy one next to your config, add its TOML, and change it until it is yours.
 
-`enable` below names what is new, and what a recipe goes with; the rest of your list stays. A whole config with a recipe
-in it, for the quickstart's model and task, with the file beside it:
+Below, `enable` names the recipe and the plugins that it goes with; keep the rest of your list. This is a whole
+config with a recipe, for the quickstart's model and task, with the file beside it:
 
 ```toml
 {config}```
 
 `justtinker train quickstart-sft mine.toml` runs it after the quickstart's first stage. Alone it would train a model
-that knows nothing, with no correct answer to learn from.
+that knows nothing, without a correct answer to learn from.
 
-Every file is checked by mypy in strict mode, and each takes part in a real run in `tests/cookbook`. These tests also
-show how to test a plugin of that role. What a recipe is for, what it computes, where that comes from and what can go
-wrong stands at its top.
+mypy checks every file in strict mode, and each takes part in a real run in `tests/cookbook`. These tests also show how
+to test a plugin in that role. The docstring of each recipe says what it is for, what it computes, where that comes from
+and what can go wrong.
 """
 CONFIG = """[run]
 name = "with-a-recipe"

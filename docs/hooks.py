@@ -1,6 +1,6 @@
 """Write docs/plugins/hooks.md from hookspecs.py and the types that hooks are given: ``python docs/hooks.py``.
 
-A test sees that the page is current, and that every example is a plugin that core accepts.
+A test checks that the page is current, and that every example is a plugin that the core accepts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TYPES = {
             "DataSpec"],
     hookspecs: ["RunContext", "Policy", "PluginAttributes"],
 }  # fmt: skip
-"""What the page lists beneath the hooks, field by field."""
+"""The types that the page lists below the hooks, field by field."""
 EXAMPLES = {
     "load_problems": """
         def load_problems(self, spec, seed):
@@ -118,14 +118,14 @@ def page() -> str:
     parts = [
         "# Hooks\n\nMade by `python docs/hooks.py` from [hookspecs.py](../../justtinker_core/hookspecs.py).\n",
         intro.partition("\n\n")[2] + "\n",
-        "A plugin has the same hooks whatever the entry-point group that it is listed in: a reward may measure and "
-        "complain too.\n",
+        "A plugin may implement any hook, whatever its entry-point group: a reward may also measure, or report "
+        "problems in preflight.\n",
         "| hook | who answers | bundled plugins |\n|---|---|---|",
         *(f"| [`{hook}`](#{hook}) | {who_answers(hook)} | {', '.join(bundled(hook)) or '-'} |" for hook in HOOKS),
         "",
         *(section(hook) for hook in HOOKS),
-        "# Types\n\nWhat hooks are given and what they give, from [types.py](../../justtinker_core/types.py) and, at "
-        "the end, what a hook may ask of core. The data is frozen: a stage returns a copy, `replace(group, ...)`.\n",
+        "# Types\n\nThe arguments and return values of hooks, from [types.py](../../justtinker_core/types.py), and at "
+        "the end what a hook may use of the core. The data is frozen: a stage returns a copy, `replace(group, ...)`.\n",
         *(type_section(module, name) for module, names in TYPES.items() for name in names),
     ]
     return "\n".join(parts)
@@ -152,7 +152,7 @@ def section(hook: str) -> str:
     ]
     who = ", ".join(bundled(hook))
     ends = [f"Types: {', '.join(used)}."] if used else []
-    ends.append(f"Bundled: {who}." if who else "No bundled plugin needs it.")
+    ends.append(f"Bundled: {who}." if who else "No bundled plugin uses it.")
     return "\n".join(
         [
             f"## {hook}\n\n```python\n{hook}({arguments.replace(chr(39), '')}) -> {answer}\n```\n\n{doc}\n",

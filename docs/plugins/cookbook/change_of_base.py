@@ -1,17 +1,17 @@
 """A data set from a generator, with a held-out split that cannot overlap.
 
-Questions are ``Write 2026 in base 7.``; number and base are drawn at random, the answer is computed. Which side of the
-split a problem is on is a property of the problem, not of the draw: a hash of its text decides. So no seed, count,
-order or later change of the range can move a problem from one side to the other, and two runs agree on what is held out
-without talking to each other.
+Questions are like ``Write 2026 in base 7.``; number and base are drawn at random, and the answer is computed. A hash of
+a problem's text decides whether it is held out, not the draw. So no seed, count, order or later change of the range can
+move a problem to the other side, and two runs agree on what is held out without sharing anything.
 
-Both sides are drawn without repetition, the held-out one the same in every run. Where a range has fewer problems than
-are wanted, that is an error and not a shorter epoch. `random.Random` is seeded by a text, because numpy does not
-promise the same stream in its next version.
+Both sides are drawn without repetition, and the held-out one is the same in every run. A range with too few problems is
+an error, not a shorter epoch. `random.Random` is seeded with text, because numpy does not promise the same stream in
+its next version.
 
-What can go wrong. Held out is not different: the test asks new numbers of the same kind, so it measures whether the
-policy has learned the rule, not whether it knows more than the rule. For that, use another range (`largest`) in the
-table for evaluation. A larger `held_out` moves problems out of training: keep it as long as you compare runs.
+What can go wrong. Held out does not mean different: the test asks for new numbers of the same kind, so it measures
+whether the policy has learned the rule, not whether it can do more than that. To test more, use another range
+(`largest`) in the evaluation table. A larger `held_out` moves problems out of training, so keep it unchanged while you
+compare runs.
 
     [data.train]
     use = "change_of_base"
@@ -42,18 +42,18 @@ if TYPE_CHECKING:
 
 @plugin
 class ChangeOfBase:
-    """Numbers to be written in another base, from 2 to 9."""
+    """Asks for numbers in another base, from 2 to 9."""
 
     count: Annotated[int, Field(ge=1)]
-    """How many problems, all different."""
+    """The number of problems, all different."""
     largest: Annotated[int, Field(ge=1, le=1_000_000)] = 9999
-    """Numbers are from 1 to this one."""
+    """The largest number; the smallest is 1."""
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Which share of all problems is only ever evaluated. Must be equal in all tables, as the default is."""
+    """The share of all problems that is only evaluated. It must be equal in all tables, as the default is."""
 
     @hookimpl
     def load_problems(self, spec: DataSpec, seed: int) -> list[Problem]:
-        """Training problems, a function of the seed; or held-out ones, the same in every run."""
+        """Return training problems, a function of the seed, or held-out ones, the same in every run."""
         evaluated = spec.purpose == "eval"
         rng = random.Random(f"change of base {'held out' if evaluated else seed}")
         drawn = rng.sample(range(8 * self.largest), 8 * self.largest)
@@ -65,7 +65,7 @@ class ChangeOfBase:
 
 
 def make_problem(number: int, base: int) -> Problem:
-    """One problem; its id says all that it is made of."""
+    """Make a problem whose id holds all that it is made of."""
     text = digits(number, base)
     return Problem(f"{number} in {base}", f"Write {number} in base {base}.", text, meta={"digits": len(text)})
 
@@ -77,5 +77,5 @@ def digits(number: int, base: int) -> str:
 
 
 def is_held_out(name: str, share: float) -> bool:
-    """A fair coin of that share, which falls the same way for the same problem for ever."""
+    """Toss a coin with that share, which always falls the same way for the same problem."""
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) < share * 2**64

@@ -1,21 +1,22 @@
-"""GRPO with DAPO's dynamic sampling: sample on until enough groups have something to teach.
+"""GRPO with DAPO's dynamic sampling: keep sampling until enough groups have something to teach.
 
-A group whose rollouts all earn the same has advantages of zero; as a policy gets better, or while it can do nothing
-yet, more and more of a batch is such groups, and the gradient rests on what is left. DAPO (arXiv:2503.14476, section
-3.2) asks for 0 < number of correct answers < G in every group of a batch, by sampling more problems until it is full.
+A group whose rollouts all earn the same has zero advantages. As a policy gets better, or while it can do nothing yet,
+more and more of a batch consists of such groups, and the gradient rests on the others. DAPO (arXiv:2503.14476, section
+3.2) requires 0 < number of correct answers < G in every group of a batch, and samples more problems until the batch is
+full.
 
-Here a group counts that is kept, and has an advantage that is not 0: that also holds for rewards which are not right or
-wrong. Rounds of `problems_per_step` problems are sampled until so many groups count, at most `max_rounds`. Groups
-beyond that number are not trained, so that every full step has the same size; all of them are in the metrics and the
-records, because a mean over the groups that were chosen says nothing about the policy. Nothing is remembered from step
-to step: which problems a round takes is a function of seed, step and round, so a resumed run asks the same ones.
-Problems of rounds that were not needed are passed over in that epoch.
+Here a group counts if it is kept and has an advantage other than 0, which also covers rewards that are not simply right
+or wrong. Rounds of `problems_per_step` problems are sampled until that many groups count, in at most `max_rounds`
+rounds. Groups beyond that number are not trained, so every full step has the same size, but all are in the metrics and
+the records, because a mean over chosen groups says nothing about the policy. No state is kept between steps: the
+problems of a round are a function of seed, step and round, so a resumed run takes the same ones. Problems of rounds
+that were not needed are skipped in that epoch.
 
-Everything else is `grpo`, with all of its options.
+Everything else is as in `grpo`, with all of its options.
 
-What can go wrong. Cost: early and late in training a step may take `max_rounds` times the samples, and the estimate of
-`check` counts one round; set `run.budget_usd`. Each round waits for the slowest rollout of the one before. A step that
-stays short after `max_rounds` is trained as it is, and the metric `groups_wanting` says by how much.
+What can go wrong. Cost: early and late in training a step may take `max_rounds` times the samples, but `check`
+estimates one round; set `run.budget_usd`. Each round waits for the slowest rollout of the one before. A step that is
+still short after `max_rounds` is trained anyway, and the metric `groups_wanting` says how many groups are missing.
 
     [plugins]
     enable = ["dapo_sampling"]      # in place of "grpo"
@@ -48,11 +49,11 @@ class DapoSampling(Grpo):
     """`grpo` that fills its batch with groups that have a signal."""
 
     max_rounds: Annotated[int, Field(ge=1)] = 4
-    """Rounds of sampling in one step, at most."""
+    """The most rounds of sampling in one step."""
 
     @hookimpl
     def collect_batch(self, step: int, run: Run) -> Batch:
-        """One step's groups, from as many rounds as it takes, and what of them is trained."""
+        """Sample one step's groups in as many rounds as needed, and choose which to train."""
         groups: list[Group] = []
         wanting = self.problems_per_step
         rounds = 0
@@ -69,5 +70,5 @@ class DapoSampling(Grpo):
 
 
 def has_signal(group: Group) -> bool:
-    """Whether any rollout, or any token of one, has an advantage that is not 0."""
+    """Return whether any rollout, or any of its tokens, has an advantage other than 0."""
     return any(np.any(a) for a in group.advantages if a is not None)

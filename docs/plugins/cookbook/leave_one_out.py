@@ -1,19 +1,20 @@
 """Advantages against the rest of the group (RLOO), with the choices on which GRPO and its critics differ.
 
-The total rewards r_1 ... r_G of a group, with mean m and standard deviation s (of the population):
+For the total rewards r_1 ... r_G of a group, with mean m and (population) standard deviation s:
 
     baseline = "others"   A_i = r_i - mean of the others = G / (G - 1) (r_i - m)    RLOO, arXiv:2402.14740
     baseline = "all"      A_i = r_i - m                                             Dr. GRPO, arXiv:2503.20783
     scale = "std"         A_i / (s + 1e-6)                                          GRPO, arXiv:2402.03300
     per_token = true      A_i / |y_i| on each token                                 GRPO's mean over a response
 
-A baseline that leaves its own sample out is independent of it, so the gradient is unbiased; with all samples it is too
-small by (G - 1) / G, the same factor for every group of one size. Dr. GRPO calls the last two biased: dividing by s
-favours problems that are nearly always or nearly never solved, and dividing by length makes long wrong answers cheap.
+A baseline that leaves out its own sample is independent of it, so the gradient is unbiased. With all samples the
+gradient is too small by (G - 1) / G, the same factor for every group of the same size. Dr. GRPO calls the last two
+biased: dividing by s favours problems that are nearly always or nearly never solved, and dividing by length makes long
+wrong answers cheap.
 
-What can go wrong. A group of one has no others, so its advantage is 0; groups shrink where rollouts are unscored, and
-then the factor G / (G - 1) differs between groups. The clip of `ppo` does not care for the scale of advantages, but the
-optimizer's gradient clipping does.
+What can go wrong. A group of one has no others, so its advantage is 0. Unscored rollouts shrink groups, and then the
+factor G / (G - 1) differs between groups. The scale of advantages does not affect the clip of `ppo`, but it affects the
+optimizer's gradient clipping.
 
     [plugins]
     enable = ["leave_one_out"]      # in place of "group_mean"
@@ -22,7 +23,7 @@ optimizer's gradient clipping does.
     baseline = "others"
 
     [plugins.grpo]
-    train_on = "all"                # as RLOO does; the default trains only what is better than its group
+    train_on = "all"                # as in RLOO; the default trains only what is better than its group
 
     [local_plugins]
     leave_one_out = "leave_one_out.py:LeaveOneOut"
@@ -42,18 +43,18 @@ EPSILON = 1e-6
 
 @plugin
 class LeaveOneOut:
-    """How much better than the others of its group a rollout did."""
+    """The advantage of a rollout over the others in its group."""
 
     baseline: Literal["others", "all"] = "others"
-    """Compare with the mean of the others, or with that of all."""
+    """others: compare with the mean of the other rollouts; all: with that of all."""
     scale: Literal["none", "std"] = "none"
     """std: in units of the group's standard deviation."""
     per_token: bool = False
-    """Share an advantage out among the response's tokens instead of giving it to each."""
+    """Divide an advantage among the response's tokens instead of giving it to each."""
 
     @hookimpl
     def advantages(self, group: Group) -> list[float] | list[tuple[float, ...]]:
-        """One number a rollout, or one a token."""
+        """Return one number for each rollout or token."""
         values = self.values([reward.total for reward in group.rewards])
         if not self.per_token:
             return values
@@ -61,7 +62,7 @@ class LeaveOneOut:
         return [(a / max(r.response_tokens, 1),) * len(r.tokens) for a, r in pairs]
 
     def values(self, rewards: Sequence[float]) -> list[float]:
-        """The advantages of a group's total rewards."""
+        """Compute advantages from a group's total rewards."""
         r = np.array(rewards, dtype=np.float64)
         if r.size < 2 or np.ptp(r) == 0:
             return [0.0] * r.size  # exactly: the mean of equal floats is not always that float

@@ -1,19 +1,19 @@
-"""A verifier that asks another model, with a budget: for answers that no program can check.
+"""A verifier that asks another model, within a budget, about answers that no program can check.
 
-The judge is any endpoint of OpenAI's chat-completions shape (``POST url`` with ``model`` and ``messages``), or any
-Python function: override `ask`. It is told to compare the response with the reference and to answer with a JSON object,
-``{"correct": true}`` or false. Question, reference and response reach it as one JSON object, so that nothing in a
-response can end its quotation.
+The judge is any endpoint with OpenAI's chat-completions interface (``POST url`` with ``model`` and ``messages``), or
+any Python function: override `ask`. The prompt asks it to compare the response with the reference and to answer with a
+JSON object, ``{"correct": true}`` or false. Question, reference and response are sent as one JSON object, so that
+nothing in a response can end its quotation.
 
-Equal questions about equal responses are asked once. After `calls` requests, and whenever the judge fails or says
+Each question with the same response is asked once. After `calls` requests, and whenever the judge fails or answers
 anything else, the verdict is unscored: such rollouts leave the step (`run.unscored`), and their rate is recorded.
 
-What can go wrong. Quoting keeps the frame whole; it does not make a judge immune to what it reads: a policy is paid for
-persuading it, and will learn to; or to confuse it, since unscored is better than wrong: watch the unscored rate. Look
-at rollouts that the judge likes (`justtinker show RUN --only best`), compare it with a verifier or with people, and
-prefer a check by a program wherever one exists. A run that begins has its verifier tried first, which takes about 50
-calls. The budget is that of the process: a resumed run has a new one. The key comes from the environment and goes
-nowhere but into the request's header.
+What can go wrong. Quoting protects the frame, but it does not make a judge immune to what it reads. A policy is paid
+for persuading the judge, and will learn to; or it learns to confuse the judge, since unscored is better than wrong, so
+watch the unscored rate. Look at rollouts that the judge likes (`justtinker show RUN --only best`), compare it with a
+verifier or with people, and prefer a program's check wherever one exists. Every run tries its verifier before it
+begins, which takes about 50 calls. The budget belongs to the process: a resumed run has a new one. The key comes from
+the environment and goes only into the request's header.
 
     [plugins]
     enable = ["llm_judge", "correct"]
@@ -55,21 +55,21 @@ else: {"correct": true} or {"correct": false}."""
 
 @plugin
 class LlmJudge:
-    """Correct is what the judge calls correct."""
+    """Correct if another model, the judge, says so."""
 
     url: str
-    """Of the judge, e.g. ``https://api.openai.com/v1/chat/completions``."""
+    """The judge's address, e.g. ``https://api.openai.com/v1/chat/completions``."""
     model: str
     calls: Annotated[int, Field(ge=1)]
-    """The budget: after so many requests nothing is scored any more."""
+    """The budget: after that many requests everything is unscored."""
     key_from: str = "JUDGE_API_KEY"
     """The environment variable that holds the key."""
     kinds: tuple[str, ...] = ("open",)
-    """Which `Problem.kind` it answers for."""
+    """The `Problem.kind` that it judges."""
     seconds: Annotated[float, Field(gt=0)] = 60.0
-    """Wait for a reply at most so long."""
+    """The longest wait for a reply."""
     max_chars: Annotated[int, Field(ge=1)] = 8000
-    """A longer answer is wrong, unread."""
+    """A longer answer is wrong, and the judge does not see it."""
 
     def __post_init__(self) -> None:
         self._lock, self._made = threading.Lock(), 0
@@ -77,12 +77,12 @@ class LlmJudge:
 
     @hookimpl
     def preflight(self, run: Run) -> list[str]:
-        """A complaint if there is no key."""
+        """Report a missing key."""
         return [] if os.environ.get(self.key_from) else [f"llm_judge: the environment has no {self.key_from}"]
 
     @hookimpl
     def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:
-        """One verdict a rollout; what stands in its thinking is not shown to the judge."""
+        """Return one verdict a rollout; the judge does not see the thinking."""
         if problem.kind not in self.kinds:
             return None
         if not problem.answer:
@@ -91,7 +91,7 @@ class LlmJudge:
 
     @hookimpl
     def finish_run(self, run: Run, status: str) -> None:
-        """How much of the budget is spent."""
+        """Log how much of the budget is spent."""
         log.info("llm_judge: %d of %d calls made", self._made, self.calls)
 
     def _judge(self, problem: Problem, response: str) -> Verdict:
@@ -105,14 +105,14 @@ class LlmJudge:
         if correct is None:
             try:
                 correct = verdict_of(self.ask(shown))
-            except Exception as error:  # its name only: the text may hold what was sent
+            except Exception as error:  # only its name: the text may contain what was sent
                 code = f" {error.code}" if isinstance(error, urllib.error.HTTPError) else ""
                 return Verdict("unscored", response, "judge", f"the judge failed: {type(error).__name__}{code}")
             self._known[shown] = correct
         return Verdict("correct" if correct else "incorrect", response, "judge", "" if correct else "says the judge")
 
     def ask(self, shown: str) -> str:
-        """What the judge says of a JSON object with question, reference and response."""
+        """Ask the judge about a JSON object with question, reference and response."""
         messages = [{"role": "system", "content": TASK}, {"role": "user", "content": shown}]
         asked = {"model": self.model, "messages": messages, "response_format": {"type": "json_object"}}
         request = urllib.request.Request(self.url, json.dumps(asked).encode(), {"Content-Type": "application/json"})
@@ -123,7 +123,7 @@ class LlmJudge:
 
 
 def verdict_of(said: str) -> bool:
-    """Strictly ``{"correct": true}`` or false; ValueError or KeyError for anything else."""
+    """Read ``{"correct": true}`` or false strictly; raise ValueError or KeyError for anything else."""
     correct = json.loads(said)["correct"]
     if not isinstance(correct, bool):
         raise ValueError("neither true nor false")

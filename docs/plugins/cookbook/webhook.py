@@ -1,18 +1,18 @@
-"""Posts what the monitors find to a webhook: a chat channel, a pager, a phone.
+"""A reporter that posts monitors' findings to a webhook: a chat channel, a pager, a phone.
 
-Sends one JSON object a message, ``{"text": "..."}``, the shape that Slack, Mattermost and many others take: warnings
-and stops of every monitor, and how the run ended. Findings reach a plugin by `report_step`, with their source; a plugin
-with `inspect_step` sees numbers, but not what its neighbours say of them.
+It sends warnings and stops of every monitor, and how the run ended, each as one JSON object, ``{"text": "..."}``, the
+format of Slack, Mattermost and many others. Findings reach a plugin through `report_step`, with their source; a plugin
+with `inspect_step` sees numbers, but not the findings of other monitors.
 
-It never holds up the run: a thread of its own posts from a queue of at most `waiting` messages, and what does not fit
-is dropped and counted. A dead or slow server costs nothing but a line in the log, once. The end of the run waits
-`last_seconds` at most for what is still in the queue.
+It never delays the run: its own thread posts from a queue of at most `waiting` messages, and what does not fit is
+dropped and counted. A dead or slow server costs only one line in the log. The end of the run waits at most
+`last_seconds` for messages still in the queue.
 
-A webhook's address is a secret: whoever knows it can post. It comes from the environment, and only the kind of an error
-is logged, since texts of urllib may hold the address.
+A webhook's address is a secret, because anyone who knows it can post. It comes from the environment, and only an
+error's type is logged, since urllib's messages may contain the address.
 
-What can go wrong. Messages hold numbers and words of your run: mind who reads the channel. They are not sent again, so
-a message that meets a server's hiccup is lost; the records in the run's directory are the truth.
+What can go wrong. Messages contain numbers and words from your run, so consider who reads the channel. They are sent
+once, so a message that meets a server's hiccup is lost; the records in the run directory are complete.
 
     [plugins]
     enable = ["webhook", "thresholds"]
@@ -48,16 +48,16 @@ log = logging.getLogger(__name__)
 
 @plugin
 class Webhook:
-    """Tells a webhook of warnings, stops and the end of the run."""
+    """Posts warnings, stops and the end of the run to a webhook."""
 
     url_from: str = "JUSTTINKER_WEBHOOK"
     """The environment variable that holds the address."""
     waiting: Annotated[int, Field(ge=1)] = 100
-    """Most messages in the queue."""
+    """The most messages in the queue."""
     seconds: Annotated[float, Field(gt=0)] = 10.0
-    """How long a request may take."""
+    """The longest that a request may take."""
     last_seconds: Annotated[float, Field(ge=0)] = 5.0
-    """How long the end of the run may wait for the queue."""
+    """The longest that the end of the run waits for the queue."""
 
     def __post_init__(self) -> None:
         self._queue: queue.Queue[str] = queue.Queue(self.waiting)
@@ -65,20 +65,20 @@ class Webhook:
 
     @hookimpl
     def preflight(self, run: Run) -> list[str]:
-        """A complaint if there is no address, without saying what there is."""
+        """Report a missing address, without showing what is set."""
         good = os.environ.get(self.url_from, "").startswith(("https://", "http://"))
         return [] if good else [f"webhook: the environment variable {self.url_from} holds no http(s) address"]
 
     @hookimpl
     def report_step(self, run: Run, stats: StepStats, findings: Sequence[Finding]) -> None:
-        """Queue what is more than information."""
+        """Queue warnings and stops."""
         for found in findings:
             if found.level != "info":
                 self._say(f"{run.config.run.name} step {stats.step}: {found.level} {found.source}: {found.message}")
 
     @hookimpl
     def finish_run(self, run: Run, status: str) -> None:
-        """Queue how it ended, then wait a little."""
+        """Queue how the run ended, then wait a little."""
         lost = f" ({self._dropped} messages dropped)" if self._dropped else ""
         self._say(f"{run.config.run.name} {status} at step {run.step}{lost}")
         deadline = time.monotonic() + self.last_seconds
