@@ -2,6 +2,15 @@ r"""What stands before the last ``=`` of an answer and only says what is asked: 
 
 What it does not: drop a side that may be a value. Whatever our reader can work out stays in the chain and must be
 equal to the gold; a list, a relation or a word is never dropped, and neither is the last side.
+
+- ``\gcd(12,8) = 4``, ``1 + 2 + \cdots + 100 = 5050``, ``P(A \cap B) = \frac12``: our reader cannot work out the first
+  side, so it is dropped unchecked. A policy gains nothing by it, because it still has to know the last side, which must
+  be worked out as if it stood alone.
+- ``\binom{10}{3} = 120`` is checked, and ``3! = 12`` is wrong.
+- A side with a comma, a relation or a word stays, because it could hide a second answer.
+- ``m + n = 113`` is right where the question asks to find m + n; otherwise ``x + y = 12`` is an unsolved equation. The
+  expression must stand alone behind a word such as "find" or "value of", and in no equation of the question, which an
+  answer could copy.
 """
 
 from __future__ import annotations

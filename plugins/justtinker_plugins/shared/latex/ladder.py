@@ -25,7 +25,7 @@ from justtinker_plugins.shared.latex.values import exact, nodes, symbols
 _GROUPED = re.compile("[0-9][,\x00][0-9]{3}")
 _WORDS_ONLY = re.compile(
     r"[A-Za-z]{4,}(?:[ -][A-Za-z]+)*|yes|no|odd|all"
-    r"|(?:([A-Z])[A-Z]?\1|([A-Z])\2[A-Z]|[A-Z]([A-Z])\3)",  # SAS, HHT: nobody writes a product like that
+    r"|(?:([A-Z])[A-Z]?\1|([A-Z])\2[A-Z]|[A-Z]([A-Z])\3)",  # SAS, HHT: a product would have a square
     re.IGNORECASE,
 )
 _SHORT_WORD = re.compile("[A-Za-z]{2,3}")
@@ -36,7 +36,12 @@ _INTEGER = re.compile(r"-?[0-9]{1,300}")
 
 @lru_cache(maxsize=2048)
 def read(normal: str) -> Readings:
-    """All readings of a normalised text. ``1,234`` has two, a number and a list; ``\\mathrm{m}`` is unit or symbol."""
+    r"""All readings of a normalised text. ``1,234`` has two, a number and a list; ``\mathrm{m}`` is unit or symbol.
+
+    One reading that pays is enough: physics answers are typeset as ``12\,\mathrm{m}``, and some golds have
+    ``\mathrm{A}`` for a point. A unit stands only behind a value without letters, so ``\mathrm{m}\mathrm{g}`` does not
+    answer m. ``\mathrm{e}`` and ``\mathrm{i}`` are numbers.
+    """
     if _WORDS_ONLY.fullmatch(normal):
         return (("text", normal),)
     found: list[Node] = []
@@ -85,7 +90,11 @@ def claim(gold: str, answer: str) -> str:
 
 
 def said(gold: str, answer: str) -> str:
-    """The claim of an answer, both as written."""
+    r"""The claim of an answer, both as written.
+
+    Restating is looked for in the claim; otherwise ``\text{(C)} \sqrt{180}`` and ``f(-1) = \sqrt{180}`` would hide the
+    question's own expression.
+    """
     return claim(normalise(gold), normalise(answer)).replace("\x00", " ")  # by which "1 2" is no 12
 
 
@@ -129,7 +138,11 @@ _GIVEN = re.compile(r"\(? *([A-Za-z]) *\)?[.:]?")
 
 
 _BEFORE = re.compile(r"^(?:\\text *\{ *\(?[A-E]\)[.:]? *\})? *(?:\\approx(?! *\\approx))? *(?=\S)")
-"""What may stand before a value: the letter of a choice, a sign that it is rounded."""
+"""What may stand before a value: the letter of a choice, a sign that it is rounded.
+
+``\\text{(C)}\\ 12`` answers 12 and does not answer (C). The letter is not checked against the choices, which the
+verifier for mathematics does not read.
+"""
 
 
 def _bare(answer: str) -> str:
@@ -172,7 +185,10 @@ _ROUNDING = re.compile(r"nearest|closest|round|approx|estimate|decimal|significa
 
 
 def rounds_unasked(question: str, gold: str, answer: str) -> bool:
-    r"""Whether a chain is a whole gold only by its rounding, where none is asked for: ``\sqrt{14} \approx 4``."""
+    r"""Whether a chain is a whole gold only by its rounding, where none is asked for: ``\sqrt{14} \approx 4``.
+
+    A question asks for one with "nearest", "round", "approximate" or the like. A decimal gold is itself a rounding.
+    """
     if not _INTEGER.fullmatch(normalise(gold)) or _ROUNDING.search(question):
         return False
     golds, answers = read(normalise(gold)), read(normalise(said(gold, answer)))

@@ -3,6 +3,10 @@ r"""One spelling for the many ways of typesetting the same LaTeX: the first, che
 What it does: Unicode signs to LaTeX, spacing and sizing commands away, one name for synonyms, thousands separators
 and scientific notation in one form. What it does not: decide anything mathematical. Two texts that normalise to the
 same string look the same on paper; nothing else may be merged here.
+
+``{,}`` is a decimal comma where it cannot separate thousands; in TeX it is a comma without the space of a list. Each
+line of an ``aligned`` is an item, or continues the line before if it begins with ``=``; so two answers below each
+other are two answers.
 """
 
 # ruff: noqa: RUF001 (the tables are about letters that look like others)

@@ -4,6 +4,23 @@ Two gates behind an equal value. `restates` refuses an expression of the questio
 there, with its parts in another order, or anywhere in what is answered. `unfinished` refuses what the gold has none of:
 a sum of plain numbers, functions, roots. What neither does: ask for one form among good ones (``3 \cdot 4`` and
 ``2^{10}`` are numbers).
+
+What counts as restated:
+
+- An answer with the parts of one expression of the question, in any order, if the gold has other parts. 0, 1, signs and
+  brackets are not parts. A fraction in lowest terms is never restated.
+- An answer with such an expression E anywhere in it, if E is worth the gold: ``7(E)/7``, ``(E)^{2/2}``, ``2(E) - (E)``.
+  Because E must be worth the gold, ``2 \cdot 6`` answers 12 though the question says 2+6.
+- Nothing, if the question names the gold: then there was a choice to make. A gold in braces does not count as named:
+  nobody chooses the 1+2i below a fraction bar.
+
+What counts as unfinished:
+
+- A function, if the gold has none and no letter; a root, e, i or pi, if the gold is rational. ``\lfloor 2^{100}/7
+  \rfloor`` and ``\cos 30^\circ`` are the problem, not its answer. A chain ``\log_2 32 = 5`` has worked it out.
+- Like terms: ``x^2+x+x-15`` is neither factored nor expanded nor simplified. Unlike terms and fractions are finished:
+  people write ``x + x/2`` and ``1 - 1/4``.
+- A sum of plain numbers. In a sum, a power of 100 or more counts as a number: ``2^{10}+1``, but not ``47^1+38``.
 """
 
 # ruff: noqa: RUF001 (letters that look like others)

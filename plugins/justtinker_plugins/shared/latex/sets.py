@@ -2,6 +2,10 @@ r"""Sets of real numbers in one form: ``\mathbb{R} \setminus \{2\}`` as a union,
 
 What it does not: sets of other numbers, or differences of sets in general (the worker may know). ``\mathbb{Z}`` is
 never ``\mathbb{R}``.
+
+``x > 1 and x < 3`` is an interval; with a comma or "or" it is a union. "and" between bounds that exclude each other
+means "or", because that is how people write it. The reals without some points are a union of intervals; a worker gets
+other differences of sets.
 """
 
 from __future__ import annotations

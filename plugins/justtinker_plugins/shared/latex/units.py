@@ -111,7 +111,7 @@ _RATES = {"mph": ("mi", "h"), "kph": ("km", "h")}
 def measure(text: str) -> str:
     """The unit of measure in one spelling: ``square inches`` and ``inches^2`` are ``in^2``, ``m/s`` is ``m s^-1``.
 
-    Counted things are ""; after a slash or a "per" all is below the bar.
+    Counted things are ""; after a slash or a "per" all is below the bar, as in ``kg/m s``.
     """
     powers: dict[str, int] = {}
     last, above, coming = "", 1, 1

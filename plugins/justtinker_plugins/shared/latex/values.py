@@ -171,7 +171,10 @@ def exact(node: Node, point: Point = NOWHERE) -> Fraction:
 
 
 def place(name: str, seed: int) -> Fraction:
-    """Where a symbol stands at the seed's point: a fixed number in (0.5, 2.5), spread by name."""
+    """Where a symbol stands at the seed's point: a fixed number in (0.5, 2.5), spread by name.
+
+    Points are positive reals, so that sqrt(4 pi r^2) equals 2 r sqrt(pi).
+    """
     return Fraction(1, 2) + Fraction(zlib.crc32(f"{name}/{seed}".encode()) % 1999, 1000)
 
 

@@ -20,6 +20,13 @@ an operation that holds the interpreter lock dies too. What a `Result` says:
   seconds: a loaded machine, or a function that sleeps.
 - ``died``: the worker ended in the middle of the task, twice; `detail` names the signal. Or the pool was closed.
 
+The CPU limit is ``ITIMER_PROF``: SIGPROF has no Python handler, so the kernel ends the process whatever holds the
+interpreter lock. ``RLIMIT_CPU`` counts whole seconds, and per process instead of per task. A wall-clock limit of two
+times the CPU limit was too short: on a busy machine ordinary bombs reached it, and their retries stalled the pool (8
+bombs took 31 s; at five times 13 s, and CPU time decided every one). Tasks that burn CPU are still cut at the CPU
+limit. A retry runs alone, in a new process. A worker is replaced after 2,000 tasks, and after any that ran out of
+memory.
+
 Where `os.fork` is missing, workers are spawned; without CPU timers (Windows) every hang is a ``wall_limit``.
 Not for secrets: a worker runs with the rights of the user.
 """

@@ -2,6 +2,10 @@
 
 Runs in its own session with no terminal. Holds no policy: limits, retries and verdicts are the pool's business.
 Frames on every socket are a 4-byte length and a pickle.
+
+Only the zygote kills and collects workers: a pid cannot be used again before its parent waits for it, and the wait
+status says who killed the worker. The zygote leads its own process group, so one signal ends all; it also watches its
+parent.
 """
 
 from __future__ import annotations
