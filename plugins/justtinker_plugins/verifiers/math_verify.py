@@ -39,9 +39,9 @@ class MathVerify:
     """Compares a boxed answer with the gold as a careful person would."""
 
     kinds: tuple[str, ...] = ("math",)
-    """Kinds of problems that it judges."""
+    """Kinds of problems that it judges, as in `Problem.kind`."""
     pipeline: Pipeline = "strict"
-    """strict: boxed answers only. flexible: without a box also ``Answer: x``, ``#### x``, ``the answer is x``."""
+    """strict: boxed answers only. flexible: without a box, also ``Answer: x``, ``#### x``, ``the answer is x``."""
     max_chars: Annotated[int, Field(ge=1)] = 2000
     """Longer answers are wrong."""
     limit: Annotated[float, Field(gt=0)] = 1.0
