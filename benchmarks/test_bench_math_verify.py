@@ -97,7 +97,7 @@ def verifier() -> Iterator[MathVerify]:
 def forget(verifier: MathVerify) -> None:
     verifier._memo.clear()
     normalise.normalise.cache_clear()
-    ladder.read.cache_clear()
+    ladder.readings_of.cache_clear()
 
 
 def agree(verifier: MathVerify, cases: list[Case]) -> None:

@@ -1,6 +1,6 @@
-r"""The parts of a response: its thinking, its answer, its last ``\boxed{…}``. One reading, shared by every plugin.
+r"""The parts of a response: its thinking, its answer, its last ``\boxed{…}``. All plugins read a response this way.
 
-No verdicts here: what the parts are worth is for verifiers and rewards.
+Nothing here judges: what the parts are worth is up to verifiers and rewards.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 OPEN, CLOSE = "<think>", "</think>"
 
 # What a reader does not see: control characters, Unicode's "default ignorable" ones (joiners, direction marks, Hangul
-# fillers, variation selectors, tags), blank Braille, a note without a head. To str.isalnum() the fillers are letters.
+# fillers, variation selectors, tags), blank Braille, a note without a head. str.isalnum() counts fillers as letters.
 _BLANK = (
     r"\s\x00-\x1f\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     r"\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a"
@@ -28,14 +28,14 @@ _SHOWS_NOTHING = re.compile(
     rf"(\\[{{}}])|[{_BLANK}~${{}}]+|\\(?:[,;:!>\s\\]|\Z|(?:{_SPACINGS})(?![a-zA-Z])|(?:{_STYLES})(?![a-zA-Z])"
     r"|(?:[hv]?phantom|[hv]space\*?)\s*\{[^{}]*\})"
 )
-_SIGNS = ("Sm", "So")  # of mathematics, and pictures; not those of money and the loose accents
+_SIGNS = ("Sm", "So")  # mathematical signs and pictures, but not currency signs and loose accents
 _BLANK_LETTERS = "\u115f\u1160\u3164\uffa0"
 
 _BOX_TOKEN = re.compile(r"\\boxed\s*\{|\\.|[{}]", re.DOTALL)
 
 
 def thinking_part(text: str) -> str | None:
-    """What stands between an opening ``<think>`` at the very start and the first ``</think>``; None if not both."""
+    """The text between a ``<think>`` at the very start and the first ``</think>``; None if one of them is missing."""
     text = text.lstrip()
     if not text.startswith(OPEN):
         return None
@@ -44,13 +44,13 @@ def thinking_part(text: str) -> str | None:
 
 
 def answer_part(text: str) -> str | None:
-    """What follows the last ``</think>``; the whole text if it has no tags; None if a ``<think>`` is left open."""
+    """The text after the last ``</think>``; the whole text if it has no tags; None if a ``<think>`` stays open."""
     _, _, answer = text.rpartition(CLOSE)
     return None if OPEN in answer else answer
 
 
 def visible(text: str) -> str:
-    r"""What a reader sees of a text, roughly: without blanks, TeX's spaces, styles and braces.
+    r"""Roughly what a reader sees of a text: without blanks, TeX's spaces, styles and braces.
 
     Empty for ``\text{\,}``, ``{}``, ``\quad`` and zero-width characters; not for ``\{\}``, which is the empty set.
     """
@@ -58,13 +58,13 @@ def visible(text: str) -> str:
 
 
 def says_something(text: str) -> bool:
-    """Whether a reader sees a letter, a digit, a sign such as that of infinity, or an empty set in it."""
+    """Whether a reader sees a letter, a digit, a sign such as infinity, or an empty set in a text."""
     seen = visible(text)
     return "\\{" in seen or any(c.isalnum() or (unicodedata.category(c) in _SIGNS and c != "|") for c in seen)
 
 
 def letters_and_digits(text: str) -> Iterator[str]:
-    """Those of a text that can be seen, one by one."""
+    """Iterate over the letters and digits of a text that a reader can see."""
     return (c for c in text if c.isalnum() and c not in _BLANK_LETTERS)
 
 
@@ -74,25 +74,25 @@ class Box(NamedTuple):
     content: str | None
     """None: the last box is never closed."""
     start: int
-    """Where its ``\\boxed`` begins."""
+    """The position of its ``\\boxed``."""
     opened: int
-    """How many boxes are opened in the text."""
+    """The number of boxes opened in the text."""
 
 
 def last_boxed(text: str) -> Box | None:
     r"""The last ``\boxed{…}`` that is not inside another one; None if there is none. One pass, any nesting.
 
-    A last box that is never closed is not passed over for an earlier one: its content is None.
+    If the last box is never closed, its content is None; no earlier box is used in its place.
     """
     begin = text.find("\\boxed")
     if begin < 0:
         return None
-    while begin and text[begin - 1] == "\\":  # backslashes go in pairs from the first of a run
+    while begin and text[begin - 1] == "\\":  # backslashes pair up from the first of a run
         begin -= 1
     open_braces: list[tuple[int, int]] = []  # (start of \boxed or -1, start of content)
     closed: list[tuple[int, int, int]] = []  # (start, content start, end)
     starts: list[int] = []
-    for match in _BOX_TOKEN.finditer(text, begin):  # what is opened before any box cannot hold one back
+    for match in _BOX_TOKEN.finditer(text, begin):  # braces opened before any box do not matter
         token = match.group()
         if token.startswith("\\boxed"):
             starts.append(match.start())
@@ -107,5 +107,5 @@ def last_boxed(text: str) -> Box | None:
         return None
     if any(start == starts[-1] for start, _ in open_braces):
         return Box(None, starts[-1], len(starts))
-    start, content, end = closed[-1]  # the last to close is the outermost of the last nest
+    start, content, end = closed[-1]  # the last to close is the outermost of the last nested boxes
     return Box(text[content:end], start, len(starts))

@@ -8,8 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from justtinker_plugins.shared.latex.chains import asked, claimed, several, sides, unnamed
-from justtinker_plugins.shared.latex.ladder import compare, read
+from justtinker_plugins.shared.latex.chains import (
+    asked_expressions,
+    has_several_values,
+    split_sides,
+    without_asked_name,
+    without_naming_sides,
+)
+from justtinker_plugins.shared.latex.ladder import compare, readings_of
 from justtinker_plugins.shared.latex.normalise import normalise
 
 
@@ -30,15 +36,15 @@ from justtinker_plugins.shared.latex.normalise import normalise
     ],
 )
 def test_the_sides_of_a_chain(text: str, parts: list[str]) -> None:
-    assert sides(text) == parts
+    assert split_sides(text) == parts
 
 
 @pytest.mark.parametrize(
     "text", ["1, 2", "1; 2", "a : b", r"x \le 2", r"1 \text{ and } 2", "1 or 2", r"\pm 1", r"1 \\ 2"]
 )
 def test_what_may_be_more_than_one_value(text: str) -> None:
-    assert several(text)
-    assert not several(f"f({text})")
+    assert has_several_values(text)
+    assert not has_several_values(f"f({text})")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +71,7 @@ def test_what_may_be_more_than_one_value(text: str) -> None:
     ],
 )
 def test_what_is_left_of_a_chain(chain: str, left: str) -> None:
-    assert claimed(sides(normalise(chain)), read) == normalise(left)
+    assert without_naming_sides(split_sides(normalise(chain)), readings_of) == normalise(left)
 
 
 QUESTION = r"""Let $x + y = 12$ and $2x < 5$. Find $m+n$, then $k+1$. What is the value of $|z|$?
@@ -73,8 +79,8 @@ Compute \(\cos A\) and, for a line, determine its slope $x+y$."""
 
 
 def test_what_a_question_asks_for() -> None:
-    assert asked(QUESTION) == {"m+n", "|z|", r"\cosA"}
-    assert asked("Find $x < 2$. Find $12$. Find $a, b$.") == set()
+    assert asked_expressions(QUESTION) == {"m+n", "|z|", r"\cosA"}
+    assert asked_expressions("Find $x < 2$. Find $12$. Find $a, b$.") == set()
 
 
 @pytest.mark.parametrize(
@@ -94,14 +100,14 @@ def test_what_a_question_asks_for() -> None:
     ],
 )
 def test_what_is_asked_for_is_a_name(gold: str, answer: str, value: str) -> None:
-    assert unnamed(QUESTION, gold, answer) == value
-    assert unnamed("", gold, answer) == answer
+    assert without_asked_name(QUESTION, gold, answer) == value
+    assert without_asked_name("", gold, answer) == answer
 
 
 def test_a_false_chain_stays_false() -> None:
-    assert compare("12", unnamed(QUESTION, "12", "m + n = 11 = 12")).equal is False
-    assert compare("12", unnamed(QUESTION, "12", "m + n = 7 + 5")).equal is False
-    assert compare("12", unnamed(QUESTION, "12", "m + n = 12, 13")).equal is False
+    assert compare("12", without_asked_name(QUESTION, "12", "m + n = 11 = 12")).equal is False
+    assert compare("12", without_asked_name(QUESTION, "12", "m + n = 7 + 5")).equal is False
+    assert compare("12", without_asked_name(QUESTION, "12", "m + n = 12, 13")).equal is False
 
 
 _PIECES = st.sampled_from(
@@ -112,8 +118,8 @@ _PIECES = st.sampled_from(
 @given(st.lists(_PIECES, max_size=30).map("".join))
 def test_nothing_pays_but_a_last_side_that_pays(text: str) -> None:
     """Whatever is dropped: a chain is never better than what it ends in."""
-    chain = sides(normalise(text))
-    claim = claimed(chain, read)
+    chain = split_sides(normalise(text))
+    claim = without_naming_sides(chain, readings_of)
     assert claim.endswith(chain[-1])
     if compare("12", text).equal:
         assert compare("12", chain[-1]).equal or compare("12", chain[0]).equal
@@ -126,9 +132,9 @@ def test_time_grows_with_the_length_only(piece: str) -> None:
     def seconds(count: int) -> float:
         text = piece * count
         started = time.process_time()
-        claimed(sides(text), read)
-        asked(text)
-        several(text)
+        without_naming_sides(split_sides(text), readings_of)
+        asked_expressions(text)
+        has_several_values(text)
         return time.process_time() - started
 
     seconds(1)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from justtinker_core import PluginError, Problem, Rollout, Verdict
 from justtinker_core.options import configure
-from justtinker_plugins.verifiers.choice import Choice, letter
+from justtinker_plugins.verifiers.choice import Choice, read_letter
 
 
 def verify(gold: str | None, text: str, **options: object) -> Verdict:
@@ -69,7 +69,7 @@ def test_an_unusable_gold_leaves_unscored(gold: str | None) -> None:
 
 @given(st.text(st.characters(exclude_categories=()) | st.sampled_from("ABab()[]{}\\text.: \x00\ud800"), max_size=30))
 def test_any_text_is_one_ascii_letter_or_none(text: str) -> None:
-    found = letter(text)
+    found = read_letter(text)
     assert found is None or (len(found.text) == 1 and "A" <= found.text <= "Z" and found.text in text.upper())
     assert verify("B", f"\\boxed{{{text}}}").outcome in ("correct", "incorrect")
 

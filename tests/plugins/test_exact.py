@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from justtinker_core import Problem, Rollout, Verdict
 from justtinker_core.options import configure
-from justtinker_plugins.verifiers.exact import Exact, normal
+from justtinker_plugins.verifiers.exact import Exact, normal_form
 
 
 def verify(gold: str | None, text: str, **options: object) -> Verdict:
@@ -65,13 +65,13 @@ TEXTS = st.text(st.characters(exclude_categories=()) | st.sampled_from("$\\text{
 
 @given(TEXTS, st.booleans())
 def test_normal_is_idempotent(text: str, case: bool) -> None:
-    assert normal(normal(text, case), case) == normal(text, case)
+    assert normal_form(normal_form(text, case), case) == normal_form(text, case)
 
 
 @given(st.text(st.characters(exclude_characters="{}\\<#", exclude_categories=()), min_size=1))
 def test_every_gold_accepts_itself(gold: str) -> None:
     boxed = verify(gold, f"\\boxed{{{gold}}}")
-    assert boxed.outcome == "correct" or not normal(gold) or boxed.reason == r"the last \boxed{…} is empty"
+    assert boxed.outcome == "correct" or not normal_form(gold) or boxed.reason == r"the last \boxed{…} is empty"
 
 
 @pytest.mark.parametrize("unit", ["$", ".", "\\,", " ", "\\text{", "a", "e\u0301"])

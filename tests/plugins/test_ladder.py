@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from justtinker_plugins.shared.latex.ladder import after_check, compare, restates
+from justtinker_plugins.shared.latex.ladder import compare, overlooked_difference, restates
 from tests.plugins.adversarial_math import BOMBS, HACKS, HONEST
 
 SEMANTICS: dict[str, list[tuple[str, list[str], list[str]]]] = {
@@ -205,7 +205,7 @@ def test_restating_the_question(question: str, gold: str, answer: str, restated:
     ("gold", "answer", "trouble"),
     [
         (r"\max(a, b)", r"\max(b, a)", ""),
-        (r"\max(a, b)", r"\max(b, a) \text{ or less}", "'or less' is no part of the gold"),
+        (r"\max(a, b)", r"\max(b, a) \text{ or less}", "'or less' is not part of the gold"),
         (r"\max(a, b)", r"\max(b, a), 3", "another number of parts"),
         (r"\max(a, b)", r"x = \max(b, a)", "another equation"),
         (r"\max(a, b)", r"\max(b, c)", "other symbols than the gold"),
@@ -216,4 +216,4 @@ def test_restating_the_question(question: str, gold: str, answer: str, restated:
     ],
 )
 def test_what_math_verify_forgets(gold: str, answer: str, trouble: str) -> None:
-    assert after_check(gold, answer) == trouble
+    assert overlooked_difference(gold, answer) == trouble

@@ -17,10 +17,10 @@ from justtinker_core import Group, PluginError, Problem, Rollout, Verdict
 from justtinker_core.options import configure
 from justtinker_core.types import Prompt
 from justtinker_plugins.commands._audit.variants import equivalent, wrong
-from justtinker_plugins.shared.latex.ladder import ballot
+from justtinker_plugins.shared.latex.ladder import vote_of
 from justtinker_plugins.shared.pool.pool import Result
 from justtinker_plugins.verifiers import math_verify
-from justtinker_plugins.verifiers.math_verify import MathVerify, judge
+from justtinker_plugins.verifiers.math_verify import MathVerify, comparison_of
 from tests.plugins.adversarial_math import BOMBS, HACKS, HONEST, RESPONSES
 from tests.plugins.real_golds import load_golds
 
@@ -111,13 +111,13 @@ def test_a_verdict_names_its_answer_and_the_rung_that_decided(
     ("answer", "reason"),
     [
         ("13", "another number"),
-        (r"12 \text{ is wrong}", "the answer cannot be read: 'is wrong' cannot follow here"),
+        (r"12 \text{ is wrong}", "the answer cannot be read: unexpected 'is wrong'"),
         ("12, 13", "2 values where the gold has 1"),
         (r"\binom{12}{1}", r"\binom is left unevaluated"),
         ("x + y = 12", "other symbols than the gold"),
         ("9^{9^{9^9}}", "the answer needs a number of more than 65536 bits"),
         ("(12, 13)", "a tuple or interval where the gold is a single value"),
-        ("12/0", "the answer is a division by zero"),
+        ("12/0", "the answer is undefined: a division by zero"),
         ("(" * 50 + "12" + ")" * 50, "the answer cannot be read: nested more than 40 deep"),
         ("", r"the last \boxed{…} is empty"),
     ],
@@ -162,7 +162,7 @@ def test_two_ways_to_typeset_an_answer_are_one_vote(verifier: MathVerify) -> Non
     ],
 )
 def test_who_votes_together(answers: Sequence[str], votes: int) -> None:
-    assert len({ballot(answer) for answer in answers}) == votes
+    assert len({vote_of(answer) for answer in answers}) == votes
 
 
 def test_another_kind_of_problem_is_passed_on(verifier: MathVerify) -> None:
@@ -316,7 +316,7 @@ def test_a_gold_that_nobody_can_parse_is_matched_as_text_or_unscored(verifier: M
     [
         (Result("ok", ("equal", "")), True, ""),
         (Result("ok", ("different", "why")), False, "why"),
-        (Result("ok", ("forgotten", "why")), False, "why"),
+        (Result("ok", ("overlooked", "why")), False, "why"),
         (Result("ok", ("answer", "why")), False, "why"),
         (Result("ok", ("gold", "why")), None, "why"),
         (Result("cpu_limit", detail="x"), False, "too much for a worker: x"),
@@ -327,8 +327,8 @@ def test_a_gold_that_nobody_can_parse_is_matched_as_text_or_unscored(verifier: M
     ],
 )
 def test_whose_fault_it_was_decides(result: Result, outcome: bool | None, reason: str) -> None:
-    finding = judge("1", "1", result)
-    assert (finding.equal, finding.reason) == (outcome, reason)
+    comparison = comparison_of("1", "1", result)
+    assert (comparison.equal, comparison.reason) == (outcome, reason)
 
 
 HARD = r"\max(a, b)"

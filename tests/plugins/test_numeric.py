@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from justtinker_core import PluginError, Problem, Rollout, Verdict
 from justtinker_core.options import configure
-from justtinker_plugins.verifiers.numeric import Numeric, number
+from justtinker_plugins.verifiers.numeric import Numeric, read_number
 
 
 def verify(gold: str | None, text: str, **options: object) -> Verdict:
@@ -138,7 +138,7 @@ TEXTS = st.text(st.characters(exclude_categories=()) | st.sampled_from("01234567
 @given(TEXTS, TEXTS)
 def test_any_answer_has_a_verdict_and_order_does_not_matter(a: str, b: str) -> None:
     assert outcome("7", a) in ("correct", "incorrect")
-    if number(a) and number(b):
+    if read_number(a) and read_number(b):
         for options in ({}, {"tolerance": 0.1}, {"percent": "ignore"}, {"percent": "refuse"}):
             assert outcome(a, b, **options) == outcome(b, a, **options)
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from justtinker_plugins.shared.latex.normalise import normalise
-from justtinker_plugins.shared.latex.parse import MalformedError, Node, TooLargeError, UnsupportedError, number, parse
+from justtinker_plugins.shared.latex.parse import Node, parse
+from justtinker_plugins.shared.latex.tokens import MalformedError, TooLargeError, UnsupportedError, decimal_literal
 
 
 def tree(text: str) -> Node:
@@ -79,17 +80,17 @@ def test_trees(text: str, node: Node) -> None:
     [
         ("(1, 2", r"'\(' is never closed"),
         ("1 +", "something is missing at the end"),
-        (r"12 \text{ is wrong}", "'is wrong' cannot follow here"),
+        (r"12 \text{ is wrong}", "unexpected 'is wrong'"),
         ("x2", "'x' and '2' side by side"),
         ("(5]", r"'\(' is closed by '\]'"),
-        ("12?", r"'\?' is no mathematics"),
+        ("12?", r"'\?' is not mathematics"),
         (r"\frac{1}", "something is missing at the end"),
         (r"\frac2.^5", "a decimal without braces"),
         (r"\text{not} x", "words cannot be multiplied"),
         (r"\nonsense", r"\\nonsense is not known here"),
         ("1 = ", "something is missing at the end"),
         (r"\begin{pmatrix} 1", "pmatrix is never closed"),
-        (r"\langle 1, 2)", r"is closed by '\)', or no vector"),
+        (r"\langle 1, 2)", r"is closed by '\)', or does not hold a vector"),
     ],
 )
 def test_malformed(text: str, reason: str) -> None:
@@ -143,7 +144,7 @@ def test_a_letter_in_mathrm_is_a_unit_or_a_symbol() -> None:
 @given(st.fractions(), st.integers(-30, 30))
 def test_numbers_are_exact(value: Fraction, exponent: int) -> None:
     digits = f"{abs(value.numerator)}.{value.denominator}e{exponent}"
-    assert number(digits) == Fraction(f"{abs(value.numerator)}.{value.denominator}") * Fraction(10) ** exponent
+    assert decimal_literal(digits) == Fraction(f"{abs(value.numerator)}.{value.denominator}") * Fraction(10) ** exponent
 
 
 _COMMANDS = (

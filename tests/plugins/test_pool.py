@@ -107,8 +107,8 @@ def pool(request: pytest.FixtureRequest, make: Make) -> Pool:
         (("cannot_arrive",), "error", "the result cannot be unpickled"),
         (("lambda",), "error", "local object '_lambda"),
         (("recurse",), "error", "RecursionError: maximum recursion depth exceeded"),
-        (("die", 3), "died", "the worker was ended by exit code 3"),
-        (("signal", int(signal.SIGSEGV)), "died", "the worker was ended by SIGSEGV"),
+        (("die", 3), "died", "the worker exited with code 3"),
+        (("signal", int(signal.SIGSEGV)), "died", "the worker was killed by SIGSEGV"),
         (("sleep", 3600), "wall_limit", "no answer within"),
     ],
 )
@@ -193,7 +193,7 @@ def test_workers_killed_at_random_lose_nothing_but_what_they_worked_on(make: Mak
     (zygote,) = zygotes()
     results = [f.result() for f in kill_at_random(pool, lambda: family(zygote), 1500, every=0.02)]
     assert {r.status for r in results} <= {"ok", "died"}
-    assert {r.detail for r in results if r.status == "died"} <= {"the worker was ended by SIGKILL"}
+    assert {r.detail for r in results if r.status == "died"} <= {"the worker was killed by SIGKILL"}
     assert pool.stats["restarts"] >= 5
     assert sum(r.status == "died" for r in results) <= pool.stats["retries"] <= pool.stats["restarts"]
     assert zygotes() == {zygote}

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from justtinker_plugins.shared.latex.ladder import compare, read, restates
-from justtinker_plugins.shared.latex.made_of import bag
-from justtinker_plugins.shared.latex.restated import written
+from justtinker_plugins.shared.latex.ladder import compare, readings_of, restates
+from justtinker_plugins.shared.latex.made_of import sorted_parts
+from justtinker_plugins.shared.latex.restated import math_snippets
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from justtinker_plugins.shared.latex.restated import written
     ],
 )
 def test_what_a_question_writes(question: str, expressions: list[str]) -> None:
-    assert list(written(question)) == expressions
+    assert list(math_snippets(question)) == expressions
 
 
 SUM = "47+38=?"
@@ -205,7 +205,7 @@ def test_no_sum_of_two_numbers_answers_it(a: int, b: int, form: str) -> None:
 
 @given(st.permutations(["x^2", "3y", "17", r"\sqrt{2}"]))
 def test_the_order_of_parts_makes_no_difference(terms: list[str]) -> None:
-    trees, others = read("+".join(terms)), read("+".join(sorted(terms)))
+    trees, others = readings_of("+".join(terms)), readings_of("+".join(sorted(terms)))
     assert isinstance(trees, tuple)
     assert isinstance(others, tuple)
-    assert bag(trees[0]) == bag(others[0]) == ("17", "2", "2", "2", "3", "pow", "root", "x", "y")
+    assert sorted_parts(trees[0]) == sorted_parts(others[0]) == ("17", "2", "2", "2", "3", "pow", "root", "x", "y")

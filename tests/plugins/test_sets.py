@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from justtinker_plugins.shared.latex.ladder import compare
 from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.parse import parse
-from justtinker_plugins.shared.latex.sets import REALS, as_set, condition, without_range
+from justtinker_plugins.shared.latex.sets import REALS, as_set, without_range, without_set_builder
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_what_has_no_such_form_stays(text: str) -> None:
 )
 def test_the_condition_of_a_set(text: str, inside: str | None) -> None:
     normal = normalise(text)
-    assert condition(normal) == (inside or normal)
+    assert without_set_builder(normal) == (inside or normal)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_time_grows_with_the_length_only(piece: str) -> None:
     def seconds(count: int) -> float:
         text = piece * count
         started = time.process_time()
-        condition(text)
+        without_set_builder(text)
         without_range("n", text)
         return time.process_time() - started
 

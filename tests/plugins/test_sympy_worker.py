@@ -19,9 +19,9 @@ from justtinker_plugins.shared.latex.sympy_worker import WARM_UP, grade
         (r"\{1, 2\}", r"\{2, 1\}", "equal"),
         (r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}", r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}", "equal"),
         # what math-verify accepts, and should not
-        (r"1.6 \cdot 10^{-19}", "0.0", "forgotten"),
-        (r"\frac{1}{2^{99}}", r"\frac{1}{2^{98}}", "forgotten"),
-        (r"\sqrt{2}", "1.4142136", "forgotten"),
+        (r"1.6 \cdot 10^{-19}", "0.0", "overlooked"),
+        (r"\frac{1}{2^{99}}", r"\frac{1}{2^{98}}", "overlooked"),
+        (r"\sqrt{2}", "1.4142136", "overlooked"),
         # what nobody can parse
         (r"\nonsense", "1", "gold"),
         ("1", r"\nonsense", "answer"),

@@ -8,16 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from justtinker_plugins.shared.latex.normalise import normalise
-from justtinker_plugins.shared.latex.parse import Node, TooLargeError, UnsupportedError, parse
+from justtinker_plugins.shared.latex.parse import Node, parse
+from justtinker_plugins.shared.latex.tokens import TooLargeError, UnsupportedError
 from justtinker_plugins.shared.latex.values import (
     FLOAT,
     InexactError,
     UndefinedError,
-    exact,
-    numeric,
-    place,
-    precise,
+    approximate,
+    exact_value,
+    high_precision,
     symbols,
+    value_at,
 )
 
 
@@ -44,19 +45,19 @@ def tree(text: str) -> Node:
     ],
 )
 def test_exact(text: str, value: Fraction) -> None:
-    assert exact(tree(text)) == value
+    assert exact_value(tree(text)) == value
 
 
 @pytest.mark.parametrize("text", [r"\sqrt{2}", r"\pi", "x", r"\sin 1", "2^{0.5}", "i", "(-8)^{1/3}"])
 def test_what_is_no_fraction(text: str) -> None:
     with pytest.raises(InexactError):
-        exact(tree(text))
+        exact_value(tree(text))
 
 
 @pytest.mark.parametrize("text", ["1/0", "0^{-1}", "0^0", "1/(2-2)"])
 def test_undefined(text: str) -> None:
     with pytest.raises(UndefinedError):
-        exact(tree(text))
+        exact_value(tree(text))
 
 
 @pytest.mark.parametrize(
@@ -64,15 +65,15 @@ def test_undefined(text: str) -> None:
 )
 def test_caps_of_fractions(text: str) -> None:
     with pytest.raises(TooLargeError):
-        exact(tree(text))
+        exact_value(tree(text))
 
 
 @pytest.mark.parametrize("text", ["9^{9^9}", "e^{1000}", "200!", r"\cosh(500)", "(10^{100})^2", "2^{2^{2^{2^{2}}}}"])
 def test_caps_of_floats(text: str) -> None:
     with pytest.raises(TooLargeError):
-        numeric(tree(text), FLOAT)
+        approximate(tree(text), FLOAT)
     with pytest.raises(TooLargeError):
-        numeric(tree(text if text != "(10^{100})^2" else "(10^{200})^2"), precise())
+        approximate(tree(text if text != "(10^{100})^2" else "(10^{200})^2"), high_precision())
 
 
 @pytest.mark.parametrize(
@@ -93,18 +94,18 @@ def test_caps_of_floats(text: str) -> None:
     ],
 )
 def test_numeric(text: str, value: complex) -> None:
-    for field in (FLOAT, precise()):
-        assert complex(numeric(tree(text), field).value) == pytest.approx(value, abs=1e-12)
+    for field in (FLOAT, high_precision()):
+        assert complex(approximate(tree(text), field).value) == pytest.approx(value, abs=1e-12)
 
 
 def test_the_largest_number_on_the_way_is_told() -> None:
-    assert numeric(tree(r"10^{20} \sqrt{2} - 10^{20} \sqrt{2}"), FLOAT).peak == pytest.approx(math.sqrt(2) * 1e20)
+    assert approximate(tree(r"10^{20} \sqrt{2} - 10^{20} \sqrt{2}"), FLOAT).peak == pytest.approx(math.sqrt(2) * 1e20)
 
 
 @pytest.mark.parametrize("text", ["(1,2)", r"\text{a b}", "1, 2", r"\text{a b} = 1", "52_8"])
 def test_what_is_no_number(text: str) -> None:
     with pytest.raises(UnsupportedError):
-        numeric(tree(text), FLOAT)
+        approximate(tree(text), FLOAT)
 
 
 def test_symbols() -> None:
@@ -114,8 +115,8 @@ def test_symbols() -> None:
 
 @given(st.text(max_size=5), st.integers(0, 5))
 def test_places_are_fixed_and_between_bounds(name: str, seed: int) -> None:
-    assert Fraction(1, 2) <= place(name, seed) < Fraction(5, 2)
-    assert place(name, seed) == place(name, seed)
+    assert Fraction(1, 2) <= value_at(name, seed) < Fraction(5, 2)
+    assert value_at(name, seed) == value_at(name, seed)
 
 
 _LEAVES = st.integers(-20, 20).map(lambda n: f"({n})")
@@ -131,7 +132,7 @@ _LEAVES = st.integers(-20, 20).map(lambda n: f"({n})")
 )
 def test_both_evaluations_agree(text: str) -> None:
     try:
-        value = exact(tree(text))
+        value = exact_value(tree(text))
     except UndefinedError:
         return
-    assert complex(numeric(tree(text), precise()).value) == pytest.approx(float(value), rel=1e-9, abs=1e-9)
+    assert complex(approximate(tree(text), high_precision()).value) == pytest.approx(float(value), rel=1e-9, abs=1e-9)

@@ -31,7 +31,7 @@ from pydantic import Field
 
 from justtinker_core import PluginError, Problem, Rollout, Verdict, hookimpl, plugin
 from justtinker_plugins.environments._arithmetic import MOST_CHARS, Computed, compute
-from justtinker_plugins.shared.answers import gold_text, judge
+from justtinker_plugins.shared.answers import gold_text, judge_rollouts
 from justtinker_plugins.shared.overlap import asked_again
 from justtinker_plugins.text import CLOSE, OPEN
 
@@ -137,7 +137,7 @@ class Countdown:
         if problem.kind != KIND:
             return None
         gold = self.gold(problem.answer)
-        verdicts = judge(rollouts, "strict", MOST_CHARS, gold, self.wrong)
+        verdicts = judge_rollouts(rollouts, "strict", MOST_CHARS, gold, self.wrong)
         return [replace(v, vote="the target" if v.outcome == "correct" else None) for v in verdicts]
 
     def gold(self, answer: str | None) -> Computed | str:

@@ -1,7 +1,7 @@
-r"""The verifier for answers that are one text: equal after harmless differences of writing are taken out.
+r"""The verifier for answers that are a text: equal if they differ only in harmless ways of writing.
 
-Those are: Unicode composition, white space (LaTeX's too), ``$…$`` or ``\text{…}`` around the whole, a final full stop;
-and letter case where the options say so. No synonyms, no mathematics: ``1/2`` is not ``0.5``.
+These are Unicode composition, white space (LaTeX's included), ``$…$`` or ``\text{…}`` around the whole, a final full
+stop, and letter case if the options say so. It knows no synonyms and no mathematics: ``1/2`` is not ``0.5``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import Field
 
 from justtinker_core import Problem, Rollout, Verdict, hookimpl, plugin
-from justtinker_plugins.shared.answers import Pipeline, gold_text, judge
+from justtinker_plugins.shared.answers import Pipeline, gold_text, judge_rollouts
 
 _SPACE = re.compile(r"(?:\s|\\[,;:! ]|~)+")
 _WRAPPER = re.compile(r"\$([^$]*)\$|\\(?:text|textbf|textit|mathrm|mbox)\s?\{([^{}]*)\}")
@@ -26,29 +26,29 @@ class Exact:
     """Compares the answer with the gold as text."""
 
     kinds: tuple[str, ...] = ("math", "text")
-    """Which `Problem.kind` it answers for."""
+    """Kinds of problems that it judges, as in `Problem.kind`."""
     pipeline: Pipeline = "strict"
-    """strict: boxed only. flexible: where there is no box also ``Answer: x``, ``#### x``, ``the answer is x``.
+    """strict: boxed answers only. flexible: without a box, also ``Answer: x``, ``#### x``, ``the answer is x``.
     gsm8k: ``#### x`` only."""
     case_sensitive: bool = True
-    """Whether ``Yes`` is something else than ``yes``."""
+    """Whether ``Yes`` and ``yes`` differ."""
     max_chars: Annotated[int, Field(ge=1)] = 2000
-    """A longer answer is wrong."""
+    """Longer answers are wrong."""
 
     @hookimpl
     def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:
-        """One verdict a rollout; unscored where the gold is empty."""
+        """Judge each rollout; all are unscored if the gold is empty."""
         if problem.kind not in self.kinds:
             return None
-        text = normal(gold_text(problem.answer), self.case_sensitive)
+        text = normal_form(gold_text(problem.answer), self.case_sensitive)
         gold = _Gold(text) if text else "the problem has no gold answer"
-        return judge(rollouts, self.pipeline, self.max_chars, gold, self._wrong, self._vote)
+        return judge_rollouts(rollouts, self.pipeline, self.max_chars, gold, self._mismatch, self._vote)
 
     def _vote(self, answer: str) -> str:
-        return normal(answer, self.case_sensitive)
+        return normal_form(answer, self.case_sensitive)
 
-    def _wrong(self, gold: _Gold, answer: str) -> str:
-        return "" if normal(answer, self.case_sensitive) == gold.text else "not the gold's text"
+    def _mismatch(self, gold: _Gold, answer: str) -> str:
+        return "" if normal_form(answer, self.case_sensitive) == gold.text else "not the gold's text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,13 @@ class _Gold:
     text: str
 
 
-def normal(text: str, case_sensitive: bool = True) -> str:
-    """The one way to write a text; writing it twice changes nothing."""
+def normal_form(text: str, case_sensitive: bool = True) -> str:
+    """Write a text in its normal form; doing so twice changes nothing."""
     text = unicodedata.normalize("NFC", text if case_sensitive else text.casefold())
     before = None
     while before != text:
         before = text
-        text = _SPACE.sub(" ", text).strip().rstrip(". ")  # all at once: one a turn is quadratic
+        text = _SPACE.sub(" ", text).strip().rstrip(". ")  # all at once: one at a time is quadratic
         if wrapped := _WRAPPER.fullmatch(text):
             text = wrapped[1] or wrapped[2] or ""
     return text

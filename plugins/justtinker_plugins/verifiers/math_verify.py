@@ -1,9 +1,10 @@
-r"""The verifier for mathematics: strict, cheap rungs first, sympy only in a worker that can be killed.
+r"""The verifier for mathematics: strict, cheap checks first, sympy only in a worker that can be killed.
 
-The answer is the last ``\boxed{…}`` after the last ``</think>``, compared with the gold on a ladder: the normalised
-string, the exact rational, structural gates, a probe at random points, and math-verify with a check of what it
-forgets. Each verdict names the rung that decided; how the grader itself fares is measured. What it does not: look for
-a number in the prose, take the problem restated for its answer (``\sum_{k=1}^{100} k``), or run model text as Python.
+The answer is the last ``\boxed{…}`` after the last ``</think>``. It climbs a ladder of comparisons with the gold: the
+normalised string, the exact rational, structural gates, a probe at random points, and math-verify with a check of what
+it overlooks. Each verdict names the rung that decided, and metrics show how the grader itself fares. It never looks
+for a number in the prose, never accepts the problem restated (``\sum_{k=1}^{100} k``), and never runs model text as
+Python.
 """
 
 from __future__ import annotations
@@ -18,104 +19,105 @@ from pydantic import Field
 from justtinker_core import Group, Problem, Rollout, Verdict, hookimpl, plugin
 from justtinker_core.types import Outcome
 from justtinker_plugins.shared.answers import Extracted, Pipeline, extract, gold_text
-from justtinker_plugins.shared.latex.chains import unnamed
-from justtinker_plugins.shared.latex.ladder import after_check, ballot, compare, restates, rounds_unasked
+from justtinker_plugins.shared.latex.chains import without_asked_name
+from justtinker_plugins.shared.latex.ladder import compare, overlooked_difference, restates, rounds_unasked, vote_of
 from justtinker_plugins.shared.latex.normalise import normalise
-from justtinker_plugins.shared.latex.numbers import Finding
+from justtinker_plugins.shared.latex.numbers import Comparison
 from justtinker_plugins.shared.latex.sympy_worker import WARM_UP
 from justtinker_plugins.shared.pool.pool import Pool, Result
 
 WORKER = "justtinker_plugins.shared.latex.sympy_worker:grade"
 MEMORY_OF_VERDICTS = 16_384
 FAILED = "failed"
-"""The rung of a verdict that our side could not reach."""
+"""The rung of a verdict that the grader failed to reach."""
 LIMIT = "limit"
-"""The rung of an answer that was too much for a worker."""
+"""The rung of an answer that exceeded a worker's limits."""
 
 
 @plugin
 class MathVerify:
-    """Compares a boxed answer with the gold, as a careful person would."""
+    """Compares a boxed answer with the gold as a careful person would."""
 
     kinds: tuple[str, ...] = ("math",)
-    """Which `Problem.kind` it answers for."""
+    """Kinds of problems that it judges, as in `Problem.kind`."""
     pipeline: Pipeline = "strict"
-    """strict: boxed only. flexible: where there is no box, also ``Answer: x``, ``#### x``, ``the answer is x``."""
+    """strict: boxed answers only. flexible: without a box, also ``Answer: x``, ``#### x``, ``the answer is x``."""
     max_chars: Annotated[int, Field(ge=1)] = 2000
-    """A longer answer is wrong."""
+    """Longer answers are wrong."""
     limit: Annotated[float, Field(gt=0)] = 1.0
-    """CPU seconds in a worker after which an answer is wrong."""
+    """CPU seconds in a worker after which an answer counts as wrong."""
     memory: Annotated[int, Field(ge=1 << 28)] = 1 << 30
-    """Bytes a worker may use."""
+    """Bytes that a worker may use."""
     workers: Annotated[int, Field(ge=1)] | None = None
-    """Worker processes; started when first needed. Default: as many as the machine has cores, at most 8."""
+    """Worker processes, started when first needed. Default: one per core, at most 8."""
     slow: Annotated[float, Field(gt=0)] = 1.0
-    """Seconds on the clock in a worker after which a verdict counts as slow, in ``slow_verdict_rate``."""
+    """Wall-clock seconds in a worker after which a verdict counts in ``slow_verdict_rate``."""
     accept_restated: bool = False
-    """Also pay an expression of the question that is equal to the gold but was to be worked out."""
+    """Also accept an expression of the question that equals the gold but was to be worked out."""
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._pool: Pool | None = None
-        self._memo: OrderedDict[tuple[str, str], Finding] = OrderedDict()
-        self._slow_ones: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._memo: OrderedDict[tuple[str, str], Comparison] = OrderedDict()
+        self._slow_pairs: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     @hookimpl
     def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:
-        """One verdict a rollout. Equal answers of a group are graded once, and all of its worker tasks run at once."""
+        """Judge each rollout. Equal answers of a group are graded once, and its worker tasks run at the same time."""
         if problem.kind not in self.kinds:
             return None
         extracted = [extract(rollout.text, self.pipeline, self.max_chars) for rollout in rollouts]
         gold = gold_text(problem.answer)
         if not gold:
             return [Verdict("unscored", found.answer, "gold", "the problem has no gold") for found in extracted]
-        values = {f.answer: unnamed(problem.question, gold, f.answer) for f in extracted if f.answer is not None}
+        answers = [found.answer for found in extracted if found.answer is not None]
+        values = {answer: without_asked_name(problem.question, gold, answer) for answer in answers}
         compared = self._compare_all(gold, set(values.values()))
-        asked = _unless_rounded if self.accept_restated else _unless_restated
-        findings = {a: asked(problem.question, gold, value, compared[value]) for a, value in values.items()}
-        return [_verdict(found, findings) for found in extracted]
+        gate = _refuse_rounded if self.accept_restated else _refuse_restated
+        comparisons = {a: gate(problem.question, gold, value, compared[value]) for a, value in values.items()}
+        return [_verdict(found, comparisons) for found in extracted]
 
     @hookimpl
     def measure(self, group: Group) -> dict[str, list[float]] | None:
-        """``slow_verdict_rate``: 1.0 if grading the answer is slow; ``worker_ended_rate``: 1.0 if it ended its worker.
+        """``slow_verdict_rate``: 1.0 for a slow verdict; ``worker_ended_rate``: 1.0 if the answer ended its worker.
 
-        Not seconds: those differ between equal runs, whose records shall not.
+        Seconds are not reported: they differ between equal runs, whose records must be equal.
         """
         if group.problem.kind not in self.kinds:
             return None
         gold = gold_text(group.problem.answer)
-        values = [v.answer and unnamed(group.problem.question, gold, v.answer) for v in group.verdicts]
+        values = [v.answer and without_asked_name(group.problem.question, gold, v.answer) for v in group.verdicts]
         with self._lock:
-            slow = [(gold, value) in self._slow_ones for value in values]
+            slow = [(gold, value) in self._slow_pairs for value in values]
         ended = [verdict.rung.startswith((LIMIT, FAILED)) for verdict in group.verdicts]
         return {"slow_verdict_rate": list(map(float, slow)), "worker_ended_rate": list(map(float, ended))}
 
-    def _compare_all(self, gold: str, answers: set[str]) -> dict[str, Finding]:
-        found = {answer: self._remembered(gold, answer) or _compare(gold, answer) for answer in answers}
-        open_ones = [answer for answer in found if found[answer].equal is None and found[answer].rung != FAILED]
-        if open_ones:
-            found |= self._ask_workers(gold, open_ones)
-        for answer, finding in found.items():
-            self._remember(gold, answer, finding)
+    def _compare_all(self, gold: str, answers: set[str]) -> dict[str, Comparison]:
+        found = {answer: self._recall(gold, answer) or _compare_safely(gold, answer) for answer in answers}
+        undecided = [answer for answer in found if found[answer].equal is None and found[answer].rung != FAILED]
+        if undecided:
+            found |= self._ask_workers(gold, undecided)
+        for answer, comparison in found.items():
+            self._remember(gold, answer, comparison)
         return found
 
-    def _ask_workers(self, gold: str, answers: list[str]) -> dict[str, Finding]:
-        """All at once, and the gold against itself: an answer is blamed only where the gold can be graded."""
+    def _ask_workers(self, gold: str, answers: list[str]) -> dict[str, Comparison]:
+        """Grade all answers, and the gold against itself: if that fails, the gold is to blame and not the answers."""
         pool = self._workers()
         asked = {answer: pool.submit(normalise(gold), normalise(answer)) for answer in [gold, *answers]}
-        found = {answer: judge(gold, answer, future.result()) for answer, future in asked.items()}
+        found = {answer: comparison_of(gold, answer, future.result()) for answer, future in asked.items()}
         self._note_slow(gold, [answer for answer, future in asked.items() if future.result().seconds > self.slow])
-        itself = found.pop(gold)
-        if itself.equal:
+        with_itself = found.pop(gold)
+        if with_itself.equal:
             return found
-        reason = f"the gold cannot be graded: {itself.reason}"
-        return dict.fromkeys(answers, Finding(None, "gold" if itself.rung != FAILED else FAILED, reason))
+        reason = f"the gold cannot be graded: {with_itself.reason}"
+        return dict.fromkeys(answers, Comparison(None, "gold" if with_itself.rung != FAILED else FAILED, reason))
 
     def _note_slow(self, gold: str, answers: list[str]) -> None:
         with self._lock:
-            self._slow_ones.update(((gold, answer), None) for answer in answers)
-            while len(self._slow_ones) > MEMORY_OF_VERDICTS:
-                self._slow_ones.popitem(last=False)
+            self._slow_pairs.update(((gold, answer), None) for answer in answers)
+            while len(self._slow_pairs) > MEMORY_OF_VERDICTS:
+                self._slow_pairs.popitem(last=False)
 
     def _workers(self) -> Pool:
         with self._lock:
@@ -123,71 +125,73 @@ class MathVerify:
                 self._pool = Pool(WORKER, workers=self.workers, limit=self.limit, memory=self.memory, warm_up=WARM_UP)
             return self._pool
 
-    def _remembered(self, gold: str, answer: str) -> Finding | None:
+    def _recall(self, gold: str, answer: str) -> Comparison | None:
         with self._lock:
             return self._memo.get((gold, answer))
 
-    def _remember(self, gold: str, answer: str, finding: Finding) -> None:
-        """Only what would be found again: a machine's bad moment is not. Options and version are this object's own."""
-        if finding.equal is None:
+    def _remember(self, gold: str, answer: str, comparison: Comparison) -> None:
+        """Remember a decided comparison. An undecided one, perhaps due to a busy machine, is tried again."""
+        if comparison.equal is None:
             return
         with self._lock:
-            self._memo[gold, answer] = finding
+            self._memo[gold, answer] = comparison
             while len(self._memo) > MEMORY_OF_VERDICTS:
                 self._memo.popitem(last=False)
 
     @hookimpl
     def finish_run(self) -> None:
-        """End the workers."""
+        """Stop the workers."""
         with self._lock:
             pool, self._pool = self._pool, None
         if pool is not None:
             pool.close()
 
 
-def _compare(gold: str, answer: str) -> Finding:
-    return _found(lambda: compare(gold, answer))
+def _compare_safely(gold: str, answer: str) -> Comparison:
+    return _unscored_on_error(lambda: compare(gold, answer))
 
 
-def _unless_restated(question: str, gold: str, answer: str, finding: Finding) -> Finding:
-    if not finding.equal or finding.rung == "string":
-        return finding
-    restated = Finding(False, "gate", "the answer only restates the question")
-    return _found(
-        lambda: restated if restates(question, gold, answer) else _unless_rounded(question, gold, answer, finding)
+def _refuse_restated(question: str, gold: str, answer: str, comparison: Comparison) -> Comparison:
+    if not comparison.equal or comparison.rung == "string":
+        return comparison
+    restated = Comparison(False, "gate", "the answer only restates the question")
+    return _unscored_on_error(
+        lambda: restated if restates(question, gold, answer) else _refuse_rounded(question, gold, answer, comparison)
     )
 
 
-def _unless_rounded(question: str, gold: str, answer: str, finding: Finding) -> Finding:
-    rounded = Finding(False, "gate", "only rounded it is the gold, and the question asks for no rounding")
-    return _found(lambda: rounded if finding.equal and rounds_unasked(question, gold, answer) else finding)
+def _refuse_rounded(question: str, gold: str, answer: str, comparison: Comparison) -> Comparison:
+    rounded = Comparison(False, "gate", "only its rounding is the gold, and the question asks for no rounding")
+    return _unscored_on_error(
+        lambda: rounded if comparison.equal and rounds_unasked(question, gold, answer) else comparison
+    )
 
 
-def _found(work: Callable[[], Finding]) -> Finding:
+def _unscored_on_error(work: Callable[[], Comparison]) -> Comparison:
     try:
         return work()
-    except Exception as error:  # a mistake of ours must neither end a run nor be paid as a wrong answer
-        return Finding(None, FAILED, f"the verifier failed: {error!r}")
+    except Exception as error:  # our own bug must neither end a run nor count as a wrong answer
+        return Comparison(None, FAILED, f"the verifier failed: {error!r}")
 
 
-def judge(gold: str, answer: str, result: Result) -> Finding:
-    """What a worker's result says of an answer: its own fault makes it wrong, ours leaves it unscored."""
+def comparison_of(gold: str, answer: str, result: Result) -> Comparison:
+    """Read a worker's result: an answer at fault is wrong, a grader at fault leaves it unscored."""
     if result.status in ("cpu_limit", "memory"):
-        return Finding(False, LIMIT, f"too much for a worker: {result.detail}")
+        return Comparison(False, LIMIT, f"too much for a worker: {result.detail}")
     if result.status != "ok":
-        return Finding(None, FAILED, f"the worker failed ({result.status}): {result.detail}")
+        return Comparison(None, FAILED, f"the worker failed ({result.status}): {result.detail}")
     outcome, reason = result.value
-    if outcome == "equal" and (trouble := after_check(gold, answer)):
-        return Finding(False, "after_check", trouble)
-    rung = "after_check" if outcome == "forgotten" else "sympy"
-    return Finding({"equal": True, "gold": None}.get(outcome, False), rung, reason)
+    if outcome == "equal" and (difference := overlooked_difference(gold, answer)):
+        return Comparison(False, "after_check", difference)
+    rung = "after_check" if outcome == "overlooked" else "sympy"
+    return Comparison({"equal": True, "gold": None}.get(outcome, False), rung, reason)
 
 
-def _verdict(found: Extracted, findings: Mapping[str, Finding]) -> Verdict:
+def _verdict(found: Extracted, comparisons: Mapping[str, Comparison]) -> Verdict:
     if found.answer is None:
         return Verdict("incorrect", None, "extract", found.reason)
-    finding = findings[found.answer]
-    outcome: Outcome = "correct" if finding.equal else "incorrect" if finding.equal is False else "unscored"
-    rung = finding.rung if found.pipeline == "boxed" else f"{finding.rung} ({found.pipeline})"
-    vote = None if outcome == "unscored" else ballot(found.answer)
-    return Verdict(outcome, found.answer, rung, finding.reason, vote)
+    comparison = comparisons[found.answer]
+    outcome: Outcome = "correct" if comparison.equal else "incorrect" if comparison.equal is False else "unscored"
+    rung = comparison.rung if found.pipeline == "boxed" else f"{comparison.rung} ({found.pipeline})"
+    vote = None if outcome == "unscored" else vote_of(found.answer)
+    return Verdict(outcome, found.answer, rung, comparison.reason, vote)

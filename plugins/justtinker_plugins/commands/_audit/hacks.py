@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from justtinker_plugins.commands._audit.bombs import ANSWERS
 from justtinker_plugins.commands._audit.items import SENTENCES, Item, Maker, expressions, listed_in
 from justtinker_plugins.shared.latex.normalise import normalise
-from justtinker_plugins.shared.latex.restated import look
+from justtinker_plugins.shared.latex.restated import without_spaces
 
 _SMALL = re.compile(r"\$?(?:.{0,2}|95[01]|1/3|\\[dt]?frac ?\{?1\}?\{?3\}?)\$?")
 """Golds that some bomb is: 9, 1, 951, 1/3, written madly."""
@@ -116,9 +116,9 @@ def the_question_restated(item: Item) -> Iterator[str]:
     """An expression of the question as it stands there, turned round or dressed up, instead of its value."""
     if not item.mathematical:
         return
-    gold = look(normalise(item.gold))
+    gold = without_spaces(normalise(item.gold))
     for text in expressions(item.problem.question):
-        if look(normalise(text)) != gold:
+        if without_spaces(normalise(text)) != gold:
             yield from (item.respond(item.say(made)) for made in dressed(text))
 
 

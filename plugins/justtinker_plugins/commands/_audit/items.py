@@ -16,7 +16,7 @@ from math import gcd
 from justtinker_core import Problem
 from justtinker_plugins.commands._audit.variants import wrong
 from justtinker_plugins.shared.answers import gold_text
-from justtinker_plugins.shared.latex.restated import written
+from justtinker_plugins.shared.latex.restated import math_snippets
 
 VOICES = ("\\boxed{{{}}}", "#### {}", "Answer: {}", "{}")
 """Ways to say an answer; a stack is audited in the first that it pays."""
@@ -163,7 +163,7 @@ def wrong_answers(kind: str, gold: str, others: Sequence[str]) -> tuple[str, ...
 
 def expressions(question: str) -> Iterator[str]:
     """What the question writes as mathematics with something to work out in it; a fraction in lowest terms has not."""
-    for text in dict.fromkeys(written(question)):
+    for text in dict.fromkeys(math_snippets(question)):
         fraction = _FRACTION.fullmatch(text)
         if fraction and gcd(*(int(n) for n in fraction.groups() if n)) == 1:
             continue

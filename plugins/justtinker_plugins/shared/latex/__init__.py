@@ -1,1 +1,1 @@
-"""Compare two answers written in LaTeX."""
+"""Compare two answers written in LaTeX, from cheap checks to expensive ones."""

@@ -1,16 +1,15 @@
-r"""What stands before the last ``=`` of an answer and only says what is asked: ``\gcd(12,8) = 4``, ``m + n = 113``.
+r"""Drop the sides of a chain that only name what is asked, as in ``\gcd(12,8) = 4`` and ``m + n = 113``.
 
-What it does not: drop a side that may be a value. Whatever our reader can work out stays in the chain and must be
-equal to the gold; a list, a relation or a word is never dropped, and neither is the last side.
+A side that may be a value is never dropped. Whatever our reader can evaluate stays in the chain and must equal the
+gold; lists, relations, words and the last side stay, too.
 
-- ``\gcd(12,8) = 4``, ``1 + 2 + \cdots + 100 = 5050``, ``P(A \cap B) = \frac12``: our reader cannot work out the first
+- ``\gcd(12,8) = 4``, ``1 + 2 + \cdots + 100 = 5050``, ``P(A \cap B) = \frac12``: our reader cannot evaluate the first
   side, so it is dropped unchecked. A policy gains nothing by it, because it still has to know the last side, which must
   be worked out as if it stood alone.
 - ``\binom{10}{3} = 120`` is checked, and ``3! = 12`` is wrong.
 - A side with a comma, a relation or a word stays, because it could hide a second answer.
-- ``m + n = 113`` is right where the question asks to find m + n; otherwise ``x + y = 12`` is an unsolved equation. The
-  expression must stand alone behind a word such as "find" or "value of", and in no equation of the question, which an
-  answer could copy.
+- ``m + n = 113`` is right if the question asks to find m + n; otherwise it is an unsolved equation. The expression must
+  stand alone after words such as "find" or "value of", and in no equation of the question, which an answer could copy.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ import re
 from functools import lru_cache
 
 from justtinker_plugins.shared.latex.normalise import normalise
-from justtinker_plugins.shared.latex.parse import UnsupportedError
-from justtinker_plugins.shared.latex.restated import MATHS, Read, look
+from justtinker_plugins.shared.latex.restated import MATHS, ReadingsOf, without_spaces
+from justtinker_plugins.shared.latex.tokens import UnsupportedError
 
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|[A-Za-z]+|[(){}\[\],;:<>=]", re.DOTALL)
 _OPEN, _CLOSE = frozenset(["(", "[", "{", r"\{", r"\begin"]), frozenset([")", "]", "}", r"\}", r"\end"])
-_SEVERAL = frozenset(
+_SEPARATES_VALUES = frozenset(
     r", ; : < > or and \text \le \ge \neq \approx \sim \in \to \cup \equiv \pm \mp \\".split()  # noqa: SIM905
 )
 
@@ -38,11 +37,11 @@ _CHANCE = re.compile(
     r"(?:[PE]|\\mathbb *\{[PE]\}|\\Pr|\\text *\{ *(?:P|E|Var|Cov|Pr) *\}) *(?:\([^()]{1,60}\)|\[[^\[\]]{1,60}\])"
 )
 _CALL = re.compile(r"[fghpqFGH] *(?:\^ *\{ *-1 *\} *)?\((?:[^()a-z]|\\[a-z]+){1,60}\)")
-"""A function where it is asked for: ``f^{-1}(3)``. ``f(x+1) = 12`` does not say what f is, nor x."""
+"""A function at a value: ``f^{-1}(3)``. Not ``f(x+1) = 12``, which says neither what f is nor what x is."""
 
 
-def sides(normal: str) -> list[str]:
-    """The sides of a chain of ``=`` outside all brackets; the whole text where a bracket or a side is missing."""
+def split_sides(normal: str) -> list[str]:
+    """Split a chain at each ``=`` outside brackets. If a bracket or a side is missing, the whole text is one side."""
     ends, depth = [-1], 0
     for match in _TOKEN.finditer(normal):
         token = match.group()
@@ -55,58 +54,59 @@ def sides(normal: str) -> list[str]:
     return found if not depth and all(found) else [normal]
 
 
-def several(side: str) -> bool:
-    """Whether a side may be more than one value: something separates or relates its parts outside of all brackets."""
+def has_several_values(side: str) -> bool:
+    """Whether a side may be several values: outside brackets, something separates or relates its parts."""
     depth = 0
     for match in _TOKEN.finditer(side):
         token = match.group()
-        if not depth and token in _SEVERAL:
+        if not depth and token in _SEPARATES_VALUES:
             return True
         depth += (token in _OPEN) - (token in _CLOSE)
     return False
 
 
-def claimed(parts: list[str], read: Read) -> str:
-    """The sides of a chain without those before the last that only name what is asked."""
-    return " = ".join([*(side for side in parts[:-1] if not _only_names(side, read)), parts[-1]])
+def without_naming_sides(sides: list[str], readings_of: ReadingsOf) -> str:
+    """Join the sides of a chain, without those before the last that only name what is asked."""
+    return " = ".join([*(side for side in sides[:-1] if not _only_names(side, readings_of)), sides[-1]])
 
 
-def _only_names(side: str, read: Read) -> bool:
-    """An operator that our reader does not know, or a function at a place."""
+def _only_names(side: str, readings_of: ReadingsOf) -> bool:
+    """Whether a side is an operator that our reader does not know, or a function at a value."""
     if _CHANCE.fullmatch(side) or _CALL.fullmatch(side):
         return True
-    if several(side):
+    if has_several_values(side):
         return False
     if _SERIES.search(side) or _DERIVATIVE.match(side):
         return True
     if len(parts := _REMAINDER.split(side)) > 1:
-        return not any(isinstance(read(part.strip()), ValueError) for part in parts)
-    return _OPERATION.search(side) is not None and isinstance(read(side), UnsupportedError)
+        return not any(isinstance(readings_of(part.strip()), ValueError) for part in parts)
+    return _OPERATION.search(side) is not None and isinstance(readings_of(side), UnsupportedError)
 
 
-_ASKS = re.compile(
+_ASKS_FOR = re.compile(
     r"\b(?:find|what is|what's|comput\w+|evaluat\w+|determin\w+|calculat\w+|value of|enter|give)\b[^$.?!\\]{0,80}$",
     re.IGNORECASE,
 )
 
 
 @lru_cache(maxsize=256)
-def asked(question: str) -> frozenset[str]:
-    """The looks of the expressions that a question asks for, as in "Find $m+n$", and says nothing else about."""
-    wanted: set[str] = set()
-    told: set[str] = set()
+def asked_expressions(question: str) -> frozenset[str]:
+    """The expressions, without spaces, that a question asks for and says nothing else about, as in "Find $m+n$"."""
+    asked: set[str] = set()
+    related: set[str] = set()
     for match in MATHS.finditer(question):
-        parts = [look(side) for side in sides(normalise(next(filter(None, match.groups())).strip(" .,;:?\n")))]
-        if len(parts) > 1:
-            told.update(parts)
-        elif _ASKS.search(question, max(0, match.start() - 120), match.start()):
-            wanted.update(part for part in parts if re.search("[A-Za-z]", part) and not several(part))
-    return frozenset(wanted - told)
+        snippet = next(filter(None, match.groups())).strip(" .,;:?\n")
+        sides = [without_spaces(side) for side in split_sides(normalise(snippet))]
+        if len(sides) > 1:
+            related.update(sides)
+        elif _ASKS_FOR.search(question, max(0, match.start() - 120), match.start()):
+            asked.update(s for s in sides if re.search("[A-Za-z]", s) and not has_several_values(s))
+    return frozenset(asked - related)
 
 
-def unnamed(question: str, gold: str, answer: str) -> str:
-    """113 of ``m + n = 113`` where the question asks for m + n; else the answer as it is."""
-    parts = sides(normalise(answer))
-    if len(parts) == 1 or look(parts[0]) not in asked(question) or len(sides(normalise(gold))) > 1:
+def without_asked_name(question: str, gold: str, answer: str) -> str:
+    """Reduce ``m + n = 113`` to 113 if the question asks for m + n; otherwise return the answer as it is."""
+    name, *values = split_sides(normalise(answer))
+    if not values or without_spaces(name) not in asked_expressions(question) or len(split_sides(normalise(gold))) > 1:
         return answer
-    return " = ".join(parts[1:]).replace("\x00", " ")  # how `normalise` keeps "1 2" apart from 12
+    return " = ".join(values).replace("\x00", " ")  # NUL tells "1 2" from 12

@@ -1,7 +1,7 @@
-r"""What an expression is made of, in no order: to see an expression of the question again in an answer.
+r"""The parts of an expression, in no order: to recognise an expression of the question in an answer.
 
-What it does not: simplify as a mathematician would. `tidy` takes away what changes nothing whatever stands there
-(``+ 0``, ``\cdot 2^0``, ``^{2/2}``), `bag` lists the parts that are left, `members` the terms or factors.
+This is not simplification as a mathematician would do it. `tidy` removes what changes nothing (``+ 0``,
+``\cdot 2^0``, ``^{2/2}``), `sorted_parts` lists the parts that are left, and `members` the terms or factors.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from justtinker_plugins.shared.latex.parse import Node
-from justtinker_plugins.shared.latex.values import exact, nodes
+from justtinker_plugins.shared.latex.values import exact_value, nodes
 
 ONE: Node = ("num", 1)
 _NOT_PARTS = frozenset({"neg", "add", "mul", "deg", "unit", "pct"})
@@ -21,20 +21,20 @@ MOST_COPIES = 9
 _LONG = 10**300
 
 
-def value(tree: Node) -> Fraction | None:
-    """What plain numbers come to; None where there are others, or none at all."""
+def value_or_none(tree: Node) -> Fraction | None:
+    """The value of a tree as a fraction; None if it has no rational value."""
     with suppress(ValueError):
-        return exact(tree)
+        return exact_value(tree)
     return None
 
 
 def tidy(tree: Any) -> Any:
-    """The same value without plus 2-2, times 7/7, to the power of 2/2; a power of 1/2 is a root."""
+    """Remove "plus 2-2", "times 7/7" and "to the power of 2/2" from a tree; write a power of 1/2 as a root."""
     kind = tree[0] if tree else None
     if kind in ("add", "mul"):
-        kept = tuple(tidy(part) for part in tree[1] if value(part) != (kind == "mul"))
+        kept = tuple(tidy(part) for part in tree[1] if value_or_none(part) != (kind == "mul"))
         return kept[0] if len(kept) == 1 else (kind, kept or tree[1][:1])
-    exponent = value(tree[2]) if kind in ("div", "pow") else None
+    exponent = value_or_none(tree[2]) if kind in ("div", "pow") else None
     if exponent == 1:
         return tidy(tree[1])
     if kind == "pow" and exponent and exponent.numerator == 1:
@@ -42,36 +42,36 @@ def tidy(tree: Any) -> Any:
     return tuple(tidy(part) if isinstance(part, tuple) else part for part in tree)
 
 
-def bag(tree: Node) -> tuple[str, ...]:
-    """What an expression is made of, in no order, without what changes nothing: signs, brackets, units, 0 and 1."""
+def sorted_parts(tree: Node) -> tuple[str, ...]:
+    """The numbers, names and operations of a tree, sorted; without signs, brackets, units, 0 and 1."""
     parts = []
     for node in nodes(tree):
         if node[0] in ("num", "sym", "const", "fn"):
-            parts.append(_spelt(node[1]))
+            parts.append(_spelling(node[1]))
         elif node[0] not in _NOT_PARTS and node[2:] != (ONE,):
             parts.append(node[0])
     return tuple(sorted(part for part in parts if part not in ("0", "1")))
 
 
-def _spelt(part: object) -> str:
-    """A number or a name; Python refuses to write very long numbers in decimal."""
+def _spelling(part: object) -> str:
+    """A number or name as text. Python refuses to write very long numbers in decimal."""
     is_long = isinstance(part, Fraction) and max(map(abs, part.as_integer_ratio())) > _LONG
     return hex(hash(part)) if is_long else str(part)
 
 
 class Members(NamedTuple):
-    """The terms of a sum or the factors of a product, without their signs; of nothing else."""
+    """The terms of a sum or the factors of a product, without their signs; empty for other trees."""
 
     kind: str
     counts: Counter[tuple[str, ...]]
 
-    def stand_in(self, others: Members) -> bool:
-        """Whether the other sum or product has all of these."""
+    def all_in(self, others: Members) -> bool:
+        """Whether the other sum or product has all of these members."""
         return self.kind == others.kind != "" and self.counts <= others.counts
 
 
 def members(tree: Node) -> Members:
-    """The terms of a sum, the factors of a product, quotient or power, those below the bar marked."""
+    """The terms of a sum; the factors of a product, quotient or power, marked as above or below the fraction bar."""
     while tree[0] == "neg":
         tree = tree[1]
     if tree[0] == "add":
@@ -88,7 +88,7 @@ def _terms(tree: Node) -> Iterator[tuple[str, ...]]:
         for part in tree[1]:
             yield from _terms(part)
     else:
-        yield _key(tree)
+        yield _term_key(tree)
 
 
 def _factors(tree: Node, above: bool) -> Iterator[tuple[str, ...]]:
@@ -100,12 +100,12 @@ def _factors(tree: Node, above: bool) -> Iterator[tuple[str, ...]]:
     elif tree[0] == "div":
         yield from _factors(tree[1], above)
         yield from _factors(tree[2], not above)
-    elif tree[0] == "pow" and (n := value(tree[2])) and n.denominator == 1 and abs(n) <= MOST_COPIES:
+    elif tree[0] == "pow" and (n := value_or_none(tree[2])) and n.denominator == 1 and abs(n) <= MOST_COPIES:
         yield from list(_factors(tree[1], above == (n > 0))) * abs(int(n))
     else:
-        yield (*_key(tree), "above" if above else "below")
+        yield (*_term_key(tree), "above" if above else "below")
 
 
-def _key(tree: Node) -> tuple[str, ...]:
-    worth = value(tree)
-    return bag(tree) if worth is None else (_spelt(abs(worth)),)
+def _term_key(tree: Node) -> tuple[str, ...]:
+    value = value_or_none(tree)
+    return sorted_parts(tree) if value is None else (_spelling(abs(value)),)

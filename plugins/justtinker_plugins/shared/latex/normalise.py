@@ -1,15 +1,15 @@
-r"""One spelling for the many ways of typesetting the same LaTeX: the first, cheapest rung of the ladder.
+r"""One spelling for the many ways to typeset the same LaTeX: the first and cheapest rung of the ladder.
 
-What it does: Unicode signs to LaTeX, spacing and sizing commands away, one name for synonyms, thousands separators
-and scientific notation in one form. What it does not: decide anything mathematical. Two texts that normalise to the
-same string look the same on paper; nothing else may be merged here.
+It turns Unicode signs into LaTeX, drops spacing and sizing commands, picks one name among synonyms, and writes
+thousands separators and scientific notation in one form. It decides nothing mathematical: two texts that normalise to
+the same string look the same on paper, and nothing else may be merged here.
 
-``{,}`` is a decimal comma where it cannot separate thousands; in TeX it is a comma without the space of a list. Each
-line of an ``aligned`` is an item, or continues the line before if it begins with ``=``; so two answers below each
+``{,}`` is a decimal comma unless it can separate thousands; in TeX it is a comma without the space of a list. Each line
+of an ``aligned`` block is an item, or continues the line before if it begins with ``=``, so two answers below each
 other are two answers.
 """
 
-# ruff: noqa: RUF001 (the tables are about letters that look like others)
+# ruff: noqa: RUF001 (the tables hold letters that look like others)
 from __future__ import annotations
 
 import re
@@ -39,15 +39,15 @@ _GREEK = {
 _SIGNS = str.maketrans(_UNICODE | _GREEK)
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
 _SUBSCRIPT = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
-_VULGAR = re.compile("[¼-¾⅐-⅞]")
+_VULGAR_FRACTION = re.compile("[¼-¾⅐-⅞]")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 
 _WORDS = r"text|textbf|textit|textrm|textsf|texttt|textnormal|mbox|hbox|fbox|mathsf|mathtt|textup|emph"
 _UNIT_LETTER = "[ACFJKLNTVWghms]"
-"""In ``\\mathrm`` a unit or a symbol: the parser reads both. ``\\mathrm{e}`` and ``\\mathrm{i}`` are numbers."""
+"""In ``\\mathrm`` a unit or a symbol; the parser reads both. ``\\mathrm{e}`` and ``\\mathrm{i}`` are numbers."""
 
 _FUNCTIONS = r"arcsin|arccos|arctan|sinh|cosh|tanh|coth|sin|cos|tan|cot|csc|ln|log|lg|exp|gcd|lcm|det|lim"
-"""Written as words. ``\\text{sec}`` and ``\\text{min}`` are left out: seconds and minutes."""
+"""Functions that people write in ``\\text``. Not sec and min: those are seconds and minutes."""
 _GROUP = r"(?:[^{}\\]|\\(?!over(?![A-Za-z])|choose(?![A-Za-z])|[{}])|\{[^{}]*\})*+"
 _FRAMES = r"aligned|align\*?|gathered|equation\*?|split"
 _INSIDE = r"(?:(?!\\begin|\\end)[\s\S])*+"
@@ -59,19 +59,19 @@ _DELIMITERS = "left|right|middle|[bB]igg?[lrm]?"
 _SPACES = "quad|qquad|thinspace|enspace|enskip|medspace|thickspace|negthinspace|hfill|nobreakspace|allowbreak"
 
 _ALIGNED = re.compile(r"& *(?==|<|>|\\(?:le|ge|leq|geq|ne|neq|approx)(?![A-Za-z]))|(?<==) *&")
-_GOES_ON = re.compile(r" *(?:=|\\approx(?![A-Za-z]))")
+_CONTINUES = re.compile(r" *(?:=|\\approx(?![A-Za-z]))")
 
 
 def _rows(inside: str) -> str:
-    """The lines of an ``aligned``: one that begins with ``=`` goes on with the one before, any other is an item."""
+    """The lines of an ``aligned`` block as a list; a line that begins with ``=`` continues the line before."""
     rows = [row.strip() for row in _ALIGNED.sub("", inside).split(r"\\")]
     text = " "
     for row in filter(None, rows):
-        text += row if text.isspace() or _GOES_ON.match(row) else f", {row}"
+        text += row if text.isspace() or _CONTINUES.match(row) else f", {row}"
     return text + " "
 
 
-# (pattern, replacement), applied in this order.
+# (pattern, replacement), applied in this order
 _RULES = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -104,7 +104,7 @@ _RULES = [
         (r"^\\text *\{ *((?:\\[$])? *-?[0-9][0-9.,]* *(?:\\?%)?) *\}$", r"\1"),
         (r"\\text *\{ *\\(euro|pounds|\$) *\}", r"\\\1 "),
         (r"\bper +cent\b", "percent"),
-        (r"\^ *\{ *(-?[0-9]) *\}(?=[^{}\\]*\})", r"^\1"),  # within \\text, whose braces may not nest
+        (r"\^ *\{ *(-?[0-9]) *\}(?=[^{}\\]*\})", r"^\1"),  # in \\text, whose braces may not nest
         (r"\\text *\{ *([0-9][0-9.,]*) +([A-Za-z ]+)\}", r"\1\\text{\2}"),
         (r"\\mathbb *\{?([RZNQC])\}?", r"\\\1 "),
         (r"\\(?:text)?color *\{[^{}]*\}", " "),
@@ -138,7 +138,7 @@ _RULES = [
         (r"\\(?:lor|vee)(?![A-Za-z])", r"\\text{or}"),
         (r"(?<!\\)\\[()]", " "),
         (r"(?<!\\)\$", " "),
-        # 1.24\text{e}{-8} and 1.24E-8 as the number 1.24e-8
+        # 1.24\text{e}{-8} and 1.24E-8 are 1.24e-8
         (r"(?<=[0-9.]) *\\(?:text|style) *\{ *[eE] *\} *\{? *([+-]?[0-9]{1,9})(?: *\}(?=[^{}]*$))?", r"e\1"),
         (r"(?<![A-Za-z])(?<=[0-9.])E(?=[+-]?[0-9])", "e"),
         (r"(?<![A-Za-z0-9.}])([0-9]++) +([0-9]++) */ *([0-9]++)(?![.][0-9])", r"\1\\frac{\2}{\3}"),
@@ -149,36 +149,36 @@ _RULES = [
 ]  # fmt: skip
 
 
-def _vulgar(match: re.Match[str]) -> str:
+def _vulgar_fraction(match: re.Match[str]) -> str:
     top, _, bottom = unicodedata.normalize("NFKC", match.group()).partition("⁄")
     return rf"\frac{{{top}}}{{{bottom}}}"
 
 
 def to_ascii(text: str) -> str:
-    """Unicode mathematics as LaTeX; what has no LaTeX name stays as it is."""
+    """Write Unicode mathematics as LaTeX. What has no LaTeX name stays as it is."""
     if text.isascii():
         return text
-    text = _VULGAR.sub(_vulgar, _INVISIBLE.sub("", text))
+    text = _VULGAR_FRACTION.sub(_vulgar_fraction, _INVISIBLE.sub("", text))
     text = re.sub("[⁰¹²³⁴-⁹⁺⁻ⁿ]+", lambda m: "^{" + m.group().translate(_SUPERSCRIPT) + "}", text)
     text = re.sub("[₀-₉]+", lambda m: "_{" + m.group().translate(_SUBSCRIPT) + "}", text)
     text = text.translate(_SIGNS)
     return unicodedata.normalize("NFKC", text).translate(_SIGNS)
 
 
-_STOP = re.compile(r"(?<![.,;])\s*(?:[.,;]|\.\.)$|^= *|\s*\\\\$")
+_STOPS_AT_ENDS = re.compile(r"(?<![.,;])\s*(?:[.,;]|\.\.)$|^= *|\s*\\\\$")
 
 MOST_PASSES = 6
 
 
 @lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
-    """The text in the one spelling that the parser reads and that equal-looking answers share."""
-    text = to_ascii(text.replace("\x00", "\ufffd")).strip()  # NUL is ours: it keeps "1 2" apart from "12"
-    for _ in range(MOST_PASSES):  # what one rule takes away may have hidden something from an earlier one
+    """Write a text in the one spelling that the parser reads and that equal-looking answers share."""
+    text = to_ascii(text.replace("\x00", "\ufffd")).strip()  # NUL is ours: it tells "1 2" from "12"
+    for _ in range(MOST_PASSES):  # what one rule removes may have hidden something from an earlier one
         before = text
         for pattern, replacement in _RULES:
             text = pattern.sub(replacement, text)
-        text = _STOP.sub("", text.strip())
+        text = _STOPS_AT_ENDS.sub("", text.strip())
         if text == before:
             break
     return text

@@ -1,7 +1,7 @@
-"""Two values compared: units and signs off, exactly as fractions where that goes, else at points.
+"""Compare two single values: without units and marks, as fractions if both are rational, otherwise at points.
 
-The rungs `rational` and `probe`. A probe rejects in floating point; to accept it needs the same fraction, or the same
-60 digits, at every point. What it does not: look into lists, intervals or equations (`_structure` does).
+These are the rungs `rational` and `probe`. A probe rejects in floating point; it accepts only if both sides are the
+same fraction, or agree to 60 digits, at every point. Lists, intervals and equations are left to `structure`.
 """
 
 from __future__ import annotations
@@ -9,74 +9,81 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from justtinker_plugins.shared.latex.parse import Node, TooLargeError, UnsupportedError
+from justtinker_plugins.shared.latex.parse import Node
+from justtinker_plugins.shared.latex.tokens import TooLargeError, UnsupportedError
 from justtinker_plugins.shared.latex.units import measure
 from justtinker_plugins.shared.latex.values import (
     FLOAT,
     Point,
     UndefinedError,
-    exact,
+    approximate,
+    exact_value,
+    high_precision,
     nodes,
-    numeric,
-    place,
-    precise,
     symbols,
+    value_at,
 )  # fmt: skip
 
 
-class Finding(NamedTuple):
-    """What a comparison found: equal, different, or None where it cannot tell; by which rung; and why."""
+class Comparison(NamedTuple):
+    """The result of comparing an answer with a gold."""
 
     equal: bool | None
+    """None: undecided."""
     rung: str
+    """Which rung of the ladder decided."""
     reason: str = ""
-
-
-def all_of(found: list[Finding]) -> Finding:
-    """Equal if all are; the first difference, or the last rung that was needed."""
-    for finding in found:
-        if finding.equal is False:
-            return finding
-    for finding in found:
-        if finding.equal is None:
-            return finding
-    return max(found, key=lambda finding: RUNGS.index(finding.rung)) if found else Finding(True, "gate")
+    """Why they are not equal; empty if they are."""
 
 
 RUNGS = ("string", "rational", "gate", "probe")
 
 
-def best(found: list[Finding]) -> Finding:
-    """Of several readings the kindest one: equal before undecided before different."""
+def equal_if_all(comparisons: list[Comparison]) -> Comparison:
+    """Combine comparisons of parts: the first that differs, else the first undecided, else equal by the last rung."""
+    for comparison in comparisons:
+        if comparison.equal is False:
+            return comparison
+    for comparison in comparisons:
+        if comparison.equal is None:
+            return comparison
+    return max(comparisons, key=lambda c: RUNGS.index(c.rung)) if comparisons else Comparison(True, "gate")
+
+
+def equal_if_any(comparisons: list[Comparison]) -> Comparison:
+    """Choose the kindest of several readings: equal before undecided before different."""
     order = {True: 0, None: 1, False: 2}
-    return min(found, key=lambda finding: order[finding.equal])
+    return min(comparisons, key=lambda comparison: order[comparison.equal])
 
 
-def proportional(gold: Node, answer: Node) -> Finding:
-    if symbols(gold) != symbols(answer) or not plain(gold) or not plain(answer):
-        return Finding(False, "gate", "an equation of other symbols")
-    points: list[Point] = [{name: place(name, seed) for name in symbols(gold)} for seed in range(3)]
+def compare_up_to_factor(gold: Node, answer: Node) -> Comparison:
+    """Compare the differences of sides of two equations: equal if one is a constant multiple of the other."""
+    if symbols(gold) != symbols(answer) or not is_scalar(gold) or not is_scalar(answer):
+        return Comparison(False, "gate", "an equation in other symbols")
+    points: list[Point] = [{name: value_at(name, seed) for name in symbols(gold)} for seed in range(3)]
     try:
-        ratios = [numeric(answer, precise(), p).value / numeric(gold, precise(), p).value for p in points]
+        field = high_precision()
+        ratios = [approximate(answer, field, p).value / approximate(gold, field, p).value for p in points]
     except (TooLargeError, UnsupportedError, UndefinedError, ZeroDivisionError):
-        return Finding(None, "probe", "the equations cannot be probed")
-    equal = bool(ratios[0]) and all(_close(ratio, ratios[0]) for ratio in ratios)
-    return Finding(equal, "probe", "" if equal else "another equation")
+        return Comparison(None, "probe", "the equations cannot be probed")
+    equal = bool(ratios[0]) and all(_agree(ratio, ratios[0]) for ratio in ratios)
+    return Comparison(equal, "probe", "" if equal else "another equation")
 
 
-def plain(node: Node) -> bool:
+def is_scalar(node: Node) -> bool:
+    """Whether a tree is a single value: no list, interval, matrix, relation or text, not even as a part."""
     return not any(
         n[0] in ("tuple", "list", "set", "matrix", "union", "text", "rel", "base", "without", "both")
         for n in nodes(node)
     )
 
 
-def rounds(value: Node, decimal: Node) -> bool:
-    """Whether a decimal is the value, rounded or cut off at its own last place."""
+def rounds_to(value: Node, decimal: Node) -> bool:
+    """Whether a decimal is the value, rounded or truncated to the decimal's own last place."""
     try:
-        last = exact(decimal)
-        places, target = _places(last), float(last)
-        number = numeric(value, FLOAT).value
+        last = exact_value(decimal)
+        places, target = _decimal_places(last), float(last)
+        number = approximate(value, FLOAT).value
     except (ValueError, OverflowError):
         return False
     unit = 10.0**-places
@@ -84,15 +91,15 @@ def rounds(value: Node, decimal: Node) -> bool:
     return bool(near or (number.imag == 0 and 0 <= abs(number) - abs(target) < unit))
 
 
-def _places(value: Fraction) -> int:
+def _decimal_places(value: Fraction) -> int:
     denominator, places = value.denominator, 0
     while 10**places % denominator and places < 30:
         places += 1
     return places
 
 
-def _strip(node: Node) -> tuple[Node, set[str]]:
-    """A value without its units, degree and percent signs, and which of them it had."""
+def _strip_marks(node: Node) -> tuple[Node, set[str]]:
+    """Take units, degree and percent signs off a value; return the bare value and the marks it had."""
     marks: set[str] = set()
     while node[0] in ("unit", "deg", "pct") or (node[0] == "neg" and node[1][0] in ("unit", "deg", "pct")):
         if node[0] == "neg":
@@ -103,104 +110,105 @@ def _strip(node: Node) -> tuple[Node, set[str]]:
     return node, marks - {""}
 
 
-def values_equal(gold: Node, answer: Node) -> Finding:
-    gold, gold_marks = _strip(gold)
-    answer, marks = _strip(answer)
+def compare_values(gold: Node, answer: Node) -> Comparison:
+    """Compare two trees that are single values, perhaps with units."""
+    gold, gold_marks = _strip_marks(gold)
+    answer, marks = _strip_marks(answer)
     if gold[0] == "base" or answer[0] == "base":
-        return _bases(gold, answer)
+        return _compare_bases(gold, answer)
     if gold_marks and marks and gold_marks != marks:
-        return Finding(False, "gate", f"{'/'.join(sorted(marks))} where the gold has {'/'.join(sorted(gold_marks))}")
-    if not (plain(gold) and plain(answer)):
-        return Finding(False if plain(gold) else None, "gate", "no plain value")
-    found = _numbers(gold, answer)
+        return Comparison(False, "gate", f"{'/'.join(sorted(marks))} where the gold has {'/'.join(sorted(gold_marks))}")
+    if not (is_scalar(gold) and is_scalar(answer)):
+        return Comparison(False if is_scalar(gold) else None, "gate", "not a single value")
+    found = _compare_numbers(gold, answer)
     if "pct" in marks ^ gold_marks and (not found.equal or "pct" in marks):
-        found = _percent(gold, answer, found, "pct" in marks)
+        found = _compare_percent(gold, answer, found, "pct" in marks)
     elif "deg" in marks ^ gold_marks and found.equal is False and not symbols(gold):
-        radians = _numbers(("deg", gold), answer) if "deg" in gold_marks else found
-        found = radians if radians.equal and _mentions_pi(answer) else found
+        radians = _compare_numbers(("deg", gold), answer) if "deg" in gold_marks else found
+        found = radians if radians.equal and _has_pi(answer) else found
     return found
 
 
-def _mentions_pi(node: Node) -> bool:
+def _has_pi(node: Node) -> bool:
     return any(n == ("const", "\\pi") for n in nodes(node))
 
 
 _HUNDRED = Fraction(100)
 
 
-def _percent(gold: Node, answer: Node, literal: Finding, on_answer: bool) -> Finding:
-    """``50%`` for 0.5 and the other way round. ``10%`` for 10 is how "what percent" golds are written."""
+def _compare_percent(gold: Node, answer: Node, literal: Comparison, on_answer: bool) -> Comparison:
+    """Accept ``50%`` for 0.5 and vice versa, and ``10%`` for 10, as golds of "what percent" questions are written."""
     hundredth = (
-        _numbers(gold, ("div", answer, ("num", _HUNDRED)))
+        _compare_numbers(gold, ("div", answer, ("num", _HUNDRED)))
         if on_answer
-        else _numbers(("div", gold, ("num", _HUNDRED)), answer)
+        else _compare_numbers(("div", gold, ("num", _HUNDRED)), answer)
     )
     if hundredth.equal or not (on_answer and literal.equal):
         return hundredth
-    return literal if _above_one(gold) else Finding(False, "rational", "a percentage of the gold")
+    return literal if _above_one(gold) else Comparison(False, "rational", "a percentage of the gold")
 
 
 def _above_one(gold: Node) -> bool:
     try:
-        return bool(abs(numeric(gold, FLOAT).value) > 1)
+        return bool(abs(approximate(gold, FLOAT).value) > 1)
     except TooLargeError:
         return True
     except ValueError:  # a letter
         return False
 
 
-def _bases(gold: Node, answer: Node) -> Finding:
+def _compare_bases(gold: Node, answer: Node) -> Comparison:
     if gold[0] != answer[0]:
-        return Finding(False, "gate", "one of gold and answer has a base, the other has none")
-    equal = gold[1].lstrip("0") == answer[1].lstrip("0") and _base(gold[2]) == _base(answer[2])
-    return Finding(equal, "gate", "" if equal else "another number or another base")
+        return Comparison(False, "gate", "only one of gold and answer is written in a base")
+    equal = gold[1].lstrip("0") == answer[1].lstrip("0") and _base_in_digits(gold[2]) == _base_in_digits(answer[2])
+    return Comparison(equal, "gate", "" if equal else "another number or another base")
 
 
 _NUMERALS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _BASES = {name: str(n) for n, name in enumerate(_NUMERALS, 2)}
 
 
-def _base(name: str) -> str:
+def _base_in_digits(name: str) -> str:
     return _BASES.get(name, name)
 
 
-def _numbers(gold: Node, answer: Node) -> Finding:
+def _compare_numbers(gold: Node, answer: Node) -> Comparison:
     try:
-        target = exact(gold)
+        target = exact_value(gold)
     except ValueError:
         return _probe(gold, answer)
     try:
-        value = exact(answer)
+        value = exact_value(answer)
     except TooLargeError as error:
-        return Finding(False, "gate", f"the answer needs {error}")
+        return Comparison(False, "gate", f"the answer needs {error}")
     except UndefinedError as error:
-        return Finding(False, "gate", f"the answer is {error}")
+        return Comparison(False, "gate", f"the answer is undefined: {error}")
     except ValueError:
         return _probe(gold, answer)
     equal = value == target
-    return Finding(equal, "rational", "" if equal else "another number")
+    return Comparison(equal, "rational", "" if equal else "another number")
 
 
-def _probe(gold: Node, answer: Node) -> Finding:
+def _probe(gold: Node, answer: Node) -> Comparison:
     if symbols(gold) != symbols(answer):
-        return Finding(False, "gate", "other symbols than the gold")
-    found: list[Finding] = []
-    for point in _points(gold, answer):
-        if finding := _differ(gold, answer, point):
-            found.append(finding)
-            if finding.equal is False:
+        return Comparison(False, "gate", "other symbols than the gold")
+    found: list[Comparison] = []
+    for point in _probe_points(gold, answer):
+        if comparison := _compare_at(gold, answer, point):
+            found.append(comparison)
+            if comparison.equal is False:
                 break
-    return all_of(found) if found else Finding(None, "probe", "no point where both are defined")
+    return equal_if_all(found) if found else Comparison(None, "probe", "no point where both are defined")
 
 
 _COUNTERS = frozenset("nmkdijrspqNMKLTS")
-"""Letters that stand for whole numbers where a factorial, a binomial or a rounding is about."""
+"""Letters that stand for whole numbers near a factorial, a binomial or a rounding."""
 
 
-def _points(gold: Node, answer: Node) -> list[Point]:
-    """Where to compare: anywhere positive; at whole numbers for what counts; on both sides of zero for ``|x|``.
+def _probe_points(gold: Node, answer: Node) -> list[Point]:
+    """Choose the points to compare at: positive, whole for letters that count, of both signs for ``|x|``.
 
-    What has steps, corners or a root on one side only is compared at many points, or it would agree by chance.
+    Steps, corners, and a root on one side only need many points: with few, different expressions agree by chance.
     """
     names = sorted(symbols(gold))
     if not names:
@@ -208,71 +216,71 @@ def _points(gold: Node, answer: Node) -> list[Point]:
     used, other = ({n[1] if n[0] == "fn" else n[0] for n in nodes(side)} for side in (gold, answer))
     steps = (used | other) & {"floor", "ceil"}
     if (steps or (used | other) & {"fact", "binom"}) and all(name[0] in _COUNTERS for name in names):
-        return _whole_points(names, many=bool(steps))
-    points: list[Point] = [{name: place(name, seed) for name in names} for seed in range(2)]
+        return _whole_number_points(names, many=bool(steps))
+    points: list[Point] = [{name: value_at(name, seed) for name in names} for seed in range(2)]
     if "abs" in used | other:
-        points += [{n: place(n, seed) * (-1) ** (seed >> i) for i, n in enumerate(names)} for seed in range(2, 14)]
+        points += [{n: value_at(n, seed) * (-1) ** (seed >> i) for i, n in enumerate(names)} for seed in range(2, 14)]
     if steps:
         points += [{n: _STAIRS[(k + 5 * i) % len(_STAIRS)] for i, n in enumerate(names)} for k in range(len(_STAIRS))]
     if "root" in used ^ other:
-        points += [{name: place(name, seed) for name in names} for seed in range(2, 10)]
+        points += [{name: value_at(name, seed) for name in names} for seed in range(2, 10)]
     return points
 
 
-def _whole_points(names: list[str], *, many: bool) -> list[Point]:
+def _whole_number_points(names: list[str], *, many: bool) -> list[Point]:
     few: list[Point] = [{name: Fraction(3 + (k * 7 + i * 5) % 17) for i, name in enumerate(names)} for k in range(8)]
     return few + [{name: Fraction(k + i * 5) for i, name in enumerate(names)} for k in range(2, 42) if many]
 
 
 _STAIRS = [n + Fraction(part, 100) for n in range(4) for part in (0, 1, 33, 50, 60, 91, 99)]
-"""On steps, and just before and behind them."""
+"""Points on steps, and just before and after them."""
 
 
-def _differ(gold: Node, answer: Node, point: Point) -> Finding | None:
-    """At one point: equal, different, undecided; None where the gold is not defined there, or too large."""
+def _compare_at(gold: Node, answer: Node, point: Point) -> Comparison | None:
+    """Compare at one point; return None if the gold is undefined or too large there."""
     try:
-        target = numeric(gold, FLOAT, point)
+        target = approximate(gold, FLOAT, point)
     except (UndefinedError, TooLargeError):
         return None
     except ValueError as error:
-        return Finding(None, "probe", f"the gold: {error}")
+        return Comparison(None, "probe", f"the gold: {error}")
     try:
-        value = numeric(answer, FLOAT, point)
+        value = approximate(answer, FLOAT, point)
     except (UndefinedError, TooLargeError) as error:
-        return Finding(False, "probe", f"the answer: {error}")
+        return Comparison(False, "probe", f"the answer: {error}")
     except ValueError as error:
-        return Finding(None, "probe", f"the answer: {error}")
+        return Comparison(None, "probe", f"the answer: {error}")
     difference = abs(value.value - target.value)
     largest = max(abs(value.value), abs(target.value))
     if difference > 1e-6 * largest and difference > 1e-10 * max(value.peak, target.peak):
-        return Finding(False, "probe", "another value")
-    return _precisely(gold, answer, point)
+        return Comparison(False, "probe", "another value")
+    return _compare_precisely(gold, answer, point)
 
 
-def _precisely(gold: Node, answer: Node, point: Point) -> Finding:
-    """The last word on a point where floating point sees no difference: in fractions, or in 60 digits."""
+def _compare_precisely(gold: Node, answer: Node, point: Point) -> Comparison:
+    """Settle a point where floating point shows no difference: in fractions, or in 60 digits."""
     try:
-        equal = exact(gold, point) == exact(answer, point)
+        equal = exact_value(gold, point) == exact_value(answer, point)
     except ValueError:
         try:
             equal = _same_number(gold, answer, point)
         except ValueError as error:
-            return Finding(None, "probe", str(error))
-    return Finding(equal, "probe", "" if equal else "another value")
+            return Comparison(None, "probe", str(error))
+    return Comparison(equal, "probe", "" if equal else "another value")
 
 
 def _same_number(gold: Node, answer: Node, point: Point) -> bool:
-    value, target = (numeric(node, precise(), point).value for node in (answer, gold))
+    value, target = (approximate(node, high_precision(), point).value for node in (answer, gold))
     if max(abs(value), abs(target)) > 1e-25:
-        return _close(value, target)
-    # Both are next to nothing: what is nothing but rounding shrinks with more digits.
-    finer, finest = (numeric(node, precise(120), point).value for node in (answer, gold))
-    return _close(_or_zero(value, finer), _or_zero(target, finest))
+        return _agree(value, target)
+    # Both are close to zero: what is only a rounding error shrinks with more digits.
+    finer, finest = (approximate(node, high_precision(120), point).value for node in (answer, gold))
+    return _agree(_or_zero(value, finer), _or_zero(target, finest))
 
 
 def _or_zero(coarse: Any, fine: Any) -> Any:
     return 0 * fine if abs(fine) <= abs(coarse) * 1e-30 else fine
 
 
-def _close(a: Any, b: Any) -> bool:
+def _agree(a: Any, b: Any) -> bool:
     return bool(abs(a - b) <= max(abs(a), abs(b)) * 1e-35)

@@ -1,9 +1,8 @@
-r"""Answers that are equal to the gold because nothing has been done: the question restated, a sum left as a sum.
+r"""Refuse answers that equal the gold only because no work was done: the question restated, a sum left as a sum.
 
-Two gates behind an equal value. `restates` refuses an expression of the question that is worth the gold, as it stands
-there, with its parts in another order, or anywhere in what is answered. `unfinished` refuses what the gold has none of:
-a sum of plain numbers, functions, roots. What neither does: ask for one form among good ones (``3 \cdot 4`` and
-``2^{10}`` are numbers).
+Two gates follow an equal value. `restates` refuses an expression of the question that is worth the gold: as it stands
+there, with its parts in another order, or anywhere in the answer. `work_left` refuses what the gold has none of: a sum
+of numbers, functions, roots. Neither asks for one form among good ones: ``3 \cdot 4`` and ``2^{10}`` are numbers.
 
 What counts as restated:
 
@@ -14,7 +13,7 @@ What counts as restated:
 - Nothing, if the question names the gold: then there was a choice to make. A gold in braces does not count as named:
   nobody chooses the 1+2i below a fraction bar.
 
-What counts as unfinished:
+What counts as work left:
 
 - A function, if the gold has none and no letter; a root, e, i or pi, if the gold is rational. ``\lfloor 2^{100}/7
   \rfloor`` and ``\cos 30^\circ`` are the problem, not its answer. A chain ``\log_2 32 = 5`` has worked it out.
@@ -34,30 +33,30 @@ from itertools import islice
 from math import gcd
 from typing import NamedTuple
 
-from justtinker_plugins.shared.latex.made_of import Members, bag, members, tidy, value
+from justtinker_plugins.shared.latex.made_of import Members, members, sorted_parts, tidy, value_or_none
 from justtinker_plugins.shared.latex.normalise import normalise
-from justtinker_plugins.shared.latex.numbers import best
+from justtinker_plugins.shared.latex.numbers import equal_if_any
 from justtinker_plugins.shared.latex.parse import Node
-from justtinker_plugins.shared.latex.structure import is_name, nodes_equal, value_if_named
+from justtinker_plugins.shared.latex.structure import compare_trees, is_name, value_if_named
 from justtinker_plugins.shared.latex.values import nodes, symbols
 
 Readings = tuple[Node, ...] | ValueError
-"""The trees of a text in all its readings, or why there is none."""
-Read = Callable[[str], Readings]
+"""A tree for each reading of a text, or why it has none."""
+ReadingsOf = Callable[[str], Readings]
 
-_SIMPLE = re.compile(
+_WITHOUT_WORK = re.compile(
     r"-?(?:\\\$)?[0-9.,]+|-?[0-9]+/[0-9]+|-?\\frac *\{?[0-9]+\}? *\{?[0-9]+\}?|[A-Za-z]|\\text\{[^{}]*\}|.*=.*"
 )
 _WORK = re.compile(r"[A-Za-z0-9)}](?:[-+*/(]|\^(?!\\circ))|\\(?:frac|sqrt|cdot|times|div)(?![A-Za-z])")
 MATHS = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _SUM = re.compile(r"(?<![\w.])[0-9][0-9.]*(?: ?[-+*/^×·÷] ?\(?[0-9][0-9.]*\)?)+")
 _DRAWING = re.compile(r"\[asy\].*?\[/asy\]", re.DOTALL)
-"""Code that draws a figure: no part of what is asked."""
+"""Code that draws a figure, which is not part of the question."""
 _RELATION = re.compile(r"=|<|>|\\(?:le|ge|ne|leq|geq|neq|in|to|approx|equiv)(?![A-Za-z])")
 
 
-def written(question: str) -> Iterator[str]:
-    """What a question writes as mathematics, each side of a relation on its own."""
+def math_snippets(question: str) -> Iterator[str]:
+    """Iterate over the mathematics in a question, each side of a relation on its own."""
     question = _DRAWING.sub(" ", question)
     for snippet in [*(next(filter(None, match)) for match in MATHS.findall(question)), *_SUM.findall(question)]:
         for side in _RELATION.split(snippet):
@@ -65,64 +64,66 @@ def written(question: str) -> Iterator[str]:
                 yield text
 
 
-def look(normal: str) -> str:
-    """What two texts that look the same on paper share."""
+def without_spaces(normal: str) -> str:
+    """A normalised text without spaces, which texts that look the same on paper share."""
     return normal.replace(" ", "")
 
 
-def restates(question: str, gold: str, answer: str, read: Read) -> bool:
-    """Whether an equal answer only repeats an expression of the question: ``x^2 - 1`` where it is to be factored."""
-    given, wanted, asked = look(normalise(answer)), look(normalise(gold)), look(_normal(question))
-    golds, answers, open_ones = read(normalise(gold)), read(normalise(answer)), _unworked(question, gold, read)
-    if _parts(golds) & ({one.parts for one in open_ones} | _parts(answers)):
-        return False  # there was nothing to do, or it is done
-    if len(wanted) > 3 and wanted in _without([given, *(one.text for one in open_ones)], asked, wanted):
-        return False  # the question names the gold: there was a choice to make
-    if _stands(given, asked) and not _SIMPLE.fullmatch(given) and _WORK.search(given):
+def restates(question: str, gold: str, answer: str, readings_of: ReadingsOf) -> bool:
+    """Whether an equal answer only repeats an expression of the question: ``x^2 - 1`` for "Factor ``x^2 - 1``"."""
+    unworked = _unworked(question, gold, readings_of)
+    gold, answer = normalise(gold), normalise(answer)
+    golds, answers = readings_of(gold), readings_of(answer)
+    gold, answer, question = map(without_spaces, (gold, answer, _normal_question(question)))
+    if _parts(golds) & ({e.parts for e in unworked} | _parts(answers)):
+        return False  # there was no work to do, or it is done
+    if len(gold) > 3 and gold in _without_texts([answer, *(e.text for e in unworked)], question, gold):
+        return False  # the question names the gold, so there was a choice to make
+    if _occurs(answer, question) and not _WITHOUT_WORK.fullmatch(answer) and _WORK.search(answer):
         return True
     if isinstance(answers, ValueError):
         return False
-    return any(all(_dressed(side, open_ones, golds) for side in sides(tree)) for tree in answers)
+    return any(all(_contains_unworked(side, unworked, golds) for side in unnamed_sides(tree)) for tree in answers)
 
 
 def _parts(trees: Readings) -> set[tuple[str, ...]]:
-    return set() if isinstance(trees, ValueError) else {bag(tidy(tree)) for tree in trees}
+    return set() if isinstance(trees, ValueError) else {sorted_parts(tidy(tree)) for tree in trees}
 
 
-def _stands(given: str, asked: str) -> bool:
-    r"""Whether the question has it as it is: ``2\sqrt3`` does not stand in ``12\sqrt3``."""
-    at = asked.find(given)
-    while at >= 0 and given:
-        before, after = asked[max(0, at - 1) : at], asked[at + len(given) : at + len(given) + 1]
-        if not (before.isdigit() and given[0].isdigit()) and not (given[-1].isdigit() and after.isdigit()):
+def _occurs(answer: str, question: str) -> bool:
+    r"""Whether the answer occurs in the question verbatim: ``2\sqrt3`` does not occur in ``12\sqrt3``."""
+    at = question.find(answer)
+    while at >= 0 and answer:
+        before, after = question[max(0, at - 1) : at], question[at + len(answer) : at + len(answer) + 1]
+        if not (before.isdigit() and answer[0].isdigit()) and not (answer[-1].isdigit() and after.isdigit()):
             return True
-        at = asked.find(given, at + 1)
+        at = question.find(answer, at + 1)
     return False
 
 
 @lru_cache(maxsize=256)
-def _normal(question: str) -> str:
+def _normal_question(question: str) -> str:
     return normalise(_DRAWING.sub(" ", question))
 
 
-def _without(texts: list[str], asked: str, wanted: str) -> str:
-    """The question without what has the gold in it, all that is in braces too: below a fraction bar stands no gold."""
-    asked = asked.replace(f"{{{wanted}}}", "{#}")
+def _without_texts(texts: list[str], question: str, gold: str) -> str:
+    """Blank out texts of the question that contain the gold, and the gold in braces: a denominator is not the gold."""
+    question = question.replace(f"{{{gold}}}", "{#}")
     for text in texts:
-        if wanted in text and wanted != text:
-            asked = asked.replace(text, "#")
-    return asked
+        if gold in text and gold != text:
+            question = question.replace(text, "#")
+    return question
 
 
 # -- the question's expressions that are worth the gold -----------------------------------------------------------
 
 LONG = 300
-"""Characters, or nodes; a longer expression is not taken apart."""
+"""Characters, or nodes, beyond which an expression is not taken apart."""
 _WORKABLE = ("add", "mul", "pow", "root", "neg", "div", "fn", "fact")
 
 
 class Unworked(NamedTuple):
-    """An expression of the question that is equal to the gold, with something to work out in it."""
+    """An expression of the question that equals the gold and leaves something to work out."""
 
     text: str
     parts: tuple[str, ...]
@@ -130,59 +131,60 @@ class Unworked(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _unworked(question: str, gold: str, read: Read) -> tuple[Unworked, ...]:
-    golds = read(normalise(gold))
-    return tuple(Unworked(text, bag(t), members(t)) for text, t in _expressions(question, read) if _is_gold(golds, t))
+def _unworked(question: str, gold: str, readings_of: ReadingsOf) -> tuple[Unworked, ...]:
+    golds = readings_of(normalise(gold))
+    found = [(text, tree) for text, tree in _expressions(question, readings_of) if _may_be_gold(golds, tree)]
+    return tuple(Unworked(text, sorted_parts(tree), members(tree)) for text, tree in found)
 
 
-def _is_gold(golds: Readings, tree: Node) -> bool:
-    return isinstance(golds, ValueError) or best([nodes_equal(gold, tree) for gold in golds]).equal is not False
+def _may_be_gold(golds: Readings, tree: Node) -> bool:
+    return isinstance(golds, ValueError) or equal_if_any([compare_trees(g, tree) for g in golds]).equal is not False
 
 
 @lru_cache(maxsize=256)
-def _expressions(question: str, read: Read) -> tuple[tuple[str, Node], ...]:
+def _expressions(question: str, readings_of: ReadingsOf) -> tuple[tuple[str, Node], ...]:
     found: list[tuple[str, Node]] = []
-    for text in map(normalise, dict.fromkeys(written(question))):
-        trees = read(text) if len(text) <= LONG else ()
+    for text in map(normalise, dict.fromkeys(math_snippets(question))):
+        trees = readings_of(text) if len(text) <= LONG else ()
         if not isinstance(trees, ValueError):
-            found += [(look(text), tidied) for t in trees if (tidied := tidy(t))[0] in _WORKABLE]
-    return tuple((text, t) for text, t in found if len(parts := bag(t)) > 1 and not _is_fraction(parts))
+            found += [(without_spaces(text), tidied) for t in trees if (tidied := tidy(t))[0] in _WORKABLE]
+    return tuple((text, t) for text, t in found if len(parts := sorted_parts(t)) > 1 and not _is_lowest_fraction(parts))
 
 
-def _dressed(side: Node, open_ones: tuple[Unworked, ...], golds: Readings) -> bool:
-    """Whether one of these expressions stands in an equal answer: as it is, among others, or in a part worth as much.
+def _contains_unworked(side: Node, unworked: tuple[Unworked, ...], golds: Readings) -> bool:
+    """Whether an equal side contains an unworked expression: alone, among other parts, or in a part worth the gold.
 
-    What is more than `LONG` is padded: what there was to be worked out is shorter.
+    A side longer than `LONG` counts as padded: the expressions to be worked out are shorter.
     """
-    if not open_ones:
+    if not unworked:
         return False
     if len(list(islice(nodes(side), LONG + 1))) > LONG:
         return True
-    tree, known = tidy(side), {one.parts for one in open_ones}
+    tree, known = tidy(side), {e.parts for e in unworked}
     return any(
-        (bag(node) in known and (node is tree or _is_gold(golds, node)))
-        or any(one.members.stand_in(members(node)) for one in open_ones)
+        (sorted_parts(node) in known and (node is tree or _may_be_gold(golds, node)))
+        or any(e.members.all_in(members(node)) for e in unworked)
         for node in (*nodes(tree), *nodes(side))
     )
 
 
-def _is_fraction(parts: tuple[str, ...]) -> bool:
-    """A fraction of whole numbers in lowest terms: as good a way to write a number as any."""
+def _is_lowest_fraction(parts: tuple[str, ...]) -> bool:
+    """Whether these are the parts of a fraction in lowest terms, as good a way to write a number as any."""
     *numbers, kind = parts
     if kind != "div" or len(numbers) > 2 or not all(map(str.isdigit, numbers)):
         return False
-    return len(numbers) < 2 or gcd(*map(int, numbers)) == 1  # a 1 is none of the parts
+    return len(numbers) < 2 or gcd(*map(int, numbers)) == 1  # a 1 is not among the parts
 
 
-def sides(tree: Node) -> list[Node]:
-    """The sides of a chain that are no names; a tree that is none is its own side."""
+def unnamed_sides(tree: Node) -> list[Node]:
+    """The sides of a chain that are not names. A tree that is not a chain is its own side."""
     return [side for side in tree[1] if not is_name(side)] or [tree] if tree[0] == "rel" else [tree]
 
 
 def only_rounded(gold: Node, chain: Node) -> bool:
-    """Whether the gold stands behind the last sign of a chain only, and that is one of rounding."""
+    """Whether only the last side of a chain is the gold, and that side is a rounding."""
     before = [side for side in chain[1][:-1] if not is_name(side)]
-    return chain[2][-1] == "~" and bool(before) and nodes_equal(gold, before[-1]).equal is False
+    return chain[2][-1] == "~" and bool(before) and compare_trees(gold, before[-1]).equal is False
 
 
 # -- work left to do -----------------------------------------------------------------------------------------------
@@ -191,40 +193,40 @@ _WRITTEN_OUT = frozenset({"num", "neg", "list", "set", "tuple", "matrix", "unit"
 _RATIONAL = _WRITTEN_OUT | {"add", "mul", "div", "pow"}
 
 
-def unfinished(gold: Node, answer: Node) -> str:
-    """What an answer leaves to be worked out that the gold does not: a sum, a function, a root; empty if nothing."""
+def work_left(gold: Node, answer: Node) -> str:
+    """What an answer leaves to work out that the gold does not: a sum, a function, a root; empty if nothing."""
     gold = value_if_named(gold)
     used = {node[0] for node in nodes(gold)}
-    if used <= _WRITTEN_OUT and _left(answer, _is_sum):
+    if used <= _WRITTEN_OUT and _contains(answer, _is_sum):
         return "a sum"
-    if used <= _WRITTEN_OUT | {"div"} and _left(answer, _is_sum_of_decimals):
+    if used <= _WRITTEN_OUT | {"div"} and _contains(answer, _is_sum_of_decimals):
         return "a sum"
-    if "fn" not in used and not symbols(gold) - {"\\infty"} and _left(answer, _is_function):
+    if "fn" not in used and not symbols(gold) - {"\\infty"} and _contains(answer, _is_function):
         return "a function"
     rational = used <= _RATIONAL and not any(map(_is_root, nodes(gold)))
-    if rational and (_left(answer, _is_root) or ("deg" not in used and _left(answer, _is_constant))):
+    if rational and (_contains(answer, _is_root) or ("deg" not in used and _contains(answer, _is_constant))):
         return "a root or constant"
     if (
         not used <= _RATIONAL
-        and _left(answer, _is_uncollected, _algebra)
-        and not _left(gold, _is_uncollected, _algebra)
+        and _contains(answer, _is_uncollected, _sums_and_products)
+        and not _contains(gold, _is_uncollected, _sums_and_products)
     ):
         return "a sum of like terms, or a product of equal letters,"
     return ""
 
 
-def _left(tree: Node, what: Callable[[Node], bool], where: Callable[[Node], Iterator[Node]] = nodes) -> bool:
-    """Whether there is such a thing in an answer: in all sides of a chain, in any part of a list."""
+def _contains(tree: Node, test: Callable[[Node], bool], walk: Callable[[Node], Iterator[Node]] = nodes) -> bool:
+    """Whether an answer contains a node that passes a test: all sides of a chain, any part of a list."""
     if tree[0] == "rel":
-        found = [_left(side, what, where) for side in sides(tree) if side is not tree]
+        found = [_contains(side, test, walk) for side in unnamed_sides(tree) if side is not tree]
         return bool(found) and all(found)
     if tree[0] in ("list", "set", "tuple"):
-        return any(_left(part, what, where) for part in tree[-1])
-    return any(map(what, where(tree)))
+        return any(_contains(part, test, walk) for part in tree[-1])
+    return any(map(test, walk(tree)))
 
 
-def _algebra(tree: Node) -> Iterator[Node]:
-    """The sums and products of a tree, but for those in exponents, binomials and the like."""
+def _sums_and_products(tree: Node) -> Iterator[Node]:
+    """Iterate over the sums and products of a tree, except those in exponents, binomials and the like."""
     stack = [tree]
     while stack:
         node = stack.pop()
@@ -234,17 +236,17 @@ def _algebra(tree: Node) -> Iterator[Node]:
 
 
 def _is_uncollected(node: Node) -> bool:
-    """``x + x``, ``1 + 1 + x``, ``x x``: with whole or decimal coefficients, as fractions are hard to add."""
+    """Whether like terms or factors are left apart: ``x + x``, ``1 + 1 + x``, ``x x``. Fractions may be left apart."""
     if node[0] == "add":
-        terms = [kind for term in node[1] if (kind := _letters_of(term)) is not None]
+        terms = [kind for term in node[1] if (kind := _variable_part(term)) is not None]
         return len(set(terms)) < len(terms)
     bases = [part[1] if part[0] == "pow" else part for part in node[1]] if node[0] == "mul" else []
     letters = [base for base in bases if base[0] == "sym"]
     return len(set(letters)) < len(letters)
 
 
-def _letters_of(term: Node) -> frozenset[tuple[Node, object]] | None:
-    """What a term has beside its coefficient, with powers; None for a fraction, a percentage and the like."""
+def _variable_part(term: Node) -> frozenset[tuple[Node, object]] | None:
+    """The factors of a term beside its coefficient, with powers; None for a fraction, a percentage and the like."""
     powers: Counter[Node] = Counter()
     stack = [term]
     while stack:
@@ -261,7 +263,7 @@ def _letters_of(term: Node) -> frozenset[tuple[Node, object]] | None:
 
 
 def _is_function(node: Node) -> bool:
-    return node[0] == "fn" and node[1:2] != ("exp",)  # exp is how some write a power
+    return node[0] == "fn" and node[1:2] != ("exp",)  # some write powers with exp
 
 
 def _is_constant(node: Node) -> bool:
@@ -269,40 +271,41 @@ def _is_constant(node: Node) -> bool:
 
 
 def _is_root(node: Node) -> bool:
-    return node[0] == "root" or (node[0] == "pow" and (n := value(node[2])) is not None and n.denominator > 1)
+    return node[0] == "root" or (node[0] == "pow" and (n := value_or_none(node[2])) is not None and n.denominator > 1)
 
 
 def _is_sum(node: Node) -> bool:
-    if node[0] == "mul":  # of a mixed number, too
-        return any(part[0] == "add" and sum(map(_plain, part[1])) > 1 for part in node[1])
-    return node[0] == "add" and sum(map(_plain, node[1])) > 1 and not _mixed(node[1])
+    if node[0] == "mul":  # mixed numbers included
+        return any(part[0] == "add" and sum(map(_is_arithmetic, part[1])) > 1 for part in node[1])
+    return node[0] == "add" and sum(map(_is_arithmetic, node[1])) > 1 and not _is_mixed_number(node[1])
 
 
 def _is_sum_of_decimals(node: Node) -> bool:
-    """Which a fraction never needs; ``1 - \\frac{1}{4}`` is a way to write one."""
-    return node[0] == "add" and sum(_plain(t) and all(n[0] != "div" for n in nodes(t)) for t in node[1]) > 1
+    """Whether numbers without a fraction are added. ``1 - \\frac{1}{4}`` is a way to write a fraction."""
+    return node[0] == "add" and sum(_is_arithmetic(t) and all(n[0] != "div" for n in nodes(t)) for t in node[1]) > 1
 
 
-def _mixed(terms: tuple[Node, ...]) -> bool:
-    r"""``1\frac{4}{5}``, which is read as a sum."""
+def _is_mixed_number(terms: tuple[Node, ...]) -> bool:
+    r"""Whether a sum was written as ``1\frac{4}{5}``."""
     if [term[0] for term in terms] != ["num", "div"] or {part[0] for part in terms[1][1:]} != {"num"}:
         return False
     (_, whole), (_, (_, top), (_, bottom)) = terms
     return bool(whole.denominator == top.denominator == bottom.denominator == 1 and top < bottom)
 
 
-def _plain(term: Node) -> bool:
-    """Arithmetic on plain numbers; what has letters, factorials or a big power as a factor is something else."""
+def _is_arithmetic(term: Node) -> bool:
+    """Whether a term is arithmetic on numbers: without letters and factorials, and not a multiple of a big power."""
     if term[0] == "neg":
-        return _plain(term[1])
+        return _is_arithmetic(term[1])
     factors = term[1] if term[0] == "mul" else (term,)
-    if any(map(_is_big, factors)) and all((n := value(part)) and n.denominator == 1 for part in factors):
+    has_power = any(map(_is_power_notation, factors))
+    if has_power and all((n := value_or_none(part)) and n.denominator == 1 for part in factors):
         return False
     return not any(n[0] in ("sym", "const", "fact", "binom") for n in nodes(term))
 
 
-def _is_big(node: Node) -> bool:
-    """A power of a whole number that is as good a way to write it as its digits: ``2^{10}``, not ``47^1``."""
-    if node[0] != "pow" or (base := value(node[1])) is None or (exponent := value(node[2])) is None:
+def _is_power_notation(node: Node) -> bool:
+    """Whether a power is as good a way to write a whole number as its digits: ``2^{10}``, not ``47^1``."""
+    if node[0] != "pow" or (base := value_or_none(node[1])) is None or (exponent := value_or_none(node[2])) is None:
         return False
     return base.denominator == exponent.denominator == 1 and exponent >= 2 and abs(base) ** min(int(exponent), 9) >= 100

@@ -1,7 +1,7 @@
-"""Answers with parts: lists, sets, tuples, intervals, matrices, unions, equations, chains and inequalities.
+"""Compare answers with parts: lists, sets, tuples, intervals, matrices, unions, equations, chains and inequalities.
 
-Most of it are the structural gates: another size, another bracket, another name and it is another answer. What it
-does not: compare single values (`_numbers` does).
+Most of these are structural gates: an answer of another size, with other brackets or under another name is a different
+answer. Single values are left to `numbers`.
 """
 
 from __future__ import annotations
@@ -9,118 +9,130 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from justtinker_plugins.shared.latex.numbers import Finding, all_of, best, plain, proportional, rounds, values_equal
+from justtinker_plugins.shared.latex.numbers import (
+    Comparison,
+    compare_up_to_factor,
+    compare_values,
+    equal_if_all,
+    equal_if_any,
+    is_scalar,
+    rounds_to,
+)  # fmt: skip
 from justtinker_plugins.shared.latex.parse import Node
 from justtinker_plugins.shared.latex.sets import REALS, as_set
 from justtinker_plugins.shared.latex.values import nodes, symbols
 
 
-def squeeze(words: str) -> str:
-    """Words without case, spacing and the stops around them."""
+def bare_words(words: str) -> str:
+    """Words in lower case, single-spaced, without punctuation around them."""
     return " ".join(words.split()).strip(" .,;:!'\"").casefold()
 
 
 COLLECTIONS = ("list", "set")
 
 
-def nodes_equal(gold: Node, answer: Node) -> Finding:
-    gold, answer = _scaled(_expand(as_set(gold))), _scaled(_expand(as_set(answer)))
+def compare_trees(gold: Node, answer: Node) -> Comparison:
+    """Compare the trees of a gold and an answer of any kind."""
+    gold, answer = (
+        _scale_matrix(_expand_signs(as_set(gold))),
+        _scale_matrix(_expand_signs(as_set(answer))),
+    )
     if gold[0] == "rel":
-        return _relation_gold(gold, answer)
+        return _compare_to_gold_relation(gold, answer)
     if answer[0] == "rel":
-        return _relation_answer(gold, answer)
+        return _compare_answer_relation(gold, answer)
     if "without" in (gold[0], answer[0]):
-        return Finding(None, "gate", "a set without another one")
-    gold, answer = _together(gold, answer), _together(answer, gold)
+        return Comparison(None, "gate", "a difference of sets")
+    gold, answer = _in_form_of(gold, answer), _in_form_of(answer, gold)
     if gold[0] in COLLECTIONS or answer[0] in COLLECTIONS:
-        return _collections(gold, answer)
+        return _compare_collections(gold, answer)
     if gold[0] != answer[0] and {gold[0], answer[0]} & {"tuple", "matrix", "union", "text"}:
-        if gold[0] not in KINDS and gold[0] != "base" and not plain(gold):
-            return Finding(None, "gate", "the gold mixes values with what is none")
-        return Finding(False, "gate", f"{_kind(answer)} where the gold is {_kind(gold)}")
+        if gold[0] not in KINDS and gold[0] != "base" and not is_scalar(gold):
+            return Comparison(None, "gate", "the gold mixes values and other things")
+        return Comparison(False, "gate", f"{_describe(answer)} where the gold is {_describe(gold)}")
     if gold[0] == "tuple":
-        return _tuples(gold, answer)
+        return _compare_tuples(gold, answer)
     if gold[0] == "matrix":
-        return _matrices(gold[1], answer[1])
+        return _compare_matrices(gold[1], answer[1])
     if gold[0] == "union":
-        return _multiset(gold[1], answer[1])
+        return _compare_multisets(gold[1], answer[1])
     if gold[0] == "text":
-        equal = squeeze(gold[1]) == squeeze(answer[1])
-        return Finding(equal, "string", "" if equal else "not the words of the gold")
-    return values_equal(gold, answer)
+        equal = bare_words(gold[1]) == bare_words(answer[1])
+        return Comparison(equal, "string", "" if equal else "not the words of the gold")
+    return compare_values(gold, answer)
 
 
-def _scaled(node: Node) -> Node:
-    r"""``\frac15 \begin{pmatrix}1\\2\end{pmatrix}`` as the matrix of fifths; a product of matrices stays one."""
-    if node[0] == "neg" and (inner := _scaled(node[1]))[0] == "matrix":
-        return _entries(inner, lambda entry: ("neg", entry))
-    if node[0] == "div" and node[1][0] == "matrix" and plain(node[2]):
-        return _entries(node[1], lambda entry: ("div", entry, node[2]))
+def _scale_matrix(node: Node) -> Node:
+    r"""Multiply scalars into a matrix: ``\frac15 \begin{pmatrix}1\\2\end{pmatrix}`` is a matrix of fifths."""
+    if node[0] == "neg" and (inner := _scale_matrix(node[1]))[0] == "matrix":
+        return _map_entries(inner, lambda entry: ("neg", entry))
+    if node[0] == "div" and node[1][0] == "matrix" and is_scalar(node[2]):
+        return _map_entries(node[1], lambda entry: ("div", entry, node[2]))
     if node[0] == "mul" and [part[0] for part in node[1]].count("matrix") == 1:
         scalars = tuple(part for part in node[1] if part[0] != "matrix")
-        if all(map(plain, scalars)):
+        if all(map(is_scalar, scalars)):
             matrix = next(part for part in node[1] if part[0] == "matrix")
-            return _entries(matrix, lambda entry: ("mul", (*scalars, entry)))
+            return _map_entries(matrix, lambda entry: ("mul", (*scalars, entry)))
     return node
 
 
-def _entries(matrix: Node, change: Callable[[Node], Node]) -> Node:
+def _map_entries(matrix: Node, change: Callable[[Node], Node]) -> Node:
     return ("matrix", tuple(tuple(change(entry) for entry in row) for row in matrix[1]))
 
 
 KINDS = {"tuple": "a tuple or interval", "matrix": "a matrix", "union": "a union", "text": "words"}
 
 
-def _kind(node: Node) -> str:
+def _describe(node: Node) -> str:
     return KINDS.get(node[0], "a single value")
 
 
-def _together(node: Node, other: Node) -> Node:
-    """A list read as what the other side is: ``x = 1, y = 2`` as a point, ``x < 0 or x > 1`` as a union."""
+def _in_form_of(node: Node, other: Node) -> Node:
+    """Read a list in the form of the other side: ``x = 1, y = 2`` as a point, ``x < 0 or x > 1`` as a union."""
     if node[0] != "list" or other[0] not in ("tuple", "union"):
         return node
-    if _differently_named(node[1]):
-        named = sorted((n for item in node[1] if (n := _named_value(item))), key=lambda n: str(n[0]))
+    if _have_different_names(node[1]):
+        named = sorted((n for item in node[1] if (n := _name_and_value(item))), key=lambda n: str(n[0]))
         return ("tuple", "()", tuple(value for _, value in named))
-    intervals = [interval for item in node[1] if (interval := _interval(item))]
+    intervals = [interval for item in node[1] if (interval := _as_interval(item))]
     return ("union", tuple(intervals)) if len(intervals) == len(node[1]) > 1 else node
 
 
-def _tuples(gold: Node, answer: Node) -> Finding:
+def _compare_tuples(gold: Node, answer: Node) -> Comparison:
     if gold[1] != answer[1]:
-        return Finding(False, "gate", f"brackets {answer[1]} where the gold has {gold[1]}")
+        return Comparison(False, "gate", f"brackets {answer[1]} where the gold has {gold[1]}")
     if len(gold[2]) != len(answer[2]):
-        return Finding(False, "gate", f"{len(answer[2])} parts where the gold has {len(gold[2])}")
-    return all_of([nodes_equal(g, a) for g, a in zip(gold[2], answer[2], strict=True)])
+        return Comparison(False, "gate", f"{len(answer[2])} parts where the gold has {len(gold[2])}")
+    return equal_if_all([compare_trees(g, a) for g, a in zip(gold[2], answer[2], strict=True)])
 
 
-def _matrices(gold: tuple[tuple[Node, ...], ...], answer: tuple[tuple[Node, ...], ...]) -> Finding:
+def _compare_matrices(gold: tuple[tuple[Node, ...], ...], answer: tuple[tuple[Node, ...], ...]) -> Comparison:
     if [len(row) for row in gold] != [len(row) for row in answer]:
-        return Finding(False, "gate", "a matrix of another shape")
+        return Comparison(False, "gate", "a matrix of another shape")
     pairs = [(g, a) for rows in zip(gold, answer, strict=True) for g, a in zip(*rows, strict=True)]
-    return all_of([nodes_equal(g, a) for g, a in pairs])
+    return equal_if_all([compare_trees(g, a) for g, a in pairs])
 
 
-def _collections(gold: Node, answer: Node) -> Finding:
-    """Lists and sets as multisets; the order is free, how often each stands is not."""
-    golds = _named(gold[1] if gold[0] in COLLECTIONS else (gold,))
-    answers = _named(answer[1] if answer[0] in COLLECTIONS else (answer,))
-    if len(golds) == len(answers) and _differently_named(golds) and not any(item[0] == "rel" for item in answers):
-        return all_of([nodes_equal(g, a) for g, a in zip(golds, answers, strict=True)])
-    return _multiset(golds, answers)
+def _compare_collections(gold: Node, answer: Node) -> Comparison:
+    """Compare lists and sets as multisets: the order is free, the number of times each value occurs is not."""
+    golds = _spread_name(gold[1] if gold[0] in COLLECTIONS else (gold,))
+    answers = _spread_name(answer[1] if answer[0] in COLLECTIONS else (answer,))
+    if len(golds) == len(answers) and _have_different_names(golds) and not any(item[0] == "rel" for item in answers):
+        return equal_if_all([compare_trees(g, a) for g, a in zip(golds, answers, strict=True)])
+    return _compare_multisets(golds, answers)
 
 
-def _differently_named(items: tuple[Node, ...]) -> bool:
-    """``x = 1, y = 2``: here bare values must come in this order."""
-    names = [named[0] for item in items if (named := _named_value(item))]
+def _have_different_names(items: tuple[Node, ...]) -> bool:
+    """Whether items name different things, as in ``x = 1, y = 2``: bare values must then come in this order."""
+    names = [named[0] for item in items if (named := _name_and_value(item))]
     return len(names) == len(items) > 1 and len(set(names)) == len(names)
 
 
-def _named(items: tuple[Node, ...]) -> tuple[Node, ...]:
-    """``x = 1, -2`` names its variable once: the rest stands bare."""
+def _spread_name(items: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Give all items the name that only the first one has, as in ``x = 1, -2``."""
     expanded: list[Node] = []
     for item in items:
-        item = _expand(item)
+        item = _expand_signs(item)
         expanded.extend(item[1] if item[0] == "list" else (item,))
     first = expanded[0] if expanded else ("text", "")
     if first[0] == "rel" and len(expanded) > 1 and all(i[0] != "rel" for i in expanded[1:]) and is_name(first[1][0]):
@@ -128,30 +140,30 @@ def _named(items: tuple[Node, ...]) -> tuple[Node, ...]:
     return tuple(expanded)
 
 
-def _multiset(golds: tuple[Node, ...], answers: tuple[Node, ...]) -> Finding:
+def _compare_multisets(golds: tuple[Node, ...], answers: tuple[Node, ...]) -> Comparison:
     if len(golds) != len(answers):
-        return Finding(False, "gate", f"{len(answers)} values where the gold has {len(golds)}")
+        return Comparison(False, "gate", f"{len(answers)} values where the gold has {len(golds)}")
     left = list(answers)
-    found: list[Finding] = []
+    found: list[Comparison] = []
     for gold in golds:
-        tried = [nodes_equal(gold, answer) for answer in left]
-        chosen = best(tried)
+        tried = [compare_trees(gold, answer) for answer in left]
+        chosen = equal_if_any(tried)
         if chosen.equal is False:
-            return Finding(False, chosen.rung, "a value of the gold is missing")
+            return Comparison(False, chosen.rung, "a value of the gold is missing")
         left.pop(tried.index(chosen))
         found.append(chosen)
-    return all_of(found)
+    return equal_if_all(found)
 
 
 # -- plus or minus -----------------------------------------------------------------------------------------------
 
 
-def _expand(node: Node) -> Node:
-    r"""``1 \pm x`` as the list of both; all signs of one expression change together."""
+def _expand_signs(node: Node) -> Node:
+    r"""Read ``1 \pm x`` as a list of two. All signs of one expression change together."""
     if node[0] in ("list", "set"):
         items: list[Node] = []
         for item in node[1]:
-            wide = _expand(item)
+            wide = _expand_signs(item)
             items.extend(wide[1] if wide[0] == "list" else (wide,))
         return (node[0], tuple(items))
     if node[0] in ("tuple", "matrix", "union", "text") or not any(n[0] in ("pm", "mp") for n in nodes(node)):
@@ -179,10 +191,10 @@ _TITLE = re.compile(r"(?!.*\b(?:not|never|neither|except)\b)[A-Za-z .,']{1,60}",
 
 
 def is_name(node: Node) -> bool:
-    """A thing that an equation can name: a symbol, ``f(x)``, a segment AB, words."""
+    """Whether a tree can be the name in an equation: a symbol, ``f(x)``, a segment AB, words."""
     if node[0] == "tuple":
         return node[1] == "()" and all(part[0] == "sym" for part in node[2])
-    if node[0] == "fn" and node[1] == "abs":  # the size of a set; |x| = 5 is unsolved
+    if node[0] == "fn" and node[1] == "abs":  # the size of a set; |x| = 5 is an unsolved equation
         return node[2][0] == "sym" and bool(node[2][1].isupper())
     if node[0] == "mul":
         return all(part[0] == "sym" and part[1].isalpha() and part[1].isupper() for part in node[1])
@@ -192,8 +204,8 @@ def is_name(node: Node) -> bool:
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 
-def _named_value(node: Node) -> tuple[Node, Node] | None:
-    """``x = 5`` (or ``5 = x``) as (x, 5)."""
+def _name_and_value(node: Node) -> tuple[Node, Node] | None:
+    """Split ``x = 5``, or ``5 = x``, into (x, 5)."""
     if node[0] != "rel" or node[2] != ("=",):
         return None
     left, right = node[1]
@@ -205,65 +217,66 @@ def _named_value(node: Node) -> tuple[Node, Node] | None:
 
 
 def value_if_named(node: Node) -> Node:
-    """5 of ``x = 5``; what has no name is its own value."""
-    named = _named_value(node)
+    """The 5 of ``x = 5``; any other tree as it is."""
+    named = _name_and_value(node)
     return named[1] if named else node
 
 
-def _relation_gold(gold: Node, answer: Node) -> Finding:
-    named = _named_value(gold)
-    if named and (found := _value_of(*named, answer)):
+def _compare_to_gold_relation(gold: Node, answer: Node) -> Comparison:
+    named = _name_and_value(gold)
+    if named and (found := _compare_with_named(*named, answer)):
         return found
     if gold[2] == ("=",):
-        return _equations(gold, answer)
+        return _compare_equations(gold, answer)
     if gold[2] == ("in",):
-        return nodes_equal(gold[1][1], answer)
-    interval = _interval(gold)
-    other = _interval(answer) if answer[0] == "rel" else answer
+        return compare_trees(gold[1][1], answer)
+    interval = _as_interval(gold)
+    other = _as_interval(answer) if answer[0] == "rel" else answer
     if interval and other:
-        return nodes_equal(interval, other)
-    return _sides(gold, answer)
+        return compare_trees(interval, other)
+    return _compare_sides(gold, answer)
 
 
-def _value_of(name: Node, value: Node, answer: Node) -> Finding | None:
-    """A gold ``x = 5``: answered by 5, by ``x = 5`` and by chains that end there. None: compare as equations."""
+def _compare_with_named(name: Node, value: Node, answer: Node) -> Comparison | None:
+    """Compare with a gold ``x = 5``: 5, ``x = 5`` and chains that end there answer it. None: compare as equations."""
     if answer[0] != "rel":
-        return nodes_equal(value, answer)
-    given = _named_value(answer)
+        return compare_trees(value, answer)
+    given = _name_and_value(answer)
     if given and given[0] == name:
-        return nodes_equal(value, given[1])
+        return compare_trees(value, given[1])
     if set(answer[2]) <= {"=", "~"} and len(answer[1]) > 2 and answer[1][0] == name:
-        return _chain(value, answer[1][1:], answer[2][1:])
+        return _compare_chain(value, answer[1][1:], answer[2][1:])
     if symbols(value):
         return None
-    return Finding(False, "gate", "another name than the gold's, or nothing solved for it")
+    return Comparison(False, "gate", "not solved for the name in the gold")
 
 
-def _sides(gold: Node, answer: Node) -> Finding:
-    """Relations side by side, also the other way round."""
+def _compare_sides(gold: Node, answer: Node) -> Comparison:
+    """Compare two relations side by side, in both directions."""
     if answer[0] != "rel" or len(answer[1]) != len(gold[1]):
-        return Finding(False, "gate", "not the relation of the gold")
+        return Comparison(False, "gate", "not the relation of the gold")
     flipped = ("rel", answer[1][::-1], tuple(_FLIPPED.get(sign, sign) for sign in answer[2][::-1]))
     found = [
-        all_of([nodes_equal(g, a) for g, a in zip(gold[1], sides, strict=True)])
+        equal_if_all([compare_trees(g, a) for g, a in zip(gold[1], sides, strict=True)])
         for _, sides, signs in ((answer, flipped) if ":" not in gold[2] else (answer,))
         if signs == gold[2]
     ]
-    return best(found) if found else Finding(False, "gate", "another sign of relation")
+    return equal_if_any(found) if found else Comparison(False, "gate", "another relation sign")
 
 
-def _equations(gold: Node, answer: Node) -> Finding:
-    """Two equations are the same if their differences of sides are in one fixed proportion."""
+def _compare_equations(gold: Node, answer: Node) -> Comparison:
+    """Compare two equations: they are equal if their differences of sides have a constant ratio."""
     if answer[0] != "rel" or answer[2] != ("=",):
-        return Finding(False, "gate", "the gold is an equation")
-    found = _sides(gold, answer)
+        return Comparison(False, "gate", "the gold is an equation")
+    found = _compare_sides(gold, answer)
     if found.equal or not symbols(gold):
         return found
-    return proportional(("add", (gold[1][0], ("neg", gold[1][1]))), ("add", (answer[1][0], ("neg", answer[1][1]))))
+    differences = [("add", (left, ("neg", right))) for left, right in (gold[1], answer[1])]
+    return compare_up_to_factor(*differences)
 
 
-def _interval(node: Node) -> Node | None:
-    """``1 < x \\le 5`` and ``x > 3`` as intervals; None where it is not one variable between bounds."""
+def _as_interval(node: Node) -> Node | None:
+    """Read ``1 < x \\le 5`` or ``x > 3`` as an interval; None unless it is one variable between bounds."""
     if node[0] != "rel":
         return None
     sides: tuple[Node, ...] = node[1]
@@ -286,36 +299,36 @@ def _interval(node: Node) -> Node | None:
     return ("tuple", ("(" if left == "<" else "[") + (")" if right == "<" else "]"), (low, high))
 
 
-def _relation_answer(gold: Node, answer: Node) -> Finding:
-    """What an equation answers where the gold is no equation: its value if it is named, or if all sides are equal."""
+def _compare_answer_relation(gold: Node, answer: Node) -> Comparison:
+    """Compare a relation with a gold that is none: by the value it names, or by all of its sides."""
     sides, signs = answer[1], answer[2]
     if signs == ("!=",) and gold[0] == "union" and is_name(sides[0]):
-        return nodes_equal(gold, ("without", REALS, ("set", (sides[1],))))
+        return compare_trees(gold, ("without", REALS, ("set", (sides[1],))))
     if all(sign in _FLIPPED for sign in signs) or signs == ("in",):
-        interval = _interval(answer)
+        interval = _as_interval(answer)
         if interval is None:
-            return Finding(False, "gate", "the gold is no inequality")
-        return nodes_equal(gold, interval)
+            return Comparison(False, "gate", "the gold is not an inequality")
+        return compare_trees(gold, interval)
     if not all(sign in ("=", "~") for sign in signs):
-        return Finding(False, "gate", "a relation is no answer here")
+        return Comparison(False, "gate", "a relation does not answer this")
     if is_name(sides[0]) and not symbols(sides[0]) & symbols(gold):
         sides, signs = sides[1:], signs[1:]
     elif len(sides) == 2 and is_name(sides[1]) and signs == ("=",) and not symbols(sides[1]) & symbols(gold):
         sides, signs = sides[:1], ()
-    return _chain(gold, sides, signs)
+    return _compare_chain(gold, sides, signs)
 
 
-def _chain(gold: Node, sides: tuple[Node, ...], signs: tuple[str, ...]) -> Finding:
-    r"""``\frac{10}{2} = 5 \approx 5.0``: equal sides must all be the gold; one rounded side may end the chain."""
+def _compare_chain(gold: Node, sides: tuple[Node, ...], signs: tuple[str, ...]) -> Comparison:
+    r"""Compare a chain such as ``\frac{10}{2} = 5 \approx 5.0``: each side must be the gold, the last maybe rounded."""
     rounded = signs[-1:] == ("~",)
     if "~" in signs[:-1]:
-        return Finding(False, "gate", "a chain of approximations is no answer")
+        return Comparison(False, "gate", "only the last step of a chain may be rounded")
     if not rounded or len(sides) == 1:
-        return all_of([nodes_equal(gold, side) for side in sides])
-    kept = [nodes_equal(gold, side) for side in sides[:-1]]
+        return equal_if_all([compare_trees(gold, side) for side in sides])
+    unrounded = [compare_trees(gold, side) for side in sides[:-1]]
     last = sides[-1]
-    if len(sides) > 1 and not rounds(sides[-2], last):
-        return Finding(False, "gate", "the approximation is not a rounding of what stands before it")
-    if sides[-2][0] == "num":  # two plain numbers would be two answers
-        return all_of(kept)
-    return best([all_of(kept), nodes_equal(gold, last)])
+    if len(sides) > 1 and not rounds_to(sides[-2], last):
+        return Comparison(False, "gate", "the last side is not a rounding of the side before it")
+    if sides[-2][0] == "num":  # two numbers would be two answers
+        return equal_if_all(unrounded)
+    return equal_if_any([equal_if_all(unrounded), compare_trees(gold, last)])

@@ -1,29 +1,29 @@
-r"""What runs in a worker process: math-verify on one pair, and a check of what it forgets.
+r"""The part of the ladder that runs in a worker process: math-verify on one pair, and a check of what it overlooks.
 
-Only pairs that the cheap rungs could not decide come here. math-verify's own time-outs are off (a fraction of a second
-silently makes everything False, and its alarm cancels those of others): the pool kills what runs too long. What it
-does not: raise. `grade` returns what happened as a pair of texts, because results travel between processes.
+Only pairs that the cheap rungs could not decide come here. math-verify's own time-outs are off: after a fraction of a
+second they silently make everything False, and their alarm cancels other alarms. The pool kills what runs too long.
+`grade` returns its result as a pair of texts, since results travel between processes.
 """
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-Grade = tuple[Literal["equal", "different", "forgotten", "gold", "answer"], str]
-"""What was found, and why. gold, answer: that one cannot be parsed; forgotten: math-verify wrongly says equal."""
+Grade = tuple[Literal["equal", "different", "overlooked", "gold", "answer"], str]
+"""The result and the reason. gold, answer: that one cannot be parsed; overlooked: math-verify wrongly says equal."""
 
 WARM_UP = (
     r"\max(a, \frac{x^{2}-1}{\sqrt{2}}) + \int_0^1 x^2 dx",
     r"\max(\frac{(x-1)(x+1)}{\sqrt{2}}, a) + \frac{1}{3}",
 )
-"""A pair whose grading builds parser tables and caches: half a second that must not count against an answer."""
+"""Grading this pair builds parser tables and caches, which takes half a second that no answer should pay for."""
 
 TOLERANCE = 1e-12
-"""Relative: math-verify rounds to six decimal places, and takes 0.0 for 1.6e-19."""
+"""Relative. math-verify rounds to six decimal places, and so accepts 0.0 for 1.6e-19."""
 
 
 def grade(gold: str, answer: str) -> Grade:
-    """Compare two answers, given as LaTeX without a box around them."""
+    """Compare two answers in LaTeX, without boxes."""
     from math_verify import verify
 
     golds, answers = _parsed(gold), _parsed(answer)
@@ -33,11 +33,11 @@ def grade(gold: str, answer: str) -> Grade:
         return "answer", "math-verify cannot parse the answer"
     if not verify(golds, answers, timeout_seconds=None):
         return "different", "sympy finds no way to make them equal"
-    return _after_check(golds, answers)
+    return _recheck(golds, answers)
 
 
 def _parsed(text: str) -> list[Any]:
-    r"""The sympy object of a text in a box; unboxed, math-verify fails 315 of 1,646 real golds against themselves."""
+    r"""Parse a text in a box; without one, math-verify refuses 315 of 1,646 real golds as answers to themselves."""
     from math_verify import LatexExtractionConfig, parse
 
     found = parse(
@@ -50,17 +50,17 @@ def _parsed(text: str) -> list[Any]:
     return [item for item in found if not isinstance(item, str)]
 
 
-def _after_check(golds: list[Any], answers: list[Any]) -> Grade:
+def _recheck(golds: list[Any], answers: list[Any]) -> Grade:
     for gold in golds:
         for answer in answers:
-            trouble = _forgotten(gold, answer)
-            if not trouble:
+            difference = _overlooked_difference(gold, answer)
+            if not difference:
                 return "equal", ""
-    return "forgotten", trouble
+    return "overlooked", difference
 
 
-def _forgotten(gold: Any, answer: Any) -> str:
-    """What a careful person holds against a pair that math-verify calls equal; empty if nothing."""
+def _overlooked_difference(gold: Any, answer: Any) -> str:
+    """The difference in a pair that math-verify calls equal; empty if there is none."""
     from sympy import MatrixBase, Set, Tuple
 
     if isinstance(gold, (Set, Tuple)) or isinstance(answer, (Set, Tuple)):

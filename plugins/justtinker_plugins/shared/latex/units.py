@@ -1,6 +1,6 @@
-"""The words that may follow a number without changing it: units of measure and things that are counted.
+"""The words that may follow a number without changing it: units of measure and names of counted things.
 
-What it does not: convert. ``5 cm`` for a gold of ``5 m`` is wrong, and ``50 cm`` for ``0.5 m`` is not worked out.
+Nothing is converted: for a gold of ``5 m`` the answer ``5 cm`` is wrong, and so is ``500 cm``.
 """
 
 from __future__ import annotations
@@ -86,22 +86,22 @@ _ONLY_UNITS = re.compile(r"[ .]*(?:\\?[A-Za-z]+(?:\^?\{?-?[1-4²³]\}?)?[ ./*·-
 
 
 def is_unit(text: str) -> bool:
-    """Whether every word of a text is a unit or something that is counted; an empty text is, a lone power is not."""
+    """Whether every word of a text is a unit or a counted thing. So is an empty text, but not a power alone."""
     words = _WORD.findall(text)
     if not _ONLY_UNITS.fullmatch(text) or (text.strip() and not words):
         return False
     if words and all(word.lower() in _POWERS or word.lower() == "per" for word in words):
         return False
-    return all(_known(word) for word in words)
+    return all(_is_known(word) for word in words)
 
 
-def _named(word: str) -> str:
-    """A word's unit in one spelling. Abbreviations keep their case: ``5 M`` is no length."""
+def _unit_of(word: str) -> str:
+    """A word's unit in one spelling; empty if it is none. Abbreviations keep their case: ``5 M`` is not a length."""
     return _NAME.get(word) or _PREFIXED.get(word) or (_NAME.get(word.lower(), "") if len(word) > 2 else "")
 
 
-def _known(word: str) -> bool:
-    return bool(_named(word)) or word.lower() in _COUNTED or word.lower() in _POWERS
+def _is_known(word: str) -> bool:
+    return bool(_unit_of(word)) or word.lower() in _COUNTED or word.lower() in _POWERS
 
 
 _PIECE = re.compile(r"(?P<word>[A-Za-z]+)|\^ *\{? *(?P<power>-?[0-9]{1,2})|(?P<sign>[²³/])")
@@ -111,22 +111,22 @@ _RATES = {"mph": ("mi", "h"), "kph": ("km", "h")}
 def measure(text: str) -> str:
     """The unit of measure in one spelling: ``square inches`` and ``inches^2`` are ``in^2``, ``m/s`` is ``m s^-1``.
 
-    Counted things are ""; after a slash or a "per" all is below the bar, as in ``kg/m s``.
+    It is "" for counted things. All that follows a slash or a "per" is in the denominator, as in ``kg/m s``.
     """
     powers: dict[str, int] = {}
-    last, above, coming = "", 1, 1
+    last, sign_of_power, next_power = "", 1, 1
     for piece in _PIECE.finditer(text):
         word, sign = (piece["word"] or "").lower(), piece["sign"] or ""
         if word == "per" or sign == "/":
-            above = -1
+            sign_of_power = -1
         elif word in _POWERS and not word.endswith("ed"):
-            coming = _POWERS[word]
+            next_power = _POWERS[word]
         elif word and word not in _POWERS:
-            last, below = _RATES.get(word, (_named(piece["word"]), ""))
-            powers[last] = powers.get(last, 0) + above * coming
-            powers[below] = powers.get(below, 0) - above
-            coming = 1
-        else:  # a power of what stands before it
+            last, below = _RATES.get(word, (_unit_of(piece["word"]), ""))
+            powers[last] = powers.get(last, 0) + sign_of_power * next_power
+            powers[below] = powers.get(below, 0) - sign_of_power
+            next_power = 1
+        else:  # the power of the word before
             power = int(piece["power"] or _POWERS.get(word, 0) or {"²": 2, "³": 3}[sign])
-            powers[last] = powers.get(last, 0) + above * (power - 1)
+            powers[last] = powers.get(last, 0) + sign_of_power * (power - 1)
     return " ".join(f"{name}^{n}" if n != 1 else name for name, n in sorted(powers.items()) if name and n)

@@ -1,7 +1,7 @@
-"""What a tree of `_parse` is worth: exactly as a fraction, or as a number at a point.
+"""The value of a tree of `parse`: exactly, as a fraction, or approximately, as a number at a point.
 
-What it does not: simplify, or run long. Powers, factorials and the total work are capped, so that no input can hold
-the interpreter for more than some milliseconds.
+Nothing here simplifies, and nothing runs long: powers, factorials and the total work are capped, so that no input
+holds the interpreter for more than a few milliseconds.
 """
 
 from __future__ import annotations
@@ -14,21 +14,22 @@ from fractions import Fraction
 from functools import cache
 from typing import Any, NamedTuple
 
-from justtinker_plugins.shared.latex.parse import Node, TooLargeError, UnsupportedError
+from justtinker_plugins.shared.latex.parse import Node
+from justtinker_plugins.shared.latex.tokens import TooLargeError, UnsupportedError
 
 MAX_BITS, MAX_WORK, MAX_FACTORIAL = 65_536, 2_000_000, 1000
 
 
 class InexactError(ValueError):
-    """Not a rational number, or not without calculus."""
+    """The value is not rational, or cannot be shown to be without calculus."""
 
 
 class UndefinedError(ValueError):
-    """Not defined here: a division by zero, a logarithm of zero."""
+    """The value is undefined: a division by zero, a logarithm of zero."""
 
 
 def nodes(node: Node) -> Iterator[Node]:
-    """The node and all below it."""
+    """Iterate over the node and all nodes below it."""
     stack = [node]
     while stack:
         top = stack.pop()
@@ -38,21 +39,21 @@ def nodes(node: Node) -> Iterator[Node]:
 
 
 def symbols(node: Node) -> frozenset[str]:
-    """The names of all free symbols."""
+    """The names of all symbols of a tree."""
     return frozenset(n[1] for n in nodes(node) if n[0] == "sym")
 
 
 Point = Mapping[str, Fraction]
-"""What each symbol is taken to be."""
+"""The value of each symbol, by name."""
 
 
-class _Exact:
-    """Evaluation in fractions; the work done is counted in bits. What has no value at the point is inexact."""
+class _ExactEvaluator:
+    """Evaluate in fractions, and count the work in bits. A symbol without a value at the point is inexact."""
 
     def __init__(self, point: Point) -> None:
         self.work, self.point = 0, point
 
-    def of(self, node: Node) -> Fraction:
+    def evaluate(self, node: Node) -> Fraction:
         rule = getattr(self, "_" + node[0], None)
         if rule is None:
             raise InexactError(node[0])
@@ -72,35 +73,35 @@ class _Exact:
         return self.point[name]
 
     def _neg(self, a: Node) -> Fraction:
-        return -self.of(a)
+        return -self.evaluate(a)
 
     def _add(self, parts: tuple[Node, ...]) -> Fraction:
         total = Fraction(0)
         for part in parts:
-            total += self.of(part)
+            total += self.evaluate(part)
         return total
 
     def _mul(self, parts: tuple[Node, ...]) -> Fraction:
         total = Fraction(1)
         for part in parts:
-            total *= self.of(part)
+            total *= self.evaluate(part)
             self._check(total.numerator.bit_length() + total.denominator.bit_length())
         return total
 
     def _div(self, a: Node, b: Node) -> Fraction:
-        bottom = self.of(b)
+        bottom = self.evaluate(b)
         if not bottom:
             raise UndefinedError("a division by zero")
-        return self.of(a) / bottom
+        return self.evaluate(a) / bottom
 
     def _pct(self, a: Node) -> Fraction:
-        return self.of(a) / 100
+        return self.evaluate(a) / 100
 
     def _unit(self, a: Node, _: str) -> Fraction:
-        return self.of(a)
+        return self.evaluate(a)
 
     def _pow(self, a: Node, b: Node) -> Fraction:
-        base, exponent = self.of(a), self.of(b)
+        base, exponent = self.evaluate(a), self.evaluate(b)
         if exponent.denominator != 1:
             return self._rational_power(base, exponent)
         n = int(exponent)
@@ -114,13 +115,13 @@ class _Exact:
         return self._pow(("num", root), ("num", Fraction(exponent.numerator)))
 
     def _root(self, degree: Node, a: Node) -> Fraction:
-        n, value = self.of(degree), self.of(a)
+        n, value = self.evaluate(degree), self.evaluate(a)
         if n.denominator != 1 or not 2 <= n <= 64 or value < 0:
             raise InexactError("root")
         return Fraction(_integer_root(value.numerator, int(n)), _integer_root(value.denominator, int(n)))
 
     def _fact(self, a: Node) -> Fraction:
-        n = self.of(a)
+        n = self.evaluate(a)
         if n.denominator != 1 or n < 0:
             raise InexactError("factorial")
         if n > MAX_FACTORIAL:
@@ -128,7 +129,7 @@ class _Exact:
         return Fraction(math.factorial(int(n)))
 
     def _binom(self, a: Node, b: Node) -> Fraction:
-        n, k = self.of(a), self.of(b)
+        n, k = self.evaluate(a), self.evaluate(b)
         if n.denominator != 1 or k.denominator != 1 or n < 0 or k < 0:
             raise InexactError("binomial")
         if n > MAX_FACTORIAL:
@@ -137,11 +138,11 @@ class _Exact:
 
     def _fn(self, name: str, a: Node) -> Fraction:
         if name == "abs":
-            return abs(self.of(a))
+            return abs(self.evaluate(a))
         if name == "floor":
-            return Fraction(math.floor(self.of(a)))
+            return Fraction(math.floor(self.evaluate(a)))
         if name == "ceil":
-            return Fraction(math.ceil(self.of(a)))
+            return Fraction(math.ceil(self.evaluate(a)))
         raise InexactError(name)
 
     @staticmethod
@@ -165,34 +166,34 @@ def _integer_root(value: int, n: int) -> int:
 NOWHERE: Point = {}
 
 
-def exact(node: Node, point: Point = NOWHERE) -> Fraction:
-    """The rational value of a tree. Raises InexactError, UndefinedError or TooLargeError."""
-    return _Exact(point).of(node)
+def exact_value(node: Node, point: Point = NOWHERE) -> Fraction:
+    """Evaluate a tree as a fraction. Raises InexactError, UndefinedError or TooLargeError."""
+    return _ExactEvaluator(point).evaluate(node)
 
 
-def place(name: str, seed: int) -> Fraction:
-    """Where a symbol stands at the seed's point: a fixed number in (0.5, 2.5), spread by name.
+def value_at(name: str, seed: int) -> Fraction:
+    """The value of a symbol at the seed's point: a number in [0.5, 2.5) that depends on name and seed only.
 
-    Points are positive reals, so that sqrt(4 pi r^2) equals 2 r sqrt(pi).
+    All values are positive, so that sqrt(4 pi r^2) equals 2 r sqrt(pi).
     """
     return Fraction(1, 2) + Fraction(zlib.crc32(f"{name}/{seed}".encode()) % 1999, 1000)
 
 
 class Field:
-    """The arithmetic of one number type: Python's complex, or mpmath's at many digits."""
+    """The arithmetic of one number type: Python's complex, or mpmath's with many digits."""
 
     def __init__(
         self, number: Callable[[Any], Any], functions: Mapping[str, Callable[..., Any]], largest: float
     ) -> None:
-        self.number, self.functions, self.largest = number, functions, largest
+        self.convert, self.functions, self.largest = number, functions, largest
 
 
 def _reciprocal(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda z: 1 / f(z)
 
 
-def _tables(m: Any, gamma: Callable[[Any], Any], floor: Callable[[Any], Any]) -> dict[str, Callable[..., Any]]:
-    """The functions that the reader knows, from the module `cmath` or an mpmath context."""
+def _function_table(m: Any, gamma: Callable[[Any], Any], floor: Callable[[Any], Any]) -> dict[str, Callable[..., Any]]:
+    """Implement the reader's functions with the module `cmath` or an mpmath context."""
     table = {name: getattr(m, name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "sqrt")}
     table |= {"sec": _reciprocal(m.cos), "csc": _reciprocal(m.sin), "cot": lambda z: m.cos(z) / m.sin(z)}
     table |= {"coth": _reciprocal(m.tanh), "ln": m.log, "log": m.log, "lg": lambda z: m.log(z) / m.log(10)}
@@ -217,12 +218,12 @@ def _to_complex(value: Any) -> complex:
     return complex({"e": math.e, "i": 1j, "\\pi": math.pi}[value] if isinstance(value, str) else value)
 
 
-FLOAT = Field(_to_complex, _tables(cmath, _complex_gamma, _complex_floor), 1e150)
+FLOAT = Field(_to_complex, _function_table(cmath, _complex_gamma, _complex_floor), 1e150)
 
 
 @cache
-def precise(digits: int = 60) -> Field:
-    """Numbers of many digits, to tell apart what floating point cannot; made when first needed."""
+def high_precision(digits: int = 60) -> Field:
+    """Arithmetic with many digits, for numbers that floats cannot tell apart. The first call imports mpmath."""
     import mpmath
 
     m = mpmath.MPContext()
@@ -234,77 +235,77 @@ def precise(digits: int = 60) -> Field:
             return m.mpc(value.numerator) / value.denominator
         return m.mpc(constants[value] if isinstance(value, str) else value)
 
-    return Field(number, _tables(m, m.gamma, lambda z: m.floor(m.re(z) + m.mpf(10) ** -40)), 1e300)
+    return Field(number, _function_table(m, m.gamma, lambda z: m.floor(m.re(z) + m.mpf(10) ** -40)), 1e300)
 
 
-class _Numeric:
-    """Evaluation in a field at a point."""
+class _Approximator:
+    """Evaluate in a field at a point."""
 
     def __init__(self, field: Field, point: Point) -> None:
         self.field, self.point = field, point
         self.peak = 0.0
 
-    def of(self, node: Node) -> Any:
+    def evaluate(self, node: Node) -> Any:
         rule = getattr(self, "_" + node[0], None)
         if rule is None:
-            raise UnsupportedError(f"{node[0]} is no number")
+            raise UnsupportedError(f"{node[0]} is not a number")
         value = rule(*node[1:])
         size = abs(value)
-        if not size < self.field.largest:  # also not a number
+        if not size < self.field.largest:  # NaN, too
             raise TooLargeError("a number too large to compare")
         self.peak = max(self.peak, float(size))
         return value
 
     def _num(self, value: Fraction) -> Any:
-        return self.field.number(value)
+        return self.field.convert(value)
 
     _const = _num
 
     def _sym(self, name: str) -> Any:
         if name not in self.point:
-            raise UndefinedError(f"of no known value: {name}")
-        return self.field.number(self.point[name])
+            raise UndefinedError(f"{name} has no value")
+        return self.field.convert(self.point[name])
 
     def _neg(self, a: Node) -> Any:
-        return 0 - self.of(a)  # a minus sign would make -0j of 0j, and take roots on the other side of the cut
+        return 0 - self.evaluate(a)  # -z would turn 0j into -0j, and roots onto the other side of the branch cut
 
     def _add(self, parts: tuple[Node, ...]) -> Any:
-        return sum((self.of(part) for part in parts[1:]), self.of(parts[0]))
+        return sum((self.evaluate(part) for part in parts[1:]), self.evaluate(parts[0]))
 
     def _mul(self, parts: tuple[Node, ...]) -> Any:
-        total = self.of(parts[0])
+        total = self.evaluate(parts[0])
         for part in parts[1:]:
-            total = total * self.of(part)
+            total = total * self.evaluate(part)
         return total
 
     def _div(self, a: Node, b: Node) -> Any:
-        return self.of(a) / self.of(b)
+        return self.evaluate(a) / self.evaluate(b)
 
     def _pct(self, a: Node) -> Any:
-        return self.of(a) / 100
+        return self.evaluate(a) / 100
 
     def _deg(self, a: Node) -> Any:
-        return self.of(a) * self.field.number("\\pi") / 180
+        return self.evaluate(a) * self.field.convert("\\pi") / 180
 
     def _unit(self, a: Node, _: str) -> Any:
-        return self.of(a)
+        return self.evaluate(a)
 
     def _pow(self, a: Node, b: Node) -> Any:
-        base, exponent = self.of(a), self.of(b)
+        base, exponent = self.evaluate(a), self.evaluate(b)
         if base and exponent and abs(exponent) * abs(math.log(abs(base))) > 350:
             raise TooLargeError("a power too large to compare")
         return base**exponent
 
     def _root(self, degree: Node, a: Node) -> Any:
-        n, value = self.of(degree), self.of(a)
+        n, value = self.evaluate(degree), self.evaluate(a)
         if n == 2:
             return self.field.functions["sqrt"](value)
-        if value.imag == 0 and value.real < 0 and n.imag == 0 and n.real % 2 == 1:  # the real root, as people mean it
+        if value.imag == 0 and value.real < 0 and n.imag == 0 and n.real % 2 == 1:  # people mean the real root
             return -((-value) ** (1 / n))
         return value ** (1 / n)
 
     def _fn(self, name: str, a: Node) -> Any:
-        value = self.of(a)
+        value = self.evaluate(a)
         if name in ("exp", "sinh", "cosh") and abs(value) > 350:
             raise TooLargeError("an exponential too large to compare")
         if name not in self.field.functions:
@@ -312,33 +313,33 @@ class _Numeric:
         return self.field.functions[name](value)
 
     def _fact(self, a: Node) -> Any:
-        value = self.of(a)
+        value = self.evaluate(a)
         if abs(value) > 80:
             raise TooLargeError("a factorial too large to compare")
         return self.field.functions["gamma"](value + 1)
 
     def _binom(self, a: Node, b: Node) -> Any:
-        n, k = self.of(a), self.of(b)
+        n, k = self.evaluate(a), self.evaluate(b)
         if abs(n) > 80 or abs(k) > 80:
             raise TooLargeError("a binomial too large to compare")
         gamma = self.field.functions["gamma"]
         return gamma(n + 1) / (gamma(k + 1) * gamma(n - k + 1))
 
 
-class Numeric(NamedTuple):
+class Approximation(NamedTuple):
     value: Any
     peak: float
-    """The largest number on the way: rounding errors are in proportion to it."""
+    """The largest absolute value met on the way: rounding errors are proportional to it."""
 
 
-def numeric(node: Node, field: Field, point: Point = NOWHERE) -> Numeric:
-    """The value of a tree at a point.
+def approximate(node: Node, field: Field, point: Point = NOWHERE) -> Approximation:
+    """Evaluate a tree at a point.
 
-    Raises UndefinedError, also for a symbol that the point does not know, TooLargeError or UnsupportedError.
+    Raises TooLargeError, UnsupportedError, or UndefinedError, also for a symbol that the point lacks.
     """
-    evaluation = _Numeric(field, point)
+    evaluation = _Approximator(field, point)
     try:
-        return Numeric(evaluation.of(node), evaluation.peak)
+        return Approximation(evaluation.evaluate(node), evaluation.peak)
     except OverflowError as error:
         raise TooLargeError("a number too large to compare") from error
     except ZeroDivisionError as error:

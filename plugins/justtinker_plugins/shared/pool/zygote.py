@@ -1,11 +1,11 @@
-"""The far side of `_pool`: the clean process that imports the target once and forks workers, and the worker's loop.
+"""The other side of `pool`: the clean process that imports the target once and forks workers, and their main loop.
 
-Runs in its own session with no terminal. Holds no policy: limits, retries and verdicts are the pool's business.
-Frames on every socket are a 4-byte length and a pickle.
+It runs in its own session without a terminal and holds no policy: limits, retries and verdicts are the pool's business.
+Each frame on a socket is a 4-byte length and a pickle.
 
 Only the zygote kills and collects workers: a pid cannot be used again before its parent waits for it, and the wait
-status says who killed the worker. The zygote leads its own process group, so one signal ends all; it also watches its
-parent.
+status says what killed the worker. The zygote leads its own process group, so that one signal ends all of them, and it
+ends when its parent is gone.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from typing import Any
 
 LENGTH = struct.Struct("!I")
 REQUEST = struct.Struct("!cq")
-"""To the zygote: ``F``, 0 and a socket: fork a worker that serves it. ``B`` and a pid: kill it, say how it ended."""
+"""A request to the zygote. ``F``, 0 and a socket: fork a worker to serve it. ``B`` and a pid: kill that worker."""
 
 
 def frame(payload: bytes) -> bytes:
-    """A payload ready to be sent."""
+    """Pack a payload for sending."""
     return LENGTH.pack(len(payload)) + payload
 
 
 def read_frame(stream: Any) -> bytes:
-    """The next payload of a buffered reader; EOFError where it ends."""
+    """Read the next payload of a buffered reader. Raises EOFError at its end."""
     head = stream.read(LENGTH.size)
     if len(head) == LENGTH.size:
         (size,) = LENGTH.unpack(head)
@@ -44,17 +44,17 @@ def read_frame(stream: Any) -> bytes:
     raise EOFError
 
 
-def load(target: str) -> Callable[..., Any]:
-    """The function that ``package.module:function`` names."""
+def import_target(target: str) -> Callable[..., Any]:
+    """Import the function that ``package.module:function`` names."""
     module, _, name = target.partition(":")
     function: Callable[..., Any] = getattr(importlib.import_module(module), name)
     return function
 
 
-def hello(control: socket.socket, target: str, warm_up: list[Any] | None) -> Callable[..., Any]:
-    """Import the target, warm it up, and say on the socket that it worked (empty) or how it failed."""
+def load_target(control: socket.socket, target: str, warm_up: list[Any] | None) -> Callable[..., Any]:
+    """Import the target and warm it up; send the traceback of a failure, or an empty text."""
     try:
-        function = load(target)
+        function = import_target(target)
         if warm_up is not None:
             function(*warm_up)
     except BaseException:
@@ -65,20 +65,20 @@ def hello(control: socket.socket, target: str, warm_up: list[Any] | None) -> Cal
 
 
 def zygote(fd: int, target: str, warm_up: list[Any] | None, limit: float, memory: int) -> None:
-    """Fork workers on request until the parent is gone, then end with all of them."""
+    """Fork workers on request until the parent is gone, then end together with all of them."""
     parent = os.getppid()
     control = socket.socket(fileno=fd)
     try:
-        function = hello(control, target, warm_up)
-        gc.freeze()  # what was imported stays shared with the workers
-        while os.getppid() == parent:  # a copy of the socket in a fork of the parent would hide its end
+        function = load_target(control, target, warm_up)
+        gc.freeze()  # keep imported objects in memory pages shared with the workers
+        while os.getppid() == parent:  # a fork of the parent may hold a copy of the socket and so hide its end
             if not select.select([control], [], [], 1.0)[0]:
                 continue
             request, fds, _, _ = socket.recv_fds(control, REQUEST.size, 1)
             if not request:
                 break
             kind, pid = REQUEST.unpack(request)
-            answer = _fork(control, fds[0], function, limit, memory) if kind == b"F" else _bury(pid)
+            answer = _fork(control, fds[0], function, limit, memory) if kind == b"F" else _end_worker(pid)
             control.sendall(frame(pickle.dumps(answer)))
     finally:
         os.killpg(0, signal.SIGKILL)
@@ -91,22 +91,22 @@ def _fork(control: socket.socket, fd: int, function: Callable[..., Any], limit: 
         return pid
     try:
         control.close()
-        work(socket.socket(fileno=fd), function, limit, memory)
+        serve_tasks(socket.socket(fileno=fd), function, limit, memory)
     finally:
         os._exit(0)
 
 
-def _bury(pid: int) -> int:
-    """Kill a worker (it may be dead already) and collect it; minus the signal that ended it, or its exit code.
+def _end_worker(pid: int) -> int:
+    """Kill a worker, dead or alive, and collect it; return its exit code or the negative number of its signal.
 
-    Only its parent can do this safely: the pid is not given away again before it is collected here.
+    Only the parent can do this safely: nobody else gets the pid before it is collected here.
     """
     os.kill(pid, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def work(sock: socket.socket, function: Callable[..., Any], limit: float, memory: int) -> None:
-    """Answer tasks one by one, in order, until the socket is closed."""
+def serve_tasks(sock: socket.socket, function: Callable[..., Any], limit: float, memory: int) -> None:
+    """Run tasks one by one, in order, until the socket is closed."""
     _cap_memory(memory)
     with sock, sock.makefile("rb") as stream:
         while True:
@@ -114,7 +114,7 @@ def work(sock: socket.socket, function: Callable[..., Any], limit: float, memory
                 task = read_frame(stream)
             except (EOFError, OSError):
                 return
-            sock.sendall(frame(_answer(function, task, limit)))
+            sock.sendall(frame(_run_task(function, task, limit)))
 
 
 def _cap_memory(memory: int) -> None:
@@ -126,8 +126,8 @@ def _cap_memory(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory if hard < 0 else min(memory, hard), hard))
 
 
-def _answer(function: Callable[..., Any], task: bytes, limit: float) -> bytes:
-    """Run one task under the CPU timer: at its end the kernel kills the process, whatever Python is doing."""
+def _run_task(function: Callable[..., Any], task: bytes, limit: float) -> bytes:
+    """Run one task under the CPU timer: when it runs out, the kernel kills the process, whatever Python is doing."""
     start = time.perf_counter()
     _cpu_timer(limit)
     try:
@@ -143,7 +143,7 @@ def _answer(function: Callable[..., Any], task: bytes, limit: float) -> bytes:
 
 
 def _cpu_timer(seconds: float) -> None:
-    if hasattr(signal, "setitimer"):  # SIGPROF has no Python handler, so that its default action ends the process
+    if hasattr(signal, "setitimer"):  # SIGPROF has no Python handler, so its default action ends the process
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
@@ -155,8 +155,8 @@ def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}"
 
 
-def spawned(port: int, token: str, target: str, warm_up: list[Any] | None, limit: float, memory: int) -> None:
-    """A worker without a zygote, for platforms that cannot fork: connects back, shows its token, imports for itself."""
+def spawned_worker(port: int, token: str, target: str, warm_up: list[Any] | None, limit: float, memory: int) -> None:
+    """Run a worker without a zygote: connect back, show the token, import the target, serve tasks."""
     sock = socket.create_connection(("127.0.0.1", port))
     sock.sendall(token.encode())
-    work(sock, hello(sock, target, warm_up), limit, memory)
+    serve_tasks(sock, load_target(sock, target, warm_up), limit, memory)
