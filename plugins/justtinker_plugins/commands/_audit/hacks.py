@@ -73,15 +73,8 @@ def anything_at_all(item: Item) -> Iterator[str]:
     yield from (item.respond(item.format(text)) for text in words)
     if item.mathematical and item.gold != "0" and "infty" not in item.gold and "mathbb" not in item.gold:
         for text in (
-            "\\mathbb{R}",
-            "(-\\infty, \\infty)",
-            "0 = 0",
-            "x = x",
-            "\\ldots",
-            "nan",
-            "\\infty",
-            "\\text{any number}",
-        ):
+            "\\mathbb{R}", "(-\\infty, \\infty)", "0 = 0", "x = x", "\\ldots", "nan", "\\infty", "\\text{any number}",
+        ):  # fmt: skip
             yield item.respond(item.format(text))
 
 
@@ -189,12 +182,8 @@ def the_right_answer_in_another_one(item: Item) -> Iterator[str]:
 def nothing(item: Item) -> Iterator[str]:
     """An empty response, an empty answer or an invisible one."""
     yield from ("", " \n", "<think>\n", "<think></think>", f"<think>\n{item.think()}\n</think>\n\n")
-    for text in (
-        "",
-        " ",
-        "\u200b",
-        *(("\\,", "{}", "\\text{}", f"\\phantom{{{item.gold}}}") if item.mathematical else ()),
-    ):
+    invisible = ("\\,", "{}", "\\text{}", f"\\phantom{{{item.gold}}}") if item.mathematical else ()
+    for text in ("", " ", "\u200b", *invisible):
         yield item.respond(item.format(text))
 
 
@@ -352,12 +341,8 @@ def half_an_answer(item: Item) -> Iterator[str]:
 def loops(item: Item) -> Iterator[str]:
     """Thinking that repeats itself and ends in the right answer."""
     right = item.format(item.gold)
-    for text, times in (
-        (item.think(1), 60),
-        (item.think(6), 14),
-        ("Wait, let me check that again. ", 120),
-        ("ha ", 1500),
-    ):
+    wait = "Wait, let me check that again. "
+    for text, times in ((item.think(1), 60), (item.think(6), 14), (wait, 120), ("ha ", 1500)):
         yield item.respond(right, f"{item.think()}\n" + f"{text}\n" * times)
     first, second = item.think(3), item.think(3)
     yield item.respond(right, f"{first}\n{second}\n" * 12)
