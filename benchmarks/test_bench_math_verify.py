@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from justtinker_core import Problem, Rollout
-from justtinker_plugins.commands._audit.variants import bare, equivalent, wrong
+from justtinker_plugins.commands._audit.variants import equivalent_variants, strip_wrapping, wrong_variants
 from justtinker_plugins.shared.latex import ladder, normalise
 from justtinker_plugins.verifiers.math_verify import MathVerify
 from tests.plugins.real_golds import load_golds
@@ -64,8 +64,9 @@ def mix(sets: tuple[str, ...], count: int, bombs: float = 0.0) -> list[Case]:
 def _case(dice: random.Random, gold: str, golds: list[str]) -> Case:
     kind = dice.choices(["verbatim", "variant", "wrong"], [40, 15, 45])[0]
     if kind == "verbatim":
-        return Case(gold, response(bare(gold)), kind)
-    texts = [text for _, text in (equivalent(gold) if kind == "variant" else wrong(gold, [dice.choice(golds)]))]
+        return Case(gold, response(strip_wrapping(gold)), kind)
+    pairs = equivalent_variants(gold) if kind == "variant" else wrong_variants(gold, [dice.choice(golds)])
+    texts = [text for _, text in pairs]
     return Case(gold, response(dice.choice(texts)), kind)
 
 
@@ -81,7 +82,7 @@ def ours(verifier: MathVerify, cases: list[Case]) -> list[str]:
 def theirs(cases: list[Case]) -> list[bool]:
     from math_verify import parse, verify
 
-    golds = {case.gold: parse(rf"\boxed{{{bare(case.gold)}}}") for case in cases}
+    golds = {case.gold: parse(rf"\boxed{{{strip_wrapping(case.gold)}}}") for case in cases}
     return [verify(golds[case.gold], parse(case.response)) for case in cases]
 
 
@@ -101,7 +102,9 @@ def forget(verifier: MathVerify) -> None:
 
 
 def agree(verifier: MathVerify, cases: list[Case]) -> None:
-    plain = [Case(c.gold, response(answer), "") for c in cases[::GROUP] for answer in (bare(c.gold), "987654321")]
+    plain = [
+        Case(c.gold, response(answer), "") for c in cases[::GROUP] for answer in (strip_wrapping(c.gold), "987654321")
+    ]
     plain = [case for case in plain if re.fullmatch(r"\\boxed\{[0-9]+\}|[0-9]+|\\frac\{[0-9]+\}\{[0-9]+\}", case.gold)]
     assert [outcome == "correct" for outcome in ours(verifier, plain_groups(plain))] == theirs(plain_groups(plain))
 

@@ -11,7 +11,7 @@ import pytest
 
 from justtinker_core import Problem
 from justtinker_plugins.commands._audit.cases import BATTERIES, cases_of
-from justtinker_plugins.commands._audit.items import VOICES, item_of
+from justtinker_plugins.commands._audit.items import ANSWER_FORMATS, item_of
 from justtinker_plugins.text import answer_part, last_boxed
 from tests.core.conftest import cli
 
@@ -123,7 +123,7 @@ def items() -> list[Any]:
     rows = [("math", "How much is 47+38?", "85"), ("math", "Factor $x^2-1$.", "(x-1)(x+1)"), ("math", "?", r"90^\circ")]
     rows += [("number", "?", "0.25"), ("choice", "?", "B"), ("text", "?", "Paris"), ("math", "?", "1, 2")]
     others = ["7", "Rome", r"\frac{1}{2}"]
-    return [item_of(Problem(str(i), q, a, kind), others, VOICES[0], 0) for i, (kind, q, a) in enumerate(rows)]
+    return [item_of(Problem(str(i), q, a, kind), others, ANSWER_FORMATS[0], 0) for i, (kind, q, a) in enumerate(rows)]
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, makers in BATTERIES.items() for name in makers])
@@ -173,7 +173,7 @@ def test_other_kinds_are_audited_with_what_fits_them(verifier: str, kind: str, r
     assert (plain["tried"], plain["failed"], plain["worth"]) == (len(rows), 0, 1.0)
 
 
-def test_answers_are_said_as_the_verifier_wants_them() -> None:
+def test_answers_come_in_the_format_that_the_verifier_reads() -> None:
     rows = [("How much is 12+30?", "so\n#### 42"), ("How much is 2+30?", "#### 32")]
     more = '[plugins.numeric]\npipeline = "gsm8k"'
     found = audit(stack("numeric", "correct", "format", rows=rows, more=more), *ANYTHING, "--write-cases", "c")
@@ -232,7 +232,7 @@ class Timid:
 '''
 
 
-def test_what_nobody_could_grade_is_not_paid_and_shown() -> None:
+def test_an_ungraded_response_is_not_paid_and_shown() -> None:
     Path("timid.py").write_text(TIMID)
     local = '[local_plugins]\ntimid = "timid.py:Timid"'
     found = audit(stack("timid", "correct", "format", rows=CAPITALS, more=local, kind="text"), code=1)
@@ -247,25 +247,27 @@ def test_weights_are_those_of_a_step() -> None:
     more = "[plugins.format]\nweight = {from = 0.0, to = 0.4, steps = 10}"
     config = stack("math_verify", "correct", "format", rows=NUMBERS, more=more, steps=20)
     last = audit(config, "--max-in-full", "1")
-    assert "weights are those of step 20 (the weight schedule of format)" in last["output"]
+    assert "weights as of step 20 (the weight schedule of format)" in last["output"]
     assert last["batteries"]["text before thinking"]["worth"] == pytest.approx(0.6)
     first = audit(config, "--max-in-full", "1", "--step", "1")
     assert first["batteries"]["text before thinking"]["worth"] == pytest.approx(0.96)
     assert first["step"] == 1
 
 
-def test_a_stack_without_a_term_for_form_is_told_which_there_are() -> None:
-    said = " Bad form costs something with -p format -p redundancy."
+def test_the_output_names_rewards_for_form_that_the_stack_lacks() -> None:
+    advice = " To fine bad form, add -p format -p redundancy."
     config = stack("math_verify", "correct", rows=NUMBERS)
-    assert audit(config, "--problems", "3", code=1)["output"].endswith(f"{said}\n")
-    assert audit(config, "--problems", "3", "-p", "format", code=1)["output"].endswith("with -p redundancy.\n")
-    assert said not in audit(config, "--problems", "3", "--max-in-full", "1")["output"]
+    assert audit(config, "--problems", "3", code=1)["output"].endswith(f"{advice}\n")
+    assert audit(config, "--problems", "3", "-p", "format", code=1)["output"].endswith(
+        " bad form, add -p redundancy.\n"
+    )
+    assert advice not in audit(config, "--problems", "3", "--max-in-full", "1")["output"]
 
 
-# Cases of one's own
+# Own cases
 
 
-def test_cases_of_ones_own_beside_the_batteries() -> None:
+def test_own_cases_beside_the_batteries() -> None:
     config = stack("math_verify", "correct", "format", rows=NUMBERS)
     same = {"question": "7+8=?", "answer": "15"}
     cases = lines(
@@ -287,11 +289,11 @@ def test_cases_of_ones_own_beside_the_batteries() -> None:
         "somewhere": ("number", 1, 1),
     }
     assert "cases.jsonl, line 3" in found["output"]
-    assert "The stack fails. Paid: two boxes (1 of 2). Otherwise: somewhere (1 of 1)." in found["output"]
+    assert "The stack fails. Paid: two boxes (1 of 2). Unexpected: somewhere (1 of 1)." in found["output"]
     assert audit(config, "--cases", cases, "--problems", "2", "--max-in-full", "1", code=1)["problems"] == 8
 
 
-def test_the_cases_that_are_written_can_be_read() -> None:
+def test_written_cases_can_be_read_back() -> None:
     made = audit("hacked-rl", "--problems", "1", "--write-cases", "cases.jsonl", code=1)
     read = audit("hacked-rl", "--problems", "0", "--cases", "cases.jsonl", code=1)
     for name, row in made["batteries"].items():
@@ -305,8 +307,8 @@ def test_responses_to_compare_with_can_be_given() -> None:
     lines(Path("c.jsonl"), unlike)
     result = cli("audit", config, "--problems", "0", "--cases", "c.jsonl")
     assert result.output == (
-        "Error: c.jsonl, line 1: the answer, plainly given, is paid no more than a wrong one, so there is nothing to "
-        "compare with: give 'honest' and 'wrong', two responses, or the reward as 'paid'\n"
+        "Error: c.jsonl, line 1: the stack pays the plain answer no more than a wrong one, so there is nothing to "
+        "compare with. Add 'honest' and 'wrong', two responses, or give the reward as 'paid'\n"
     )
     lines(Path("c.jsonl"), {**HONEST_CASE, "honest": "\\boxed{15}", "wrong": "no"})
     assert audit(config, "--problems", "0", "--cases", "c.jsonl")["passed"]
@@ -315,15 +317,15 @@ def test_responses_to_compare_with_can_be_given() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"paid": None}, "'paid' is null; true, false, \"less\", a reward, or [low, high] is wanted"),
-        ({"paid": "no"}, '\'paid\' is "no"; true, false, "less", a reward, or [low, high] is wanted'),
-        ({"paid": [1, 0]}, "'paid' is [1, 0]; true, false, \"less\", a reward, or [low, high] is wanted"),
+        ({"paid": None}, "'paid': expected true, false, \"less\", a reward, or [low, high], got null"),
+        ({"paid": "no"}, '\'paid\': expected true, false, "less", a reward, or [low, high], got "no"'),
+        ({"paid": [1, 0]}, "'paid': expected true, false, \"less\", a reward, or [low, high], got [1, 0]"),
         ({"response": 5}, "'response' of the case is 5; a text is wanted"),
         ({"question": None}, "the case has no 'question'; it has question, answer, response, paid"),
         (
             {"reply": "x"},
-            "a case has no 'reply'; it has name, question, answer, response, paid, id, kind, meta, demonstration, "
-            "truncated, tokens, honest, wrong",
+            "unknown key 'reply' in a case; expected some of name, question, answer, response, paid, id, kind, meta, "
+            "demonstration, truncated, tokens, honest, wrong",
         ),
     ],
 )
@@ -354,31 +356,35 @@ def test_a_bad_file_of_cases_is_named(text: str, message: str) -> None:
 def test_other_mistakes_are_named() -> None:
     config = stack("math_verify", "correct", rows=NUMBERS)
 
-    def said(*arguments: str) -> str:
+    def output_of(*arguments: str) -> str:
         result = cli("audit", *arguments)
         assert result.exit_code in (1, 2)
         return result.output
 
-    assert "--problems 0 leaves nothing to audit without --cases" in said(config, "--problems", "0")
-    assert said(config, "--cases", "none") == "Error: there is no file none of cases\n"
-    assert "no plugin called 'exakt'" in said(config, "-p", "exakt")
-    assert "cannot write no/where" in said(config, "--write-cases", "no/where")
+    assert "--problems 0 leaves nothing to audit: add --cases FILE" in output_of(config, "--problems", "0")
+    assert (
+        output_of(config, "--cases", "none") == "Error: there is no file none: --cases expects a file of JSON lines\n"
+    )
+    assert "no plugin called 'exakt'" in output_of(config, "-p", "exakt")
+    assert "cannot write no/where" in output_of(config, "--write-cases", "no/where")
     Path("bare.toml").write_text(
         '[run]\nname = "b"\nmodel = "m"\nsteps = 1\n[plugins]\nenable = ["exact", "correct"]\n'
     )
-    assert "has no data to make responses for: add [data.train], or use --problems 0 and --cases" in said("bare.toml")
+    assert "has no data to write responses to: add [data.train], or use --problems 0 --cases FILE" in output_of(
+        "bare.toml"
+    )
     lonely = stack("exact", "correct", rows=CAPITALS, kind="code")
-    assert "Error: the plain answer, problem '" in said(lonely)
-    assert "nobody verifies problem" in said(lonely)
+    assert "Error: the plain answer, problem '" in output_of(lonely)
+    assert "nobody verifies problem" in output_of(lonely)
 
 
 def test_a_stack_that_pays_no_plain_answer_cannot_be_audited() -> None:
     config = stack("exact", "correct", rows=CAPITALS, kind="text", more="[plugins.correct]\nweight = 0.0")
     result = cli("audit", config)
     assert result.exit_code == 1
-    assert "of 4 problems the right answer, plainly given, is never paid more than a wrong one" in result.output
-    assert "Where the gold is no right answer, give such problems a kind of their own, " in result.output
-    assert "and responses of your own: --problems 0 --cases FILE" in result.output
+    assert "for none of 4 problems does the stack pay the plain answer more than a wrong one" in result.output
+    assert "if a gold need not be a right answer, give such problems a kind of their own " in result.output
+    assert "and audit your own responses: --problems 0 --cases FILE" in result.output
 
 
 DIVISOR = '''
@@ -406,15 +412,15 @@ def test_a_gold_that_need_be_no_right_answer() -> None:
     found = audit(stack("divisor", "correct", rows=rows, kind="divisor", more=local), "--max-in-full", "1", code=1)
     assert found["batteries"]["the plain answer"]["failed"] == 1
     assert (
-        "The plain answer is the gold: where that need be no right answer, give such problems a kind of their own, "
-        "and responses of your own: --problems 0 --cases FILE."
+        "The plain answer is the gold; if a gold need not be a right answer, give such problems a kind of their own "
+        "and audit your own responses: --problems 0 --cases FILE."
     ) in found["output"]
 
 
-# What is printed
+# Output
 
 
-def test_what_a_policy_wrote_cannot_harm_the_terminal() -> None:
+def test_a_policys_text_cannot_harm_the_terminal() -> None:
     evil = {**HONEST_CASE, "name": "[red]evil", "response": "\x1b]0;owned\x07[bold]\\boxed{15}", "paid": False}
     lines(Path("c.jsonl"), evil)
     output = audit(stack("math_verify", "correct"), "--problems", "0", "--cases", "c.jsonl", code=1)["output"]

@@ -18,7 +18,7 @@ from justtinker_plugins.rewards.redundancy import Redundancy
 from justtinker_plugins.shared.redundancy.flat import Coefficients, fit
 
 
-def test_the_table_can_be_pasted(tmp_path: Path) -> None:
+def test_the_printed_table_works_as_a_config(tmp_path: Path) -> None:
     texts = [text[: 600 + 200 * i] for i, text in enumerate(made_up_texts(40))]
     plain, packed = tmp_path / "a.jsonl", tmp_path / "b.jsonl.zst"
     plain.write_text("\n".join(json.dumps({"text": text}) for text in texts[:20]))
@@ -34,7 +34,7 @@ def test_the_table_can_be_pasted(tmp_path: Path) -> None:
     assert Coefficients(plugin.expected, plugin.scale, plugin.fitted, plugin.mask_digits) == fitted
 
 
-def test_a_runs_own_rollouts_will_do(tmp_path: Path) -> None:
+def test_a_runs_own_rollouts_can_be_read(tmp_path: Path) -> None:
     file = tmp_path / "step_000001.jsonl.zst"
     groups = [{"step": 1, "rollouts": [{"text": "a"}, {"text": "b"}]}, {"step": 1, "rollouts": [{"text": "c"}]}]
     file.write_bytes(zstandard.compress("\n".join(map(json.dumps, groups)).encode()))
@@ -46,12 +46,11 @@ def test_a_runs_own_rollouts_will_do(tmp_path: Path) -> None:
     [
         (
             b'"a"\n{"txt": "b"}\n',
-            ", line 2 holds no text: wanted is a string, or an object with one of text, response,",
+            ", line 2 holds no text: expected a string, or an object with text or response or completion",
         ),
         (b'"a"\n[1]\n', ", line 2 holds no text"),
         (b"plain\n", ", line 1 is no JSON: Expecting value"),
         (b"\n", " holds no texts"),
-        (b"\xff\n", " cannot be read as JSON lines: 'utf-8' codec"),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
@@ -67,5 +66,8 @@ def test_a_missing_or_broken_file(tmp_path: Path) -> None:
         read_texts(tmp_path / "none.jsonl")
     broken = tmp_path / "broken.zst"
     broken.write_bytes(b"no zstd")
-    with pytest.raises(PluginError, match="cannot be read as JSON lines: zstd"):
+    with pytest.raises(PluginError, match=r"^cannot read .*broken.zst as JSON lines: zstd"):
         read_texts(broken)
+    (latin := tmp_path / "latin.jsonl").write_bytes(b'"a"\n\xff\n')
+    with pytest.raises(PluginError, match=r"^cannot read .*latin.jsonl as JSON lines: 'utf-8' codec"):
+        read_texts(latin)

@@ -48,9 +48,9 @@ def test_what_b_gains_problem_by_problem(tmp_path: Path) -> None:
     b = recorded(tmp_path / "b", {f"p{i}": [i < 30 and i != 0] for i in range(40)}, step=50)
     result = cli("compare", a, b)
     assert result.exit_code == 0, result.output
-    head, of_a, of_b, _, accuracy, truncated, tokens, thinking, letters, _, said = result.output.splitlines()[:11]
+    head, of_a, of_b, _, accuracy, truncated, tokens, thinking, letters, _, conclusion = result.output.splitlines()[:11]
     assert head == "held, 40 problems"
-    assert (of_a, of_b) == (f"A: {a}, step 0, 1 a problem", f"B: {b}, step 50, 1 a problem")
+    assert (of_a, of_b) == (f"A: {a}, step 0, 1 per problem", f"B: {b}, step 50, 1 per problem")
     _, low, high = paired_interval([-1.0] + [0.0] * 19 + [1.0] * 20, 2)
     assert accuracy.split() == [
         "accuracy", "25.0", "72.5", "+47.5", f"{low * 100:+.1f}", "to", f"{high * 100:+.1f}"
@@ -59,7 +59,7 @@ def test_what_b_gains_problem_by_problem(tmp_path: Path) -> None:
     assert tokens.split() == ["tokens", "5", "5", "+0", "+0", "to", "+0"]
     assert thinking.split()[:4] == ["thinking_rate", "100.0", "100.0", "+0.0"]
     assert letters.split()[:4] == ["letters", "0", "50", "+50"]
-    assert said == "B is better than A (B does better on 20, worse on 1, as well on 19)."
+    assert conclusion == "B is better than A (B does better on 20 problems, worse on 1, equally well on 19)."
 
 
 def test_two_steps_of_a_run_and_only_one_set(tmp_path: Path) -> None:
@@ -68,14 +68,14 @@ def test_two_steps_of_a_run_and_only_one_set(tmp_path: Path) -> None:
             recorded(tmp_path / "run", {f"p{i}": right for i in range(30)}, step=step, name=name)
     result = cli("compare", f"{tmp_path}/run@0", tmp_path / "run", "--data", "other")
     assert "held" not in result.output
-    assert "step 8, 2 a problem" in result.output
+    assert "step 8, 2 per problem" in result.output
     assert "pass@2" in result.output
     result = cli("compare", f"{tmp_path}/run@0", f"{tmp_path}/run@4")
     assert "other, 30 problems" in result.output
     assert "held, 30 problems" in result.output
 
 
-def test_a_measure_that_the_first_problem_has_not_is_compared_too(tmp_path: Path) -> None:
+def test_a_measure_that_the_first_problem_lacks_is_compared_too(tmp_path: Path) -> None:
     a = recorded(tmp_path / "a", {"p1": [True], "p2": [False]}, step=3)
     file = "eval_held_000003"
     groups = [
@@ -93,7 +93,7 @@ def rows_of(output: str) -> dict[str, list[str]]:
     return {cells[0]: cells[1:] for line in output.splitlines() if (cells := line.split())}
 
 
-def test_the_vote_of_as_many_samples(tmp_path: Path) -> None:
+def test_a_vote_needs_as_many_samples_on_both_sides(tmp_path: Path) -> None:
     a = recorded(tmp_path / "a", {f"p{i}": [True, False, False] for i in range(20)}, answers=True)
     b = recorded(tmp_path / "b", {f"p{i}": [True, True, i < 5] for i in range(20)}, answers=True)
     rows = rows_of(cli("compare", a, b).output)
@@ -105,7 +105,7 @@ def test_the_vote_of_as_many_samples(tmp_path: Path) -> None:
     assert "majority" not in output, "three votes are not five"
 
 
-def test_rows_of_nothing_are_left_out(tmp_path: Path) -> None:
+def test_rows_of_zeros_are_left_out(tmp_path: Path) -> None:
     a = recorded(tmp_path / "a", {f"p{i}": [True] for i in range(20)})
     b = recorded(tmp_path / "b", {f"p{i}": [True] for i in range(20)})
     assert list(rows_of(cli("compare", a, b).output))[4:7] == ["accuracy", "tokens", "thinking_rate"]
@@ -113,18 +113,20 @@ def test_rows_of_nothing_are_left_out(tmp_path: Path) -> None:
     assert list(rows_of(cli("compare", wrong, wrong).output))[4:6] == ["accuracy", "truncated_rate"]
 
 
-def test_chance_is_called_chance(tmp_path: Path) -> None:
+def test_a_difference_that_may_be_chance(tmp_path: Path) -> None:
     a = recorded(tmp_path / "a", {f"p{i}": [i % 2 == 0] for i in range(30)})
     b = recorded(tmp_path / "b", {f"p{i}": [i % 3 == 0] for i in range(30)})
-    said = "No difference in accuracy can be told from chance (B does better on 5, worse on 10, as well on 15)."
-    assert said in cli("compare", a, b).output
+    conclusion = (
+        "The difference in accuracy may be chance (B does better on 5 problems, worse on 10, equally well on 15)."
+    )
+    assert conclusion in cli("compare", a, b).output
 
 
-def test_other_problems_and_other_settings_are_pointed_out(tmp_path: Path) -> None:
+def test_other_problems_and_settings_are_noted(tmp_path: Path) -> None:
     a = recorded(tmp_path / "a", {f"p{i}": [True] for i in range(5)}, temperature=0.7)
     b = recorded(tmp_path / "b", {f"p{i}": [True] for i in range(2, 12)}, temperature=1.0)
     output = cli("compare", a, b).output
-    assert "only the 3 problems that both have count; A has 5, B has 10" in output
+    assert "compares only the 3 problems in both; A has 5, B has 10" in output
     assert "sampled differently: temperature is 0.7 in A and 1.0 in B" in output
     assert "seed" not in output
 
@@ -150,7 +152,7 @@ def test_what_cannot_be_compared(tmp_path: Path) -> None:
         (a, f"{a}@x", (), f"'{a}@x': a run or evaluation directory is wanted, or one of its steps as DIR@STEP"),
         (a, f"{a}@7", (), f"{a} has no evaluation of step 7; it has 0"),
         (a, empty, (), f"{empty} holds no evaluation yet"),
-        (a, other, (), "no set was evaluated in both: held in A, other in B"),
+        (a, other, (), "A and B have no set in common: A has held; B has other"),
         (a, a, ("--data", "hold"), f"{a} has no evaluation of 'hold'; did you mean 'held'?"),
     ):
         result = cli("compare", left, right, *options)
@@ -173,7 +175,7 @@ def test_with_one_sample_it_is_the_interval_of_agresti_and_min() -> None:
 @given(
     st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.5, 1.0]), min_size=1, max_size=30), st.sampled_from([0.25, 1.0, 2.0])
 )
-def test_the_other_way_round_is_the_mirror_image(differences: list[float], weight: float) -> None:
+def test_swapping_a_and_b_mirrors_the_interval(differences: list[float], weight: float) -> None:
     gain, low, high = paired_interval(differences, weight)
     assert -1 <= low <= high <= 1
     assert paired_interval([-d for d in differences], weight) == pytest.approx((-gain, -high, -low))
@@ -181,7 +183,7 @@ def test_the_other_way_round_is_the_mirror_image(differences: list[float], weigh
 
 @pytest.mark.parametrize(("n", "k"), [(30, 1), (30, 8), (200, 4)])
 @pytest.mark.parametrize("gain", [0.0, 0.15])
-def test_the_interval_covers_the_truth_as_often_as_it_says(n: int, k: int, gain: float) -> None:
+def test_the_interval_covers_the_truth_as_often_as_it_claims(n: int, k: int, gain: float) -> None:
     """Problems of all difficulties; B solves a share `gain` of what A fails."""
     rng, times = np.random.default_rng(3), 800
     truth = gain * (1 - rng.beta(0.6, 0.9, 400_000)).mean()

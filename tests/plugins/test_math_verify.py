@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from justtinker_core import Group, PluginError, Problem, Rollout, Verdict
 from justtinker_core.options import configure
 from justtinker_core.types import Prompt
-from justtinker_plugins.commands._audit.variants import equivalent, wrong
+from justtinker_plugins.commands._audit.variants import equivalent_variants, wrong_variants
 from justtinker_plugins.shared.latex.ladder import vote_of
 from justtinker_plugins.shared.pool.pool import Result
 from justtinker_plugins.verifiers import math_verify
@@ -509,7 +509,7 @@ def test_every_real_gold_accepts_itself(verifier: MathVerify) -> None:
 @pytest.mark.slow
 def test_equivalent_answers_to_real_golds_are_accepted(verifier: MathVerify) -> None:
     golds = dict.fromkeys(gold for _, gold in load_golds(Path(str(DATA)) / "eval"))
-    pairs = [(gold, text) for gold in golds for _, text in equivalent(gold)]
+    pairs = [(gold, text) for gold in golds for _, text in equivalent_variants(gold)]
     refused = [(gold, text) for gold, text in pairs if boxed(verifier, gold, text).outcome != "correct"]
     assert len(pairs) > 30_000
     assert len(refused) <= 0.005 * len(pairs), refused[:20]
@@ -521,7 +521,7 @@ def test_near_misses_of_real_golds_are_refused(verifier: MathVerify) -> None:
     golds = [gold for _, gold in load_golds(Path(str(DATA)) / "eval")]
     accepted, count = [], 0
     for before, gold, after in zip(golds, golds[1:], golds[2:], strict=False):
-        for kind, text in wrong(gold, [before, after]):
+        for kind, text in wrong_variants(gold, [before, after]):
             count += 1
             if boxed(verifier, gold, text).outcome == "correct":
                 accepted.append((kind, gold, text))

@@ -60,7 +60,10 @@ def test_the_options_of_a_config(file: Path, tmp_path: Path) -> None:
     assert "method exact: 1 would be fined" in cli("redundancy", file, "--config", config).output
     assert "method exact: 6 would be fined" in cli("redundancy", file, "--method", "exact").output
     assert "method fast: 1 would be fined" in cli("redundancy", file, "--config", config, "--method", "fast").output
-    assert "quickstart-sft does not enable 'redundancy'" in cli("redundancy", file, "--config", "quickstart-sft").output
+    assert (
+        "quickstart-sft does not enable 'redundancy', so it has no options for it"
+        in cli("redundancy", file, "--config", "quickstart-sft").output
+    )
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

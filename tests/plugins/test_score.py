@@ -47,7 +47,7 @@ def summary(*arguments: str | Path) -> dict[str, Any]:
     return found
 
 
-# What comes out
+# Results
 
 
 def test_terms_accuracy_and_reward(stacks: Path) -> None:
@@ -80,13 +80,13 @@ def test_two_stacks_are_compared(stacks: Path) -> None:
     assert (most["config"]["advantage"], most["against"]["advantage"]) == (0.5, -0.225)
 
 
-def test_what_is_printed(stacks: Path) -> None:
+def test_the_output(stacks: Path) -> None:
     write(stacks / "r.jsonl", plain(RIGHT, "[red]\x1b]0;owned\x07\n" + "a" * 300 + HEDGED, WRONG, tokens=[1, 1, 1]))
     result = cli("score", "r.jsonl", "--config", "any.toml", "--against", "strict.toml", "--jobs", "1", "--show", "1")
     assert result.exit_code == 0
     assert "3 rollouts in 1 groups\n" in result.output
     assert "--config any" in result.output
-    assert "advantages of the other sign" in result.output
+    assert "advantages with the opposite sign" in result.output
     assert "1. r.jsonl, line 1, rollout 1" in result.output
     assert "[red]␛]0;owned␇ \naaa" in result.output
     assert "\x1b" not in result.output
@@ -94,7 +94,7 @@ def test_what_is_printed(stacks: Path) -> None:
     assert "advantage 0.333 -> -0.3" in result.output
 
 
-def test_without_advantages_of_its_own_a_stack_takes_the_group_mean(stacks: Path) -> None:
+def test_a_stack_without_advantages_takes_the_group_mean(stacks: Path) -> None:
     write(stacks / "r.jsonl", plain(RIGHT, WRONG, tokens=[1, 1]))
     summary("r.jsonl", "--config", "any.toml", "--out", "out.jsonl")
     head, record = map(json.loads, Path("out.jsonl").read_text().splitlines())
@@ -103,7 +103,7 @@ def test_without_advantages_of_its_own_a_stack_takes_the_group_mean(stacks: Path
     assert (record["line"], record["problem"], record["recorded"]) == (1, "r.jsonl:1", [None, None])
 
 
-def test_set_and_switches_change_the_config_and_not_what_it_is_compared_with(stacks: Path) -> None:
+def test_set_and_switches_change_config_and_not_against(stacks: Path) -> None:
     write(stacks / "r.jsonl", plain(RIGHT, WRONG))
     change = ("--set", "plugins.correct.weight=0.5", "-p", "no:format")
     found = summary("r.jsonl", "--config", "strict.toml", "--against", "strict.toml", *change)
@@ -136,7 +136,9 @@ def test_a_runs_own_rollouts_under_its_own_config(written: Written, tmp_path: Pa
     assert found["config"]["accuracy"] == pytest.approx(accuracy)
 
 
-def test_a_real_run_gets_what_was_recorded_to_the_last_digit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_real_run_earns_the_recorded_rewards_to_the_last_digit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("torch", reason="the local backend needs torch: install the extra 'local'")
     monkeypatch.chdir(tmp_path)
     short = "run.steps=2 sampling.max_tokens=16 plugins.grpo.problems_per_step=4 evaluation.at_end=false "
@@ -161,7 +163,7 @@ def step_files(folder: Path) -> list[Path]:
     return sorted((folder / "run" / "rollouts").glob("step_*"))
 
 
-def test_neither_backend_nor_torch_nor_data_are_imported(stacks: Path) -> None:
+def test_score_imports_no_backend_torch_or_data_set(stacks: Path) -> None:
     write(stacks / "r.jsonl", plain(RIGHT, step=1, tokens=[4]))
     code = (
         "import sys; from tests.core.conftest import cli\n"
@@ -177,14 +179,14 @@ def test_neither_backend_nor_torch_nor_data_are_imported(stacks: Path) -> None:
     )
 
 
-# Many at once, and going on
+# Many at once, and resuming
 
 
 def groups(n: int) -> list[dict[str, Any]]:
     return [plain(RIGHT, HEDGED, WRONG, "x" * (i % 7), tokens=[i % 30] * 4) for i in range(n)]
 
 
-def test_processes_give_what_one_gives(stacks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_give_the_results_of_one(stacks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("justtinker_plugins.commands._score.rescoring.BATCH_BYTES", 2000)
     for name in ("a.jsonl", "b.jsonl.zst"):
         write(stacks / name, *groups(40))
@@ -197,7 +199,7 @@ def test_processes_give_what_one_gives(stacks: Path, monkeypatch: pytest.MonkeyP
     assert outs[0] == outs[1]
 
 
-def test_an_interrupted_scoring_goes_on(stacks: Path) -> None:
+def test_an_interrupted_scoring_resumes(stacks: Path) -> None:
     write(stacks / "r.jsonl", *groups(20))
     arguments = ("r.jsonl", "--config", "any.toml", "--against", "strict.toml", "--out", "out")
     whole, text = summary(*arguments), Path("out").read_bytes()
@@ -208,7 +210,7 @@ def test_an_interrupted_scoring_goes_on(stacks: Path) -> None:
     assert summary(*arguments)["groups"] == 25, "a run that has gone on since"
 
 
-def test_what_is_done_is_not_scored_again(stacks: Path) -> None:
+def test_scored_groups_are_not_scored_again(stacks: Path) -> None:
     (stacks / "loud.py").write_text(
         "from justtinker_core import Verdict, hookimpl\n"
         "class Loud:\n"
@@ -224,7 +226,7 @@ def test_what_is_done_is_not_scored_again(stacks: Path) -> None:
     lines = Path("out").read_bytes().splitlines(keepends=True)
     Path("out").write_bytes(b"".join(lines[:2]) + lines[2][:-5])
     result = cli("score", "r.jsonl", "--config", "loud.toml", "--out", "out", "--jobs", "1")
-    assert "1 rollouts were scored before, in out" in result.output
+    assert "out already holds scores of 1 rollouts" in result.output
     assert Path("calls").read_text() == "1 2 1 2 1 "
     assert Path("out").read_bytes() == b"".join(lines)
 
@@ -248,7 +250,7 @@ def test_a_config_must_be_named_for_files(stacks: Path) -> None:
     write(stacks / "r.jsonl", plain(RIGHT))
     result = cli("score", "r.jsonl")
     assert result.exit_code == 2
-    assert "say with --config which reward stack: only that of a single run directory is known" in result.output
+    assert "add --config CONFIG: only a single run directory has a reward stack of its own" in result.output
 
 
 def test_a_stack_that_cannot_judge(stacks: Path) -> None:
@@ -259,7 +261,7 @@ def test_a_stack_that_cannot_judge(stacks: Path) -> None:
     assert "no active plugin implements verify, which scoring needs; enable one of the verifiers: " in result.output
 
 
-def test_lengths_that_are_not_recorded_are_missed_by_the_plugin_that_wants_them(stacks: Path) -> None:
+def test_missing_lengths_fail_in_the_plugin_that_reads_them(stacks: Path) -> None:
     write(stacks / "r.jsonl", plain(RIGHT))
     for jobs in ("1", "2"):
         result = cli("score", "r.jsonl", "--config", "any.toml", "--jobs", jobs)
@@ -299,14 +301,14 @@ def watched(stacks: Path, *more: str) -> str:
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_a_metric_that_lacks_something_is_left_out_and_said_once(stacks: Path, jobs: str) -> None:
+def test_a_metric_that_lacks_data_is_left_out_and_reported_once(stacks: Path, jobs: str) -> None:
     write(stacks / "r.jsonl", plain(RIGHT, WRONG), plain(WRONG, WRONG), plain(RIGHT, RIGHT, tokens=[3, 4]))
     config = watched(stacks)
     result = cli("score", "r.jsonl", "--config", config, "--against", config, "--jobs", jobs, "--out", "out")
     assert result.exit_code == 0, result.output
     assert result.output.count("left out") == 1
     assert (
-        "metrics left out, for what the records lack: answers (no 'tokens' in 2 of 3 groups), "
+        "metrics left out because records lack data: answers (no 'tokens' in 2 of 3 groups), "
         "sure (no log-probabilities in 3 of 3 groups), thinking (no 'tokens' in 2 of 3 groups)\n"
     ) in result.output
     records = [json.loads(line)["config"] for line in Path("out").read_text().splitlines()[1:]]
@@ -333,11 +335,11 @@ def test_the_records_of_the_docs_under_the_quickstart(stacks: Path) -> None:
     assert set(found["left_out"]) == {"answers", "thinking"}
 
 
-def test_there_is_nothing_to_score(stacks: Path) -> None:
+def test_nothing_to_score(stacks: Path) -> None:
     assert "Error: there is no gone.jsonl: name files" in cli("score", "gone.jsonl", "--config", "any.toml").output
     (stacks / "config.toml").write_text(RUN.format("sft") + ANY)
     result = cli("score", ".")
     assert result.output == "Error: rollouts holds no step_*.jsonl.zst: has this run trained by rollouts?\n"
     (stacks / "empty.jsonl").write_text("\n")
     result = cli("score", "empty.jsonl", "--config", "any.toml", "--jobs", "1")
-    assert (result.exit_code, result.output) == (1, "Error: there are no rollouts in these files\n")
+    assert (result.exit_code, result.output) == (1, "Error: these files hold no rollouts\n")

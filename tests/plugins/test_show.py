@@ -52,11 +52,11 @@ def test_a_step(run: Path) -> None:
     assert shown(output) == ["0.0", "0.1", "1.0", "1.1", "2.0", "2.1"]
     line = next(line for line in output.splitlines() if line.startswith("0.1"))
     assert line.split() == ["0.1", "correct", "1.000", "0.500", "1", "(cut)", "1", "so", "it", "is", "\\boxed{1}"]
-    assert output.rstrip().endswith("A whole rollout: --rollout 0.0")
+    assert output.rstrip().endswith("To see a rollout in full: --rollout 0.0")
     assert cli("show", run).output == output, "the last one"
     few = cli("show", run, "--groups", "1").output
     assert shown(few) == ["0.0", "0.1"]
-    assert "1 of 3 groups; more with --groups N." in few
+    assert "1 of 3 groups; --groups N shows more." in few
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ def test_a_step(run: Path) -> None:
         ("truncated", ["0.1", "1.1", "2.1"]),
     ],
 )
-def test_only_some(run: Path, only: str, expected: list[str]) -> None:
+def test_only(run: Path, only: str, expected: list[str]) -> None:
     assert shown(cli("show", run, "--only", only).output) == expected
 
 
-def test_none_of_a_sort(run: Path) -> None:
+def test_no_group_to_show(run: Path) -> None:
     assert cli("show", run, "--step", "2", "--only", "unscored").output.endswith("No groups with unscored rollouts.\n")
 
 
@@ -102,7 +102,7 @@ def test_a_whole_rollout(run: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("--step", "3"), ("--rollout", "2.0")])
-def test_what_a_model_wrote_does_nothing(
+def test_a_models_text_does_nothing_to_the_terminal(
     run: Path, arguments: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
@@ -125,14 +125,17 @@ def test_nothing_unprintable_is_left(text: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("--step", "7"), "no rollouts of training at step 7: it has 2 from step 2 to 3; the nearest is 3"),
-        (("--eval", "hold"), "no rollouts of 'hold', only of: training, held\n"),
+        (
+            ("--step", "7"),
+            "no rollouts of training at step 7; it has 2 steps with rollouts, from 2 to 3; the nearest is 3",
+        ),
+        (("--eval", "hold"), "no rollouts of 'hold'; it has: training, held\n"),
         (("--rollout", "0.5"), "--rollout 0.5: step 3 has 2 rollouts in group 0, from 0"),
         (("--rollout", "9.0"), "--rollout 9.0: step 3 has no such group"),
-        (("--rollout", "best"), "--rollout best: a group and a place in it are wanted, such as 0.3"),
+        (("--rollout", "best"), "--rollout: expected GROUP.N, such as 0.3, got best"),
     ],
 )
-def test_what_is_not_there(run: Path, arguments: tuple[str, str], complaint: str) -> None:
+def test_missing_rollouts(run: Path, arguments: tuple[str, str], complaint: str) -> None:
     result = cli("show", run, *arguments)
     assert result.exit_code == 1
     assert complaint in result.output
@@ -140,7 +143,7 @@ def test_what_is_not_there(run: Path, arguments: tuple[str, str], complaint: str
 
 def test_a_run_without_rollouts_and_a_damaged_file(run: Path, tmp_path: Path) -> None:
     bare = RunDir.create(tmp_path / "bare", "")
-    expected = "has no rollouts of 'training', only of: none; evaluations are shown with --eval NAME"
+    expected = "has no rollouts of 'training'; it has: none; use --eval NAME for evaluations"
     assert expected in cli("show", bare.path).output
     file = run / "rollouts" / "step_000003.jsonl.zst"
     file.write_bytes(b"no zstd")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from justtinker_plugins.commands._score.tally import Tally, kendall_tau_b, pair_kinds
+from justtinker_plugins.commands._score.tally import Tally, count_pairs, kendall_tau_b
 
 REWARDS = st.lists(
     st.tuples(st.sampled_from([0.0, 0.3, 0.3 + 1e-12, 1.0]), st.sampled_from([0.0, 0.5, 0.7])), min_size=1
@@ -48,7 +48,7 @@ def tallied(*records: dict[str, Any], most: int = 5) -> Tally:
 
 
 @given(REWARDS)
-def test_pairs_are_counted_as_two_loops_count_them(pairs: list[tuple[float, float]]) -> None:
+def test_pairs_are_counted_as_by_two_loops(pairs: list[tuple[float, float]]) -> None:
     a, b = np.array(pairs).T
     wanted = {"same": 0, "inverted": 0, "tied": 0}
     for i in range(len(pairs)):
@@ -56,27 +56,27 @@ def test_pairs_are_counted_as_two_loops_count_them(pairs: list[tuple[float, floa
             x, y = (0 if math.isclose(v[i], v[j], abs_tol=1e-9) else np.sign(v[i] - v[j]) for v in (a, b))
             kind = "same" if x * y > 0 else "inverted" if x * y < 0 else "tied" if x != y else ""
             wanted |= {kind: wanted[kind] + 1} if kind else {}
-    found = pair_kinds(a, b)
+    found = count_pairs(a, b)
     assert {kind: found[kind] for kind in wanted} == wanted
 
 
 @given(REWARDS)
-def test_tau_goes_from_all_the_other_way_round_to_all_alike(pairs: list[tuple[float, float]]) -> None:
+def test_tau_ranges_from_opposite_to_equal_order(pairs: list[tuple[float, float]]) -> None:
     a, b = np.array(pairs).T
-    found = kendall_tau_b(pair_kinds(a, b))
+    found = kendall_tau_b(count_pairs(a, b))
     assert (found is None) == (np.ptp(a) < 1e-9 or np.ptp(b) < 1e-9)
     if found is not None:
         assert -1 <= round(found, 12) <= 1
-        assert kendall_tau_b(pair_kinds(a, a)) == 1
-        assert kendall_tau_b(pair_kinds(a, -b)) == -found
+        assert kendall_tau_b(count_pairs(a, a)) == 1
+        assert kendall_tau_b(count_pairs(a, -b)) == -found
 
 
 def test_tau_of_a_textbook_case() -> None:
     a, b = np.array([12.0, 2, 1, 12, 2]), np.array([1.0, 4, 7, 1, 0])  # SciPy's documentation
-    assert kendall_tau_b(pair_kinds(a, b)) == pytest.approx(-0.47140452079103173)
+    assert kendall_tau_b(count_pairs(a, b)) == pytest.approx(-0.47140452079103173)
 
 
-def test_a_group_of_which_one_pair_is_the_other_way_round() -> None:
+def test_a_group_with_one_inverted_pair() -> None:
     found = tallied(record((1.0, 0.2), (0.5, 0.6), (0.0, 0.1)), record((1.0, 2.0), (0.5, 0.6))).summary()["difference"]
     assert (found["inverted_groups"], found["reranked_groups"]) == (1, 1)
     assert found["kendall_tau"] == pytest.approx((1 / 3 + 1) / 2)
@@ -93,7 +93,7 @@ def test_signs_of_advantages() -> None:
     assert (found["sign_flips"], found["sign_changes"], found["rewards"]) == (1, 3, 4)
 
 
-def test_what_only_one_stack_could_grade_is_in_no_comparison() -> None:
+def test_samples_that_only_one_stack_graded_are_not_compared() -> None:
     found = tallied(record((1.0, None), (None, None), (0.0, 0.0), (0.5, 0.5))).summary()
     assert found["difference"]["left_out_by_one"] == 1
     assert found["difference"]["sign_changes"] == found["difference"]["reranked_groups"] == 0
@@ -106,7 +106,7 @@ def test_what_only_one_stack_could_grade_is_in_no_comparison() -> None:
 def test_the_most_changed_are_kept() -> None:
     records = [record((0.0, i / 10), (0.0, 0.0), line=i) for i in range(8)]
     changes = sorted(tallied(*records, most=3).changes, reverse=True)
-    assert [change.place for change in changes] == [("f", 7, 0), ("f", 6, 0), ("f", 5, 0)]
+    assert [change.location for change in changes] == [("f", 7, 0), ("f", 6, 0), ("f", 5, 0)]
     assert tallied(*records, most=0).changes == []
 
 

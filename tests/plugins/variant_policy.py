@@ -1,7 +1,7 @@
 """A double for sampling only: it knows the golds of a run's evaluation sets and answers with other ways to write them.
 
 ``run_all(folder, place, …)`` evaluates it on the nine real sets by the real command, with a real config: files,
-prompts, verifier, statistics and records are the product's own. Never the gold's own text: see `equivalent`.
+prompts, verifier, statistics and records are the product's own. Never the gold's own text: see `equivalent_variants`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from justtinker_core import Problem, hookimpl, plugin
 from justtinker_core.rollouts import fill_prompt
 from justtinker_core.run import Run
 from justtinker_core.types import Sample, SampleRequest
-from justtinker_plugins.commands._audit.variants import equivalent
+from justtinker_plugins.commands._audit.variants import equivalent_variants
 from justtinker_plugins.shared.answers import extract
 from tests.core.conftest import ScriptedBackend, cli
 
@@ -86,7 +86,7 @@ class Policy(ScriptedBackend):
 
 def variants(gold: str) -> list[str]:
     """Ways to write the gold of which not even the extraction makes the gold's own text."""
-    return [text for _, text in equivalent(gold) if extracted(text) != gold.strip()]
+    return [text for _, text in equivalent_variants(gold) if extracted(text) != gold.strip()]
 
 
 def extracted(answer: str) -> str | None:

@@ -1,8 +1,7 @@
-"""``justtinker audit``: what a reward stack would pay a policy that cheats, and refuse one that does not.
+"""``justtinker audit``: check whether a reward stack pays hacks or refuses honest answers.
 
-It opens the verifiers, metrics and rewards of a config, as `score` does, and its data; no model, no backend. The
-responses are made by rules from real problems (`_audit_hacks`, `_audit_honest`), so it finds holes that somebody has
-thought of. It proves nothing about others.
+It opens the data, verifiers, metrics and rewards of a config, but no model and no backend. Rules write the responses to
+real problems (`_audit.hacks`, `_audit.honest`), so an audit finds known holes and proves nothing about others.
 """
 
 from __future__ import annotations
@@ -35,18 +34,30 @@ from justtinker_plugins.commands._audit.cases import (
     write_cases,
 )
 from justtinker_plugins.commands._audit.honest import the_plain_answer
-from justtinker_plugins.commands._audit.items import VOICES, item_of, name_of
-from justtinker_plugins.commands._audit.judging import Auditor, Judged, Row, compared, offenders, rows_of
+from justtinker_plugins.commands._audit.items import ANSWER_FORMATS, battery_name, item_of
+from justtinker_plugins.commands._audit.judging import (
+    Auditor,
+    BatteryResult,
+    JudgedCase,
+    add_references,
+    collect_results,
+    worst_failures,
+)
 from justtinker_plugins.commands._cli.endings import write
 from justtinker_plugins.commands._cli.options import plugin_option, read_one, set_option
 from justtinker_plugins.shared.answers import gold_text
 from justtinker_plugins.shared.terminal import ends, one_line, plain_table
 
-FORM = ("format", "redundancy")
+FORM_REWARDS = ("format", "redundancy")
 """The rewards that fine bad form."""
-PLAIN = name_of(the_plain_answer)
-OWN = "--problems 0 --cases FILE"
-FAILED: Mapping[Kind, str] = {"wrong": "paid", "sloppy": "in full", "honest": "refused", "number": "otherwise"}
+PLAIN_ANSWER = battery_name(the_plain_answer)
+OWN_CASES = "--problems 0 --cases FILE"
+GOLD_ADVICE = (
+    "The plain answer is the gold; if a gold need not be a right answer, give such problems a kind of their own and "
+    f"audit your own responses: {OWN_CASES}"
+)
+FAILED: Mapping[Kind, str] = {"wrong": "paid", "sloppy": "in full", "honest": "refused", "number": "unexpected"}
+"""The name of each table's column of failures."""
 path = click.Path(path_type=Path)
 share = click.FloatRange(0, 1)
 
@@ -56,190 +67,191 @@ share = click.FloatRange(0, 1)
 @set_option
 @plugin_option
 @click.option("--problems", default=24, show_default=True, type=click.IntRange(0), help="How many; 0: only --cases.")
-@click.option("--seed", default=0, show_default=True, help="Of the draw of problems and responses.")
-@click.option("--step", type=click.IntRange(1), help="Where weights are schedules. Default: the last step.")
-@click.option("--cases", "cases_file", metavar="FILE", type=path, help="Responses of your own, as JSON lines.")
-@click.option("--write-cases", "out", metavar="FILE", type=path, help="Write every response, to look at and to edit.")
-@click.option("--max-paid", default=0.0, show_default=True, type=share, help="Share of a battery of wrong answers.")
-@click.option("--max-in-full", default=0.0, show_default=True, type=share, help="Likewise, of right ones in bad form.")
-@click.option("--max-refused", default=0.05, show_default=True, type=share, help="Likewise, of honest ones.")
-@click.option("--show", default=5, show_default=True, type=click.IntRange(0), help="Most failures to print.")
-@click.option("--json", "summary", type=path, help="What is printed, and every failure, as one JSON object.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the draw of problems and responses.")
+@click.option("--step", type=click.IntRange(1), help="Step of weight schedules. Default: the last step.")
+@click.option("--cases", "cases_file", metavar="FILE", type=path, help="Audit your own responses too: JSON lines.")
+@click.option("--write-cases", "out", metavar="FILE", type=path, help="Write every response, to read and to edit.")
+@click.option("--max-paid", default=0.0, show_default=True, type=share, help="Allowed share of paid wrong answers.")
+@click.option("--max-in-full", default=0.0, show_default=True, type=share, help="Likewise, bad form paid in full.")
+@click.option("--max-refused", default=0.05, show_default=True, type=share, help="Likewise, refused honest answers.")
+@click.option("--show", default=5, show_default=True, type=click.IntRange(0), help="Print at most this many failures.")
+@click.option("--json", "summary", type=path, help="Write the results and every failure as one JSON object.")
 def audit(
     source: str, sets: tuple[str, ...], switches: tuple[str, ...], problems: int, seed: int, step: int | None,
     cases_file: Path | None, out: Path | None, max_paid: float, max_in_full: float, max_refused: float, show: int,
     summary: Path | None,
 ) -> None:  # fmt: skip
-    """Try to cheat a reward stack before a policy does: would hacks be paid, would honest answers be refused?
+    """Try to cheat a reward stack before a policy does: does it pay hacks, does it refuse honest answers?
 
-    Makes responses to problems of the CONFIG's own data ([data.train], else its evaluation sets) and gives them its
-    rewards. Nothing is sampled. Exit code 1: of some battery more failed than --max-… allows.
+    Writes responses to problems of the CONFIG's own data ([data.train], else its evaluation sets) and computes their
+    rewards. Samples nothing. Exits with code 1 if a larger share of a battery failed than --max-… allows.
     """
     limits: dict[Kind, float] = {"wrong": max_paid, "sloppy": max_in_full, "honest": max_refused, "number": 0.0}
-    read = read_cases(cases_file) if cases_file else []
-    if not problems and not read:
-        raise click.UsageError("--problems 0 leaves nothing to audit without --cases")
-    wanted = read_one(source, sets, switches)
-    step = step or max(wanted.run.steps, 1)
-    with Scorer(wanted) as scorer:
-        auditor = Auditor(scorer, step, wanted.sampling.max_tokens)
-        found = run_audit(auditor, draw(wanted, problems, seed), read, seed, out)
-    note = f"weights are those of step {step:,} ({scorer.step_needed})" if scorer.step_needed else ""
-    report(Console(highlight=False), found, limits, show, note)
+    own_cases = read_cases(cases_file) if cases_file else []
+    if not problems and not own_cases:
+        raise click.UsageError("--problems 0 leaves nothing to audit: add --cases FILE")
+    config = read_one(source, sets, switches)
+    step = step or max(config.run.steps, 1)
+    with Scorer(config) as scorer:
+        auditor = Auditor(scorer, step, config.sampling.max_tokens)
+        results = run_audit(auditor, draw_problems(config, problems, seed), own_cases, seed, out)
+    note = f"weights as of step {step:,} ({scorer.step_needed})" if scorer.step_needed else ""
+    print_report(Console(highlight=False), results, limits, show, note)
     if summary is not None:
-        write(summary, {"config": wanted.run.name, "step": step, **found.summary(limits)})
-    if found.above(limits):
+        write(summary, {"config": config.run.name, "step": step, **results.summary(limits)})
+    if results.exceeding(limits):
         raise SystemExit(1)
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What an audit found."""
+    """The results of an audit."""
 
-    rows: Sequence[Row]
+    batteries: Sequence[BatteryResult]
     problems: int
     seconds: float
 
     @property
     def responses(self) -> int:
-        """How many were judged."""
-        return sum(len(row.judged) for row in self.rows)
+        """The number of judged responses."""
+        return sum(len(battery.judged) for battery in self.batteries)
 
-    def above(self, limits: Mapping[Kind, float]) -> list[Row]:
-        """Batteries of which too many failed."""
-        return [row for row in self.rows if row.above(limits)]
+    def exceeding(self, limits: Mapping[Kind, float]) -> list[BatteryResult]:
+        """Return the batteries of which too many responses failed."""
+        return [battery for battery in self.batteries if battery.exceeds(limits)]
 
     def summary(self, limits: Mapping[Kind, float]) -> dict[str, Any]:
-        """As JSON."""
+        """Return the results as a JSON object."""
         return {
             "problems": self.problems,
             "responses": self.responses,
             "limits": dict(limits),
-            "passed": not self.above(limits),
-            "batteries": [row.summary() for row in self.rows],
-            "failures": [failure(each) for each in offenders(self.rows)],
+            "passed": not self.exceeding(limits),
+            "batteries": [battery.summary() for battery in self.batteries],
+            "failures": [failure_record(each) for each in worst_failures(self.batteries)],
         }
 
 
-def failure(judged: Judged) -> dict[str, Any]:
-    """One case that failed, as JSON."""
+def failure_record(judged: JudgedCase) -> dict[str, Any]:
+    """Return a case that failed as a JSON object."""
     verdict = judged.verdict
-    said = {"outcome": verdict.outcome, "answer": verdict.answer, "rung": verdict.rung, "reason": verdict.reason}
+    record = {"outcome": verdict.outcome, "answer": verdict.answer, "rung": verdict.rung, "reason": verdict.reason}
     numbers = {"reward": judged.reward, "worth": judged.worth, "terms": dict(judged.terms)}
-    return {**record_of(judged.case), "verdict": said, **numbers}
+    return {**record_of(judged.case), "verdict": record, **numbers}
 
 
-def draw(wanted: RunConfig, n: int, seed: int) -> list[Problem]:
-    """Problems that have an answer: of the training table, else of the evaluation sets."""
+def draw_problems(config: RunConfig, n: int, seed: int) -> list[Problem]:
+    """Draw problems that have an answer, from the training table or else from the evaluation sets."""
     if not n:
         return []
-    found, options = installed(wanted), wanted.plugin_options
-    specs = [spec for spec in wanted.data if spec.purpose == "train"] or list(wanted.data)
+    plugins, options = installed(config), config.plugin_options
+    specs = [spec for spec in config.data if spec.purpose == "train"] or list(config.data)
     if not specs:
-        raise PluginError(
-            "the config has no data to make responses for: add [data.train], or use --problems 0 and --cases"
-        )
-    known = [p for spec in specs for p in data.load(spec, found, options.get(spec.use, {})) if gold_text(p.answer)]
+        raise PluginError(f"the config has no data to write responses to: add [data.train], or use {OWN_CASES}")
+    known = [p for spec in specs for p in data.load(spec, plugins, options.get(spec.use, {})) if gold_text(p.answer)]
     if not known:
-        raise PluginError(f"no problem of [{specs[0].table}] has an answer: name a set that has, or use --cases")
+        raise PluginError(f"no problem of [{specs[0].table}] has an answer: use data with answers, or {OWN_CASES}")
     return random.Random(f"audit {seed}").sample(known, min(n, len(known)))
 
 
 def run_audit(
-    auditor: Auditor, problems: Sequence[Problem], read: Sequence[Case], seed: int, out: Path | None
+    auditor: Auditor, problems: Sequence[Problem], own_cases: Sequence[Case], seed: int, out: Path | None
 ) -> Audit:
-    """Make all cases and judge them."""
-    begun = time.perf_counter()
-    made, audited = all_cases(auditor, problems, seed)
+    """Make all cases and judge them; write them to `out` if given."""
+    start = time.perf_counter()
+    generated, audited = make_all_cases(auditor, problems, seed)
     golds = [gold_text(problem.answer) for problem in problems[:3]]
-    cases = [*made, *(compared(case, auditor, golds, seed) for case in read)]
+    cases = [*generated, *(add_references(case, auditor, golds, seed) for case in own_cases)]
     if out is not None:
         write_cases(out, cases)
-    with progress() as bar:
+    with progress_bar() as bar:
         judged = list(bar.track(auditor.judge_all(cases), len(cases)))
-    asked = len({each.case.problem.id for each in judged})
-    return Audit(rows_of(judged, audited), asked, time.perf_counter() - begun)
+    distinct = len({each.case.problem.id for each in judged})
+    return Audit(collect_results(judged, audited), distinct, time.perf_counter() - start)
 
 
-def all_cases(auditor: Auditor, problems: Sequence[Problem], seed: int) -> tuple[list[Case], int]:
-    """The responses to all problems, and how many problems can be audited: their plain right answer must be paid.
+def make_all_cases(auditor: Auditor, problems: Sequence[Problem], seed: int) -> tuple[list[Case], int]:
+    """Make the cases of all problems, and count the problems whose plain right answer the stack pays.
 
-    Of the others only that answer is a case, which fails. PluginError if there is no problem but such.
+    Only these get all batteries. Any other gives one case, its right answer, which fails.
+
+    Raises:
+        PluginError: the stack pays the right answer to no problem.
     """
     golds = [gold_text(problem.answer) for problem in problems]
     cases: list[Case] = []
     unpaid: list[Case] = []
-    for place, problem in enumerate(problems):
-        others = [golds[(place + k) % len(golds)] for k in range(1, 4)]
-        if item := auditor.item(problem, others, seed):
+    for i, problem in enumerate(problems):
+        others = [golds[(i + k) % len(golds)] for k in range(1, 4)]
+        if item := auditor.make_item(problem, others, seed):
             cases += cases_of(item)
         else:
-            unpaid.append(plain_case(item_of(problem, others, VOICES[0], seed)))
+            unpaid.append(plain_case(item_of(problem, others, ANSWER_FORMATS[0], seed)))
     if unpaid and not cases:
         first = auditor.judge(unpaid[0])
         raise PluginError(
-            f"of {len(unpaid)} problems the right answer, plainly given, is never paid more than a wrong one, so there "
-            f"is nothing to compare with. Problem {first.case.problem.id!r}: {said_of(first)}. Where the gold is no "
-            f"right answer, give such problems a kind of their own, and responses of your own: {OWN}"
+            f"for none of {len(unpaid)} problems does the stack pay the plain answer more than a wrong one, so there "
+            f"is nothing to compare with. Problem {first.case.problem.id!r}: {describe_verdict(first)}. {GOLD_ADVICE}"
         )
     return [*cases, *unpaid], len(problems) - len(unpaid)
 
 
-def progress() -> Progress:
-    """A bar on the terminal's error stream."""
+def progress_bar() -> Progress:
+    """Make a progress bar on standard error, shown only in a terminal."""
     console = Console(stderr=True)
     columns = (BarColumn(20), MofNCompleteColumn(), TextColumn("responses"), TimeRemainingColumn())
     return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
 
 
-# What is printed
+# Output
 
 
-def report(console: Console, found: Audit, limits: Mapping[Kind, float], show: int, note: str) -> None:
-    """The tables, the worst failures, and a sentence."""
-    console.print(f"{found.responses:,} responses to {found.problems:,} problems, {found.seconds:.1f} s")
+def print_report(console: Console, results: Audit, limits: Mapping[Kind, float], show: int, note: str) -> None:
+    """Print the tables, the worst failures and the conclusion."""
+    console.print(f"{results.responses:,} responses to {results.problems:,} problems, {results.seconds:.1f} s")
     if note:
         console.print(note)
     for kind, title in KINDS.items():
-        if rows := [row for row in found.rows if row.kind == kind]:
+        if batteries := [battery for battery in results.batteries if battery.kind == kind]:
             console.print(Text(f"\n{title}", style="bold"))
-            console.print(table_of(rows, kind, limits))
-    for number, judged in enumerate(islice(offenders(found.rows), show), 1):
+            console.print(battery_table(batteries, kind, limits))
+    for number, judged in enumerate(islice(worst_failures(results.batteries), show), 1):
         print_failure(console, number, judged)
     console.print()
-    console.print(Text(verdict_on(found, limits)), soft_wrap=True)
+    console.print(Text(conclude(results, limits)), soft_wrap=True)
 
 
-def table_of(rows: Sequence[Row], kind: Kind, limits: Mapping[Kind, float]) -> Table:
-    """A row a battery. Worth is 0 for what a wrong answer earns and 1 for what a plain right one does."""
+def battery_table(batteries: Sequence[BatteryResult], kind: Kind, limits: Mapping[Kind, float]) -> Table:
+    """Make a table with a row per battery."""
     table = plain_table("battery", "tried", FAILED[kind], "worth", "unscored", "n/a")
     for column in table.columns[1:]:
         column.justify = "right"
-    for row in rows:
-        if not row.judged:
-            table.add_row(Text(row.name), "n/a", "", "", "", f"{row.not_for}", style="dim")
+    for battery in batteries:
+        name, tried = Text(battery.name), len(battery.judged)
+        if not tried:
+            table.add_row(name, "n/a", "", "", "", f"{battery.inapplicable}", style="dim")
             continue
-        style = "red" if row.above(limits) else "yellow" if row.failed else ""
-        worth = "" if row.worth is None else f"{row.worth:.2f}"
-        counts = [f"{n:,}" if n else "" for n in (row.unscored, row.not_for)]
-        table.add_row(Text(row.name), f"{len(row.judged):,}", f"{row.failed:,}", worth, *counts, style=style)
+        style = "red" if battery.exceeds(limits) else "yellow" if battery.failed else ""
+        worth = "" if battery.worth is None else f"{battery.worth:.2f}"
+        counts = [f"{n:,}" if n else "" for n in (battery.unscored, battery.inapplicable)]
+        table.add_row(name, f"{tried:,}", f"{battery.failed:,}", worth, *counts, style=style)
     return table
 
 
-def print_failure(console: Console, number: int, judged: Judged) -> None:
-    """One case that failed, with its text."""
+def print_failure(console: Console, number: int, judged: JudgedCase) -> None:
+    """Print a case that failed, with its text."""
     case = judged.case
-    worth = "nobody knows" if judged.worth is None else f"{judged.worth:.2f}"
+    worth = "unknown" if judged.worth is None else f"{judged.worth:.2f}"
     console.print()
     console.print(Text(f"{number}. {case.name}: reward {judged.reward:.3g}, worth {worth}", style="bold"))
     question, gold = one_line(case.problem.question, 80), one_line(case.problem.answer or "none", 30)
-    console.print(Text(f"   {question}   gold: {gold}   ({case.place or case.problem.id})"))
+    console.print(Text(f"   {question}   gold: {gold}   ({case.location or case.problem.id})"))
     console.print(Text(f"   {ends(case.response, 100)}", style="dim"), soft_wrap=True)
-    console.print(Text(f"   {said_of(judged)}"), soft_wrap=True)
+    console.print(Text(f"   {describe_verdict(judged)}"), soft_wrap=True)
 
 
-def said_of(judged: Judged) -> str:
-    """The verdict and the reward terms in a line."""
+def describe_verdict(judged: JudgedCase) -> str:
+    """Describe the verdict and the reward terms in one line."""
     verdict = judged.verdict
     why = ", ".join(filter(None, (verdict.rung, verdict.reason)))
     terms = ", ".join(f"{name} {value:+.3g}" for name, value in judged.terms.items()) or "no term applies"
@@ -247,23 +259,19 @@ def said_of(judged: Judged) -> str:
     return f"{verdict.outcome}{answer}{f' ({why})' if why else ''}; {terms}"
 
 
-def verdict_on(found: Audit, limits: Mapping[Kind, float]) -> str:
-    """Whether the stack passes, and if not, why."""
-    if not (above := found.above(limits)):
+def conclude(results: Audit, limits: Mapping[Kind, float]) -> str:
+    """State whether the stack passes, and if not, why and what to do."""
+    if not (exceeding := results.exceeding(limits)):
         return "The stack passes."
-    said = []
+    parts = ["The stack fails."]
     for kind in KINDS:
-        if rows := [row for row in above if row.kind == kind]:
-            names = ", ".join(f"{row.name} ({row.failed} of {len(row.judged)})" for row in rows)
-            said.append(f"{FAILED[kind]}: {names}")
-    verdict = "The stack fails. " + ". ".join(line[0].upper() + line[1:] for line in said) + "."
-    asked = {term for row in found.rows for judged in row.judged for term in judged.terms}
-    missing = [f"-p {name}" for name in FORM if name not in asked]
-    if missing and any(row.kind == "sloppy" for row in above):
-        verdict += f" Bad form costs something with {' '.join(missing)}."
-    if any(row.name == PLAIN for row in above):
-        verdict += (
-            " The plain answer is the gold: where that need be no right answer, give such problems a kind of their "
-            f"own, and responses of your own: {OWN}."
-        )
-    return verdict
+        if batteries := [battery for battery in exceeding if battery.kind == kind]:
+            names = ", ".join(f"{battery.name} ({battery.failed} of {len(battery.judged)})" for battery in batteries)
+            parts.append(f"{FAILED[kind].capitalize()}: {names}.")
+    terms = {term for battery in results.batteries for judged in battery.judged for term in judged.terms}
+    missing = [f"-p {name}" for name in FORM_REWARDS if name not in terms]
+    if missing and any(battery.kind == "sloppy" for battery in exceeding):
+        parts.append(f"To fine bad form, add {' '.join(missing)}.")
+    if any(battery.name == PLAIN_ANSWER for battery in exceeding):
+        parts.append(f"{GOLD_ADVICE}.")
+    return " ".join(parts)

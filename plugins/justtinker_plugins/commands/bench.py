@@ -1,6 +1,6 @@
-"""``justtinker bench``: how fast the costly parts run on this machine and on your texts.
+"""``justtinker bench``: measure how fast costly plugins run on this machine and on your texts.
 
-Holds the obvious reference that they are measured against; ``pytest benchmarks/`` uses the same.
+It compares them with a reference in plain Python, which stands here; ``pytest benchmarks/`` uses the same one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from justtinker_plugins.commands._cli.texts import read_texts
 
 
 def plain_compression(text: str) -> float:
-    """The recipe's compression term, as one would write it down."""
+    """Compute the recipe's compression term in the most direct way."""
     if len(text) < 100:
         return 0.0
     data = text.encode("utf-8", "surrogatepass")
@@ -26,7 +26,7 @@ def plain_compression(text: str) -> float:
 
 
 def plain_repetition(text: str, n: int = 5) -> float:
-    """The recipe's share of repeated n-grams."""
+    """Compute the recipe's share of repeated n-grams."""
     words = text.split()
     if len(words) < 2 * n:
         return 0.0
@@ -35,12 +35,12 @@ def plain_repetition(text: str, n: int = 5) -> float:
 
 
 def plain_score(text: str) -> float:
-    """The recipe's combined score."""
+    """Compute the recipe's combined score."""
     return 0.6 * plain_compression(text) + 0.4 * plain_repetition(text)
 
 
 def plain_chunk_similarity(text: str) -> float:
-    """The recipe's chunk similarity, with both sets made anew for every pair, as the recipe's own code does."""
+    """Compute the recipe's chunk similarity; like the recipe's own code, build both sets anew for every pair."""
     if len(text) < 1000:
         return 0.0
     chunks = [text[i : i + 500] for i in range(0, len(text) - 499, 250)]
@@ -52,22 +52,22 @@ def plain_chunk_similarity(text: str) -> float:
 
 
 def made_up_texts(count: int = 256, words: int = 2300) -> list[str]:
-    """Texts about as long and as repetitive as reasoning, the same each time."""
-    draw = random.Random(0)
-    known = ["".join(draw.choices("aeioulnrstmdc", k=draw.randint(1, 9))) for _ in range(4000)]
+    """Make texts about as long and as repetitive as reasoning, the same ones at every call."""
+    rng = random.Random(0)
+    vocabulary = ["".join(rng.choices("aeioulnrstmdc", k=rng.randint(1, 9))) for _ in range(4000)]
     weights = [1 / rank for rank in range(1, 4001)]
-    return [" ".join(draw.choices(known, weights, k=words)) for _ in range(count)]
+    return [" ".join(rng.choices(vocabulary, weights, k=words)) for _ in range(count)]
 
 
 def best_seconds(work: Callable[[], object], times: int = 5) -> float:
-    """The shortest of a few runs."""
+    """Return the shortest time of a few calls."""
 
-    def once() -> float:
+    def measure() -> float:
         start = time.perf_counter()
         work()
         return time.perf_counter() - start
 
-    return min(once() for _ in range(times))
+    return min(measure() for _ in range(times))
 
 
 @click.group()
@@ -78,28 +78,28 @@ def bench() -> None:
 @bench.command()
 @click.argument("texts", required=False, type=click.Path(path_type=Path))
 def redundancy(texts: Path | None) -> None:
-    """Time the redundancy score's methods against plain Python, on TEXTS (JSON lines, .zst too) or made-up ones."""
+    """Time the redundancy score's methods against plain Python, on TEXTS (JSON lines, .zst too) or made-up texts."""
     from rich.console import Console
 
     from justtinker_plugins.shared.redundancy import exact, fast, flat
     from justtinker_plugins.shared.terminal import plain_table
 
     batch = made_up_texts() if texts is None else read_texts(texts)
-    plain = best_seconds(lambda: [plain_score(text) for text in batch], 2)
-    full = plain + best_seconds(lambda: [plain_chunk_similarity(text) for text in batch], 1)
+    reference = best_seconds(lambda: [plain_score(text) for text in batch], 2)
+    reference_with_chunks = reference + best_seconds(lambda: [plain_chunk_similarity(text) for text in batch], 1)
     megabytes = sum(len(text.encode("utf-8", "surrogatepass")) for text in batch) / 1e6
     table = plain_table("method", "ms", "MB/s", "times plain Python")
     rows = [
-        ("plain Python", plain, plain),
-        ("plain Python with chunk similarity", full, full),
-        ("exact", best_seconds(lambda: exact.score_batch(batch, chunks=False)), plain),
-        ("exact with chunk similarity", best_seconds(lambda: exact.score_batch(batch)), full),
-        ("fast", best_seconds(lambda: fast.score_batch(batch)), plain),
-        ("flat", best_seconds(lambda: flat.score_batch(batch)), plain),
+        ("plain Python", reference, reference),
+        ("plain Python with chunk similarity", reference_with_chunks, reference_with_chunks),
+        ("exact", best_seconds(lambda: exact.score_batch(batch, chunks=False)), reference),
+        ("exact with chunk similarity", best_seconds(lambda: exact.score_batch(batch)), reference_with_chunks),
+        ("fast", best_seconds(lambda: fast.score_batch(batch)), reference),
+        ("flat", best_seconds(lambda: flat.score_batch(batch)), reference),
     ]
-    for name, seconds, reference in rows:
-        table.add_row(name, f"{seconds * 1e3:,.1f}", f"{megabytes / seconds:,.1f}", f"{reference / seconds:.1f}")
+    for name, seconds, baseline in rows:
+        table.add_row(name, f"{seconds * 1e3:,.1f}", f"{megabytes / seconds:,.1f}", f"{baseline / seconds:.1f}")
     console = Console()
-    each = "each method against plain Python that does the same work, a text at a time"
-    console.print(f"{len(batch):,} texts, {megabytes:.1f} MB; {each}", highlight=False, soft_wrap=True)
+    note = "each method against plain Python that does the same work, one text at a time"
+    console.print(f"{len(batch):,} texts, {megabytes:.1f} MB; {note}", highlight=False, soft_wrap=True)
     console.print(table)

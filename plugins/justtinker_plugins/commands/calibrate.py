@@ -1,4 +1,4 @@
-"""``justtinker calibrate``: fit what a plugin takes for healthy to texts of your own. Prints; changes no file."""
+"""``justtinker calibrate``: fit a plugin's coefficients to your own texts. It prints them and changes no file."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def calibrate() -> None:
 def redundancy(texts: tuple[Path, ...]) -> None:
     """Fit method "flat" of the redundancy reward to healthy TEXTS and print the keys to paste into your config.
 
-    TEXTS are files of JSON lines (.zst too): strings, objects with a "text", or a run's own rollouts/*.jsonl.zst. Take
-    a few hundred correct responses of all lengths that you would not call repetitive.
+    TEXTS are files of JSON lines (.zst too): strings, objects with a "text", or a run's rollouts/*.jsonl.zst. Take a
+    few hundred correct responses of all lengths that you would not call repetitive.
     """
     import tomli_w
 

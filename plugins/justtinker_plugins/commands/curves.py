@@ -1,4 +1,4 @@
-"""``justtinker curves``: draw the curves of a run, or of a bare history, as PNG and PDF. Extra: ``plots``."""
+"""``justtinker curves``: draw the curves of a run or of a bare history as PNG and PDF. Needs the extra ``plots``."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from justtinker_plugins.shared.records.runs import existing
 @click.argument("source", metavar="RUN_DIR|HISTORY.csv|HISTORY.jsonl", type=click.Path(path_type=Path))
 @click.option(
     "--dir", "directory", type=click.Path(path_type=Path, file_okay=False),
-    help="Where the pictures of a history go; default: the working directory.",
+    help="Where to write the pictures of a history; default: the working directory.",
 )  # fmt: skip
 def curves(source: Path, directory: Path | None) -> None:
-    """Draw curves.png, curves.pdf and the one-panel curves_simple of a run into its directory.
+    """Draw a run's curves.png, curves.pdf and the one-panel curves_simple into its directory.
 
-    A bare history (columns as for `monitor`) gives NAME.curves.png and so on, and is marked with what the default
-    monitors find in it; a run with what its own monitors found at the time.
+    A bare history (columns as for `monitor`) gives NAME.curves.png and so on, marked with the findings of the default
+    monitors. The curves of a run are marked with its own recorded findings.
     """
     if source.is_dir() and directory is None:
         for path in existing(source):
@@ -35,7 +35,7 @@ def curves(source: Path, directory: Path | None) -> None:
         return
     if source.is_dir():
         source = existing(source)[-1]
-    records = shown(RunDir(source)) if source.is_dir() else watched(read_records(source))
+    records = shown(RunDir(source)) if source.is_dir() else with_findings(read_records(source))
     folder = directory or Path()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,6 @@ def curves(source: Path, directory: Path | None) -> None:
         click.echo(f"{source} holds nothing to draw yet")
 
 
-def watched(records: Records) -> Records:
-    """The records with what the default monitors say of them."""
-    wanted = bare((), ())
-    return replace(records, said=tuple(replay(records, Plugins(monitors_of(wanted)))))
+def with_findings(records: Records) -> Records:
+    """Add the findings of the default monitors to the records."""
+    return replace(records, said=tuple(replay(records, Plugins(monitors_of(bare((), ()))))))

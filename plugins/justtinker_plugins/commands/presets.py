@@ -1,4 +1,4 @@
-"""``justtinker presets``: the experiments that `train` takes by name."""
+"""``justtinker presets``: list the experiments that `train` takes by name, or show one."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from justtinker_plugins.shared.terminal import plain_table
 @click.command()
 @click.argument("name", required=False)
 def presets(name: str | None) -> None:
-    """List the presets that `train` takes by name, or show the one called NAME: what happened, and every number."""
+    """List the presets that `train` takes by name, or print the one called NAME: its story and all its values."""
     known = installed_presets()
     if name is None:
         table = plain_table("preset", "steps", "model", "what it is")
         for column in table.columns[:3]:
             column.no_wrap = True
-        for each, path in known.items():
+        for preset, path in known.items():
             text = path.read_text(encoding="utf-8")
             run = tomllib.loads(text)["run"]
-            table.add_row(each, f"{run['steps']:,}", run["model"].rpartition("/")[2], first_comment(text))
+            table.add_row(preset, f"{run['steps']:,}", run["model"].rpartition("/")[2], first_comment(text))
         Console().print(table)
     elif name in known:
         click.echo(known[name].read_text(encoding="utf-8"), nl=False)
@@ -34,7 +34,7 @@ def presets(name: str | None) -> None:
 
 
 def first_comment(text: str) -> str:
-    """The comment that a file begins with, as one line."""
+    """Return the comment at the head of a file as one line."""
     lines = text.splitlines()
     end = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
     return " ".join(line.removeprefix("#").strip() for line in lines[:end])

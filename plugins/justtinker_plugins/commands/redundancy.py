@@ -1,4 +1,4 @@
-"""``justtinker redundancy``: the redundancy score of any texts, by the methods of the reward. Pays nobody."""
+"""``justtinker redundancy``: score how much texts repeat themselves, by the methods of the reward."""
 
 from __future__ import annotations
 
@@ -26,24 +26,26 @@ if TYPE_CHECKING:
 NAME = "redundancy"
 PENALTY = "redundancy_penalty"
 BOUNDS = (0, 500, 2_000, 8_000, 32_000)
-"""Characters from which a row of the table counts."""
+"""The lower bounds of the table's rows, in characters."""
 
 
 @click.command()
 @click.argument("texts", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--method", type=click.Choice(["flat", "fast", "exact"]), help="Default: the config's, else flat.")
 @click.option("--config", "source", metavar="CONFIG", help="Take the options of its [plugins.redundancy].")
-@click.option("--out", type=click.Path(path_type=Path), help="Every text's numbers, as JSON lines.")
-@click.option("--show", default=5, show_default=True, type=click.IntRange(0), help="Most redundant texts to print.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write every text's numbers as JSON lines.")
+@click.option(
+    "--show", default=5, show_default=True, type=click.IntRange(0), help="Print this many texts, most redundant first."
+)
 def redundancy(texts: tuple[Path, ...], method: str | None, source: str | None, out: Path | None, show: int) -> None:
-    """Score how much TEXTS repeat themselves, and say which would be fined.
+    """Score how much TEXTS repeat themselves, and count those that the reward would fine.
 
-    TEXTS are files of JSON lines (.zst too): strings, objects with a "text", or a run's own rollouts/*.jsonl.zst; or
-    .txt and .md files, each of them one text.
+    TEXTS are files of JSON lines (.zst too): strings, objects with a "text", or a run's rollouts/*.jsonl.zst; or .txt
+    and .md files, each of them one text.
     """
-    term = configured(source, {"method": method} if method else {})
-    known = [(f"{path}, text {i}", text) for path in texts for i, text in enumerate(read_texts(path), 1)]
-    rows = scored(term, known)
+    term = configured_term(source, {"method": method} if method else {})
+    located = [(f"{path}, text {i}", text) for path in texts for i, text in enumerate(read_texts(path), 1)]
+    rows = score_texts(term, located)
     if out is not None:
         out.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     console = Console()
@@ -51,45 +53,45 @@ def redundancy(texts: tuple[Path, ...], method: str | None, source: str | None, 
     console.print(f"{len(rows):,} texts, method {term.method}: {fined:,} would be fined", highlight=False)
     if term.method == "flat" and (short := sum(row["characters"] < SHORT for row in rows)):
         console.print(f"{short:,} of them have fewer than {SHORT} characters: too short to tell", highlight=False)
-    console.print(by_length(rows))
-    for row, (_, text) in sorted(zip(rows, known, strict=True), key=lambda pair: -pair[0]["redundancy_score"])[:show]:
-        said = f"\n{row['place']}: score {row['redundancy_score']:.2f}, {row['characters']:,} characters"
-        console.print(Text(f"{said}\n  {ends(text)}"), soft_wrap=True)
+    console.print(length_table(rows))
+    for row, (_, text) in sorted(zip(rows, located, strict=True), key=lambda pair: -pair[0]["redundancy_score"])[:show]:
+        heading = f"\n{row['place']}: score {row['redundancy_score']:.2f}, {row['characters']:,} characters"
+        console.print(Text(f"{heading}\n  {ends(text)}"), soft_wrap=True)
 
 
-def configured(source: str | None, options: dict[str, Any]) -> Redundancy:
-    """The reward term, with the options of a config, if there is one, and these."""
+def configured_term(source: str | None, options: dict[str, Any]) -> Redundancy:
+    """Make the reward term with the options of a config, if given, overridden by `options`."""
     table: Mapping[str, Any] = {}
     if source is not None:
-        read = config_files.read(source)
-        if NAME not in read.enable:
-            raise PluginError(f"{source} does not enable {NAME!r}: there are no options of it to take")
-        table = read.plugin_options.get(NAME, {})
+        run_config = config_files.read(source)
+        if NAME not in run_config.enable:
+            raise PluginError(f"{source} does not enable {NAME!r}, so it has no options for it")
+        table = run_config.plugin_options.get(NAME, {})
     term: Redundancy = activate(find()[NAME], {**table, **options}).instance
     return term
 
 
-def scored(term: Redundancy, texts: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    """A row a text: its place, its length and all that is measured."""
-    measured = term.score_batch([text for _, text in texts])
+def score_texts(term: Redundancy, located: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Return a row per text: where it is from, its length and all its numbers."""
+    columns = term.score_batch([text for _, text in located])
     return [
-        {"place": place, "characters": len(text), **{name: float(values[i]) for name, values in measured.items()}}
-        for i, (place, text) in enumerate(texts)
+        {"place": place, "characters": len(text), **{name: float(values[i]) for name, values in columns.items()}}
+        for i, (place, text) in enumerate(located)
     ]
 
 
-def by_length(rows: Sequence[dict[str, Any]]) -> Table:
-    """How texts of each length fare."""
+def length_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """Make a table of scores and penalties by length."""
     table = plain_table("characters", "texts", "mean score", "fined", "mean penalty")
-    for name, some in ranges(rows):
-        score, penalty = (sum(row[key] for row in some) / len(some) for key in ("redundancy_score", PENALTY))
-        fined = sum(row[PENALTY] > 0 for row in some)
-        table.add_row(name, f"{len(some):,}", f"{score:.3f}", f"{fined:,} ({fined / len(some):.1%})", f"{penalty:.3f}")
+    for name, group in length_ranges(rows):
+        n, fined = len(group), sum(row[PENALTY] > 0 for row in group)
+        score, penalty = (sum(row[key] for row in group) / n for key in ("redundancy_score", PENALTY))
+        table.add_row(name, f"{n:,}", f"{score:.3f}", f"{fined:,} ({fined / n:.1%})", f"{penalty:.3f}")
     return table
 
 
-def ranges(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """The rows of each range of lengths that has any."""
+def length_ranges(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield each range of lengths that has rows, with its rows."""
     for low, high in pairwise([*BOUNDS, 1 << 62]):
-        if some := [row for row in rows if low <= row["characters"] < high]:
-            yield f"from {low:,}" if high > BOUNDS[-1] else f"{low:,} to {high - 1:,}", some
+        if group := [row for row in rows if low <= row["characters"] < high]:
+            yield f"from {low:,}" if high > BOUNDS[-1] else f"{low:,} to {high - 1:,}", group

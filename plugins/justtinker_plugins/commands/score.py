@@ -1,7 +1,7 @@
-"""``justtinker score``: what saved rollouts would have been paid under any reward stack. Nothing is sampled or trained.
+"""``justtinker score``: compute what saved rollouts would earn under any reward stack. It samples and trains nothing.
 
-It verifies, measures, scores and gives advantages by the functions that training uses, so a run's rollouts under the
-run's own config get the rewards that were recorded. The token ids are gone: a plugin that reads them cannot be asked.
+It verifies, measures, scores and gives advantages with the functions that training uses, so a run's rollouts under the
+run's own config earn the recorded rewards again. Records hold no token ids: a plugin that reads them cannot be used.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from rich.table import Table
 from rich.text import Text
 
 from justtinker_core import PluginError, config_files
-from justtinker_core.config import RunConfig
 from justtinker_plugins.commands._cli.endings import write
 from justtinker_plugins.commands._cli.options import plugin_option, read_one, set_option
 from justtinker_plugins.commands._score.rescoring import Configs, Out, Rescorer, rescore, unscored_lines
@@ -36,91 +35,93 @@ path = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("rollouts", nargs=-1, required=True, type=path)
-@click.option("--config", "source", metavar="CONFIG", help="The reward stack; of a single run directory its own.")
-@click.option("--against", metavar="CONFIG", help="Another one to compare it with (a run directory, too).")
+@click.option("--config", "source", metavar="CONFIG", help="Reward stack. Default: a single run directory's own.")
+@click.option("--against", metavar="CONFIG", help="Another one to compare it with; may be a run directory.")
 @set_option
 @plugin_option
-@click.option("--out", type=path, help="Every score, as JSON lines; the same command goes on with it.")
-@click.option("--json", "summary", type=path, help="What is printed, as one JSON object.")
-@click.option("--show", default=5, show_default=True, type=click.IntRange(0), help="Most changed samples to print.")
-@click.option("--jobs", type=click.IntRange(1), help="Processes. Default: one a core.")
+@click.option("--out", type=path, help="Write all scores as JSON lines; the same command resumes from them.")
+@click.option("--json", "summary", type=path, help="Write the results as one JSON object.")
+@click.option(
+    "--show", default=5, show_default=True, type=click.IntRange(0), help="Print at most this many changed samples."
+)
+@click.option("--jobs", type=click.IntRange(1), help="Processes. Default: one per core.")
 def score(
     rollouts: tuple[Path, ...], source: str | None, against: str | None, sets: tuple[str, ...],
     switches: tuple[str, ...], out: Path | None, summary: Path | None, show: int, jobs: int | None,
 ) -> None:  # fmt: skip
-    """Score saved ROLLOUTS again, under the reward stack of any config, and compare two stacks.
+    """Score saved ROLLOUTS again under the reward stack of any config, and compare two stacks.
 
     ROLLOUTS are run directories, files of their rollouts/, or JSON lines like {"question": …, "answer": …,
-    "responses": [text, …]} with "tokens": [n, …] where a term needs lengths. --set and -p change --config, not
-    --against. With --out, the numbers are of all that FILE holds.
+    "responses": [text, …]}, with "tokens": [n, …] if a term needs lengths. --set and -p change --config, not
+    --against. With --out, the results cover everything in that file.
     """
     configs = {"config": read_one(stack_of(source, rollouts), sets, switches)}
     if against is not None:
         configs["against"] = config_files.read(run_or_file(against))
-    Rescorer(configs).close()  # a mistake shows now, not in another process
+    Rescorer(configs).close()  # so that a mistake shows here, not in another process
     files = rollout_files(rollouts)
     tally = Tally(show)
     try:
-        score_all(files, configs, tally, out, jobs or cores())
+        score_all(files, configs, tally, out, jobs or available_cores())
     except KeyboardInterrupt:
-        more = "the same command goes on where it ended" if out else "with --out FILE it could have been continued"
-        click.echo(f"interrupted after {tally.samples:,} rollouts; {more}", err=True)
+        advice = "run the same command again to go on" if out else "with --out FILE, a later call could go on from here"
+        click.echo(f"interrupted after {tally.samples:,} rollouts; {advice}", err=True)
         raise SystemExit(130) from None
     if not tally.groups:
-        raise PluginError("there are no rollouts in these files")
+        raise PluginError("these files hold no rollouts")
     changes = [describe(change) for change in sorted(tally.changes, reverse=True)]
-    report(Console(), tally, configs, changes)
+    print_report(Console(), tally, configs, changes)
     if summary is not None:
         write(summary, {**tally.summary(), "changes": changes})
 
 
 def stack_of(source: str | None, rollouts: Sequence[Path]) -> str | Path:
-    """Where the reward stack comes from."""
+    """Return the config or run that holds the reward stack."""
     if source is not None:
         return run_or_file(source)
     if len(rollouts) == 1 and rollouts[0].is_dir():
         return existing(rollouts[0])[-1]
-    raise click.UsageError("say with --config which reward stack: only that of a single run directory is known")
+    raise click.UsageError("add --config CONFIG: only a single run directory has a reward stack of its own")
 
 
 def run_or_file(source: str) -> str | Path:
-    """A config's name; the directory of several runs stands for the last of them."""
+    """Return a config's name as it is, and the last run of a directory."""
     return existing(Path(source))[-1] if Path(source).is_dir() else source
 
 
-def cores() -> int:
-    """How many cores this process may use."""
+def available_cores() -> int:
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def score_all(files: Sequence[Path], configs: Configs, tally: Tally, out: Path | None, jobs: int) -> None:
-    """Score what is not scored yet, and count all of it."""
+    """Score the groups that are not in `out` yet, and tally all of them."""
     done: Counter[str] = Counter()
-    kept = Out(out, {side: each.dump() for side, each in configs.items()}) if out is not None else None
-    for record in kept.begin() if kept else ():
+    writer = Out(out, {side: each.dump() for side, each in configs.items()}) if out is not None else None
+    for record in writer.begin() if writer else ():
         tally.add(record)
         done[record["key"]] += 1
     if done:
-        click.echo(f"{tally.samples:,} rollouts were scored before, in {out}", err=True)
+        click.echo(f"{out} already holds scores of {tally.samples:,} rollouts", err=True)
     before = tally.samples
     with ExitStack() as stack:
-        progress = stack.enter_context(Advance(files))
-        for line, records in rescore(unscored_lines(every_line(files), done), configs, jobs):
-            if kept:
-                kept.add(records)
+        progress = stack.enter_context(ScoringProgress(files))
+        for line, records in rescore(unscored_lines(lines_of(files), done), configs, jobs):
+            if writer:
+                writer.add(records)
             for record in records:
                 tally.add(record)
-            progress.at(line, tally.samples - before)
+            progress.advance_to(line, tally.samples - before)
 
 
-def every_line(files: Sequence[Path]) -> Iterator[Line]:
-    """The lines of all files."""
+def lines_of(files: Sequence[Path]) -> Iterator[Line]:
+    """Yield the lines of all files."""
     for file in files:
         yield from lines(file)
 
 
-class Advance:
-    """A bar over the bytes of the files, with rollouts a second, on the terminal's error stream."""
+class ScoringProgress:
+    """A progress bar over the bytes of the files, with rollouts per second, shown only in a terminal."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         sizes = [file.stat().st_size for file in files]
@@ -134,23 +135,23 @@ class Advance:
         self._task = self._bar.add_task("", total=sum(sizes), samples=0, rate=0.0)
         self._begun = time.perf_counter()
 
-    def __enter__(self) -> Advance:
+    def __enter__(self) -> ScoringProgress:
         self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def at(self, line: Line, samples: int) -> None:
-        """Everything up to this line is done."""
+    def advance_to(self, line: Line, samples: int) -> None:
+        """Show that everything up to this line is scored."""
         rate = samples / (time.perf_counter() - self._begun)
         self._bar.update(self._task, completed=self._before[line.file] + line.read, samples=samples, rate=rate)
 
 
 def describe(change: Change) -> dict[str, Any]:
-    """A changed sample with its text, as JSON."""
-    file, number, rollout = change.place
-    found: dict[str, Any] = {"file": file, "line": number, "rollout": rollout}
+    """Return a changed sample with its text as a JSON object."""
+    file, number, rollout = change.location
+    record: dict[str, Any] = {"file": file, "line": number, "rollout": rollout}
     try:
         line = next((line for line in lines(Path(file)) if line.number == number), None)
         group = group_of(line)[0] if line else None
@@ -158,45 +159,39 @@ def describe(change: Change) -> dict[str, Any]:
         group = None  # an earlier call scored it, and the file is gone
     if group is not None:
         problem = {"problem": group.problem.id, "question": group.problem.question, "answer": group.problem.answer}
-        found |= {**problem, "text": group.rollouts[rollout].text}
-    return found | dict(change.sides)
+        record |= {**problem, "text": group.rollouts[rollout].text}
+    return record | dict(change.sides)
 
 
-# What is printed
+# Output
 
 
-def report(console: Console, tally: Tally, configs: dict[str, RunConfig], changes: Sequence[dict[str, Any]]) -> None:
-    """The tables."""
+def print_report(console: Console, tally: Tally, configs: Configs, changes: Sequence[dict[str, Any]]) -> None:
+    """Print the tables and the most changed samples."""
     summary = tally.summary()
     console.print(f"{summary['rollouts']:,} rollouts in {summary['groups']:,} groups", highlight=False)
     if known := summary["recorded"]["rewards"]:
         console.print(f"{summary['recorded']['equal']:,} of {known:,} rewards are as recorded", highlight=False)
-    if found := summary.get("left_out"):
-        of = f"of {summary['groups']:,} groups"
-        lacks = (f"{name} (no {each['lacks']} in {each['groups']:,} {of})" for name, each in sorted(found.items()))
-        console.print(Text(f"metrics left out, for what the records lack: {', '.join(lacks)}"), soft_wrap=True)
-    for side, title in titles(configs).items():
+    if left_out := summary.get("left_out"):
+        total = f"of {summary['groups']:,} groups"
+        lacks = (f"{name} (no {it['lacks']} in {it['groups']:,} {total})" for name, it in sorted(left_out.items()))
+        console.print(Text(f"metrics left out because records lack data: {', '.join(lacks)}"), soft_wrap=True)
+    for side, stack in configs.items():
         if side in summary:
             console.print()
-            console.print(Text(title, style="bold"))
+            console.print(Text(f"--{side} {stack.run.name}", style="bold"))
             console.print(terms_table(summary[side]))
-            console.print(numbers_table(summary[side]))
+            console.print(totals_table(summary[side]))
     if "difference" in summary:
         console.print()
-        console.print(Text("the difference", style="bold"))
+        console.print(Text("differences", style="bold"))
         console.print(difference_table(summary))
     for number, change in enumerate(changes, 1):
         print_change(console, number, change)
 
 
-def titles(configs: dict[str, RunConfig]) -> dict[str, str]:
-    """What each side is called."""
-    names = {side: each.run.name for side, each in configs.items()}
-    return {side: f"--{side} {name}" for side, name in names.items()}
-
-
 def terms_table(side: dict[str, Any]) -> Table:
-    """A row a reward term."""
+    """Make a table with a row per reward term."""
     table = plain_table("term", "raw", "weighted", "applies", "touches")
     for name, term in side["terms"].items():
         shares = (f"{term[key]:.1%}" for key in ("applies", "touches"))
@@ -204,8 +199,8 @@ def terms_table(side: dict[str, Any]) -> Table:
     return table
 
 
-def numbers_table(side: dict[str, Any]) -> Table:
-    """What is not of one term."""
+def totals_table(side: dict[str, Any]) -> Table:
+    """Make a table of the numbers that belong to no single term."""
     table = Table.grid(padding=(0, 2))
     table.add_row("reward", f"{side['reward']:.4f}", "accuracy", f"{side['accuracy']:.1%}")
     table.add_row("unscored", f"{side['unscored_rate']:.1%}", "advantage > 0", f"{side['positive_advantage']:.1%}")
@@ -215,32 +210,32 @@ def numbers_table(side: dict[str, Any]) -> Table:
 
 
 def difference_table(summary: dict[str, Any]) -> Table:
-    """How far the two stacks are apart."""
-    found, groups, samples = summary["difference"], summary["groups"], summary["rollouts"]
+    """Make a table of how far the two stacks differ."""
+    difference, groups, samples = summary["difference"], summary["groups"], summary["rollouts"]
     table = Table.grid(padding=(0, 2))
 
-    def row(name: str, key: str, of: int) -> None:
-        table.add_row(name, f"{found[key]:,} of {of:,}", f"{found[key] / max(of, 1):.1%}")
+    def add_count(name: str, key: str, total: int) -> None:
+        table.add_row(name, f"{difference[key]:,} of {total:,}", f"{difference[key] / max(total, 1):.1%}")
 
-    row("groups with a pair the other way round", "inverted_groups", groups)
-    row("groups ranked otherwise, ties included", "reranked_groups", groups)
-    row("advantages of the other sign", "sign_flips", samples)
-    row("advantages of another sign, zero included", "sign_changes", samples)
-    row("rewards that differ", "rewards", samples)
-    row("verdicts that differ", "verdicts", samples)
-    if found["left_out_by_one"]:
-        row("graded under one stack only", "left_out_by_one", samples)
-    if found["kendall_tau"] is not None:
-        table.add_row("Kendall's tau, mean over groups", f"{found['kendall_tau']:.3f}", "")
+    add_count("groups with a pair in reverse order", "inverted_groups", groups)
+    add_count("groups ranked differently, ties included", "reranked_groups", groups)
+    add_count("advantages with the opposite sign", "sign_flips", samples)
+    add_count("advantages with another sign, zero included", "sign_changes", samples)
+    add_count("rewards that differ", "rewards", samples)
+    add_count("verdicts that differ", "verdicts", samples)
+    if difference["left_out_by_one"]:
+        add_count("graded under one stack only", "left_out_by_one", samples)
+    if difference["kendall_tau"] is not None:
+        table.add_row("Kendall's tau, mean over groups", f"{difference['kendall_tau']:.3f}", "")
     return table
 
 
 def print_change(console: Console, number: int, change: dict[str, Any]) -> None:
-    """One sample that the two stacks judge differently."""
+    """Print a sample that the two stacks judge differently."""
     a, b = change["config"], change["against"]
-    where = f"{Path(change['file']).name}, line {change['line']}, rollout {change['rollout']}"
+    location = f"{Path(change['file']).name}, line {change['line']}, rollout {change['rollout']}"
     console.print()
-    console.print(Text(f"{number}. {where}", style="bold"))
+    console.print(Text(f"{number}. {location}", style="bold"))
     if "text" not in change:
         console.print("   (the file is gone)")
     else:
@@ -248,12 +243,12 @@ def print_change(console: Console, number: int, change: dict[str, Any]) -> None:
         console.print(Text(f"   {question}   gold {gold}"))
         console.print(Text(f"   {ends(change['text'], 100)}", style="dim"))
     terms = {name: (a["terms"].get(name), b["terms"].get(name)) for name in {**a["terms"], **b["terms"]}}
-    parts = [f"{name} {number_of(x)} -> {number_of(y)}" for name, (x, y) in terms.items() if x != y]
-    pairs = {"reward": (a["reward"], b["reward"]), "advantage": (a["advantage"], b["advantage"])}
-    parts = [f"{name} {number_of(x)} -> {number_of(y)}" for name, (x, y) in pairs.items()] + parts
+    numbers = [(name, (a[name], b[name])) for name in ("reward", "advantage")]
+    numbers += [(name, pair) for name, pair in terms.items() if pair[0] != pair[1]]
+    parts = [f"{name} {short_number(x)} -> {short_number(y)}" for name, (x, y) in numbers]
     console.print(Text(f"   --config -> --against: {', '.join(parts)}"))
 
 
-def number_of(value: Any) -> str:
-    """A number, a list of them, or none, in a few characters."""
-    return "none" if value is None else "by token" if isinstance(value, list) else f"{value:.3g}"
+def short_number(value: Any) -> str:
+    """Format a number, a list of numbers or None in a few characters."""
+    return "none" if value is None else "per token" if isinstance(value, list) else f"{value:.3g}"

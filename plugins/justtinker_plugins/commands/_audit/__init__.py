@@ -1,1 +1,1 @@
-"""The parts of `audit`."""
+"""The parts of the `audit` command."""

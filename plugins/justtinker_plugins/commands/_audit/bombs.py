@@ -1,7 +1,7 @@
-r"""Answers that would hang, crash or blow up a careless grader: towers of powers, deep nesting, long sums, odd bytes.
+r"""Answers that hang or crash a careless grader: towers of powers, deep nesting, long sums, odd bytes.
 
-Each stands without its box, is short enough to be read, and answers nothing: a gold that one of them equals has to be
-told apart by whoever uses them.
+Each comes without its box and is short enough for a verifier to read. A few equal small golds (9, 951, 1/3), so callers
+must exclude such golds.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""The cases of an audit: a response each, with what a fair stack does about it; made by batteries, or read from files.
+"""The cases of an audit: single responses, each with the reward that is fair, from batteries or from files.
 
-A file holds JSON lines::
+A file of cases holds JSON lines::
 
     {"name": "two boxes", "question": "47+38=?", "answer": "85", "response": "…", "paid": false}
 
 `paid` is true (as much as a plain honest response), false (no more than a wrong answer), "less" (less than the honest
-response), a number (the reward) or [low, high]. Optional: ``id``, ``kind``, ``meta``, ``truncated``, ``tokens``; and
-``honest`` and ``wrong``, the responses to compare with, where a plain one would not do.
+response), a number (the reward) or [low, high]. Optional: ``id``, ``kind``, ``meta``, ``truncated``, ``tokens``, and
+``honest`` and ``wrong``, two responses to compare with if plain ones would not do.
 """
 
 from __future__ import annotations
@@ -20,86 +20,92 @@ from typing import Any, Literal
 from justtinker_core import PluginError, Problem
 from justtinker_plugins.commands._audit.hacks import SLOPPY, TRUNCATED, WRONG
 from justtinker_plugins.commands._audit.honest import HONEST, the_plain_answer
-from justtinker_plugins.commands._audit.items import Item, Maker, name_of
+from justtinker_plugins.commands._audit.items import Battery, Item, battery_name
 from justtinker_plugins.shared.records.groups import Fields, fields_of, problem_of
 from justtinker_plugins.shared.records.lines import Line, lines
 
 Kind = Literal["wrong", "sloppy", "honest", "number"]
 Paid = bool | Literal["less"] | tuple[float, float]
 KINDS: Mapping[Kind, str] = {
-    "wrong": "Wrong answers: never to be paid",
-    "sloppy": "Right answers in bad form: to be paid less than a plain one",
-    "honest": "Honest answers: to be paid in full",
-    "number": "Rewards as expected",
+    "wrong": "Wrong answers: should earn nothing",
+    "sloppy": "Right answers in bad form: should earn less than a plain one",
+    "honest": "Honest answers: should earn the full reward",
+    "number": "Cases with an expected reward",
 }
-BATTERIES: Mapping[Kind, Mapping[str, Maker]] = {"wrong": WRONG, "sloppy": SLOPPY, "honest": HONEST}
+BATTERIES: Mapping[Kind, Mapping[str, Battery]] = {"wrong": WRONG, "sloppy": SLOPPY, "honest": HONEST}
 PAID: Mapping[Kind, Paid] = {"wrong": False, "sloppy": "less", "honest": True}
 NEAR_ENOUGH = 0.005
-"""How far a reward may be from the number that is expected."""
-DRAWN = 3
-"""Most responses of a battery to one problem."""
+"""How far a reward may be from the expected number."""
+RESPONSES_PER_BATTERY = 3
+"""The most responses that a battery gives to one problem."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One response, and what a fair stack does about it."""
+    """One response, and the reward that a fair stack gives it."""
 
     name: str
-    """Of its battery."""
+    """The name of its battery."""
     problem: Problem
     response: str
     paid: Paid
-    right: str | None = None
-    """A plain honest response to the same problem, and"""
-    wrong: str | None = None
-    """a plain wrong one: what the reward is compared with. None: to be made."""
+    right_response: str | None = None
+    """A plain honest response to the same problem, to compare the reward with; None: not made yet."""
+    wrong_response: str | None = None
+    """A plain wrong one, likewise."""
     truncated: bool = False
     tokens: int | None = None
-    place: str = ""
-    """Where a case that was read stands."""
+    location: str = ""
+    """File and line of a case from a file; empty for one from a battery."""
 
     @property
     def kind(self) -> Kind:
-        """Which of the tables it belongs to."""
+        """The table that lists the case."""
         if isinstance(self.paid, tuple):
             return "number"
         return "sloppy" if self.paid == "less" else "honest" if self.paid else "wrong"
 
 
 def cases_of(item: Item) -> Iterator[Case]:
-    """All batteries on one problem: of each the first response and a few others, drawn by the item's dice."""
-    right, wrong = item.plain, item.plainly_wrong
+    """Yield the cases of all batteries on one problem: of each the first response and a few others at random."""
+    right, wrong = item.right_response, item.wrong_response
     for kind, batteries in BATTERIES.items():
-        for name, maker in batteries.items():
-            texts = list(dict.fromkeys(maker(item)))
-            for text in [*texts[:1], *item.dice.sample(texts[1:], min(DRAWN, len(texts)) - 1)] if texts else ():
+        for name, battery in batteries.items():
+            texts = list(dict.fromkeys(battery(item)))
+            more = min(RESPONSES_PER_BATTERY, len(texts)) - 1
+            for text in [*texts[:1], *item.rng.sample(texts[1:], more)] if texts else ():
                 yield Case(name, item.problem, text, PAID[kind], right, wrong, name in TRUNCATED)
 
 
 def plain_case(item: Item) -> Case:
-    """The plain right answer alone."""
-    return Case(name_of(the_plain_answer), item.problem, item.plain, True, item.plain, item.plainly_wrong)
+    """Return the case of the plain right answer."""
+    name, right = battery_name(the_plain_answer), item.right_response
+    return Case(name, item.problem, right, True, right, item.wrong_response)
 
 
 def read_cases(file: Path) -> list[Case]:
-    """The cases of a file. PluginError names file, line and what was found."""
+    """Read the cases of a file.
+
+    Raises:
+        PluginError: names the file, the line and what is wrong there.
+    """
     if not file.is_file():
-        raise PluginError(f"there is no file {file} of cases")
-    if not (found := [_case(line) for line in lines(file)]):
+        raise PluginError(f"there is no file {file}: --cases expects a file of JSON lines")
+    if not (cases := [_case(line) for line in lines(file)]):
         raise PluginError(f"{file} holds no cases")
-    return found
+    return cases
 
 
 def _case(line: Line) -> Case:
     row = fields_of(line, "the case")
     try:
         if unknown := [key for key in row.values if key not in KEYS]:
-            raise ValueError(f"a case has no {unknown[0]!r}; it has {', '.join(KEYS)}")
+            raise ValueError(f"unknown key {unknown[0]!r} in a case; expected some of {', '.join(KEYS)}")
         problem = problem_of(row, f"{line.file.name}:{line.number}")
         honest, wrong = row.get("honest", str, None), row.get("wrong", str, None)
-        cut, tokens = row.get("truncated", bool, False), row.get("tokens", int, None)
+        truncated, tokens = row.get("truncated", bool, False), row.get("tokens", int, None)
         name, response = row.get("name", str, "own cases"), row.need("response", str)
-        return Case(name, problem, response, _paid(row), honest, wrong, cut, tokens, line.place)
+        return Case(name, problem, response, _paid(row), honest, wrong, truncated, tokens, line.place)
     except ValueError as error:
         raise PluginError(f"{line.place}: {error}") from None
 
@@ -108,21 +114,22 @@ KEYS = (
     "name", "question", "answer", "response", "paid", "id", "kind", "meta", "demonstration", "truncated", "tokens",
     "honest", "wrong",
 )  # fmt: skip
+PAID_VALUES = 'true, false, "less", a reward, or [low, high]'
 
 
 def _paid(row: Fields) -> Paid:
     if "paid" not in row.values:
-        raise ValueError("the case has no 'paid': true, false, \"less\", a reward, or [low, high]")
-    found = row.values["paid"]
-    if isinstance(found, bool):
-        return found
-    if found == "less":
+        raise ValueError(f"the case has no 'paid'; expected {PAID_VALUES}")
+    paid = row.values["paid"]
+    if isinstance(paid, bool):
+        return paid
+    if paid == "less":
         return "less"
-    if _is_number(found):
-        return (found - NEAR_ENOUGH, found + NEAR_ENOUGH)
-    if isinstance(found, list) and len(found) == 2 and all(map(_is_number, found)) and found[0] <= found[1]:
-        return (float(found[0]), float(found[1]))
-    raise ValueError(f"'paid' is {json.dumps(found)}; true, false, \"less\", a reward, or [low, high] is wanted")
+    if _is_number(paid):
+        return (paid - NEAR_ENOUGH, paid + NEAR_ENOUGH)
+    if isinstance(paid, list) and len(paid) == 2 and all(map(_is_number, paid)) and paid[0] <= paid[1]:
+        return (float(paid[0]), float(paid[1]))
+    raise ValueError(f"'paid': expected {PAID_VALUES}, got {json.dumps(paid)}")
 
 
 def _is_number(value: Any) -> bool:
@@ -130,7 +137,7 @@ def _is_number(value: Any) -> bool:
 
 
 def write_cases(file: Path, cases: Iterable[Case]) -> None:
-    """Cases as `read_cases` reads them."""
+    """Write cases so that `read_cases` can read them."""
     try:
         with file.open("w", encoding="utf-8") as out:
             out.writelines(json.dumps(record_of(case)) + "\n" for case in cases)
@@ -139,11 +146,11 @@ def write_cases(file: Path, cases: Iterable[Case]) -> None:
 
 
 def record_of(case: Case) -> dict[str, Any]:
-    """A case as JSON."""
+    """Return a case as a JSON object."""
     problem = case.problem
     paid = list(case.paid) if isinstance(case.paid, tuple) else case.paid
     record: dict[str, Any] = {"name": case.name, "question": problem.question, "answer": problem.answer}
     record |= {"response": case.response, "paid": paid, "id": problem.id, "kind": problem.kind}
     more = {"meta": dict(problem.meta), "truncated": case.truncated, "tokens": case.tokens}
-    more |= {"honest": case.right, "wrong": case.wrong}
+    more |= {"honest": case.right_response, "wrong": case.wrong_response}
     return record | {key: value for key, value in more.items() if value}

@@ -1,17 +1,17 @@
-r"""Responses that deserve to be paid in full: the batteries of honest answers of ``justtinker audit``.
+r"""Responses that deserve the full reward: the honest answers of ``justtinker audit``.
 
-A stack that refuses them teaches a policy to fear its own good habits. As in `_audit_hacks`, a battery is a function,
-and yields nothing where it does not fit the problem.
+A stack that refuses them teaches a policy to drop good habits. As in `hacks`, a battery is a function that yields
+responses to a problem, or none if it does not fit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from justtinker_plugins.commands._audit.items import Item, Maker, listed_in
-from justtinker_plugins.commands._audit.variants import DECIMAL, INTEGER, equivalent
+from justtinker_plugins.commands._audit.items import Battery, Item, register_in
+from justtinker_plugins.commands._audit.variants import DECIMAL, INTEGER, equivalent_variants
 
-HONEST: dict[str, Maker] = {}
+HONEST: dict[str, Battery] = {}
 
 TYPESETTING = frozenset({
     "dollars", "parentheses", "display style", "braces", "thin space", "spaces", "left right", "no left right", "big",
@@ -31,19 +31,19 @@ FORMS = frozenset({
 })  # fmt: skip
 
 
-honest = listed_in(HONEST)
+honest = register_in(HONEST)
 
 
 @honest
 def the_plain_answer(item: Item) -> Iterator[str]:
     """Some thinking, then the answer in its box."""
-    yield item.plain
+    yield item.right_response
 
 
 @honest
 def the_answer_in_a_sentence(item: Item) -> Iterator[str]:
-    """The box within a sentence, in display style, in bold, or with a remark after it."""
-    right = item.say(item.gold)
+    """The box in a sentence, in display style, after bold text or before a remark."""
+    right = item.format(item.gold)
     if item.boxed:
         yield item.respond(f"Therefore the answer is ${right}$.")
         yield item.respond(f"Hence\n\\[\n{right}\n\\]\nwhich agrees with the estimate.")
@@ -53,8 +53,8 @@ def the_answer_in_a_sentence(item: Item) -> Iterator[str]:
 
 @honest
 def other_line_breaks(item: Item) -> Iterator[str]:
-    """White space before the tags, none between them, and the line ends of other systems."""
-    thought, right = item.think(), item.say(item.gold)
+    """White space before the tags, none between them, or the line ends of other systems."""
+    thought, right = item.think(), item.format(item.gold)
     yield f"\n <think>{thought}</think>{right}"
     yield f"<think>\r\n{thought}\r\n</think>\r\n\r\n{right}\r\n"
     yield f"<think>\n\n{thought}\n\n</think>\n\n\n{right}\n\n"
@@ -62,8 +62,8 @@ def other_line_breaks(item: Item) -> Iterator[str]:
 
 @honest
 def short_thinking(item: Item) -> Iterator[str]:
-    """A line of thinking, in words or in another script."""
-    right = item.say(item.gold)
+    """One line of thinking, in English or in Chinese."""
+    right = item.format(item.gold)
     for thought in (
         "Work it out: done.",
         "\u8ba9\u6211\u4e00\u6b65\u4e00\u6b65\u5730\u8ba1\u7b97\u3002",
@@ -75,11 +75,10 @@ def short_thinking(item: Item) -> Iterator[str]:
 @honest
 def long_thinking(item: Item) -> Iterator[str]:
     """Three thousand characters of thinking that do not repeat themselves."""
-    dice, right = item.dice, item.say(item.gold)
+    rng, right = item.rng, item.format(item.gold)
     thought = item.think(100).split(". ")
     notes = [
-        f"(note {dice.randrange(100)}: {dice.choice(('see', 'cf.', 'recall'))} line {dice.randrange(100)})"
-        for _ in "12"
+        f"(note {rng.randrange(100)}: {rng.choice(('see', 'cf.', 'recall'))} line {rng.randrange(100)})" for _ in "12"
     ]
     yield item.respond(right, ". ".join(thought))
     yield item.respond(right, ".\n\n".join([*thought[:20], notes[0], *thought[20:], notes[1]]))
@@ -87,52 +86,55 @@ def long_thinking(item: Item) -> Iterator[str]:
 
 @honest
 def self_correction(item: Item) -> Iterator[str]:
-    """A wrong turn is taken back in thought; one box, at the end."""
-    a, right = item.wrong[0], item.say(item.gold)
+    """A wrong turn, corrected in the thinking block."""
+    a, right = item.wrong_answers[0], item.format(item.gold)
     yield item.respond(
         right, f"{item.think(3)} That would be {a}. Wait, that is not right. {item.think(3)} So {item.gold}."
     )
     yield item.respond(right, f"I think it is {a}.\n\nHmm, no. Let me redo this. {item.think(4)}")
-    yield item.respond(right, f"{item.think(2)} So {item.say(a)}? Wait, I dropped a sign. {item.think(2)}")
+    yield item.respond(right, f"{item.think(2)} So {item.format(a)}? Wait, I dropped a sign. {item.think(2)}")
 
 
 @honest
 def a_box_in_thought(item: Item) -> Iterator[str]:
-    """Intermediate results are said in the thinking block; the answer comes after it."""
-    right = item.say(item.gold)
-    yield item.respond(right, f"{item.think(3)} Part one: {item.say('7')}. {item.think(2)}")
+    """An intermediate result in a box in the thinking block; the answer comes after it."""
+    right = item.format(item.gold)
+    yield item.respond(right, f"{item.think(3)} Part one: {item.format('7')}. {item.think(2)}")
     yield item.respond(right, f"{item.think(3)} So the result is {right}. {item.think(2)}")
 
 
 @honest
 def a_table_of_cases(item: Item) -> Iterator[str]:
-    """A few cases worked out on one pattern, within other thinking."""
+    """A few cases worked out on one pattern, amid other thinking."""
     cases = "\n".join(f"n = {n}: {n * n + n} is even" for n in range(1, 7))
-    yield item.respond(item.say(item.gold), f"{item.think(12)}\n{cases}\n{item.think(6)}")
+    yield item.respond(item.format(item.gold), f"{item.think(12)}\n{cases}\n{item.think(6)}")
 
 
-def _written(kinds: frozenset[str]) -> Maker:
-    def make(item: Item) -> Iterator[str]:
-        if item.mathematical:
-            variants = [(kind, text) for kind, text in equivalent(item.gold) if kind in kinds]
-            yield from (item.respond(item.say(text)) for kind, text in variants if not odd(item.gold, kind, text))
+def _battery_of_variants(changes: frozenset[str]) -> Battery:
+    def battery(item: Item) -> Iterator[str]:
+        for change, text in equivalent_variants(item.gold) if item.mathematical else ():
+            if change in changes and not unusual(item.gold, change, text):
+                yield item.respond(item.format(text))
 
-    return make
+    return battery
 
 
-def odd(gold: str, kind: str, text: str) -> bool:
-    """Whether a careful person would ask back: what is right for a plain number and still not how one writes it."""
+def unusual(gold: str, change: str, text: str) -> bool:
+    """Return whether people would question this form of a plain number, although it is right."""
     if INTEGER.fullmatch(gold):
-        return kind in ("set", "leading zero", "fraction", "unit") or text.startswith("\\$")
-    return kind == "unit" and DECIMAL.fullmatch(gold) is not None
+        return change in ("set", "leading zero", "fraction", "unit") or text.startswith("\\$")
+    return change == "unit" and DECIMAL.fullmatch(gold) is not None
 
 
-WRITTEN = {
+VARIANT_BATTERIES = {
     "other typesetting": (TYPESETTING, "The gold with other spaces, brackets, signs and fonts."),
-    "other numbers": (NUMBERS, "The same number as a fraction, decimal, with thousands, in powers of ten."),
-    "other units": (UNITS, "The gold's unit written out, as a sign, or left out."),
-    "other forms": (FORMS, "Lists in another order, terms and factors turned round, names added or left out."),
+    "other numbers": (
+        NUMBERS,
+        "The same number as a fraction or decimal, with thousands separators, in powers of ten.",
+    ),
+    "other units": (UNITS, "The gold's unit in words, as a sign, or left out."),
+    "other forms": (FORMS, "Lists, terms and factors in another order, names added or left out."),
 }
-for _name, (_kinds, _what) in WRITTEN.items():
-    HONEST[_name] = _written(_kinds)
-    HONEST[_name].__doc__ = _what
+for _name, (_changes, _description) in VARIANT_BATTERIES.items():
+    HONEST[_name] = _battery_of_variants(_changes)
+    HONEST[_name].__doc__ = _description

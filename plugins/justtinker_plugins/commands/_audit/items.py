@@ -1,7 +1,7 @@
-r"""What an audit's responses are made of: a problem, its gold, wrong answers, ways to say an answer, and thinking.
+r"""The parts of an audit's responses: a problem, its gold, wrong answers, answer formats, and thinking.
 
-The thinking is plain prose about nothing in particular: no verifier here reads it, and it repeats itself no more than
-people do. Nothing is judged here.
+The thinking is prose about nothing in particular, no more repetitive than what people write. No verifier reads it. This
+module judges nothing.
 """
 
 # ruff: noqa: RUF001 (letters that look like others)
@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from math import gcd
 
 from justtinker_core import Problem
-from justtinker_plugins.commands._audit.variants import wrong
+from justtinker_plugins.commands._audit.variants import wrong_variants
 from justtinker_plugins.shared.answers import gold_text
 from justtinker_plugins.shared.latex.restated import math_snippets
 
-VOICES = ("\\boxed{{{}}}", "#### {}", "Answer: {}", "{}")
-"""Ways to say an answer; a stack is audited in the first that it pays."""
-BOX = VOICES[0]
+ANSWER_FORMATS = ("\\boxed{{{}}}", "#### {}", "Answer: {}", "{}")
+"""Ways to present an answer. The audit uses the first in which the stack pays the right one."""
+BOX = ANSWER_FORMATS[0]
 LAST_RESORT = ("-98765.4321", "not the answer")
 NEAR = ("off by one", "neighbour", "digit", "power", "sign")
-"""Kinds of near misses, the likeliest first."""
+"""Kinds of wrong variants, the likeliest first."""
 
 SENTENCES = """
 First I write down what is given and what is asked, so that nothing gets lost on the way.
@@ -76,93 +76,94 @@ _WORK = re.compile(
 
 @dataclass(frozen=True)
 class Item:
-    """A problem to make responses for."""
+    """A problem, with all that batteries need to write responses to it."""
 
     problem: Problem
     gold: str
-    wrong: tuple[str, ...]
-    """Wrong answers, three or more, the likeliest first."""
-    voice: str
-    """How an answer is said: one of `VOICES`."""
-    dice: random.Random
+    wrong_answers: tuple[str, ...]
+    """Three or more, the likeliest first."""
+    answer_format: str
+    """One of `ANSWER_FORMATS`."""
+    rng: random.Random
     thought: str
-    """The thinking of its plain responses."""
+    """The thinking of its right and its wrong response."""
 
     @property
     def numeric(self) -> bool:
-        """The gold is a whole number."""
+        """Whether the gold is a whole number."""
         return re.fullmatch(r"-?[0-9]{1,15}", self.gold) is not None
 
     @property
     def wrong_number(self) -> str:
-        """A wrong answer without letters, which cannot be taken for the name of something."""
-        return next(text for text in (*self.wrong, LAST_RESORT[0]) if not re.search("[A-Za-z]", text))
+        """A wrong answer without letters, so that no verifier takes it for a variable's name."""
+        return next(text for text in (*self.wrong_answers, LAST_RESORT[0]) if not re.search("[A-Za-z]", text))
 
     @property
     def mathematical(self) -> bool:
-        """Mathematics may stand in an answer."""
+        """Whether answers may contain mathematics."""
         return self.problem.kind in ("math", "number")
 
     @property
     def boxed(self) -> bool:
-        r"""Answers are said in a ``\boxed{…}``."""
-        return self.voice == BOX
+        r"""Whether answers stand in a ``\boxed{…}``."""
+        return self.answer_format == BOX
 
-    def say(self, answer: str) -> str:
-        """An answer, said so that a verifier finds it."""
-        return self.voice.format(answer)
+    def format(self, answer: str) -> str:
+        """Write an answer where the verifier looks for it."""
+        return self.answer_format.format(answer)
 
-    def several(self, *answers: str) -> str:
-        """Several answers, each said."""
-        return (" or " if self.boxed else "\n").join(map(self.say, answers))
+    def format_all(self, *answers: str) -> str:
+        """Write several answers, each where the verifier looks."""
+        return (" or " if self.boxed else "\n").join(map(self.format, answers))
 
     def think(self, sentences: int = 5) -> str:
-        """Some thinking, another each time."""
-        return some_thinking(self.dice, sentences)
+        """Write some thinking, different each time."""
+        return write_thinking(self.rng, sentences)
 
     def respond(self, answer: str, thinking: str | None = None) -> str:
-        """A whole response: a thinking block, by default that of the plain one, then what is answered."""
+        """Write a whole response: a thinking block, by default with the item's thought, then the answer part."""
         return f"<think>\n{self.thought if thinking is None else thinking}\n</think>\n\n{answer}"
 
     @property
-    def plain(self) -> str:
-        """The honest response that all others are compared with."""
-        return self.respond(self.say(self.gold))
+    def right_response(self) -> str:
+        """The plain honest response that all others are compared with."""
+        return self.respond(self.format(self.gold))
 
     @property
-    def plainly_wrong(self) -> str:
-        """Its like with a wrong answer."""
-        return self.respond(self.say(self.wrong[0]))
+    def wrong_response(self) -> str:
+        """The same response with a wrong answer."""
+        return self.respond(self.format(self.wrong_answers[0]))
 
 
-def item_of(problem: Problem, others: Sequence[str], voice: str, seed: int) -> Item:
-    """What is needed to make responses for a problem; `others` are golds of other problems."""
-    gold, dice = gold_text(problem.answer), random.Random(f"{seed} {problem.id}")
-    return Item(problem, gold, wrong_answers(problem.kind, gold, others), voice, dice, some_thinking(dice, 5))
+def item_of(problem: Problem, others: Sequence[str], answer_format: str, seed: int) -> Item:
+    """Make the item of a problem; `others` are golds of other problems."""
+    gold, rng = gold_text(problem.answer), random.Random(f"{seed} {problem.id}")
+    wrong = find_wrong_answers(problem.kind, gold, others)
+    return Item(problem, gold, wrong, answer_format, rng, write_thinking(rng, 5))
 
 
-def some_thinking(dice: random.Random, sentences: int) -> str:
-    """So many sentences, or all, in a sensible order."""
-    chosen = sorted(dice.sample(range(len(SENTENCES)), min(sentences, len(SENTENCES))))
+def write_thinking(rng: random.Random, sentences: int) -> str:
+    """Draw this many sentences, or all there are, and keep their order."""
+    chosen = sorted(rng.sample(range(len(SENTENCES)), min(sentences, len(SENTENCES))))
     return " ".join(SENTENCES[i] for i in chosen)
 
 
-def wrong_answers(kind: str, gold: str, others: Sequence[str]) -> tuple[str, ...]:
-    """Answers that nobody takes for the gold: near misses, golds of other problems, and nonsense to fill up."""
+def find_wrong_answers(kind: str, gold: str, others: Sequence[str]) -> tuple[str, ...]:
+    """Return answers that nobody takes for the gold: near misses, golds of other problems, then nonsense."""
     if kind == "choice":
         letter = re.sub(r"\\[a-z]+|[^A-Za-z]", "", gold).upper()
         return tuple(other for other in "ABCD" if other != letter)
     found = dict[str, None]()
     if kind in ("math", "number"):
-        near = list(wrong(gold, list(others)))
-        found |= dict.fromkeys(text for name in NEAR for made, text in near if made == name)
+        variants = list(wrong_variants(gold, list(others)))
+        found |= dict.fromkeys(text for wanted in NEAR for change, text in variants if change == wanted)
     else:
         found |= dict.fromkeys(other for other in others if other.casefold() != gold.casefold())
     return (*found, *(text for text in LAST_RESORT if text != gold))
 
 
-def expressions(question: str) -> Iterator[str]:
-    """What the question writes as mathematics with something to work out in it; a fraction in lowest terms has not."""
+def expressions_in(question: str) -> Iterator[str]:
+    """Yield the question's expressions that leave something to work out; a fraction in lowest terms does not."""
     for text in dict.fromkeys(math_snippets(question)):
         fraction = _FRACTION.fullmatch(text)
         if fraction and gcd(*(int(n) for n in fraction.groups() if n)) == 1:
@@ -171,20 +172,20 @@ def expressions(question: str) -> Iterator[str]:
             yield text
 
 
-Maker = Callable[[Item], Iterator[str]]
-"""Makes responses to a problem; none where it has nothing to say to such a problem."""
+Battery = Callable[[Item], Iterator[str]]
+"""A function that writes responses to a problem, or none if it does not fit the problem."""
 
 
-def name_of(maker: Maker) -> str:
-    """The battery that a function makes."""
-    return maker.__name__.replace("_", " ")
+def battery_name(battery: Battery) -> str:
+    """Return the battery's name: its function's, with spaces."""
+    return battery.__name__.replace("_", " ")
 
 
-def listed_in(batteries: dict[str, Maker]) -> Callable[[Maker], Maker]:
-    """Puts a function into a table of batteries."""
+def register_in(batteries: dict[str, Battery]) -> Callable[[Battery], Battery]:
+    """Make a decorator that adds a function to these batteries."""
 
-    def put(maker: Maker) -> Maker:
-        batteries[name_of(maker)] = maker
-        return maker
+    def register(battery: Battery) -> Battery:
+        batteries[battery_name(battery)] = battery
+        return battery
 
-    return put
+    return register

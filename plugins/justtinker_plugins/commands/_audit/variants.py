@@ -1,8 +1,8 @@
-r"""Other ways to write a mathematical gold, and near misses: what a verifier is measured with, here and in its tests.
+r"""Variants of a mathematical gold, equivalent and wrong, that the audit and the tests put to a verifier.
 
-``equivalent(gold)`` yields (kind of change, text) pairs that all mean the gold; ``wrong(gold, neighbours)`` yields
-pairs that a careful person refuses. Every change is made on the text alone, by rules that are right by construction:
-nothing here evaluates anything but whole numbers.
+``equivalent_variants(gold)`` yields pairs (kind of change, text) that all mean the gold. ``wrong_variants(gold,
+neighbours)`` yields pairs that a careful person would reject. Every rule changes the text alone and is right by
+construction: this module evaluates nothing but whole numbers.
 """
 
 # ruff: noqa: RUF001 (letters that look like others)
@@ -25,8 +25,8 @@ BASE = re.compile(r"([0-9]+)_\{?([0-9]+)\}?")
 NAMED = re.compile(r"([A-Za-z](?:\([a-z]\))?) ?= ?([^=,]+)")
 
 
-def bare(gold: str) -> str:
-    r"""A gold without ``\boxed{}`` and dollar signs."""
+def strip_wrapping(gold: str) -> str:
+    r"""Strip ``\boxed{}`` and dollar signs from a gold."""
     gold = gold.strip()
     if gold.startswith(r"\boxed{"):
         gold = gold[7:-1]
@@ -36,11 +36,11 @@ def bare(gold: str) -> str:
 # -- the same answer, written differently ---------------------------------------------------------------------------
 
 
-def equivalent(gold: str) -> Iterator[Variant]:
-    """Ways to write the gold, each named by its kind of change; the gold itself is not among them."""
-    text = bare(gold)
+def equivalent_variants(gold: str) -> Iterator[Variant]:
+    """Yield other ways to write the gold, each with its kind of change; never the gold itself."""
+    text = strip_wrapping(gold)
     seen = {gold}
-    for make in _MAKERS:
+    for make in _RULES:
         for kind, variant in make(text):
             if variant not in seen:
                 seen.add(variant)
@@ -56,10 +56,7 @@ def _typesetting(text: str) -> Iterator[Variant]:
     yield "thin space", rf"{text}\,"
     yield "spaces", f"  {text}  "
     if "left" not in text and re.search(r"[(\[]", text):
-        yield (
-            "left right",
-            re.sub(r"(?<!\\)([)\]])", r"\\right\1", re.sub(r"(?<!\\)([(\[])", r"\\left\1", _unbracket(text))),
-        )
+        yield "left right", re.sub(r"(?<!\\)([)\]])", r"\\right\1", re.sub(r"(?<!\\)([(\[])", r"\\left\1", text))
     if "\\left" in text:
         yield "no left right", re.sub(r"\\(?:left|right)(?![a-z])", "", text)
         yield "big", text.replace("\\left", "\\bigl").replace("\\right", "\\bigr") if "floor" not in text else text
@@ -76,11 +73,6 @@ def _typesetting(text: str) -> Iterator[Variant]:
         yield "braced power", re.sub(r"\^([a-z0-9])(?![0-9])", r"^{\1}", text)
     if re.search(r"_[a-z0-9](?![0-9])", text):
         yield "braced index", re.sub(r"_([a-z0-9])(?![0-9])", r"_{\1}", text)
-
-
-def _unbracket(text: str) -> str:
-    """Only texts whose round and square brackets pair up can take left and right."""
-    return text if len(re.findall(r"[(\[]", text)) == len(re.findall(r"[)\]]", text)) else text.replace("(", "(")
 
 
 def _unicode(text: str) -> Iterator[Variant]:
@@ -106,7 +98,7 @@ def _unicode(text: str) -> Iterator[Variant]:
     )
 
 
-def _naming(text: str) -> Iterator[Variant]:
+def _names(text: str) -> Iterator[Variant]:
     if TEXT.fullmatch(text) or re.search(r"[=<>,]|\\(?:in|le|ge|text|mbox|cup|pm)|_[0-9{]+$", text) or text[0] in "([":
         return
     for name in ("Q", r"\beta", "S_{9}", r"\text{Area}"):
@@ -151,20 +143,20 @@ def _integers(text: str) -> Iterator[Variant]:
 
 
 def _powers_of_ten(value: Fraction) -> Iterator[Variant]:
-    """A value that has few digits as ``a \\times 10^{b}``."""
+    r"""Yield a value that has few digits as ``a \times 10^{b}``."""
     sign, value = ("-", -value) if value < 0 else ("", value)
     exponent = 0
     while value >= 10:
         value, exponent = value / 10, exponent + 1
     while value < 1:
         value, exponent = value * 10, exponent - 1
-    mantissa = sign + decimal(value)
+    mantissa = sign + decimal_text(value)
     for template in (r"{} \times 10^{{{}}}", r"{} \cdot 10^{{{}}}", "{}e{}", "{}*10^{{{}}}"):
         yield "powers of ten", template.format(mantissa, exponent)
 
 
-def decimal(value: Fraction) -> str:
-    """A fraction whose decimals end, in full."""
+def decimal_text(value: Fraction) -> str:
+    """Write a fraction whose decimals end as a decimal number, in full."""
     places = 0
     while (value * 10**places).denominator > 1:
         places += 1
@@ -178,10 +170,10 @@ def _decimals(text: str) -> Iterator[Variant]:
         return
     value = Fraction(text)
     yield from (("trailing zero", text + "0"), ("fraction", rf"\frac{{{value.numerator}}}{{{value.denominator}}}"))
-    yield "leading zero", decimal(value)
+    yield "leading zero", decimal_text(value)
     if text.startswith("0."):
         yield "no leading zero", text[1:]
-    yield from (("slash", f"{value.numerator}/{value.denominator}"), ("percent", rf"{decimal(value * 100)}\%"))
+    yield from (("slash", f"{value.numerator}/{value.denominator}"), ("percent", rf"{decimal_text(value * 100)}\%"))
     yield from (("unit", text + r" \text{ cm}"), ("unit", text + r"\ \mathrm{kg}"))
     yield from _powers_of_ten(value)
 
@@ -204,7 +196,7 @@ def _scientific(text: str) -> Iterator[Variant]:
         if "." in mantissa
         else rf"{mantissa}.0 \times 10^{{{sign}{exponent}}}",
     )
-    yield "written out", decimal(Fraction(text))
+    yield "written out", decimal_text(Fraction(text))
     if mantissa == "1":
         yield "power of ten", f"10^{{{sign}{exponent}}}"
 
@@ -229,23 +221,23 @@ def _fractions(text: str) -> Iterator[Variant]:
     if top > bottom and top % bottom:
         yield "mixed", rf"{sign}{top // bottom}\frac{{{top % bottom}}}{{{bottom}}}"
         yield "mixed", f"{sign}{top // bottom} {top % bottom}/{bottom}"
-    if _ends(bottom):
-        yield "decimal", decimal(Fraction(f"{sign}{top}/{bottom}"))
+    if _has_finite_decimals(bottom):
+        yield "decimal", decimal_text(Fraction(f"{sign}{top}/{bottom}"))
     yield "approximation", rf"{text} \approx {float(Fraction(f'{sign}{top}/{bottom}')):.3f}"
     if bottom < 10 and top < 10:
         yield "no braces", rf"{sign}\frac{top}{bottom}"
 
 
-def _ends(bottom: int) -> bool:
-    """Whether fractions over it have decimals that end."""
+def _has_finite_decimals(bottom: int) -> bool:
+    """Return whether fractions with this denominator have decimals that end."""
     for prime in (2, 5):
         while bottom % prime == 0:
             bottom //= prime
     return bottom == 1
 
 
-def split(text: str) -> list[str]:
-    """The items of a bare list; one item if it is none."""
+def split_list(text: str) -> list[str]:
+    """Split a list at its outer commas; a text that is no list gives one item."""
     items, depth = [""], 0
     for char in text:
         depth += (char in "([{") - (char in ")]}")
@@ -257,13 +249,14 @@ def split(text: str) -> list[str]:
 
 
 def is_list(text: str) -> bool:
-    items = split(text)
+    """Return whether the text is a bare list, such as ``1, 2``, and no number with thousands separators."""
+    items = split_list(text)
     grouped = re.fullmatch(r"\\?\$?[0-9]{1,3}(,[\\! ]*[0-9]{3})+", text) is not None
     return len(items) > 1 and all(items) and not grouped and not any(c in text for c in (r"\text", r"\pm"))
 
 
 def _lists(text: str) -> Iterator[Variant]:
-    items = split(text)
+    items = split_list(text)
     if not is_list(text):
         return
     yield from (
@@ -320,7 +313,7 @@ def _words(text: str) -> Iterator[Variant]:
             yield "choice", template.format(letter)
 
 
-def _signs(text: str) -> Iterator[Variant]:
+def _degrees_and_bases(text: str) -> Iterator[Variant]:
     if match := DEGREES.fullmatch(text):
         n = match.group(1)
         for unit in ("", r"^\circ", r"^{\circ}", "°", r"\degree", r" \text{ degrees}", r"\,^\circ", r"^\circ."):
@@ -345,7 +338,7 @@ def _units(text: str) -> Iterator[Variant]:
             ("percent", n),
             ("percent", rf"{n} \text{{ percent}}"),
         )
-        yield "decimal", decimal(Fraction(n) / 100)
+        yield "decimal", decimal_text(Fraction(n) / 100)
     if match := re.fullmatch(r"\\\$([0-9.,\\!]+)", text):
         n = re.sub(r"[,\\!]", "", match.group(1))
         yield from (("money", n), ("money", rf"\${n}"), ("money", rf"{n} \text{{ dollars}}"))
@@ -405,7 +398,7 @@ def _intervals(text: str) -> Iterator[Variant]:
 
 
 def _sums(text: str) -> Iterator[Variant]:
-    """Terms of a plain sum in another order, and a fraction with a slash."""
+    """Yield a sum's terms in reverse order, a fraction with a slash, and roots and products in other forms."""
     terms = re.findall(r"[+-]?[^+-]+", text)
     if (
         len(terms) > 1
@@ -439,8 +432,8 @@ def _sums(text: str) -> Iterator[Variant]:
 
 
 def _expressions(text: str) -> Iterator[Variant]:
-    """Around and within one expression, whatever it is."""
-    if not _single(text) or BASE.fullmatch(text) or re.match(r"[0-9]+ ?\\frac\{[0-9]", text):
+    """Yield changes around and within any single expression."""
+    if not _is_single_expression(text) or BASE.fullmatch(text) or re.match(r"[0-9]+ ?\\frac\{[0-9]", text):
         return
     if not INTEGER.fullmatch(text):
         for template in (
@@ -477,31 +470,30 @@ def _expressions(text: str) -> Iterator[Variant]:
         yield "roman function", re.sub(r"\\(sin|cos) *(?=\()", r"\\operatorname{\1}", text)
 
 
-_MAKERS: tuple[Callable[[str], Iterator[Variant]], ...] = (
-    _typesetting, _unicode, _naming, _integers, _decimals, _scientific, _fractions, _lists, _equations, _words, _signs,
-    _units,
-    _matrices, _plus_minus, _intervals, _sums, _expressions,
+_RULES: tuple[Callable[[str], Iterator[Variant]], ...] = (
+    _typesetting, _unicode, _names, _integers, _decimals, _scientific, _fractions, _lists, _equations, _words,
+    _degrees_and_bases, _units, _matrices, _plus_minus, _intervals, _sums, _expressions,
 )  # fmt: skip
 
 
 # -- another answer, written nearly the same ------------------------------------------------------------------------
 
 
-def wrong(gold: str, neighbours: list[str]) -> Iterator[Variant]:
-    """Near misses: off by one, another sign, digit or power, the gold of a neighbour."""
-    text = bare(gold)
+def wrong_variants(gold: str, neighbours: list[str]) -> Iterator[Variant]:
+    """Yield near misses: off by one, another sign, digit or power, a neighbour's gold."""
+    text = strip_wrapping(gold)
     if not TEXT.fullmatch(text) and not text.startswith(r"\text"):
         yield from _off_by_one(text)
         yield from _other_sign(text)
         yield from _other_digit(text)
         yield from _other_power(text)
-    for neighbour in map(bare, neighbours):
-        if _core(neighbour) != _core(text):
+    for neighbour in map(strip_wrapping, neighbours):
+        if _letters_of(neighbour) != _letters_of(text):
             yield "neighbour", neighbour
 
 
-def _core(text: str) -> str:
-    """What is left without names, signs of typesetting and units: golds with one core may mean the same."""
+def _letters_of(text: str) -> str:
+    """Return a gold's characters, sorted, without names, typesetting and units: equal ones may mean the same."""
     text = re.sub(
         r"\\(?:left|right|[dt]?frac|text|mbox|circ|%|\$)|[{}$^%\s,.]|^[a-zA-Z](?:\([a-z]\))?=",
         "",
@@ -510,7 +502,8 @@ def _core(text: str) -> str:
     return "".join(sorted(text.lower()))
 
 
-def _single(text: str) -> bool:
+def _is_single_expression(text: str) -> bool:
+    """Return whether the text is one expression: no list, relation, interval, matrix, unit or words."""
     return not is_list(text) and not re.search(
         r"[=<>]|\\(?:in|le|ge|cup|pm|begin|text|mbox)|_[0-9]|^\\?[{(\[]|^\\left|\\?%|\\circ|,", text
     )
@@ -529,28 +522,27 @@ def _off_by_one(text: str) -> Iterator[Variant]:
             ("two", f"{text}, {int(text) + 1}"),
             ("either", rf"{int(text) - 1} \text{{ or }} {text}"),
         )
-    elif _single(text):
+    elif _is_single_expression(text):
         yield from (("off by one", f"{text} + 1"), ("off by one", f"{text} - 1"))
     elif is_list(text):
-        items = split(text)
+        items = split_list(text)
         yield from (("one missing", ", ".join(items[1:])), ("one twice", ", ".join([*items, items[0]])))
 
 
 def _other_sign(text: str) -> Iterator[Variant]:
     if INTEGER.fullmatch(text) or FRACTION.fullmatch(text) or DECIMAL.fullmatch(text) or SCIENTIFIC.fullmatch(text):
-        if Fraction(0) != 1 and text not in ("0", "-0"):
+        if text not in ("0", "-0"):
             yield "sign", text[1:] if text.startswith("-") else f"-{text}"
-    elif _single(text) and text != "0":
+    elif _is_single_expression(text) and text != "0":
         yield "sign", f"-({text})"
 
 
 def _other_digit(text: str) -> Iterator[Variant]:
-    r"""One digit changed, wherever it makes a difference (``\sqrt[1]`` and the like aside)."""
+    r"""Yield the text with one of its first six digits changed; a digit right after ``\frac`` stays."""
     for match in list(re.finditer(r"[0-9]", text))[:6]:
         at = match.start()
-        if text[:at].endswith(r"\frac") or re.search(r"0[0-9]*\.?0*$", text[at + 1 :] + "x"):
-            continue
-        yield "digit", text[:at] + str((int(match.group()) + 3) % 10) + text[at + 1 :]
+        if not text[:at].endswith(r"\frac"):
+            yield "digit", text[:at] + str((int(match.group()) + 3) % 10) + text[at + 1 :]
 
 
 def _other_power(text: str) -> Iterator[Variant]:

@@ -1,1 +1,1 @@
-"""The parts of `score`."""
+"""The parts of the `score` command."""
