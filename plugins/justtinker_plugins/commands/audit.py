@@ -37,8 +37,8 @@ from justtinker_plugins.commands._audit.cases import (
 from justtinker_plugins.commands._audit.honest import the_plain_answer
 from justtinker_plugins.commands._audit.items import VOICES, item_of, name_of
 from justtinker_plugins.commands._audit.judging import Auditor, Judged, Row, compared, offenders, rows_of
-from justtinker_plugins.commands._cli.endings import write
-from justtinker_plugins.commands._cli.options import plugin_option, read_one, set_option
+from justtinker_plugins.commands._cli.endings import write_json
+from justtinker_plugins.commands._cli.options import plugin_option, read_config, set_option
 from justtinker_plugins.commands._cli.stack import Stack
 from justtinker_plugins.shared.answers import gold_text
 from justtinker_plugins.shared.terminal import ends, one_line, plain_table
@@ -80,7 +80,7 @@ def audit(
     read = read_cases(cases_file) if cases_file else []
     if not problems and not read:
         raise click.UsageError("--problems 0 leaves nothing to audit without --cases")
-    wanted = read_one(source, sets, switches)
+    wanted = read_config(source, sets, switches)
     stack = Stack(wanted)
     step = step or max(wanted.run.steps, 1)
     try:
@@ -91,7 +91,7 @@ def audit(
     note = f"weights are those of step {step:,} ({stack.step_needed})" if stack.step_needed else ""
     report(Console(highlight=False), found, limits, show, note)
     if summary is not None:
-        write(summary, {"config": wanted.run.name, "step": step, **found.summary(limits)})
+        write_json(summary, {"config": wanted.run.name, "step": step, **found.summary(limits)})
     if found.above(limits):
         raise SystemExit(1)
 

@@ -22,8 +22,8 @@ from rich.text import Text
 
 from justtinker_core import PluginError, config
 from justtinker_core.config import RunConfig
-from justtinker_plugins.commands._cli.endings import write
-from justtinker_plugins.commands._cli.options import plugin_option, read_one, set_option
+from justtinker_plugins.commands._cli.endings import write_json
+from justtinker_plugins.commands._cli.options import plugin_option, read_config, set_option
 from justtinker_plugins.commands._score.rescoring import Configs, Out, Scorer, rescore, unscored_lines
 from justtinker_plugins.commands._score.tally import Change, Tally
 from justtinker_plugins.shared.records.groups import group_of, rollout_files
@@ -54,7 +54,7 @@ def score(
     "responses": [text, …]} with "tokens": [n, …] where a term needs lengths. --set and -p change --config, not
     --against. With --out, the numbers are of all that FILE holds.
     """
-    configs = {"config": read_one(stack_of(source, rollouts), sets, switches)}
+    configs = {"config": read_config(stack_of(source, rollouts), sets, switches)}
     if against is not None:
         configs["against"] = config.read(run_or_file(against))
     Scorer(configs).close()  # a mistake shows now, not in another process
@@ -71,7 +71,7 @@ def score(
     changes = [describe(change) for change in sorted(tally.changes, reverse=True)]
     report(Console(), tally, configs, changes)
     if summary is not None:
-        write(summary, {**tally.summary(), "changes": changes})
+        write_json(summary, {**tally.summary(), "changes": changes})
 
 
 def stack_of(source: str | None, rollouts: Sequence[Path]) -> str | Path:
