@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from justtinker_core.discovery import COMMANDS, ROLES, find
-from justtinker_plugins.commands.plugins import glance, plain
+from justtinker_plugins.commands.plugins import read_summary, single_backticks
 
 
 def page() -> str:
@@ -19,7 +19,7 @@ def page() -> str:
     ]
     for role in (*ROLES, *COMMANDS):
         own = [f for f in find((role,)).values() if f.package == "justtinker"]
-        rows = [f"| `{f.name}` | {plain(glance(f.value)[0])} |" for f in own]
+        rows = [f"| `{f.name}` | {single_backticks(read_summary(f.value)[0])} |" for f in own]
         if rows:
             parts.append("\n".join([f"## {role.capitalize()}\n\n| plugin | what it is |\n|---|---|", *rows, ""]))
     return "\n".join(parts)

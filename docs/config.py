@@ -6,7 +6,7 @@ from pathlib import Path
 
 from justtinker_core.config import SECTIONS
 from justtinker_core.weights import RewardOptions
-from justtinker_plugins.commands._cli.describe import described
+from justtinker_plugins.commands._cli.describe import option_rows
 
 DATA = [
     ("use", "str", "(required)", "The plugin that loads the problems; the table's other keys are its options."),
@@ -86,13 +86,13 @@ def page() -> str:
         f"```toml{EXAMPLE}```\n{AFTER_IT}",
     ]
     for name, cls in SECTIONS.items():
-        parts.append(f"## [{name}]\n\n{table(described(cls))}\n")
+        parts.append(f"## [{name}]\n\n{table(option_rows(cls))}\n")
     parts.append(f"## [data.train], [data.eval.NAME]\n\n{table(DATA)}\n")
     parts.append(
         "## [plugins]\n\n`enable` lists the active plugins, in the order in which the core calls them; plugins that "
-        "data tables name are active too. `[plugins.NAME]` holds the options of one plugin. Every reward plugin has "
-        "these two besides its own:"
-        f"\n\n{table(described(RewardOptions))}\n"
+        "data tables name are active too. `[plugins.NAME]` holds the options of one. Every reward plugin has these two "
+        "besides its own:"
+        f"\n\n{table(option_rows(RewardOptions))}\n"
     )
     parts.append(
         '## [local_plugins]\n\n`name = "file.py:Class"`, relative to the config file. `manifest.json` holds the first '

@@ -18,7 +18,7 @@ from justtinker_core import config, config_files
 from justtinker_core.cli import main
 from justtinker_core.discovery import COMMANDS, find, look_up
 from justtinker_core.enabling import check_roles, open_plugins
-from justtinker_plugins.commands._cli.options import read_all
+from justtinker_plugins.commands._cli.options import read_configs
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -67,7 +67,7 @@ def check_call(call: list[str]) -> None:
     if call[0] == "train" and not given["configs"] and not given["resume"]:
         sources = ["quickstart-sft", "quickstart-rl"]
     sets = [s for s in given.get("sets", ()) if not s.startswith("run.start_from=")]
-    for wanted in read_all(sources, sets, given.get("switches", ()))[0] if sources else ():
+    for wanted in read_configs(sources, sets, given.get("switches", ()))[0] if sources else ():
         check_roles(wanted, open_plugins(wanted))
     if not sources:
         for switch in given.get("switches", ()):

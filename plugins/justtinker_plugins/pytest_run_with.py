@@ -1,6 +1,6 @@
-"""The pytest plugin that gives authors the fixture `run_with`; what that does is in `justtinker_core.testing`.
+"""A pytest plugin that gives authors the fixture `run_with`; `justtinker_core.testing` has the code behind it.
 
-It is active in every pytest run where justtinker is installed, so it imports nothing before a test wants the fixture.
+It is active in every pytest run where justtinker is installed, so it imports nothing until a test uses the fixture.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ pytest.register_assert_rewrite("justtinker_core.testing.backends")
 
 @pytest.fixture
 def run_with(tmp_path: Path) -> Runner:
-    """``run_with(*plugins, steps=2, problems=..., respond=..., config=...)``: a real run on a scripted backend."""
+    """Train on a scripted backend: ``run_with(*plugins, steps=2, problems=..., respond=..., config=...)``."""
     from justtinker_core.testing import Runner
 
     return Runner(tmp_path)

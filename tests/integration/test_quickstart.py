@@ -82,7 +82,7 @@ def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(tmp_path: Path) ->
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 130, output
     assert "finishing this step, then saving; Ctrl-C again stops at once" in output
-    assert "interrupted; go on with: justtinker train --resume run" in output
+    assert "interrupted; resume with: justtinker train --resume run" in output
     done = records(tmp_path)["run/steps.jsonl"][-1]["step"]
     assert records(tmp_path)["run/checkpoints.jsonl"][-1]["step"] == done
 

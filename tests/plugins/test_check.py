@@ -31,9 +31,9 @@ def test_the_plan_and_a_real_prompt_and_nothing_left_behind(written: Written, tm
     assert ["my_correct", "1", "local", "file", digest, "mode", "=", "'on'"] in lines
     assert ["data.train", "listed", "4", "4", "of", "4"] in lines
     assert (
-        "The first prompt: 2 tokens; the response stops at '$', or after 8,192 tokens; the model has 10,000.\n0="
-        in result.output
-    )
+        "The first prompt: 2 tokens; the response stops at '$', or after 8,192 tokens; "
+        "the model's context has 10,000.\n0="
+    ) in result.output
     assert "Nothing stands in the way of this run." in result.output
     left = {path for path in set(tmp_path.rglob("*")) - before if "__pycache__" not in path.parts}
     assert left == set()
@@ -64,9 +64,9 @@ class Judge(Player):
         {of}
 """
 REFUSED = (
-    "[data.train] the verifier accepts none of 4 golds that were tried; it calls that of problem '0' (1) incorrect "
-    "(not in base 3): enable another verifier, or mend the answers; if a right answer need not be the gold, give the "
-    "problems a kind of their own (kind = 'NAME' in the data table)"
+    "[data.train] the verifier accepts none of the 4 golds tried; it calls that of problem '0' (1) incorrect "
+    "(not in base 3): enable another verifier, or correct the golds; if a right answer may differ from the gold, give "
+    "the problems a kind of their own (kind = 'NAME' in the data table)"
 )
 
 
@@ -98,8 +98,8 @@ def test_golds_of_another_kind_are_for_their_verifier_alone(written: Written, tm
 
 def test_a_verifier_that_accepts_everything(written: Written, tmp_path: Path) -> None:
     assert judged(written, tmp_path, "return 'correct',")[:2] == [
-        "[data.train] the verifier accepts 'not the answer' as the answer to problem '0': take another",
-        "[data.train] the verifier accepts '-98765.4321' as the answer to problem '0': take another",
+        "[data.train] the verifier accepts 'not the answer' as the answer to problem '0': use another",
+        "[data.train] the verifier accepts '-98765.4321' as the answer to problem '0': use another",
     ]
 
 
@@ -134,8 +134,8 @@ def test_a_response_that_does_not_fit(written: Written) -> None:
     result = cli("check", written("a", *CAST), "--set", "sampling.max_tokens=9999")
     assert result.exit_code == 1
     assert complaints(result.output) == [
-        "[data.train] prompt (2 tokens) and response ([sampling] max_tokens = 9999) need 10001 tokens; "
-        "the model has 10000: lower max_tokens"
+        "[data.train] prompt (2 tokens) and response ([sampling] max_tokens = 9999) need 10001 tokens, "
+        "but the model's context has 10000: lower max_tokens"
     ]
 
 
@@ -143,8 +143,8 @@ def test_an_evaluation_has_its_own_budget(written: Written, tmp_path: Path) -> N
     evaluation = f'[data.eval.held]\nuse = "listed"\npath = "{tmp_path / "p.json"}"\n[evaluation]\nmax_tokens = 9999\n'
     result = cli("check", written("a", *CAST, more=evaluation))
     assert complaints(result.output) == [
-        "[data.eval.held] prompt (2 tokens) and response ([evaluation] max_tokens = 9999) need 10001 tokens; "
-        "the model has 10000: lower max_tokens"
+        "[data.eval.held] prompt (2 tokens) and response ([evaluation] max_tokens = 9999) need 10001 tokens, "
+        "but the model's context has 10000: lower max_tokens"
     ]
 
 
@@ -153,8 +153,8 @@ def test_one_problem_without_room_for_any_response(written: Written, tmp_path: P
     rows = [{"id": "short", "question": "1", "answer": "1"}, {"id": "long", "question": "1" * 10_000, "answer": "1"}]
     (tmp_path / "p.json").write_text(json.dumps(rows))
     assert complaints(cli("check", config).output) == [
-        "[data.train] the prompt of problem 'long' has 10001 tokens, all that the model has (10000) or more: "
-        "leave such problems out (sets of the hub: max_characters)"
+        "[data.train] the prompt of problem 'long' has 10001 tokens and leaves no room for a response, as the model's "
+        "context has 10000: drop such problems (data sets of the Hub: max_characters)"
     ]
 
 
@@ -170,8 +170,8 @@ def test_a_place_without_room(written: Written, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(shutil, "disk_usage", lambda place: usage(40 * 2**20))
     said = complaints(cli("check", written("a")).output)
     assert said == [
-        f"only 40 MiB are free in {tmp_path}, where the run keeps its records and rollouts: make room, or name another "
-        "place with --dir"
+        f"only 40 MiB are free in {tmp_path}, where the run keeps its records and rollouts: free some space, or choose "
+        "another directory with --dir"
     ]
 
 
@@ -181,7 +181,7 @@ def test_a_place_that_cannot_be_written_to(written: Written, monkeypatch: pytest
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     said = complaints(cli("train", written("a"), "--dry-run", "--dir", tmp_path / "deep" / "er").output)
-    assert said == [f"cannot write in {tmp_path}: Permission denied; name another place with --dir"]
+    assert said == [f"cannot write in {tmp_path}: Permission denied; choose another directory with --dir"]
 
 
 # All of it
@@ -250,10 +250,10 @@ def test_what_the_data_are_like(written: Written, tmp_path: Path, monkeypatch: p
     assert ["data.train", "files", "3", "3", "of", "3", "nothing", "in", "the", "column", "'answer':", "1"] in lines
     assert ["data.eval.held", "files", "4", "1", "3", "of", "4"] in lines
     assert (
-        "data.eval.held: 1 of 4 golds cannot be graded; answers to them are unscored, or right only as the same text\n"
+        "data.eval.held: 1 of 4 golds cannot be graded: answers are unscored, or correct only as the same text\n"
         "data.eval.held:   held-2: ?? (odd gold)\n"
-        "2 of 3 training problems stand in an evaluation set, word for word or nearly so: held (2). "
-        "To leave them out: -p decontaminate\n"
+        "2 of 3 training problems are also in an evaluation set, word for word or nearly so: held (2). "
+        "To drop them: -p decontaminate\n"
         "  train-4 is 100% of held's held-4: 5+5?\n"
     ) in result.output
     assert "word for word" not in cli("check", config, "-p", "decontaminate").output

@@ -74,7 +74,7 @@ def test_such_a_problem_is_dropped_and_counted_once(run_of: RunOf) -> None:
         assert run.skipped["data.train"] == {"overlaps with [data.eval.two]": 1}
         found = list(overlaps(asked(*(problem.question for problem in sets["train"])), run.eval_problems))
     assert overlap_lines(found, 2)[0].startswith(
-        "1 of 2 training problems stand in an evaluation set, word for word or"
+        "1 of 2 training problems are also in an evaluation set, word for word or"
     )
     assert "nearly so: two (1), one (1). " in overlap_lines(found, 2)[0]
 

@@ -14,7 +14,7 @@ from justtinker_core.loop import opened
 from justtinker_core.run import Run
 from justtinker_plugins.algorithms.grpo import Grpo
 from justtinker_plugins.algorithms.sft import Sft
-from justtinker_plugins.commands._preflight.estimate import describe_cost, expected, short
+from justtinker_plugins.commands._preflight.estimate import abbreviate, describe_cost, expected_tokens
 from tests.core.conftest import RunOf, ScriptedBackend, cast, problems
 
 CONFIG: dict[str, Any] = {
@@ -31,7 +31,7 @@ def opened_run(run_of: RunOf, algorithm: Any, backend: ScriptedBackend | None = 
 
 def test_what_grpo_takes(run_of: RunOf) -> None:
     with opened_run(run_of, Grpo(problems_per_step=2, rollouts_per_problem=8)) as run:
-        parts = expected(run, 0.5)
+        parts = expected_tokens(run, 0.5)
     # prompts have 4 tokens, responses 50; half of 16 rollouts are trained; 4 problems x 3 samples, evaluated 3 times
     step = {"prefill": 8, "cached_prefill": 56, "sampled": 800, "trained": 8 * 54}
     evaluation = {"prefill": 16, "cached_prefill": 32, "sampled": 600}
@@ -44,14 +44,14 @@ def test_what_grpo_takes(run_of: RunOf) -> None:
 
 def test_of_a_run_that_goes_on_only_what_is_left(run_of: RunOf) -> None:
     with opened_run(run_of, Grpo(problems_per_step=2, rollouts_per_problem=8)) as run:
-        parts = expected(run, 0.5, done=5)
+        parts = expected_tokens(run, 0.5, done=5)
     assert parts["5 steps left"]["sampled"] == 5 * 800
     assert parts["in all"]["sampled"] == 5 * 800 + 600, "of three evaluations the start's and that of step 5 are made"
 
 
 def test_sft_samples_nothing_but_its_evaluations(run_of: RunOf) -> None:
     with opened_run(run_of, Sft(batch_size=4, require_thinking=False)) as run:
-        parts = expected(run, 1.0)
+        parts = expected_tokens(run, 1.0)
     assert parts["a step"] == {"trained": 4 * 5}, "4 of the prompt, an answer and the end, less one"
     assert parts["in all"]["sampled"] == 3 * 12 * 100
 
@@ -91,5 +91,5 @@ def shown(run: Run) -> str:
 @pytest.mark.parametrize(
     ("count", "text"), [(0, "-"), (950, "950"), (12_345, "12.3k"), (4_560_000, "4.56M"), (2e9, "2G")]
 )
-def test_short(count: float, text: str) -> None:
-    assert short(count) == text
+def test_abbreviate(count: float, text: str) -> None:
+    assert abbreviate(count) == text

@@ -43,7 +43,7 @@ def test_an_evaluation_is_no_run_to_go_on_with(trained: Path) -> None:
     place, _ = evaluated(trained)
     before = {file: file.read_bytes() for file in place.rglob("*") if file.is_file()}
     result = cli("train", "--resume", place)
-    assert result.output == f"Error: {place} is an evaluation: go on with justtinker eval --resume {place}\n"
+    assert result.output == f"Error: {place} is an evaluation: resume it with justtinker eval --resume {place}\n"
     assert {file: file.read_bytes() for file in place.rglob("*") if file.is_file()} == before
 
 
@@ -97,7 +97,7 @@ def test_an_unfinished_run_has_no_final_checkpoint(trained: Path) -> None:
     lines = (trained / "checkpoints.jsonl").read_text().splitlines(keepends=True)
     (trained / "checkpoints.jsonl").write_text(lines[0])
     result = cli("eval", trained, "--checkpoint", "final")
-    assert "is not finished; its newest checkpoint is of step 1: leave --checkpoint out" in result.output
+    assert "is not finished; its newest checkpoint is of step 1: leave out --checkpoint" in result.output
     assert cli("eval", trained).exit_code == 0
 
 
@@ -135,7 +135,7 @@ def test_a_killed_evaluation_goes_on_where_it_was(written: Written, tmp_path: Pa
     (tmp_path / "players.py").write_text(PLAYERS + DIES)
     result = cli("eval", config, "--dir", "there")
     assert result.exit_code == 1
-    assert "go on with: justtinker eval --resume there" in result.output
+    assert "resume with: justtinker eval --resume there" in result.output
     assert list((tmp_path / "there" / "rollouts").glob("partial_eval_first_*"))
     with (tmp_path / "there" / "evals.jsonl").open("a") as file:
         file.write('{"step": 0, "na')  # torn
@@ -145,7 +145,7 @@ def test_a_killed_evaluation_goes_on_where_it_was(written: Written, tmp_path: Pa
     assert cli("eval", config, "--dir", "whole").exit_code == 0
     assert records(tmp_path / "there", "evals.jsonl") == records(tmp_path / "whole", "evals.jsonl")
     assert not list((tmp_path / "there" / "rollouts").glob("partial_*"))
-    assert cli("eval", "--resume", "there").output == "there is finished already\n"
+    assert cli("eval", "--resume", "there").output == "there is already finished\n"
 
 
 def test_nothing_is_left_of_one_that_was_killed_after_its_last_record(written: Written, tmp_path: Path) -> None:
@@ -162,11 +162,11 @@ def test_nothing_is_left_of_one_that_was_killed_after_its_last_record(written: W
 
 
 def test_what_cannot_be_gone_on_with(trained: Path, written: Written) -> None:
-    text = "--resume goes on with an evaluation as it was begun: it takes no other option"
+    text = "--resume uses the evaluation's own config and checkpoint: it takes no other option"
     assert text in cli("eval", "--resume", trained, "--checkpoint", "best").output
-    assert "a CONFIG, a RUN_DIR or --resume EVAL_DIR is needed" in cli("eval").output
+    assert "expected a CONFIG, a RUN_DIR or --resume EVAL_DIR, got none of them" in cli("eval").output
     assert cli("eval", "--resume", trained).output.startswith(
-        f"Error: {trained} is no evaluation that justtinker eval has begun"
+        f"Error: {trained} is not an evaluation that justtinker eval began"
     )
 
 

@@ -202,16 +202,17 @@ def test_a_package_that_pip_installs(kind: str, tmp_path: Path) -> None:
     ("arguments", "code", "text"),
     [
         (["rewrd", "x"], 2, "there is no kind of plugin called 'rewrd'; did you mean 'reward'?"),
-        (["reward", "My-Own"], 1, "'My-Own' is no name for a plugin: lower-case letters, digits and '_', no keyword; "
-         "take 'my_own'"),
-        (["reward", "MyOwn"], 1, "take 'my_own'"),
-        (["reward", "class"], 1, "'class' is no name for a plugin: lower-case letters, digits and '_', no keyword\n"),
-        (["reward", "7up"], 1, "'7up' is no name for a plugin"),
-        (["reward", "grpo"], 1, "has a plugin 'grpo' already, one of the algorithms; choose another name"),
-        (["command", "train"], 1, "has a plugin 'train' already, one of the commands; choose another name"),
+        (["reward", "My-Own"], 1, "'My-Own' cannot name a plugin: expected lower-case letters, digits and '_', a "
+         "letter first, and no Python keyword; try 'my_own'"),
+        (["reward", "MyOwn"], 1, "try 'my_own'"),
+        (["reward", "class"], 1, "'class' cannot name a plugin: expected lower-case letters, digits and '_', a letter "
+         "first, and no Python keyword\n"),
+        (["reward", "7up"], 1, "'7up' cannot name a plugin"),
+        (["reward", "grpo"], 1, "already has a plugin 'grpo', one of the algorithms; choose another name"),
+        (["command", "train"], 1, "already has a plugin 'train', one of the commands; choose another name"),
         (["reward", "numpy"], 1, "a file numpy.py would hide the Python module 'numpy'; choose another name, or "
          "--package"),
-        (["backend", "mine"], 1, "a backend is too big for a template."),
+        (["backend", "mine"], 1, "there is no template for a backend: it would be too long."),
     ],
 )  # fmt: skip
 def test_what_is_refused(
@@ -227,7 +228,7 @@ def test_what_is_refused(
 def test_the_package_that_has_the_name_is_told(site: Callable[..., Path], tmp_path: Path) -> None:
     site("manners", {"metrics": {"polite": "manners:Polite"}})
     result = cli("new", "reward", "polite", "--dir", tmp_path)
-    assert "Error: package manners 1.0 has a plugin 'polite' already" in result.output
+    assert "Error: package manners 1.0 already has a plugin 'polite'" in result.output
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
@@ -235,13 +236,13 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     result = cli("new", "reward", "mine", "--dir", tmp_path)
     assert (result.exit_code, result.output) == (
         1,
-        f"Error: {tmp_path / 'mine.py'} is there already; nothing was changed\n",
+        f"Error: {tmp_path / 'mine.py'} already exists; nothing was changed\n",
     )
     assert (tmp_path / "mine.py").read_text() == "precious"
     folder = tmp_path / "justtinker-mine"
     (folder / "tests").mkdir(parents=True)
     result = cli("new", "reward", "mine", "--package", "--dir", tmp_path)
-    assert result.output == f"Error: {folder} is there already; nothing was changed\n"
+    assert result.output == f"Error: {folder} already exists; nothing was changed\n"
     assert not list(folder.rglob("*.*"))
 
 

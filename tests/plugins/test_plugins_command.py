@@ -15,7 +15,7 @@ import pytest
 from justtinker_core.discovery import Found, find
 from justtinker_core.hookspecs import hooks_of
 from justtinker_core.plugins import activate
-from justtinker_plugins.commands._cli.describe import described_plugin, example
+from justtinker_plugins.commands._cli.describe import example_table, plugin_option_rows
 from tests.core.conftest import cli
 
 Site = Callable[..., Path]
@@ -164,7 +164,7 @@ def test_one_that_there_is_not() -> None:
 @pytest.mark.parametrize("found", BUNDLED.values(), ids=BUNDLED)
 def test_every_bundled_plugin_can_be_explained(found: Found) -> None:
     cls = found.load()
-    rows = described_plugin(cls)
+    rows = plugin_option_rows(cls)
     for name, kind, _, meaning in rows:
         assert meaning, f"{found.name}: the option {name} has no meaning: write a string under the field"
         assert not re.search(r"typing|Annotated|Literal|class|\.\.\.", kind), f"{found.name}.{name}: {kind}"
@@ -176,7 +176,7 @@ def test_every_bundled_plugin_can_be_explained(found: Found) -> None:
 @pytest.mark.parametrize("found", BUNDLED.values(), ids=BUNDLED)
 def test_every_example_table_works_when_pasted(found: Found) -> None:
     cls = found.load()
-    tables = tomllib.loads(example(found.name, cls, described_plugin(cls)))
+    tables = tomllib.loads(example_table(found.name, cls, plugin_option_rows(cls)))
     options = tables["data"]["train"] if "data" in tables else tables["plugins"][found.name]
     if "data" in tables:
         assert options.pop("use") == found.name
@@ -186,4 +186,4 @@ def test_every_example_table_works_when_pasted(found: Found) -> None:
 
 
 def needed(cls: type) -> set[str]:
-    return {"path"} | {name for name, _, default, _ in described_plugin(cls) if default == "(required)"}
+    return {"path"} | {name for name, _, default, _ in plugin_option_rows(cls) if default == "(required)"}

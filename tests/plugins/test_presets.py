@@ -14,8 +14,8 @@ from justtinker_core import PluginError, config_files
 from justtinker_core.cli import main
 from justtinker_core.config import RunConfig
 from justtinker_core.enabling import open_plugins, resolved
+from justtinker_plugins.commands._cli.plan import plan_runs
 from justtinker_plugins.commands.presets import first_comment
-from justtinker_plugins.commands.train import planned
 from justtinker_plugins.monitors import DEFAULT
 
 # What both stages share.
@@ -158,7 +158,7 @@ def test_the_thinking_budget_is_one_setting(budget: str) -> None:
 
 def test_the_two_stages_chain(tmp_path: Path) -> None:
     names = "coldstart-small", "justrl-medium"
-    _, (first, second) = planned(names, [config_files.read(name) for name in names], tmp_path / "both", "")
+    _, (first, second) = plan_runs(names, [config_files.read(name) for name in names], tmp_path / "both", "")
     assert first.config.run.start_from is None
     assert second.config.run.start_from == f"../{first.path.name}"
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from justtinker_core import PluginError
 from justtinker_core.config import TABLES, RunConfig
-from justtinker_plugins.commands._cli.options import address, read_all, read_one
+from justtinker_plugins.commands._cli.options import read_config, read_configs, split_address
 from tests.core.conftest import Written, cli
 
 BOTH = ("quickstart-sft", "quickstart-rl")
@@ -19,7 +19,7 @@ BOTH = ("quickstart-sft", "quickstart-rl")
 
 def changed(sets: Sequence[str] = (), switches: Sequence[str] = ()) -> tuple[RunConfig, RunConfig, str]:
     """Both configs of the default command, and what is said."""
-    (sft, rl), said = read_all(BOTH, sets, switches)
+    (sft, rl), said = read_configs(BOTH, sets, switches)
     return sft, rl, said
 
 
@@ -51,7 +51,7 @@ def test_a_plugin_of_the_same_command_line_counts() -> None:
 
 
 def test_a_plugin_that_only_data_tables_name_counts(written: Written) -> None:
-    (own, rl), said = read_all([str(written("a")), "quickstart-rl"], ["plugins.arithmetic.count=9"], [])
+    (own, rl), said = read_configs([str(written("a")), "quickstart-rl"], ["plugins.arithmetic.count=9"], [])
     assert rl.plugin_options["arithmetic"] == {"count": 9}
     assert "arithmetic" not in own.plugin_options
     assert said == "--set plugins.arithmetic.count=9 (quickstart-rl)"
@@ -72,7 +72,7 @@ def test_switches_count_one_after_the_other() -> None:
 
 def test_a_local_plugin_is_for_those_that_know_it(written: Written) -> None:
     mine = written("mine", more="locally = 'players.py:Half'\n")
-    (sft, own), _ = read_all(["quickstart-sft", str(mine)], [], ["locally"])
+    (sft, own), _ = read_configs(["quickstart-sft", str(mine)], [], ["locally"])
     assert ("locally" in sft.enable, "locally" in own.enable) == (False, True)
 
 
@@ -87,7 +87,7 @@ def test_a_data_set_is_for_those_that_have_it_or_new_in_all() -> None:
 
 def test_anything_else_is_for_all(written: Written) -> None:
     files = [str(written(name)) for name in ("a", "b")]
-    configs, said = read_all(files, ["run.steps=5", "plugins.enable=['boxed']"], [])
+    configs, said = read_configs(files, ["run.steps=5", "plugins.enable=['boxed']"], [])
     assert [(each.run.steps, each.enable) for each in configs] == [(5, ("boxed", "listed"))] * 2
     assert said == "--set run.steps=5 (all), --set plugins.enable=['boxed'] (all)"
 
@@ -99,29 +99,29 @@ def test_one_can_be_named_by_file_and_by_run(written: Written) -> None:
     file = written("a")
     renamed = file.rename(file.with_name("file.toml"))
     for name in ("a", "file"):
-        (one, _), said = read_all([str(renamed), "quickstart-rl"], [f"{name}:run.steps=9"], [])
+        (one, _), said = read_configs([str(renamed), "quickstart-rl"], [f"{name}:run.steps=9"], [])
         assert (one.run.steps, said) == (9, f"--set {name}:run.steps=9 (file)")
 
 
 def test_a_command_that_takes_one_config_can_name_it() -> None:
-    assert read_one("quickstart-rl", ["quickstart-rl:run.steps=5"], ["quickstart-rl:boxed"]).run.steps == 5
+    assert read_config("quickstart-rl", ["quickstart-rl:run.steps=5"], ["quickstart-rl:boxed"]).run.steps == 5
     with pytest.raises(PluginError, match=r"^--set quickstart-sft:run\.steps=5: no config here is called "):
-        read_one("quickstart-rl", ["quickstart-sft:run.steps=5"], [])
+        read_config("quickstart-rl", ["quickstart-sft:run.steps=5"], [])
 
 
 @given(st.from_regex(r"[\w.-]+", fullmatch=True).filter(lambda name: name != "no"), st.text())
 def test_what_an_address_is(name: str, value: str) -> None:
     table = "." in name and name.partition(".")[0] in TABLES
     change = f"{name}:run.steps={value}"
-    assert address(change) == (("", change) if table else (name, f"run.steps={value}"))
-    assert address(f"run.steps={value}") == ("", f"run.steps={value}")
+    assert split_address(change) == (("", change) if table else (name, f"run.steps={value}"))
+    assert split_address(f"run.steps={value}") == ("", f"run.steps={value}")
 
 
 @pytest.mark.parametrize(
     "change", ["no:boxed", "boxed", "local_plugins.x=x.py:X", "data.train.sources.a:b.use=gsm8k", "run.steps"]
 )
 def test_what_no_address_is(change: str) -> None:
-    assert address(change) == ("", change)
+    assert split_address(change) == ("", change)
 
 
 # Mistakes
@@ -162,7 +162,7 @@ def test_a_config_of_a_wrong_shape_is_a_clear_error(written: Written, plugins: s
     file = written("a")
     file.write_text(plugins + '[run]\nname = "a"\nmodel = "m"\nsteps = 3\n')
     with pytest.raises(PluginError, match=rf"{re.escape(str(file))}( with -p boxed)?: \[?(plugins|data)"):
-        read_all(["quickstart-rl", str(file)], ["plugins.format.weight=0.5"], ["no:redundancy", "boxed"])
+        read_configs(["quickstart-rl", str(file)], ["plugins.format.weight=0.5"], ["no:redundancy", "boxed"])
 
 
 # What a user sees
@@ -192,5 +192,5 @@ def test_the_command_line_stands_before_what_is_wrong_with_what_it_makes() -> No
 
 
 def test_quoted_it_is_a_text() -> None:
-    wanted = read_one("quickstart-rl", ['plugins.chatml_think.system="42"'], [])
+    wanted = read_config("quickstart-rl", ['plugins.chatml_think.system="42"'], [])
     assert wanted.plugin_options["chatml_think"]["system"] == "42"

@@ -134,7 +134,7 @@ def test_a_directory_that_exists(written: Written, tmp_path: Path) -> None:
         )
 
 
-ADVICE = "failed; mend it, then go on, with the same config: justtinker train --resume out\n"
+ADVICE = "failed; fix the cause, then resume with the same config: justtinker train --resume out\n"
 CRASH = r"Error: plugin 'my_crash' \(.*\) failed in collect_batch at players.py:\d+: ValueError: oh\n"
 
 
@@ -191,7 +191,7 @@ def test_the_offending_group_of_the_first_step_is_kept(written: Written, tmp_pat
 def test_a_monitor_that_stops_is_exit_code_3(written: Written, tmp_path: Path) -> None:
     result = cli("train", written("a", "ScriptedBackend", "Sft", "Stop"), "--dir", "out")
     assert result.exit_code == 3
-    assert result.output == "stopped; go on with: justtinker train --resume out\n"
+    assert result.output == "stopped; resume with: justtinker train --resume out\n"
     assert [r["step"] for r in records(tmp_path / "out", "checkpoints.jsonl")] == [1]
 
 
@@ -200,7 +200,7 @@ def test_ctrl_c_is_exit_code_130_and_can_go_on(written: Written, tmp_path: Path,
     config = written("a", "ScriptedBackend", "Sft", who)
     result = cli("train", config, written("b"), "--dir", "out")
     assert result.exit_code == 130
-    assert result.output == "interrupted; go on with: justtinker train --resume out\n"
+    assert result.output == "interrupted; resume with: justtinker train --resume out\n"
     first, second = sorted((tmp_path / "out").iterdir())
     assert RunDir(first).manifest()["status"] == "interrupted"
     assert len(records(first, "steps.jsonl")) == steps
@@ -284,7 +284,7 @@ def test_the_second_ctrl_c_ends_a_run_that_hangs(written: Written, tmp_path: Pat
     press(process)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert said.strip() == "interrupted; go on with: justtinker train --resume out"
+    assert said.strip() == "interrupted; resume with: justtinker train --resume out"
     assert RunDir(tmp_path / "out").manifest()["status"] == "interrupted"
 
 
@@ -299,7 +299,7 @@ def test_a_plugin_that_does_not_let_go(written: Written, tmp_path: Path, start: 
         press(process)
         time.sleep(0.5)
     _, said = process.communicate(timeout=120)
-    assert (process.returncode, said) == (130, "\ninterrupted; go on with: justtinker train --resume out\n")
+    assert (process.returncode, said) == (130, "\ninterrupted; resume with: justtinker train --resume out\n")
 
 
 def test_a_closed_pipe_does_not_end_a_run(written: Written, tmp_path: Path, start: Start) -> None:
@@ -384,7 +384,7 @@ def test_resuming_what_is_no_run(tmp_path: Path) -> None:
 def test_resume_takes_nothing_else(tmp_path: Path, more: list[str]) -> None:
     result = cli("train", "--resume", tmp_path, *more)
     assert result.exit_code == 2
-    assert "--resume goes on with the config of the run" in result.output
+    assert "--resume uses the config of the run" in result.output
 
 
 def test_a_clumsy_reporter_is_a_warning(written: Written, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -79,8 +79,9 @@ def checked(written: Written, caplog: pytest.LogCaptureFixture, *enable: str, mo
 
 def blind(right: str, wrong: str) -> str:
     return (
-        "the rewards do not tell right from wrong: on none of 4 problems that were tried is a right answer paid more "
-        f"than a wrong one ('0': {right} and {wrong}); enable a reward that does, such as correct, or mend the weights"
+        "the rewards do not tell right from wrong: on none of the 4 problems tried does a right answer earn more than "
+        f"a wrong one ('0': {right} and {wrong}); enable a reward that makes the difference, such as correct, or fix "
+        "the weights"
     )
 
 
@@ -111,8 +112,8 @@ def test_weights_count_as_they_are_at_the_end(written: Written, caplog: pytest.L
 @pytest.mark.parametrize(("weight", "many"), [("-0.5", 1), ("0.5", 0)])
 def test_a_fine_that_is_a_prize(written: Written, caplog: pytest.LogCaptureFixture, weight: str, many: int) -> None:
     text = (
-        "the weight of 'fine' is -0.5, and its raw values are penalties (down to -0.4): that pays for what is to be "
-        "fined; make the weight positive"
+        "the weight of 'fine' is -0.5, but its raw values are penalties (down to -0.4), so the run rewards what the "
+        "term should penalize; make the weight positive"
     )
     more = f"[plugins.my_fine]\nweight = {weight}\n"
     assert checked(written, caplog, "Correct", "Fine", more=more) == [text] * many
@@ -139,12 +140,12 @@ def test_what_cannot_be_tried_is_passed_over(written: Written, caplog: pytest.Lo
 )
 def test_a_reward_that_fails(written: Written, caplog: pytest.LogCaptureFixture, name: str, text: str) -> None:
     (said,) = checked(written, caplog, "Correct", name)
-    assert said.startswith(f"a made-up response cannot be rewarded, and perhaps no sampled one: {text}")
+    assert said.startswith(f"a made-up response cannot be rewarded, so perhaps sampled ones cannot either: {text}")
 
 
 UNASKED = (
-    "the verifier 'my_second' is never asked: 'my_judge' stands before it and takes problems of kind 'math' too; "
-    "enable 'my_second' before it, or give its problems a kind that 'my_judge' passes on"
+    "the verifier 'my_second' is never asked: 'my_judge' comes before it and takes problems of kind 'math' too; "
+    "enable 'my_second' before it, or give its problems a kind that 'my_judge' does not take"
 )
 
 

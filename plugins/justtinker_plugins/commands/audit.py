@@ -43,8 +43,8 @@ from justtinker_plugins.commands._audit.judging import (
     collect_results,
     worst_failures,
 )
-from justtinker_plugins.commands._cli.endings import write
-from justtinker_plugins.commands._cli.options import plugin_option, read_one, set_option
+from justtinker_plugins.commands._cli.endings import write_json
+from justtinker_plugins.commands._cli.options import plugin_option, read_config, set_option
 from justtinker_plugins.shared.answers import gold_text
 from justtinker_plugins.shared.terminal import ends, one_line, plain_table
 
@@ -90,7 +90,7 @@ def audit(
     own_cases = read_cases(cases_file) if cases_file else []
     if not problems and not own_cases:
         raise click.UsageError("--problems 0 leaves nothing to audit: add --cases FILE")
-    config = read_one(source, sets, switches)
+    config = read_config(source, sets, switches)
     step = step or max(config.run.steps, 1)
     with Scorer(config) as scorer:
         auditor = Auditor(scorer, step, config.sampling.max_tokens)
@@ -98,7 +98,7 @@ def audit(
     note = f"weights as of step {step:,} ({scorer.step_needed})" if scorer.step_needed else ""
     print_report(Console(highlight=False), results, limits, show, note)
     if summary is not None:
-        write(summary, {"config": config.run.name, "step": step, **results.summary(limits)})
+        write_json(summary, {"config": config.run.name, "step": step, **results.summary(limits)})
     if results.exceeding(limits):
         raise SystemExit(1)
 

@@ -1,6 +1,6 @@
-"""``justtinker check``: open everything that a run would open, spend nothing, and show what would happen.
+"""``justtinker check``: open everything that a run would open, show what it would do, and spend nothing.
 
-`train --dry-run` does the same for all the runs of its command.
+`train --dry-run` does the same for every run of its command.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 
 from justtinker_core.enabling import resolved
-from justtinker_plugins.commands._cli.options import plugin_option, read_one, set_option
-from justtinker_plugins.commands._cli.plan import Planned
+from justtinker_plugins.commands._cli.options import plugin_option, read_config, set_option
+from justtinker_plugins.commands._cli.plan import PlannedRun
 from justtinker_plugins.commands._preflight.rehearsal import rehearse
 
 
@@ -22,6 +22,6 @@ from justtinker_plugins.commands._preflight.rehearsal import rehearse
 def check(source: str, sets: tuple[str, ...], switches: tuple[str, ...]) -> None:
     """Check a config before anything is spent: key, server, model, data, prompt, verifier, lengths, disk.
 
-    Complaints of one kind are told at once: those of the config, then, when these are mended, those of the run.
+    All mistakes in the config are listed at once; once they are corrected, so is all that prevents the run.
     """
-    rehearse([Planned(resolved(read_one(source, sets, switches)), Path("runs"))])
+    rehearse([PlannedRun(resolved(read_config(source, sets, switches)), Path("runs"))])

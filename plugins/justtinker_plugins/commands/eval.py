@@ -1,4 +1,4 @@
-"""``justtinker eval``: evaluate weights on a config's evaluation sets, by the path that training uses too."""
+"""``justtinker eval``: evaluate weights on a config's evaluation sets, with the code that training uses."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from justtinker_core.enabling import open_plugins, resolved
 from justtinker_core.loop.resume import start_from
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
-from justtinker_plugins.commands._cli.endings import last_words, say, say_why
-from justtinker_plugins.commands._cli.options import plugin_option, read_one, set_option
-from justtinker_plugins.commands._preflight import checks
+from justtinker_plugins.commands._cli.endings import print_error, print_if_killed, print_to_stderr
+from justtinker_plugins.commands._cli.options import plugin_option, read_config, set_option
+from justtinker_plugins.commands._preflight.checks import checks_for
 from justtinker_plugins.shared.records.origin import origin
 from justtinker_plugins.shared.records.runs import existing
 
@@ -27,18 +27,18 @@ from justtinker_plugins.shared.records.runs import existing
 @click.command("eval")
 @click.argument("source", metavar="CONFIG|RUN_DIR", required=False)
 @click.option(
-    "--checkpoint", metavar="PATH|STEP|best|final", help="Default: a run's newest; of a config, what it starts from."
+    "--checkpoint", metavar="PATH|STEP|best|final", help="Default: a run's newest, or what a config starts from."
 )
 @set_option
 @plugin_option
 @click.option(
-    "--dir", "directory", type=click.Path(path_type=Path), help="Where the records go; default: a new directory."
+    "--dir", "directory", type=click.Path(path_type=Path), help="The directory for the records; default: a new one."
 )
 @click.option(
     "--resume",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="EVAL_DIR",
-    help="Go on with this evaluation: what it has sampled is not sampled again.",
+    help="Resume this evaluation; keep what it has sampled.",
 )
 def evaluate(
     source: str | None,
@@ -48,63 +48,63 @@ def evaluate(
     directory: Path | None,
     resume: Path | None,
 ) -> None:
-    """Evaluate a checkpoint (or the starting weights) on every [data.eval.NAME] of a config or a run.
+    """Evaluate a checkpoint, or the starting weights, on every [data.eval.NAME] of a config or a run.
 
-    The directory of several runs of one command stands for the last of them.
+    Given the directory of a command with several runs, evaluate the last of them.
     """
     if resume is not None and (source or checkpoint or sets or switches or directory):
-        raise click.UsageError("--resume goes on with an evaluation as it was begun: it takes no other option")
+        raise click.UsageError("--resume uses the evaluation's own config and checkpoint: it takes no other option")
     if resume is None and source is None:
-        raise click.UsageError("a CONFIG, a RUN_DIR or --resume EVAL_DIR is needed")
+        raise click.UsageError("expected a CONFIG, a RUN_DIR or --resume EVAL_DIR, got none of them")
     if resume is not None and not RunDir(resume).manifest().keys() >= {"step", "checkpoint"}:
-        raise PluginError(f"{resume} is no evaluation that justtinker eval has begun")
-    place = resume or begin(str(source), checkpoint, sets, switches, directory)
-    advice = f"go on with: justtinker eval --resume {shlex.quote(str(place))}"
-    last_words(f"interrupted; {advice}")
+        raise PluginError(f"{resume} is not an evaluation that justtinker eval began")
+    eval_dir = resume or make_directory(str(source), checkpoint, sets, switches, directory)
+    advice = f"resume with: justtinker eval --resume {shlex.quote(str(eval_dir))}"
+    print_if_killed(f"interrupted; {advice}")
     try:
-        go_on(place)
+        evaluate_missing(eval_dir)
     except BaseException as error:
-        say_why(error)
-        if resume is None and not (place / "rollouts").exists():
-            shutil.rmtree(place)  # the same command shall work once its mistake is mended
+        print_error(error)
+        if resume is None and not (eval_dir / "rollouts").exists():
+            shutil.rmtree(eval_dir)  # so that the same command works once its mistake is corrected
         else:
-            say(advice)
+            print_to_stderr(advice)
         if isinstance(error, KeyboardInterrupt):
             raise
         raise SystemExit(1) from error
 
 
-def begin(
+def make_directory(
     source: str, checkpoint: str | None, sets: tuple[str, ...], switches: tuple[str, ...], directory: Path | None
 ) -> Path:
-    """Make the directory of an evaluation, which says what is to be evaluated."""
+    """Make the directory of an evaluation, with its config and a manifest that names the checkpoint."""
     run_dir = existing(Path(source))[-1] if Path(source).is_dir() else None
-    wanted = read_one(run_dir or source, sets, switches)
-    data = tuple(spec for spec in wanted.data if spec.purpose == "eval")
+    changed = read_config(run_dir or source, sets, switches)
+    data = tuple(spec for spec in changed.data if spec.purpose == "eval")
     if not data:
         raise PluginError(f"{source} has no table [data.eval.NAME] to evaluate on")
-    step, path, run = choose(run_dir, checkpoint, wanted.run.start_from)
-    wanted = resolved(replace(wanted, data=data, run=replace(wanted.run, steps=0, start_from=None)))
+    step, path, run = find_weights(run_dir, checkpoint, changed.run.start_from)
+    own = resolved(replace(changed, data=data, run=replace(changed.run, steps=0, start_from=None)))
     stamp = f"eval-{time.strftime('%Y%m%d-%H%M%S')}"
-    place = directory or (run_dir / "evaluations" / stamp if run_dir else Path("runs") / f"{wanted.run.name}-{stamp}")
-    RunDir.create(place, wanted.dump()).manifest(
-        status="running", step=step, run=run, checkpoint=path, model=wanted.run.model
+    eval_dir = directory or (run_dir / "evaluations" / stamp if run_dir else Path("runs") / f"{own.run.name}-{stamp}")
+    RunDir.create(eval_dir, own.dump()).manifest(
+        status="running", step=step, run=run, checkpoint=path, model=own.run.model
     )
-    return place
+    return eval_dir
 
 
-def go_on(place: Path) -> None:
-    """Evaluate what has no record yet."""
-    files = RunDir(place)
-    about = files.manifest()
-    if about["status"] == "evaluated":
-        click.echo(f"{place} is finished already")
+def evaluate_missing(eval_dir: Path) -> None:
+    """Evaluate the sets that have no record yet."""
+    files = RunDir(eval_dir)
+    manifest = files.manifest()
+    if manifest["status"] == "evaluated":
+        click.echo(f"{eval_dir} is already finished")
         return
-    wanted = config_files.read(place)
-    with loop.opened(Run(wanted, open_plugins(wanted), files), checks.checks(place)) as run:
-        if about["checkpoint"] is not None:
-            start_from(run, about["checkpoint"])
-        run.step = about["step"]
+    own = config_files.read(eval_dir)
+    with loop.opened(Run(own, open_plugins(own), files), checks_for(eval_dir)) as run:
+        if manifest["checkpoint"] is not None:
+            start_from(run, manifest["checkpoint"])
+        run.step = manifest["step"]
         files.manifest(status="running", reason=None, **run.versions())
         try:
             evaluation.evaluate(run)
@@ -119,11 +119,13 @@ def go_on(place: Path) -> None:
             files.manifest(status=run.status, reason=run.reason)
 
 
-def choose(run_dir: Path | None, checkpoint: str | None, start_from: str | None) -> tuple[int, str | None, str | None]:
-    """Step, path and run of the checkpoint that is meant; path None: the model as it is. Where no run's records name
-    the checkpoint, step 0 and no run."""
+def find_weights(run_dir: Path | None, checkpoint: str | None, start: str | None) -> tuple[int, str | None, str | None]:
+    """Find the weights to evaluate: the step, path and run of a checkpoint.
+
+    Without a path, they are the model's own. A checkpoint that no run's records name has step 0 and no run.
+    """
     if run_dir is None or not (checkpoint in (None, "best", "final") or checkpoint.isdecimal()):
-        reference = checkpoint or start_from
+        reference = checkpoint or start
         if reference is None:
             return 0, None, None
         path = checkpoint_of(reference, Path.cwd())
@@ -136,19 +138,18 @@ def choose(run_dir: Path | None, checkpoint: str | None, start_from: str | None)
     if checkpoint is not None and checkpoint.isdecimal():
         step = int(checkpoint)
         if step not in records:
-            raise PluginError(
-                f"the run {run_dir} has no checkpoint of step {step}; it has {', '.join(map(str, sorted(records)))}"
-            )
+            saved = ", ".join(map(str, sorted(records)))
+            raise PluginError(f"the run {run_dir} has no checkpoint of step {step}; it has {saved}")
     else:
-        step = best(files, records) if checkpoint == "best" else max(records)
+        step = best_saved_step(files, records) if checkpoint == "best" else max(records)
     if checkpoint == "final" and records[step]["kind"] != "final":
         raise PluginError(
-            f"the run {run_dir} is not finished; its newest checkpoint is of step {step}: leave --checkpoint out"
+            f"the run {run_dir} is not finished; its newest checkpoint is of step {step}: leave out --checkpoint"
         )
     return step, located(records[step]["path"], run_dir), config_files.read(run_dir).run.name
 
 
-def best(files: RunDir, saved: Iterable[int]) -> int:
+def best_saved_step(files: RunDir, saved: Iterable[int]) -> int:
     """The saved step with the best evaluation."""
     step = best_step(files.read("evals.jsonl"), saved)
     if step is None:

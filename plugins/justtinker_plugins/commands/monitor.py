@@ -1,4 +1,4 @@
-"""``justtinker monitor``: run monitors over a recorded history, as the loop would have. Changes no file."""
+"""``justtinker monitor``: run monitors over a recorded history, as training would have; change no file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from justtinker_core import config
 from justtinker_core.plugins import Plugins
 from justtinker_core.types import History
 from justtinker_plugins.commands._cli.endings import EXIT_CODES
-from justtinker_plugins.commands._cli.options import plugin_option, read_one, set_option
+from justtinker_plugins.commands._cli.options import plugin_option, read_config, set_option
 from justtinker_plugins.commands._cli.replay import bare, monitors_of, replay
 from justtinker_plugins.monitors import DEFAULT
 from justtinker_plugins.shared.records.history import Records, Said, read_records
@@ -26,72 +26,72 @@ STYLES = {"info": "cyan", "warn": "yellow", "stop": "bold red"}
 
 @click.command()
 @click.argument("source", metavar="RUN_DIR|HISTORY.csv|HISTORY.jsonl", type=click.Path(path_type=Path))
-@click.option("--config", "config_source", metavar="CONFIG", help="Take the monitors of this config or preset.")
+@click.option("--config", "config_source", metavar="CONFIG", help="Use the monitors of this config or preset.")
 @set_option
 @plugin_option
 def monitor(source: Path, config_source: str | None, sets: tuple[str, ...], switches: tuple[str, ...]) -> None:
-    """Replay a run, finished or running, and print what monitors find, with the steps.
+    """Replay a run, finished or not, and print what monitors find, step by step.
 
-    The monitors are the run's own, or the default ones for a bare history; change them and their options with -p and
-    --set plugins.NAME.OPTION=VALUE. A history's columns are step and metrics (eval_NAME: the metric NAME of an
-    evaluation at that step). Exit code 3: a monitor would have stopped the run.
+    The monitors are the run's own, or the default ones for a history file; change them and their options with -p and
+    --set plugins.NAME.OPTION=VALUE. A history has the column step and one column a metric (eval_NAME: the metric NAME
+    of an evaluation at that step). Exit code 3: a monitor would have stopped the run.
     """
     if source.is_dir():
         source = existing(source)[-1]
     records = read_records(source)
-    wanted, note = monitors_wanted(config_source or (source if source.is_dir() else None), sets, switches)
-    plugins = Plugins(monitors_of(wanted))
-    said = replay(records, plugins)
+    used, note = choose_config(config_source or (source if source.is_dir() else None), sets, switches)
+    plugins = Plugins(monitors_of(used))
+    findings = replay(records, plugins)
     if note:
         click.echo(note)
-    show(records, plugins, said)
-    if any(s.finding.level == "stop" for s in said):
+    print_findings(records, plugins, findings)
+    if any(each.finding.level == "stop" for each in findings):
         raise SystemExit(EXIT_CODES["stopped"])
 
 
-def monitors_wanted(
+def choose_config(
     source: str | Path | None, sets: Sequence[str], switches: Sequence[str]
 ) -> tuple[config.RunConfig, str]:
-    """The config whose monitors are meant, and a note if they are not its own."""
+    """Choose the config whose monitors to use, with a note if they are the default ones instead of its own."""
     if source is None:
         return bare(sets, switches), ""
-    if monitors_of(read_one(source, (), switches)):
-        return read_one(source, sets, switches), ""
-    return read_one(source, sets, (*switches, *DEFAULT)), f"{source} has no monitors: these are the default ones"
+    if monitors_of(read_config(source, (), switches)):
+        return read_config(source, sets, switches), ""
+    return read_config(source, sets, (*switches, *DEFAULT)), f"{source} has no monitors: these are the default ones"
 
 
-def show(records: Records, plugins: Plugins, said: Sequence[Said]) -> None:
-    """The findings in a table, what each silent monitor has to say for itself, and a summary."""
+def print_findings(records: Records, plugins: Plugins, findings: Sequence[Said]) -> None:
+    """Print the findings as a table, then why each other monitor found nothing, then a summary."""
     console = Console()
     table = plain_table("step", "level", "monitor", "finding")
-    for s in said:
-        level = s.finding.level
-        table.add_row(str(s.step), f"[{STYLES[level]}]{level}[/]", s.finding.source, escape(s.finding.message))
-    if said:
+    for each in findings:
+        level = each.finding.level
+        table.add_row(str(each.step), f"[{STYLES[level]}]{level}[/]", each.finding.source, escape(each.finding.message))
+    if findings:
         console.print(table, highlight=False)
         console.print()
-    spoke = {s.finding.source for s in said}
+    sources = {each.finding.source for each in findings}
     for name in plugins.active:
-        if name not in spoke:
-            console.print(f"{name}: {silence(plugins, name, records)}", highlight=False)
-    console.print(summary(records, said), highlight=False)
+        if name not in sources:
+            console.print(f"{name}: {why_no_findings(plugins, name, records)}", highlight=False)
+    console.print(summarize(records, findings), highlight=False)
 
 
-def silence(plugins: Plugins, name: str, records: Records) -> str:
-    """Why a monitor said nothing."""
+def why_no_findings(plugins: Plugins, name: str, records: Records) -> str:
+    """Say why a monitor has no findings."""
     instance = plugins.active[name].instance
     if getattr(instance, "action", "") == "off":
         return "switched off"
-    lacks = getattr(instance, "lacks", None)  # of the bundled ones
+    lacks = getattr(instance, "lacks", None)  # bundled monitors have it
     return escape(
         (lacks(History(records.steps, records.evals, records.checkpoints)) if lacks else "") or "nothing found"
     )
 
 
-def summary(records: Records, said: Sequence[Said]) -> str:
-    """How much was looked at, how much was found, and where the run would have ended."""
-    counts = Counter(s.finding.level for s in said)
+def summarize(records: Records, findings: Sequence[Said]) -> str:
+    """Count steps, evaluations, warnings and stops, and name the step where the run would have ended."""
+    counts = Counter(each.finding.level for each in findings)
     steps, evals = len(records.steps), len(records.evals)
     text = f"{steps:,} steps, {evals:,} evaluations: {counts['warn']} warnings, {counts['stop']} stops"
-    first = next((s for s in said if s.finding.level == "stop"), None)
+    first = next((each for each in findings if each.finding.level == "stop"), None)
     return text if first is None else f"{text}; the run would have ended at step {first.step} ({first.finding.source})"

@@ -1,7 +1,7 @@
-"""``justtinker new KIND NAME``: a plugin to start from, in one file or as a package. It runs as it is made.
+"""``justtinker new KIND NAME``: write a plugin to start from, as one file or as a package. It runs as it is.
 
-The templates are real plugins, in ``templates/KIND``, in which this puts another name. It overwrites nothing and
-changes no config.
+The templates in ``templates/KIND`` are real plugins; this command renames them. It overwrites nothing and changes no
+config.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ import click
 
 from justtinker_core.discovery import COMMANDS, ROLES, find, load_file, snake_case
 from justtinker_core.errors import PluginError, nearest
-from justtinker_plugins.commands._cli.describe import described_plugin, example
+from justtinker_plugins.commands._cli.describe import example_table, plugin_option_rows
 
 TEMPLATES = files("justtinker_plugins.commands") / "templates"
 KINDS = tuple(sorted(folder.name for folder in TEMPLATES.iterdir() if (folder / "plugin.py").is_file()))
-TRY = "justtinker train quickstart-rl --set run.steps=2 --set data.eval.held_out.limit=20"
+TRIAL = "justtinker train quickstart-rl --set run.steps=2 --set data.eval.held_out.limit=20"
 UNTRAINED = """\
-Its model is untrained, so no answer will be correct. To begin with one that knows the form, run `justtinker train` once
-and add --set run.start_from=DIR with the directory of its first stage, .../1-quickstart-sft."""
-INSTEAD = {"verifier": "math_verify", "advantage": "group_mean", "prompt": "chatml_think", "algorithm": "grpo"}
-"""Kinds of which a run takes one, or asks one first, and what the quickstart has in its place."""
-DATA = ("dataset", "environment")
-BACKEND = (
-    "a backend is too big for a template. Start from one that works (ScriptedBackend in justtinker_core.testing has "
-    "one weight and 100 lines), read what it has to do (Backend in justtinker_core.types), and let it pass what every "
-    "backend has to pass (BackendConformance in justtinker_core.testing)"
+Its model is untrained, so no answer will be correct. To start from one that knows the format, run `justtinker train`
+once and add --set run.start_from=DIR with the directory of its first stage, .../1-quickstart-sft."""
+REPLACED = {"verifier": "math_verify", "advantage": "group_mean", "prompt": "chatml_think", "algorithm": "grpo"}
+"""The quickstart's plugin that a new one replaces, for kinds of which a run has only one, or asks one first."""
+DATA_KINDS = ("dataset", "environment")
+NO_BACKEND_TEMPLATE = (
+    "there is no template for a backend: it would be too long. Start from one that works (ScriptedBackend in "
+    "justtinker_core.testing has one weight and 100 lines), read what it must do (Backend in justtinker_core.types), "
+    "and let it pass the tests for every backend (BackendConformance in justtinker_core.testing)"
 )
 
 
 @click.command()
 @click.argument("kind")
 @click.argument("name")
-@click.option("--package", is_flag=True, help="A package with tests, to install and to publish, instead of one file.")
+@click.option("--package", is_flag=True, help="Write a package with tests, to install and publish, not a single file.")
 @click.option(
     "--dir",
     "directory",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     default=Path(),
-    help="Where to; default: here.",
+    help="Where to write it; default: here.",
 )
 def new(kind: str, name: str, package: bool, directory: Path) -> None:
-    """Make a plugin of a KIND, called NAME, that runs as it is and is yours to change.
+    """Write a plugin of a KIND, called NAME, that runs as it is and is yours to change.
 
     KIND is one of verifier, reward, dataset, monitor, metric, advantage, prompt, algorithm, reporter, command,
     environment, executor.
@@ -58,36 +58,39 @@ def new(kind: str, name: str, package: bool, directory: Path) -> None:
     if package:
         write_package(kind, name, directory / package_name(name))
     else:
-        write_file(kind, name, directory / f"{name}.py")
+        write_module(kind, name, directory / f"{name}.py")
 
 
 def check_kind(kind: str) -> None:
-    """A wrong command line if there is no template of that kind."""
+    """Raise an error if there is no template of that kind."""
     if kind == "backend":
-        raise PluginError(BACKEND)
+        raise PluginError(NO_BACKEND_TEMPLATE)
     if kind not in KINDS:
         raise click.UsageError(f"there is no kind of plugin called {kind!r}{nearest(kind, KINDS)}")
 
 
 def check_name(kind: str, name: str, package: bool) -> None:
-    """PluginError unless the name can be a plugin's and is nobody's yet."""
+    """Raise a PluginError unless a plugin can have that name and none has it yet."""
     if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         better = re.sub(r"\W+", "_", snake_case(name)).strip("_")
         good = re.fullmatch("[a-z][a-z0-9_]*", better) and not keyword.iskeyword(better)
-        hint = f"; take {better!r}" if good else ""
-        raise PluginError(f"{name!r} is no name for a plugin: lower-case letters, digits and '_', no keyword{hint}")
+        hint = f"; try {better!r}" if good else ""
+        raise PluginError(
+            f"{name!r} cannot name a plugin: expected lower-case letters, digits and '_', a letter first, and no "
+            f"Python keyword{hint}"
+        )
     if taken := find(COMMANDS if kind == "command" else ROLES).get(name):
         raise PluginError(
-            f"package {taken.package} {taken.version} has a plugin {name!r} already, one of the {taken.role}; "
+            f"package {taken.package} {taken.version} already has a plugin {name!r}, one of the {taken.role}; "
             "choose another name"
         )
     if not package and not Path(f"{name}.py").exists() and find_spec(name) is not None:
         raise PluginError(f"a file {name}.py would hide the Python module {name!r}; choose another name, or --package")
 
 
-def rendered(file: str, kind: str, name: str) -> str:
-    """A template with the plugin's names in it."""
-    names = {
+def render(file: str, kind: str, name: str) -> str:
+    """Read a template and put the plugin's names in it."""
+    replacements = {
         "from plugin import": f"from justtinker_{name} import",
         "my_plugin:MyPlugin": f"{name}:{name if kind == 'command' else class_name(name)}",
         "justtinker-my-plugin": package_name(name),
@@ -97,14 +100,14 @@ def rendered(file: str, kind: str, name: str) -> str:
         "MyPlugin": class_name(name),
     }
     text = TEMPLATES.joinpath(file).read_text(encoding="utf-8")
-    for old, mine in names.items():
-        text = text.replace(old, mine)
+    for placeholder, replacement in replacements.items():
+        text = text.replace(placeholder, replacement)
     return text
 
 
 def class_name(name: str) -> str:
     """``last_word`` -> ``LastWord``."""
-    return "".join(part.capitalize() for part in name.split("_"))
+    return "".join(word.capitalize() for word in name.split("_"))
 
 
 def package_name(name: str) -> str:
@@ -118,80 +121,80 @@ def with_article(kind: str) -> str:
 
 
 def write_new(path: Path, text: str) -> None:
-    """Write a file that is not there yet."""
+    """Write a file; raise a PluginError if it exists."""
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise PluginError(f"{path} is there already; nothing was changed") from None
+        raise PluginError(f"{path} already exists; nothing was changed") from None
 
 
-def write_file(kind: str, name: str, path: Path) -> None:
-    """The plugin in one file, and word of how to use it."""
-    write_new(path, rendered(f"{kind}/plugin.py", kind, name))
+def write_module(kind: str, name: str, path: Path) -> None:
+    """Write the plugin as one file, and print how to use it."""
+    write_new(path, render(f"{kind}/plugin.py", kind, name))
     click.echo(f"{path} is {with_article(kind)} that works as it is.\n")
     if kind == "command":
         click.echo(f"Try it:\n\n  python {shlex.quote(str(path))} --help\n")
         click.echo(f"In a package (--package) it is `justtinker {name}`.")
         return
     reference = f"{path}:{class_name(name)}"
-    click.echo(f"In a config{of_use(kind, name)}:\n\n{table_of(name, path)}\n")
+    click.echo(f"In a config{enable_hint(kind, name)}:\n\n{config_table(name, path)}\n")
     click.echo(f"[local_plugins]\n{name} = {json.dumps(reference)}\n")
-    click.echo(f"Its options in words:\n\n  justtinker plugins {shlex.quote(reference)}\n")
-    click.echo(f"A short run with it (extra `local`):\n\n{trial(kind, name, path)}\n")
+    click.echo(f"To see its options:\n\n  justtinker plugins {shlex.quote(reference)}\n")
+    click.echo(f"A short run with it (needs the extra `local`):\n\n{trial_command(kind, name, path)}\n")
     click.echo(UNTRAINED)
 
 
-def of_use(kind: str, name: str) -> str:
-    """What a config must say besides the plugin's table."""
-    if kind in DATA:
+def enable_hint(kind: str, name: str) -> str:
+    """What a config needs besides the plugin's table, in words."""
+    if kind in DATA_KINDS:
         return ""
-    place = f", in place of {INSTEAD[kind]} or the like" if kind in INSTEAD else ""
-    return f', with "{name}" in the list `enable` of [plugins]{place}'
+    instead = f", instead of {REPLACED[kind]} or the like" if kind in REPLACED else ""
+    return f', with "{name}" in the list `enable` of [plugins]{instead}'
 
 
-def table_of(name: str, path: Path) -> str:
+def config_table(name: str, path: Path) -> str:
     """The plugin's table for a config."""
     cls = load_file(f"{path}:{class_name(name)}")
-    return example(name, cls, described_plugin(cls))
+    return example_table(name, cls, plugin_option_rows(cls))
 
 
-def trial(kind: str, name: str, path: Path) -> str:
-    """A short run with the plugin in it, as a command."""
-    lines = [TRY]
+def trial_command(kind: str, name: str, path: Path) -> str:
+    """A command for a short run with the plugin."""
+    lines = [TRIAL]
     if kind != "algorithm":
         lines.append("--set plugins.grpo.problems_per_step=8")
     lines.append("--set " + shlex.quote(f"local_plugins.{name}={path.resolve()}:{class_name(name)}"))
-    if kind in DATA:
+    if kind in DATA_KINDS:
         lines.append(f"--set data.train.use={name}")
     else:
-        lines.append((f"-p no:{INSTEAD[kind]} " if kind in INSTEAD else "") + f"-p {name}")
+        lines.append((f"-p no:{REPLACED[kind]} " if kind in REPLACED else "") + f"-p {name}")
     return "  " + " \\\n    ".join(lines)
 
 
 def write_package(kind: str, name: str, folder: Path) -> None:
-    """A whole package, and word of what to do with it."""
+    """Write the plugin as a package, and print the first steps with it."""
     try:
         (folder / "tests").mkdir(parents=True)
     except FileExistsError:
-        raise PluginError(f"{folder} is there already; nothing was changed") from None
-    parts = {
+        raise PluginError(f"{folder} already exists; nothing was changed") from None
+    templates = {
         "pyproject.toml": "package/pyproject.toml",
         ".gitignore": "package/gitignore",
         f"justtinker_{name}.py": f"{kind}/plugin.py",
         f"tests/test_{name}.py": f"{kind}/test.py",
     }
-    for path, template in parts.items():
-        write_new(folder / path, rendered(template, kind, name))
-    readme = rendered("package/README.md", kind, name)
+    for path, template in templates.items():
+        write_new(folder / path, render(template, kind, name))
+    readme = render("package/README.md", kind, name)
     if kind == "command":
         readme = readme.replace(f"plugins {name}", f"{name} --help").replace("MY_USE\n", "")
     else:
-        table = table_of(name, folder / f"justtinker_{name}.py")
-        readme = readme.replace("MY_USE", f"In a config{of_use(kind, name)}:\n\n```toml\n{table}\n```\n")
+        table = config_table(name, folder / f"justtinker_{name}.py")
+        readme = readme.replace("MY_USE", f"In a config{enable_hint(kind, name)}:\n\n```toml\n{table}\n```\n")
     write_new(folder / "README.md", readme)
     click.echo(f"{folder} is a package:\n")
-    click.echo("".join(f"  {path}\n" for path in (*parts, "README.md")))
+    click.echo("".join(f"  {path}\n" for path in (*templates, "README.md")))
     last = f"{name} --help" if kind == "command" else f"plugins {name}"
     steps = (f"cd {shlex.quote(str(folder))}", "pip install -e '.[dev]'", "python -m pytest", f"justtinker {last}")
     click.echo("Try it:\n\n" + "\n".join(f"  {step}" for step in steps))

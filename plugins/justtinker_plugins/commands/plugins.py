@@ -1,6 +1,6 @@
 """``justtinker plugins``: list the installed plugins, or explain one. Listing imports none of them.
 
-What it says of each in the list stands in the first line of the plugin's file, which is read as text.
+The list describes each plugin by the first sentence of its file, which is read as text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rich.markup import escape
 from justtinker_core import hookspecs
 from justtinker_core.discovery import COMMANDS, Found, find, look_up, snake_case
 from justtinker_core.hookspecs import hooks_of, implements
-from justtinker_plugins.commands._cli.describe import LONG, described_plugin, example
+from justtinker_plugins.commands._cli.describe import LONG_DEFAULT, example_table, plugin_option_rows
 from justtinker_plugins.shared.terminal import plain_table
 
 BROKEN = "[red]broken"
@@ -28,63 +28,63 @@ BROKEN = "[red]broken"
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--config", metavar="CONFIG", help="Mark what this config (or preset) enables; know its local plugins.")
+@click.option("--config", metavar="CONFIG", help="Mark what this config (or preset) enables; list its local plugins.")
 @click.option("--check", is_flag=True, help="Import every plugin and show which are broken.")
 def plugins(name: str | None, config: str | None, check: bool) -> None:
     """List the installed plugins, or explain the one called NAME (or FILE.py:CLASS)."""
     if name is not None:
         explain(name, config)
-    elif not plugin_table(config, check):
+    elif not print_plugins(config, check):
         raise SystemExit(1)
 
 
-def known(config: str | None) -> tuple[list[Found], tuple[str, ...]]:
-    """Every plugin that the config can name, commands last, and what it enables."""
+def known_plugins(config: str | None) -> tuple[list[Found], tuple[str, ...]]:
+    """Every plugin that the config can name, commands last, and the names that it enables."""
     if config is None:
         return [*find().values(), *find(COMMANDS).values()], ()
     from justtinker_core.config_files import read
     from justtinker_core.enabling import installed
 
-    configured = read(config)
-    return [*installed(configured).values(), *find(COMMANDS).values()], configured.enable
+    run_config = read(config)
+    return [*installed(run_config).values(), *find(COMMANDS).values()], run_config.enable
 
 
-def plugin_table(config: str | None, check: bool) -> bool:
-    """Print every installed plugin; True if none of those that were to be imported is broken."""
-    found, active = known(config)
+def print_plugins(config: str | None, check: bool) -> bool:
+    """Print every installed plugin; with `check`, import them and return False if one is broken."""
+    found, enabled = known_plugins(config)
     rows, broken = [], 0
     for f in found:
-        summary, missing = glance(f.value)
-        problem = (f.clash and f"clashes with {f.clash}") or (why_not(f) if check else "") or missing
+        summary, missing = read_summary(f.value)
+        problem = (f.clash and f"clashes with {f.clash}") or (import_error(f) if check else "") or missing
         broken += bool(problem)
-        marked = ["yes" if f.name in active and f.role not in COMMANDS else ""] if config is not None else []
-        what = f"{BROKEN}: {escape(problem)}[/red]" if problem else plain(summary)
-        rows.append([*map(escape, (f.name, f.role, f"{f.package} {f.version}")), *marked, what])
-    show(["plugin", "role", "package", *(["active"] if config is not None else []), "what it is"], rows)
+        active = ["yes" if f.name in enabled and f.role not in COMMANDS else ""] if config is not None else []
+        description = f"{BROKEN}: {escape(problem)}[/red]" if problem else single_backticks(summary)
+        rows.append([*map(escape, (f.name, f.role, f"{f.package} {f.version}")), *active, description])
+    print_table(["plugin", "role", "package", *(["active"] if config is not None else []), "what it is"], rows)
     return not (check and broken)
 
 
-def show(titles: list[str], rows: list[list[str]]) -> None:
-    """A row a line: what a plugin is ends where the line does; what is wrong with it is told in full."""
+def print_table(titles: list[str], rows: list[list[str]]) -> None:
+    """Print one line a row: descriptions are cut at the end of the line, problems are printed in full."""
     console = Console()
     if not console.is_terminal:
-        console.width = max(console.width, 200)  # what is searched with grep should not be cut
+        console.width = max(console.width, 200)  # so that grep finds what a terminal would cut
     table = plain_table(*titles)
     for number, column in enumerate(table.columns[:-1]):
         column.width = max(len(row[number]) for row in [titles, *rows])
     left = max(console.width - sum((column.width or 0) + 1 for column in table.columns[:-1]) - 4, 20)
-    for *cells, what in rows:
-        table.add_row(*cells, what if what.startswith(BROKEN) else escape(shorten(what, left)))
+    for *cells, description in rows:
+        table.add_row(*cells, description if description.startswith(BROKEN) else escape(shorten(description, left)))
     console.print(table)
 
 
 def shorten(text: str, most: int) -> str:
-    """The beginning of a text."""
+    """Cut a text after so many characters."""
     return text if len(text) <= most else f"{text[: most - 2]} …"
 
 
-def why_not(found: Found) -> str:
-    """Why a plugin cannot be imported, or nothing."""
+def import_error(found: Found) -> str:
+    """Why a plugin cannot be imported; empty if it can."""
     try:
         found.load()
     except Exception as error:
@@ -92,24 +92,24 @@ def why_not(found: Found) -> str:
     return ""
 
 
-def glance(reference: str) -> tuple[str, str]:
-    """The first sentence of a plugin's file, and what is plainly missing; nothing is imported."""
+def read_summary(reference: str) -> tuple[str, str]:
+    """The first sentence of a plugin's file, and what is plainly missing, without importing it."""
     module, _, attribute = reference.rpartition(":")
-    file = Path(module) if module.endswith(".py") else file_of(module)
+    file = Path(module) if module.endswith(".py") else module_file(module)
     if file is None:
         return "", f"there is no module {module}"
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         return "", f"there is no file {file}"
-    except (OSError, UnicodeDecodeError):  # in an archive, or no source
+    except (OSError, UnicodeDecodeError):  # in an archive, or not a source file
         return "", ""
     doc = re.match(r"""(?:\s|#[^\n]*\n)*[rR]?(\"{3}|'{3})(.*?)\1""", text, re.DOTALL)
     return first_sentence(doc[2] if doc else ""), "" if attribute.partition(".")[0] in text else f"no {attribute} in it"
 
 
-def file_of(module: str) -> Path | None:
-    """Where a module would come from. Python's own way to ask that imports the packages around it."""
+def module_file(module: str) -> Path | None:
+    """Find a module's file. Unlike `importlib.util.find_spec`, this does not import the packages around it."""
     path, parts = None, module.split(".")
     spec = None
     for i in range(len(parts)):
@@ -123,92 +123,92 @@ def file_of(module: str) -> Path | None:
 
 
 def first_sentence(doc: str) -> str:
-    """Of a docstring, on one line, without its full stop."""
+    """A docstring's first sentence, on one line, without its full stop."""
     paragraph = " ".join(doc.strip().partition("\n\n")[0].split())
-    paragraph = re.sub("^``justtinker .*?``: (.)", lambda found: found[1].upper(), paragraph)  # a command's file
+    paragraph = re.sub("^``justtinker .*?``: (.)", lambda match: match[1].upper(), paragraph)  # a command's file
     return re.split(r"(?<=[^.\s]\.)\s+(?=[A-Z`0-9])", paragraph, maxsplit=1)[0].removesuffix(".")
 
 
 def explain(name: str, config: str | None) -> None:
-    """Print a plugin's docstring, hooks, options with types, defaults and meaning, and an example table."""
+    """Print a plugin's docstring, its hooks, its options and an example table."""
     console = Console()
-    found = local(name) if ".py:" in name else look_up(name, {f.name: f for f in reversed(known(config)[0])})
+    found = local_plugin(name) if ".py:" in name else look_up(name, {f.name: f for f in known_plugins(config)[0][::-1]})
     thing = found.load()
-    console.print(f"[bold]{escape(found.name)}[/bold]  {origin(found)}", soft_wrap=True)
-    console.print(f"[dim]{escape(inspect.getsourcefile(unwrapped(thing)) or '')}[/dim]\n", soft_wrap=True)
+    console.print(f"[bold]{escape(found.name)}[/bold]  {role_and_package(found)}", soft_wrap=True)
+    console.print(f"[dim]{escape(inspect.getsourcefile(code_of(thing)) or '')}[/dim]\n", soft_wrap=True)
     if not inspect.isclass(thing):
-        console.print(usage(found.name, thing) if isinstance(thing, click.Command) else paragraphs(doc_of(thing)))
+        console.print(command_help(found.name, thing) if isinstance(thing, click.Command) else reflow(docstring(thing)))
         return
     module = inspect.getmodule(thing)
-    docs = [inspect.getdoc(module) or "", doc_of(thing)] if found.role != "local" else [doc_of(thing)]
-    console.print(escape("\n\n".join(paragraphs(doc) for doc in docs if doc) or "(no description)"))
+    docs = [inspect.getdoc(module) or "", docstring(thing)] if found.role != "local" else [docstring(thing)]
+    console.print(escape("\n\n".join(reflow(doc) for doc in docs if doc) or "(no description)"))
     console.print("\n[bold]Hooks[/bold]")
     table = plain_table("", "")
     table.show_header = False
     for hook in hooks_of(thing):
         doc = inspect.getdoc(getattr(thing, hook)) or ""
-        spec = (inspect.getdoc(getattr(hookspecs, hook)) or "").partition(". ")[2]  # who answers stands before
-        table.add_row(f"  {hook}", escape(plain(first_sentence(doc or spec))))
+        spec = (inspect.getdoc(getattr(hookspecs, hook)) or "").partition(". ")[2]  # the first sentence is who answers
+        table.add_row(f"  {hook}", escape(single_backticks(first_sentence(doc or spec))))
     console.print(table)
-    options = described_plugin(thing)
+    options = plugin_option_rows(thing)
     console.print("\n[bold]Options[/bold]" if options else "\nNo options.")
     if options:
         console.print(option_table(options))
-    console.print(f"\n[bold]In a config[/bold]{where(found.name, thing)}\n")
-    console.print(example(found.name, thing, options), markup=False, highlight=False, soft_wrap=True)
+    console.print(f"\n[bold]In a config[/bold]{enable_hint(found.name, thing)}\n")
+    console.print(example_table(found.name, thing, options), markup=False, highlight=False, soft_wrap=True)
 
 
-def local(reference: str) -> Found:
+def local_plugin(reference: str) -> Found:
     """The plugin of a file that no config names."""
     return Found(snake_case(reference.rpartition(":")[2]), "local", reference, "a file", "")
 
 
-def origin(found: Found) -> str:
-    """What it is and whose."""
+def role_and_package(found: Found) -> str:
+    """Which role a plugin has and which package it is from."""
     if found.role == "local":
         return "from a local file"
     return f"one of the {found.role}, from {found.package} {found.version}"
 
 
-def where(name: str, cls: type[Any]) -> str:
-    """What else a config must say, in words."""
+def enable_hint(name: str, cls: type[Any]) -> str:
+    """What a config needs besides the plugin's table, in words."""
     return "" if implements(cls, "load_problems") else f', with "{name}" in the list `enable` of \\[plugins]'
 
 
-def unwrapped(thing: Any) -> Any:
-    """What has a file: of a command its function."""
+def code_of(thing: Any) -> Any:
+    """The function or class that has a source file; of a command, its function."""
     return getattr(thing, "callback", None) or thing
 
 
-def usage(name: str, command: click.Command) -> str:
-    """A command's help."""
+def command_help(name: str, command: click.Command) -> str:
+    """The help text of a command."""
     return escape(command.get_help(click.Context(command, info_name=f"justtinker {name}")))
 
 
-def doc_of(thing: Any) -> str:
-    """A docstring; the one that a dataclass makes for itself is none."""
+def docstring(thing: Any) -> str:
+    """A docstring; empty if it is the signature that a dataclass generates."""
     doc = inspect.getdoc(thing) or ""
     return "" if doc.startswith(f"{getattr(thing, '__name__', '')}(") else doc
 
 
 def option_table(options: Iterable[Any]) -> Any:
-    """Options as a table that fits the terminal."""
+    """Make a table of options that fits the terminal."""
     table = plain_table("  option", "type", "default", "meaning")
     table.columns[0].no_wrap = True
     table.columns[1].max_width, table.columns[2].max_width = 30, 34
     for name, kind, default, meaning in options:
-        shown = "" if default == "None" else default if len(default) <= LONG else f"{default[:30]} … (long)"
-        table.add_row(f"  {name}", *map(escape, (kind, shown, plain(meaning))))
+        text = "" if default == "None" else default if len(default) <= LONG_DEFAULT else f"{default[:30]} … (long)"
+        table.add_row(f"  {name}", *map(escape, (kind, text, single_backticks(meaning))))
     return table
 
 
-def plain(text: str) -> str:
-    """Without the double backticks of docstrings."""
-    return re.sub(r"``(.+?)``", lambda found: f"`{found[1].strip()}`", text)
+def single_backticks(text: str) -> str:
+    """Replace the double backticks of docstrings."""
+    return re.sub(r"``(.+?)``", lambda match: f"`{match[1].strip()}`", text)
 
 
-def paragraphs(doc: str) -> str:
-    """A docstring whose paragraphs are lines that a terminal may break where it likes; lists and code stay."""
-    blocks = re.split(r"\n\s*\n", plain(textwrap.dedent(doc)))
-    free = (not re.search(r"^(?:[-*|>]|\s)", block, re.MULTILINE) for block in blocks)
-    return "\n\n".join(" ".join(b.split()) if flow else b for b, flow in zip(blocks, free, strict=True))
+def reflow(doc: str) -> str:
+    """Join the lines of each paragraph, so that the terminal may break them; keep lists and code as they are."""
+    blocks = re.split(r"\n\s*\n", single_backticks(textwrap.dedent(doc)))
+    prose = (not re.search(r"^(?:[-*|>]|\s)", block, re.MULTILINE) for block in blocks)
+    return "\n\n".join(" ".join(b.split()) if joined else b for b, joined in zip(blocks, prose, strict=True))

@@ -21,8 +21,8 @@ from rich.table import Table
 from rich.text import Text
 
 from justtinker_core import PluginError, config_files
-from justtinker_plugins.commands._cli.endings import write
-from justtinker_plugins.commands._cli.options import plugin_option, read_one, set_option
+from justtinker_plugins.commands._cli.endings import write_json
+from justtinker_plugins.commands._cli.options import plugin_option, read_config, set_option
 from justtinker_plugins.commands._score.rescoring import Configs, Out, Rescorer, rescore, unscored_lines
 from justtinker_plugins.commands._score.tally import Change, Tally
 from justtinker_plugins.shared.records.groups import group_of, rollout_files
@@ -55,7 +55,7 @@ def score(
     "responses": [text, …]}, with "tokens": [n, …] if a term needs lengths. --set and -p change --config, not
     --against. With --out, the results cover everything in that file.
     """
-    configs = {"config": read_one(stack_of(source, rollouts), sets, switches)}
+    configs = {"config": read_config(stack_of(source, rollouts), sets, switches)}
     if against is not None:
         configs["against"] = config_files.read(run_or_file(against))
     Rescorer(configs).close()  # so that a mistake shows here, not in another process
@@ -72,7 +72,7 @@ def score(
     changes = [describe(change) for change in sorted(tally.changes, reverse=True)]
     print_report(Console(), tally, configs, changes)
     if summary is not None:
-        write(summary, {**tally.summary(), "changes": changes})
+        write_json(summary, {**tally.summary(), "changes": changes})
 
 
 def stack_of(source: str | None, rollouts: Sequence[Path]) -> str | Path:

@@ -1,4 +1,4 @@
-"""How a command that can go on ends: the reason first, then the advice."""
+"""How commands end: they print an error, then how to resume, and exit with a code."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from justtinker_core import PluginError
 EXIT_CODES = {"interrupted": 130, "stopped": 3, "failed": 1}  # stopped: by a monitor
 
 
-def say(text: str) -> None:
-    """On standard error, if anybody is left to read it."""
+def print_to_stderr(text: str) -> None:
+    """Print on standard error, and ignore a closed pipe or terminal."""
     with suppress(OSError):
         click.echo(text, err=True)
 
 
-def say_why(error: BaseException) -> None:
-    """A sentence for what is wrong with a plugin or a config, a traceback for anything else; none for Ctrl-C."""
+def print_error(error: BaseException) -> None:
+    """Print a PluginError as a sentence and any other error with its traceback; nothing for Ctrl-C."""
     if isinstance(error, PluginError):
-        say(f"Error: {error}")
+        print_to_stderr(f"Error: {error}")
     elif not isinstance(error, KeyboardInterrupt):
-        say("".join(traceback.format_exception(error)).rstrip())
+        print_to_stderr("".join(traceback.format_exception(error)).rstrip())
 
 
-def last_words(text: str) -> None:
-    """What the process says if it is ended before the command can say it."""
+def print_if_killed(text: str) -> None:
+    """Have `justtinker_core.cli` print this text if it must end the process before the command can print it."""
     click.get_current_context().ensure_object(dict)["go_on"] = text
 
 
-def write(file: Path, summary: dict[str, Any]) -> None:
-    """One JSON object as a file."""
+def write_json(file: Path, summary: dict[str, Any]) -> None:
+    """Write one JSON object to a file."""
     try:
         text = json.dumps(summary, ensure_ascii=False, indent=2) + "\n"
         file.write_bytes(text.encode("utf-8", "backslashreplace"))

@@ -1,12 +1,13 @@
-"""The options ``--set`` and ``-p`` that several commands take, and which of several configs they change.
+"""The options ``--set`` and ``-p`` of several commands, and which configs they change if a command takes several.
 
-Of several configs, a change that names one (``quickstart-rl:run.steps=5``) is for that one; one of a plugin or of a
-data set is for those that have it; any other is for all. How a config is changed is core's: `justtinker_core.config`.
+A change that names a config (``quickstart-rl:run.steps=5``) is for that one. A change to a plugin or a data set is for
+the configs that have it. Any other is for all. `justtinker_core.config` makes the changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,133 +22,134 @@ set_option = click.option(
     "sets",
     multiple=True,
     metavar="[CONFIG:]TABLE.KEY=VALUE",
-    help="Change one value; plugins.NAME.KEY where NAME is enabled.",
+    help="Change one value; plugins.NAME.KEY changes it where NAME is enabled.",
 )
 plugin_option = click.option(
     "-p",
     "switches",
     multiple=True,
     metavar="[CONFIG:][no:]NAME",
-    help="Enable a plugin, or disable one with no:NAME, where it is enabled.",
+    help="Enable a plugin, or disable it with no:NAME where it is enabled.",
 )
 
 
-def address(change: str) -> tuple[str, str]:
-    """The config that a change names, empty if it names none, and the change."""
+def split_address(change: str) -> tuple[str, str]:
+    """Split a change into the config that it names, empty if none, and the rest."""
     key, equals, value = change.partition("=")
-    who, colon, rest = key.partition(":")
-    if not colon or who == "no" or key.partition(".")[0] in config.TABLES:
+    name, colon, rest = key.partition(":")
+    if not colon or name == "no" or key.partition(".")[0] in config.TABLES:
         return "", change
-    return who, rest + equals + value
+    return name, rest + equals + value
 
 
 @dataclass
-class Shared:
-    """One config of a command, and what of the command's changes is for it."""
+class ConfigChanges:
+    """One of a command's configs, and the changes that are for it."""
 
     source: str
     tables: dict[str, Any]
+    """The config's tables with these changes, so far as they can be made."""
     sets: list[str] = field(default_factory=list)
     switches: list[str] = field(default_factory=list)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What it can be called: its file's or preset's name, and its run's."""
-        return Path(self.source).name.removesuffix(".toml"), str(part(self.tables, "run").get("name"))
+        """What a change may call it: the name of its file or preset, and of its run."""
+        return Path(self.source).name.removesuffix(".toml"), str(subtable(self.tables, "run").get("name"))
 
     @property
     def listed(self) -> list[str]:
-        """The plugins that it enables by name."""
-        enable = part(self.tables, "plugins").get("enable")
+        """The plugins in its `enable` list."""
+        enable = subtable(self.tables, "plugins").get("enable")
         return enable if isinstance(enable, list) else []
 
     @property
     def enabled(self) -> list[str]:
-        """These, and those that its data tables use."""
-        data = part(self.tables, "data")
-        specs = [data.get("train"), *part(data, "eval").values()]
+        """The plugins in its `enable` list and those that its data tables use."""
+        data = subtable(self.tables, "data")
+        specs = [data.get("train"), *subtable(data, "eval").values()]
         return [*self.listed, *(spec["use"] for spec in specs if isinstance(spec, dict) and "use" in spec)]
 
 
-def part(tables: dict[str, Any], *names: str) -> dict[str, Any]:
-    """A table in a table; empty if there is none."""
-    for name in names:
-        inner = tables.get(name)
+def subtable(tables: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """The table under nested keys; empty if it is missing or not a table."""
+    for key in keys:
+        inner = tables.get(key)
         tables = inner if isinstance(inner, dict) else {}
     return tables
 
 
-def read_one(source: str | Path, sets: Sequence[str], switches: Sequence[str]) -> config.RunConfig:
-    """The config of a command that takes one, changed."""
-    return read_all([str(source)], sets, switches)[0][0]
+def read_config(source: str | Path, sets: Sequence[str], switches: Sequence[str]) -> config.RunConfig:
+    """Read the config of a command that takes one, with its changes."""
+    return read_configs([str(source)], sets, switches)[0][0]
 
 
-def read_all(
+def read_configs(
     sources: Sequence[str], sets: Sequence[str], switches: Sequence[str]
 ) -> tuple[list[config.RunConfig], str]:
-    """Every config of a command, changed; and, of several, which of them each change has changed."""
-    shared = [Shared(source, config_files.load(source)[0]) for source in sources]
-    said = [share_set(item, shared, switches) for item in sets] + [share_switch(name, shared) for name in switches]
-    configs = [config_files.read(each.source, each.sets, each.switches) for each in shared]
-    return configs, ", ".join(said) if len(sources) > 1 else ""
+    """Read every config of a command with its changes; if there are several, also say what each change applies to."""
+    changes = [ConfigChanges(source, config_files.load(source)[0]) for source in sources]
+    applied = [apply_set(item, changes, switches) for item in sets]
+    applied += [apply_switch(switch, changes) for switch in switches]
+    configs = [config_files.read(each.source, each.sets, each.switches) for each in changes]
+    return configs, ", ".join(applied) if len(sources) > 1 else ""
 
 
-def share_set(item: str, shared: Sequence[Shared], switches: Sequence[str]) -> str:
-    """Give one ``--set`` to those that it is for, and say to whom."""
-    who, change = address(item)
+def apply_set(item: str, configs: Sequence[ConfigChanges], switches: Sequence[str]) -> str:
+    """Apply one ``--set`` to the configs that it is for, and name them."""
+    name, change = split_address(item)
     keys = [key.strip() for key in change.partition("=")[0].split(".")]
-    chosen = called(who, shared, f"--set {item}")
-    if not who and len(shared) > 1 and keys[0] == "plugins" and keys[1:] not in ([], ["enable"]):
-        chosen = [each for each in shared if keys[1] in [*each.enabled, *switched_on(each, switches)]]
+    chosen = find_configs(name, configs, f"--set {item}")
+    if not name and len(configs) > 1 and keys[0] == "plugins" and keys[1:] not in ([], ["enable"]):
+        chosen = [each for each in configs if keys[1] in [*each.enabled, *switched_on(each, switches)]]
         if not chosen:
-            hint = config.not_enabled(keys[1], [name for each in shared for name in each.enabled])
-            raise PluginError(f"--set {item}: none of {names(shared)} enables {keys[1]!r}{hint}")
-    elif not who and keys[0] == "data":
+            hint = config.not_enabled(keys[1], [name for each in configs for name in each.enabled])
+            raise PluginError(f"--set {item}: none of {list_names(configs)} enables {keys[1]!r}{hint}")
+    elif not name and keys[0] == "data":
         table = keys[: 3 if keys[1:2] == ["eval"] else 2]
-        chosen = [each for each in shared if part(each.tables, *table)] or chosen  # none has it: it is a new one
+        chosen = [each for each in configs if subtable(each.tables, *table)] or chosen  # in none: it is a new table
     for each in chosen:
         each.sets.append(change)
         config_files.override(each.tables, change)
-    return f"--set {item} ({names(chosen, shared)})"
+    return f"--set {item} ({list_names(chosen, configs)})"
 
 
-def share_switch(switch: str, shared: Sequence[Shared]) -> str:
-    """Give one ``-p`` to those that it is for, and say to whom."""
-    who, change = address(switch)
-    name, on = change.removeprefix("no:"), not change.startswith("no:")
-    chosen = called(who, shared, f"-p {switch}")
-    if not who and len(shared) > 1:
-        local = [each for each in shared if name in part(each.tables, "local_plugins")]  # the others do not know it
-        chosen = [each for each in local or shared if (name in each.listed) != on]
+def apply_switch(switch: str, configs: Sequence[ConfigChanges]) -> str:
+    """Apply one ``-p`` to the configs that it is for, and name them."""
+    name, change = split_address(switch)
+    plugin, on = change.removeprefix("no:"), not change.startswith("no:")
+    chosen = find_configs(name, configs, f"-p {switch}")
+    if not name and len(configs) > 1:
+        local = [each for each in configs if plugin in subtable(each.tables, "local_plugins")]  # others do not know it
+        chosen = [each for each in local or configs if (plugin in each.listed) != on]
         if not chosen and on:
-            raise PluginError(f"-p {switch}: {name!r} is enabled already in {names(shared)}")
+            raise PluginError(f"-p {switch}: {plugin!r} is enabled already in {list_names(configs)}")
         if not chosen:
-            hint = nearest(name, {name for each in shared for name in each.listed})
-            raise PluginError(f"-p {switch}: none of {names(shared)} enables {name!r}{hint}")
+            hint = nearest(plugin, {name for each in configs for name in each.listed})
+            raise PluginError(f"-p {switch}: none of {list_names(configs)} enables {plugin!r}{hint}")
     for each in chosen:
         each.switches.append(change)
-        if on:
-            each.listed.append(name)
-        elif name in each.listed:
-            each.listed.remove(name)
-    return f"-p {switch} ({names(chosen, shared)})"
+        with suppress(PluginError):  # `config_files.read` will raise it, with the name of the config
+            config.check_shape(each.tables)
+            config_files.switch(each.tables, change)
+    return f"-p {switch} ({list_names(chosen, configs)})"
 
 
-def called(who: str, shared: Sequence[Shared], place: str) -> list[Shared]:
-    """The configs of that name; all if there is no name."""
-    chosen = [each for each in shared if not who or who in each.names]
+def find_configs(name: str, configs: Sequence[ConfigChanges], change: str) -> list[ConfigChanges]:
+    """The configs of that name; all if the name is empty."""
+    chosen = [each for each in configs if not name or name in each.names]
     if not chosen:
-        known = {name for each in shared for name in each.names}
-        raise PluginError(f"{place}: no config here is called {who!r}{nearest(who, known)}")
+        known = {each_name for each in configs for each_name in each.names}
+        raise PluginError(f"{change}: no config here is called {name!r}{nearest(name, known)}")
     return chosen
 
 
-def switched_on(each: Shared, switches: Sequence[str]) -> list[str]:
-    """What ``-p`` enables in a config."""
-    addressed = map(address, switches)
-    return [name for who, name in addressed if (not who or who in each.names) and not name.startswith("no:")]
+def switched_on(each: ConfigChanges, switches: Sequence[str]) -> list[str]:
+    """The plugins that ``-p`` enables in a config."""
+    addressed = map(split_address, switches)
+    return [plugin for name, plugin in addressed if (not name or name in each.names) and not plugin.startswith("no:")]
 
 
-def names(chosen: Sequence[Shared], of: Collection[Shared] = ()) -> str:
-    """The configs by name."""
+def list_names(chosen: Sequence[ConfigChanges], of: Collection[ConfigChanges] = ()) -> str:
+    """List configs by name; ``all`` if they are all of them."""
     return "all" if len(chosen) == len(of) else ", ".join(each.names[0] for each in chosen)

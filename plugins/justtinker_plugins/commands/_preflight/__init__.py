@@ -1,1 +1,1 @@
-"""What `check`, `train` and `eval` look at before a run."""
+"""What `check`, `train` and `eval` inspect before a run."""

@@ -1,8 +1,9 @@
-r"""What `check` looks at, and `train` and `eval` before they begin, beside the plugins' own `preflight`: disk, prompts,
-lengths, verifiers. It asks plugins what a run would ask them, about a few real problems, and samples nothing.
+r"""The checks that `check`, `train` and `eval` add to the plugins' own `preflight`: disk, prompts, lengths, verifiers.
 
-A gold is spoken in several ways, because verifiers read different ones: in a box after a thinking block, bare, after
-``####`` and after ``Answer:``. One that is accepted is enough.
+They ask the run's plugins what the run would ask them, about a few real problems, and sample nothing.
+
+Verifiers read different formats, so each gold is written in several: in a box after a thinking block, bare, after
+``####`` and after ``Answer:``. A verifier passes if it accepts one of them.
 """
 
 from __future__ import annotations
@@ -18,69 +19,69 @@ from justtinker_core import PluginError, Problem, Rollout
 from justtinker_core.grading import unverified, verify
 from justtinker_core.run import Run
 from justtinker_core.types import DataSpec
-from justtinker_plugins.commands._preflight.warnings import warnings
+from justtinker_plugins.commands._preflight.warnings import find_warnings
 
 log = logging.getLogger("justtinker")
 
-TRIED = 8
-"""Problems of a set whose golds are tried."""
-ROOM = 256 * 2**20
-"""Bytes: less than that a run soon fills with rollouts and checkpoints."""
-GOLDS = ("<think>Checking.</think>\\boxed{{{gold}}}", "{gold}", "#### {gold}", "Answer: {gold}")
-WRONG = ("not the answer", "-98765.4321")
-WORDS = ("math", "number", "text", "choice")
-"""Kinds of problems whose gold is itself a right answer; of others (programs, say) only their verifier knows."""
+GOLDS_TRIED = 8
+"""How many golds of a data set to try, at most."""
+MIN_FREE_BYTES = 256 * 2**20
+"""A run soon fills less than that with rollouts and checkpoints."""
+GOLD_FORMATS = ("<think>Checking.</think>\\boxed{{{gold}}}", "{gold}", "#### {gold}", "Answer: {gold}")
+WRONG_ANSWERS = ("not the answer", "-98765.4321")
+GOLD_KINDS = ("math", "number", "text", "choice")
+"""Kinds of problems whose gold is itself a right answer. Of others, such as programs, only their verifier can tell."""
 
 
-def checks(place: Path) -> tuple[Callable[[Run], None], ...]:
-    """What a run in that directory is checked for; each raises a PluginError with all that it finds, or warns."""
+def checks_for(run_dir: Path) -> tuple[Callable[[Run], None], ...]:
+    """The checks of a run that will write to `run_dir`. Each raises one PluginError with all it finds, or warns."""
 
-    def disk(run: Run) -> None:
-        complain(disk_complaints(place))
+    def check_disk(run: Run) -> None:
+        raise_complaints(disk_complaints(run_dir))
 
-    def problems(run: Run) -> None:
-        complain(c for spec, some in tables(run) for c in table_complaints(run, spec, some))
+    def check_data(run: Run) -> None:
+        raise_complaints(c for spec, problems in loaded_tables(run) for c in table_complaints(run, spec, problems))
 
-    def doubts(run: Run) -> None:
+    def warn(run: Run) -> None:
         if run.ready:
-            some = tried(run.train_problems)
-            for text in warnings(run, some, {problem.id: spoken(problem) for problem in some}):
+            problems = problems_to_try(run.train_problems)
+            for text in find_warnings(run, problems, {problem.id: answer_pairs(problem) for problem in problems}):
                 log.warning("%s", text)
 
-    return disk, problems, doubts
+    return check_disk, check_data, warn
 
 
-def complain(complaints: Iterable[str]) -> None:
-    """Raise them all, each once."""
-    if said := list(dict.fromkeys(complaints)):
-        raise PluginError("\n".join(said))
+def raise_complaints(complaints: Iterable[str]) -> None:
+    """Raise one PluginError with all complaints, without repetitions; do nothing if there are none."""
+    if lines := list(dict.fromkeys(complaints)):
+        raise PluginError("\n".join(lines))
 
 
-def tables(run: Run) -> list[tuple[DataSpec, Sequence[Problem]]]:
-    """The data tables whose problems could be loaded."""
+def loaded_tables(run: Run) -> list[tuple[DataSpec, Sequence[Problem]]]:
+    """The data tables whose problems were loaded, with these problems."""
     loaded = {"data.train": run.train_problems} | {f"data.eval.{n}": p for n, p in run.eval_problems.items()}
     return [(spec, loaded[spec.table]) for spec in run.config.data if loaded.get(spec.table)]
 
 
-def disk_complaints(place: Path) -> Iterator[str]:
-    """Whether the directory, or the one in which it will be made, can be written to and has room."""
-    parent = next(p for p in (place.absolute(), *place.absolute().parents) if p.exists())
+def disk_complaints(run_dir: Path) -> Iterator[str]:
+    """Complain if `run_dir`, or its nearest existing parent, is not writable or has too little space."""
+    parent = next(p for p in (run_dir.absolute(), *run_dir.absolute().parents) if p.exists())
     try:
         tempfile.TemporaryFile(dir=parent).close()
     except OSError as error:
-        yield f"cannot write in {parent}: {error.strerror}; name another place with --dir"
+        yield f"cannot write in {parent}: {error.strerror}; choose another directory with --dir"
     free = shutil.disk_usage(parent).free
-    if free < ROOM:
+    if free < MIN_FREE_BYTES:
         yield (
             f"only {free // 2**20} MiB are free in {parent}, where the run keeps its records and rollouts: "
-            "make room, or name another place with --dir"
+            "free some space, or choose another directory with --dir"
         )
 
 
 def table_complaints(run: Run, spec: DataSpec, problems: Sequence[Problem]) -> Iterator[str]:
-    """What is wrong with a set for this run: prompts, lengths, golds."""
+    """Complain if a data set does not suit this run: its prompts, lengths or golds."""
     try:
-        if samples(run, spec):
+        if is_sampled(run, spec):
             if run.ready:
                 yield from length_complaints(run, spec, problems)
             if run.plugins.who("verify") and not run.plugins.who("rollout"):
@@ -89,95 +90,95 @@ def table_complaints(run: Run, spec: DataSpec, problems: Sequence[Problem]) -> I
         yield f"[{spec.table}] {error}"
 
 
-def samples(run: Run, spec: DataSpec) -> bool:
-    """Whether the run samples answers to the problems of a set: all but what is only imitated."""
+def is_sampled(run: Run, spec: DataSpec) -> bool:
+    """Whether the run samples responses to these problems. It does not if it only imitates demonstrations."""
     algorithms = [run.plugins.active[name].instance for name in run.plugins.who("collect_batch")]
     return spec.purpose == "eval" or any("verify" in getattr(a, "needs", ()) for a in algorithms)
 
 
-def budget(run: Run, spec: DataSpec) -> tuple[int, str]:
-    """Most tokens of a response to a problem of a set, and the table that says so."""
+def response_limit(run: Run, spec: DataSpec) -> tuple[int, str]:
+    """The `max_tokens` that holds for a data set, and the config table that sets it."""
     own = run.config.evaluation.max_tokens
     return (own, "evaluation") if spec.purpose == "eval" and own else (run.config.sampling.max_tokens, "sampling")
 
 
 def length_complaints(run: Run, spec: DataSpec, problems: Sequence[Problem]) -> Iterator[str]:
-    """Whether the first problem leaves room for a whole response, and the longest for any."""
-    (response, table), most = budget(run, spec), run.backend.context_length
+    """Complain if the first problem leaves too little room for a full response, or the longest leaves none."""
+    (response, table), context = response_limit(run, spec), run.backend.context_length
     prompt = len(run.prompt(problems[0]).tokens)
-    if prompt + response > most:
+    if prompt + response > context:
         yield (
             f"[{spec.table}] prompt ({prompt} tokens) and response ([{table}] max_tokens = {response}) need "
-            f"{prompt + response} tokens; the model has {most}: lower max_tokens"
+            f"{prompt + response} tokens, but the model's context has {context}: lower max_tokens"
         )
     longest = max(problems, key=lambda problem: len(problem.question))
     prompt = len(run.prompt(longest).tokens)
-    if prompt >= most:
+    if prompt >= context:
         yield (
-            f"[{spec.table}] the prompt of problem {longest.id!r} has {prompt} tokens, all that the model has ({most}) "
-            "or more: leave such problems out (sets of the hub: max_characters)"
+            f"[{spec.table}] the prompt of problem {longest.id!r} has {prompt} tokens and leaves no room for a "
+            f"response, as the model's context has {context}: drop such problems (data sets of the Hub: max_characters)"
         )
 
 
-def tried(problems: Sequence[Problem]) -> list[Problem]:
-    """A few of the problems that have an answer, from all over the set."""
+def problems_to_try(problems: Sequence[Problem]) -> list[Problem]:
+    """A few problems that have a gold, spread over the whole data set."""
     golds = [problem for problem in problems if problem.answer is not None]
-    return golds[:: max(1, -(-len(golds) // TRIED))]
+    return golds[:: max(1, -(-len(golds) // GOLDS_TRIED))]
 
 
 def gold_complaints(run: Run, spec: DataSpec, problems: Sequence[Problem]) -> Iterator[str]:
-    """Whether the verifiers accept golds and nothing that is none."""
-    refused, some = [], tried(problems)
-    for problem in some:
-        said = speak(run, problem)
-        if said is None:
+    """Complain if the verifiers refuse every gold, or accept a wrong answer."""
+    refused, tried = [], problems_to_try(problems)
+    for problem in tried:
+        trial = try_gold(run, problem)
+        if trial is None:
             yield f"[{spec.table}] {unverified(problem, run.plugins)}"
             return
-        for text in said.wrong:
-            yield f"[{spec.table}] the verifier accepts {text!r} as the answer to problem {problem.id!r}: take another"
-        if not said.accepted and problem.kind in WORDS:
+        for text in trial.wrong_accepted:
+            yield f"[{spec.table}] the verifier accepts {text!r} as the answer to problem {problem.id!r}: use another"
+        if not trial.gold_accepted and problem.kind in GOLD_KINDS:
             refused.append(
-                f"[{spec.table}] the verifier accepts none of {len(some)} golds that were tried; it calls that of "
-                f"problem {problem.id!r} ({problem.answer}) {said.reason}: enable another verifier, or mend the "
-                "answers; if a right answer need not be the gold, give the problems a kind of their own (kind = 'NAME' "
-                "in the data table)"
+                f"[{spec.table}] the verifier accepts none of the {len(tried)} golds tried; it calls that of problem "
+                f"{problem.id!r} ({problem.answer}) {trial.boxed_verdict}: enable another verifier, or correct the "
+                "golds; if a right answer may differ from the gold, give the problems a kind of their own "
+                "(kind = 'NAME' in the data table)"
             )
-    if some and len(refused) == len(some):
+    if tried and len(refused) == len(tried):
         yield refused[0]
 
 
-def spoken(problem: Problem) -> list[tuple[str, str]]:
-    """The gold and a wrong answer, in each of the ways."""
-    return [(form.format(gold=problem.answer), form.format(gold=WRONG[0])) for form in GOLDS]
+def answer_pairs(problem: Problem) -> list[tuple[str, str]]:
+    """The gold and a wrong answer, once in each format."""
+    return [(form.format(gold=problem.answer), form.format(gold=WRONG_ANSWERS[0])) for form in GOLD_FORMATS]
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What the verifiers say of a problem's own gold and of wrong answers."""
+class GoldTrial:
+    """How the verifiers judge a problem's gold and some wrong answers."""
 
-    accepted: bool
-    """The gold, spoken in one of the ways."""
-    reason: str
-    """Of the gold in a box."""
-    wrong: list[str]
-    """Wrong answers that are accepted."""
+    gold_accepted: bool
+    """Whether the gold is correct in at least one format."""
+    boxed_verdict: str
+    """Outcome and reason for the gold in a box."""
+    wrong_accepted: list[str]
+    """Wrong answers that the verifiers call correct."""
 
 
-def speak(run: Run, problem: Problem) -> Said | None:
-    """Have the gold and wrong answers judged; None if no verifier takes the problem."""
-    texts = [*(form.format(gold=problem.answer) for form in GOLDS), *(GOLDS[0].format(gold=wrong) for wrong in WRONG)]
-    rollouts = [Rollout((), (), (), text) for text in texts]
-    verdicts = verify(problem, rollouts, run.plugins)
+def try_gold(run: Run, problem: Problem) -> GoldTrial | None:
+    """Have the gold and the wrong answers judged; None if no verifier takes the problem."""
+    texts = [form.format(gold=problem.answer) for form in GOLD_FORMATS]
+    texts += [GOLD_FORMATS[0].format(gold=wrong) for wrong in WRONG_ANSWERS]
+    verdicts = verify(problem, [Rollout((), (), (), text) for text in texts], run.plugins)
     if verdicts is None:
         return None
-    right = [verdict.outcome == "correct" for verdict in verdicts]
-    first = verdicts[0]
-    reason = f"{first.outcome} ({first.reason})" if first.reason else first.outcome
-    wrong = [text for text, accepted in zip(WRONG, right[len(GOLDS) :], strict=True) if accepted]
-    return Said(any(right[: len(GOLDS)]), reason, wrong)
+    correct = [verdict.outcome == "correct" for verdict in verdicts]
+    boxed = verdicts[0]
+    boxed_verdict = f"{boxed.outcome} ({boxed.reason})" if boxed.reason else boxed.outcome
+    wrong = [text for text, right in zip(WRONG_ANSWERS, correct[len(GOLD_FORMATS) :], strict=True) if right]
+    return GoldTrial(any(correct[: len(GOLD_FORMATS)]), boxed_verdict, wrong)
 
 
-def accepted(run: Run, problems: Sequence[Problem]) -> str:
-    """How many of the golds that were tried the verifiers accept, in words."""
-    said = [speak(run, problem) for problem in tried(problems)] if run.plugins.who("verify") else []
-    return f"{sum(bool(s and s.accepted) for s in said)} of {len(said)}" if said else "-"
+def count_accepted(run: Run, problems: Sequence[Problem]) -> str:
+    """Count the golds that the verifiers accept, as ``7 of 8``; a dash if none could be tried."""
+    trials = [try_gold(run, problem) for problem in problems_to_try(problems)] if run.plugins.who("verify") else []
+    return f"{sum(bool(t and t.gold_accepted) for t in trials)} of {len(trials)}" if trials else "-"

@@ -1,5 +1,5 @@
-"""What ``justtinker check`` says of the data: how much there is, what was left out, which golds nobody can grade, and
-which training problems stand in an evaluation set. It says; what stands in a run's way is for `check` to decide.
+"""The notes of ``justtinker check`` on the data: skipped rows, golds that cannot be graded, and training problems that
+are also in an evaluation set. Notes stop no run; `checks` holds what does.
 """
 
 from __future__ import annotations
@@ -12,40 +12,40 @@ from rich.markup import escape
 from justtinker_core import Problem, Rollout, Verdict
 from justtinker_core.run import Run
 from justtinker_core.types import DataSpec
-from justtinker_plugins.commands._preflight import checks
+from justtinker_plugins.commands._preflight.checks import is_sampled, loaded_tables
 from justtinker_plugins.shared.overlap import Overlap, overlaps
 
-GOLDS = 2000
-"""So many golds of a table are tried."""
-SHOWN = 3
+MAX_GOLDS = 2000
+"""How many golds of a table to try, at most."""
+MAX_EXAMPLES = 3
 
 
-def left_out(run: Run, spec: DataSpec) -> str:
-    """Why rows of a table are no problems of the run, with counts."""
+def skipped_rows(run: Run, spec: DataSpec) -> str:
+    """Why rows of a table are not problems of the run, with counts."""
     return escape("; ".join(f"{reason}: {count:,}" for reason, count in run.skipped[spec.table].most_common()))
 
 
 def data_notes(run: Run) -> Iterator[str]:
-    """Lines about golds that cannot be graded and about training problems that are evaluated on."""
-    for spec, problems in checks.tables(run):
-        if checks.samples(run, spec):
+    """Lines about golds that cannot be graded, and about training problems that are in an evaluation set."""
+    for spec, problems in loaded_tables(run):
+        if is_sampled(run, spec):
             yield from (f"{spec.table}: {line}" for line in gold_lines(run, problems))
     yield from overlap_lines(list(overlaps(run.train_problems, run.eval_problems)), len(run.train_problems))
 
 
 def gold_lines(run: Run, problems: Sequence[Problem]) -> list[str]:
-    """Which golds cannot be graded, so that every answer to them is unscored; nothing if there is none."""
-    bad = list(bad_golds(run, problems[:GOLDS])) if run.plugins.who("verify") else []
+    """Describe the golds that cannot be graded; no lines if all can."""
+    bad = list(ungradable_golds(run, problems[:MAX_GOLDS])) if run.plugins.who("verify") else []
     if not bad:
         return []
-    of = f"the first {GOLDS:,}" if len(problems) > GOLDS else f"{len(problems):,}"
-    lines = [f"{len(bad)} of {of} golds cannot be graded; answers to them are unscored, or right only as the same text"]
-    lines += [f"  {problem.id}: {problem.answer} ({said.reason})" for problem, said in bad[:SHOWN]]
-    return lines + ([f"  … and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else [])
+    tried = f"the first {MAX_GOLDS:,}" if len(problems) > MAX_GOLDS else f"{len(problems):,}"
+    lines = [f"{len(bad)} of {tried} golds cannot be graded: answers are unscored, or correct only as the same text"]
+    lines += [f"  {problem.id}: {problem.answer} ({verdict.reason})" for problem, verdict in bad[:MAX_EXAMPLES]]
+    return lines + ([f"  … and {len(bad) - MAX_EXAMPLES} more"] if len(bad) > MAX_EXAMPLES else [])
 
 
-def bad_golds(run: Run, problems: Sequence[Problem]) -> Iterator[tuple[Problem, Verdict]]:
-    """Problems whose verifier cannot say that a wrong answer is wrong, with what it says instead."""
+def ungradable_golds(run: Run, problems: Sequence[Problem]) -> Iterator[tuple[Problem, Verdict]]:
+    """Problems for which the verifiers cannot even call a wrong answer incorrect, with their verdict."""
     wrong = [Rollout((), (), (), "<think>Checking.</think>\\boxed{not the answer}")]
     for problem in problems:
         if problem.answer is not None:
@@ -54,24 +54,23 @@ def bad_golds(run: Run, problems: Sequence[Problem]) -> Iterator[tuple[Problem, 
                 yield problem, verdicts[0]
 
 
-def overlap_lines(found: Sequence[Overlap], of: int) -> list[str]:
-    """Which training problems stand in an evaluation set; nothing if none does."""
+def overlap_lines(found: Sequence[Overlap], train_count: int) -> list[str]:
+    """Describe the training problems that are also in an evaluation set; no lines if there are none."""
     if not found:
         return []
     sets = dict.fromkeys(each.set for each in found)
-    counted = ", ".join(f"{name} ({sum(each.set == name for each in found)})" for name in sets)
+    counts = ", ".join(f"{name} ({sum(each.set == name for each in found)})" for name in sets)
     lines = [
-        f"{len({each.train.id for each in found}):,} of {of:,} training problems stand in an evaluation set, "
-        f"word for word or nearly so: {counted}. To leave them out: -p decontaminate"
+        f"{len({each.train.id for each in found}):,} of {train_count:,} training problems are also in an evaluation "
+        f"set, word for word or nearly so: {counts}. To drop them: -p decontaminate"
     ]
-    for each in islice(sorted(found, key=lambda each: -each.share), SHOWN):
-        lines.append(
-            f"  {each.train.id} is {each.share:.0%} of {each.set}'s {each.eval.id}: {short(each.train.question)}"
-        )
+    for each in islice(sorted(found, key=lambda each: -each.share), MAX_EXAMPLES):
+        question = first_characters(each.train.question)
+        lines.append(f"  {each.train.id} is {each.share:.0%} of {each.set}'s {each.eval.id}: {question}")
     return lines
 
 
-def short(text: str, most: int = 100) -> str:
+def first_characters(text: str, most: int = 100) -> str:
     """The beginning of a text, on one line."""
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[:most]} …"

@@ -1,7 +1,8 @@
-"""What a run would take in tokens and dollars, before anything is spent: an estimate, with what it assumes.
+"""An estimate of a run's tokens and dollars, before anything is spent, and the assumptions behind it.
 
-Prompts and demonstrations are measured on real problems; how long responses will be, nobody knows: the table shows half
-of `max_tokens`, and all of it. What a run really uses stands in its records (`tokens`, `usd`).
+Prompts and demonstrations are measured on real problems. Nobody knows how long responses will be, so the table gives
+two figures: for responses of half of `max_tokens`, and of all of it. What a run really uses is in its records
+(`tokens`, `usd`).
 """
 
 from __future__ import annotations
@@ -17,35 +18,38 @@ from justtinker_core.config import due
 from justtinker_core.run import Run
 from justtinker_plugins.shared.terminal import plain_table
 
-MEASURED = 32
-"""Problems of a set whose prompts are encoded."""
-TYPICAL = 0.5
-"""Of max_tokens: a response that is neither short nor cut off. The published runs used 0.2 to 0.6."""
-KINDS = ("prefill", "cached_prefill", "sampled", "trained")
+PROMPTS_MEASURED = 32
+"""How many prompts of a data set to encode, at most."""
+TYPICAL_SHARE = 0.5
+"""The share of `max_tokens` that a response uses if it is neither short nor cut off. Published runs used 0.2 to 0.6."""
+TOKEN_KINDS = ("prefill", "cached_prefill", "sampled", "trained")
 
 
 def describe_cost(console: Console, run: Run, done: int = 0) -> None:
-    """Tokens of a step, of all steps and evaluations that are left, and what they cost; nothing if nobody says."""
-    few, many = (expected(run, share, done) for share in (TYPICAL, 1.0))
-    if not few:
+    """Print the tokens and dollars of a step, and of all steps and evaluations left after `done` steps.
+
+    Prints nothing if the algorithm does not implement `expect_tokens`.
+    """
+    low, high = (expected_tokens(run, share, done) for share in (TYPICAL_SHARE, 1.0))
+    if not low:
         return
     priced = run.backend.usd({}) is not None
-    table = plain_table("estimate", *(kind.replace("_", " ") for kind in KINDS), *(["USD"] if priced else []))
-    for row in few:
-        cells = [between(short(few[row][kind]), short(many[row][kind])) for kind in KINDS]
-        costs = (run.backend.usd(part[row]) or 0.0 for part in (few, many))
-        table.add_row(row, *cells, *([between(*(f"{usd:,.2f}" for usd in costs))] if priced else []))
+    table = plain_table("estimate", *(kind.replace("_", " ") for kind in TOKEN_KINDS), *(["USD"] if priced else []))
+    for part in low:
+        cells = [as_range(abbreviate(low[part][kind]), abbreviate(high[part][kind])) for kind in TOKEN_KINDS]
+        costs = (run.backend.usd(tokens[part]) or 0.0 for tokens in (low, high))
+        table.add_row(part, *cells, *([as_range(*(f"{usd:,.2f}" for usd in costs))] if priced else []))
     console.print()
     console.print(table)
     console.print(
-        f"From responses of {TYPICAL:.0%} of max_tokens to responses of all of it. "
-        + ("Prices: \\[plugins.tinker] prices, else a dated table; storage is not in them." if priced else ""),
+        f"The lower figures assume responses of {TYPICAL_SHARE:.0%} of max_tokens, the higher ones of all of it."
+        + (" Prices: \\[plugins.tinker] prices, else a dated table; storage is not included." if priced else ""),
         style="dim",
     )
 
 
-def expected(run: Run, share: float, done: int = 0) -> dict[str, Counter[str]]:
-    """Tokens of each part of the run that is left after `done` steps, if responses take that share of `max_tokens`."""
+def expected_tokens(run: Run, share: float, done: int = 0) -> dict[str, Counter[str]]:
+    """Estimate the tokens of each part of the run left after `done` steps, if responses use `share` of `max_tokens`."""
     config = run.config
     response = share * config.sampling.max_tokens
     step = run.plugins.first("expect_tokens", dict, run=run, response=response)
@@ -57,20 +61,20 @@ def expected(run: Run, share: float, done: int = 0) -> dict[str, Counter[str]]:
     evaluation = Counter[str]()
     for spec in config.data:
         if spec.purpose == "eval":
-            most = share * (section.max_tokens or config.sampling.max_tokens)
-            evaluation.update(evaluated(run, run.eval_problems[spec.name], spec.samples, most))
-    parts = {"a step": scaled(step, 1), f"{steps:,} steps{' left' if done else ''}": scaled(step, steps)}
+            response = share * (section.max_tokens or config.sampling.max_tokens)
+            evaluation.update(evaluation_tokens(run, run.eval_problems[spec.name], spec.samples, response))
+    parts = {"a step": multiplied(step, 1), f"{steps:,} steps{' left' if done else ''}": multiplied(step, steps)}
     if evaluation:
         parts |= {
-            "an evaluation": scaled(evaluation, 1),
-            f"{times} evaluation{'s' if times > 1 else ''}": scaled(evaluation, times),
+            "an evaluation": multiplied(evaluation, 1),
+            f"{times} evaluation{'s' if times > 1 else ''}": multiplied(evaluation, times),
         }
-    return parts | {"in all": scaled(step, steps) + scaled(evaluation, times)}
+    return parts | {"in all": multiplied(step, steps) + multiplied(evaluation, times)}
 
 
-def evaluated(run: Run, problems: Sequence[Problem], samples: int, response: float) -> dict[str, float]:
-    """Tokens of one evaluation of a set."""
-    prompts = len(problems) * prompt_tokens(run, problems)
+def evaluation_tokens(run: Run, problems: Sequence[Problem], samples: int, response: float) -> dict[str, float]:
+    """Estimate the tokens of one evaluation of a data set."""
+    prompts = len(problems) * mean_prompt_tokens(run, problems)
     return {
         "prefill": prompts,
         "cached_prefill": prompts * (samples - 1),
@@ -78,24 +82,24 @@ def evaluated(run: Run, problems: Sequence[Problem], samples: int, response: flo
     }
 
 
-def prompt_tokens(run: Run, problems: Sequence[Problem]) -> float:
-    """Mean length of a prompt, over some from all over the set."""
-    some = problems[:: -(-len(problems) // MEASURED)]
-    return float(np.mean([len(run.prompt(problem).tokens) for problem in some]))
+def mean_prompt_tokens(run: Run, problems: Sequence[Problem]) -> float:
+    """The mean prompt length of some problems, spread over the whole data set."""
+    measured = problems[:: -(-len(problems) // PROMPTS_MEASURED)]
+    return float(np.mean([len(run.prompt(problem).tokens) for problem in measured]))
 
 
-def scaled(tokens: Mapping[str, float], times: int) -> Counter[str]:
-    """So many times as many."""
+def multiplied(tokens: Mapping[str, float], times: int) -> Counter[str]:
+    """Multiply every count, and round it."""
     return Counter({kind: round(count * times) for kind, count in tokens.items()})
 
 
-def between(low: str, high: str) -> str:
-    """A range, or the one number that it is."""
+def as_range(low: str, high: str) -> str:
+    """Write two numbers as ``LOW to HIGH``, or as one if they are the same."""
     return low if low == high else f"{low} to {high}"
 
 
-def short(count: float) -> str:
-    """A number for reading: 950, 12.3k, 4.56M, or a dash."""
+def abbreviate(count: float) -> str:
+    """Shorten a number: ``950``, ``12.3k``, ``4.56M``; a dash for 0."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if count >= size:
             return f"{count / size:.3g}{letter}"

@@ -1,4 +1,4 @@
-"""Open everything that a run would open, spend nothing, and show what would happen."""
+"""The rehearsal of a run: open all that it would open, show what it would do, and spend nothing."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from justtinker_core.enabling import installed, open_plugins
 from justtinker_core.errors import all_or_none
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
-from justtinker_plugins.commands._cli.plan import Planned
+from justtinker_plugins.commands._cli.plan import PlannedRun
 from justtinker_plugins.commands._preflight import checks
-from justtinker_plugins.commands._preflight.data import data_notes, left_out
+from justtinker_plugins.commands._preflight.data import data_notes, skipped_rows
 from justtinker_plugins.commands._preflight.estimate import describe_cost
 from justtinker_plugins.shared.terminal import plain_table
 
 
-def rehearse(plan: Sequence[Planned]) -> None:
-    """Show and open every run of a plan. PluginError with the complaints of all."""
+def rehearse(runs: Sequence[PlannedRun]) -> None:
+    """Open and describe every planned run. Raises one PluginError with the complaints of all."""
     console = Console()
-    if not plan:
+    if not runs:
         console.print("Nothing is left to do.")
         return
-    all_or_none(partial(rehearse_one, console, planned, len(plan) > 1) for planned in plan)
-    console.print(f"[green]Nothing stands in the way of {'these runs' if len(plan) > 1 else 'this run'}.[/green]")
+    all_or_none(partial(rehearse_run, console, planned, len(runs) > 1) for planned in runs)
+    console.print(f"[green]Nothing stands in the way of {'these runs' if len(runs) > 1 else 'this run'}.[/green]")
 
 
-def rehearse_one(console: Console, planned: Planned, several: bool) -> None:
-    """Show and open one run. PluginError with its complaints, under its name if there are several."""
+def rehearse_run(console: Console, planned: PlannedRun, several: bool) -> None:
+    """Open and describe one run. Raises a PluginError with its complaints, each after its name if there are several."""
     try:
         describe_run(console, planned)
         describe_plugins(console, planned.config)
@@ -51,28 +51,29 @@ def rehearse_one(console: Console, planned: Planned, several: bool) -> None:
 
 
 @contextmanager
-def opened(planned: Planned) -> Iterator[Run]:
-    """The run, opened in a directory that is gone afterwards, without its reporters, who only say what they lack."""
-    wanted, found = planned.config, installed(planned.config)
-    silent, loud = (
-        replace(wanted, enable=tuple(name for name in wanted.enable if (found[name].role == "reporters") == reports))
+def opened(planned: PlannedRun) -> Iterator[Run]:
+    """Open the run in a temporary directory. Of its reporters, only `preflight` is called."""
+    config, found = planned.config, installed(planned.config)
+    without_reporters, only_reporters = (
+        replace(config, enable=tuple(name for name in config.enable if (found[name].role == "reporters") == reports))
         for reports in (False, True)
     )
-    reporters = open_plugins(loud)
+    reporters = open_plugins(only_reporters)
 
-    def lacking(run: Run) -> None:
-        asked = (reporters.ask(name, "preflight", all_of(str), run=run) for name in reporters.who("preflight"))
-        checks.complain(text for said in asked for text in said or ())
+    def check_reporters(run: Run) -> None:
+        answers = (reporters.ask(name, "preflight", all_of(str), run=run) for name in reporters.who("preflight"))
+        checks.raise_complaints(complaint for answer in answers for complaint in answer or ())
 
     with tempfile.TemporaryDirectory() as scratch:
-        files = RunDir.create(Path(scratch) / "check", wanted.dump())
-        with loop.opened(Run(silent, open_plugins(silent), files), (lacking, *checks.checks(planned.path))) as run:
+        files = RunDir.create(Path(scratch) / "check", config.dump())
+        every = (check_reporters, *checks.checks_for(planned.path))
+        with loop.opened(Run(without_reporters, open_plugins(without_reporters), files), every) as run:
             yield run
             run.status = "checked"
 
 
-def describe_run(console: Console, planned: Planned) -> None:
-    """Name, model, steps and where the weights come from."""
+def describe_run(console: Console, planned: PlannedRun) -> None:
+    """Print a run's name, its model, its number of steps and the weights that it starts from."""
     run = planned.config.run
     start = run.start_from or "the model as it is"
     if planned.step:
@@ -83,34 +84,34 @@ def describe_run(console: Console, planned: Planned) -> None:
     console.print(f"starts from {escape(start)}\n", highlight=False, soft_wrap=True)
 
 
-def describe_plugins(console: Console, wanted: RunConfig) -> None:
-    """Every active plugin with its package and options; of rewards, the weight at the first and the last step."""
-    plugins = open_plugins(wanted)
-    first, last = plugins.weights(1), plugins.weights(wanted.run.steps)
+def describe_plugins(console: Console, config: RunConfig) -> None:
+    """Print every active plugin with its package and options, and the weights of rewards."""
+    plugins = open_plugins(config)
+    first, last = plugins.weights(1), plugins.weights(config.run.steps)
     table = plain_table("plugin", "weight", "package", "options")
     table.columns[0].no_wrap = table.columns[1].no_wrap = True
     for name, active in plugins.active.items():
         reward = active.reward is not None
         options = {key: value for key, value in active.dump().items() if not (reward and key == "weight")}
-        weight = weight_of(first.get(name), last.get(name)) if reward else ""
-        said = ", ".join(f"{key} = {value!r}" for key, value in options.items())
-        table.add_row(name, weight, f"{active.found.package} {active.found.version}", escape(said))
+        weight = weight_range(first.get(name), last.get(name)) if reward else ""
+        listed = ", ".join(f"{key} = {value!r}" for key, value in options.items())
+        table.add_row(name, weight, f"{active.found.package} {active.found.version}", escape(listed))
     console.print(table)
 
 
-def weight_of(first: float | None, last: float | None) -> str:
-    """A reward's weight, or how it moves; a dash where it is not even computed."""
+def weight_range(first: float | None, last: float | None) -> str:
+    """A reward's weight at the first and the last step, or one number for both; a dash where it is not computed."""
     texts = ["-" if weight is None else f"{weight:g}" for weight in (first, last)]
     return texts[0] if texts[0] == texts[1] else " to ".join(texts)
 
 
 def describe_data(console: Console, run: Run) -> None:
-    """The data sets: sizes, samples, and how the verifiers take their golds."""
+    """Print the data sets with their sizes and samples, how many golds the verifiers accept, and the notes on them."""
     table = plain_table("data", "from", "problems", "samples", "golds accepted", "left out")
-    for spec, problems in checks.tables(run):
-        judged = checks.accepted(run, problems) if checks.samples(run, spec) else ""
+    for spec, problems in checks.loaded_tables(run):
+        accepted = checks.count_accepted(run, problems) if checks.is_sampled(run, spec) else ""
         samples = str(spec.samples) if spec.purpose == "eval" else ""
-        table.add_row(spec.table, spec.use, f"{len(problems):,}", samples, judged, left_out(run, spec))
+        table.add_row(spec.table, spec.use, f"{len(problems):,}", samples, accepted, skipped_rows(run, spec))
     console.print()
     console.print(table)
     for note in data_notes(run):
@@ -118,14 +119,14 @@ def describe_data(console: Console, run: Run) -> None:
 
 
 def describe_prompt(console: Console, run: Run) -> None:
-    """A real prompt, as the model will see it, and how long."""
-    for _, problems in checks.tables(run)[:1] if run.plugins.who("build_prompt") else ():
+    """Print the first prompt as the model will see it, with its length."""
+    for _, problems in checks.loaded_tables(run)[:1] if run.plugins.who("build_prompt") else ():
         prompt = run.prompt(problems[0])
         stops = " or ".join(map(repr, prompt.stop))
-        budget, context = run.config.sampling.max_tokens, run.backend.context_length
+        limit, context = run.config.sampling.max_tokens, run.backend.context_length
         console.print(
             f"\nThe first prompt: {len(prompt.tokens)} tokens; the response stops at {escape(stops)}, or after "
-            f"{budget:,} tokens; the model has {context:,}.",
+            f"{limit:,} tokens; the model's context has {context:,}.",
             highlight=False,
             soft_wrap=True,
         )

@@ -1,8 +1,8 @@
-"""What a run is warned of before it begins and may still be meant: rewards that do not tell right from wrong, weights
-that turn a penalty into a prize, verifiers that are never asked.
+"""The warnings before a run, about what may be meant and rarely is: rewards that do not tell right from wrong, weights
+that turn a penalty into a bonus, verifiers that are never asked.
 
-Found out by asking the run's own plugins about a few real problems, so nothing here knows a plugin by name. What cannot
-be found out (a reward that reads token ids, say) is passed over in silence.
+They come from asking the run's own plugins about a few real problems, so this module knows no plugin by name. What
+cannot be tried, such as a reward that reads token ids, gives no warning.
 """
 
 from __future__ import annotations
@@ -15,120 +15,123 @@ from justtinker_core.answers import checked_verdicts
 from justtinker_core.grading import judge
 from justtinker_core.run import Run
 
-EQUAL = 1e-9
-Pair = tuple[str, str]
-"""A right answer and a wrong one, said in the same way."""
+TOLERANCE = 1e-9
+AnswerPair = tuple[str, str]
+"""A right answer and a wrong one in the same format."""
+PairsById = Mapping[str, Sequence[AnswerPair]]
+"""Answers to each training problem, by its id, one pair a format."""
 
 
-def warnings(run: Run, problems: Sequence[Problem], said: Mapping[str, Sequence[Pair]]) -> Iterator[str]:
-    """What to warn of. `said`: of each training problem, by its id, the ways of answering it."""
+def find_warnings(run: Run, problems: Sequence[Problem], pairs: PairsById) -> Iterator[str]:
+    """Yield every warning about a run, from judging answers to some of its training problems."""
     if run.plugins.who("rollout"):
         return  # episodes cannot be made up
-    if pays(run):
-        yield from failures(run, problems, said)
-        yield from blind_rewards(run, problems, said)
-        yield from prizes(run, problems, said)
+    if trains_on_rewards(run):
+        yield from judging_errors(run, problems, pairs)
+        yield from blind_rewards(run, problems, pairs)
+        yield from rewarded_penalties(run, problems, pairs)
     yield from unasked_verifiers(run, [*problems, *(p for some in run.eval_problems.values() for p in some)])
 
 
-def pays(run: Run) -> bool:
-    """Whether the run trains on rewards."""
+def trains_on_rewards(run: Run) -> bool:
+    """Whether the run's algorithm needs rewards."""
     algorithms = (run.plugins.active[name].instance for name in run.plugins.who("collect_batch"))
     return any("score" in getattr(algorithm, "needs", ()) for algorithm in algorithms)
 
 
-def blind_rewards(run: Run, problems: Sequence[Problem], said: Mapping[str, Sequence[Pair]]) -> Iterator[str]:
-    """A warning if on none of the problems a right answer is paid more than a wrong one."""
-    found = [(problem, rewards) for problem in problems if (rewards := paid(run, problem, said[problem.id]))]
-    if found and all(right <= wrong + EQUAL for _, (right, wrong) in found):
+def blind_rewards(run: Run, problems: Sequence[Problem], pairs: PairsById) -> Iterator[str]:
+    """Warn if a right answer earns no more than a wrong one on every problem tried."""
+    found = [(problem, rewards) for problem in problems if (rewards := pair_rewards(run, problem, pairs[problem.id]))]
+    if found and all(right <= wrong + TOLERANCE for _, (right, wrong) in found):
         problem, (right, wrong) = found[0]
         yield (
-            f"the rewards do not tell right from wrong: on none of {len(found)} problems that were tried is a right "
-            f"answer paid more than a wrong one ({problem.id!r}: {right:.3g} and {wrong:.3g}); enable a reward that "
-            "does, such as correct, or mend the weights"
+            f"the rewards do not tell right from wrong: on none of the {len(found)} problems tried does a right answer "
+            f"earn more than a wrong one ({problem.id!r}: {right:.3g} and {wrong:.3g}); enable a reward that makes "
+            "the difference, such as correct, or fix the weights"
         )
 
 
-def paid(run: Run, problem: Problem, ways: Sequence[Pair]) -> tuple[float, float] | None:
-    """The rewards of a right and of a wrong answer, in the first way of saying them that the verifier reads."""
-    for texts in ways:
-        group = judged(run, problem, texts)
+def pair_rewards(run: Run, problem: Problem, pairs: Sequence[AnswerPair]) -> tuple[float, float] | None:
+    """The rewards of a right and a wrong answer, in the first format that the verifier reads; None if it reads none."""
+    for texts in pairs:
+        group = judge_texts(run, problem, texts)
         if group and [verdict.outcome for verdict in group.verdicts] == ["correct", "incorrect"]:
             right, wrong = (reward.total for reward in group.rewards)
             return right, wrong
     return None
 
 
-def judged(run: Run, problem: Problem, texts: Sequence[str], logprob: float = math.nan) -> Group | None:
-    """The responses with their rewards at the run's last step; None where a plugin cannot judge what nobody sampled."""
-    said = rollouts(run, texts, logprob)
+def judge_texts(run: Run, problem: Problem, texts: Sequence[str], logprob: float = math.nan) -> Group | None:
+    """Judge made-up responses with the weights of the last step; None if a plugin cannot judge without logprobs."""
+    rollouts = make_rollouts(run, texts, logprob)
     try:
-        return judge(Group(max(run.config.run.steps, 1), 0, problem, Prompt(), said), run.plugins)
+        return judge(Group(max(run.config.run.steps, 1), 0, problem, Prompt(), rollouts), run.plugins)
     except PluginError:
         if not math.isnan(logprob):
             raise
         return None
 
 
-def rollouts(run: Run, texts: Sequence[str], logprob: float = math.nan) -> tuple[Rollout, ...]:
-    """Responses that no policy has written: their log-probabilities are unknown."""
+def make_rollouts(run: Run, texts: Sequence[str], logprob: float = math.nan) -> tuple[Rollout, ...]:
+    """Make rollouts of texts that no policy wrote, so their log-probabilities are unknown."""
     tokens = [tuple(run.backend.encode(text)) for text in texts]
     return tuple(Rollout(t, (logprob,) * len(t), (True,) * len(t), s) for t, s in zip(tokens, texts, strict=True))
 
 
-def failures(run: Run, problems: Sequence[Problem], said: Mapping[str, Sequence[Pair]]) -> Iterator[str]:
-    """A warning if a plugin fails on a made-up response as it would on a sampled one, with log-probabilities."""
+def judging_errors(run: Run, problems: Sequence[Problem], pairs: PairsById) -> Iterator[str]:
+    """Warn if a plugin fails on a made-up response although it has log-probabilities, as sampled ones do."""
     for problem in problems:
         try:
-            judged(run, problem, said[problem.id][0], logprob=-0.5)
+            judge_texts(run, problem, pairs[problem.id][0], logprob=-0.5)
         except PluginError as error:
-            yield f"a made-up response cannot be rewarded, and perhaps no sampled one: {error}"
+            yield f"a made-up response cannot be rewarded, so perhaps sampled ones cannot either: {error}"
             return
 
 
-def prizes(run: Run, problems: Sequence[Problem], said: Mapping[str, Sequence[Pair]]) -> Iterator[str]:
-    """A warning for each term with a negative weight whose raw values are penalties."""
+def rewarded_penalties(run: Run, problems: Sequence[Problem], pairs: PairsById) -> Iterator[str]:
+    """Warn about each term with a negative weight whose raw values are penalties."""
     weights = run.plugins.weights(max(run.config.run.steps, 1))
     if not problems or min(weights.values(), default=0.0) >= 0:
         return
     problem = problems[0]
-    group = judged(run, problem, [*dict.fromkeys(text for pair in said[problem.id] for text in pair), *poor(problem)])
+    answers = dict.fromkeys(text for pair in pairs[problem.id] for text in pair)
+    group = judge_texts(run, problem, [*answers, *badly_formed_answers(problem)])
     if group is None:
         return
     for term, weight in group.rewards[0].weights.items():
         raws = [raw for reward in group.rewards if (raw := reward.terms[term]) is not None]
         if weight < 0 and raws and min(raws) < 0 >= max(raws):
             yield (
-                f"the weight of {term!r} is {weight:g}, and its raw values are penalties (down to {min(raws):g}): that "
-                "pays for what is to be fined; make the weight positive"
+                f"the weight of {term!r} is {weight:g}, but its raw values are penalties (down to {min(raws):g}), so "
+                "the run rewards what the term should penalize; make the weight positive"
             )
 
 
-def poor(problem: Problem) -> tuple[str, str]:
-    """Right answers in bad form, of which terms that fine it have something to say: no thinking, and a long loop."""
+def badly_formed_answers(problem: Problem) -> tuple[str, str]:
+    """Two right answers that terms on form should penalize: one without thinking, one whose thinking is a long loop."""
     box = f"\\boxed{{{problem.answer}}}"
     return box, f"<think>{'Checking. ' * 300}</think>{box}"
 
 
 def unasked_verifiers(run: Run, problems: Sequence[Problem]) -> Iterator[str]:
-    """A warning for each verifier that is never asked, though it would judge problems that one before it judges."""
+    """Warn about each verifier that is never asked because an earlier one takes the problems it would judge."""
     names = run.plugins.who("verify")
-    asked, behind = set[str](), dict[str, tuple[str, str]]()
-    for problem in of_every_kind(problems) if len(names) > 1 else ():
-        first, *others = [name for name in names if takes(run, name, problem)] or [""]
+    asked, shadowed = set[str](), dict[str, tuple[str, str]]()
+    for problem in some_of_each_kind(problems) if len(names) > 1 else ():
+        first, *others = [name for name in names if takes_problem(run, name, problem)] or [""]
         asked.add(first)
-        behind |= dict.fromkeys(others, (first, problem.kind))
+        shadowed |= dict.fromkeys(others, (first, problem.kind))
     for name in names:
-        if name in behind and name not in asked:
-            first, kind = behind[name]
+        if name in shadowed and name not in asked:
+            first, kind = shadowed[name]
             yield (
-                f"the verifier {name!r} is never asked: {first!r} stands before it and takes problems of kind {kind!r} "
-                f"too; enable {name!r} before it, or give its problems a kind that {first!r} passes on"
+                f"the verifier {name!r} is never asked: {first!r} comes before it and takes problems of kind {kind!r} "
+                f"too; enable {name!r} before it, or give its problems a kind that {first!r} does not take"
             )
 
 
-def of_every_kind(problems: Sequence[Problem], most: int = 4) -> list[Problem]:
-    """The first few problems of each kind that have an answer."""
+def some_of_each_kind(problems: Sequence[Problem], most: int = 4) -> list[Problem]:
+    """The first few problems of each kind that have a gold."""
     found: dict[str, list[Problem]] = {}
     for problem in problems:
         if problem.answer is not None and len(some := found.setdefault(problem.kind, [])) < most:
@@ -136,10 +139,10 @@ def of_every_kind(problems: Sequence[Problem], most: int = 4) -> list[Problem]:
     return [problem for some in found.values() for problem in some]
 
 
-def takes(run: Run, verifier: str, problem: Problem) -> bool:
+def takes_problem(run: Run, verifier: str, problem: Problem) -> bool:
     """Whether a verifier judges a problem."""
-    said = rollouts(run, [f"\\boxed{{{problem.answer}}}"])
+    rollouts = make_rollouts(run, [f"\\boxed{{{problem.answer}}}"])
     try:
-        return run.plugins.ask(verifier, "verify", checked_verdicts, problem=problem, rollouts=said) is not None
+        return run.plugins.ask(verifier, "verify", checked_verdicts, problem=problem, rollouts=rollouts) is not None
     except PluginError:
         return False

@@ -14,9 +14,9 @@ class MyPlugin:
 
     @hookimpl
     def advantages(self, group: Group) -> list[float]:
-        """One number a rollout; or for each a sequence with a number for each of its tokens."""
+        """Return one number a rollout, or a sequence of numbers a rollout, one for each of its tokens."""
         totals = [reward.total for reward in group.rewards]
         if len(totals) < 2 or min(totals) == max(totals):
-            return [0.0] * len(totals)  # exactly: sums of equal floats differ in the last digit
+            return [0.0] * len(totals)  # exactly 0: sums of equal floats may differ in the last digit
         others = len(totals) - 1
         return [self.scale * (total - (sum(totals) - total) / others) for total in totals]

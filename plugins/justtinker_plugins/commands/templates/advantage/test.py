@@ -13,7 +13,7 @@ def advantages(*totals):
     return MyPlugin().advantages(replace(group, rewards=rewards))
 
 
-def test_each_is_compared_with_the_others():
+def test_each_rollout_is_compared_with_the_others():
     assert advantages(1.0, 0.0, 0.0) == pytest.approx([1.0, -0.5, -0.5])
     assert advantages(0.3, 0.3, 0.3) == [0.0, 0.0, 0.0]
     assert advantages(1.0) == [0.0]

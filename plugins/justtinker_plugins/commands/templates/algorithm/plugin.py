@@ -1,4 +1,4 @@
-"""Algorithm `my_plugin`: REINFORCE: every rollout is trained with its advantage, one update a step."""
+"""Algorithm `my_plugin`: REINFORCE, which trains every rollout with its advantage in one update a step."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pydantic import Field
 
 @plugin
 class MyPlugin:
-    """Sample a group of rollouts a problem, and train on what became of them."""
+    """Sample a group of rollouts for each problem, and train on them."""
 
-    needs: ClassVar[tuple[str, ...]] = ("build_prompt", "verify", "score", "advantages")  # roles to be filled
+    needs: ClassVar[tuple[str, ...]] = ("build_prompt", "verify", "score", "advantages")  # from other plugins
 
     problems_per_step: Annotated[int, Field(ge=1)] = 32
-    """Problems a step, in a new order every epoch."""
+    """Problems in each step; every epoch has a new order."""
     rollouts_per_problem: Annotated[int, Field(ge=2)] = 8
-    """Rollouts a problem."""
+    """Rollouts for each problem."""
 
     @hookimpl
     def collect_batch(self, step: int, run: Run) -> Batch:
-        """Everything of one step: core samples, verifies and scores; the algorithm says what is trained."""
+        """Collect the data of one step. The core samples, verifies and scores; the algorithm chooses what to train."""
         problems = run.draw(step, self.problems_per_step, run.train_problems)
         groups = tuple(run.credit(group) for group in run.rollouts(step, problems, self.rollouts_per_problem))
         data = tuple(
@@ -32,6 +32,6 @@ class MyPlugin:
             for group in groups
             if group.kept
             for rollout, advantage in zip(group.rollouts, group.advantages, strict=True)
-            if isinstance(advantage, float) and advantage and rollout.tokens  # None: it was not graded
+            if isinstance(advantage, float) and advantage and rollout.tokens  # None: unscored
         )
         return Batch(groups, (Update(data, "importance_sampling"),) if data else (), len(data))

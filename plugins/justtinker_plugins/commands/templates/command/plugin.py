@@ -1,4 +1,4 @@
-"""Command `my_plugin`: a metric of a run as one line of blocks."""
+"""Command `my_plugin`: draw a metric of a run as one line of blocks."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 @click.command()
 @click.argument("run_dir", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--metric", default="reward", show_default=True, help="One of a step's metrics.")
+@click.option("--metric", default="reward", show_default=True, help="A metric of the steps.")
 def my_plugin(run_dir: Path, metric: str) -> None:
-    """Draw a metric of the run in RUN_DIR, a block a step."""
+    """Draw a metric of the run in RUN_DIR, one block for each step."""
     steps = [record["metrics"] for record in RunDir(run_dir).read("steps.jsonl")]
     values = [step[metric] for step in steps if metric in step]
     if not values:
@@ -25,10 +25,10 @@ def my_plugin(run_dir: Path, metric: str) -> None:
 
 
 def sparkline(values: list[float]) -> str:
-    """Numbers as blocks from the lowest to the highest."""
+    """Draw numbers as blocks, from the lowest to the highest."""
     low, spread = min(values), max(values) - min(values) or 1.0
     return "".join(BLOCKS[round((value - low) / spread * (len(BLOCKS) - 1))] for value in values)
 
 
-if __name__ == "__main__":  # before it is packaged
+if __name__ == "__main__":  # until it is in a package
     my_plugin()

@@ -17,7 +17,7 @@ def test_the_seed_decides_the_order():
     assert load("train", 1) == load("train", 1) != load("train", 2)
 
 
-def test_nothing_that_is_evaluated_is_trained():
+def test_no_evaluation_problem_is_trained():
     ids = [{problem.id for problem in load(purpose)} for purpose in ("train", "eval")]
     assert all(ids)
     assert not set.intersection(*ids)

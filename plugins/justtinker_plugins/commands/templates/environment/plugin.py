@@ -1,4 +1,4 @@
-"""Environment `my_plugin`: guess a number. Its problems, how they are played, how they are judged."""
+"""Environment `my_plugin`: a number guessing game, with its problems, episodes and verifier."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ GUESS = re.compile(r"\[([0-9]{1,9})\]")
 
 @plugin
 class MyPlugin:
-    """The policy writes ``[50]``, is told "higher" or "lower", and goes on."""
+    """The policy writes ``[50]``, reads "higher" or "lower", and guesses again."""
 
     largest: Annotated[int, Field(ge=2)] = 100
-    """Numbers go from 1 to this."""
+    """The largest number; the smallest is 1."""
     turns: Annotated[int, Field(ge=1)] = 7
-    """How many guesses there are."""
+    """How many guesses the policy has."""
     count: Annotated[int, Field(ge=1)] = 200
-    """How many problems."""
+    """How many problems to generate."""
 
     @hookimpl
     def load_problems(self, spec: DataSpec, seed: int) -> Iterator[Problem]:
-        """Its problems, of a kind of their own, so that no other verifier feels called."""
+        """Yield problems of a kind of their own, so that no other verifier takes them."""
         rng = random.Random(f"my_plugin {spec.purpose} {seed}")
         question = f"Guess my number from 1 to {self.largest} in {self.turns} turns. Write a guess like [7]."
         for number in range(self.count):
@@ -39,22 +39,22 @@ class MyPlugin:
 
     @hookimpl
     def rollout(self, problem: Problem, prompt: Prompt, policy: Policy) -> Rollout | None:
-        """Play one episode, in a thread of its own. What `observe` adds is read by the policy and never trained."""
+        """Play one episode, in a thread of its own. The policy reads what `observe` adds, but is not trained on it."""
         if problem.kind != "my_plugin" or problem.answer is None:
             return None
         for _ in range(self.turns):
             guess = GUESS.search(policy.generate(stop=("]",)))
-            if guess is None:  # it ended without one, or ran out of tokens
+            if guess is None:  # it stopped without a guess, or ran out of tokens
                 break
-            said = told(int(guess[1]), int(problem.answer))
-            policy.observe(f" {said}\n")
-            if said == "right":
+            hint = hint_for(int(guess[1]), int(problem.answer))
+            policy.observe(f" {hint}\n")
+            if hint == "right":
                 break
         return policy.rollout()
 
     @hookimpl
     def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:
-        """Judged by the last guess, not by the word "right": that one the policy could write itself."""
+        """Judge the last guess, and ignore the word "right", which the policy could write itself."""
         if problem.kind != "my_plugin":
             return None
         verdicts = []
@@ -65,8 +65,8 @@ class MyPlugin:
         return verdicts
 
 
-def told(guess: int, gold: int) -> str:
-    """What the policy is told of a guess."""
+def hint_for(guess: int, gold: int) -> str:
+    """The answer to a guess."""
     if guess == gold:
         return "right"
     return "higher" if guess < gold else "lower"

@@ -10,24 +10,24 @@ def problems():
 
 
 def bisect(prompt, index):
-    """A policy that halves what is left."""
+    """A policy that halves the numbers left."""
     low, high = 1, 100
-    for guess, told in re.findall(r"\[(\d+)\] (higher|lower)", prompt):
-        low, high = (int(guess) + 1, high) if told == "higher" else (low, int(guess) - 1)
+    for guess, hint in re.findall(r"\[(\d+)\] (higher|lower)", prompt):
+        low, high = (int(guess) + 1, high) if hint == "higher" else (low, int(guess) - 1)
     return f"[{(low + high) // 2}]"
 
 
-def test_who_halves_wins(run_with):
+def test_bisection_wins(run_with):
     done = run_with(MyPlugin(), problems=problems(), respond=bisect, config={"sampling.max_tokens": 100})
     assert done.status == "finished"
     for group in done.groups:
         for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True):
             assert verdict.outcome == "correct"
             assert rollout.text.endswith(" right\n")
-            assert 0 < rollout.response_tokens < len(rollout.tokens)  # what it was told is not trained
+            assert 0 < rollout.response_tokens < len(rollout.tokens)  # hints are not trained
 
 
-def test_who_insists_loses(run_with):
+def test_repeating_a_guess_loses(run_with):
     done = run_with(
         MyPlugin(),
         problems=problems(),

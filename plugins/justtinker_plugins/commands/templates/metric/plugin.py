@@ -1,4 +1,4 @@
-"""Metric `my_plugin`: how often a response changes its mind. It is measured, and pays nothing."""
+"""Metric `my_plugin`: how often a response changes its mind. It is recorded, but no part of the reward."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from justtinker_core import Group, hookimpl, plugin
 
 @plugin
 class MyPlugin:
-    """Counts words with which a model takes back what it has said."""
+    """Count the words with which a model takes back what it has said."""
 
     words: tuple[str, ...] = ("wait", "actually", "hmm", "let me check")
-    """What is counted, in any letter case."""
+    """The words to count, in any letter case."""
 
     def __post_init__(self) -> None:
         if not self.words:
@@ -21,5 +21,5 @@ class MyPlugin:
 
     @hookimpl
     def measure(self, group: Group) -> dict[str, list[float | None]]:
-        """Name -> one number a rollout, or None where there is nothing to measure. The step's record has the mean."""
+        """Return one number a rollout by metric, or None if there is nothing to measure. A step records the mean."""
         return {"my_plugin": [float(len(self._pattern.findall(rollout.text))) for rollout in group.rollouts]}

@@ -3,7 +3,7 @@ from justtinker_core.testing import make_group
 from plugin import MyPlugin
 
 
-def test_counts():
+def test_the_words_are_counted():
     group = make_group(["Wait. Let me check: actually 3.", "3", "waiting"])
     assert MyPlugin().measure(group) == {"my_plugin": [3.0, 0.0, 0.0]}
 

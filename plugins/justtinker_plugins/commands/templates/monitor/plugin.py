@@ -1,4 +1,4 @@
-"""Monitor `my_plugin`: says when a metric has been too low for several steps in a row."""
+"""Monitor `my_plugin`: report a metric that has been too low for several steps in a row."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from pydantic import Field
 
 @plugin
 class MyPlugin:
-    """A finding once `metric` has been below `least` for `patience` steps; not repeated while it stays there."""
+    """Give one finding when `metric` has been below `least` for `patience` steps, and none while it stays there."""
 
     metric: str = "accuracy"
-    """One of a step's metrics, as they stand in steps.jsonl."""
+    """A metric of the steps, as steps.jsonl names it."""
     least: float = 0.1
-    """The line."""
+    """The lowest value that is fine."""
     patience: Annotated[int, Field(ge=1)] = 5
-    """How many steps in a row are worth a word."""
+    """How many steps in a row it takes."""
     level: Literal["info", "warn", "stop"] = "warn"
-    """What happens then; stop ends the run, with a checkpoint."""
+    """The level of the finding; stop ends the run, with a checkpoint."""
 
     @hookimpl
     def inspect_step(self, stats: StepStats, history: History) -> Sequence[Finding]:
-        """Look at this step and those before it. A monitor keeps no memory: a resumed run must see the same."""
+        """Look at this step and the earlier ones. Keep no state, so that a resumed run gives the same findings."""
         streak = 0
         for step in [stats, *reversed(history.steps)]:
             if step.metrics.get(self.metric, self.least) >= self.least:
@@ -33,5 +33,5 @@ class MyPlugin:
             streak += 1
         if streak != self.patience:
             return []
-        said = f"{self.metric} is below {self.least} for {streak} steps, now {stats.metrics[self.metric]:.3g}"
-        return [Finding(self.level, said, {"metric": self.metric, "steps": streak})]
+        message = f"{self.metric} is below {self.least} for {streak} steps, now {stats.metrics[self.metric]:.3g}"
+        return [Finding(self.level, message, {"metric": self.metric, "steps": streak})]

@@ -8,7 +8,7 @@ def findings(*accuracies, **options):
     return MyPlugin(**options).inspect_step(steps[-1], History(tuple(steps[:-1])))
 
 
-def test_it_speaks_once_when_it_has_seen_enough():
+def test_one_finding_after_patience_steps():
     assert not findings(0.0, patience=2)
     assert not findings(0.0, 0.5, 0.0, patience=2)
     [finding] = findings(0.5, 0.0, 0.0, patience=2)

@@ -10,7 +10,7 @@ def test_the_text():
 
 
 def test_a_template_without_a_question():
-    with pytest.raises(ValueError, match="never shows the question"):
+    with pytest.raises(ValueError, match="does not show the question"):
         MyPlugin(template="Answer:")
 
 

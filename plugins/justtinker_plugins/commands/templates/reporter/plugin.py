@@ -1,4 +1,4 @@
-"""Reporter `my_plugin`: the numbers of all steps as a CSV file, for a spreadsheet."""
+"""Reporter `my_plugin`: write the metrics of all steps to a CSV file, for a spreadsheet."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from pydantic import Field
 
 @plugin
 class MyPlugin:
-    """Writes ``my_plugin.csv`` into the run's directory, anew each time: no row comes twice."""
+    """Write ``my_plugin.csv`` in the run's directory. The whole file is written each time, so no row is repeated."""
 
     metrics: tuple[str, ...] = ("reward", "accuracy", "mean_response_tokens", "loss")
-    """The columns, as the metrics are called in steps.jsonl."""
+    """The columns: metrics, as steps.jsonl names them."""
     every: Annotated[int, Field(ge=1)] = 10
-    """Write after every so many steps, and at the end."""
+    """Write after every so many steps, and at the end of the run."""
 
     @hookimpl
     def report_step(self, run: Run, stats: StepStats, findings: Sequence[Finding]) -> None:
-        """Called when a step is recorded, while the next one is being sampled; an error here ends no run."""
+        """Called when a step is recorded, while the next one is sampled. An error here does not end the run."""
         if stats.step % self.every == 0:
             self.write(run)
 
@@ -33,7 +33,7 @@ class MyPlugin:
         self.write(run)
 
     def write(self, run: Run) -> None:
-        """The records are the source of truth; this can be made again from them at any time."""
+        """Write the file from the run's records, which remain the source of truth."""
         with (run.dir / "my_plugin.csv").open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
             rows.writerow(["step", *self.metrics])

@@ -3,7 +3,7 @@ import csv
 from plugin import MyPlugin
 
 
-def test_a_row_a_step(run_with):
+def test_each_step_has_a_row(run_with):
     done = run_with(MyPlugin(metrics=("accuracy", "weather"), every=1), steps=2)
     with (done.dir / "my_plugin.csv").open() as file:
         head, *rows = list(csv.reader(file))

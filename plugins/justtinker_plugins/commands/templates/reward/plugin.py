@@ -1,4 +1,4 @@
-"""Reward `my_plugin`: a correct answer that is too long pays for it."""
+"""Reward `my_plugin`: a penalty for correct responses that are too long."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pydantic import Field
 
 @plugin
 class MyPlugin:
-    """0 up to `most` tokens, then falling to -1 at twice as many; for correct answers only."""
+    """0 up to `most` tokens, then falling to -1 at twice as many; for correct responses only."""
 
-    default_weight: ClassVar[float] = 0.1  # core multiplies with it; a config says otherwise with `weight`
+    default_weight: ClassVar[float] = 0.1  # multiplies the term; a config changes it with `weight`
 
     most: Annotated[int, Field(ge=1)] = 512
-    """Tokens that cost nothing."""
+    """Tokens without a penalty."""
 
     @hookimpl
     def score(self, group: Group) -> dict[str, list[float | None]]:
-        """One raw number in [-1, 1] a rollout; None where the term does not apply."""
+        """Return one number in [-1, 1] a rollout, or None if the term does not apply."""
         terms: list[float | None] = []
         for rollout, verdict in zip(group.rollouts, group.verdicts, strict=True):
             too_many = rollout.response_tokens - self.most

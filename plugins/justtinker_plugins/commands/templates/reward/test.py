@@ -10,7 +10,7 @@ def test_terms():
     assert MyPlugin(most=10).score(group) == {"my_plugin": [0.0, -0.5, -1.0, None]}
 
 
-def test_the_battery():
+def test_it_passes_the_checks_for_rewards():
     check_reward(MyPlugin())
 
 

@@ -1,4 +1,4 @@
-r"""Verifier `my_plugin`: correct is a response whose one ``\boxed{…}`` holds the gold answer."""
+r"""Verifier `my_plugin`: a response is correct if its only ``\boxed{…}`` holds the gold answer."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ BOX = re.compile(r"\\boxed\{([^{}]*)\}")
 
 @plugin
 class MyPlugin:
-    """Compares the text in the box with the gold answer, letter for letter."""
+    """Compare the text in the box with the gold answer, letter for letter."""
 
     kinds: tuple[str, ...] = ("math", "text")
-    """The kinds of problem that it answers for, as the data set calls them."""
+    """The kinds of problem that it judges, as the data set names them."""
     ignore_case: bool = False
-    """Whether "Yes" and "yes" are the same answer."""
+    """Accept "yes" for "Yes"."""
 
     @hookimpl
     def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:
-        """One verdict a rollout, in their order."""
+        """Return one verdict a rollout, in order."""
         if problem.kind not in self.kinds:
-            return None  # not for us: the next verifier is asked
-        if not problem.answer:  # a bad row of a data set: nobody can tell, so it is not called wrong
+            return None  # then the next verifier is asked
+        if not problem.answer:  # a bad row of the data set: an answer to it is neither right nor wrong
             return [Verdict("unscored", reason="the problem has no gold answer")] * len(rollouts)
         return [self.judge(rollout.text, problem.answer) for rollout in rollouts]
 
     def judge(self, response: str, gold: str) -> Verdict:
-        """What is said of one response."""
-        part = answer_part(response)  # a box among the thoughts is no answer
-        if part is None:
+        """Judge one response."""
+        answer_text = answer_part(response)  # a box in the thinking is no answer
+        if answer_text is None:
             return Verdict("incorrect", reason="the thinking is never closed")
-        boxes = BOX.findall(part)
-        if len(boxes) != 1:  # who may answer twice will learn to guess
+        boxes = BOX.findall(answer_text)
+        if len(boxes) != 1:  # a policy that may answer twice learns to guess
             return Verdict("incorrect", reason=f"{len(boxes)} boxes after the thinking, not one")
         answer, gold = boxes[0].strip(), gold.strip()
         same = answer.casefold() == gold.casefold() if self.ignore_case else answer == gold
-        return Verdict("correct", answer) if same else Verdict("incorrect", answer, reason="not the gold's text")
+        return Verdict("correct", answer) if same else Verdict("incorrect", answer, reason="not the text of the gold")
