@@ -9,12 +9,12 @@ import pytest
 
 from justtinker_core import Finding, PluginError
 from justtinker_core.rundir import RunDir
-from justtinker_core.types import EvalStats, StepStats
+from justtinker_core.types import EvalStats, Level, StepStats
 from justtinker_plugins.reporters.curves import Curves
 from justtinker_plugins.shared.charts import figure
 from justtinker_plugins.shared.charts.panels import Sheet, labelled, marks, sheet_of
 from justtinker_plugins.shared.charts.pictures import pictures_of
-from justtinker_plugins.shared.records.history import Records, Said
+from justtinker_plugins.shared.records.history import RecordedFinding, Records
 from tests.core.conftest import RunOf, cast, cli, go, problems
 
 PNG, PDF = b"\x89PNG\r\n", b"%PDF-"
@@ -32,8 +32,8 @@ def rl(steps: int = 50, sets: tuple[str, ...] = ("math", "aime")) -> Records:
         for name in sets
     ]
     said = (
-        Said(9, Finding("info", "i")), Said(30, Finding("warn", "w $x$", source="drift")),
-        Said(44, Finding("stop", "s", source="drift")),
+        RecordedFinding(9, Finding("info", "i")), RecordedFinding(30, Finding("warn", "w $x$", source="drift")),
+        RecordedFinding(44, Finding("stop", "s", source="drift")),
     )  # fmt: skip
     return Records(tuple(trained), tuple(evals), said=said)
 
@@ -77,7 +77,8 @@ def test_what_was_not_measured_is_left_out_and_said() -> None:
 
 
 def test_marks_do_not_run_into_each_other() -> None:
-    said = [Said(step, Finding(level, "")) for step, level in ((5, "warn"), (5, "stop"), (7, "warn"), (60, "warn"))]  # type: ignore[arg-type]
+    levels: list[tuple[int, Level]] = [(5, "warn"), (5, "stop"), (7, "warn"), (60, "warn")]
+    said = [RecordedFinding(step, Finding(level, "")) for step, level in levels]
     assert marks(said) == [(5, "stop"), (7, "warn"), (60, "warn")]
     assert labelled(marks(said), 100) == [(5, "stop"), (60, "warn")]
 
@@ -98,7 +99,7 @@ def test_what_a_picture_shows() -> None:
 
 @plots
 def test_many_findings_are_one_thing_to_draw_and_move_no_axis() -> None:
-    said = tuple(Said(step, Finding("warn", "", source="drift")) for step in range(1, 50))
+    said = tuple(RecordedFinding(step, Finding("warn", "", source="drift")) for step in range(1, 50))
     many, none = (figure.figure_of(sheet_of(replace(rl(), said=found)), "a run") for found in (said, ()))
     for marked, plain in zip(many.axes, none.axes, strict=True):
         assert len(marked.lines) == len(plain.lines)
@@ -204,4 +205,4 @@ def test_findings_are_read_with_the_records(run_of: RunOf) -> None:
     run = run_of()
     found = Finding("warn", "m", {"a": 1}, "drift")
     run.files.append("steps.jsonl", asdict(StepStats(3, {})) | {"findings": [asdict(found)]})
-    assert of_run(run.files).said == (Said(3, found),)
+    assert of_run(run.files).said == (RecordedFinding(3, found),)

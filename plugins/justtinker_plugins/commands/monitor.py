@@ -17,7 +17,7 @@ from justtinker_plugins.commands._cli.endings import EXIT_CODES
 from justtinker_plugins.commands._cli.options import plugin_option, read_one, set_option
 from justtinker_plugins.commands._cli.replay import bare, monitors_of, replay
 from justtinker_plugins.monitors import DEFAULT
-from justtinker_plugins.shared.records.history import Records, Said, read_records
+from justtinker_plugins.shared.records.history import RecordedFinding, Records, read_records
 from justtinker_plugins.shared.records.runs import existing
 from justtinker_plugins.shared.terminal import plain_table
 
@@ -60,7 +60,7 @@ def monitors_wanted(
     return read_one(source, sets, (*switches, *DEFAULT)), f"{source} has no monitors: these are the default ones"
 
 
-def show(records: Records, plugins: Plugins, said: Sequence[Said]) -> None:
+def show(records: Records, plugins: Plugins, said: Sequence[RecordedFinding]) -> None:
     """The findings in a table, what each silent monitor has to say for itself, and a summary."""
     console = Console()
     table = plain_table("step", "level", "monitor", "finding")
@@ -88,7 +88,7 @@ def silence(plugins: Plugins, name: str, records: Records) -> str:
     )
 
 
-def summary(records: Records, said: Sequence[Said]) -> str:
+def summary(records: Records, said: Sequence[RecordedFinding]) -> str:
     """How much was looked at, how much was found, and where the run would have ended."""
     counts = Counter(s.finding.level for s in said)
     steps, evals = len(records.steps), len(records.evals)

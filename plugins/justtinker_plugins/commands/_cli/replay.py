@@ -11,7 +11,7 @@ from justtinker_core.plugins import Active, Plugins, activate, implements, look_
 from justtinker_core.run import Run, installed
 from justtinker_core.rundir import RunDir
 from justtinker_plugins.monitors import DEFAULT
-from justtinker_plugins.shared.records.history import Records, Said
+from justtinker_plugins.shared.records.history import RecordedFinding, Records
 
 ROLES = ("monitors", "environments", "local")
 """Where monitors come from; plugins of other roles are not even imported."""
@@ -37,11 +37,11 @@ def monitors_of(wanted: config.RunConfig) -> list[Active]:
     return [activate(f, wanted.plugin_options.get(f.name, {})) for f in monitors]
 
 
-def replay(records: Records, plugins: Plugins, wanted: config.RunConfig) -> list[Said]:
+def replay(records: Records, plugins: Plugins, wanted: config.RunConfig) -> list[RecordedFinding]:
     """What the monitors say of each step, shown what they would have been shown; groups of rollouts are not."""
     run = Run(wanted, plugins, RunDir(Path()))
     said = []
     for place, stats in enumerate(records.steps):
         run.history = records.before(place)
-        said += [Said(stats.step, finding) for finding in loop.inspect(run, stats, ())]
+        said += [RecordedFinding(stats.step, finding) for finding in loop.inspect(run, stats, ())]
     return said

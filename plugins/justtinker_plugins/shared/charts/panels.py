@@ -11,7 +11,7 @@ from functools import partial
 from typing import Literal
 
 from justtinker_core.types import EvalStats, StepStats
-from justtinker_plugins.shared.records.history import Records, Said
+from justtinker_plugins.shared.records.history import RecordedFinding, Records
 
 Point = tuple[int, float]
 Kind = Literal["rl", "sft", "simple"]
@@ -68,7 +68,7 @@ class Sheet:
 
     panels: tuple[Panel, ...]
     missing: tuple[str, ...] = ()
-    said: tuple[Said, ...] = ()
+    said: tuple[RecordedFinding, ...] = ()
     """Warnings and stops, to be marked at their steps."""
     note: str = ""
     """Whose evaluations stand at step 0."""
@@ -242,7 +242,7 @@ def span_of(sheet: Sheet) -> tuple[int, int]:
     return min(steps, default=0), max(steps, default=1)
 
 
-def marks(said: Sequence[Said]) -> list[tuple[int, str]]:
+def marks(said: Sequence[RecordedFinding]) -> list[tuple[int, str]]:
     """The steps of findings with the gravest level of each."""
     levels: dict[int, str] = {}
     for s in said:

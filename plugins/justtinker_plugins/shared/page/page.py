@@ -21,7 +21,7 @@ from justtinker_core.types import EvalStats, StepStats
 from justtinker_plugins.shared.charts import svg
 from justtinker_plugins.shared.charts.panels import seconds_of, sheet_of, start_told, trained_by_reward
 from justtinker_plugins.shared.page.selection import FILTERS, MOST_CHARACTERS, Row, Selection
-from justtinker_plugins.shared.records.history import Records, Said
+from justtinker_plugins.shared.records.history import RecordedFinding, Records
 from justtinker_plugins.shared.records.origin import shown
 
 NAME = "report.html"
@@ -118,7 +118,7 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"
 
 
-def findings_list(said: Sequence[Said]) -> str:
+def findings_list(said: Sequence[RecordedFinding]) -> str:
     """What monitors found, with the evidence folded."""
     if not said:
         return "<p>None.</p>"

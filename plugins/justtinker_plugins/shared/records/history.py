@@ -24,7 +24,7 @@ STEP, EVAL = "step", "eval_"
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class RecordedFinding:
     """A finding and its step."""
 
     step: int
@@ -38,7 +38,7 @@ class Records:
     steps: tuple[StepStats, ...]
     evals: tuple[EvalStats, ...] = ()
     checkpoints: tuple[int, ...] = ()
-    said: tuple[Said, ...] = ()
+    said: tuple[RecordedFinding, ...] = ()
     """What was found at the time."""
     weights: str = ""
     """Of an evaluation's directory: which weights it is of."""
@@ -77,7 +77,7 @@ def of_run(files: RunDir) -> Records:
     try:
         recorded = files.read("steps.jsonl")
         steps = tuple(step_of(record) for record in recorded)
-        said = tuple(Said(r["step"], Finding(**found)) for r in recorded for found in r.get("findings", ()))
+        said = tuple(RecordedFinding(r["step"], Finding(**found)) for r in recorded for found in r.get("findings", ()))
         evals = tuple(EvalStats(**{"seen": record["step"], **record}) for record in files.read("evals.jsonl"))
         kept = tuple(r["step"] for r in files.read(FILE) if r["kind"] in ("periodic", "final"))  # rolling ones go
         return Records(steps, evals, kept, said)
