@@ -318,8 +318,8 @@ def test_responses_to_compare_with_can_be_given() -> None:
         ({"paid": None}, "'paid' is null; true, false, \"less\", a reward, or [low, high] is wanted"),
         ({"paid": "no"}, '\'paid\' is "no"; true, false, "less", a reward, or [low, high] is wanted'),
         ({"paid": [1, 0]}, "'paid' is [1, 0]; true, false, \"less\", a reward, or [low, high] is wanted"),
-        ({"response": 5}, "'response' of the case is 5; a text is wanted"),
-        ({"question": None}, "the case has no 'question'; it has question, answer, response, paid"),
+        ({"response": 5}, "'response' of the case: expected a valid string, got 5"),
+        ({"question": None}, "the case has no 'question'; it has answer, response, paid"),
         (
             {"reply": "x"},
             "a case has no 'reply'; it has name, question, answer, response, paid, id, kind, meta, demonstration, "
@@ -337,7 +337,7 @@ def test_a_bad_case_is_named(change: dict[str, Any], message: str) -> None:
     ("text", "message"),
     [
         ("{}\n", "c.jsonl, line 1: the case has no 'question'; it has nothing"),
-        ("[]\n", "c.jsonl, line 1: the case is []; an object is wanted"),
+        ("[]\n", "c.jsonl, line 1: expected the case to be an object, got []"),
         (
             "{\n{}\n",
             "c.jsonl, line 1 is no JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",

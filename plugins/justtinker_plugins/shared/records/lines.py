@@ -7,8 +7,10 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import zstandard
+from pydantic_core import from_json
 
 from justtinker_core import PluginError
 
@@ -32,6 +34,11 @@ class Line:
         """As an error names it."""
         return f"{self.file}, line {self.number}"
 
+    @property
+    def name(self) -> str:
+        """As the id of a problem that has none."""
+        return f"{self.file.name}:{self.number}"
+
 
 def lines(path: Path) -> Iterator[Line]:
     """The lines of a file of JSON lines (``.zst`` too) that are not blank. What is cut off at its end is left out, and
@@ -52,10 +59,12 @@ def lines(path: Path) -> Iterator[Line]:
         log.warning("%s is damaged after line %d and left out from there: %s", path, number, error)
         return
     if rest := b"".join(parts).strip():
-        if _is_json(rest):
-            yield Line(path, number + 1, rest, read)
-        else:
+        try:
+            json_of(rest)
+        except ValueError:
             log.warning("%s is cut off in line %d: what is whole before it is used", path, number + 1)
+        else:
+            yield Line(path, number + 1, rest, read)
 
 
 def _chunks(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -77,9 +86,20 @@ def _chunks(path: Path) -> Iterator[tuple[int, bytes]]:
             log.warning("%s is cut off in the middle of a frame: its last lines may be missing", path)
 
 
-def _is_json(text: bytes) -> bool:
+def json_of(text: bytes) -> Any:
+    """Parse JSON, three times as fast as `json` where that is possible."""
     try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
+        return from_json(text)
+    except ValueError:  # half of a surrogate pair, which records may hold, or no JSON: `json` says best what is wrong
+        return json.loads(text)
+
+
+def object_of(line: Line, name: str = "the line") -> dict[str, Any]:
+    """Parse a line as a JSON object; `name` is what errors call it."""
+    try:
+        value = json_of(line.text)
+    except ValueError as error:
+        raise PluginError(f"{line.place} is no JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise PluginError(f"{line.place}: expected {name} to be an object, got {value!r:.60}")
+    return value

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from justtinker_core import PluginError
-from justtinker_plugins.shared.records.lines import lines
+from justtinker_plugins.shared.records.lines import lines, object_of
 
 SUFFIX = ".jsonl.zst"
 
@@ -40,12 +39,9 @@ def read_groups(path: Path) -> Iterator[dict[str, Any]]:
     PluginError names file and line. What is cut off at the end is left out, with a warning.
     """
     for line in lines(path):
-        try:
-            record = json.loads(line.text)
-        except ValueError as error:
-            raise PluginError(f"{line.place} is no JSON: {error}") from None
-        if not isinstance(record, dict) or "rollouts" not in record:
-            raise PluginError(f"{line.place} is no group of rollouts")
+        record = object_of(line)
+        if "rollouts" not in record:
+            raise PluginError(f"{line.place} is no group of rollouts: it has no 'rollouts'")
         yield record
 
 
