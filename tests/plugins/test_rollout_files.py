@@ -59,7 +59,7 @@ def test_a_cut_off_line_is_said_and_left_out(tmp_path: Path, caplog: pytest.LogC
     path.write_bytes(b'{"a": 1}\n{"b": ')
     with caplog.at_level(logging.WARNING):
         assert read(path) == [(1, b'{"a": 1}')]
-    assert caplog.messages == [f"{path} is cut off in line 2: what is whole before it is used"]
+    assert caplog.messages == [f"{path} is cut off in line 2; the lines before it are used"]
 
 
 def test_damage_in_the_middle_is_said_and_survived(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -67,7 +67,7 @@ def test_damage_in_the_middle_is_said_and_survived(tmp_path: Path, caplog: pytes
     path.write_bytes(frames(b"1\n2\n") + b"no zstd at all")
     with caplog.at_level(logging.WARNING):
         assert [number for number, _ in read(path)] == [1, 2]
-    assert caplog.messages[0].startswith(f"{path} is damaged after line 2 and left out from there: ")
+    assert caplog.messages[0].startswith(f"{path} is damaged after line 2; the rest is ignored: ")
 
 
 def test_what_is_no_zstd_is_an_error(tmp_path: Path) -> None:

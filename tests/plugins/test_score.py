@@ -265,7 +265,7 @@ def test_lengths_that_are_not_recorded_are_missed_by_the_plugin_that_wants_them(
         result = cli("score", "r.jsonl", "--config", "any.toml", "--jobs", jobs)
         assert result.exit_code == 1
         assert result.output.startswith("Error: r.jsonl, line 1: plugin 'overlong' (justtinker) failed in score at ")
-        assert "the record has no 'tokens' (how many each response has): add it, or do without the plugin" in (
+        assert "the record has no 'tokens' (the length of each response): add it, or leave the plugin out" in (
             result.output
         )
 
@@ -333,10 +333,11 @@ def test_the_records_of_the_docs_under_the_quickstart(stacks: Path) -> None:
 
 
 def test_there_is_nothing_to_score(stacks: Path) -> None:
-    assert "Error: there is no gone.jsonl: name files" in cli("score", "gone.jsonl", "--config", "any.toml").output
+    result = cli("score", "gone.jsonl", "--config", "any.toml")
+    assert result.output == "Error: there is no gone.jsonl: expected files of JSON lines or run directories\n"
     (stacks / "config.toml").write_text(RUN.format("sft") + ANY)
     result = cli("score", ".")
-    assert result.output == "Error: rollouts holds no step_*.jsonl.zst: has this run trained by rollouts?\n"
+    assert result.output == "Error: rollouts holds no step_*.jsonl.zst: the run has recorded no training rollouts\n"
     (stacks / "empty.jsonl").write_text("\n")
     result = cli("score", "empty.jsonl", "--config", "any.toml", "--jobs", "1")
     assert (result.exit_code, result.output) == (1, "Error: there are no rollouts in these files\n")

@@ -30,23 +30,23 @@ UNKNOWN = -1
 
 
 def rollout_files(sources: Iterable[Path]) -> list[Path]:
-    """Find the files to read: a directory stands for the training rollouts of its run, of several runs the last."""
+    """List the files to read; a directory stands for the training rollouts of its run, or of the last of its runs."""
     files: list[Path] = []
     for source in sources:
         if not source.exists():
-            raise PluginError(f"there is no {source}: name files of JSON lines, or run directories")
+            raise PluginError(f"there is no {source}: expected files of JSON lines or run directories")
         found = [source]
         if source.is_dir():
             folder = existing(source)[-1] / "rollouts"
             found = sorted(folder.glob("step_*.jsonl.zst"))
             if not found:
-                raise PluginError(f"{folder} holds no step_*.jsonl.zst: has this run trained by rollouts?")
+                raise PluginError(f"{folder} holds no step_*.jsonl.zst: the run has recorded no training rollouts")
         files += found
     return files
 
 
 class LackingError(ValueError):
-    """A plugin reads what a record does not have."""
+    """A plugin reads something that the record lacks."""
 
     def __init__(self, what: str, text: str) -> None:
         super().__init__(text)
@@ -54,25 +54,25 @@ class LackingError(ValueError):
 
 
 class UncountedRollout(Rollout):
-    """A rollout whose record does not say how long it is."""
+    """A rollout whose record gives no length."""
 
     __slots__ = ()
 
     @property
     def response_tokens(self) -> int:
-        """Raises LackingError: the length is unknown."""
-        text = "the record has no 'tokens' (how many each response has): add it, or do without the plugin"
+        """Raise LackingError."""
+        text = "the record has no 'tokens' (the length of each response): add it, or leave the plugin out"
         raise LackingError("'tokens'", text)
 
 
 def without_nulls(value: Any) -> Any:
-    """An object without its nulls, which are as good as nothing; anything else as it is."""
+    """Drop the keys of a JSON object whose value is null: they count as missing. Other values stay as they are."""
     return {key: v for key, v in value.items() if v is not None} if isinstance(value, dict) else value
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutRecord:
-    """What a line says of one rollout."""
+    """The part of a line that describes one rollout."""
 
     text: str
     tokens: Count | None = None
@@ -80,7 +80,7 @@ class RolloutRecord:
     reward: Annotated[float, Field(strict=True)] | None = None
 
     def rollout(self) -> Rollout:
-        """The rollout, without token ids."""
+        """Build the rollout, without token ids."""
         if self.tokens is None:
             return UncountedRollout((), (), (), self.text, bool(self.truncated))
         return counted(self.tokens, self.text, bool(self.truncated))
@@ -88,7 +88,7 @@ class RolloutRecord:
 
 @dataclass(frozen=True, slots=True)
 class GroupRecord:
-    """What a line says of its group."""
+    """A line, in either form, with types."""
 
     problem: Annotated[Problem, BeforeValidator(without_nulls)]
     rollouts: Annotated[list[RolloutRecord], Field(validation_alias=AliasChoices("responses", "rollouts"))]
@@ -101,14 +101,14 @@ GROUP = TypeAdapter(GroupRecord)
 
 
 def group_of(line: Line, *, step_needed: str = "") -> tuple[Group, list[float | None]]:
-    """The group of a line, not judged yet, and the recorded reward of each rollout, None where there is none.
+    """Build the group of a line, not judged yet; also return the recorded reward of each rollout, or None.
 
-    `step_needed` names what needs the step; a line without one is then an error.
+    `step_needed` names what needs the step: then a line without one is an error.
     """
     record = without_nulls(object_of(line))
     try:
-        flat = {"problem": {"id": line.name, **record}, "responses": _rows_of(record)} if "responses" in record else {}
-        found = checked(GROUP, record, "the line", flat)
+        parts = {"problem": {"id": line.name, **record}, "responses": _rows_of(record)} if "responses" in record else {}
+        found = checked(GROUP, record, "the line", parts)
         if not found.rollouts:
             raise ValueError("the line has no responses")
         if step_needed and found.step is None:
@@ -121,7 +121,7 @@ def group_of(line: Line, *, step_needed: str = "") -> tuple[Group, list[float | 
 
 
 def _rows_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The responses of a line with question, answer and responses, each with its entries of the other lists."""
+    """Turn the lists of a short line (responses, tokens, truncated) into one object for each response."""
     columns = {key: record[key] for key in ("responses", "tokens", "truncated") if key in record}
     for key, column in columns.items():
         if not isinstance(column, list):
@@ -133,9 +133,9 @@ def _rows_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def checked(adapter: TypeAdapter[T], record: Mapping[str, Any], name: str, derived: Mapping[str, Any]) -> T:
-    """Check the types of a record and of the parts `derived` from it. ValueError: what was expected, what was found.
+    """Validate a record together with parts `derived` from it, which errors do not mention.
 
-    `name` is what errors call the record.
+    ValueError names the first wrong key, what was expected and what was found; it calls the record `name`.
     """
     values = {**record, **derived}
     try:
@@ -151,5 +151,5 @@ def checked(adapter: TypeAdapter[T], record: Mapping[str, Any], name: str, deriv
 
 
 def counted(n: int, text: str, truncated: bool) -> Rollout:
-    """A rollout of so many tokens, of which nothing else is known."""
+    """Build a rollout of `n` unknown tokens."""
     return Rollout((UNKNOWN,) * n, (math.nan,) * n, (True,) * n, text, truncated)
