@@ -12,7 +12,7 @@ from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, Level, StepStats
 from justtinker_plugins.reporters.curves import Curves
 from justtinker_plugins.shared.charts import figure
-from justtinker_plugins.shared.charts.panels import Sheet, labelled, marks, sheet_of
+from justtinker_plugins.shared.charts.panels import Sheet, marks, sheet_of, spaced
 from justtinker_plugins.shared.charts.pictures import pictures_of
 from justtinker_plugins.shared.records.history import RecordedFinding, Records
 from tests.core.conftest import RunOf, cast, cli, go, problems
@@ -55,7 +55,7 @@ def test_the_eight_panels_of_a_run_of_rewards() -> None:
         "Thinking rate", "Length",
     ]  # fmt: skip
     assert sheet.missing == ()
-    assert [s.step for s in sheet.said] == [30, 44], "an info is no mark"
+    assert [s.step for s in sheet.findings] == [30, 44], "an info is no mark"
     assert [s.name for s in sheet.panels[6].series] == ["training", "math", "aime"]
     assert sheet.panels[4].lines == {"penalty from": 0.3}
 
@@ -80,7 +80,7 @@ def test_marks_do_not_run_into_each_other() -> None:
     levels: list[tuple[int, Level]] = [(5, "warn"), (5, "stop"), (7, "warn"), (60, "warn")]
     said = [RecordedFinding(step, Finding(level, "")) for step, level in levels]
     assert marks(said) == [(5, "stop"), (7, "warn"), (60, "warn")]
-    assert labelled(marks(said), 100) == [(5, "stop"), (60, "warn")]
+    assert spaced(marks(said), 100) == [(5, "stop"), (60, "warn")]
 
 
 @plots
@@ -150,7 +150,7 @@ def test_without_matplotlib_the_fix_is_named(run_of: RunOf, monkeypatch: pytest.
     with pytest.raises(PluginError, match=r"^drawing curves needs matplotlib: pip install 'justtinker\[plots\]'"):
         go(run_of(*cast(), Curves()))
     with pytest.raises(PluginError, match="needs matplotlib"):
-        figure.drawn(sheet_of(rl()), "x")
+        figure.render_files(sheet_of(rl()), "x")
 
 
 @plots
