@@ -320,8 +320,8 @@ def test_responses_to_compare_with_can_be_given() -> None:
         ({"paid": None}, "'paid': expected true, false, \"less\", a reward, or [low, high], got null"),
         ({"paid": "no"}, '\'paid\': expected true, false, "less", a reward, or [low, high], got "no"'),
         ({"paid": [1, 0]}, "'paid': expected true, false, \"less\", a reward, or [low, high], got [1, 0]"),
-        ({"response": 5}, "'response' of the case is 5; a text is wanted"),
-        ({"question": None}, "the case has no 'question'; it has question, answer, response, paid"),
+        ({"response": 5}, "'response' of the case: expected a valid string, got 5"),
+        ({"question": None}, "the case has no 'question'; it has answer, response, paid"),
         (
             {"reply": "x"},
             "unknown key 'reply' in a case; expected some of name, question, answer, response, paid, id, kind, meta, "
@@ -339,7 +339,7 @@ def test_a_bad_case_is_named(change: dict[str, Any], message: str) -> None:
     ("text", "message"),
     [
         ("{}\n", "c.jsonl, line 1: the case has no 'question'; it has nothing"),
-        ("[]\n", "c.jsonl, line 1: the case is []; an object is wanted"),
+        ("[]\n", "c.jsonl, line 1: expected the case to be an object, got []"),
         (
             "{\n{}\n",
             "c.jsonl, line 1 is no JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",

@@ -9,12 +9,12 @@ import pytest
 
 from justtinker_core import Finding, PluginError
 from justtinker_core.rundir import RunDir
-from justtinker_core.types import EvalStats, StepStats
+from justtinker_core.types import EvalStats, Level, StepStats
 from justtinker_plugins.reporters.curves import Curves
 from justtinker_plugins.shared.charts import figure
-from justtinker_plugins.shared.charts.panels import Sheet, labelled, marks, sheet_of
+from justtinker_plugins.shared.charts.panels import Sheet, marks, sheet_of, spaced
 from justtinker_plugins.shared.charts.pictures import pictures_of
-from justtinker_plugins.shared.records.history import Records, Said
+from justtinker_plugins.shared.records.history import RecordedFinding, Records
 from tests.core.conftest import RunOf, cast, cli, go, problems
 
 PNG, PDF = b"\x89PNG\r\n", b"%PDF-"
@@ -32,8 +32,8 @@ def rl(steps: int = 50, sets: tuple[str, ...] = ("math", "aime")) -> Records:
         for name in sets
     ]
     said = (
-        Said(9, Finding("info", "i")), Said(30, Finding("warn", "w $x$", source="drift")),
-        Said(44, Finding("stop", "s", source="drift")),
+        RecordedFinding(9, Finding("info", "i")), RecordedFinding(30, Finding("warn", "w $x$", source="drift")),
+        RecordedFinding(44, Finding("stop", "s", source="drift")),
     )  # fmt: skip
     return Records(tuple(trained), tuple(evals), said=said)
 
@@ -55,7 +55,7 @@ def test_the_eight_panels_of_a_run_of_rewards() -> None:
         "Thinking rate", "Length",
     ]  # fmt: skip
     assert sheet.missing == ()
-    assert [s.step for s in sheet.said] == [30, 44], "an info is no mark"
+    assert [s.step for s in sheet.findings] == [30, 44], "an info is no mark"
     assert [s.name for s in sheet.panels[6].series] == ["training", "math", "aime"]
     assert sheet.panels[4].lines == {"penalty from": 0.3}
 
@@ -77,9 +77,10 @@ def test_what_was_not_measured_is_left_out_and_said() -> None:
 
 
 def test_marks_do_not_run_into_each_other() -> None:
-    said = [Said(step, Finding(level, "")) for step, level in ((5, "warn"), (5, "stop"), (7, "warn"), (60, "warn"))]  # type: ignore[arg-type]
+    levels: list[tuple[int, Level]] = [(5, "warn"), (5, "stop"), (7, "warn"), (60, "warn")]
+    said = [RecordedFinding(step, Finding(level, "")) for step, level in levels]
     assert marks(said) == [(5, "stop"), (7, "warn"), (60, "warn")]
-    assert labelled(marks(said), 100) == [(5, "stop"), (60, "warn")]
+    assert spaced(marks(said), 100) == [(5, "stop"), (60, "warn")]
 
 
 @plots
@@ -98,7 +99,7 @@ def test_what_a_picture_shows() -> None:
 
 @plots
 def test_many_findings_are_one_thing_to_draw_and_move_no_axis() -> None:
-    said = tuple(Said(step, Finding("warn", "", source="drift")) for step in range(1, 50))
+    said = tuple(RecordedFinding(step, Finding("warn", "", source="drift")) for step in range(1, 50))
     many, none = (figure.figure_of(sheet_of(replace(rl(), said=found)), "a run") for found in (said, ()))
     for marked, plain in zip(many.axes, none.axes, strict=True):
         assert len(marked.lines) == len(plain.lines)
@@ -149,7 +150,7 @@ def test_without_matplotlib_the_fix_is_named(run_of: RunOf, monkeypatch: pytest.
     with pytest.raises(PluginError, match=r"^drawing curves needs matplotlib: pip install 'justtinker\[plots\]'"):
         go(run_of(*cast(), Curves()))
     with pytest.raises(PluginError, match="needs matplotlib"):
-        figure.drawn(sheet_of(rl()), "x")
+        figure.render_files(sheet_of(rl()), "x")
 
 
 @plots
@@ -204,4 +205,4 @@ def test_findings_are_read_with_the_records(run_of: RunOf) -> None:
     run = run_of()
     found = Finding("warn", "m", {"a": 1}, "drift")
     run.files.append("steps.jsonl", asdict(StepStats(3, {})) | {"findings": [asdict(found)]})
-    assert of_run(run.files).said == (Said(3, found),)
+    assert of_run(run.files).said == (RecordedFinding(3, found),)

@@ -21,7 +21,7 @@ from justtinker_plugins.rewards.redundancy import Redundancy
 from justtinker_plugins.shared.redundancy import chunks, exact, fast, flat
 from justtinker_plugins.shared.redundancy.flat import MATHEMATICS, Coefficients, fit
 from justtinker_plugins.shared.redundancy.ngrams import repeated_shares
-from justtinker_plugins.shared.redundancy.reading import encode, read
+from justtinker_plugins.shared.redundancy.reading import encode, read_texts
 from tests.plugins.loop_disguises import DISGUISES, SENTENCE, disguised, hosts, penalties
 from tests.plugins.reasoning_data import Judged, judge, labelled, with_loops
 from tests.plugins.reward_groups import scored
@@ -72,7 +72,7 @@ def test_a_word_is_known_by_each_of_its_bytes(length: int) -> None:
         for changed in (b"b", b"\xe1", b"\0"):
             others.append(bytes(word[:i] + changed + word[i + 1 :]))
         others.append(bytes(word[:i]))
-    data = read([b" ".join(others), b" ".join([*others, *others])])
+    data = read_texts([b" ".join(others), b" ".join([*others, *others])])
     distinct = len(set(others) - {b""})
     assert repeated_shares(data, 1, min_words=1).tolist() == [0.0, 1 - distinct / (2 * distinct)]
 
@@ -84,7 +84,7 @@ def test_texts_of_any_size_and_order_beside_other_work(workers: int) -> None:
     draw.shuffle(sizes)
     batch = [" ".join(draw.choices(["so", "it", "is", "twelve", "and a bit"], k=size)) for size in sizes]
     expected = [plain_repetition(text) for text in batch]
-    data = read([encode(text) for text in batch])
+    data = read_texts([encode(text) for text in batch])
     with ThreadPoolExecutor(max(workers, 1)) as pool:
         pool.submit(time.sleep, 0.02)  # what they are busy with at first
         assert repeated_shares(data, 5, pool=pool if workers else None).tolist() == expected
@@ -304,7 +304,7 @@ def test_a_fit_gives_back_what_healthy_text_is() -> None:
 
 
 def test_a_fit_needs_texts() -> None:
-    with pytest.raises(PluginError, match="29 texts of 500 or more characters: a fit needs at least 30 healthy ones"):
+    with pytest.raises(PluginError, match="a fit needs at least 30 healthy texts of 500 or more characters, got 29"):
         fit(["a" * 500] * 29 + ["a" * 499] * 100)
 
 

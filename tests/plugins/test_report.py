@@ -16,11 +16,11 @@ import pytest
 from justtinker_core import Finding
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, Group, Problem, Prompt, Reward, Rollout, StepStats, Verdict
-from justtinker_plugins.reporters.report import Report, write
+from justtinker_plugins.reporters.report import Report, write_page
 from justtinker_plugins.shared.charts import svg
 from justtinker_plugins.shared.charts.panels import Panel, Series, thinned
 from justtinker_plugins.shared.page.page import DASH, embedded, evaluations_table
-from justtinker_plugins.shared.page.selection import MOST_CHARACTERS, Selection, shortened, within
+from justtinker_plugins.shared.page.selection import MOST_CHARACTERS, Selection, rows_within, shortened
 from tests.core.conftest import RunOf, cast, cli, go, problems
 
 EVIL = (
@@ -79,7 +79,7 @@ def data_of(page: str) -> list[dict[str, Any]]:
 
 
 def page_of(files: RunDir, **options: Any) -> str:
-    return write(files, Selection(**options), "finished").read_text(encoding="utf-8")
+    return write_page(files, Selection(**options), "finished").read_text(encoding="utf-8")
 
 
 def test_the_cost_is_of_all_that_was_paid_for(recorded: RunDir) -> None:
@@ -184,12 +184,12 @@ def test_bytes_are_bounded() -> None:
         [{"set": "s", "step": i, "group": g, "n": 0, "in": str(g), "text": "ü" * 100} for i in range(50)]
         for g in (1, 2)
     ]
-    rows, left = within(lists, 10_000)
+    rows, left = rows_within(lists, 10_000)
     assert len(rows) + left == 100
     assert sum(len(json.dumps(r, ensure_ascii=False).encode()) for r in rows) < 10_500
     assert {r["group"] for r in rows} == {1, 2}, "in turns"
     tags = [[{"set": "s", "step": i, "group": 1, "n": 0, "in": "best", "text": "<" * 1000} for i in range(50)]]
-    rows, left = within(tags, 20_000)
+    rows, left = rows_within(tags, 20_000)
     assert (len(rows), left) == (3, 47)
     assert len(embedded(rows)) < 20_000, "as they stand on the page"
     assert shortened("x" * MOST_CHARACTERS) == "x" * MOST_CHARACTERS
@@ -263,12 +263,12 @@ def test_ticks_are_round_and_inside(low: float, high: float) -> None:
     found = svg.ticks(low, high)
     assert 2 <= len(found) <= 7
     assert all(low - 1e-9 <= tick <= high + 1e-9 for tick in found)
-    assert all(len(svg.number(tick)) <= 6 for tick in found)
+    assert all(len(svg.tick_label(tick)) <= 6 for tick in found)
 
 
 def test_flat_short_and_long_series_can_be_drawn() -> None:
     for points in (((1, 0.0),), tuple((i, 5.0) for i in range(90)), ((1, -2.0), (9, 3.0))):
-        drawn = svg.svg(Panel("t", (Series("s", points),), percent=False), (1, 90), [(5, "stop")])
+        drawn = svg.picture(Panel("t", (Series("s", points),), percent=False), (1, 90), [(5, "stop")])
         assert "nan" not in drawn
         assert drawn.count('class="mark stop"') == 2
     assert len(thinned([(i, float(i)) for i in range(4001)])) <= 1000
@@ -293,7 +293,7 @@ def seen(page: Path, folder: Path, width: int = 1400) -> str:
 
 @browser
 def test_markup_and_scripts_of_a_model_do_nothing(recorded: RunDir, tmp_path: Path) -> None:
-    page = write(recorded, Selection(), "finished")
+    page = write_page(recorded, Selection(), "finished")
     document = seen(page, tmp_path)
     assert "<title>a &lt;b&gt;name&lt;/b&gt;</title>" in document, "no script has changed it"
     assert document.count('class="rollout"') == 15, "and the page's own script has run"

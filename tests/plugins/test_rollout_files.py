@@ -59,7 +59,7 @@ def test_a_cut_off_line_is_said_and_left_out(tmp_path: Path, caplog: pytest.LogC
     path.write_bytes(b'{"a": 1}\n{"b": ')
     with caplog.at_level(logging.WARNING):
         assert read(path) == [(1, b'{"a": 1}')]
-    assert caplog.messages == [f"{path} is cut off in line 2: what is whole before it is used"]
+    assert caplog.messages == [f"{path} is cut off in line 2; the lines before it are used"]
 
 
 def test_damage_in_the_middle_is_said_and_survived(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -67,7 +67,7 @@ def test_damage_in_the_middle_is_said_and_survived(tmp_path: Path, caplog: pytes
     path.write_bytes(frames(b"1\n2\n") + b"no zstd at all")
     with caplog.at_level(logging.WARNING):
         assert [number for number, _ in read(path)] == [1, 2]
-    assert caplog.messages[0].startswith(f"{path} is damaged after line 2 and left out from there: ")
+    assert caplog.messages[0].startswith(f"{path} is damaged after line 2; the rest is ignored: ")
 
 
 def test_what_is_no_zstd_is_an_error(tmp_path: Path) -> None:
@@ -129,21 +129,48 @@ def own(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("record", "complaint"),
     [
-        ([1], "the line is [1]; an object is wanted"),
+        ([1], "expected the line to be an object, got [1]"),
         ({"a": 1}, "the line has no 'problem'; it has a"),
         ({}, "the line has no 'problem'; it has nothing"),
-        (own(problem={"id": "1"}), "the problem has no 'question'; it has id"),
-        (own(problem={"question": "q"}), "the problem has no 'id'; it has question"),
-        (own(problem={"id": "1", "question": "q", "answer": 2}), "'answer' of the problem is 2; a text is wanted"),
+        (own(problem={"id": "1"}), "problem has no 'question'; it has id"),
+        (own(problem={"question": "q"}), "problem has no 'id'; it has question"),
+        (
+            own(problem={"id": "1", "question": "q", "answer": 2}),
+            "'problem.answer' of the line: expected a valid string, got 2",
+        ),
+        (
+            own(problem={"id": "1", "question": "q", "demonstration": ["a", 2]}),
+            "'problem.demonstration' of the line: expected a valid string, got ['a', 2]",
+        ),
+        (own(problem="p"), "'problem' of the line: expected a dictionary, got 'p'"),
         (own(rollouts=[]), "the line has no responses"),
-        (own(rollouts=[{"tokens": 1}]), "rollout 0 has no 'text'; it has tokens"),
-        (own(rollouts=["a"]), "rollout 0 is 'a'; an object is wanted"),
-        (own(rollouts=[{"text": "a", "tokens": -1}]), "'tokens' of rollout 0 is -1; a count is wanted"),
-        (own(rollouts=[{"text": "a", "tokens": True}]), "'tokens' of rollout 0 is True; a whole number is wanted"),
-        (own(step="3"), "'step' of the line is '3'; a whole number is wanted"),
+        (own(rollouts=[{"tokens": 1}]), "rollouts.0 has no 'text'; it has tokens"),
+        (own(rollouts=["a"]), "'rollouts.0' of the line: expected a dictionary, got 'a'"),
+        (
+            own(rollouts=[{"text": "a", "tokens": -1}]),
+            "'rollouts.0.tokens' of the line: expected greater than or equal to 0, got -1",
+        ),
+        (
+            own(rollouts=[{"text": "a"}, {"text": "a", "tokens": True}]),
+            "'rollouts.1.tokens' of the line: expected a valid integer, got True",
+        ),
+        (
+            own(rollouts=[{"text": "a", "reward": "1"}]),
+            "'rollouts.0.reward' of the line: expected a valid number, got '1'",
+        ),
+        (own(step="3"), "'step' of the line: expected a valid integer, got '3'"),
         ({"responses": ["a"]}, "the line has no 'question'; it has responses"),
-        ({"question": "q", "responses": "a"}, "'responses' of the line is 'a'; a list is wanted"),
-        ({"question": "q", "responses": ["a", 1]}, "'text' of response 1 is 1; a text is wanted"),
+        ({"question": 2, "responses": ["a"]}, "'question' of the line: expected a valid string, got 2"),
+        ({"question": "q", "responses": "a"}, "'responses' of the line: expected a list, got 'a'"),
+        ({"question": "q", "responses": []}, "the line has no responses"),
+        (
+            {"question": "q", "responses": ["a", 1]},
+            "'responses.1.text' of the line: expected a valid string, got 1",
+        ),
+        (
+            {"question": "q", "responses": ["a"], "truncated": [1]},
+            "'responses.0.truncated' of the line: expected a valid boolean, got 1",
+        ),
         ({"question": "q", "responses": ["a"], "tokens": [1, 2]}, "'tokens' has 2 entries for 1 responses"),
     ],
 )
@@ -151,6 +178,16 @@ def test_what_is_wrong_is_said_with_file_and_line(record: Any, complaint: str) -
     with pytest.raises(PluginError) as error:
         group_of(line_of(record))
     assert str(error.value) == f"r.jsonl, line 3: {complaint}"
+
+
+def test_null_is_as_good_as_nothing() -> None:
+    rows = [{"text": "a", "tokens": None, "truncated": None, "reward": None}]
+    problem = {"id": "1", "question": "q", "answer": None, "kind": None, "demonstration": None, "meta": None}
+    nulls = own(problem=problem, rollouts=rows, prompt=None, step=None, index=None)
+    bare = own(problem={"id": "1", "question": "q"}, rollouts=[{"text": "a"}])
+    assert group_of(line_of(nulls)) == group_of(line_of(bare))
+    with pytest.raises(PluginError, match=r"^r\.jsonl, line 3: 'rollouts\.0\.text' of .* a valid string, got None$"):
+        group_of(line_of(own(rollouts=[{"tokens": 1, "text": None}])))
 
 
 def test_no_json() -> None:

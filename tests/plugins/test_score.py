@@ -336,10 +336,11 @@ def test_the_records_of_the_docs_under_the_quickstart(stacks: Path) -> None:
 
 
 def test_nothing_to_score(stacks: Path) -> None:
-    assert "Error: there is no gone.jsonl: name files" in cli("score", "gone.jsonl", "--config", "any.toml").output
+    result = cli("score", "gone.jsonl", "--config", "any.toml")
+    assert result.output == "Error: there is no gone.jsonl: expected files of JSON lines or run directories\n"
     (stacks / "config.toml").write_text(RUN.format("sft") + ANY)
     result = cli("score", ".")
-    assert result.output == "Error: rollouts holds no step_*.jsonl.zst: has this run trained by rollouts?\n"
+    assert result.output == "Error: rollouts holds no step_*.jsonl.zst: the run has recorded no training rollouts\n"
     (stacks / "empty.jsonl").write_text("\n")
     result = cli("score", "empty.jsonl", "--config", "any.toml", "--jobs", "1")
     assert (result.exit_code, result.output) == (1, "Error: these files hold no rollouts\n")

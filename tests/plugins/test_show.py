@@ -149,4 +149,6 @@ def test_a_run_without_rollouts_and_a_damaged_file(run: Path, tmp_path: Path) ->
     file.write_bytes(b"no zstd")
     assert f"{file} cannot be read as JSON lines: " in cli("show", run).output
     file.write_bytes(zstandard.compress(b"[1]\n"))
-    assert cli("show", run).output == f"Error: {file}, line 1 is no group of rollouts\n"
+    assert cli("show", run).output == f"Error: {file}, line 1: expected the line to be an object, got [1]\n"
+    file.write_bytes(zstandard.compress(b"{}\n"))
+    assert cli("show", run).output == f"Error: {file}, line 1 is no group of rollouts: it has no 'rollouts'\n"

@@ -374,9 +374,7 @@ def test_resuming_what_is_finished_does_nothing(written: Written, tmp_path: Path
 def test_resuming_what_is_no_run(tmp_path: Path) -> None:
     result = cli("train", "--resume", tmp_path)
     assert result.exit_code == 1
-    assert (
-        result.output == f"Error: {tmp_path} is no run directory: it holds neither config.toml nor 1-NAME, 2-NAME ...\n"
-    )
+    assert result.output == f"Error: {tmp_path} is no run directory: expected config.toml or 1-NAME, 2-NAME ... in it\n"
     assert cli("train", "--resume", tmp_path / "nowhere").exit_code == 2
 
 

@@ -11,7 +11,7 @@ from justtinker_core import PluginError
 from justtinker_core.plugins import Plugins
 from justtinker_core.rundir import RunDir
 from justtinker_plugins.commands._cli.replay import bare, monitors_of, replay
-from justtinker_plugins.shared.charts.pictures import pictures_of, write
+from justtinker_plugins.shared.charts.pictures import pictures_of, write_pictures
 from justtinker_plugins.shared.records.history import Records, read_records
 from justtinker_plugins.shared.records.origin import shown
 from justtinker_plugins.shared.records.runs import existing
@@ -31,7 +31,7 @@ def curves(source: Path, directory: Path | None) -> None:
     """
     if source.is_dir() and directory is None:
         for path in existing(source):
-            click.echo("\n".join(map(str, write(RunDir(path)))) or f"{path} holds nothing to draw yet")
+            click.echo("\n".join(map(str, write_pictures(RunDir(path)))) or f"{path} holds nothing to draw yet")
         return
     if source.is_dir():
         source = existing(source)[-1]

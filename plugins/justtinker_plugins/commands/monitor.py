@@ -17,7 +17,7 @@ from justtinker_plugins.commands._cli.endings import EXIT_CODES
 from justtinker_plugins.commands._cli.options import plugin_option, read_config, set_option
 from justtinker_plugins.commands._cli.replay import bare, monitors_of, replay
 from justtinker_plugins.monitors import DEFAULT
-from justtinker_plugins.shared.records.history import Records, Said, read_records
+from justtinker_plugins.shared.records.history import RecordedFinding, Records, read_records
 from justtinker_plugins.shared.records.runs import existing
 from justtinker_plugins.shared.terminal import plain_table
 
@@ -60,7 +60,7 @@ def choose_config(
     return read_config(source, sets, (*switches, *DEFAULT)), f"{source} has no monitors: these are the default ones"
 
 
-def print_findings(records: Records, plugins: Plugins, findings: Sequence[Said]) -> None:
+def print_findings(records: Records, plugins: Plugins, findings: Sequence[RecordedFinding]) -> None:
     """Print the findings as a table, then why each other monitor found nothing, then a summary."""
     console = Console()
     table = plain_table("step", "level", "monitor", "finding")
@@ -88,7 +88,7 @@ def why_no_findings(plugins: Plugins, name: str, records: Records) -> str:
     )
 
 
-def summarize(records: Records, findings: Sequence[Said]) -> str:
+def summarize(records: Records, findings: Sequence[RecordedFinding]) -> str:
     """Count steps, evaluations, warnings and stops, and name the step where the run would have ended."""
     counts = Counter(each.finding.level for each in findings)
     steps, evals = len(records.steps), len(records.evals)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from justtinker_core.rundir import RunDir
-from justtinker_plugins.shared.page.page import write
+from justtinker_plugins.shared.page.page import write_page
 from justtinker_plugins.shared.page.selection import Selection
 from justtinker_plugins.shared.records.runs import existing
 
@@ -24,4 +24,4 @@ def report(run_dir: Path, rollouts: int) -> None:
     """
     for path in existing(run_dir):
         files = RunDir(path)
-        click.echo(write(files, Selection(rollouts), files.manifest().get("status", "not begun")))
+        click.echo(write_page(files, Selection(rollouts), files.manifest().get("status", "not begun")))

@@ -44,7 +44,7 @@ class Monitor:
         return ""
 
 
-class Fold(Generic[S]):
+class HistoryMemo(Generic[S]):
     """What a history comes to, one record after the other: ``advance(state, stats, history) -> state``.
 
     A memo, no memory: the last states are kept so that a step costs one call, and any history but the one they belong

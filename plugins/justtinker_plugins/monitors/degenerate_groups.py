@@ -14,7 +14,7 @@ from pydantic import Field
 
 from justtinker_core import Finding, plugin
 from justtinker_core.types import History, StepStats
-from justtinker_plugins.monitors._monitor import Action, Fold, Monitor, go_back
+from justtinker_plugins.monitors._monitor import Action, HistoryMemo, Monitor, go_back
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -45,11 +45,11 @@ class DegenerateGroups(Monitor):
     """See `max_alike`."""
 
     def __post_init__(self) -> None:
-        self._fold = Fold(Streak(), self._advance)
+        self._memo = HistoryMemo(Streak(), self._advance)
 
     def look(self, stats: StepStats, history: History) -> Iterator[Finding]:
         """What is said at the last step of a streak that is now long enough; once a streak."""
-        streak = self._fold(stats, history)
+        streak = self._memo(stats, history)
         if streak.idle in (self.patience, self.stop_after):
             yield self._idle(streak, stats, history)
         if streak.alike == self.lasting and not streak.idle:

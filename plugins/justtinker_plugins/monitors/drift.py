@@ -15,7 +15,7 @@ from pydantic import Field
 from justtinker_core import Finding, plugin
 from justtinker_core.types import History, StepStats
 from justtinker_plugins.monitors._chart import Chart, Design, charted, uncharted
-from justtinker_plugins.monitors._monitor import Action, Fold, Monitor, checkpoint_before, go_back
+from justtinker_plugins.monitors._monitor import Action, HistoryMemo, Monitor, checkpoint_before, go_back
 
 GROWTH = frozenset({"mean_response_tokens", "truncated_rate"})
 """Longer answers may be what the policy has learned: these warn, and stop a run only in company of another."""
@@ -62,11 +62,11 @@ class Drift(Monitor):
         if twice := {name for name in self._watched if self._watched.count(name) > 1}:
             raise ValueError(f"rising and falling name {', '.join(sorted(twice))} twice")
         self._design = Design(self.baseline, self.slack, self.limit, self.follow)
-        self._fold = Fold(State(dict.fromkeys(self._watched, Chart())), self._advance)
+        self._memo = HistoryMemo(State(dict.fromkeys(self._watched, Chart())), self._advance)
 
     def look(self, stats: StepStats, history: History) -> Iterator[Finding]:
         """What this step adds to what was said before."""
-        state = self._fold(stats, history)
+        state = self._memo(stats, history)
         if state.say == "baseline":
             yield self._learned(state)
         elif state.say:

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from justtinker_core import Finding, plugin
 from justtinker_core.types import History, StepStats
-from justtinker_plugins.monitors._monitor import Action, Fold, Monitor
+from justtinker_plugins.monitors._monitor import Action, HistoryMemo, Monitor
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -57,11 +57,11 @@ class GraderHealth(Monitor):
             "max_slow": ("slow_verdict_rate", self.max_slow, "of the verdicts were slow: p99 of the latency is too"),
             "max_worker_ends": ("worker_ended_rate", self.max_worker_ends, "of the answers ended their worker"),
         }
-        self._fold = Fold(State(), self._advance)
+        self._memo = HistoryMemo(State(), self._advance)
 
     def look(self, stats: StepStats, history: History) -> Iterator[Finding]:
         """A finding for each limit that is crossed at this step."""
-        state = self._fold(stats, history)
+        state = self._memo(stats, history)
         for option in state.news:
             if option == "max_unscored" and "stop_unscored" in state.news:
                 continue

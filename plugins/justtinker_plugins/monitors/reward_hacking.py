@@ -16,7 +16,7 @@ from pydantic import Field
 
 from justtinker_core import Finding, plugin
 from justtinker_core.types import EvalStats, History, StepStats
-from justtinker_plugins.monitors._monitor import Action, Fold, Monitor, checkpoint_before, go_back
+from justtinker_plugins.monitors._monitor import Action, HistoryMemo, Monitor, checkpoint_before, go_back
 
 LEVELS = ("", "info", "warn", "stop")
 SUPPORTING = frozenset({"longer"})
@@ -86,7 +86,7 @@ class RewardHacking(Monitor):
     """How many times as long correct answers may become."""
 
     def __post_init__(self) -> None:
-        self._fold = Fold(State(), self._advance)
+        self._memo = HistoryMemo(State(), self._advance)
         self._changes = {
             "boxes": (
                 "multiple_boxed_rate",
@@ -118,7 +118,7 @@ class RewardHacking(Monitor):
 
     def look(self, stats: StepStats, history: History) -> Iterator[Finding]:
         """What has become worse at this step; a level once as long as any sign is seen."""
-        state = self._fold(stats, history)
+        state = self._memo(stats, history)
         if state.say:
             told = "; ".join(str(seen["text"]) for seen in state.on.values())
             signs = {name: {k: v for k, v in seen.items() if k != "text"} for name, seen in state.on.items()}

@@ -6,7 +6,7 @@ from justtinker_core import hookimpl, plugin
 from justtinker_core.run import Run
 from justtinker_core.types import EvalStats
 from justtinker_plugins.shared.charts.figure import MISSING, lacks_matplotlib
-from justtinker_plugins.shared.charts.pictures import write
+from justtinker_plugins.shared.charts.pictures import write_pictures
 
 
 @plugin
@@ -27,10 +27,10 @@ class Curves:
     @hookimpl
     def report_eval(self, run: Run, stats: EvalStats) -> None:
         """The curves so far."""
-        write(run.files, self.simple)
+        write_pictures(run.files, self.simple)
 
     @hookimpl
     def finish_run(self, run: Run, status: str) -> None:
         """All curves, if anything was recorded."""
         if any((run.dir / name).exists() for name in ("steps.jsonl", "evals.jsonl")):
-            write(run.files, self.simple)
+            write_pictures(run.files, self.simple)

@@ -12,7 +12,7 @@ from pydantic import Field
 from justtinker_core import hookimpl, plugin
 from justtinker_core.run import Run
 from justtinker_core.types import EvalStats
-from justtinker_plugins.shared.page.page import write
+from justtinker_plugins.shared.page.page import write_page
 from justtinker_plugins.shared.page.selection import Selection
 
 
@@ -29,10 +29,10 @@ class Report:
     @hookimpl
     def report_eval(self, run: Run, stats: EvalStats) -> None:
         """The page so far."""
-        write(run.files, self._selection, "running")
+        write_page(run.files, self._selection, "running")
 
     @hookimpl
     def finish_run(self, run: Run, status: str) -> None:
         """The whole page, if anything was recorded."""
         if any((run.dir / name).exists() for name in ("steps.jsonl", "evals.jsonl")):
-            write(run.files, self._selection, status)
+            write_page(run.files, self._selection, status)

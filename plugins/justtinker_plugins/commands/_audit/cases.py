@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import StrictBool, TypeAdapter
+
 from justtinker_core import PluginError, Problem
 from justtinker_plugins.commands._audit.hacks import SLOPPY, TRUNCATED, WRONG
 from justtinker_plugins.commands._audit.honest import HONEST, the_plain_answer
 from justtinker_plugins.commands._audit.items import Battery, Item, battery_name
-from justtinker_plugins.shared.records.groups import Fields, fields_of, problem_of
-from justtinker_plugins.shared.records.lines import Line, lines
+from justtinker_plugins.shared.records.groups import Count, checked, without_nulls
+from justtinker_plugins.shared.records.lines import Line, lines, object_of
 
 Kind = Literal["wrong", "sloppy", "honest", "number"]
 Paid = bool | Literal["less"] | tuple[float, float]
@@ -96,18 +98,35 @@ def read_cases(file: Path) -> list[Case]:
     return cases
 
 
+@dataclass(frozen=True, slots=True)
+class CaseRecord:
+    """What a line says of a case, `paid` aside."""
+
+    problem: Problem
+    response: str
+    name: str = "own cases"
+    honest: str | None = None
+    wrong: str | None = None
+    truncated: StrictBool = False
+    tokens: Count | None = None
+
+
+CASE = TypeAdapter(CaseRecord)
+
+
 def _case(line: Line) -> Case:
-    row = fields_of(line, "the case")
+    found = object_of(line, "the case")
+    record = without_nulls(found)
     try:
-        if unknown := [key for key in row.values if key not in KEYS]:
+        if unknown := [key for key in found if key not in KEYS]:
             raise ValueError(f"unknown key {unknown[0]!r} in a case; expected some of {', '.join(KEYS)}")
-        problem = problem_of(row, f"{line.file.name}:{line.number}")
-        honest, wrong = row.get("honest", str, None), row.get("wrong", str, None)
-        truncated, tokens = row.get("truncated", bool, False), row.get("tokens", int, None)
-        name, response = row.get("name", str, "own cases"), row.need("response", str)
-        return Case(name, problem, response, _paid(row), honest, wrong, truncated, tokens, line.place)
+        case = checked(CASE, record, "the case", {"problem": {"id": line.name, **record}})
+        paid = _paid(found)
     except ValueError as error:
         raise PluginError(f"{line.place}: {error}") from None
+    return Case(
+        case.name, case.problem, case.response, paid, case.honest, case.wrong, case.truncated, case.tokens, line.place
+    )
 
 
 KEYS = (
@@ -117,10 +136,10 @@ KEYS = (
 PAID_VALUES = 'true, false, "less", a reward, or [low, high]'
 
 
-def _paid(row: Fields) -> Paid:
-    if "paid" not in row.values:
+def _paid(record: Mapping[str, Any]) -> Paid:
+    if "paid" not in record:
         raise ValueError(f"the case has no 'paid'; expected {PAID_VALUES}")
-    paid = row.values["paid"]
+    paid = record["paid"]
     if isinstance(paid, bool):
         return paid
     if paid == "less":

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from justtinker_core import PluginError
+from justtinker_core import PluginError, config_files
 from justtinker_core.checkpoints import FILE, newest_first
 from justtinker_core.config import RunConfig
 from justtinker_core.enabling import resolved

@@ -13,7 +13,7 @@ from justtinker_core.hookspecs import implements
 from justtinker_core.loop.step import inspect
 from justtinker_core.plugins import Active, Plugins, activate
 from justtinker_plugins.monitors import DEFAULT
-from justtinker_plugins.shared.records.history import Records, Said
+from justtinker_plugins.shared.records.history import RecordedFinding, Records
 
 ROLES = ("monitors", "environments", "local")
 """Where monitors come from; plugins of other roles are not even imported."""
@@ -39,9 +39,9 @@ def monitors_of(wanted: config.RunConfig) -> list[Active]:
     return [activate(f, wanted.plugin_options.get(f.name, {})) for f in monitors]
 
 
-def replay(records: Records, plugins: Plugins) -> list[Said]:
+def replay(records: Records, plugins: Plugins) -> list[RecordedFinding]:
     """What the monitors say of each step, shown what they would have been shown; groups of rollouts are not."""
     said = []
     for place, stats in enumerate(records.steps):
-        said += [Said(stats.step, finding) for finding in inspect(plugins, stats, (), records.before(place))]
+        said += [RecordedFinding(stats.step, finding) for finding in inspect(plugins, stats, (), records.before(place))]
     return said

@@ -1,1 +1,1 @@
-"""Curves of a run: what to draw, and how."""
+"""The curves of a run: which panels there are, and how to draw them."""

@@ -1,6 +1,6 @@
-"""What the curves of a run show, without drawing it: panels of series, for the page and for the picture alike.
+"""Decide what the curves of a run show: panels of series, which `svg` draws for the page and `figure` as pictures.
 
-A panel is there if the run measured anything of it; what it did not measure is named in `Sheet.missing`.
+A panel that the run measured nothing of is left out and named in `Sheet.missing`.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from functools import partial
 from typing import Literal
 
 from justtinker_core.types import EvalStats, StepStats
-from justtinker_plugins.shared.records.history import Records, Said
+from justtinker_plugins.shared.records.history import RecordedFinding, Records
 
 Point = tuple[int, float]
 Kind = Literal["rl", "sft", "simple"]
 MOST_POINTS = 1000
-"""Longer series are drawn as means of neighbouring steps."""
+"""The most points of a series; longer ones become means of neighbouring steps."""
 SMOOTHED_FROM = 40
-"""Series of at least so many steps also get a moving mean."""
+"""The fewest steps of a series that gets a moving mean."""
 PENALTY_FROM = 0.3
-"""The recipe pays for redundancy above this score."""
+"""The score above which the recipe penalises redundancy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +30,15 @@ class Series:
     name: str
     points: tuple[Point, ...]
     intervals: tuple[tuple[float, float], ...] = ()
-    """As many as points, or none."""
+    """One for each point, or none at all."""
     evaluated: bool = False
-    """Evaluations: few points, each of them drawn."""
+    """Its points are evaluations: few, and each is drawn."""
     exact: bool = False
-    """No noise to smooth."""
+    """It has no noise to smooth."""
 
     @property
     def smooth(self) -> tuple[Point, ...]:
-        """A moving mean over a twentieth of the series, empty for short ones and for evaluations."""
+        """A moving mean over a twentieth of the series; empty for short series and for evaluations."""
         if self.evaluated or self.exact or len(self.points) < SMOOTHED_FROM:
             return ()
         half, values = max(1, len(self.points) // 40), [y for _, y in self.points]
@@ -55,43 +55,43 @@ class Panel:
     percent: bool = False
     unit: str = ""
     lines: Mapping[str, float] = field(default_factory=dict)
-    """Levels to draw across, by what they mean."""
+    """Horizontal lines: name -> level."""
     milestones: bool = False
-    """Mark start, best and last of its evaluations."""
+    """Mark the start, the best and the last of its evaluations."""
     start: str = ""
-    """Whose evaluation the start is, if it is not the run's own."""
+    """The run that the first evaluation belongs to; empty: this one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """All panels of a run, and what they do not show."""
+    """All panels of a run, its findings, and what it did not measure."""
 
     panels: tuple[Panel, ...]
     missing: tuple[str, ...] = ()
-    said: tuple[Said, ...] = ()
-    """Warnings and stops, to be marked at their steps."""
+    findings: tuple[RecordedFinding, ...] = ()
+    """Warnings and stops, to mark at their steps."""
     note: str = ""
-    """Whose evaluations stand at step 0."""
+    """The run that the evaluations of step 0 belong to, as a sentence; empty: this one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """A point worth a mark."""
+    """A point to mark: the start, the best or the last."""
 
     name: str
     point: Point
 
 
 def milestones(series: Series) -> list[Milestone]:
-    """Start, best (the first of equals) and last."""
+    """Find the start, the best (the first of equals) and the last point."""
     points = series.points
     best = max(points, key=lambda point: (point[1], -point[0]))
     first = "first" if points[0][0] else "start"  # the starting weights may not have been evaluated
     return [Milestone(first, points[0]), Milestone("best", best), Milestone("last", points[-1])]
 
 
-def told(panel: Panel) -> str:
-    """Its milestones in words."""
+def in_words(panel: Panel) -> str:
+    """Describe the milestones of a panel."""
     if not panel.milestones:
         return ""
     found = milestones(panel.series[0])
@@ -102,67 +102,63 @@ def told(panel: Panel) -> str:
 
 
 def sheet_of(records: Records, kind: Kind | None = None) -> Sheet:
-    """The panels of a run; without a kind: SFT's, if it has no reward and no accuracy in training."""
+    """Lay out the panels of a run. Without a `kind`: those of SFT if no step has a reward or an accuracy."""
     kind = kind or ("rl" if trained_by_reward(records) or not records.steps else "sft")
-    wanted = {"rl": rl_panels, "sft": sft_panels, "simple": simple_panels}[kind](records)
-    filled = [only_filled(panel) for panel in wanted]
-    said = tuple(s for s in records.said if s.finding.level != "info")
+    panels = {"rl": rl_panels, "sft": sft_panels, "simple": simple_panels}[kind](records)
+    filled = [only_filled(panel) for panel in panels]
+    found = tuple(s for s in records.said if s.finding.level != "info")
     return Sheet(
-        tuple(p for p in filled if p.series), tuple(p.title for p in filled if not p.series), said, start_told(records)
+        tuple(p for p in filled if p.series), tuple(p.title for p in filled if not p.series), found, start_note(records)
     )
 
 
-def start_told(records: Records) -> str:
-    """What must be said of evaluations that are another run's."""
-    by = dict.fromkeys(records.start.values())
-    named = (f"{', '.join(n for n, whose in records.start.items() if whose == each)}: {each}" for each in by)
-    told = "; ".join(named)
-    return f"Step 0 is the last evaluation of the run whose weights this one started from ({told})." if told else ""
+def start_note(records: Records) -> str:
+    """Say which evaluations of step 0 belong to another run; empty if none does."""
+    owners = dict.fromkeys(records.start.values())
+    named = (f"{', '.join(n for n, owner in records.start.items() if owner == each)}: {each}" for each in owners)
+    text = "; ".join(named)
+    return f"Step 0 is the last evaluation of the run whose weights this one started from ({text})." if text else ""
 
 
 def trained_by_reward(records: Records) -> bool:
-    """Whether a step has a reward or an accuracy."""
+    """Whether any step has a reward or an accuracy."""
     return any("reward" in s.metrics or "accuracy" in s.metrics for s in records.steps)
 
 
 def only_filled(panel: Panel) -> Panel:
-    """The panel without the series that have no points; the title says which one is left of several."""
+    """Drop series without points; if one of several is left, the title names it."""
     filled = tuple(s for s in panel.series if s.points)
     alone = len(filled) == 1 < len(panel.series) and not panel.lines
     return replace(panel, series=filled, title=f"{panel.title}: {filled[0].name}" if alone else panel.title)
 
 
 def rl_panels(records: Records) -> list[Panel]:
-    """The sheet of the recipe: eight panels where there are two evaluation sets."""
+    """The panels of a run with rewards, as in the recipe: eight if it has two evaluation sets."""
+    steps = partial(step_series, records)
+    redundancy = (steps("redundancy_score", "score"), steps("chunk_similarity", "chunk similarity"))
     return [
-        Panel("Accuracy in training", (of_steps(records, "accuracy"),), percent=True),
+        Panel("Accuracy in training", (steps("accuracy"),), percent=True),
         *accuracy_panels(records),
-        Panel("Reward", (of_steps(records, "reward"),)),
-        Panel(
-            "Redundancy",
-            (of_steps(records, "redundancy_score", "score"), of_steps(records, "chunk_similarity", "chunk similarity")),
-            lines={"penalty from": PENALTY_FROM},
-        ),
-        Panel("Step time", (timed(records),), unit="s"),
-        Panel(
-            "Thinking rate", (of_steps(records, "thinking_rate", "training"), *evals(records, "thinking_rate")), True
-        ),
-        Panel("Length", lengths(partial(of_steps, records)), unit="tokens"),
+        Panel("Reward", (steps("reward"),)),
+        Panel("Redundancy", redundancy, lines={"penalty from": PENALTY_FROM}),
+        Panel("Step time", (step_time_series(records),), unit="s"),
+        Panel("Thinking rate", (steps("thinking_rate", "training"), *eval_series(records, "thinking_rate")), True),
+        Panel("Length", length_series(steps), unit="tokens"),
     ]
 
 
 def sft_panels(records: Records) -> list[Panel]:
-    """Loss and learning rate of the steps; thinking, boxes and lengths of the evaluations."""
-    several = len(names(records)) > 1
+    """The panels of SFT: loss and learning rate of the steps; thinking, boxes and lengths of the evaluations."""
+    several = len(eval_names(records)) > 1
     shapes = [
         s
         for metric, label in (("thinking_rate", "thinking"), ("boxed_rate", "boxed"))
-        for s in evals(records, metric, label, several)
+        for s in eval_series(records, metric, label, several)
     ]
-    long = [s for name in names(records) for s in lengths(partial(of_evals, records, name))]
+    long = [s for name in eval_names(records) for s in length_series(partial(set_series, records, name))]
     return [
-        Panel("Loss", (of_steps(records, "loss"),)),
-        Panel("Learning rate", (replace(of_steps(records, "learning_rate", "learning rate"), exact=True),)),
+        Panel("Loss", (step_series(records, "loss"),)),
+        Panel("Learning rate", (replace(step_series(records, "learning_rate", "learning rate"), exact=True),)),
         Panel("Thinking and boxed rate", tuple(shapes), percent=True),
         Panel("Length", tuple(long), unit="tokens"),
         *accuracy_panels(records),
@@ -170,16 +166,17 @@ def sft_panels(records: Records) -> list[Panel]:
 
 
 def simple_panels(records: Records) -> list[Panel]:
-    """Accuracy of training and evaluations in one panel; where training has none, its loss."""
+    """One panel: the accuracy of training and of evaluations, or the loss where training has no accuracy."""
     if not trained_by_reward(records) and records.steps:
-        return [Panel("Loss", (of_steps(records, "loss"),))]
-    return [Panel("Accuracy", (of_steps(records, "accuracy", "training"), *evals(records, "accuracy")), percent=True)]
+        return [Panel("Loss", (step_series(records, "loss"),))]
+    accuracy = (step_series(records, "accuracy", "training"), *eval_series(records, "accuracy"))
+    return [Panel("Accuracy", accuracy, percent=True)]
 
 
 def accuracy_panels(records: Records) -> list[Panel]:
-    """One for each evaluation set."""
-    sets = names(records)
-    series = [(name, of_evals(records, name, "accuracy", name)) for name in sets]
+    """One panel for each evaluation set."""
+    sets = eval_names(records)
+    series = [(name, set_series(records, name, "accuracy", name)) for name in sets]
     panels = [
         Panel(f"Evaluation: {name}", (s,), percent=True, milestones=True, start=records.start.get(name, ""))
         for name, s in series
@@ -187,40 +184,40 @@ def accuracy_panels(records: Records) -> list[Panel]:
     return panels or [Panel("Evaluation", ())]
 
 
-def names(records: Records) -> list[str]:
-    """The evaluation sets, in order of appearance."""
+def eval_names(records: Records) -> list[str]:
+    """List the evaluation sets, in order of appearance."""
     return list(dict.fromkeys(e.name for e in records.evals))
 
 
-def lengths(series: Callable[[str, str], Series]) -> tuple[Series, ...]:
-    """Of the response and of its thinking."""
+def length_series(series: Callable[[str, str], Series]) -> tuple[Series, ...]:
+    """The lengths of responses and of their thinking."""
     return series("mean_response_tokens", "response"), series("thinking_tokens", "thinking")
 
 
-def of_steps(records: Records, metric: str, label: str = "") -> Series:
-    """A metric of the training steps."""
+def step_series(records: Records, metric: str, label: str = "") -> Series:
+    """A metric of the training steps, as a series."""
     return Series(label or metric, thinned([(s.step, s.metrics[metric]) for s in records.steps if metric in s.metrics]))
 
 
-def timed(records: Records) -> Series:
-    """Seconds of each step; a table may have them as a column."""
+def step_time_series(records: Records) -> Series:
+    """The seconds of each step, as a series."""
     points = [(s.step, taken) for s in records.steps if (taken := seconds_of(s)) is not None]
     return Series("seconds a step", thinned(points))
 
 
 def seconds_of(stats: StepStats) -> float | None:
-    """How long a step took."""
+    """How long a step took: of a run's records, or of a table with the column ``step_seconds``."""
     return stats.seconds.get("total", stats.metrics.get("step_seconds"))
 
 
-def evals(records: Records, metric: str, label: str = "", several: bool = True) -> Iterator[Series]:
-    """A metric of every evaluation set."""
-    for name in names(records):
-        yield of_evals(records, name, metric, f"{label} {name}".strip() if several else label)
+def eval_series(records: Records, metric: str, label: str = "", several: bool = True) -> Iterator[Series]:
+    """A metric of the evaluations: a series for each set."""
+    for name in eval_names(records):
+        yield set_series(records, name, metric, f"{label} {name}".strip() if several else label)
 
 
-def of_evals(records: Records, name: str, metric: str, label: str) -> Series:
-    """A metric of one evaluation set, with intervals where all of them are known."""
+def set_series(records: Records, name: str, metric: str, label: str) -> Series:
+    """A metric of one evaluation set, with intervals if all of its evaluations have one."""
     found: list[EvalStats] = [e for e in records.evals if e.name == name and metric in e.metrics]
     known = all(metric in e.intervals for e in found)
     intervals = tuple((e.intervals[metric][0], e.intervals[metric][1]) for e in found if known)
@@ -228,7 +225,7 @@ def of_evals(records: Records, name: str, metric: str, label: str) -> Series:
 
 
 def thinned(points: Sequence[Point]) -> tuple[Point, ...]:
-    """At most `MOST_POINTS`: each the mean of as many neighbours as that takes."""
+    """Average neighbouring points until at most `MOST_POINTS` are left."""
     size = -(-len(points) // MOST_POINTS) or 1
     if size == 1:
         return tuple(points)
@@ -237,22 +234,22 @@ def thinned(points: Sequence[Point]) -> tuple[Point, ...]:
 
 
 def span_of(sheet: Sheet) -> tuple[int, int]:
-    """The first and the last step that anything on the sheet is of."""
-    steps = [x for panel in sheet.panels for s in panel.series for x, _ in s.points] + [s.step for s in sheet.said]
+    """The first and the last step on a sheet."""
+    steps = [x for panel in sheet.panels for s in panel.series for x, _ in s.points] + [s.step for s in sheet.findings]
     return min(steps, default=0), max(steps, default=1)
 
 
-def marks(said: Sequence[Said]) -> list[tuple[int, str]]:
-    """The steps of findings with the gravest level of each."""
+def marks(findings: Sequence[RecordedFinding]) -> list[tuple[int, str]]:
+    """The steps with findings, each with its gravest level."""
     levels: dict[int, str] = {}
-    for s in said:
+    for s in findings:
         if levels.get(s.step) != "stop":
             levels[s.step] = s.finding.level
     return sorted(levels.items())
 
 
-def labelled(found: Sequence[tuple[int, str]], span: float) -> list[tuple[int, str]]:
-    """Of the marks those whose labels do not run into each other; stops first."""
+def spaced(found: Sequence[tuple[int, str]], span: float) -> list[tuple[int, str]]:
+    """Choose marks whose labels do not overlap, stops first."""
     chosen: list[tuple[int, str]] = []
     for step, level in sorted(found, key=lambda mark: (mark[1] != "stop", mark[0])):
         if all(abs(step - other) > span * 0.09 for other, _ in chosen):

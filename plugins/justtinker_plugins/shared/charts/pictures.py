@@ -1,4 +1,4 @@
-"""The pictures of a run's curves: made from its records, written into its directory."""
+"""Make the pictures of a run's curves from its records, and write them into its directory."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import tomllib
 from pathlib import Path
 
 from justtinker_core.rundir import RunDir
-from justtinker_plugins.shared.charts.figure import drawn
+from justtinker_plugins.shared.charts.figure import render_files
 from justtinker_plugins.shared.charts.panels import sheet_of
 from justtinker_plugins.shared.records.history import Records
 from justtinker_plugins.shared.records.origin import shown
 
 
-def write(files: RunDir, simple: bool = True) -> list[Path]:
-    """Draw into a run directory; the paths of the pictures."""
+def write_pictures(files: RunDir, simple: bool = True) -> list[Path]:
+    """Write the pictures into a run directory and return their paths."""
     config = tomllib.loads((files.path / "config.toml").read_text(encoding="utf-8"))
     pictures = pictures_of(shown(files), config["run"]["name"], simple)
     for name, content in pictures.items():
@@ -22,11 +22,11 @@ def write(files: RunDir, simple: bool = True) -> list[Path]:
 
 
 def pictures_of(records: Records, title: str, simple: bool = True) -> dict[str, bytes]:
-    """Every picture by file name."""
+    """Render every picture, by file name; ``curves_simple`` is the one of a single panel."""
     sheets = {"curves": sheet_of(records)} | ({"curves_simple": sheet_of(records, "simple")} if simple else {})
     return {
         f"{name}.{suffix}": content
         for name, sheet in sheets.items()
         if sheet.panels
-        for suffix, content in drawn(sheet, title).items()
+        for suffix, content in render_files(sheet, title).items()
     }

@@ -1,4 +1,4 @@
-"""Panels as inline SVG: text, no library, colours from the page's style sheet. Knows nothing of files or runs."""
+"""Draw panels as inline SVG, without a library; the colours come from the page's style sheet."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from justtinker_plugins.shared.charts.panels import (
     Point,
     Series,
     Sheet,
-    labelled,
+    in_words,
     marks,
     milestones,
+    spaced,
     span_of,
-    told,
 )
 
 WIDTH, HEIGHT = 460, 240
@@ -25,7 +25,7 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 14, 20, 28
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """From data to places in the picture."""
+    """The ranges of both axes, and where a value lies in the picture."""
 
     x0: float
     x1: float
@@ -40,40 +40,40 @@ class Axes:
 
 
 def figures(sheet: Sheet) -> str:
-    """Every panel as a figure with its title and legend, all with the same steps."""
-    span, found = span_of(sheet), marks(sheet.said)
+    """Draw every panel of a sheet as an HTML figure, all over the same steps."""
+    span, found = span_of(sheet), marks(sheet.findings)
     return "\n".join(figure(panel, span, found) for panel in sheet.panels)
 
 
 def figure(panel: Panel, span: tuple[int, int], found: Sequence[tuple[int, str]]) -> str:
-    """A panel with its title and legend as text of the page, so that they wrap."""
+    """Draw a panel as an HTML figure; title and legend are text of the page, so that they wrap."""
     unit = " in per cent" if panel.percent else f" in {panel.unit}" if panel.unit else ""
     named = enumerate(panel.series) if len(panel.series) > 1 else ()
     keys = "".join(f'<span class="key k{i % 4}">{escape(s.name)}</span>' for i, s in named)
     lines = "".join(f'<span class="key limit">{escape(name)} {level:g}</span>' for name, level in panel.lines.items())
-    said = f"<span>{escape(told(panel))}</span>" if told(panel) else ""
-    caption = f"<figcaption><b>{escape(panel.title)}</b>{unit} <small>{keys}{lines}{said}</small></figcaption>"
-    return f"<figure>{caption}{svg(panel, span, found)}</figure>"
+    marked = f"<span>{escape(in_words(panel))}</span>" if panel.milestones else ""
+    caption = f"<figcaption><b>{escape(panel.title)}</b>{unit} <small>{keys}{lines}{marked}</small></figcaption>"
+    return f"<figure>{caption}{picture(panel, span, found)}</figure>"
 
 
-def svg(panel: Panel, span: tuple[int, int], found: Sequence[tuple[int, str]]) -> str:
-    """The picture of a panel."""
-    axes = fitted(panel, span)
+def picture(panel: Panel, span: tuple[int, int], found: Sequence[tuple[int, str]]) -> str:
+    """Draw the picture of a panel."""
+    axes = axes_for(panel, span)
     parts = [
         *grid(axes, panel.percent),
-        *(mark(axes, step, level) for step, level in found),
-        *(text(axes.x(s), TOP - 5, str(s), f"mark {level}") for s, level in labelled(found, axes.x1 - axes.x0)),
-        *(rule(axes, level) for level in panel.lines.values()),
-        *(part for number, series in enumerate(panel.series) for part in drawn(axes, series, number % 4)),
+        *(finding_line(axes, step, level) for step, level in found),
+        *(label_at(axes.x(s), TOP - 5, str(s), f"mark {level}") for s, level in spaced(found, axes.x1 - axes.x0)),
+        *(level_line(axes, level) for level in panel.lines.values()),
+        *(part for i, series in enumerate(panel.series) for part in series_parts(axes, series, i % 4)),
     ]
     if panel.milestones:
-        parts += [shape(axes, m.point, m.name) for m in milestones(panel.series[0])]
+        parts += [ring(axes, m.point, m.name) for m in milestones(panel.series[0])]
     label = escape(f"{panel.title} over steps {span[0]} to {span[1]}", quote=True)
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
 
 
-def fitted(panel: Panel, span: tuple[int, int]) -> Axes:
-    """Axes that hold all points and intervals; rates start at 0 or end at 1 where they come near."""
+def axes_for(panel: Panel, span: tuple[int, int]) -> Axes:
+    """Choose axes that hold all points and intervals; rates end at 0 and 1 if they come near."""
     values = [y for s in panel.series for _, y in s.points] + [v for s in panel.series for i in s.intervals for v in i]
     values += list(panel.lines.values())
     low, high = min(values), max(values)
@@ -86,7 +86,7 @@ def fitted(panel: Panel, span: tuple[int, int]) -> Axes:
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Round numbers between low and high."""
+    """Choose round numbers between `low` and `high`."""
     raw = (high - low) / most
     size = 10.0 ** math.floor(math.log10(raw))
     step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= raw)
@@ -95,56 +95,55 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
 
 
 def grid(axes: Axes, percent: bool) -> Iterable[str]:
-    """Lines and numbers of both axes."""
+    """Draw the lines and numbers of both axes."""
     for y in ticks(axes.y0, axes.y1):
-        place = f"{axes.y(y):.1f}"
-        yield f'<path class="grid" d="M{LEFT} {place}H{WIDTH - RIGHT}"/>'
-        yield text(LEFT - 6, axes.y(y) + 4, number(y * 100 if percent else y), "axis end")
-    yield text(LEFT - 12, HEIGHT - 8, "step", "axis end")
+        yield f'<path class="grid" d="M{LEFT} {axes.y(y):.1f}H{WIDTH - RIGHT}"/>'
+        yield label_at(LEFT - 6, axes.y(y) + 4, tick_label(y * 100 if percent else y), "axis end")
+    yield label_at(LEFT - 12, HEIGHT - 8, "step", "axis end")
     for x in ticks(axes.x0, axes.x1, 6):
         if x == int(x):
-            yield text(axes.x(x), HEIGHT - 8, number(x), "axis")
+            yield label_at(axes.x(x), HEIGHT - 8, tick_label(x), "axis")
 
 
-def number(value: float) -> str:
-    """A tick's number, short."""
+def tick_label(value: float) -> str:
+    """Write a number in at most 6 characters."""
     if value and not 1e-3 <= abs(value) < 1e6:
         return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
     return f"{value:,.10g}"
 
 
-def text(x: float, y: float, words: str, style: str) -> str:
+def label_at(x: float, y: float, words: str, style: str) -> str:
     return f'<text class="{style}" x="{x:.1f}" y="{y:.1f}">{escape(words)}</text>'
 
 
-def mark(axes: Axes, step: int, level: str) -> str:
-    """A finding's step as a vertical line."""
+def finding_line(axes: Axes, step: int, level: str) -> str:
+    """Draw a vertical line at a finding's step."""
     return f'<path class="mark {level}" d="M{axes.x(step):.1f} {TOP}V{HEIGHT - BOTTOM}"/>'
 
 
-def rule(axes: Axes, level: float) -> str:
-    """A level to compare with."""
+def level_line(axes: Axes, level: float) -> str:
+    """Draw a horizontal line at a level."""
     return f'<path class="limit" d="M{LEFT} {axes.y(level):.1f}H{WIDTH - RIGHT}"/>'
 
 
-def drawn(axes: Axes, series: Series, number: int) -> Iterable[str]:
-    """A series: its line, its moving mean or its intervals, its points."""
+def series_parts(axes: Axes, series: Series, colour: int) -> Iterable[str]:
+    """Draw a series: its line, its moving mean or its intervals, its points."""
     faint = " faint" if series.smooth else ""
-    yield line(axes, series.points, f"line c{number}{faint}")
+    yield polyline(axes, series.points, f"line c{colour}{faint}")
     if series.smooth:
-        yield line(axes, series.smooth, f"line c{number}")
+        yield polyline(axes, series.smooth, f"line c{colour}")
     for (x, _), (low, high) in zip(series.points, series.intervals, strict=bool(series.intervals)):
-        yield f'<path class="whisker c{number}" d="M{axes.x(x):.1f} {axes.y(low):.1f}V{axes.y(high):.1f}"/>'
+        yield f'<path class="whisker c{colour}" d="M{axes.x(x):.1f} {axes.y(low):.1f}V{axes.y(high):.1f}"/>'
     if series.evaluated or len(series.points) == 1:
         for x, y in series.points:
-            yield f'<circle class="dot f{number}" cx="{axes.x(x):.1f}" cy="{axes.y(y):.1f}" r="2.6"/>'
+            yield f'<circle class="dot f{colour}" cx="{axes.x(x):.1f}" cy="{axes.y(y):.1f}" r="2.6"/>'
 
 
-def line(axes: Axes, points: Iterable[Point], style: str) -> str:
+def polyline(axes: Axes, points: Iterable[Point], style: str) -> str:
     path = "L".join(f"{axes.x(x):.1f} {axes.y(y):.1f}" for x, y in points)
     return f'<path class="{style}" d="M{path}"/>'
 
 
-def shape(axes: Axes, point: Point, name: str) -> str:
-    """A ring of its own for start, best and last."""
+def ring(axes: Axes, point: Point, name: str) -> str:
+    """Draw a ring around a milestone."""
     return f'<circle class="ring {name}" cx="{axes.x(point[0]):.1f}" cy="{axes.y(point[1]):.1f}" r="5"/>'

@@ -1,7 +1,7 @@
-"""The page of a run as one HTML text: opens offline, loads nothing, and whatever a model wrote is text in it.
+"""Write the page of a run: one HTML file that opens offline, loads nothing, and shows a model's output as text only.
 
-Three walls keep it so: texts are escaped; rollouts are JSON in which ``<`` is escaped, and become text nodes; and a
-content security policy forbids every script but the page's own, every address, every form.
+Three walls see to that: texts are escaped; rollouts are JSON in which ``<`` is escaped, and become text nodes; and a
+content security policy forbids other scripts than the page's own, all addresses, and all forms.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from typing import Any
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, StepStats
 from justtinker_plugins.shared.charts import svg
-from justtinker_plugins.shared.charts.panels import seconds_of, sheet_of, start_told, trained_by_reward
+from justtinker_plugins.shared.charts.panels import seconds_of, sheet_of, start_note, trained_by_reward
 from justtinker_plugins.shared.page.selection import FILTERS, MOST_CHARACTERS, Row, Selection
-from justtinker_plugins.shared.records.history import Records, Said
+from justtinker_plugins.shared.records.history import RecordedFinding, Records
 from justtinker_plugins.shared.records.origin import shown
 
 NAME = "report.html"
 HERE = Path(__file__).parent
 MOST_BYTES = 7_000_000
-"""Of rollouts; the whole page then stays below 10 MB."""
+"""The most bytes of rollouts, so that the page stays below 10 MB."""
 MOST_FINDINGS, MOST_EVALS = 200, 300
 DASH = "\N{EN DASH}"
 COMPARED = 10
-"""Steps whose mean stands for the start of a run, and for its end; of short runs half of them."""
-SHOWN = {"accuracy": "accuracy", "thinking_rate": "thinking", "boxed_rate": "boxed", "truncated_rate": "truncated"}
+"""The steps averaged as the start of a run, and as its end; in short runs half of all steps."""
+RATES = {"accuracy": "accuracy", "thinking_rate": "thinking", "boxed_rate": "boxed", "truncated_rate": "truncated"}
 
 
 def page(
     records: Records, paid: float, tables: Mapping[str, Any], config: str, status: str, selection: Selection
 ) -> str:
-    """The page of a run."""
+    """Build the page of a run."""
     rows, left = selection.chosen(MOST_BYTES)
     sheet, script = sheet_of(records), file("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -48,14 +48,14 @@ def page(
         name=escape(run["name"]),
         style=file("report.css"),
         status=escape(status),
-        about=escape(f"{run['model']}, {steps_told(records, run['steps'])}"),
+        about=escape(f"{run['model']}, {progress_text(records, run['steps'])}"),
         facts=facts(records, paid),
-        findings=findings_list(records.said),
+        findings=findings_table(records.said),
         curves=svg.figures(sheet) or "<p>No step is recorded yet.</p>",
         missing=escape(f"Not measured in this run: {', '.join(sheet.missing)}." if sheet.missing else ""),
         terms=terms_table(records.steps),
-        evaluations=evaluations_table(records.evals, start_told(records)),
-        rollouts_note=escape(note(selection, rows, left)),
+        evaluations=evaluations_table(records.evals, start_note(records)),
+        rollouts_note=escape(rollouts_note(selection, rows, left)),
         buttons=buttons(rows),
         config=escape(config),
         data=embedded(rows),
@@ -64,17 +64,17 @@ def page(
 
 
 def file(name: str) -> str:
-    """A part of the page that is the same for every run."""
+    """Read a part of the page that is the same for every run."""
     return (HERE / name).read_text(encoding="utf-8")
 
 
 def embedded(rows: Sequence[Row]) -> str:
-    """JSON that cannot end the element it stands in."""
+    """Write rows as JSON that cannot close the script element around it."""
     return json.dumps(rows, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def steps_told(records: Records, planned: int) -> str:
-    """How far the run is; of an evaluation which weights it is of."""
+def progress_text(records: Records, planned: int) -> str:
+    """Say how far the run is, or which weights an evaluation is of."""
     done = records.steps[-1].step if records.steps else 0
     if records.weights:
         return f"evaluation of {records.weights}"
@@ -82,7 +82,7 @@ def steps_told(records: Records, planned: int) -> str:
 
 
 def facts(records: Records, paid: float) -> str:
-    """The run in a few numbers."""
+    """Show the run in a few numbers."""
     found = dict(best_of(records.evals, records.start))
     if records.steps:
         spent = sum(taken for s in records.steps if (taken := seconds_of(s)) is not None)
@@ -97,7 +97,7 @@ def facts(records: Records, paid: float) -> str:
 
 
 def best_of(evals: Sequence[EvalStats], start: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    """Of every evaluation set how accuracy began and ended, and where it was best."""
+    """Say of every evaluation set how its accuracy began and ended, and where it was best."""
     for name in dict.fromkeys(e.name for e in evals):
         found = [e for e in evals if e.name == name and "accuracy" in e.metrics]
         if not found:
@@ -113,39 +113,39 @@ def best_of(evals: Sequence[EvalStats], start: Mapping[str, str]) -> Iterable[tu
 
 
 def duration(seconds: float) -> str:
-    """Hours and minutes, or minutes and seconds."""
+    """Write seconds as hours and minutes, or as minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min {rest:02d} s"
 
 
-def findings_list(said: Sequence[Said]) -> str:
-    """What monitors found, with the evidence folded."""
-    if not said:
+def findings_table(found: Sequence[RecordedFinding]) -> str:
+    """List what monitors found."""
+    if not found:
         return "<p>None.</p>"
     rows = "".join(
         f'<tr><td class="n">{s.step}</td><td class="{s.finding.level}">{s.finding.level}</td>'
         f'<td>{escape(s.finding.source)}</td><td class="any">{escape(s.finding.message)}</td></tr>'
-        for s in said[-MOST_FINDINGS:]
+        for s in found[-MOST_FINDINGS:]
     )
-    left = len(said) - MOST_FINDINGS
-    more = f"<p class='soft'>{left:,} earlier ones are left out; steps.jsonl has them.</p>" if left > 0 else ""
+    left = len(found) - MOST_FINDINGS
+    more = f"<p class='soft'>{left:,} earlier findings are not shown; steps.jsonl has them.</p>" if left > 0 else ""
     head = header(("step", "", "monitor", "finding"), (0,))
     return f'<div class="panel"><table class="findings">{head}{rows}</table></div>{more}'
 
 
 def header(names: Iterable[str], numeric: Iterable[int]) -> str:
-    """A table's first row."""
+    """Build the first row of a table."""
     numeric = set(numeric)
     cells = (f"<th{' class=n' if i in numeric else ''}>{escape(name)}</th>" for i, name in enumerate(names))
     return f"<tr>{''.join(cells)}</tr>"
 
 
 def terms_table(steps: Sequence[StepStats]) -> str:
-    """Every reward term, at the start and at the end."""
+    """Compare every reward term at the start of the run and at its end."""
     with_terms = [s for s in steps if s.terms]
     if not with_terms:
         return ""
-    compared = min(COMPARED, max(len(with_terms) // 2, 1))  # a step is of the start or of the end
+    compared = min(COMPARED, max(len(with_terms) // 2, 1))  # no step counts for both
     first, last = with_terms[:compared], with_terms[-compared:]
     names = dict.fromkeys(name for s in with_terms for name in s.terms)
     rows = "".join(
@@ -156,28 +156,28 @@ def terms_table(steps: Sequence[StepStats]) -> str:
     )
     head = header(("term", "weight", "raw", "weighted", "applies"), range(1, 5))
     explained = (
-        f"Means over the first and the last {len(first)} steps with rewards; one number: no change. Raw is the mean "
-        "where the term applies, weighted the mean over all graded rollouts, applies the share of them in per cent."
+        f"Means over the first and the last {len(first)} steps with rewards; one number where they are equal. Raw: "
+        "mean where the term applies; weighted: mean over all graded rollouts; applies: share of them in per cent."
     )
     return f'<h2>Reward terms</h2><div class="panel"><table>{head}{rows}</table></div><p class="soft">{explained}</p>'
 
 
 def change(first: Sequence[StepStats], last: Sequence[StepStats], name: str, key: str, times: float = 1) -> str:
-    """A number of a term then and now."""
-    then, now = (mean([s.terms[name][key] for s in some if name in s.terms], times) for some in (first, last))
+    """Show a number of a term at the start and at the end."""
+    then, now = (mean([s.terms[name][key] for s in steps if name in s.terms], times) for steps in (first, last))
     return then if then == now else f"{then} → {now}"
 
 
 def mean(values: Sequence[float], times: float) -> str:
-    """Three digits after the point; a dash for nothing."""
+    """Show a mean, with three digits after the point, per cent with one; a dash without values."""
     return f"{sum(values) / len(values) * times:.{1 if times > 1 else 3}f}" if values else DASH
 
 
 def evaluations_table(evals: Sequence[EvalStats], start: str = "") -> str:
-    """Rates in per cent with their intervals."""
+    """Show every evaluation: its rates in per cent, with intervals."""
     if not evals:
         return "<p>None.</p>"
-    shown = [name for name in SHOWN if any(name in e.metrics for e in evals)]
+    shown = [name for name in RATES if any(name in e.metrics for e in evals)]
     rows = "".join(
         f'<tr><td class="n">{e.step}</td><td class="any">{escape(e.name)}</td>'
         + "".join(f'<td class="n{wide(name)}">{rate(e, name)}</td>' for name in shown)
@@ -185,34 +185,34 @@ def evaluations_table(evals: Sequence[EvalStats], start: str = "") -> str:
         + f'<td class="n wide">{sampled(e)}</td></tr>'
         for e in evals[-MOST_EVALS:]
     )
-    heads = "".join(f'<th class="n{wide(name)}">{SHOWN[name]}</th>' for name in shown)
+    heads = "".join(f'<th class="n{wide(name)}">{RATES[name]}</th>' for name in shown)
     head = (
         f'<tr><th class="n">step</th><th>set</th>{heads}<th class="n">tokens</th><th class="n wide">problems</th></tr>'
     )
     left = len(evals) - MOST_EVALS
-    more = f" {left:,} earlier ones are left out; evals.jsonl has them." if left > 0 else ""
-    said = f"Rates in per cent, with 95 % intervals clustered by problem.{more} {escape(start)}"
-    return f'<div class="panel"><table>{head}{rows}</table></div><p class="soft">{said}</p>'
+    more = f" {left:,} earlier evaluations are not shown; evals.jsonl has them." if left > 0 else ""
+    note = f"Rates in per cent, with 95 % intervals clustered by problem.{more} {escape(start)}"
+    return f'<div class="panel"><table>{head}{rows}</table></div><p class="soft">{note}</p>'
 
 
 def mean_tokens(stats: EvalStats) -> str:
-    """How long the responses are."""
+    """Show the mean length of the responses."""
     return f"{stats.metrics['mean_response_tokens']:,.0f}" if "mean_response_tokens" in stats.metrics else DASH
 
 
 def sampled(stats: EvalStats) -> str:
-    """How many problems, and how often each."""
+    """Show how many problems were sampled, and how often each."""
     problems, samples = (stats.settings.get(name) for name in ("problems", "samples"))
     return DASH if problems is None else f"{problems} x {samples or 1}"
 
 
 def wide(name: str) -> str:
-    """What a narrow window leaves out."""
+    """The style of columns that narrow windows hide."""
     return " wide" if name in ("boxed_rate", "truncated_rate") else ""
 
 
 def rate(stats: EvalStats, name: str) -> str:
-    """A rate with its interval."""
+    """Show a rate with its interval."""
     if name not in stats.metrics:
         return DASH
     low, high = stats.intervals.get(name, (None, None))
@@ -220,29 +220,29 @@ def rate(stats: EvalStats, name: str) -> str:
     return f"{stats.metrics[name] * 100:.1f}{interval}"
 
 
-def note(selection: Selection, rows: Sequence[Row], left: int) -> str:
-    """What of the rollouts is here, and what is not."""
+def rollouts_note(selection: Selection, rows: Sequence[Row], left: int) -> str:
+    """Say which rollouts are on the page."""
     counts = selection.counts
     if not counts["all"]:
         return "This run has recorded no rollouts."
     parts = [
-        f"{len(rows):,} of {counts['all']:,} rollouts: of each group at most one for best, worst and most redundant, "
-        f"up to {selection.most} of each filter for training and half as many for evaluations, and a few of every so "
-        "many steps."
+        f"{len(rows):,} of {counts['all']:,} rollouts: up to {selection.most} of each filter from training and half as "
+        "many from evaluations (best, worst and most redundant: at most one of a group), and a few from steps in "
+        "between."
     ]
     for kind in ("truncated", "unscored"):
         if counts[kind]:
             parts.append(f"{counts[kind]:,} were {kind}.")
     if left:
-        parts.append(f"{left:,} more were left out to keep the page below 10 MB.")
-    parts.append(f"The middle of texts of more than {MOST_CHARACTERS:,} characters is left out.")
+        parts.append(f"{left:,} more are not shown, to keep the page below 10 MB.")
+    parts.append(f"Texts of more than {MOST_CHARACTERS:,} characters are shown without their middle.")
     if selection.unread:
         parts.append(f"Files that could not be read: {'; '.join(selection.unread[:5])}.")
-    return " ".join([*parts, "The files in rollouts/ hold everything."])
+    return " ".join([*parts, "The files in rollouts/ have everything."])
 
 
 def buttons(rows: Sequence[Row]) -> str:
-    """One for each filter, with how many it shows."""
+    """Build a button for each filter, with its number of rollouts."""
     names = {"all": "All", "best": "Best", "worst": "Worst", "redundant": "Most redundant"}
     found = {"all": len(rows)} | {kind: sum(kind in row["in"] for row in rows) for kind in FILTERS}
     return "".join(
@@ -252,10 +252,10 @@ def buttons(rows: Sequence[Row]) -> str:
     )
 
 
-def write(files: RunDir, selection: Selection, status: str) -> Path:
+def write_page(files: RunDir, selection: Selection, status: str) -> Path:
     """Write the page of a run directory and return its path."""
     selection.update(files.path)
     config = (files.path / "config.toml").read_text(encoding="utf-8")
     text = page(shown(files), files.spent(), tomllib.loads(config), config, status, selection)
-    files.replace(NAME, text.encode("utf-8", "replace"))  # half a surrogate pair becomes a question mark
+    files.replace(NAME, text.encode("utf-8", "replace"))  # a lone surrogate becomes a question mark
     return files.path / NAME

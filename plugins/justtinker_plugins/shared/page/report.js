@@ -1,5 +1,5 @@
 "use strict";
-// The rollouts below the page's tables. Every text goes in as text, never as markup.
+// The list of rollouts. Every text goes in as text, never as markup.
 const data = JSON.parse(document.getElementById("data").textContent);
 const list = document.getElementById("list"), more = document.getElementById("more"), shown = document.getElementById("shown");
 const stepBox = document.getElementById("step"), setBox = document.getElementById("set");
@@ -81,7 +81,7 @@ function draw() {
   rows.sort((a, b) => key ? key(a) - key(b) || at(b, a) : at(a, b));
   list.replaceChildren(...rows.slice(0, count).map(card));
   more.hidden = rows.length <= count;
-  shown.textContent = rows.length ? `${Math.min(count, rows.length)} of ${rows.length}` : "None of this sort here.";
+  shown.textContent = rows.length ? `${Math.min(count, rows.length)} of ${rows.length}` : "No rollout matches.";
 }
 function options(box, name, values) {
   box.append(new Option("any " + name, ""));

@@ -1,7 +1,4 @@
-"""Which rollouts of a run a person is shown: so many of each sort, found in one pass, in memory that does not grow.
-
-Reads and cuts; how they look is the page's business.
-"""
+"""Select the rollouts of a run that its page shows: so many of each kind, in one pass, in bounded memory."""
 
 from __future__ import annotations
 
@@ -23,25 +20,25 @@ Row = dict[str, Any]
 FILTERS = ("best", "worst", "redundant", "unscored", "truncated")
 PER_STEP, STEPS = 4, 40
 MOST_CHARACTERS = 12_000
-"""Of a prompt, of the thinking, of an answer; the middle of longer ones is left out."""
+"""The most characters of a prompt, a thinking part or an answer; longer ones lose their middle."""
 
 
 @dataclass
 class Selection:
-    """The rollouts that stand out, and a few of every so many steps, of all files that were given to `update`."""
+    """The rollouts that stand out, and a few from steps in between, of all files that `update` has read."""
 
     most: int = 30
-    """Of each filter, for training; half as many of all evaluations together."""
+    """The most rollouts of a filter from training; from all evaluations together half as many."""
     seen: set[str] = field(default_factory=set)
     unread: list[str] = field(default_factory=list)
-    """What is wrong with files that could not be read."""
+    """Errors of files that could not be read."""
     counts: Counter[str] = field(default_factory=Counter)
-    """All rollouts, and those that a filter could have shown."""
+    """How many rollouts there are, and how many each filter could show."""
     _heaps: dict[tuple[bool, str], list[tuple[tuple[float, ...], Row]]] = field(default_factory=dict)
     _steps: dict[str, dict[int, list[Row]]] = field(default_factory=dict)
 
     def update(self, run_dir: Path) -> None:
-        """Read the files that are new."""
+        """Read the files of a run that are new."""
         for path in step_files(run_dir):
             if path.name not in self.seen:
                 self.seen.add(path.name)
@@ -65,7 +62,7 @@ class Selection:
     def _offer(
         self, place: tuple[bool, str], key: tuple[float, ...], rows: dict[int, Row], record: Row, n: int, name: str
     ) -> None:
-        """Keep a rollout if it is among the first of its filter."""
+        """Keep a rollout if it ranks among the first of its filter."""
         heap = self._heaps.setdefault(place, [])
         most = self.most if place[0] else -(-self.most // 2)
         if len(heap) >= most and key <= heap[0][0]:
@@ -74,29 +71,29 @@ class Selection:
         heapq.heappush(heap, (key, row)) if len(heap) < most else heapq.heappushpop(heap, (key, row))
 
     def _sample(self, name: str, step: int, rows: list[Row]) -> None:
-        """Keep those of a step; when there are too many steps, every second one goes."""
+        """Keep the rows of a step; drop those of every second step when there are too many steps."""
         steps = self._steps.setdefault(name, {})
         steps[step] = rows
         if len(steps) > 2 * STEPS:
-            for place, old in enumerate(sorted(steps)):
-                if place % 2:
+            for i, old in enumerate(sorted(steps)):
+                if i % 2:
                     del steps[old]
 
     def chosen(self, most_bytes: int) -> tuple[list[Row], int]:
-        """The rows to show, each with the filters it is in, and how many were left out to stay below so many bytes."""
+        """Choose rows up to `most_bytes`, each with its filters; also return how many did not fit."""
         lists = [
             [{**row, "in": kind} for _, row in sorted(heap, key=lambda entry: entry[0], reverse=True)]
             for (_, kind), heap in sorted(self._heaps.items(), key=lambda item: (not item[0][0], item[0][1]))
         ]
         lists += [[{**row, "in": "sample"} for _, rows in sorted(steps.items()) for row in rows]
                   for steps in self._steps.values()]  # fmt: skip
-        return within(lists, most_bytes)
+        return rows_within(lists, most_bytes)
 
 
-def within(lists: Iterable[list[Row]], most_bytes: int) -> tuple[list[Row], int]:
-    """The lists in turns, each row once, as far as the bytes go; and how many are left out."""
+def rows_within(lists: Iterable[list[Row]], most_bytes: int) -> tuple[list[Row], int]:
+    """Take rows from the lists in turns, each row once, while they fit; also return how many did not fit."""
     kept: dict[tuple[Any, ...], Row] = {}
-    size, left = 0, set()
+    size, left_out = 0, set()
     for turn in zip_longest(*lists):
         for row in (r for r in turn if r is not None):
             ident = (row["set"], row["step"], row["group"], row["n"])
@@ -104,17 +101,17 @@ def within(lists: Iterable[list[Row]], most_bytes: int) -> tuple[list[Row], int]
                 kept[ident]["in"].append(row["in"])
                 continue
             text = json.dumps(row, ensure_ascii=False)
-            weight = len(text.encode("utf-8", "backslashreplace")) + 5 * text.count("<")  # on the page it is \u003c
+            weight = len(text.encode("utf-8", "backslashreplace")) + 5 * text.count("<")  # the page has it as \u003c
             if size + weight > most_bytes:
-                left.add(ident)
+                left_out.add(ident)
                 continue
             size += weight
             kept[ident] = {**row, "in": [row["in"]]}
-    return list(kept.values()), len(left)
+    return list(kept.values()), len(left_out)
 
 
 def candidates(rollouts: list[Row], counts: Counter[str]) -> Iterator[tuple[str, int, tuple[float, ...]]]:
-    """Filter, place and rank of those of a group that may be shown: of best, worst and most redundant one each."""
+    """Yield filter, number and rank of a group's candidates: one each for best, worst and most redundant."""
     values = {n: v for n, r in enumerate(rollouts) if (v := value_of(r)) is not None}
     scores = {n: s for n, r in enumerate(rollouts) if (s := r.get("measures", {}).get("redundancy_score"))}
     counts["all"] += len(rollouts)
@@ -126,14 +123,14 @@ def candidates(rollouts: list[Row], counts: Counter[str]) -> Iterator[tuple[str,
         top = max(scores, key=lambda n: scores[n])
         yield "redundant", top, (scores[top],)
     for n, rollout in enumerate(rollouts):
-        for kind, there in (("unscored", n not in values), ("truncated", rollout["truncated"])):
-            if there:
+        for kind, applies in (("unscored", n not in values), ("truncated", rollout["truncated"])):
+            if applies:
                 counts[kind] += 1
                 yield kind, n, ()
 
 
 def extremes(rollouts: list[Row]) -> list[int]:
-    """The places of the first rollout, and of the first of another worth."""
+    """The numbers of the first rollout and of the first with another value."""
     if not rollouts:
         return []
     first = value_of(rollouts[0])
@@ -141,7 +138,7 @@ def extremes(rollouts: list[Row]) -> list[int]:
 
 
 def row_of(record: Mapping[str, Any], n: int, name: str) -> Row:
-    """A rollout as the page gets it."""
+    """Describe a rollout for the page."""
     rollout, problem = record["rollouts"][n], record["problem"]
     verdict, weights = rollout.get("verdict", {}), rollout.get("weights", {})
     thinking, answer = parts_of(rollout["text"])
@@ -161,7 +158,7 @@ def row_of(record: Mapping[str, Any], n: int, name: str) -> Row:
 
 
 def parts_of(text: str) -> tuple[str | None, str]:
-    """The thinking, None without any, and the rest."""
+    """Split a response into its thinking (None without) and the rest."""
     thinking = thinking_part(text)
     if thinking is None:
         return None, shortened(text)
@@ -169,7 +166,7 @@ def parts_of(text: str) -> tuple[str | None, str]:
 
 
 def shortened(text: str, most: int = MOST_CHARACTERS) -> str:
-    """A text without its middle if it is long; says how much is missing."""
+    """Cut the middle out of a long text, and say how much is missing."""
     if len(text) <= most:
         return text
     head, tail = most * 2 // 3, most // 3
@@ -177,7 +174,7 @@ def shortened(text: str, most: int = MOST_CHARACTERS) -> str:
 
 
 def finite(value: Any) -> float | None:
-    """A number that JSON has a word for, short; the mean of a number a token."""
+    """Round a number, or the mean of numbers by token; None if it is not finite."""
     if isinstance(value, list):
         value = sum(value) / len(value) if value else None
     return round(float(value), 6) if value is not None and math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Recorded evaluations, for commands that read them: which ones a directory holds, and their groups."""
+"""Read recorded evaluations, and the groups that were sampled for them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Record = dict[str, Any]
 
 
 def evaluations(reference: str) -> tuple[Path, dict[str, EvalStats]]:
-    """The evaluations that ``DIR`` (the newest of each set) or ``DIR@STEP`` means, by set, and their directory.
+    """Find the evaluations of ``DIR`` (the newest of each set) or ``DIR@STEP``.
 
-    The directory of several runs of one command stands for the last of them.
+    Returns their directory, and the evaluations by set. A directory of several runs stands for the last of them.
     """
     name, _, step = reference.rpartition("@") if not Path(reference).is_dir() else (reference, "", "")
     if not Path(name).is_dir() or not (step.isdecimal() or name == reference):
-        raise PluginError(f"{reference!r}: a run or evaluation directory is wanted, or one of its steps as DIR@STEP")
+        raise PluginError(f"expected the directory of a run or an evaluation, or DIR@STEP, got {reference!r}")
     directory = existing(Path(name))[-1]
     found = [EvalStats(**record) for record in RunDir(directory).read("evals.jsonl")]
     if not found:
@@ -34,7 +34,7 @@ def evaluations(reference: str) -> tuple[Path, dict[str, EvalStats]]:
 
 
 def eval_groups(directory: Path, stats: EvalStats) -> list[Record]:
-    """What was sampled in an evaluation: one record a problem."""
+    """Read the groups of an evaluation, one for each problem."""
     try:
         return list(read_groups(directory / "rollouts" / f"eval_{stats.name}_{stats.step:06d}{SUFFIX}"))
     except PluginError as error:

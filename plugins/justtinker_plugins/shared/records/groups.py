@@ -1,150 +1,126 @@
-"""Reading saved rollouts back: files line by line, however long they are, and each line as the group that was judged.
+"""Read saved rollouts back: each line of a file becomes the group that was judged.
 
 A line is one of a run's own ``rollouts/*.jsonl.zst``, or the least that can be scored::
 
     {"question": "47+38=?", "answer": "85", "responses": ["…", "…"]}
 
-which may also say ``tokens`` (a number for each response), ``truncated`` (likewise), ``step``, ``id``, ``kind`` and
-``meta``. Records hold no token ids, so a group read back has the right number of tokens and nothing in them.
+Such a line may add ``tokens`` (the length of each response), ``truncated`` (true or false for each), ``step``, ``id``,
+``kind`` and ``meta``. Records hold no token ids, so a group read back has the right number of tokens, all `UNKNOWN`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AliasChoices, BeforeValidator, Field, StrictBool, StrictInt, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from justtinker_core import Group, PluginError, Problem, Prompt, Rollout
+from justtinker_core.options import place_of
 from justtinker_core.scorer import text_rollout
-from justtinker_plugins.shared.records.lines import Line
+from justtinker_plugins.shared.records.lines import Line, object_of
 from justtinker_plugins.shared.records.runs import existing
+
+T = TypeVar("T")
+Count = Annotated[StrictInt, Field(ge=0)]
 
 
 def rollout_files(sources: Iterable[Path]) -> list[Path]:
-    """The files meant: of a directory, the training rollouts of its run (of several runs of one command, the last)."""
+    """List the files to read; a directory stands for the training rollouts of its run, or of the last of its runs."""
     files: list[Path] = []
     for source in sources:
         if not source.exists():
-            raise PluginError(f"there is no {source}: name files of JSON lines, or run directories")
+            raise PluginError(f"there is no {source}: expected files of JSON lines or run directories")
         found = [source]
         if source.is_dir():
             folder = existing(source)[-1] / "rollouts"
             found = sorted(folder.glob("step_*.jsonl.zst"))
             if not found:
-                raise PluginError(f"{folder} holds no step_*.jsonl.zst: has this run trained by rollouts?")
+                raise PluginError(f"{folder} holds no step_*.jsonl.zst: the run has recorded no training rollouts")
         files += found
     return files
 
 
+def without_nulls(value: Any) -> Any:
+    """Drop the keys of a JSON object whose value is null: they count as missing. Other values stay as they are."""
+    return {key: v for key, v in value.items() if v is not None} if isinstance(value, dict) else value
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutRecord:
+    """The part of a line that describes one rollout."""
+
+    text: str
+    tokens: Count | None = None
+    truncated: StrictBool | None = None
+    reward: Annotated[float, Field(strict=True)] | None = None
+
+    def rollout(self) -> Rollout:
+        """Build the rollout, without token ids."""
+        return text_rollout(self.text, self.tokens, bool(self.truncated))
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRecord:
+    """A line, in either form, with types."""
+
+    problem: Annotated[Problem, BeforeValidator(without_nulls)]
+    rollouts: Annotated[list[RolloutRecord], Field(validation_alias=AliasChoices("responses", "rollouts"))]
+    prompt: str = ""
+    step: StrictInt | None = None
+    index: StrictInt | None = None
+
+
+GROUP = TypeAdapter(GroupRecord)
+
+
 def group_of(line: Line, *, step_needed: str = "") -> tuple[Group, list[float | None]]:
-    """The group of a line, not judged yet, and the reward that was recorded for each of its rollouts, if any.
+    """Build the group of a line, not judged yet; also return the recorded reward of each rollout, or None.
 
-    `step_needed` says what for; a line without a step is then an error.
+    `step_needed` names what needs the step: then a line without one is an error.
     """
-    record = fields_of(line, "the line")
+    record = without_nulls(object_of(line))
     try:
-        problem, rows = _plain(record, line) if "responses" in record.values else _own(record)
-        if not rows:
+        parts = {"problem": {"id": line.name, **record}, "responses": _rows_of(record)} if "responses" in record else {}
+        found = checked(GROUP, record, "the line", parts)
+        if not found.rollouts:
             raise ValueError("the line has no responses")
-        if step_needed and "step" not in record.values:
+        if step_needed and found.step is None:
             raise ValueError(f"the line has no 'step', which {step_needed} needs")
-        rollouts = tuple(_rollout(row) for row in rows)
-        prompt = Prompt(record.get("prompt", str, ""))
-        group = Group(record.get("step", int, 0), record.get("index", int, line.number - 1), problem, prompt, rollouts)
-        return group, [row.get("reward", float, None) for row in rows]
     except ValueError as error:
         raise PluginError(f"{line.place}: {error}") from None
+    prompt, rollouts = Prompt(found.prompt), tuple(row.rollout() for row in found.rollouts)
+    index = line.number - 1 if found.index is None else found.index
+    return Group(found.step or 0, index, found.problem, prompt, rollouts), [row.reward for row in found.rollouts]
 
 
-def fields_of(line: Line, name: str) -> Fields:
-    """The object that a line holds; `name` is what errors call it."""
+def _rows_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Turn the lists of a short line (responses, tokens, truncated) into one object for each response."""
+    columns = {key: record[key] for key in ("responses", "tokens", "truncated") if key in record}
+    for key, column in columns.items():
+        if not isinstance(column, list):
+            raise ValueError(f"{key!r} of the line: expected a list, got {column!r:.60}")
+        if len(column) != len(columns["responses"]):
+            raise ValueError(f"{key!r} has {len(column)} entries for {len(columns['responses'])} responses")
+    names = ["text", *list(columns)[1:]]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def checked(adapter: TypeAdapter[T], record: Mapping[str, Any], name: str, derived: Mapping[str, Any]) -> T:
+    """Validate a record together with parts `derived` from it, which errors do not mention.
+
+    ValueError names the first wrong key, what was expected and what was found; it calls the record `name`.
+    """
+    values = {**record, **derived}
     try:
-        values = json.loads(line.text)
-    except ValueError as error:
-        raise PluginError(f"{line.place} is no JSON: {error}") from None
-    try:
-        return Fields(values, name)
-    except ValueError as error:
-        raise PluginError(f"{line.place}: {error}") from None
-
-
-class Fields:
-    """A JSON object whose values have types; ValueError says what is missing or otherwise than it should be."""
-
-    def __init__(self, values: Any, name: str) -> None:
-        if not isinstance(values, dict):
-            raise ValueError(f"{name} is {values!r:.60}; an object is wanted")
-        self.values, self.name = values, name
-
-    def need(self, key: str, kind: type[Any]) -> Any:
-        """A value that must be there."""
-        if self.values.get(key) is None:
-            raise ValueError(f"{self.name} has no {key!r}; it has {', '.join(self.values) or 'nothing'}")
-        return self.get(key, kind, None)
-
-    def get(self, key: str, kind: type[Any], default: Any) -> Any:
-        """A value that may be missing."""
-        value = self.values.get(key)
-        if value is None:
-            return default
-        if kind is float and isinstance(value, int):
-            value = float(value)
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise ValueError(f"{key!r} of {self.name} is {value!r:.60}; {NAMES[kind]} is wanted")
-        return value
-
-
-NAMES: Mapping[type[Any], str] = {
-    str: "a text", int: "a whole number", float: "a number", bool: "true or false", list: "a list", dict: "an object",
-}  # fmt: skip
-
-
-def _own(record: Fields) -> tuple[Problem, list[Fields]]:
-    """Of a line as core writes it."""
-    problem = Fields(record.need("problem", dict), "the problem")
-    rows = [Fields(row, f"rollout {i}") for i, row in enumerate(record.need("rollouts", list))]
-    return problem_of(problem, problem.need("id", str)), rows
-
-
-def _plain(record: Fields, line: Line) -> tuple[Problem, list[Fields]]:
-    """Of a line with question, answer and responses."""
-    texts = record.need("responses", list)
-    columns: dict[str, Sequence[Any]] = {"text": texts}
-    for key in ("tokens", "truncated"):
-        column = record.get(key, list, None)
-        if column is not None and len(column) != len(texts):
-            raise ValueError(f"{key!r} has {len(column)} entries for {len(texts)} responses")
-        columns |= {key: column} if column is not None else {}
-    values = [{key: column[i] for key, column in columns.items()} for i in range(len(texts))]
-    rows = [Fields(row, f"response {i}") for i, row in enumerate(values)]
-    return problem_of(record, f"{line.file.name}:{line.number}"), rows
-
-
-def problem_of(fields: Fields, name: str) -> Problem:
-    """The problem that an object describes; `name` is its id where it has none."""
-    return Problem(
-        fields.get("id", str, name),
-        fields.need("question", str),
-        fields.get("answer", str, None),
-        fields.get("kind", str, "math"),
-        _demonstration(fields),
-        fields.get("meta", dict, {}),
-    )
-
-
-def _demonstration(fields: Fields) -> str | tuple[str, ...] | None:
-    """A text, or a list of turns."""
-    turns = fields.values.get("demonstration")
-    if isinstance(turns, list) and all(isinstance(turn, str) for turn in turns):
-        return tuple(turns)
-    text: str | None = fields.get("demonstration", str, None)
-    return text
-
-
-def _rollout(row: Fields) -> Rollout:
-    text, truncated = row.need("text", str), row.get("truncated", bool, False)
-    n = row.get("tokens", int, None)
-    if n is not None and n < 0:
-        raise ValueError(f"'tokens' of {row.name} is {n}; a count is wanted")
-    return text_rollout(text, n, truncated)
+        return adapter.validate_python(values)
+    except ValidationError as errors:
+        error = errors.errors()[0]
+    *owner, key = [part for part in place_of(error, values) if part in record or part not in derived]
+    if error["type"] == "missing":
+        has = ", ".join(error["input"] if owner else record)
+        raise ValueError(f"{'.'.join(owner) or name} has no {key!r}; it has {has or 'nothing'}")
+    expected = error["msg"].removeprefix("Input should be ").partition(" or an instance")[0]
+    raise ValueError(f"{'.'.join([*owner, key])!r} of {name}: expected {expected}, got {error['input']!r:.60}")

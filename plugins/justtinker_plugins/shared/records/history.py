@@ -23,7 +23,7 @@ STEP, EVAL = "step", "eval_"
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class RecordedFinding:
     """A finding and its step."""
 
     step: int
@@ -37,7 +37,7 @@ class Records:
     steps: tuple[StepStats, ...]
     evals: tuple[EvalStats, ...] = ()
     checkpoints: tuple[int, ...] = ()
-    said: tuple[Said, ...] = ()
+    said: tuple[RecordedFinding, ...] = ()
     """What was found at the time."""
     weights: str = ""
     """Of an evaluation's directory: which weights it is of."""
@@ -74,7 +74,7 @@ def read_records(path: Path) -> Records:
 def of_run(files: RunDir) -> Records:
     """The records of a run, finished or still running."""
     history = files.history()
-    said = [Said(r["step"], Finding(**f)) for r in files.read("steps.jsonl") for f in r.get("findings", ())]
+    said = [RecordedFinding(r["step"], Finding(**f)) for r in files.read("steps.jsonl") for f in r.get("findings", ())]
     return Records(history.steps, history.evals, history.checkpoints, tuple(said))
 
 

@@ -1,4 +1,4 @@
-"""Which runs a directory stands for."""
+"""Find the run directories behind a path."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from justtinker_core import PluginError
 
 
 def existing(parent: Path) -> list[Path]:
-    """The run directories of an earlier command, in their order."""
+    """List the run directories that an earlier command made, in order: `parent` itself, or 1-NAME, 2-NAME ... in it."""
     if (parent / "config.toml").is_file():
         return [parent]
     run_dirs = {p.parent.name.partition("-")[0]: p.parent for p in parent.glob("[0-9]*-*/config.toml")}
     if not run_dirs or not all(number.isdecimal() for number in run_dirs):
-        raise PluginError(f"{parent} is no run directory: it holds neither config.toml nor 1-NAME, 2-NAME ...")
+        raise PluginError(f"{parent} is no run directory: expected config.toml or 1-NAME, 2-NAME ... in it")
     return [run_dirs[number] for number in sorted(run_dirs, key=int)]

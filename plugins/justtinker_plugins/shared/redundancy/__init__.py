@@ -1,1 +1,1 @@
-"""How much a text repeats itself."""
+"""Measure how much texts repeat themselves."""

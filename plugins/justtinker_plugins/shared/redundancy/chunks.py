@@ -1,13 +1,13 @@
-"""The recipe's chunk similarity of many texts at once, to the last digit, without building a set.
+"""Compute the recipe's chunk similarity of many texts at once, to the last digit, without building a set.
 
-Text is cut into 500-character chunks, one every 250; a chunk stands for the set of its 5-character shingles; neighbours
-are compared by Jaccard similarity, |A & B| / |A | B|, and a text is worth the mean of that.
+A text is cut into chunks of 500 characters, one every 250. Each chunk is the set of its 5-character shingles.
+Neighbouring chunks are compared by Jaccard similarity, |A & B| / |A | B|; the text's value is the mean.
 
-In numpy: sort all shingles of a text together with their positions, which gives each shingle the last place before it
-where it stood. Chunks begin at multiples of 250, so all that matters is how many blocks of 250 characters lie between
-the two: a shingle is new in a window if its last place is before the window's first block. Counting by (block, gap)
-then gives the size of every chunk's set and of every union. Nothing is hashed: five characters fit into one integer
-beside the position, or are ranked until they do.
+In numpy: sort all shingles of a text together with their positions, so that each shingle follows its previous
+occurrence. Chunks begin at multiples of 250, so all that matters is how many blocks of 250 characters lie between the
+two: a shingle is new in a window if it last occurred before the window's first block. Counts by (block, gap) then give
+the size of every chunk's set and of every union. Nothing is hashed: five characters fit into one integer beside the
+position, or are ranked until they do.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from numpy.typing import NDArray
 from justtinker_plugins.shared.redundancy.ngrams import U64
 from justtinker_plugins.shared.redundancy.reading import blocks
 
-RUN = 1 << 16  # characters worked on at a time: the arrays of one run stay in the cache
+RUN = 1 << 16  # characters at a time: their arrays fit into the cache
 CHUNK = 500  # characters
 STEP = 250  # characters from one chunk to the next; a chunk is two of these blocks
 SHINGLE = 5
 
 
 def chunk_similarities(texts: Sequence[str]) -> NDArray[np.float64]:
-    """Mean similarity of neighbouring chunks of each text (N,); 0 below 1,000 characters."""
+    """The mean similarity of each text's neighbouring chunks (N,); 0 below 1,000 characters."""
     result = np.zeros(len(texts))
     long_enough = [i for i, text in enumerate(texts) if len(text) >= 2 * CHUNK]
     if not long_enough:
         return result
-    long_enough.sort(key=lambda i: not texts[i].isascii())  # runs of ASCII alone are quicker to read
+    long_enough.sort(key=lambda i: not texts[i].isascii())  # texts in pure ASCII are faster together
     counts = [_count_by_gap(run) for run in blocks([texts[i] for i in long_enough], RUN)]
     similar = _neighbours(np.concatenate(counts))
     start = 0
@@ -46,7 +46,7 @@ def chunk_similarities(texts: Sequence[str]) -> NDArray[np.float64]:
 
 
 def _neighbours(count: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Similarity of chunk i (blocks i, i + 1) with chunk i + 1, from counts (blocks, reaching out, gap 0…3)."""
+    """The similarity of chunk i (blocks i, i + 1) with chunk i + 1, from counts (blocks, reaching out, gap 0…3)."""
     inside, reaching = count[:, 0], count[:, 1]
     new = inside + reaching
     new_2 = new[:, 2] + new[:, 3]  # for a window that began with the block before
@@ -58,10 +58,10 @@ def _neighbours(count: NDArray[np.intp]) -> NDArray[np.float64]:
 
 
 def _count_by_gap(texts: Sequence[str]) -> NDArray[np.intp]:
-    """How many shingles start in each block of 250 characters, by whether they reach out of it, and by gap.
+    """Count the shingles that start in each block of 250 characters, by whether they reach out of it, and by gap.
 
-    The gap is how many blocks ago the shingle last stood in its text: 0, 1, 2, and 3 for more or never. Shape
-    (blocks, 2, 4), of the texts one after the other; what is left of each is in no chunk.
+    The gap is how many blocks ago the shingle last occurred in its text: 0, 1, 2, or 3 for more or never. Returns
+    (blocks, 2, 4), the texts one after the other. A text's last characters, which fill no block, are in no chunk.
     """
     texts = [text[: len(text) // STEP * STEP] for text in texts]
     ends = list(accumulate(map(len, texts), initial=0))
@@ -70,7 +70,7 @@ def _count_by_gap(texts: Sequence[str]) -> NDArray[np.intp]:
     keys = _shingles("".join(texts), 62 - bits)
     keys <<= np.uint64(bits)
     keys |= _places(number)
-    floats = keys.view(np.float64)  # below 2**62 these are numbers in the same order, and a sixth faster to sort
+    floats = keys.view(np.float64)  # below 2**62 they keep their order, and sort a sixth faster
     for start, stop in pairwise(ends):
         floats[start:stop].sort()
     by_block = keys >> np.uint64(3)
@@ -84,7 +84,7 @@ def _count_by_gap(texts: Sequence[str]) -> NDArray[np.intp]:
 
 
 def _make_places(number: int) -> U64:
-    """8 x block + 4 x reaching out of it, for every character of so many blocks (250 x number,)."""
+    """8 x block + 4 x (reaching out of it) for every character of `number` blocks (250 x number,)."""
     reaching = np.arange(STEP) > STEP - SHINGLE
     return (8 * np.arange(number, dtype=np.uint64)[:, None] | 4 * reaching.astype(np.uint64)).ravel()
 
@@ -98,12 +98,12 @@ def _places(number: int) -> U64:
 
 
 def _shingles(text: str, bits: int) -> U64:
-    """A different number below 2**bits for each different run of five characters (the last four are of no use)."""
+    """Number the shingles: equal ones alike, others differently, all below 2**bits (the last four are no shingles)."""
     if text.isascii() and bits >= 8 * SHINGLE:
         return _five_bytes(np.frombuffer(text.encode() + bytes(7), np.uint8))
     characters = _code_points(text)
     others = np.flatnonzero(characters >= 128)
-    alphabet, places = np.unique(characters[others], return_inverse=True)  # few as a rule: numbered on after ASCII
+    alphabet, places = np.unique(characters[others], return_inverse=True)  # usually few: numbered after ASCII
     if len(alphabet) <= 128 and bits >= 8 * SHINGLE:
         small = np.zeros(len(characters) + 7, np.uint8)
         small[:-7] = characters
@@ -132,14 +132,14 @@ def _code_points(text: str) -> NDArray[np.uint16] | NDArray[np.uint32]:
 
 
 def _five_bytes(codes: NDArray[np.uint8]) -> U64:
-    """The five bytes at every place, as one number; the last seven places have none."""
+    """The five bytes from each place on, as one number; the last seven places are left out."""
     keys = np.array(np.ndarray((len(codes) - 7,), "<u8", codes, strides=(1,)))
     keys &= np.uint64(256**SHINGLE - 1)
     return keys
 
 
 def _ranked_shingles(codes: U64) -> U64:
-    """For large alphabets: rank all pairs, all pairs of pairs, and these with a fifth character."""
+    """Number the shingles of a large alphabet: rank pairs, pairs of pairs, and these with a fifth character."""
 
     def ranked(left: U64, right: U64) -> U64:
         ranks: U64 = np.unique(left << np.uint64(32) | right, return_inverse=True)[1].astype(np.uint64)

@@ -1,4 +1,4 @@
-"""Compressed sizes, computed in threads while numpy works in the caller's (both let go of the interpreter lock)."""
+"""Compress texts in threads while numpy works in the caller's thread (both release the interpreter lock)."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from justtinker_plugins.shared.redundancy.reading import blocks
 T = TypeVar("T")
 
 _CORES = min(os.cpu_count() or 1, 8)
-_SHARE = 1 << 16  # bytes handed to a thread at a time; fewer are not worth a thread
+_SHARE = 1 << 16  # bytes for a thread at a time; fewer are not worth one
 ALL = 1 << 62
-_FAR = 1 << 17  # bytes; level 1 forgets what lies further back
+_FAR = 1 << 17  # bytes; level 1 finds no repetition from further back
 
 
 def zlib_sizes(texts: Sequence[bytes]) -> list[int]:
-    """Bytes of each text at zlib level 9, as in the recipe."""
+    """The compressed bytes of each text at zlib level 9, as in the recipe."""
     return [len(zlib.compress(text, 9)) for text in texts]
 
 
 def zstd_sizes(texts: Sequence[bytes]) -> list[int]:
-    """Bytes of each text at zstd level 1; in long texts, repetitions are found at any distance up to 128 MiB."""
+    """The compressed bytes of each text at zstd level 1, which in long texts looks back up to 128 MiB."""
     near = [i for i, text in enumerate(texts) if len(text) < _FAR]
     sizes = dict(zip(near, _near_sizes([texts[i] for i in near]), strict=True))
     return [sizes[i] if i in sizes else len(_far_sighted(len(t)).compress(t)) for i, t in enumerate(texts)]
 
 
 def _near_sizes(texts: Sequence[bytes]) -> list[int]:
-    """All texts in one call, where zstandard has it: the interpreter lock is let go of once, not once a text."""
+    """Compress all texts in one call if zstandard can: it releases the interpreter lock once, not once a text."""
     level_1 = zstandard.ZstdCompressor(level=1)
     if not all(texts) or not texts or "multi_compress_to_buffer" not in zstandard.backend_features:
         return [len(level_1.compress(text)) for text in texts]
@@ -55,12 +55,11 @@ def sizes_while(
     work: Callable[[Executor | None], T],
     share: int = _SHARE,
 ) -> tuple[NDArray[np.float64], T]:
-    """The `sizes` of the texts (N,), and what `work` returns, which meanwhile runs here.
+    """Compute `sizes` of the texts (N,) while `work` runs in this thread; return both results.
 
-    A thread a core but one takes `share` bytes at a time, and so does the caller once its own work is done: one more
-    thread would only take its time from that work. A quick compressor is best given `ALL` in one call: every return to
-    Python waits for the interpreter lock, which the work here holds on and off. To the work the threads are lent, if
-    there are any, for what they find time for.
+    On all cores but one, a thread takes `share` bytes at a time; so does the caller once its own work is done (a thread
+    on the last core would slow that work down). Give a fast compressor `ALL` in one call: after every call it would
+    wait for the interpreter lock, which `work` holds on and off. `work` may use the threads too, if there are any.
     """
     runs = deque(enumerate(blocks(texts, share)))
     found: dict[int, list[int]] = {}

@@ -1,14 +1,14 @@
-"""A redundancy score that is flat in length on healthy text and still catches every loop.
+"""Compute a redundancy score that does not grow with the length of healthy text, and still catches every loop.
 
-The recipe's score compares the compressed size with a constant, but longer text compresses better, loop or no loop: it
-is a length penalty in part. Here the compressed size is compared with what healthy text *of that length* compresses to,
-and the 5-grams, of which long mathematics repeats many, give way to 16-grams, read without case, punctuation and markup
-and with the digits masked:
+The recipe compares the compressed size with a constant. But longer text compresses better, loop or no loop, so its
+score is in part a length penalty. Here the compressed size is compared with that of healthy text *of the same length*;
+and 16-grams replace the 5-grams, of which long mathematics repeats many. They are read without case, punctuation and
+markup, and with every digit masked:
 
     z = (expected log ratio at this length - log(zstd bytes / UTF-8 bytes)) / scale
     raw = max(z, 0) / 4 + 4 x (share of repeated 16-grams)
 
-Raw healthy scores lie near 0.1; 1.25 is where the fine begins and 3.25 where it is full.
+Healthy texts have raw scores near 0.1. The penalty begins at 1.25 and is full at 3.25.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from justtinker_core import PluginError
 from justtinker_plugins.shared.redundancy.compression import ALL, sizes_while, zstd_sizes
 from justtinker_plugins.shared.redundancy.exact import Scores
 from justtinker_plugins.shared.redundancy.ngrams import repeated_shares
-from justtinker_plugins.shared.redundancy.reading import as_written, encode, loose, loose_masked, masked, read
+from justtinker_plugins.shared.redundancy.reading import as_written, encode, loose, loose_masked, masked, read_texts
 
-SHORT = 500  # characters; nothing shorter is fined
+SHORT = 500  # characters; shorter texts are never penalised
 FINE_FROM, FINE_FULL = 1.25, 3.25
-FEWEST = 30  # texts for a fit
-MOSTLY_WORDS = 0.53  # share of a text's bytes that are letters or digits; 95 % of healthy mathematics has more
+FEWEST = 30  # texts that a fit needs
+MOSTLY_WORDS = 0.53  # share of letters and digits in a text's bytes; in 95 % of healthy mathematics it is greater
 
 
 @dataclass(frozen=True)
 class Coefficients:
-    """What healthy text compresses to. The defaults are for mathematical prose."""
+    """How well healthy text compresses. The defaults are for mathematical prose."""
 
     expected: tuple[float, float, float] = (-1.130, -0.149, 0.028)
-    """Expected log ratio: a + b y + c y**2 with y = ln(characters / 8000)."""
+    """a, b, c of the expected log ratio a + b y + c y**2, where y = ln(characters / 8000)."""
     scale: float = 0.0903
-    """Standard deviation of the log ratio about it."""
+    """The standard deviation of the log ratio around it."""
     fitted: tuple[int, int] = (1_000, 32_000)
-    """Characters between which it was fitted; outside, the value at the nearer end holds."""
+    """The shortest and longest text of the fit, in characters; beyond, the value at that end applies."""
     mask_digits: bool = True
-    """Read every digit as 0 in the 16-grams, so that a loop that counts upwards is a loop."""
+    """Read every digit as 0 in the 16-grams, so that a loop that counts upwards is caught."""
 
     def expected_log_ratio(self, characters: NDArray[np.float64]) -> NDArray[np.float64]:
-        """At these lengths (N,)."""
+        """The expected log ratio of texts of these lengths (N,)."""
         y = np.log(np.clip(characters, *self.fitted) / 8000)
         a, b, c = self.expected
         return np.asarray(a + b * y + c * y * y)
@@ -56,17 +56,17 @@ MATHEMATICS = Coefficients()
 
 
 def log_ratios(data: Sequence[bytes], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """log(zstd bytes / bytes), (N,)."""
+    """log(zstd bytes / bytes) of each text (N,)."""
     return np.asarray(np.log(sizes / [max(len(d), 1) for d in data]))
 
 
 def score_batch(texts: Sequence[str], coefficients: Coefficients = MATHEMATICS) -> Scores:
-    """For N texts, each an array (N,).
+    """Score N texts; every value is an array (N,).
 
     - ``excess_compression``: z above, in standard deviations of healthy text; 0 below 500 characters
     - ``ngram_repetition``: share of repeated 16-grams of words, read loosely: no case, no punctuation, digits masked,
-      words of more than 64 bytes are words of 8; 0 below 32 words or 500 characters
-    - ``redundancy_score``: the raw score on the recipe's scale, where the fine begins at 0.3 and is full at 1:
+      words of more than 64 bytes cut into words of 8; 0 below 32 words or 500 characters
+    - ``redundancy_score``: the raw score on the recipe's scale, where the penalty begins at 0.3 and is full at 1:
       clip(0.3 + 0.7 (raw - 1.25) / 2, 0, 1)
     """
     data = [encode(text) for text in texts]
@@ -84,12 +84,12 @@ def score_batch(texts: Sequence[str], coefficients: Coefficients = MATHEMATICS) 
 
 
 def repeated_16_grams(data: Sequence[bytes], mask_digits: bool, pool: Executor | None = None) -> NDArray[np.float64]:
-    """Of each text (N,), read loosely. One with much between its words is read as it is written, too: more counts."""
-    read_loosely = read(data, loose_masked if mask_digits else loose)
+    """The share of repeated 16-grams (N,), read loosely; texts of few words also as written, if that gives more."""
+    read_loosely = read_texts(data, loose_masked if mask_digits else loose)
     shares = repeated_shares(read_loosely, 16, cut_long_words=True, pool=pool)
     sparse = [i for i, text in enumerate(data) if _letters_in(read_loosely[i]) < MOSTLY_WORDS * len(text)]
     if sparse:
-        written = read([data[i] for i in sparse], masked if mask_digits else as_written)
+        written = read_texts([data[i] for i in sparse], masked if mask_digits else as_written)
         shares[sparse] = np.maximum(shares[sparse], repeated_shares(written, 16, cut_long_words=True))
     return shares
 
@@ -99,10 +99,10 @@ def _letters_in(read_loosely: bytes) -> int:
 
 
 def fit(texts: Sequence[str]) -> Coefficients:
-    """Coefficients for texts of which nearly all are healthy; those of fewer than 500 characters are left out.
+    """Fit coefficients to texts, nearly all of them healthy; texts of fewer than 500 characters are left out.
 
-    Least squares on log ratio against y, then again and again without those that compress too well by four deviations,
-    which may be loops. Where the lengths differ little, the curve is a line, or constant.
+    Fits the log ratio against y by least squares, ten times, each time without texts that compress better than expected
+    by more than four deviations: these may be loops. If the lengths differ little, the curve is a line or a constant.
 
     Raises:
         PluginError: fewer than 30 texts are left.
@@ -110,7 +110,7 @@ def fit(texts: Sequence[str]) -> Coefficients:
     texts = [text for text in texts if len(text) >= SHORT]
     if len(texts) < FEWEST:
         raise PluginError(
-            f"{len(texts)} texts of {SHORT} or more characters: a fit needs at least {FEWEST} healthy ones"
+            f"a fit needs at least {FEWEST} healthy texts of {SHORT} or more characters, got {len(texts)}"
         )
     data = [encode(text) for text in texts]
     characters = np.array([len(text) for text in texts], np.float64)
@@ -119,13 +119,13 @@ def fit(texts: Sequence[str]) -> Coefficients:
     for _ in range(10):
         curve = _fit_curve(characters[healthy], ratios[healthy])
         excess = curve.expected_log_ratio(characters) - ratios
-        typical = 1.4826 * float(np.median(np.abs(excess)))  # the deviation, as the middle half sees it
+        typical = 1.4826 * float(np.median(np.abs(excess)))  # a standard deviation that outliers do not move
         healthy = excess <= 4 * typical
     return curve
 
 
 def fined_share(texts: Sequence[str], coefficients: Coefficients) -> float:
-    """The share of texts that would be fined."""
+    """The share of texts that the coefficients would penalise."""
     return float(np.mean(score_batch(texts, coefficients)["redundancy_score"] > 0.3))
 
 

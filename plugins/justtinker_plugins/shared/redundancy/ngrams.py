@@ -1,10 +1,11 @@
-"""The share of repeated word n-grams in many texts at once, in numpy: what a set of tuples says, ten times as fast.
+"""Count repeated word n-grams in many texts at once, in numpy: what sets of tuples would give, ten times as fast.
 
-Words are what ``str.split()`` gives, found in the bytes that `_reading.read` makes of a text. Each word is hashed to 64
-bits, each n-gram from the hashes of its words; then the n-grams of a text are sorted and equal neighbours counted.
+Words are those of ``str.split()``, found in the bytes that `reading.read_texts` returns. Each word is hashed to 64
+bits, and each n-gram from the hashes of its words; then the n-grams of a text are sorted and equal neighbours counted.
 
-How sure is that? All multipliers are drawn at random when the module is loaded, so that no text can be written to
-collide. What matters of two different words is by how much 2**s their hashes' difference is divisible.
+How likely is a collision? All multipliers are drawn at random when the module is loaded, so nobody can write a text
+that collides. What matters of two different words is the power 2**s by which the difference of their hashes is
+divisible.
 
 - The first 8 bytes of a word are a number x (no byte of a word is 0, so that padding with 0 is unambiguous). Its hash
   is ``a x mod 2**64``, a odd, with the bytes in reverse: different x, different hashes. The upper m bits of two such
@@ -21,8 +22,8 @@ collide. What matters of two different words is by how much 2**s their hashes' d
 - 16-grams are four 4-grams put together in the same way: at most 2**-64 (1 + sum over t = 1…64 of (1 + 128 t) / 2),
   which is below 2**-46.
 
-So the chance that anything is miscounted in a text of 10,000 words, which has 2**26 pairs of n-grams, is below 2**-20;
-what it would change is one n-gram in 10,000.
+So in a text of 10,000 words, with its 2**26 pairs of n-grams, the chance of any miscount is below 2**-20; it would
+change one n-gram in 10,000.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ from justtinker_plugins.shared.redundancy.reading import BLOCK, is_space
 
 U64 = NDArray[np.uint64]
 
-LONG = 32  # bytes; longer words are rare, and hashed one by one
-CUT = 64  # bytes; longer words are cut, if asked
+LONG = 32  # bytes; longer words are rare and hashed one by one
+CUT = 64  # bytes; longer words are cut on request
 MAX_N = 64
 
 _WORD_A, _WORD_B, _GRAM = np.frombuffer(secrets.token_bytes(3 * 8 * (MAX_N + 1)), np.uint64).reshape(3, -1)
@@ -62,12 +63,12 @@ def repeated_shares(
     """1 - distinct / total of each text's word n-grams (N,).
 
     Args:
-        texts: N texts as `read` makes them.
+        texts: N texts from `read_texts`.
         n: words in a gram, 1 to 64.
-        min_words: shorter texts get 0; at least n, and 2n if not given, as in the recipe.
-        cut_long_words: read words of more than 64 bytes as words of 8, so that a loop without white space is a loop.
-        pool: sorts what it has time for. One call a run, for two threads that want the lock all the time are slower
-            than one.
+        min_words: texts with fewer words get 0; at least n; the default is 2n, as in the recipe.
+        cut_long_words: cut words of more than 64 bytes into words of 8, to catch loops without white space.
+        pool: threads that sort when they have time. Each takes a whole run of texts at a time: two threads that compete
+            for the interpreter lock are slower than one.
     """
     least = 2 * n if min_words is None else max(min_words, n)
     runs = []
@@ -75,14 +76,14 @@ def repeated_shares(
         totals, grams = _grams([texts[i] for i in run], n, least, cut_long_words)
         runs.append((run, totals, grams, pool.submit(_distinct, grams) if pool else None))
     shares = np.zeros(len(texts))
-    for run, totals, grams, task in reversed(runs):  # the pool begins with the first
+    for run, totals, grams, task in reversed(runs):  # the pool starts at the other end
         distinct = _distinct(grams) if task is None or task.cancel() else task.result()
         shares[run] = [1.0 - some / total if total else 0.0 for some, total in zip(distinct, totals, strict=True)]
     return shares
 
 
 def _runs(texts: Sequence[bytes]) -> Iterator[list[int]]:
-    """Places of texts that have `BLOCK` bytes together, or little more; twice that, were all as long as the longest."""
+    """Group texts of similar length, by index: about `BLOCK` bytes a group, at most twice that if padded."""
     run: list[int] = []
     size = 0
     for i in sorted(range(len(texts)), key=lambda i: len(texts[i])):
@@ -96,9 +97,9 @@ def _runs(texts: Sequence[bytes]) -> Iterator[list[int]]:
 
 
 def _grams(texts: Sequence[bytes], n: int, least: int, cut_long_words: bool) -> tuple[list[int], NDArray[np.int64]]:
-    """How many n-grams each text has (0 if it has fewer than `least` words), and their hashes.
+    """Count the n-grams of each text (0 if it has fewer than `least` words), and hash them.
 
-    A row a text, (N, most n-grams); where a text has fewer, its first again.
+    The hashes are (N, most n-grams): a row for each text, filled up with its first hash.
     """
     data = np.frombuffer(b" ".join([b"", *texts, b" " * 8]), np.uint8)
     starts, lengths = _words(is_space(data))
@@ -116,32 +117,32 @@ def _grams(texts: Sequence[bytes], n: int, least: int, cut_long_words: bool) -> 
 
 
 def _distinct(rows: NDArray[np.int64]) -> list[int]:
-    """How many different numbers each row holds. Sorts the rows."""
+    """Count the different numbers in each row, which it sorts."""
     rows.sort(axis=1)  # signed: an eighth faster
     changes = rows[:, 1:] != rows[:, :-1]
     return [1 + int(np.count_nonzero(row)) for row in changes]
 
 
 def _words(space: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Where each word starts, and its length in bytes. Data begins and ends with white space."""
+    """Find the start of each word and its length in bytes. The data must begin and end with white space."""
     edges = np.flatnonzero(space[:-1] != space[1:])
     starts = edges[::2] + 1
     return starts, edges[1::2] + 1 - starts
 
 
 def _cut(starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The same words, those of more than `CUT` bytes as words of 8 bytes and what is left."""
+    """Cut words of more than `CUT` bytes into words of 8 bytes and a rest."""
     pieces = np.where(lengths > CUT, -(-lengths // 8), 1)
     last = np.cumsum(pieces) - 1
-    place = np.arange(last[-1] + 1) - np.repeat(last + 1 - pieces, pieces)  # of a piece in its word
+    place = np.arange(last[-1] + 1) - np.repeat(last + 1 - pieces, pieces)  # of a piece within its word
     cut = np.where(pieces > 1, 8, lengths).repeat(pieces)
     cut[last] = lengths - 8 * (pieces - 1)
     return np.repeat(starts, pieces) + 8 * place, cut
 
 
 def _word_hashes(data: NDArray[np.uint8], starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> U64:
-    """Of the words at these places, in which no byte is 0."""
-    eight_bytes_at = np.ascontiguousarray(np.ndarray((len(data) - 7,), "<u8", data, strides=(1,)))  # to be quick
+    """Hash the words at these places; no byte of them may be 0."""
+    eight_bytes_at = np.ascontiguousarray(np.ndarray((len(data) - 7,), "<u8", data, strides=(1,)))  # faster so
 
     def pieces(starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> U64:
         found: U64 = eight_bytes_at.take(starts)
@@ -167,14 +168,14 @@ def _word_hashes(data: NDArray[np.uint8], starts: NDArray[np.intp], lengths: NDA
 
 
 def _multilinear(eight_bytes: U64, first: int) -> tuple[U64, U64]:
-    """Two random combinations of the lower and the upper halves, by the multipliers `first` and `first` + 1."""
+    """Combine the lower and upper halves at random, twice, with the multipliers `first` and `first` + 1."""
     low, high = eight_bytes & _LOW, eight_bytes >> _HALF
     a, b = (low * each[first] + high * each[first + 1] for each in (_WORD_A, _WORD_B))
     return a, b
 
 
 def _gram_hashes(words: U64, n: int) -> U64:
-    """Hash i is that of words i … i + n - 1; the array is n - 1 shorter than that of the words."""
+    """Hash n-grams: hash i is of the words i … i + n - 1, so there are n - 1 fewer than words."""
     if n == 16:  # fewer multiplications
         return _combine(_combine(words, 4, 1, _GRAM), 4, 4, _GRAM[4:])
     return _combine(words, n, 1, _GRAM)

@@ -1,7 +1,7 @@
-"""How a text is read before its words are found: as it is written, or without what a loop can be disguised with.
+"""Read texts before their words are counted: as written, or loosely, so that a loop cannot hide behind small changes.
 
-Whatever the reading, what comes out has no white space but ASCII's and no NUL. A loose reading turns upper case into
-lower, masks digits, and drops what is neither a letter nor a digit of ASCII. It knows no words, spellings or synonyms.
+All readings leave only ASCII's white space, and no NUL. Loose ones turn upper case into lower case and drop what is
+neither a letter nor a digit of ASCII; masked ones read every digit as 0. None knows words, spellings or synonyms.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import AnyStr
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 1 << 18  # bytes worked on at a time: the arrays of one block stay in the cache
-_SPACES = b"\t\n\v\f\r\x1c\x1d\x1e\x1f "  # those of ASCII that str.split() takes for white space
+BLOCK = 1 << 18  # bytes at a time: their arrays fit into the cache
+_SPACES = b"\t\n\v\f\r\x1c\x1d\x1e\x1f "  # ASCII's white space, by str.split()
 _WIDE = [chr(c).encode() for c in range(0x80, 0x3001) if chr(c).isspace()]
-_WIDE_SPACE = {  # UTF-8 bytes to a character -> the characters of that size, as numbers
+_WIDE_SPACE = {  # bytes of a character in UTF-8 -> the white space of that width, as numbers
     width: np.array([int.from_bytes(c) for c in _WIDE if len(c) == width], np.uint32) for width in (2, 3)
 }
 _STARTS_WIDE_SPACE = np.isin(np.arange(1 << 16), [*_WIDE_SPACE[2], *(_WIDE_SPACE[3] >> 8)])
@@ -25,7 +25,7 @@ _STARTS_WIDE_SPACE = np.isin(np.arange(1 << 16), [*_WIDE_SPACE[2], *(_WIDE_SPACE
 
 Reading = Callable[[bytes], bytes]
 
-_NUL, _NEVER = b"\0", b"\xff"  # UTF-8 never has the other
+_NUL, _NEVER = b"\0", b"\xff"  # no UTF-8 text has a byte 0xff
 _ZEROS = b"0" * 10
 _MASKED = bytes.maketrans(_NUL + string.digits.encode(), _NEVER + _ZEROS)
 _LOOSE = bytes.maketrans(_SPACES + string.ascii_uppercase.encode(), b" " * 10 + string.ascii_lowercase.encode())
@@ -34,32 +34,32 @@ _DROPPED = bytes({*range(256)} - {*_SPACES, *string.ascii_letters.encode(), *str
 
 
 def as_written(text: bytes) -> bytes:
-    """Different words stay different."""
+    """Keep different words different."""
     return text.replace(_NUL, _NEVER)
 
 
 def masked(text: bytes) -> bytes:
-    """Different words stay different, but for their digits."""
+    """Keep different words different, except for their digits."""
     return text.translate(_MASKED)
 
 
 def loose(text: bytes) -> bytes:
-    """Letters in lower case, digits and spaces. What is dropped leaves no gap: ``**so**, it's`` is ``so its``."""
+    """Keep lower-case letters, digits and spaces. Dropped bytes leave no gap: ``**so**, it's`` becomes ``so its``."""
     return text.translate(_LOOSE, _DROPPED)
 
 
 def loose_masked(text: bytes) -> bytes:
-    """As `loose`, with every digit a 0."""
+    """Read like `loose`, with every digit as 0."""
     return text.translate(_LOOSE_MASKED, _DROPPED)
 
 
 def encode(text: str) -> bytes:
-    """UTF-8; lone surrogates, which strict UTF-8 refuses, take the three bytes that they would have had."""
+    """Encode as UTF-8, lone surrogates too: they get the three bytes that strict UTF-8 refuses them."""
     return text.encode("utf-8", "surrogatepass")
 
 
 def blocks(texts: Sequence[AnyStr], size: int = BLOCK) -> Iterator[Sequence[AnyStr]]:
-    """The texts in order, in runs of about `size` bytes (or characters), at least one text each."""
+    """Yield the texts in order, in runs of about `size` bytes (or characters), at least one text each."""
     start = total = 0
     for i, text in enumerate(texts):
         total += len(text)
@@ -68,20 +68,20 @@ def blocks(texts: Sequence[AnyStr], size: int = BLOCK) -> Iterator[Sequence[AnyS
             start, total = i + 1, 0
 
 
-def read(texts: Sequence[bytes], reading: Reading = as_written) -> list[bytes]:
-    """The texts in bytes, with no white space but that of ASCII, and no NUL."""
+def read_texts(texts: Sequence[bytes], reading: Reading = as_written) -> list[bytes]:
+    """Read encoded texts; the results have only ASCII's white space and no NUL."""
     return [reading(text) for run in blocks(texts) for text in _with_narrow_spaces(run)]
 
 
 def is_space(text: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which bytes of what was read are white space."""
+    """Find the white space in a text from `read_texts`."""
     space = text - np.uint8(9) < 5  # tab, newline, …
     space |= text - np.uint8(28) < 5  # the separators, space
     return space
 
 
 def _with_narrow_spaces(texts: Sequence[bytes]) -> Sequence[bytes]:
-    """With as many spaces as it has bytes for each white space beyond ASCII."""
+    """Replace white space beyond ASCII by spaces, one for each byte."""
     beyond = [text for text in texts if not text.isascii()]
     data = np.frombuffer(b"  ".join([*beyond, b""]), np.uint8)
     places = _wide_spaces(data)
@@ -95,8 +95,8 @@ def _with_narrow_spaces(texts: Sequence[bytes]) -> Sequence[bytes]:
 
 
 def _wide_spaces(data: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Places of the bytes of white space beyond ASCII. Data ends with two spaces, if there is any."""
-    leads = np.flatnonzero(data - np.uint8(0xC2) < 0xE4 - 0xC2)  # may start one
+    """Find the bytes of white space beyond ASCII. Data that is not empty must end with two spaces."""
+    leads = np.flatnonzero(data - np.uint8(0xC2) < 0xE4 - 0xC2)  # first bytes that such a character may have
     pairs = data[leads].astype(np.uint16) << np.uint16(8) | data[leads + 1]
     likely = np.flatnonzero(_STARTS_WIDE_SPACE[pairs])
     leads, code = leads[likely], pairs[likely].astype(np.uint32)
