@@ -665,7 +665,7 @@ def test_a_checkpoint_that_the_server_cannot_save_ends_the_run(
     monkeypatch.setattr(TinkerServer, "save_weights", full)
     said = failing(server, tmp_path)
     assert said.startswith(
-        f"Error: cannot save the checkpoint of step 3 in {tmp_path / 'run'}: Tinker gave the request"
+        f"Error: cannot save the checkpoint of step 3 in {tmp_path / 'run'}: Tinker gave up on the request"
     )
     assert said.endswith(LAST_GOOD)
 
