@@ -17,11 +17,11 @@ ORDER = {
 }
 INTRO = """# Cookbook
 
-Made by `python docs/cookbook.py` from the files in [cookbook](cookbook). Ten complete plugins, each one file: copy it
-next to your config, add what its TOML says, and change it until it is yours.
+Made by `python docs/cookbook.py` from the files in [cookbook](cookbook). Ten complete plugins, each in one file: copy
+it next to your config, add its TOML to the config, and change it until it is yours.
 
-`enable` below names what is new, and what a recipe goes with; the rest of your list stays. A whole config with a recipe
-in it, for the quickstart's model and task, with the file beside it:
+`enable` below lists only the new plugin and those that go with it; the rest of your list stays. Here is a whole config
+with a recipe, for the quickstart's model and task, with the file beside it:
 
 ```toml
 {config}```
@@ -29,9 +29,9 @@ in it, for the quickstart's model and task, with the file beside it:
 `justtinker train quickstart-sft mine.toml` runs it after the quickstart's first stage. Alone it would train a model
 that knows nothing, with no correct answer to learn from.
 
-Every file is checked by mypy in strict mode, and each takes part in a real run in `tests/cookbook`. These tests also
-show how to test a plugin of that role. What a recipe is for, what it computes, where that comes from and what can go
-wrong stands at its top.
+Mypy checks every file in strict mode, and each takes part in a real run in `tests/cookbook`. These tests also show how
+to test a plugin of that role. Each recipe begins with what it is for, what it computes, where that comes from, and what
+can go wrong.
 """
 CONFIG = """[run]
 name = "with-a-recipe"

@@ -1,15 +1,15 @@
-"""A reporter that keeps the run's curves as one CSV file, for spreadsheets, R, or ``watch tail``.
+"""A reporter that keeps the run's curves in one CSV file, for spreadsheets, R, or ``watch tail``.
 
 One row a step: its metrics, ``reward/TERM/raw`` and ``/weighted``, tokens, dollars; then columns ``NAME/METRIC`` of the
 evaluations made at that step. Names are those of the records.
 
-The file is made anew from `steps.jsonl` and `evals.jsonl`, never appended to: a resumed run sets records aside and goes
-over steps again, a new column may turn up at any step, and a file made from the records is right in all these cases. It
-is replaced whole, so a reader never sees half of it.
+The reporter never appends; it writes the file anew from `steps.jsonl` and `evals.jsonl`. A resumed run sets records
+aside and repeats steps, and a new column may appear at any step; a file made from the records is right in all these
+cases. It is replaced as a whole, so a reader never sees half of it.
 
-What can go wrong. Writing it costs more, the longer the run is (a tenth of a second for a thousand steps), so it is
+What can go wrong. The longer the run, the more writing costs (a tenth of a second for a thousand steps), so the file is
 written every `every` steps and at the end; a run that is killed leaves the last one. A reporter that fails does not
-disturb the run: it is logged once.
+disturb the run: its error is logged once.
 
     [plugins]
     enable = ["csv_file"]
@@ -41,17 +41,17 @@ class CsvFile:
 
     name: str = "curves.csv"
     every: Annotated[int, Field(ge=1)] = 10
-    """Write it after every so many steps."""
+    """Write the file after every so many steps."""
 
     @hookimpl
     def report_step(self, run: Run, stats: StepStats) -> None:
-        """Now and then: the records up to here."""
+        """Write the records up to this step, every `every` steps."""
         if stats.step % self.every == 0:
             self._write(run)
 
     @hookimpl
     def finish_run(self, run: Run, status: str) -> None:
-        """All of them, however it ended."""
+        """Write all records, however the run ended."""
         self._write(run)
 
     def _write(self, run: Run) -> None:
@@ -60,7 +60,7 @@ class CsvFile:
             row = rows.setdefault(record["step"], {"step": record["step"]})
             row |= {f"{record['name']}/{metric}": value for metric, value in record["metrics"].items()}
         text = io.StringIO()
-        columns = dict.fromkeys(name for row in rows.values() for name in row)  # in the order in which they turn up
+        columns = dict.fromkeys(name for row in rows.values() for name in row)  # in order of appearance
         table = csv.DictWriter(text, ["step", *(name for name in columns if name != "step")], lineterminator="\n")
         table.writeheader()
         table.writerows(rows[step] for step in sorted(rows))
@@ -68,7 +68,7 @@ class CsvFile:
 
 
 def row_of(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A step's record as flat columns."""
+    """Flatten a step's record into columns."""
     row = {"step": record["step"], **record["metrics"]}
     for term, numbers in record["terms"].items():
         row |= {f"reward/{term}/{kind}": numbers[kind] for kind in ("raw", "weighted")}

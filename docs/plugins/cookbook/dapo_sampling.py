@@ -1,21 +1,21 @@
-"""GRPO with DAPO's dynamic sampling: sample on until enough groups have something to teach.
+"""GRPO with DAPO's dynamic sampling: sample until enough groups have something to teach.
 
-A group whose rollouts all earn the same has advantages of zero; as a policy gets better, or while it can do nothing
-yet, more and more of a batch is such groups, and the gradient rests on what is left. DAPO (arXiv:2503.14476, section
-3.2) asks for 0 < number of correct answers < G in every group of a batch, by sampling more problems until it is full.
+A group whose rollouts all earn the same has advantages of zero. Such groups fill much of a batch while a policy can do
+nothing yet, and more and more of it as the policy gets better; the gradient rests on the others. DAPO
+(arXiv:2503.14476, section 3.2) therefore samples more problems until 0 < number of correct answers < G in every group.
 
-Here a group counts that is kept, and has an advantage that is not 0: that also holds for rewards which are not right or
-wrong. Rounds of `problems_per_step` problems are sampled until so many groups count, at most `max_rounds`. Groups
-beyond that number are not trained, so that every full step has the same size; all of them are in the metrics and the
-records, because a mean over the groups that were chosen says nothing about the policy. Nothing is remembered from step
-to step: which problems a round takes is a function of seed, step and round, so a resumed run asks the same ones.
-Problems of rounds that were not needed are passed over in that epoch.
+Here a group counts if it is kept and has an advantage that is not 0, which also works for rewards that are not just
+right or wrong. The plugin samples up to `max_rounds` rounds of `problems_per_step` problems, until that many groups
+count. Further groups are not trained, so that every full step has the same size, but all are in the metrics and the
+records, because a mean over chosen groups says nothing about the policy. It remembers nothing from step to step: seed,
+step and round determine a round's problems, so a resumed run asks the same ones. An epoch skips the problems of rounds
+that were not needed.
 
 Everything else is `grpo`, with all of its options.
 
-What can go wrong. Cost: early and late in training a step may take `max_rounds` times the samples, and the estimate of
-`check` counts one round; set `run.budget_usd`. Each round waits for the slowest rollout of the one before. A step that
-stays short after `max_rounds` is trained as it is, and the metric `groups_wanting` says by how much.
+What can go wrong. Cost: early and late in training a step may take `max_rounds` times the samples, while the estimate
+of `check` counts one round; set `run.budget_usd`. Each round waits for the slowest rollout of the one before. A step
+that is still short after `max_rounds` is trained as it is; the metric `groups_wanting` says how many groups it lacks.
 
     [plugins]
     enable = ["dapo_sampling"]      # in place of "grpo"
@@ -45,21 +45,21 @@ from justtinker_plugins.algorithms.grpo import Grpo
 
 @plugin
 class DapoSampling(Grpo):
-    """`grpo` that fills its batch with groups that have a signal."""
+    """A `grpo` that fills its batch with groups that have a signal."""
 
     max_rounds: Annotated[int, Field(ge=1)] = 4
-    """Rounds of sampling in one step, at most."""
+    """Most rounds of sampling in a step."""
 
     @hookimpl
     def collect_batch(self, step: int, run: Run) -> Batch:
-        """One step's groups, from as many rounds as it takes, and what of them is trained."""
+        """Sample as many rounds as it takes, and choose what to train on."""
         groups: list[Group] = []
         wanting = self.problems_per_step
         rounds = 0
         while wanting and rounds < self.max_rounds:
             rounds += 1
-            turn = (step - 1) * self.max_rounds + rounds
-            problems = run.draw(turn, self.problems_per_step, run.train_problems)
+            draw = (step - 1) * self.max_rounds + rounds
+            problems = run.draw(draw, self.problems_per_step, run.train_problems)
             for group in map(run.credit, run.rollouts(step, problems, self.rollouts_per_problem)):
                 counts = group.kept and has_signal(group)
                 groups.append(group if not counts or wanting else replace(group, kept=False))
@@ -69,5 +69,5 @@ class DapoSampling(Grpo):
 
 
 def has_signal(group: Group) -> bool:
-    """Whether any rollout, or any token of one, has an advantage that is not 0."""
+    """Whether any rollout, or any of its tokens, has an advantage that is not 0."""
     return any(np.any(a) for a in group.advantages if a is not None)

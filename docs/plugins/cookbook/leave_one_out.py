@@ -1,4 +1,4 @@
-"""Advantages against the rest of the group (RLOO), with the choices on which GRPO and its critics differ.
+"""Advantages against the rest of the group (RLOO), with options for the points on which GRPO and its critics differ.
 
 The total rewards r_1 ... r_G of a group, with mean m and standard deviation s (of the population):
 
@@ -7,13 +7,14 @@ The total rewards r_1 ... r_G of a group, with mean m and standard deviation s (
     scale = "std"         A_i / (s + 1e-6)                                          GRPO, arXiv:2402.03300
     per_token = true      A_i / |y_i| on each token                                 GRPO's mean over a response
 
-A baseline that leaves its own sample out is independent of it, so the gradient is unbiased; with all samples it is too
-small by (G - 1) / G, the same factor for every group of one size. Dr. GRPO calls the last two biased: dividing by s
-favours problems that are nearly always or nearly never solved, and dividing by length makes long wrong answers cheap.
+A baseline that leaves out its own sample is independent of it, so the gradient is unbiased; with all samples the
+gradient is too small by (G - 1) / G, the same factor for every group of one size. Dr. GRPO calls the last two biased:
+dividing by s favours problems that are nearly always or nearly never solved, and dividing by length makes long wrong
+answers cheap.
 
-What can go wrong. A group of one has no others, so its advantage is 0; groups shrink where rollouts are unscored, and
-then the factor G / (G - 1) differs between groups. The clip of `ppo` does not care for the scale of advantages, but the
-optimizer's gradient clipping does.
+What can go wrong. A group of one has no others, so its advantage is 0. Unscored rollouts shrink a group, so the factor
+G / (G - 1) then differs between groups. The scale of advantages does not affect the clip of `ppo`, but it does affect
+the optimizer's gradient clipping.
 
     [plugins]
     enable = ["leave_one_out"]      # in place of "group_mean"
@@ -22,7 +23,7 @@ optimizer's gradient clipping does.
     baseline = "others"
 
     [plugins.grpo]
-    train_on = "all"                # as RLOO does; the default trains only what is better than its group
+    train_on = "all"                # as RLOO does; the default trains only rollouts that beat their group
 
     [local_plugins]
     leave_one_out = "leave_one_out.py:LeaveOneOut"
@@ -42,14 +43,14 @@ EPSILON = 1e-6
 
 @plugin
 class LeaveOneOut:
-    """How much better than the others of its group a rollout did."""
+    """How much better a rollout did than the others of its group."""
 
     baseline: Literal["others", "all"] = "others"
-    """Compare with the mean of the others, or with that of all."""
+    """Compare with the mean of the other rollouts, or with that of all."""
     scale: Literal["none", "std"] = "none"
-    """std: in units of the group's standard deviation."""
+    """std: divide by the group's standard deviation."""
     per_token: bool = False
-    """Share an advantage out among the response's tokens instead of giving it to each."""
+    """Divide an advantage among the response's tokens instead of giving it to each."""
 
     @hookimpl
     def advantages(self, group: Group) -> list[float] | list[tuple[float, ...]]:

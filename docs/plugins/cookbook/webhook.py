@@ -1,18 +1,18 @@
-"""Posts what the monitors find to a webhook: a chat channel, a pager, a phone.
+"""Post what the monitors find to a webhook: a chat channel, a pager, a phone.
 
-Sends one JSON object a message, ``{"text": "..."}``, the shape that Slack, Mattermost and many others take: warnings
-and stops of every monitor, and how the run ended. Findings reach a plugin by `report_step`, with their source; a plugin
-with `inspect_step` sees numbers, but not what its neighbours say of them.
+Each message is a JSON object ``{"text": "..."}``, which Slack, Mattermost and many others accept. It posts the warnings
+and stops of every monitor, and how the run ended. Findings reach a plugin through `report_step`, with their source; a
+plugin with `inspect_step` sees numbers, but not the findings of other monitors.
 
-It never holds up the run: a thread of its own posts from a queue of at most `waiting` messages, and what does not fit
-is dropped and counted. A dead or slow server costs nothing but a line in the log, once. The end of the run waits
-`last_seconds` at most for what is still in the queue.
+It never holds up the run: a thread of its own posts from a queue of at most `waiting` messages; what does not fit is
+dropped and counted. A dead or slow server costs only one line in the log. The end of the run waits at most
+`last_seconds` for what is still in the queue.
 
 A webhook's address is a secret: whoever knows it can post. It comes from the environment, and only the kind of an error
-is logged, since texts of urllib may hold the address.
+is logged, since the texts of urllib may hold the address.
 
-What can go wrong. Messages hold numbers and words of your run: mind who reads the channel. They are not sent again, so
-a message that meets a server's hiccup is lost; the records in the run's directory are the truth.
+What can go wrong. Messages hold numbers and words of your run, so mind who reads the channel. They are not sent again,
+so a message is lost if the server fails just then; the run directory keeps the full records.
 
     [plugins]
     enable = ["webhook", "thresholds"]
@@ -48,44 +48,44 @@ log = logging.getLogger(__name__)
 
 @plugin
 class Webhook:
-    """Tells a webhook of warnings, stops and the end of the run."""
+    """Posts warnings, stops and the end of the run to a webhook."""
 
     url_from: str = "JUSTTINKER_WEBHOOK"
     """The environment variable that holds the address."""
     waiting: Annotated[int, Field(ge=1)] = 100
     """Most messages in the queue."""
     seconds: Annotated[float, Field(gt=0)] = 10.0
-    """How long a request may take."""
+    """Longest time for a request."""
     last_seconds: Annotated[float, Field(ge=0)] = 5.0
-    """How long the end of the run may wait for the queue."""
+    """Longest wait for the queue at the end of the run."""
 
     def __post_init__(self) -> None:
         self._queue: queue.Queue[str] = queue.Queue(self.waiting)
-        self._dropped, self._complained, self._thread = 0, False, threading.Thread(target=self._post_all, daemon=True)
+        self._dropped, self._logged, self._thread = 0, False, threading.Thread(target=self._post_all, daemon=True)
 
     @hookimpl
     def preflight(self, run: Run) -> list[str]:
-        """A complaint if there is no address, without saying what there is."""
+        """A complaint if there is no address; it never quotes the variable."""
         good = os.environ.get(self.url_from, "").startswith(("https://", "http://"))
         return [] if good else [f"webhook: the environment variable {self.url_from} holds no http(s) address"]
 
     @hookimpl
     def report_step(self, run: Run, stats: StepStats, findings: Sequence[Finding]) -> None:
-        """Queue what is more than information."""
+        """Queue all findings but mere information."""
         for found in findings:
             if found.level != "info":
-                self._say(f"{run.config.run.name} step {stats.step}: {found.level} {found.source}: {found.message}")
+                self._enqueue(f"{run.config.run.name} step {stats.step}: {found.level} {found.source}: {found.message}")
 
     @hookimpl
     def finish_run(self, run: Run, status: str) -> None:
-        """Queue how it ended, then wait a little."""
+        """Queue how the run ended, then wait a little."""
         lost = f" ({self._dropped} messages dropped)" if self._dropped else ""
-        self._say(f"{run.config.run.name} {status} at step {run.step}{lost}")
+        self._enqueue(f"{run.config.run.name} {status} at step {run.step}{lost}")
         deadline = time.monotonic() + self.last_seconds
         while self._queue.unfinished_tasks and time.monotonic() < deadline:
             time.sleep(0.01)
 
-    def _say(self, text: str) -> None:
+    def _enqueue(self, text: str) -> None:
         if not self._thread.ident:
             self._thread.start()
         try:
@@ -102,12 +102,12 @@ class Webhook:
                 with urllib.request.urlopen(request, timeout=self.seconds):
                     pass
             except Exception as error:
-                self._complain(error)
+                self._log_once(error)
             finally:
                 self._queue.task_done()
 
-    def _complain(self, error: Exception) -> None:
-        if not self._complained:
-            self._complained = True
+    def _log_once(self, error: Exception) -> None:
+        if not self._logged:
+            self._logged = True
             code = f" {error.code}" if isinstance(error, urllib.error.HTTPError) else ""
-            log.warning("webhook: a message was not taken: %s%s (said once)", type(error).__name__, code)
+            log.warning("webhook: posting failed: %s%s (logged once)", type(error).__name__, code)
