@@ -67,15 +67,15 @@ def test_what_does_not_fit_is_counted() -> None:
     plugin = Webhook(waiting=1)
     plugin._thread = threading.current_thread()  # nobody posts
     for text in "abc":
-        plugin._say(text)
+        plugin._enqueue(text)
     assert (plugin._queue.get(), plugin._dropped) == ("a", 2)
 
 
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (lambda body: (404, b"no such hook"), "webhook: a message was not taken: HTTPError 404 (said once)"),
-        (None, "webhook: a message was not taken: URLError (said once)"),
+        (lambda body: (404, b"no such hook"), "webhook: posting failed: HTTPError 404 (logged once)"),
+        (None, "webhook: posting failed: URLError (logged once)"),
     ],
 )
 def test_a_dead_server_is_survived_and_its_address_is_not_logged(

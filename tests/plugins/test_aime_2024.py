@@ -40,7 +40,7 @@ def test_what_is_no_integer_from_0_to_999_is_counted(tmp_path: Path) -> None:
     rows = [{**ROW, "answer": answer, "url": None, "id": i} for i, answer in enumerate(answers)]
     problems, skipped = load(Aime2024, "eval", source=write(tmp_path, {"train": rows}))
     assert [p.answer for p in problems] == ["0", "999", "7"]
-    assert skipped == {"the answer is no integer from 0 to 999": 6}
+    assert skipped == {"the answer is not an integer from 0 to 999": 6}
 
 
 @pytest.mark.skipif(not os.environ.get("JUSTTINKER_DATA"), reason="JUSTTINKER_DATA names no folder of real data")

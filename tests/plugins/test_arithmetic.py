@@ -133,7 +133,7 @@ def test_carries_are_counted(a: int, b: int, carries: int) -> None:
     ("options", "message"),
     [
         ({"held_out": 4095}, "[data.train] held_out = 4095: there are only 4095 pairs of 2-digit numbers"),
-        ({"count": 7500}, "[data.train] count = 7500: with 400 pairs held out, 7305 problems are left"),
+        ({"count": 7500}, "[data.train] count = 7500: with 400 pairs held out, only 7305 problems are left"),
         ({"digits": 4}, "[data.train] digits = 4 makes 81000000 problems: set count"),
         ({"carry_drop": 1.5}, "[data.train] carry_drop = 1.5: input should be less than or equal to 1"),
         ({"hedged": 1.0}, "[data.train] hedged = 1.0: input should be less than 1"),

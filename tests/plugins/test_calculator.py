@@ -264,8 +264,8 @@ def test_an_evaluation_of_what_is_trained_does_not_start(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"open": ""}, "[data.train] open = '', close = '</calc>': give two texts, the second not in the first"),
-        ({"close": "<"}, "[data.train] open = '<calc>', close = '<': give two texts, the second not in the first"),
+        ({"open": ""}, "[data.train] open = '', close = '</calc>': expected two texts, the second not in the first"),
+        ({"close": "<"}, "[data.train] open = '<calc>', close = '<': expected two texts, the second not in the first"),
         ({"digits": 1}, "[data.train] count + held_out = 3400: there are only 45 products of 1-digit numbers"),
         ({"calls": 0}, "[data.train] calls = 0: input should be greater than or equal to 1"),
     ],

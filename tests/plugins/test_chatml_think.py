@@ -53,8 +53,8 @@ def test_a_tokenizer_that_splits_the_tags_is_refused_before_the_run() -> None:
         return [0] * {"<think>": 3, "<|im_end|>": 1}[text]
 
     assert complaints(pieces) == [
-        "the tokenizer of llama turns <think> into 3 tokens; chatml_think wants one: take a model that has it (the "
-        "Qwen3 family), another prompt plugin, or set single_tokens = false in [plugins.chatml_think]"
+        "the tokenizer of llama turns <think> into 3 tokens, but chatml_think needs one: use a model that has it (the "
+        "Qwen3 family) or another prompt plugin, or set single_tokens = false in [plugins.chatml_think]"
     ]
     assert complaints(pieces, single_tokens=False) == []
     assert complaints(lambda text: [0]) == []

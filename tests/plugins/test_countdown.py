@@ -262,7 +262,7 @@ def test_other_kinds_are_passed_on_and_a_bad_gold_is_unscored() -> None:
     for gold in (None, "", "eleven"):
         [verdict] = Countdown().verify(Problem("p", "q", gold, "countdown"), [Rollout((), (), (), "\\boxed{1}")]) or []
         assert (verdict.outcome, verdict.rung) == ("unscored", "gold")
-        assert verdict.reason.startswith("the gold is no solution: not a")
+        assert verdict.reason.startswith("the gold is not a solution: not a")
 
 
 def test_right_answers_vote_together() -> None:
@@ -383,8 +383,8 @@ def test_an_evaluation_of_what_is_trained_does_not_start(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"operations": "+^"}, "[data.train] operations = '+^': give some of +-*/"),
-        ({"operations": ""}, "[data.train] operations = '': give some of +-*/"),
+        ({"operations": "+^"}, "[data.train] operations = '+^': expected some of +-*/"),
+        ({"operations": ""}, "[data.train] operations = '': expected some of +-*/"),
         ({"numbers": 2, "large": 3}, "[data.train] large = 3: there are only 2 numbers"),
         (
             {"question": "Make {target}"},
@@ -393,7 +393,7 @@ def test_an_evaluation_of_what_is_trained_does_not_start(tmp_path: Path) -> None
         ({"careless": 1.5}, "[data.train] careless = 1.5: input should be less than or equal to 1"),
         (
             {"numbers": 2, "large": 0, "operations": "+", "held_out": 10},
-            "countdown finds no more than 61 different problems; ask for fewer (count, held_out), or give a larger "
+            "countdown finds no more than 61 different problems; ask for fewer (count, held_out), or choose a larger "
             "game (numbers, largest, operations)",
         ),
     ],

@@ -82,7 +82,7 @@ def test_other_prompts_are_refused(prompt: Any) -> None:
     with pytest.raises(PluginError) as error:
         list(DapoMath17k().usable(rows, SPEC))
     assert str(error.value) == (
-        "x (train), row 1: list in the column 'prompt'; a text or one message with a text as content is wanted"
+        "x (train), row 1, column 'prompt': expected a text or one message with a text as content, got list"
     )
 
 

@@ -38,7 +38,7 @@ def test_built_in_examples_end_in_a_box_and_precede_the_question() -> None:
 @pytest.mark.parametrize(
     ("examples", "message"),
     [
-        ([], "examples = []: a base model needs at least one to see what is asked of it"),
+        ([], "examples = []: a base model needs at least one, to see what to do"),
         ([{"problem": "1+1=?"}], "needs a value for 'examples.0.solution'"),
         (
             [{"problem": "1+1=?", "solution": "2", "answer": "2"}],

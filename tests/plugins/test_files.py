@@ -196,44 +196,45 @@ def test_json_metadata_stay_as_they_are(cells: dict[str, Any]) -> None:
             "x.jsonl",
             ROWS,
             {"answer_column": "anwser"},
-            "x.jsonl: answer_column = 'anwser' is no column of it; did you mean 'answer'?",
+            "x.jsonl: answer_column = 'anwser' is not in the file; did you mean 'answer'?",
         ),
         (
             "x.jsonl",
             [*ROWS, {"problem": "1+2=?", "answer": ["3"]}],
             {},
-            "x.jsonl, line 3: list in the column 'answer'; text or a number is wanted; as text it is \"[\\\"3\\\"]\"",
+            "x.jsonl, line 3, column 'answer': expected text or a number, got list; as text it is \"[\\\"3\\\"]\"",
         ),
         (
             "x.parquet",
             [{"problem": "When?", "answer": [date(2024, 5, 1)]}],
             {},
-            "x.parquet, row 1: list in the column 'answer'; text or a number is wanted; as text it is "
+            "x.parquet, row 1, column 'answer': expected text or a number, got list; as text it is "
             '"[\\"2024-05-01\\"]"',
         ),
         (
             "x.jsonl",
             [{"problem": "1<2?", "answer": True}],
             {},
-            "x.jsonl, line 1: bool in the column 'answer'; text or a number is wanted",
+            "x.jsonl, line 1, column 'answer': expected text or a number, got bool",
         ),
         (
             "x.jsonl",
             [*ROWS, {"problem": "1+1=? \ud83d", "answer": "2"}],
             {},
-            r"x.jsonl, line 3: half a character ('\ud83d') in the column 'problem'; mend or drop the row",
+            r"x.jsonl, line 3, column 'problem': half a character ('\ud83d'); correct or drop the row",
         ),
         (
             "x.jsonl",
             [{"prompt": [{"role": "user", "content": "\ude00 1+1=?"}], "answer": "2"}],
             {},
-            r"x.jsonl, line 1: half a character ('\ude00') in the column 'prompt'; mend or drop the row",
+            r"x.jsonl, line 1, column 'prompt': half a character ('\ude00'); correct or drop the row",
         ),
         (
             "x.jsonl",
             [{"prompt": [{"role": "system", "content": "1+1=?"}], "answer": "2"}],
             {},
-            "x.jsonl, line 1: the column 'prompt' holds 1 messages, 0 of them from the user; one with a text is wanted",
+            "x.jsonl, line 1, column 'prompt': expected one message with a text from the user, got 0 from the user "
+            "among 1 messages",
         ),
     ],
 )  # fmt: skip
@@ -329,7 +330,7 @@ def test_two_rows_with_one_id_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PluginError) as error:
         load([first, second])
     assert str(error.value) == (
-        f"{second}, line 1: the id '2' stands at {first}, line 2 too; ids must be unique: "
+        f"{second}, line 1 and {first}, line 2 have the same id '2'; ids must be unique: "
         "name another column as id_column (without one, rename the file)"
     )
 

@@ -63,7 +63,7 @@ def test_a_missing_subject_is_no_smaller_set(tmp_path: Path) -> None:
     with pytest.raises(PluginError) as error:
         load(HendrycksMath, source=source, subjects=["algebra", "geometry"])
     assert str(error.value).startswith(
-        f"[data.train] {source} (geometry, train) cannot be loaded: ValueError: there is no folder "
+        f"[data.train] {source} (geometry, train) cannot be loaded: ValueError: there is neither a folder "
     )
 
 
@@ -144,5 +144,5 @@ def test_math500_is_left_out_of_training_whatever_the_split(tmp_path: Path) -> N
     source = write(tmp_path, {"algebra/test": [*rows, row("1+1=?")], "algebra/train": [row("1+2=?"), rows[7]]})
     problems, skipped = load(HendrycksMath, source=source, split="train+test", subjects=["algebra"])
     assert [p.id for p in problems] == ["train/algebra/1", "test/algebra/501"]
-    assert skipped == {"stands in MATH-500": 501}
+    assert skipped == {"one of MATH-500": 501}
     assert len(load(HendrycksMath, "eval", source=source, subjects=["algebra"])[0]) == 501

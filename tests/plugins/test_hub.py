@@ -79,8 +79,8 @@ def test_a_configuration_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PluginError) as error:
         load(EasySums, source=source)
     assert str(error.value) == (
-        f"[data.train] {source} (easy, train) cannot be loaded: ValueError: there is no folder {source}/easy, nor a "
-        "README.md that says what easy is"
+        f"[data.train] {source} (easy, train) cannot be loaded: ValueError: there is neither a folder {source}/easy "
+        "nor a README.md that defines easy"
     )
 
 
@@ -113,9 +113,9 @@ def test_loading_twice_counts_anew(tmp_path: Path) -> None:
     ("rows", "message"),
     [
         (sums(("1+1=?", None), (None, "2")), "{source} gives no problem at all (no answer: 1; no problem: 1)"),
-        (sums(("1+1=?", True)), "{source} (train), row 1: bool in the column 'info.gold'; text or a number is w"),
-        (sums((["1"], "2")), "{source} (train), row 1: list in the column 'problem'; text or a number is wanted"),
-        (sums(("1", "2"), ("2", "3"), id="a"), "{source} (train), row 2: the id 'a' stands in an earlier row"),
+        (sums(("1+1=?", True)), "{source} (train), row 1, column 'info.gold': expected text or a number, got bool"),
+        (sums((["1"], "2")), "{source} (train), row 1, column 'problem': expected text or a number, got list"),
+        (sums(("1", "2"), ("2", "3"), id="a"), "{source} (train), row 2: an earlier row has the same id 'a'"),
         ([{"problems": "1+1=?", "info": 2}], "{source} (train) has no column 'problem'; did you mean 'problems'"),
         ([{"problem": "1+1=?", "inf": 2}], "{source} (train) has no column 'info'; did you mean 'inf'?"),
     ],
@@ -142,7 +142,7 @@ def test_mixed_types_in_json_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PluginError) as error:
         load(Sums, source=str(tmp_path))
     assert str(error.value) == (
-        f"[data.train] {tmp_path} (train), row 2: dict in the column 'problem'; text or a number is wanted"
+        f"[data.train] {tmp_path} (train), row 2, column 'problem': expected text or a number, got dict"
     )
 
 
@@ -262,17 +262,17 @@ def file_as_hub_set(loaded: Path, hub_id: str, config: str, cache: Path) -> None
 
 def test_offline_and_not_cached_says_why_and_what_to_do(offline: dict[str, str]) -> None:
     assert offline["not cached"] == (
-        "[data.train] no/sums (train) is neither in the cache nor can it be had from the hub: "
+        "[data.train] no/sums (train) is not in the cache, and the hub does not give it: "
         "ConnectionError: Couldn't reach 'no/sums' on the Hub (OfflineModeIsEnabled). Either load it once with "
-        "network (HF_HUB_OFFLINE unset; it is kept under HF_HOME), or copy it and say where: source = 'DIRECTORY' "
-        "(here is no directory no/sums)"
+        "a network (HF_HUB_OFFLINE unset; it is kept under HF_HOME), or copy it and set source = 'DIRECTORY' "
+        "(there is no directory no/sums)"
     )
 
 
 def test_offline_with_a_fallback_that_is_not_cached_names_both(offline: dict[str, str]) -> None:
     said = offline["fallback not cached either"]
-    assert "[data.train] no/sums (train) is neither" in said
-    assert "and of its fallback: no/either (train) is neither" in said
+    assert "[data.train] no/sums (train) is not in the cache" in said
+    assert "Its fallback fails too: no/either (train) is not in the cache" in said
 
 
 def test_a_cached_set_is_used_offline(offline: dict[str, str]) -> None:
@@ -283,13 +283,13 @@ def test_a_cached_set_is_used_offline(offline: dict[str, str]) -> None:
 def test_a_slice_of_a_split_is_refused_not_read_as_all_of_it(offline: dict[str, str]) -> None:
     assert offline["a slice"].endswith(
         "[data.train] kept/sums (train[:1]) cannot be loaded: ValueError: there is no split 'train[:1]', only train; "
-        "`limit` takes a few"
+        "for a few, set limit"
     )
 
 
 def test_offline_with_another_configuration_in_the_cache(offline: dict[str, str]) -> None:
     said = offline["another configuration cached"]
-    assert "[data.train] kept/hard (easy, train) is neither in the cache" in said
+    assert "[data.train] kept/hard (easy, train) is not in the cache" in said
     assert "Available configs in the cache: ['hard']" in said
 
 
@@ -297,9 +297,9 @@ def test_a_fallback_is_said_aloud_and_not_for_a_source_of_ones_own(offline: dict
     assert offline["fallback cached"].endswith("['1+1=?', '1+2=?']")
     assert (
         "justtinker WARNING [data.train] no/sums (train) CANNOT BE REACHED; "
-        "its fallback kept/others (train) is used instead"
+        "using its fallback kept/others (train) instead"
     ) in offline["fallback cached"]
-    assert offline["a source of one's own"].startswith("[data.train] no/such (train) is neither in the cache")
+    assert offline["a source of one's own"].startswith("[data.train] no/such (train) is not in the cache")
 
 
 CELLS = st.none() | st.text(max_size=4) | st.integers(-9, 9) | st.floats() | st.booleans() | st.lists(st.text())
@@ -311,7 +311,7 @@ def test_every_row_is_a_problem_or_counted_or_refused(cells: list[dict[str, Any]
     sums_ = Sums()
     bad = [r for r in rows if any(not_text(r.cell(c)) for c in ("info.gold", "id", "problem"))]
     if bad and any(not_text(r.cell("info.gold")) for r in bad):
-        with pytest.raises(PluginError, match="text or a number is wanted"):
+        with pytest.raises(PluginError, match="expected text or a number, got "):
             list(sums_.usable(rows, SPEC))
         return
     with contextlib.suppress(PluginError) if bad else contextlib.nullcontext():

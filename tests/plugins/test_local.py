@@ -22,7 +22,7 @@ from justtinker_core.options import configure
 from justtinker_core.types import Adam, Datum, SampleRequest
 from justtinker_plugins.backends._data import decode, encode
 from justtinker_plugins.backends._local import model as models
-from justtinker_plugins.backends._local.sampling import Job, batches
+from justtinker_plugins.backends._local.sampling import Job, row_batches
 from justtinker_plugins.backends.local import Local, LocalBackend
 
 pytest.importorskip("torch", reason="the local backend needs the 'local' extra")
@@ -168,12 +168,12 @@ def test_draws_follow_the_heated_nucleus(logits: list[float], temperature: float
     """An even grid of uniform numbers gives each token its share of the distribution, written here in numpy."""
     import torch
 
-    from justtinker_plugins.backends._local.sampling import draw
+    from justtinker_plugins.backends._local.sampling import draw_tokens
 
     size = 4000
     rows = torch.tensor(logits, dtype=torch.float32).expand(size, -1)
     heat, nucleus = (torch.full((size, 1), x, dtype=torch.float64) for x in (temperature, top_p))
-    drawn, logprobs = draw(rows, (torch.arange(size, dtype=torch.float64) + 0.5) / size, heat, nucleus)
+    drawn, logprobs = draw_tokens(rows, (torch.arange(size, dtype=torch.float64) + 0.5) / size, heat, nucleus)
 
     plain = np.exp(rows[0].double().numpy() - np.logaddexp.reduce(rows[0].double().numpy()))
     heated = plain ** (1 / temperature) / (plain ** (1 / temperature)).sum()
@@ -218,7 +218,7 @@ def test_a_small_cache_samples_fewer_at_a_time_and_the_same(opened: Open) -> Non
 def test_a_batch_at_its_widest_fits_the_cache(sizes: list[tuple[int, int]], most: int) -> None:
     jobs = [Job(SampleRequest((5,) * n, (), 1, limit, 1, 1, 0), Future(), limit, (), ()) for n, limit in sorted(sizes)]
     rows = [(job, 0) for job in jobs]
-    cut = list(batches(rows, 5, most))
+    cut = list(row_batches(rows, 5, most))
     assert [row for batch in cut for row in batch] == rows
     for batch in cut:
         width = max(len(job.request.tokens) for job, _ in batch) + max(job.limit for job, _ in batch)
@@ -228,10 +228,10 @@ def test_a_batch_at_its_widest_fits_the_cache(sizes: list[tuple[int, int]], most
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"tokens": ()}, "a prompt of 0 tokens: 1 to 1023 leave room"),
-        ({"tokens": (5,) * 1024}, "a prompt of 1024 tokens: 1 to 1023 leave room"),
+        ({"tokens": ()}, "a prompt has 0 tokens; expected 1 to 1023, to leave room"),
+        ({"tokens": (5,) * 1024}, "a prompt has 1024 tokens; expected 1 to 1023, to leave room"),
         ({"tokens": (5000,)}, "a token outside the model's vocabulary of 107"),
-        ({"max_tokens": 0}, "max_tokens = 0: a sample has at least one token"),
+        ({"max_tokens": 0}, "max_tokens = 0: expected at least 1"),
     ],
 )
 def test_requests_that_make_no_sense(opened: Open, change: dict[str, Any], text: str) -> None:
@@ -246,7 +246,7 @@ def test_a_sampler_refuses_once_its_weights_are_gone(opened: Open) -> None:
     backend = opened()
     sampler = backend.sampler()
     train(backend, demonstrations(backend))
-    with pytest.raises(PluginError, match=r"keeps one set.*take a new one from backend.sampler"):
+    with pytest.raises(PluginError, match=r"keeps one set.*get a new sampler from backend.sampler"):
         sampler.sample([request(backend, "1+1=?")])
 
 
@@ -288,14 +288,14 @@ def test_closing_does_not_wait_for_the_batches_of_a_step(opened: Open) -> None:
 @pytest.mark.parametrize(
     ("change", "loss", "config", "text"),
     [
-        ({}, "ppo", {"clip_low": 0.8}, "loss 'ppo' has no setting 'clip_low'; there is clip_low_threshold"),
-        ({}, "cispo", {}, "no loss called 'cispo'; there is cross_entropy"),
-        ({}, "ppo", {}, "datum 0 has no logprobs for 2 inputs; ppo needs as many"),
-        ({"weights": (1.0,)}, "cross_entropy", {}, "datum 0 has 1 weights for 2 inputs"),
-        ({"targets": (1,)}, "cross_entropy", {}, "datum 0 has 1 targets for 2 inputs"),
+        ({}, "ppo", {"clip_low": 0.8}, "loss 'ppo' has no setting 'clip_low'; it has clip_low_threshold"),
+        ({}, "cispo", {}, "unknown loss 'cispo'; expected one of cross_entropy"),
+        ({}, "ppo", {}, "datum 0: ppo expects 2 logprobs, one an input; got none"),
+        ({"weights": (1.0,)}, "cross_entropy", {}, "datum 0: cross_entropy expects 2 weights, one an input; got 1"),
+        ({"targets": (1,)}, "cross_entropy", {}, "datum 0: cross_entropy expects 2 targets, one an input; got 1"),
         ({"targets": (1, 107)}, "cross_entropy", {}, "datum 0 has a token outside the model's vocabulary of 107"),
-        ({"inputs": ()}, "cross_entropy", {}, "datum 0 has 0 tokens; 1 to 1024 fit the model"),
-        ({"weights": (1.0, float("nan"))}, "cross_entropy", {}, "the cross_entropy loss is nan: gradients are dropped"),
+        ({"inputs": ()}, "cross_entropy", {}, "datum 0 has 0 tokens; expected 1 to 1024"),
+        ({"weights": (1.0, float("nan"))}, "cross_entropy", {}, "the cross_entropy loss is nan: gradients dropped"),
     ],
 )
 def test_data_that_make_no_sense(
@@ -320,7 +320,7 @@ def test_a_gradient_that_is_not_finite_changes_nothing(opened: Open) -> None:
     backend = opened()
     before = weights(backend)
     backend.forward_backward([Datum((1, 2), (2, 3), weights=(3e37, 3e37))], "cross_entropy", {}).result(60)
-    with pytest.raises(PluginError, match=r"gradient's norm is (inf|nan): it is dropped"):
+    with pytest.raises(PluginError, match=r"gradient's norm is (inf|nan); the gradient was dropped"):
         backend.optim_step(ADAM).result(60)
     assert same(weights(backend), before)
     train(backend, demonstrations(backend))
@@ -402,7 +402,7 @@ def test_lora_without_the_unembedding(opened: Open) -> None:
 def test_lora_targets_that_the_model_does_not_have(opened: Open) -> None:
     with pytest.raises(PluginError, match=r"lora_targets = \('query',\).*the model has down_proj, gate_proj"):
         opened(lora_rank=2, lora_targets=["query"], train_unembed=False)
-    with pytest.raises(PluginError, match="lora_targets = 'q_proj': give 'all-linear' or a list"):
+    with pytest.raises(PluginError, match="lora_targets = 'q_proj': expected 'all-linear' or a list"):
         opened(lora_targets="q_proj")
 
 
@@ -445,7 +445,7 @@ def test_a_damaged_checkpoint_changes_nothing(opened: Open, name: str) -> None:
     train(backend, demonstrations(backend))
     before = weights(backend)
     (path / name).write_bytes((path / name).read_bytes()[:20])
-    with pytest.raises(PluginError, match=r"end is damaged \(.*\); go back to an older one"):
+    with pytest.raises(PluginError, match=r"end is damaged \(.*\); use an older one"):
         backend.restore(str(path), optimizer=True)
     assert same(weights(backend), before)
 
@@ -480,7 +480,7 @@ def test_saving_again_replaces_and_leaves_nothing_behind(opened: Open, tmp_path:
     again = opened()
     again.restore(str(path), optimizer=True)
     assert same(weights(again), trained)
-    with pytest.raises(PluginError, match="a checkpoint's name is a plain file name"):
+    with pytest.raises(PluginError, match="checkpoint name: expected a plain file name, got "):
         backend.save("../last")
 
 

@@ -37,7 +37,7 @@ def test_one_id_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PluginError) as error:
         load(Math500, "eval", source=source)
     assert str(error.value) == (
-        f"[data.eval.held_out] {source} (test), row 2: the id 'test/prealgebra/1.json' stands in an earlier row too"
+        f"[data.eval.held_out] {source} (test), row 2: an earlier row has the same id 'test/prealgebra/1.json'"
     )
 
 

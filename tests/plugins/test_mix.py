@@ -91,12 +91,12 @@ def test_every_stretch_holds_about_the_same_proportions(counts: list[int]) -> No
 @pytest.mark.parametrize(
     ("sources", "message"),
     [
-        ({}, "sources names no data set; write a table [….sources.NAME] for each"),
-        ({"a": {"use": "files", "weight": 0}}, "sources.a.weight = 0: a number above 0 is wanted"),
-        ({"a": {"use": "files", "weight": "2"}}, "sources.a.weight = '2': a number above 0 is wanted"),
-        ({"a": {"use": "files", "weight": True}}, "sources.a.weight = True: a number above 0 is wanted"),
+        ({}, "sources is empty; write a table [….sources.NAME] for each data set"),
+        ({"a": {"use": "files", "weight": 0}}, "sources.a.weight = 0: expected a number above 0"),
+        ({"a": {"use": "files", "weight": "2"}}, "sources.a.weight = '2': expected a number above 0"),
+        ({"a": {"use": "files", "weight": True}}, "sources.a.weight = True: expected a number above 0"),
         ({"a": {"weight": 1}}, "sources.a needs a value for 'use', the data set's plugin"),
-        ({"a": {"use": "files", "samples": 4}}, "sources.a.samples: samples are set once, in the table of the mix"),
+        ({"a": {"use": "files", "samples": 4}}, "sources.a.samples: set samples once, in the table of the mix"),
         ({"a": "files"}, "sources.a = 'files': input should be an object"),
         ({"a": {"use": "flies"}}, "sources.a: no plugin called 'flies'; did you mean 'files'?"),
         ({"a": {"use": 3}}, "sources.a: [data.train] use = 3: input should be a valid string"),
@@ -115,7 +115,7 @@ def test_bad_sources_are_refused(sources: dict[str, Any], message: str) -> None:
 def test_a_weight_too_small_to_give_a_problem_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PluginError) as error:
         load(a=file(tmp_path, "a", 10), b={**file(tmp_path, "b", 10), "weight": 0.001})
-    assert str(error.value) == "[data.train] sources.b: of 10 problems none fits its weight"
+    assert str(error.value) == "[data.train] sources.b: its weight takes none of its 10 problems; raise it"
 
 
 def test_the_sources_of_the_tests_are_installed() -> None:

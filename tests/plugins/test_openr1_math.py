@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError
-from justtinker_plugins.datasets.openr1_math import Openr1Math, choose
+from justtinker_plugins.datasets.openr1_math import Openr1Math, choose_generation
 from justtinker_plugins.text import thinking_part
 from tests.plugins.hub_data import load, write
 
@@ -64,7 +64,7 @@ TEXTS = st.sampled_from(["<think>a</think>b", " <think>c</think>", "<think>d", "
 
 @given(st.lists(st.tuples(TEXTS, st.booleans())))
 def test_what_is_chosen_is_there_and_thinks(candidates: list[tuple[str, bool]]) -> None:
-    text, verified = choose(candidates)
+    text, verified = choose_generation(candidates)
     thinking = [(t.strip(), correct) for t, correct in candidates if thinking_part(t) is not None]
     assert (text is None) == (not thinking)
     assert verified == any(correct for _, correct in thinking)
@@ -110,13 +110,13 @@ def test_configurations(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        ({"generations": GOOD}, "str in the column 'generations'; a list of texts is wanted"),
-        ({"generations": [1]}, "list in the column 'generations'; a list of texts is wanted"),
-        ({"correctness_math_verify": True}, "bool in the column 'correctness_math_verify'; a list of true and false i"),
+        ({"generations": GOOD}, "column 'generations': expected a list of texts, got str"),
+        ({"generations": [1]}, "column 'generations': expected a list of texts, got list"),
+        ({"correctness_math_verify": True}, "column 'correctness_math_verify': expected a list of booleans, got bool"),
     ],
 )
 def test_other_types_are_refused(tmp_path: Path, cells: dict[str, Any], message: str) -> None:
     source = copy(tmp_path, [{**row(1), **cells}])
     with pytest.raises(PluginError) as error:
         load(Openr1Math, source=source, held_out=0.0)
-    assert str(error.value).startswith(f"[data.train] {source} (default, train), row 1: {message}")
+    assert str(error.value).startswith(f"[data.train] {source} (default, train), row 1, {message}")

@@ -65,8 +65,8 @@ def test_none_that_is_usable_is_an_error_with_the_reasons(run_of: RunOf) -> None
     with pytest.raises(PluginError) as error, opened(run_of(backend, Ask(), Sft(max_length=30), problems=some)):
         pytest.fail("this is told before the run begins")
     assert str(error.value) == (
-        "[data.train] of 4 demonstrations tried, sft can use none (no thinking block (plugins.sft.require_thinking): "
-        "2; no demonstration: 1; longer than 30 tokens: 1)"
+        "[data.train] sft can use none of the 4 demonstrations that it tried (no thinking block "
+        "(plugins.sft.require_thinking): 2; no demonstration: 1; longer than 30 tokens: 1)"
     )
 
 
@@ -89,10 +89,10 @@ def test_what_is_left_out_is_said_and_counted(run_of: RunOf, caplog: pytest.LogC
 
 def test_a_few_from_all_over_the_set_are_tried_before_the_run(run_of: RunOf) -> None:
     some = [Problem(f"{i}", "2", demonstration="plain") for i in range(200)]
-    with pytest.raises(PluginError, match="of 50 demonstrations tried, sft can use none"):
+    with pytest.raises(PluginError, match="sft can use none of the 50 demonstrations that it tried"):
         trained(run_of, Sft(), some)
     some[1] = Problem("good", "1", demonstration=THINKS)  # 4 and so on are tried; a set like that is not worth a run
-    with pytest.raises(PluginError, match="of 50 demonstrations tried"):
+    with pytest.raises(PluginError, match="sft can use none of the 50 demonstrations that it tried"):
         trained(run_of, Sft(), some)
     some[4] = Problem("better", "1", demonstration=THINKS)
     [update] = trained(run_of, Sft(batch_size=2), some).updates

@@ -173,9 +173,9 @@ def test_clip_thresholds_reach_the_server(server: TinkerServer, opened: Open) ->
 @pytest.mark.parametrize(
     ("loss", "config", "complaint"),
     [
-        ("dpo", {}, "no loss called 'dpo'"),
+        ("dpo", {}, "unknown loss 'dpo'"),
         ("ppo", {"clip_hi": 2.0}, "no setting 'clip_hi'"),
-        ("ppo", {}, "no logprobs"),
+        ("ppo", {}, "ppo expects 18 logprobs, one an input; got none"),
     ],
 )
 def test_what_the_loss_does_not_know_is_refused(opened: Open, loss: Any, config: Any, complaint: str) -> None:
@@ -203,7 +203,7 @@ def test_the_sdk_types_have_the_keywords_that_are_used() -> None:
     from tinker.types import AdamParams
 
     with pytest.raises(TypeError, match="AdamParams has no learning_rat"):
-        wire.checked(AdamParams, learning_rat=1.0)
+        wire.make_strictly(AdamParams, learning_rat=1.0)
 
 
 # -- faults ----------------------------------------------------------------------------------------------------------
@@ -237,7 +237,7 @@ def refuse(sequences: list[dict[str, Any]]) -> Any:
             lambda sequences: sequences[:2],
             "returned 2 of 3 samples|3 sequence ids for 2",
         ),  # newer SDKs see it themselves
-        (refuse, r"gave the request up \(category server\).*the engine fell over"),
+        (refuse, r"gave up on the request \(category server\).*the engine fell over"),
     ],
 )
 def test_a_poisoned_group_fails_alone(server: TinkerServer, opened: Open, change: Any, complaint: str) -> None:
@@ -252,7 +252,7 @@ def test_a_prompt_that_leaves_no_room_fails_alone(opened: Open) -> None:
     backend = opened(context_length=5)
     bad, good = draws(backend, "1+2=345", "1=")
     assert len(good.result(WAIT)) == 3
-    with pytest.raises(SamplingError, match="the model takes 5, response included"):
+    with pytest.raises(SamplingError, match="the prompt has 7 tokens, but the model takes 5, response included"):
         bad.result(WAIT)
 
 
@@ -267,7 +267,7 @@ def test_what_concerns_every_request_is_no_failure_of_one_group(status: int, kin
 
 @pytest.mark.parametrize(
     ("status", "fix"),
-    [(401, "make one in the Tinker console"), (403, "use a key of the project"), (404, "may have expired")],
+    [(401, "create one in the Tinker console"), (403, "use a key of the project"), (404, "may have expired")],
 )
 def test_errors_name_the_fix_and_never_the_key(server: TinkerServer, opened: Open, status: int, fix: str) -> None:
     backend = opened()
@@ -309,7 +309,7 @@ def refused_while_waiting(server: TinkerServer, backend: TinkerBackend, status: 
 def test_a_key_that_is_refused_while_an_answer_is_waited_for_ends_the_run(server: TinkerServer, opened: Open) -> None:
     for error in refused_while_waiting(server, opened(), 401):
         assert type(error) is PluginError, "no failure of one group: it concerns all"
-        assert str(error).startswith("Tinker (401): the key in TINKER_API_KEY is not accepted; make one")
+        assert str(error).startswith("Tinker (401): the key in TINKER_API_KEY is not accepted; create one")
         assert KEY not in str(error)
 
 
@@ -334,7 +334,7 @@ def test_cut_connections_500_429_and_time_outs_are_made_up_for_by_the_sdk(
 
 
 def test_a_path_of_another_backend(opened: Open) -> None:
-    with pytest.raises(FileNotFoundError, match="runs/x is no checkpoint of a Tinker server"):
+    with pytest.raises(FileNotFoundError, match="runs/x is not a checkpoint on a Tinker server"):
         opened().restore("runs/x", optimizer=True)
 
 
@@ -366,7 +366,7 @@ def test_preflight_has_nothing_to_say_of_a_good_setup(opened: Open) -> None:
 def test_preflight_lists_key_and_server_at_once(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TINKER_API_KEY")
     key, silent = complaints(opened(base_url="http://127.0.0.1:9"))
-    assert key == "TINKER_API_KEY is not set: make a key in the Tinker console and export it"
+    assert key == "TINKER_API_KEY is not set: create a key in the Tinker console and export it"
     assert silent.startswith("no server answers at http://127.0.0.1:9 (")
     assert "check base_url in [plugins.tinker]" in silent
 
@@ -386,14 +386,14 @@ def test_preflight_needs_no_sdk_to_look_for_the_key(opened: Open, monkeypatch: p
 
 def test_preflight_says_which_prices_are_missing(opened: Open) -> None:
     (complaint,) = complaints(opened(prices={"sampled": 1.0}))
-    assert complaint == "[plugins.tinker] prices: the table has none of tiny/bigram: set prefill, sampled and trained"
+    assert complaint == "[plugins.tinker] prices: the table has none for tiny/bigram: set prefill, sampled and trained"
 
 
 def test_preflight_with_a_key_that_no_header_can_carry(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TINKER_API_KEY", KEY + "\n")
     begun = time.monotonic()
     (complaint,) = complaints(opened())
-    assert complaint == "TINKER_API_KEY has white space at an end, perhaps a line's end: export it without"
+    assert complaint == "TINKER_API_KEY starts or ends with white space, perhaps a newline: remove it"
     assert time.monotonic() - begun < 30, "the SDK would try for five minutes"
 
 
@@ -417,9 +417,7 @@ def test_preflight_at_an_address_that_does_not_speak_http(opened: Open) -> None:
 def test_preflight_at_a_server_that_is_no_tinker_server(server: TinkerServer, opened: Open) -> None:
     server.answers = dict.fromkeys(("client/config", "get_server_capabilities", "create_session"), (404, "no page"))
     (complaint,) = complaints(opened())
-    assert complaint.startswith(
-        f"{server.url} (base_url in [plugins.tinker]) does not say which models it offers: Tinker (404): "
-    )
+    assert complaint.startswith(f"{server.url} (base_url in [plugins.tinker]) does not list its models: Tinker (404): ")
 
 
 def test_preflight_with_a_key_that_is_refused(server: TinkerServer, opened: Open) -> None:
@@ -434,9 +432,9 @@ def test_preflight_finds_the_starting_weights(server: TinkerServer, opened: Open
     gone = there.replace("start", "gone")
     assert complaints(backend, start_from=there) == []
     (complaint,) = complaints(backend, start_from=gone)
-    assert complaint.startswith(f"[run] start_from = '{gone}' cannot be had from {server.url}: Tinker (404): ")
+    assert complaint.startswith(f"[run] start_from = '{gone}' cannot be loaded from {server.url}: Tinker (404): ")
     assert opened("tiny/other").start_complaints(there) == [
-        f"[run] start_from = '{there}' is a checkpoint of tiny/bigram, and [run] model = 'tiny/other'"
+        f"[run] start_from = '{there}' is a checkpoint of tiny/bigram, but [run] model = 'tiny/other'"
     ]
 
 
@@ -445,7 +443,7 @@ def test_preflight_finds_the_starting_weights_of_a_run_directory(opened: Open, t
     gone = backend.save("start").result(WAIT).replace("start", "gone")
     RunDir.create(tmp_path / "before", "").append("checkpoints.jsonl", {"step": 1, "path": gone})
     (complaint,) = complaints(backend, start_from=str(tmp_path / "before"))
-    assert complaint.startswith(f"[run] start_from = '{gone}' cannot be had")
+    assert complaint.startswith(f"[run] start_from = '{gone}' cannot be loaded")
 
 
 def test_preflight_refuses_weights_of_another_backend(opened: Open, tmp_path: Path) -> None:
@@ -454,8 +452,8 @@ def test_preflight_refuses_weights_of_another_backend(opened: Open, tmp_path: Pa
     for start, path in ((local.path, local.path / "checkpoints/step_000001"), (tmp_path, tmp_path)):
         (complaint,) = complaints(opened(), start_from=str(start))
         assert complaint == (
-            f"[run] start_from: {path} is no checkpoint of a Tinker server (tinker://...); "
-            "name one, or the directory of a run there"
+            f"[run] start_from: {path} is not a checkpoint on a Tinker server (tinker://...); "
+            "name one, or a run directory that has one"
         )
 
 
@@ -669,7 +667,7 @@ def test_a_checkpoint_that_the_server_cannot_save_ends_the_run(
     monkeypatch.setattr(TinkerServer, "save_weights", full)
     said = failing(server, tmp_path)
     assert said.startswith(
-        f"Error: cannot save the checkpoint of step 3 in {tmp_path / 'run'}: Tinker gave the request"
+        f"Error: cannot save the checkpoint of step 3 in {tmp_path / 'run'}: Tinker gave up on the request"
     )
     assert said.endswith(LAST_GOOD)
 

@@ -1,17 +1,17 @@
 """A data set from a generator, with a held-out split that cannot overlap.
 
-Questions are like ``Write 2026 in base 7.``; number and base are drawn at random, and the answer is computed. A hash of
-a problem's text decides whether it is held out, not the draw. So no seed, count, order or later change of the range can
-move a problem to the other side, and two runs agree on what is held out without sharing anything.
+Questions are ``Write 2026 in base 7.``; number and base are drawn at random, the answer is computed. A hash of a
+problem's text decides on which side of the split it is. So no seed, count, order or later change of the range can move
+a problem to the other side, and two runs always agree on what is held out.
 
-Both sides are drawn without repetition, and the held-out one is the same in every run. A range with too few problems is
-an error, not a shorter epoch. `random.Random` is seeded with text, because numpy does not promise the same stream in
-its next version.
+Both sides are drawn without repetition, the held-out side the same in every run. If a range has too few problems, that
+is an error, not a shorter epoch. A text seeds `random.Random`, because numpy does not promise the same stream in its
+next version.
 
-What can go wrong. Held out does not mean different: the test asks for new numbers of the same kind, so it measures
-whether the policy has learned the rule, not whether it can do more than that. To test more, use another range
-(`largest`) in the evaluation table. A larger `held_out` moves problems out of training, so keep it unchanged while you
-compare runs.
+What can go wrong. Held out does not mean different: the evaluation asks new numbers of the same kind, so it measures
+whether the policy has learned the rule, not whether it knows more than the rule. For that, use another range
+(`largest`) in the table for evaluation. A larger `held_out` moves problems out of training: keep it fixed as long as
+you compare runs.
 
     [data.train]
     use = "change_of_base"
@@ -42,22 +42,22 @@ if TYPE_CHECKING:
 
 @plugin
 class ChangeOfBase:
-    """Asks for numbers in another base, from 2 to 9."""
+    """Numbers to write in another base, from 2 to 9."""
 
     count: Annotated[int, Field(ge=1)]
-    """The number of problems, all different."""
+    """How many problems, all different."""
     largest: Annotated[int, Field(ge=1, le=1_000_000)] = 9999
-    """The largest number; the smallest is 1."""
+    """Numbers go from 1 to this one."""
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """The share of all problems that is only evaluated. It must be equal in all tables, as the default is."""
+    """The share of all problems that is only ever evaluated. Use the same in all tables."""
 
     @hookimpl
     def load_problems(self, spec: DataSpec, seed: int) -> list[Problem]:
-        """Return training problems, a function of the seed, or held-out ones, the same in every run."""
+        """Training problems, as the seed draws them; or held-out ones, the same in every run."""
         evaluated = spec.purpose == "eval"
         rng = random.Random(f"change of base {'held out' if evaluated else seed}")
-        drawn = rng.sample(range(8 * self.largest), 8 * self.largest)
-        problems = (make_problem(place // 8 + 1, place % 8 + 2) for place in drawn)
+        order = rng.sample(range(8 * self.largest), 8 * self.largest)
+        problems = (make_problem(i // 8 + 1, i % 8 + 2) for i in order)
         side = list(islice((p for p in problems if is_held_out(p.id, self.held_out) == evaluated), self.count))
         if len(side) < self.count:
             raise PluginError(f"[{spec.table}] count = {self.count}: there are only {len(side)}; raise largest")
@@ -65,17 +65,17 @@ class ChangeOfBase:
 
 
 def make_problem(number: int, base: int) -> Problem:
-    """Make a problem whose id holds all that it is made of."""
+    """Make a problem; its id holds number and base."""
     text = digits(number, base)
     return Problem(f"{number} in {base}", f"Write {number} in base {base}.", text, meta={"digits": len(text)})
 
 
 def digits(number: int, base: int) -> str:
-    """A positive number in a base up to 10."""
+    """Write a positive number in a base up to 10."""
     rest, digit = divmod(number, base)
     return (digits(rest, base) if rest else "") + str(digit)
 
 
 def is_held_out(name: str, share: float) -> bool:
-    """Toss a coin with that share, which always falls the same way for the same problem."""
+    """Toss a coin with that probability, which always falls the same way for the same problem."""
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) < share * 2**64

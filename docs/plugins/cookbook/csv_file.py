@@ -1,15 +1,15 @@
-"""A reporter that writes the run's curves to one CSV file, for spreadsheets, R, or ``watch tail``.
+"""A reporter that keeps the run's curves in one CSV file, for spreadsheets, R, or ``watch tail``.
 
-Each step is a row: its metrics, ``reward/TERM/raw`` and ``/weighted``, tokens, dollars, then columns ``NAME/METRIC``
-for the evaluations at that step. Names are those of the records.
+One row a step: its metrics, ``reward/TERM/raw`` and ``/weighted``, tokens, dollars; then columns ``NAME/METRIC`` of the
+evaluations made at that step. Names are those of the records.
 
-The file is rewritten from `steps.jsonl` and `evals.jsonl`, never appended to: a resumed run sets records aside and
-repeats steps, and a new column may appear at any step. A file made from the records is right in all these cases. It is
-replaced as a whole, so a reader never sees half of it.
+The reporter never appends; it writes the file anew from `steps.jsonl` and `evals.jsonl`. A resumed run sets records
+aside and repeats steps, and a new column may appear at any step; a file made from the records is right in all these
+cases. It is replaced as a whole, so a reader never sees half of it.
 
-What can go wrong. Writing costs more the longer the run is (a tenth of a second for a thousand steps), so the file is
-written every `every` steps and at the end; a killed run leaves the last one. A failing reporter does not disturb the
-run: the failure is logged once.
+What can go wrong. The longer the run, the more writing costs (a tenth of a second for a thousand steps), so the file is
+written every `every` steps and at the end; a run that is killed leaves the last one. A reporter that fails does not
+disturb the run: its error is logged once.
 
     [plugins]
     enable = ["csv_file"]
@@ -37,15 +37,15 @@ from justtinker_core.types import StepStats
 
 @plugin
 class CsvFile:
-    """Writes curves.csv into the run directory."""
+    """Writes curves.csv into the run's directory."""
 
     name: str = "curves.csv"
     every: Annotated[int, Field(ge=1)] = 10
-    """Steps between two writes."""
+    """Write the file after every so many steps."""
 
     @hookimpl
     def report_step(self, run: Run, stats: StepStats) -> None:
-        """Write the records so far, every `every` steps."""
+        """Write the records up to this step, every `every` steps."""
         if stats.step % self.every == 0:
             self._write(run)
 

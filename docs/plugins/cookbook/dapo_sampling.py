@@ -1,22 +1,21 @@
-"""GRPO with DAPO's dynamic sampling: keep sampling until enough groups have something to teach.
+"""GRPO with DAPO's dynamic sampling: sample until enough groups have something to teach.
 
-A group whose rollouts all earn the same has zero advantages. As a policy gets better, or while it can do nothing yet,
-more and more of a batch consists of such groups, and the gradient rests on the others. DAPO (arXiv:2503.14476, section
-3.2) requires 0 < number of correct answers < G in every group of a batch, and samples more problems until the batch is
-full.
+A group whose rollouts all earn the same has advantages of zero. Such groups fill much of a batch while a policy can do
+nothing yet, and more and more of it as the policy gets better; the gradient rests on the others. DAPO
+(arXiv:2503.14476, section 3.2) therefore samples more problems until 0 < number of correct answers < G in every group.
 
-Here a group counts if it is kept and has an advantage other than 0, which also covers rewards that are not simply right
-or wrong. Rounds of `problems_per_step` problems are sampled until that many groups count, in at most `max_rounds`
-rounds. Groups beyond that number are not trained, so every full step has the same size, but all are in the metrics and
-the records, because a mean over chosen groups says nothing about the policy. No state is kept between steps: the
-problems of a round are a function of seed, step and round, so a resumed run takes the same ones. Problems of rounds
-that were not needed are skipped in that epoch.
+Here a group counts if it is kept and has an advantage that is not 0, which also works for rewards that are not just
+right or wrong. The plugin samples up to `max_rounds` rounds of `problems_per_step` problems, until that many groups
+count. Further groups are not trained, so that every full step has the same size, but all are in the metrics and the
+records, because a mean over chosen groups says nothing about the policy. It remembers nothing from step to step: seed,
+step and round determine a round's problems, so a resumed run asks the same ones. An epoch skips the problems of rounds
+that were not needed.
 
-Everything else is as in `grpo`, with all of its options.
+Everything else is `grpo`, with all of its options.
 
-What can go wrong. Cost: early and late in training a step may take `max_rounds` times the samples, but `check`
-estimates one round; set `run.budget_usd`. Each round waits for the slowest rollout of the one before. A step that is
-still short after `max_rounds` is trained anyway, and the metric `groups_wanting` says how many groups are missing.
+What can go wrong. Cost: early and late in training a step may take `max_rounds` times the samples, while the estimate
+of `check` counts one round; set `run.budget_usd`. Each round waits for the slowest rollout of the one before. A step
+that is still short after `max_rounds` is trained as it is; the metric `groups_wanting` says how many groups it lacks.
 
     [plugins]
     enable = ["dapo_sampling"]      # in place of "grpo"
@@ -46,21 +45,21 @@ from justtinker_plugins.algorithms.grpo import Grpo
 
 @plugin
 class DapoSampling(Grpo):
-    """`grpo` that fills its batch with groups that have a signal."""
+    """A `grpo` that fills its batch with groups that have a signal."""
 
     max_rounds: Annotated[int, Field(ge=1)] = 4
-    """The most rounds of sampling in one step."""
+    """Most rounds of sampling in a step."""
 
     @hookimpl
     def collect_batch(self, step: int, run: Run) -> Batch:
-        """Sample one step's groups in as many rounds as needed, and choose which to train."""
+        """Sample as many rounds as it takes, and choose what to train on."""
         groups: list[Group] = []
         wanting = self.problems_per_step
         rounds = 0
         while wanting and rounds < self.max_rounds:
             rounds += 1
-            turn = (step - 1) * self.max_rounds + rounds
-            problems = run.draw(turn, self.problems_per_step, run.train_problems)
+            draw = (step - 1) * self.max_rounds + rounds
+            problems = run.draw(draw, self.problems_per_step, run.train_problems)
             for group in map(run.credit, run.rollouts(step, problems, self.rollouts_per_problem)):
                 counts = group.kept and has_signal(group)
                 groups.append(group if not counts or wanting else replace(group, kept=False))
@@ -70,5 +69,5 @@ class DapoSampling(Grpo):
 
 
 def has_signal(group: Group) -> bool:
-    """Return whether any rollout, or any of its tokens, has an advantage other than 0."""
+    """Whether any rollout, or any of its tokens, has an advantage that is not 0."""
     return any(np.any(a) for a in group.advantages if a is not None)

@@ -1,20 +1,20 @@
-"""Advantages against the rest of the group (RLOO), with the choices on which GRPO and its critics differ.
+"""Advantages against the rest of the group (RLOO), with options for the points on which GRPO and its critics differ.
 
-For the total rewards r_1 ... r_G of a group, with mean m and (population) standard deviation s:
+The total rewards r_1 ... r_G of a group, with mean m and standard deviation s (of the population):
 
     baseline = "others"   A_i = r_i - mean of the others = G / (G - 1) (r_i - m)    RLOO, arXiv:2402.14740
     baseline = "all"      A_i = r_i - m                                             Dr. GRPO, arXiv:2503.20783
     scale = "std"         A_i / (s + 1e-6)                                          GRPO, arXiv:2402.03300
     per_token = true      A_i / |y_i| on each token                                 GRPO's mean over a response
 
-A baseline that leaves out its own sample is independent of it, so the gradient is unbiased. With all samples the
-gradient is too small by (G - 1) / G, the same factor for every group of the same size. Dr. GRPO calls the last two
-biased: dividing by s favours problems that are nearly always or nearly never solved, and dividing by length makes long
-wrong answers cheap.
+A baseline that leaves out its own sample is independent of it, so the gradient is unbiased; with all samples the
+gradient is too small by (G - 1) / G, the same factor for every group of one size. Dr. GRPO calls the last two biased:
+dividing by s favours problems that are nearly always or nearly never solved, and dividing by length makes long wrong
+answers cheap.
 
-What can go wrong. A group of one has no others, so its advantage is 0. Unscored rollouts shrink groups, and then the
-factor G / (G - 1) differs between groups. The scale of advantages does not affect the clip of `ppo`, but it affects the
-optimizer's gradient clipping.
+What can go wrong. A group of one has no others, so its advantage is 0. Unscored rollouts shrink a group, so the factor
+G / (G - 1) then differs between groups. The scale of advantages does not affect the clip of `ppo`, but it does affect
+the optimizer's gradient clipping.
 
     [plugins]
     enable = ["leave_one_out"]      # in place of "group_mean"
@@ -23,7 +23,7 @@ optimizer's gradient clipping.
     baseline = "others"
 
     [plugins.grpo]
-    train_on = "all"                # as in RLOO; the default trains only what is better than its group
+    train_on = "all"                # as RLOO does; the default trains only rollouts that beat their group
 
     [local_plugins]
     leave_one_out = "leave_one_out.py:LeaveOneOut"
@@ -43,18 +43,18 @@ EPSILON = 1e-6
 
 @plugin
 class LeaveOneOut:
-    """The advantage of a rollout over the others in its group."""
+    """How much better a rollout did than the others of its group."""
 
     baseline: Literal["others", "all"] = "others"
-    """others: compare with the mean of the other rollouts; all: with that of all."""
+    """Compare with the mean of the other rollouts, or with that of all."""
     scale: Literal["none", "std"] = "none"
-    """std: in units of the group's standard deviation."""
+    """std: divide by the group's standard deviation."""
     per_token: bool = False
     """Divide an advantage among the response's tokens instead of giving it to each."""
 
     @hookimpl
     def advantages(self, group: Group) -> list[float] | list[tuple[float, ...]]:
-        """Return one number for each rollout or token."""
+        """One number a rollout, or one a token."""
         values = self.values([reward.total for reward in group.rewards])
         if not self.per_token:
             return values
@@ -62,7 +62,7 @@ class LeaveOneOut:
         return [(a / max(r.response_tokens, 1),) * len(r.tokens) for a, r in pairs]
 
     def values(self, rewards: Sequence[float]) -> list[float]:
-        """Compute advantages from a group's total rewards."""
+        """The advantages of a group's total rewards."""
         r = np.array(rewards, dtype=np.float64)
         if r.size < 2 or np.ptp(r) == 0:
             return [0.0] * r.size  # exactly: the mean of equal floats is not always that float

@@ -1,19 +1,19 @@
-"""A verifier that asks another model, within a budget, about answers that no program can check.
+"""A verifier that asks another model, with a budget: for answers that no program can check.
 
 The judge is any endpoint with OpenAI's chat-completions interface (``POST url`` with ``model`` and ``messages``), or
-any Python function: override `ask`. The prompt asks it to compare the response with the reference and to answer with a
-JSON object, ``{"correct": true}`` or false. Question, reference and response are sent as one JSON object, so that
-nothing in a response can end its quotation.
+any Python function: override `ask`. The judge compares the response with the reference and answers with a JSON object,
+``{"correct": true}`` or false. It gets question, reference and response as one JSON object, so that nothing in a
+response can end its quotation.
 
-Each question with the same response is asked once. After `calls` requests, and whenever the judge fails or answers
+A question about the same response is asked only once. After `calls` requests, and whenever the judge fails or answers
 anything else, the verdict is unscored: such rollouts leave the step (`run.unscored`), and their rate is recorded.
 
-What can go wrong. Quoting protects the frame, but it does not make a judge immune to what it reads. A policy is paid
-for persuading the judge, and will learn to; or it learns to confuse the judge, since unscored is better than wrong, so
-watch the unscored rate. Look at rollouts that the judge likes (`justtinker show RUN --only best`), compare it with a
-verifier or with people, and prefer a program's check wherever one exists. Every run tries its verifier before it
-begins, which takes about 50 calls. The budget belongs to the process: a resumed run has a new one. The key comes from
-the environment and goes only into the request's header.
+What can go wrong. Quoting keeps the frame whole, but does not make a judge immune to what it reads. A policy is paid
+for persuading the judge, so it will learn to; or to confuse it, since unscored is better than wrong: watch the unscored
+rate. Look at rollouts that the judge likes (`justtinker show RUN --only best`), compare it with a verifier or with
+people, and prefer a check by a program wherever one exists. Before a run begins, trying out its verifier takes about 50
+calls. The budget is per process: a resumed run has a new one. The key comes from the environment and goes only into the
+request's header.
 
     [plugins]
     enable = ["llm_judge", "correct"]
@@ -55,21 +55,21 @@ else: {"correct": true} or {"correct": false}."""
 
 @plugin
 class LlmJudge:
-    """Correct if another model, the judge, says so."""
+    """A response is correct if the judge says so."""
 
     url: str
     """The judge's address, e.g. ``https://api.openai.com/v1/chat/completions``."""
     model: str
     calls: Annotated[int, Field(ge=1)]
-    """The budget: after that many requests everything is unscored."""
+    """The budget: after this many requests, nothing more is scored."""
     key_from: str = "JUDGE_API_KEY"
     """The environment variable that holds the key."""
     kinds: tuple[str, ...] = ("open",)
-    """The `Problem.kind` that it judges."""
+    """The `Problem.kind`s that it judges."""
     seconds: Annotated[float, Field(gt=0)] = 60.0
-    """The longest wait for a reply."""
+    """Longest wait for a reply."""
     max_chars: Annotated[int, Field(ge=1)] = 8000
-    """A longer answer is wrong, and the judge does not see it."""
+    """A longer answer is wrong, unread."""
 
     def __post_init__(self) -> None:
         self._lock, self._made = threading.Lock(), 0
@@ -77,12 +77,12 @@ class LlmJudge:
 
     @hookimpl
     def preflight(self, run: Run) -> list[str]:
-        """Report a missing key."""
+        """A complaint if there is no key."""
         return [] if os.environ.get(self.key_from) else [f"llm_judge: the environment has no {self.key_from}"]
 
     @hookimpl
     def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:
-        """Return one verdict a rollout; the judge does not see the thinking."""
+        """One verdict a rollout; the judge never sees its thinking."""
         if problem.kind not in self.kinds:
             return None
         if not problem.answer:
@@ -97,34 +97,34 @@ class LlmJudge:
     def _judge(self, problem: Problem, response: str) -> Verdict:
         if not 0 < len(response) <= self.max_chars:
             return Verdict("incorrect", None, "length", f"{len(response)} characters after the thinking")
-        shown = json.dumps({"question": problem.question, "reference": problem.answer, "response": response})
+        case = json.dumps({"question": problem.question, "reference": problem.answer, "response": response})
         with self._lock:
-            if (correct := self._known.get(shown)) is None and self._made >= self.calls:
+            if (correct := self._known.get(case)) is None and self._made >= self.calls:
                 return Verdict("unscored", response, "budget", f"all {self.calls} calls of the judge are made")
             self._made += correct is None
         if correct is None:
             try:
-                correct = verdict_of(self.ask(shown))
-            except Exception as error:  # only its name: the text may contain what was sent
+                correct = verdict_of(self.ask(case))
+            except Exception as error:  # only its name, since its text may hold what was sent
                 code = f" {error.code}" if isinstance(error, urllib.error.HTTPError) else ""
                 return Verdict("unscored", response, "judge", f"the judge failed: {type(error).__name__}{code}")
-            self._known[shown] = correct
+            self._known[case] = correct
         return Verdict("correct" if correct else "incorrect", response, "judge", "" if correct else "says the judge")
 
-    def ask(self, shown: str) -> str:
-        """Ask the judge about a JSON object with question, reference and response."""
-        messages = [{"role": "system", "content": TASK}, {"role": "user", "content": shown}]
-        asked = {"model": self.model, "messages": messages, "response_format": {"type": "json_object"}}
-        request = urllib.request.Request(self.url, json.dumps(asked).encode(), {"Content-Type": "application/json"})
+    def ask(self, case: str) -> str:
+        """The judge's reply to a JSON object with question, reference and response."""
+        messages = [{"role": "system", "content": TASK}, {"role": "user", "content": case}]
+        body = {"model": self.model, "messages": messages, "response_format": {"type": "json_object"}}
+        request = urllib.request.Request(self.url, json.dumps(body).encode(), {"Content-Type": "application/json"})
         key = os.environ.get(self.key_from, "")
         request.add_unredirected_header("Authorization", f"Bearer {key}")  # a redirect must not carry it elsewhere
         with urllib.request.urlopen(request, timeout=self.seconds) as reply:
             return str(json.load(reply)["choices"][0]["message"]["content"])
 
 
-def verdict_of(said: str) -> bool:
-    """Read ``{"correct": true}`` or false strictly; raise ValueError or KeyError for anything else."""
-    correct = json.loads(said)["correct"]
+def verdict_of(reply: str) -> bool:
+    """Read ``{"correct": true}`` or false, strictly; ValueError or KeyError for anything else."""
+    correct = json.loads(reply)["correct"]
     if not isinstance(correct, bool):
         raise ValueError("neither true nor false")
     return correct

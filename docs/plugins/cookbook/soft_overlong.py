@@ -1,20 +1,19 @@
 """DAPO's soft overlong punishment, and how a reward learns the run's own limit.
 
-A response that is cut at the limit is wrong for a reason that the policy cannot see. So DAPO announces the limit: no
-penalty up to L_max - L_cache tokens, then a slope down to -1 at L_max,
+A response cut at the limit is wrong for a reason that the policy cannot see, so DAPO announces the limit: no punishment
+up to L_max - L_cache tokens, then a slope down to -1 at L_max,
 
     r = 0                                        |y| <= L_max - L_cache
     r = ((L_max - L_cache) - |y|) / L_cache      L_max - L_cache < |y| <= L_max
     r = -1                                       L_max < |y|
 
-This is equation 13 of DAPO (arXiv:2503.14476), used there with L_max = 20,480 and L_cache = 4,096.
+which is equation 13 of DAPO (arXiv:2503.14476), used there with L_max = 20,480 and L_cache = 4,096.
 
-The bundled `overlong` has the same formula with the limit as an option. This variant takes L_max from the config's
-`sampling.max_tokens` in `preflight`, which is called before anything is sampled, so the two numbers cannot drift apart.
+The bundled `overlong` is the same formula with its limit as an option. This variant takes L_max from the config's
+`sampling.max_tokens`, in `preflight`, which is called before anything is sampled, so the two numbers cannot differ.
 
-What can go wrong. It punishes length, not loops, so it also punishes thinking that is long and good; `redundancy` looks
-only at loops. Outside a run there is no preflight (`justtinker score`), and the plugin raises an error; use `overlong`
-there.
+What can go wrong. It punishes length, not loops: long, good thinking is punished too; `redundancy` looks only at loops.
+Outside a run (`justtinker score`) there is no preflight, so it raises an error; use `overlong` there.
 
     [plugins]
     enable = ["soft_overlong", "correct"]
@@ -43,26 +42,26 @@ class SoftOverlong:
     """0 for most lengths, then linearly down to -1 at the run's `sampling.max_tokens`."""
 
     cache: Annotated[float, Field(gt=0, le=1)] = 0.2
-    """The share of the limit, at its end, over which the punishment grows."""
+    """The last share of the limit, over which the punishment grows."""
 
     def __post_init__(self) -> None:
         self._limit = 0
 
     @hookimpl
     def preflight(self, run: Run) -> list[str]:
-        """Read the limit; report no problems."""
+        """Read the limit; never complain."""
         self._limit = run.config.sampling.max_tokens
         return []
 
     @hookimpl
     def score(self, group: Group) -> dict[str, list[float | None]]:
-        """Return `soft_overlong`: a number in [-1, 0] for each rollout, from the tokens that the policy wrote."""
+        """`soft_overlong`: a number in [-1, 0] a rollout, by the number of tokens that the policy wrote."""
         if not self._limit:
             raise PluginError("soft_overlong has no run to take its limit from; enable 'overlong' with max_tokens")
         return {"soft_overlong": [punishment(r.response_tokens, self._limit, self.cache) for r in group.rollouts]}
 
 
 def punishment(tokens: int, limit: int, share: float) -> float:
-    """Compute equation 13 with L_cache = share x limit."""
+    """Equation 13 with L_cache = share x limit."""
     cache = share * limit
     return max(-1.0, min(0.0, (limit - cache - tokens) / cache))

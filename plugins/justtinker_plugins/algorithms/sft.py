@@ -16,59 +16,59 @@ from justtinker_plugins.text import CLOSE, OPEN
 
 log = logging.getLogger("justtinker")
 TRIED = 64
-"""Demonstrations that are tried before a run."""
+"""How many demonstrations are tried before a run."""
 
 
 @plugin
 class Sft:
-    """cross_entropy on the response tokens of demonstrations; the prompt, and what an environment says, weigh 0."""
+    """Train cross_entropy on the response tokens of demonstrations; prompts and environments' turns weigh 0."""
 
     needs: ClassVar[tuple[str, ...]] = ("build_prompt",)
 
     batch_size: Annotated[int, Field(ge=1)] = 16
-    """Demonstrations an optimizer step. Losses are sums, so 8 x 2 accumulated is the same as 16."""
+    """Demonstrations in an optimizer step. Losses are sums, so 8 x 2 accumulated is the same as 16."""
     require_thinking: bool = True
-    """Use only demonstrations that start with ``<think>`` as one token of its own and contain ``</think>``."""
+    """Use only demonstrations that start with ``<think>``, as a single token, and contain ``</think>``."""
     max_length: Annotated[int, Field(ge=2)] = 8192
-    """Leave out demonstrations of which prompt + response have more tokens."""
+    """Leave out demonstrations whose prompt and response have more tokens than this."""
 
     def __post_init__(self) -> None:
         self._usable: list[Problem] = []
 
     @hookimpl
     def preflight(self, run: Run) -> list[str]:
-        """A complaint if none of a few demonstrations from all over the set can be used."""
+        """A complaint if none of a few demonstrations, from all over the set, can be used."""
         if not (run.ready and run.train_problems):
             return []
         some = run.train_problems[:: -(-len(run.train_problems) // TRIED)]
-        usable, reasons = self.sorted_out(some, run)
-        return [] if usable else [none_of(len(some), reasons)]
+        usable, reasons = self.sort_out(some, run)
+        return [] if usable else [none_usable(len(some), reasons)]
 
     @hookimpl
     def expect_tokens(self, run: Run) -> dict[str, float]:
-        """Of one step: as many as some demonstrations from all over the set have."""
+        """Tokens of a step, estimated from a few demonstrations from all over the set."""
         some = run.train_problems[:: -(-len(run.train_problems) // TRIED)]
         data = [datum for problem in some if isinstance(datum := self.encode(problem, run), Datum)]
-        mean = sum(len(datum.inputs) for datum in data) / len(data)  # preflight has seen that there is one
+        mean = sum(len(datum.inputs) for datum in data) / len(data)  # preflight has made sure that there is one
         return {"trained": self.batch_size * mean}
 
     @hookimpl
     def collect_batch(self, step: int, run: Run) -> Batch:
         """The demonstrations of a step as one update."""
         if not self._usable:
-            self._usable, reasons = self.sorted_out(run.train_problems, run)
+            self._usable, reasons = self.sort_out(run.train_problems, run)
             if not self._usable:
-                raise PluginError(none_of(len(run.train_problems), reasons))
+                raise PluginError(none_usable(len(run.train_problems), reasons))
             if reasons:
                 counts = f"{len(self._usable):,} of {len(run.train_problems):,}"
                 log.warning("sft uses %s demonstrations; left out: %s", counts, reasons)
-        # Encoded again: the tokens of all demonstrations would take gigabytes.
+        # They are encoded again, since the tokens of all demonstrations would take gigabytes.
         encoded = (self.encode(problem, run) for problem in run.draw(step, self.batch_size, self._usable))
         data = tuple(datum for datum in encoded if isinstance(datum, Datum))
         return Batch(updates=(Update(data, "cross_entropy"),), trained=len(data))
 
-    def sorted_out(self, problems: Iterable[Problem], run: Run) -> tuple[list[Problem], str]:
-        """Those with a demonstration that can be trained on, and why the others cannot, with counts."""
+    def sort_out(self, problems: Iterable[Problem], run: Run) -> tuple[list[Problem], str]:
+        """The problems whose demonstrations can be used, and why the others cannot, with counts."""
         usable, reasons = [], Counter[str]()
         for problem in problems:
             datum = self.encode(problem, run)
@@ -79,7 +79,7 @@ class Sft:
         return usable, "; ".join(f"{reason}: {count:,}" for reason, count in reasons.most_common())
 
     def encode(self, problem: Problem, run: Run) -> Datum | str:
-        """A demonstration as a Datum, or the reason why it can't be used."""
+        """A demonstration as a Datum, or the reason why it cannot be used."""
         if problem.demonstration is None:
             return "no demonstration"
         turns = (problem.demonstration,) if isinstance(problem.demonstration, str) else problem.demonstration
@@ -99,11 +99,11 @@ class Sft:
 
 
 def encode_turns(turns: Sequence[str], backend: Backend) -> tuple[list[int], list[bool]]:
-    """Turns of policy and environment in alternation, encoded one by one as in a rollout; which the policy wrote."""
+    """Encode alternating turns of policy and environment one by one, as in a rollout; flag the policy's tokens."""
     encoded = [backend.encode(turn) for turn in turns]
     return [t for turn in encoded for t in turn], [i % 2 == 0 for i, turn in enumerate(encoded) for _ in turn]
 
 
-def none_of(count: int, reasons: str) -> str:
-    """The complaint that nothing can be trained on."""
-    return f"[data.train] of {count:,} demonstrations tried, sft can use none ({reasons})"
+def none_usable(count: int, reasons: str) -> str:
+    """The complaint that no demonstration can be used."""
+    return f"[data.train] sft can use none of the {count:,} demonstrations that it tried ({reasons})"

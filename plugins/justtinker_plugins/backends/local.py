@@ -1,7 +1,7 @@
-"""Sampling and training in this process, with torch and transformers, on the CPU or a GPU.
+"""Sample and train in this process, with torch and transformers, on the CPU or a GPU.
 
-It exists so that the whole pipeline runs with no account, and so that plugin authors can test. It does not shard a
-model over several devices, and it keeps one set of weights: a sampler ends with the next optimizer step.
+With it the whole pipeline runs without an account, and plugin authors can test. It does not shard a model over several
+devices, and it keeps one set of weights: a sampler expires at the next optimizer step.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pydantic import Field
 
 from justtinker_core import PluginError, hookimpl, plugin
 from justtinker_core.types import Adam, Backend, Datum, Loss, Message, Sample, SampleRequest, TrainResult
-from justtinker_plugins.backends._data import check, decode, encode
+from justtinker_plugins.backends._data import check_data, decode, encode
 from justtinker_plugins.backends._local import losses, sampling
 from justtinker_plugins.backends._local import model as models
 
@@ -33,36 +33,37 @@ class Local:
     """Sample and train in this process: a directory or hub id that transformers loads, or the quickstart's "tiny"."""
 
     device: str = "auto"
-    """Where the model lives: "cpu", "cuda", "cuda:1" ...; "auto" takes the GPU if there is one."""
+    """Where the model runs: "cpu", "cuda", "cuda:1" ...; "auto" takes the GPU if there is one."""
     threads: Annotated[int, Field(ge=1)] = 1
-    """torch's threads on the CPU. Two gain little on a small model and lose 12- to 30-fold on a busy machine."""
+    """CPU threads for torch. A second one gains little on a small model; on a busy machine it costs a factor of 12 to
+    30."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """bfloat16 halves the memory, but the sampler's and the trainer's log-probabilities then differ by about 0.02, and
-    without an adapter (always float32) most weights never move at small learning rates: steps round to nothing."""
+    """bfloat16 halves the memory, but the sampler's and the trainer's log-probabilities then differ by about 0.02.
+    Without an adapter (always float32), most weights never move at small learning rates: their steps round to zero."""
     lora_rank: Annotated[int, Field(ge=0)] = 0
     """Rank of the adapter; 0 trains all weights."""
     lora_alpha: Annotated[float, Field(gt=0)] = 32.0
-    """The adapter's scale is alpha / rank."""
+    """The adapter is scaled by alpha / rank."""
     lora_targets: str | tuple[str, ...] = "all-linear"
-    """Modules with an adapter: "all-linear" is every linear layer but the unembedding, or a list of names."""
+    """Modules that get an adapter: "all-linear" (every linear layer but the unembedding) or a list of names."""
     train_unembed: bool = True
-    """LoRA: adapt the unembedding (lm_head) too, as Tinker's train_unembed does."""
+    """With LoRA, adapt the unembedding (lm_head) too, as Tinker's train_unembed does."""
     sample_batch: Annotated[int, Field(ge=1)] = 1024
-    """Most sequences sampled at a time."""
+    """Most sequences sampled at once."""
     cache_gib: Annotated[float, Field(gt=0)] = 4.0
-    """Most memory for the KV cache, counted as if each sequence ran to its limit: fewer are sampled at a time then."""
+    """Most memory for the KV cache. It caps the sequences sampled at once, as if each ran to its limit."""
     max_batch_tokens: Annotated[int, Field(ge=1)] = 4096
-    """Most tokens, padding included, in one forward and backward pass; a longer sequence has one of its own."""
+    """Most tokens, padding included, in one forward and backward pass; a longer sequence gets a pass of its own."""
     logprob_chunk: Annotated[int, Field(ge=1)] = 8192
-    """Positions whose logits stand in memory at a time: chunk x vocabulary x 4 bytes, a few times over."""
+    """Positions whose logits are in memory at once; they take chunk x vocabulary x 4 bytes, a few times over."""
 
     def __post_init__(self) -> None:
         if isinstance(self.lora_targets, str) and self.lora_targets != "all-linear":
-            raise ValueError(f"lora_targets = {self.lora_targets!r}: give 'all-linear' or a list of module names")
+            raise ValueError(f"lora_targets = {self.lora_targets!r}: expected 'all-linear' or a list of module names")
 
     @hookimpl
     def open_backend(self, run: Run) -> Backend:
-        """The model of ``run.config.run.model``, opened; its checkpoints go to ``run.dir``/checkpoints."""
+        """Open the model ``run.config.run.model``; its checkpoints go to ``run.dir``/checkpoints."""
         import torch
 
         torch.set_num_threads(self.threads)
@@ -78,7 +79,7 @@ class Local:
 
 
 class LocalBackend:
-    """A `Backend`: one worker thread does everything in the order in which it was asked for."""
+    """A `Backend` whose one worker thread carries out all calls in the order they are made."""
 
     def __init__(self, policy: models.Policy, options: Local, directory: Path) -> None:
         self.policy, self.options, self.directory = policy, options, directory
@@ -86,7 +87,7 @@ class LocalBackend:
         self.end_token = str(policy.tokenizer.eos_token)
         self.concurrent = False
         self.version = 0
-        """Counts the optimizer steps and restores asked for so far: how a sampler knows that its weights are gone."""
+        """Counts the optimizer steps and restores submitted so far; it tells a sampler that its weights are gone."""
         self._optimizer: Any = None
         self._merged = ExitStack()
         self._is_merged = False
@@ -94,44 +95,44 @@ class LocalBackend:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-backend")
 
     def encode(self, text: str) -> list[int]:
-        """Tokens of the text; special tokens written out in it are recognised; nothing is added."""
+        """Encode text: special tokens spelled out in it are recognised, none are added."""
         return encode(self.policy.tokenizer, text)
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Text of the tokens, special tokens included."""
+        """Decode tokens, special tokens included."""
         return decode(self.policy.tokenizer, tokens)
 
     def render(self, messages: Sequence[Message]) -> str:
-        """The chat template's text. PluginError if the tokenizer has none or it refuses the messages."""
+        """Render messages with the chat template. PluginError if there is none or it rejects them."""
         try:
             text: str = self.policy.tokenizer.apply_chat_template(
                 [dict(m) for m in messages], tokenize=False, add_generation_prompt=True
             )
-        except Exception as error:  # templates are programs: whatever they raise
+        except Exception as error:  # a template is a program and may raise anything
             raise PluginError(f"the model's chat template cannot render the messages: {error}") from error
         return text
 
     def sampler(self) -> LocalSampler:
-        """A sampler of the weights after everything submitted so far, until the next optimizer step or restore."""
+        """A sampler of the weights after all work submitted so far; the next optimizer step or restore ends it."""
         return LocalSampler(self, self.version)
 
     def forward_backward(self, data: Sequence[Datum], loss: Loss, config: Mapping[str, float]) -> Future[TrainResult]:
-        """Add the gradient of the summed loss. A loss that is not finite drops all accumulated gradients."""
+        """Add the gradient of the summed loss. A non-finite loss drops all accumulated gradients."""
         return self.submit(self._forward_backward, tuple(data), loss, dict(config))
 
     def optim_step(self, adam: Adam) -> Future[Mapping[str, float]]:
-        """One AdamW step with the accumulated gradient. A gradient that is not finite is dropped, not applied."""
+        """Take an AdamW step with the accumulated gradient. A non-finite gradient is dropped, not applied."""
         self.version += 1
         return self.submit(self._optim_step, adam)
 
     def save(self, name: str, ttl_seconds: int | None = None) -> Future[str]:
-        """Write ``checkpoints/name``; gradients that wait for an optimizer step are not part of it. Never expires."""
+        """Write ``checkpoints/name``, without gradients that await an optimizer step. It never expires."""
         if Path(name).name != name:
-            raise PluginError(f"a checkpoint's name is a plain file name, not {name!r}")
+            raise PluginError(f"checkpoint name: expected a plain file name, got {name!r}")
         return self.submit(self._save, self.directory / name)
 
     def restore(self, path: str, *, optimizer: bool) -> None:
-        """Load a checkpoint and drop accumulated gradients. FileNotFoundError or PluginError: nothing has changed."""
+        """Load a checkpoint and drop accumulated gradients. FileNotFoundError and PluginError leave all as it was."""
         self.version += 1
         self.submit(self._restore, Path(path), optimizer).result()
 
@@ -141,10 +142,10 @@ class LocalBackend:
             shutil.rmtree(path, ignore_errors=True)
 
     def usd(self, tokens: Mapping[str, int]) -> None:
-        """Nobody bills for this machine."""
+        """Return None: nobody bills for this machine."""
 
     def close(self) -> None:
-        """Stop what is running at its next token or batch and drop the rest: their futures raise."""
+        """Stop running work at its next token or batch and drop the rest; their futures raise."""
         self._closed.set()
         self._worker.shutdown(wait=True, cancel_futures=True)
 
@@ -157,7 +158,7 @@ class LocalBackend:
     # -- in the worker thread ----------------------------------------------------------------------------------------
 
     def sample_now(self, requests: Sequence[SampleRequest], futures: Sequence[Future[list[Sample]]]) -> None:
-        """Sample with the adapter merged; it stays so until training needs it apart."""
+        """Sample with the adapter merged into the weights; it stays merged until training needs it apart."""
         if not self._is_merged:
             self._merged.enter_context(self.policy.merged())
             self._is_merged = True
@@ -177,7 +178,7 @@ class LocalBackend:
         self._is_merged = False
 
     def _forward_backward(self, data: tuple[Datum, ...], loss: Loss, config: dict[str, float]) -> TrainResult:
-        check(data, loss, config, self.context_length, self.policy.vocabulary)
+        check_data(data, loss, config, self.context_length, self.policy.vocabulary)
         self._unmerge()
         options = self.options
         try:
@@ -191,7 +192,7 @@ class LocalBackend:
                 closed=self._closed,
             )
         except BaseException:
-            self._drop_gradients()  # half a batch's gradient is nobody's
+            self._drop_gradients()  # half a batch's gradient is no use to anyone
             raise
 
     def _drop_gradients(self) -> None:
@@ -211,7 +212,7 @@ class LocalBackend:
         norm = torch.nn.utils.clip_grad_norm_(self.policy.trained, adam.grad_clip_norm or float("inf")).item()
         if norm != norm or norm == float("inf"):
             self._drop_gradients()
-            raise PluginError(f"the gradient's norm is {norm}: it is dropped, the weights are as they were")
+            raise PluginError(f"the gradient's norm is {norm}; the gradient was dropped, the weights are unchanged")
         self._optimizer.step()
         self._drop_gradients()
         return {"grad_norm": norm}
@@ -233,32 +234,32 @@ class LocalBackend:
         if state["optimizer"] is not None:
             self._optimizer = torch.optim.AdamW(self.policy.trained)
             self._optimizer.load_state_dict(state["optimizer"])
-        models.random_states(state)
+        models.restore_random_state(state)
 
 
 class LocalSampler:
-    """Samples from the backend's weights; refuses once they have moved on."""
+    """Samples from the backend's weights; refuses once they have changed."""
 
     def __init__(self, backend: LocalBackend, version: int) -> None:
         self._backend, self._version = backend, version
 
     def sample(self, requests: Sequence[SampleRequest]) -> list[Future[list[Sample]]]:
-        """All requests as one batch in the worker thread. An error there reaches every future still open."""
+        """Sample all requests as one batch in the worker thread. An error there reaches every open future."""
         if self._version != self._backend.version:
             raise PluginError(
                 "this sampler's weights are gone: the local backend keeps one set, and an optimizer step or a restore "
-                "came after; take a new one from backend.sampler()"
+                "has replaced it; get a new sampler from backend.sampler()"
             )
         futures: list[Future[list[Sample]]] = [Future() for _ in requests]
         for future in futures:
-            future.set_running_or_notify_cancel()  # a cancelled one would fail when its samples arrive
+            future.set_running_or_notify_cancel()  # setting the samples of a cancelled future would raise
         job = self._backend.submit(self._backend.sample_now, tuple(requests), futures)
         job.add_done_callback(lambda done: settle(done, futures))
         return futures
 
 
 def settle(job: Future[None], futures: Sequence[Future[list[Sample]]]) -> None:
-    """Give the futures that the job left open its error, so that nobody waits for ever."""
+    """Pass the job's error to the futures it left open, so that nobody waits forever."""
     error = PluginError("the backend was closed before it sampled") if job.cancelled() else job.exception()
     for future in futures:
         if error is not None and not future.done():

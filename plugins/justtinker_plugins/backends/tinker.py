@@ -1,7 +1,7 @@
-"""Sampling and training on the Tinker service, or on any server that speaks its API, through the official SDK.
+"""Sample and train on the Tinker service, or any server that speaks its API, through the official SDK.
 
-The engine is theirs: nothing is computed here. Requests are sent in the order in which they are made and never
-cancelled; retries are the SDK's. The key comes from the environment variable TINKER_API_KEY and nowhere else.
+The server computes everything. Requests go out in the order they are made and are never cancelled; the SDK retries
+them. The key comes from the environment variable TINKER_API_KEY and nowhere else.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from justtinker_core import PluginError, SamplingError, hookimpl, plugin
 from justtinker_core.checkpoints import checkpoint_of
 from justtinker_core.errors import nearest
 from justtinker_core.types import Adam, Backend, Datum, Loss, Message, Sample, SampleRequest, TrainResult
-from justtinker_plugins.backends._data import check, decode, encode
+from justtinker_plugins.backends._data import check_data, decode, encode
 from justtinker_plugins.backends._tinker import wire
 from justtinker_plugins.backends._tinker.calls import KEY, Calls, is_gone, scrubbed
 from justtinker_plugins.backends._tinker.prices import prices_of, usd
@@ -42,41 +42,41 @@ class Tinker:
     """Sample and train on the Tinker service or a server that speaks its API. Needs TINKER_API_KEY."""
 
     base_url: str | None = None
-    """The server; default: the environment's TINKER_BASE_URL, else the Tinker service."""
+    """The server's address; default: TINKER_BASE_URL in the environment, else the Tinker service."""
     lora_rank: Annotated[int, Field(ge=1)] = 128
-    """Rank of a new adapter; a checkpoint brings its own. The same in all stages of a recipe."""
+    """Rank of a new adapter; a checkpoint brings its own. Use the same rank in all stages of a recipe."""
     train_unembed: bool = True
-    """A new adapter covers the unembedding too."""
+    """Whether a new adapter covers the unembedding too."""
     seed: int | None = None
-    """Of a new adapter; default: the run's."""
+    """Seed of a new adapter; default: the run's."""
     context_length: Annotated[int, Field(ge=2)] | None = None
-    """Most tokens of prompt plus response; default: what the server says, else the tokenizer."""
+    """Most tokens of prompt plus response; default: the server's figure, else the tokenizer's."""
     prices: dict[Literal["prefill", "cached_prefill", "sampled", "trained"], Annotated[float, Field(ge=0)]] = field(
         default_factory=dict
     )
-    """USD for a million tokens of each kind, in place of those in tinker_prices.toml."""
+    """USD per million tokens of each kind, in place of those in tinker_prices.toml."""
 
     @hookimpl
     def open_backend(self, run: Run) -> Backend:
-        """The model of ``run.config.run.model``. The server is first asked when something is needed of it."""
+        """Open the model ``run.config.run.model``. It contacts the server only when it first needs something."""
         seed = run.config.run.seed if self.seed is None else self.seed
         return TinkerBackend(run.config.run.model, self, seed)  # type: ignore[return-value]  # lazy attributes
 
     @hookimpl
     def preflight(self, run: Run) -> list[str]:
-        """Key, server, model, tokenizer and starting weights: what is wrong with each, and the fix."""
+        """Check key, server, model, tokenizer and starting weights; each complaint comes with its fix."""
         if not isinstance(run.backend, TinkerBackend):
             return []
         start = None if run.files.read("checkpoints.jsonl") else run.config.run.start_from
         try:
             start = start and checkpoint_of(start, run.dir)
-        except PluginError:  # a run before this one, which has no checkpoint yet
+        except PluginError:  # an earlier stage, which has no checkpoint yet
             start = None
         return run.backend.complaints() or run.backend.model_complaints() + run.backend.start_complaints(start)
 
 
 class TinkerBackend:
-    """A `Backend` over the SDK's service client and, from the first use on, one training client."""
+    """A `Backend` over the SDK's service client and one training client, which is made at its first use."""
 
     def __init__(self, model: str, options: Tinker, seed: int) -> None:
         self.model, self.options, self.seed = model, options, seed
@@ -89,12 +89,12 @@ class TinkerBackend:
 
     @cached_property
     def context_length(self) -> int:
-        """Most tokens of prompt plus response."""
+        """The most tokens of prompt plus response."""
         if self.options.context_length:
             return self.options.context_length
-        told = self.offered.get(self.model) or int(self._tokenizer.model_max_length)
-        if told < UNBOUNDED:
-            return told
+        length = self.offered.get(self.model) or int(self._tokenizer.model_max_length)
+        if length < UNBOUNDED:
+            return length
         raise PluginError(
             f"neither the server nor the tokenizer says how many tokens {self.model} takes: "
             f"set context_length in [plugins.tinker]"
@@ -107,65 +107,65 @@ class TinkerBackend:
 
     @cached_property
     def offered(self) -> dict[str, int | None]:
-        """The models that the server offers, with their context lengths where it says so."""
+        """The models that the server offers, with their context lengths if it gives them."""
         listed = self._calls.submit(self._capabilities, lambda answer: answer.supported_models).result()
         return {m.model_name: getattr(m, "max_context_length", None) for m in listed if m.model_name}
 
     def encode(self, text: str) -> list[int]:
-        """Tokens of the text; special tokens written out in it are recognised; nothing is added."""
+        """Encode text: special tokens spelled out in it are recognised, none are added."""
         return encode(self._tokenizer, text)
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Text of the tokens, special tokens included."""
+        """Decode tokens, special tokens included."""
         return decode(self._tokenizer, tokens)
 
     def render(self, messages: Sequence[Message]) -> str:
-        """The chat template's text. PluginError if the tokenizer has none or it refuses the messages."""
+        """Render messages with the chat template. PluginError if there is none or it rejects them."""
         try:
             text: str = self._tokenizer.apply_chat_template(
                 [dict(m) for m in messages], tokenize=False, add_generation_prompt=True
             )
-        except Exception as error:  # templates are programs: whatever they raise
+        except Exception as error:  # a template is a program and may raise anything
             raise PluginError(f"the model's chat template cannot render the messages: {error}") from error
         return text
 
     # -- sampling and training ---------------------------------------------------------------------------------------
 
     def sampler(self) -> TinkerSampler:
-        """A sampler of the weights after everything submitted so far; they are being exported when this returns."""
+        """A sampler of the weights after all work submitted so far. The export goes on when this returns."""
         exported = self._calls.submit(
             lambda: self._client().save_weights_and_get_sampling_client(), lambda client: client
         )
         return TinkerSampler(self, self._calls, exported)
 
     def forward_backward(self, data: Sequence[Datum], loss: Loss, config: Mapping[str, float]) -> Future[TrainResult]:
-        """Add the gradient of the summed loss to what has accumulated on the server."""
+        """Add the gradient of the summed loss to the gradient accumulated on the server."""
         data, config, context = tuple(data), dict(config), self.context_length
 
         def call() -> Any:
-            check(data, loss, config, context, ANY_TOKEN)
+            check_data(data, loss, config, context, ANY_TOKEN)
             sent = [wire.to_datum(datum, loss) for datum in data]
             return self._client().forward_backward(sent, loss, config or None)
 
         return self._calls.submit(call, lambda reply: wire.train_result(reply, data, loss, config))
 
     def optim_step(self, adam: Adam) -> Future[Mapping[str, float]]:
-        """One Adam step with the accumulated gradient; reports ``grad_norm`` where the server does."""
+        """Take an Adam step with the accumulated gradient; reports ``grad_norm`` if the server does."""
         return self._calls.submit(lambda: self._client().optim_step(wire.adam_params(adam)), wire.optim_metrics)
 
     def save(self, name: str, ttl_seconds: int | None = None) -> Future[str]:
-        """Save weights and optimizer on the server; its ``tinker://`` path. They expire after `ttl_seconds`."""
+        """Save weights and optimizer on the server, for `ttl_seconds`; the result is their ``tinker://`` path."""
         return self._calls.submit(
             lambda: self._client().save_state(name, ttl_seconds=ttl_seconds), lambda reply: str(reply.path)
         )
 
     def forget(self, path: str) -> None:
-        """Nothing: what is to be forgotten was saved with a time to live."""
+        """Do nothing: checkpoints that may be forgotten were saved with a time to live."""
 
     def restore(self, path: str, *, optimizer: bool) -> None:
-        """Go on from a checkpoint, with a new training client. FileNotFoundError: it has expired or never was."""
+        """Continue from a checkpoint, with a new training client. FileNotFoundError: it expired or never existed."""
         if not path.startswith(PATHS):
-            raise FileNotFoundError(no_checkpoint(path))
+            raise FileNotFoundError(not_a_checkpoint(path))
 
         def call() -> None:
             create = getattr(
@@ -177,16 +177,16 @@ class TinkerBackend:
             self._calls.submit(call, lambda _: None).result()
         except PluginError as error:
             if is_gone(error):
-                raise FileNotFoundError(f"{path} is not on the server any more: {error}") from None
+                raise FileNotFoundError(f"{path} is no longer on the server: {error}") from None
             raise PluginError(f"cannot restore {path}: {error}") from None
 
     def usd(self, tokens: Mapping[str, int]) -> float | None:
-        """What so many tokens of each kind cost; None for a model without a price."""
+        """The cost of tokens by kind; None for a model without prices."""
         prices = prices_of(self.model, {str(kind): price for kind, price in self.options.prices.items()})
         return usd(tokens, prices) if prices else None
 
     def close(self) -> None:
-        """End the session. What the server has begun, it finishes; open futures raise."""
+        """End the session. The server finishes what it has begun; open futures raise."""
         if self._closed:
             return
         self._closed = True
@@ -199,28 +199,28 @@ class TinkerBackend:
     # -- preflight ---------------------------------------------------------------------------------------------------
 
     def complaints(self) -> list[str]:
-        """What keeps this machine from the model, with the fix of each."""
-        found = [*key_complaints(os.environ.get(KEY, "")), *silent(self.url)]
+        """Complaints about key, server, SDK, prices and model, each with its fix."""
+        found = [*key_complaints(os.environ.get(KEY, "")), *server_complaints(self.url)]
         try:
             import tinker  # noqa: F401
         except ImportError:
             found.append("the tinker SDK is not installed: pip install 'justtinker[tinker]'")
         if self.options.prices and self.usd({}) is None:
             found.append(
-                f"[plugins.tinker] prices: the table has none of {self.model}: set prefill, sampled and trained"
+                f"[plugins.tinker] prices: the table has none for {self.model}: set prefill, sampled and trained"
             )
         if found:
             return found
         try:
             offered = self.offered
         except PluginError as error:
-            return [f"{self.url} (base_url in [plugins.tinker]) does not say which models it offers: {error}"]
+            return [f"{self.url} (base_url in [plugins.tinker]) does not list its models: {error}"]
         if self.model in offered:
             return []
         return [f"[run] model = {self.model!r} is not offered by {self.url}{nearest(self.model, offered)}"]
 
     def model_complaints(self) -> list[str]:
-        """What is wrong with the model's tokenizer or its context length."""
+        """Complaints about the model's tokenizer or its context length."""
         try:
             _ = self._tokenizer
         except PluginError as error:
@@ -232,22 +232,22 @@ class TinkerBackend:
         return []
 
     def start_complaints(self, path: str | None) -> list[str]:
-        """What is wrong with the checkpoint to start from: it is not there, or of another model."""
+        """Complaints about the checkpoint to start from: it does not exist, or is of another model."""
         if path is None:
             return []
         if not path.startswith(PATHS):
-            return [f"[run] start_from: {no_checkpoint(path)}; name one, or the directory of a run there"]
+            return [f"[run] start_from: {not_a_checkpoint(path)}; name one, or a run directory that has one"]
         try:
             info = self._calls.submit(lambda: self._rest().get_weights_info_by_tinker_path(path), lambda i: i).result()
         except PluginError as error:
-            return [f"[run] start_from = {path!r} cannot be had from {self.url}: {error}"]
+            return [f"[run] start_from = {path!r} cannot be loaded from {self.url}: {error}"]
         if info.base_model != self.model:
             return [
-                f"[run] start_from = {path!r} is a checkpoint of {info.base_model}, and [run] model = {self.model!r}"
+                f"[run] start_from = {path!r} is a checkpoint of {info.base_model}, but [run] model = {self.model!r}"
             ]
         return []
 
-    # -- the SDK's clients; the underscored methods run in the thread of the calls -------------------------------------
+    # -- the SDK's clients; the underscored methods run in the thread that makes the calls -----------------------------
 
     @property
     def url(self) -> str:
@@ -290,13 +290,13 @@ class TinkerBackend:
 
 
 class TinkerSampler:
-    """Samples from exported weights; training may go on meanwhile."""
+    """Samples from exported weights, while training goes on."""
 
     def __init__(self, backend: TinkerBackend, calls: Calls, exported: Future[Any]) -> None:
         self._backend, self._calls, self._exported = backend, calls, exported
 
     def sample(self, requests: Sequence[SampleRequest]) -> list[Future[list[Sample]]]:
-        """One request a group, all sent as soon as the weights are there; one that fails fails alone."""
+        """Send one request a group as soon as the weights are exported. A request that fails, fails alone."""
         tasks = [(request, self._params(request), self._calls.promise(SamplingError)) for request in requests]
 
         def send(client: Any) -> None:
@@ -317,27 +317,27 @@ class TinkerSampler:
         return promises
 
     def _params(self, request: SampleRequest) -> Any:
-        """The request's SamplingParams, or the PluginError that is all it will get."""
+        """The request's SamplingParams, or the PluginError that answers it."""
         try:
             return wire.sampling_params(request, self._backend.context_length, self._backend.encode)
         except PluginError as error:
             return error
 
 
-def no_checkpoint(path: str) -> str:
-    """That a path cannot be restored here."""
-    return f"{path} is no checkpoint of a Tinker server ({PATHS}...)"
+def not_a_checkpoint(path: str) -> str:
+    """The error for a path that no Tinker server can restore."""
+    return f"{path} is not a checkpoint on a Tinker server ({PATHS}...)"
 
 
 def key_complaints(key: str) -> list[str]:
-    """A complaint if there is no key, or one that no request can carry: the SDK would try for minutes."""
+    """A complaint if there is no key, or one that no request can carry: the SDK would retry for minutes."""
     if not key.strip():
-        return [f"{KEY} is not set: make a key in the Tinker console and export it"]
-    return [] if key == key.strip() else [f"{KEY} has white space at an end, perhaps a line's end: export it without"]
+        return [f"{KEY} is not set: create a key in the Tinker console and export it"]
+    return [] if key == key.strip() else [f"{KEY} starts or ends with white space, perhaps a newline: remove it"]
 
 
-def silent(url: str) -> list[str]:
-    """A complaint if nothing at all answers at the address; any HTTP status is an answer."""
+def server_complaints(url: str) -> list[str]:
+    """A complaint if nothing answers at the address; any HTTP status is an answer."""
     try:
         urllib.request.urlopen(f"{url}/api/v1/healthz", timeout=10).close()
     except urllib.error.HTTPError:

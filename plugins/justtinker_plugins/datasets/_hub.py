@@ -1,8 +1,8 @@
-"""Data sets of the Hugging Face hub, or copies of them in a directory: rows in, problems and a tally of the rest out.
+"""Turn data sets of the Hugging Face hub, or copies in a directory, into problems; count the rows that give none.
 
-Which files make up a split is for ``datasets`` to say, and so is the cache (``HF_HOME``, ``HF_DATASETS_CACHE``). Rows
-are read in small batches, never a whole set at once. What the columns mean is not known here, and nothing takes the
-place of a set that cannot be loaded, unless its plugin names one; then that is said aloud.
+``datasets`` decides which files make up a split, and manages the cache (``HF_HOME``, ``HF_DATASETS_CACHE``). Rows are
+read in small batches, never a whole set at once. What the columns mean is up to the plugins. A set that cannot be
+loaded is an error, unless its plugin names a fallback; a warning says when that is used.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = logging.getLogger("justtinker")
 
 
 class UnreachableError(PluginError):
-    """A set is neither on the hub, as far as that can be reached, nor in the cache."""
+    """A set is not in the cache, and the hub cannot be reached or does not have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +46,24 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The cells of a row by column, all column names in small letters: copies of a set differ in that."""
+    """A row's cells by column. Column names are in lower case, because copies of a set differ in that."""
 
     part: Part
     number: int
-    """From 1, within its part."""
+    """Counted from 1 within its part."""
     cells: Mapping[str, Any]
 
     def __str__(self) -> str:
         return f"{self.part}, row {self.number}"
 
     def cell(self, column: str) -> Any:
-        """What stands in a column, ``outer.inner`` in a nested one; None if there is no such thing."""
+        """The value in a column, or in a nested one (``outer.inner``); None if there is none."""
         outer, _, inner = column.partition(".")
         value = self.cells.get(outer)
         return value.get(inner) if inner and isinstance(value, dict) else None if inner else value
 
     def text(self, column: str) -> str:
-        """A text as it stands, a number as its text; nothing and blank are the empty text."""
+        """A cell as text: a number becomes its text, a missing or blank cell the empty text."""
         value = self.cell(column)
         if isinstance(value, int | float) and not isinstance(value, bool):
             value = "" if math.isnan(value) else str(value)
@@ -73,40 +73,40 @@ class Row:
             raise self.complaint(column, "text or a number")
         return value
 
-    def complaint(self, column: str, wanted: str) -> PluginError:
+    def complaint(self, column: str, expected: str) -> PluginError:
         """The error for a cell of the wrong type."""
-        return PluginError(f"{self}: {type(self.cell(column)).__name__} in the column {column!r}; {wanted} is wanted")
+        return PluginError(f"{self}, column {column!r}: expected {expected}, got {type(self.cell(column)).__name__}")
 
 
 @plugin
 class HubSet:
-    """What all sets of the hub have in common. A plugin says where its rows are and what becomes of one."""
+    """The base of all data sets of the hub. A plugin names the splits and turns a row into a problem."""
 
     columns: ClassVar[tuple[str, ...]] = ()
-    """Without these a set is another set."""
+    """Columns that the set must have."""
     splits: ClassVar[Mapping[str, str]] = {"train": "train", "eval": "test"}
     """Purpose of the table -> split."""
     hub_config: ClassVar[str | None] = None
     fallback: ClassVar[tuple[str, str | None] | None] = None
-    """Hub id and configuration of another copy, should `source` be left alone and out of reach."""
+    """Hub id and configuration of another copy, used if `source` is left at its default and cannot be reached."""
 
     source: str = ""
-    """A hub id, or a local directory of the same shape."""
+    """A hub id, or a directory with a copy of the set."""
     split: str | None = None
-    """Which split; several are joined by ``+``."""
+    """The split; join several by ``+``."""
     max_characters: Annotated[int, Field(ge=1)] | None = None
     """Leave out longer problems."""
 
     def __post_init__(self) -> None:
         self.skipped = Counter[str]()
-        """Why rows of the last loading are not among its problems -> how many."""
+        """Why rows gave no problem when last loaded -> how many."""
 
     @hookimpl
     def load_problems(self, spec: DataSpec) -> Iterable[Problem]:
-        """Problems in the set's order; the rows that gave none are counted by reason and logged.
+        """Load the problems in the set's order; rows that give none are counted by reason and logged.
 
-        PluginError where the set cannot be loaded (with cause and way out), has other columns, a cell of a wrong
-        type, one id twice, or no usable row at all.
+        PluginError if the set cannot be loaded (with cause and fix), lacks a column, has a cell of the wrong type or
+        an id twice, or has no usable row at all.
         """
         try:
             return self.load(spec)
@@ -114,12 +114,12 @@ class HubSet:
             raise PluginError(f"[{spec.table}] {error}") from error
 
     def load(self, spec: DataSpec) -> list[Problem]:
-        """The same; errors do not name the table."""
+        """Load the problems, with errors that do not name the table."""
         self.skipped.clear()
         problems: dict[str, Problem] = {}
         for row, problem in self.usable(self.rows(spec), spec):
             if problem.id in problems:
-                raise PluginError(f"{row}: the id {problem.id!r} stands in an earlier row too")
+                raise PluginError(f"{row}: an earlier row has the same id {problem.id!r}")
             problems[problem.id] = problem
         report(spec, self.source, len(problems), self.skipped)
         return list(problems.values())
@@ -138,19 +138,19 @@ class HubSet:
                 yield row, found
 
     def problem(self, row: Row, spec: DataSpec) -> Problem | str:
-        """The problem in a row, or in a few words why there is none."""
+        """The row's problem, or a few words on why there is none."""
         raise NotImplementedError
 
     def parts(self, spec: DataSpec) -> list[Part]:
-        """What to load."""
+        """The splits to load."""
         splits = self.split or self.splits[spec.purpose]
         return [Part(self.source, self.hub_config, split.strip()) for split in splits.split("+")]
 
     def rows(self, spec: DataSpec) -> Iterator[Row]:
-        """All rows, of the fallback if there is one and the set itself cannot be reached."""
+        """All rows; those of the fallback, if there is one and the set cannot be reached."""
         try:
             for part in self.parts(spec):
-                yield from read(part, self.columns)
+                yield from part_rows(part, self.columns)
         except UnreachableError as error:
             if self.fallback is None or self.source != type(self).source:
                 raise
@@ -159,20 +159,20 @@ class HubSet:
 
     def fallback_rows(self, spec: DataSpec, part: Part, other: Part, first: PluginError) -> Iterator[Row]:
         """The rows of the fallback, after a warning."""
-        rows = read(other, self.columns)
+        rows = part_rows(other, self.columns)
         try:
             row = next(rows, None)
         except PluginError as error:
-            raise PluginError(f"{first}\nand of its fallback: {error}") from error
-        log.warning("[%s] %s CANNOT BE REACHED; its fallback %s is used instead", spec.table, part, other)
+            raise PluginError(f"{first}\nIts fallback fails too: {error}") from error
+        log.warning("[%s] %s CANNOT BE REACHED; using its fallback %s instead", spec.table, part, other)
         if row is not None:
             yield row
         yield from rows
 
 
-def read(part: Part, columns: Iterable[str]) -> Iterator[Row]:
-    """The rows of a split. PluginError where it cannot be loaded or lacks one of the columns."""
-    for number, cells in enumerate(load(part), start=1):
+def part_rows(part: Part, columns: Iterable[str]) -> Iterator[Row]:
+    """The rows of a split. PluginError if it cannot be loaded or lacks one of the columns."""
+    for number, cells in enumerate(part_cells(part), start=1):
         row = Row(part, number, {name.lower(): value for name, value in cells.items()})
         for column in columns if number == 1 else ():
             if column not in row.cells:
@@ -180,8 +180,8 @@ def read(part: Part, columns: Iterable[str]) -> Iterator[Row]:
         yield row
 
 
-def load(part: Part) -> Iterator[dict[str, Any]]:
-    """The cells of each row; whatever goes wrong is a PluginError with cause and way out."""
+def part_cells(part: Part) -> Iterator[dict[str, Any]]:
+    """The cells of each row of a split. Every failure is a PluginError with cause and fix."""
     directory = Path(part.source).expanduser()
     if directory.is_file():
         raise PluginError(f"{part.source} is a file: name its directory, or use the data set 'files'")
@@ -192,31 +192,33 @@ def load(part: Part) -> Iterator[dict[str, Any]]:
     except Exception as error:
         if not directory.is_dir() and is_missing(error):
             raise UnreachableError(
-                f"{part} is neither in the cache nor can it be had from the hub: {type(error).__name__}: {error}. "
-                "Either load it once with network (HF_HUB_OFFLINE unset; it is kept under HF_HOME), or copy it and say "
-                f"where: source = 'DIRECTORY' (here is no directory {part.source})"
+                f"{part} is not in the cache, and the hub does not give it: {type(error).__name__}: {error}. "
+                "Either load it once with a network (HF_HUB_OFFLINE unset; it is kept under HF_HOME), or copy it and "
+                f"set source = 'DIRECTORY' (there is no directory {part.source})"
             ) from error
         cause = error.__cause__ or error
         raise PluginError(f"{part} cannot be loaded: {type(cause).__name__}: {cause}") from error
 
 
 def is_missing(error: Exception) -> bool:
-    """No network, no such set for us, or (a ValueError, alas) offline and another configuration in the cache."""
+    """Whether there is no network, no such set for us or, offline, only another configuration (a ValueError)."""
     return isinstance(error, ConnectionError | FileNotFoundError) or "Couldn't find cache for" in str(error)
 
 
 def hub_rows(part: Part) -> Iterator[dict[str, Any]]:
     """Rows of a set on the hub, by way of the cache.
 
-    `load_dataset` maps the cached files into memory; reading them as a stream keeps the resident memory small too, and
-    whole batches are several times as quick as rows.
+    `load_dataset` maps the cached files into memory. Streaming them keeps the resident memory small too, and whole
+    batches are several times as fast as single rows.
     """
     from datasets import load_dataset
 
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # else it says five times that it tries again
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # else it logs five retries
     cached = load_dataset(part.source, part.config, split=part.split)
-    if part.split not in (cached.info.splits or {part.split}):  # a slice of one: the files would give all of it
-        raise ValueError(f"there is no split {part.split!r}, only {', '.join(cached.info.splits)}; `limit` takes a few")
+    if part.split not in (cached.info.splits or {part.split}):  # a slice: the files would give the whole split
+        raise ValueError(
+            f"there is no split {part.split!r}, only {', '.join(cached.info.splits)}; for a few, set limit"
+        )
     files = [file["filename"] for file in cached.cache_files]
     stream = load_dataset("arrow", data_files=files, split="train", streaming=True)
     for table in stream.with_format("arrow").iter(BATCH):
@@ -224,14 +226,14 @@ def hub_rows(part: Part) -> Iterator[dict[str, Any]]:
 
 
 def local_rows(directory: Path, part: Part) -> Iterator[dict[str, Any]]:
-    """Rows of a copy of a set: with the hub's README, which lists the configurations, or a folder for each."""
+    """Rows of a copy of a set, which has the hub's README (it lists the configurations) or a folder for each."""
     from datasets import get_dataset_config_names, load_dataset, load_dataset_builder
 
     config = part.config
     if config and config not in get_dataset_config_names(str(directory)):
         directory, config = directory / config, None
         if not directory.is_dir():
-            raise ValueError(f"there is no folder {directory}, nor a README.md that says what {part.config} is")
+            raise ValueError(f"there is neither a folder {directory} nor a README.md that defines {part.config}")
     files = (load_dataset_builder(str(directory), config).config.data_files or {}).get(part.split)
     if files and all(file.endswith(".parquet") for file in files):
         for file in files:

@@ -1,8 +1,8 @@
-"""AIME 2024, the thirty problems of both exams: ``HuggingFaceH4/aime_2024``. For evaluation.
+"""AIME 2024, the thirty problems of both exams, for evaluation: ``HuggingFaceH4/aime_2024``.
 
-Answers are integers from 0 to 999. Where that set cannot be reached, ``Maxwell-Jia/AIME_2024`` takes its place, with
-the same ids, and a warning says so. Thirty problems are few: an accuracy of 50 % from one sample a problem has a 95 %
-interval of about 32 to 68 %.
+Answers are integers from 0 to 999. If the set cannot be reached, ``Maxwell-Jia/AIME_2024`` takes its place, with the
+same ids and a warning. Thirty problems are few: an accuracy of 50 % from one sample a problem has a 95 % interval of
+about 32 to 68 %.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ _ID = re.compile(r"(\d{4})-(I+)-(\d+)")
 
 @plugin
 class Aime2024(HubSet):
-    """Thirty problems, ids like ``2024-II-4``; metadata: ``year``, ``exam`` (I or II), ``url``, where known."""
+    """Thirty problems with ids like ``2024-II-4``; metadata: ``year``, ``exam`` (I or II) and ``url``, where known."""
 
     columns: ClassVar[tuple[str, ...]] = ("problem", "answer")
     splits: ClassVar[Mapping[str, str]] = {"train": "train", "eval": "train"}
     fallback: ClassVar[tuple[str, str | None] | None] = ("Maxwell-Jia/AIME_2024", None)
 
     source: str = "HuggingFaceH4/aime_2024"
-    """A hub id, or a local directory of the same shape."""
+    """A hub id, or a directory with a copy of the set."""
     split: str | None = None
-    """There is only train, whatever it is used for."""
+    """The set has only train, also for evaluation."""
 
     def problem(self, row: Row, spec: DataSpec) -> Problem | str:
-        """The problem with its integer, leading zeros dropped."""
+        """The problem with its integer answer, without leading zeros."""
         answer = row.text("answer").strip()
         if not re.fullmatch("[0-9]{1,3}", answer):
-            return "the answer is no integer from 0 to 999"
+            return "the answer is not an integer from 0 to 999"
         url = row.text("url")
         named = _URL.search(url) or _ID.fullmatch(row.text("id"))
         year, exam, number = named.groups() if named else (row.text("year"), None, None)

@@ -1,7 +1,7 @@
-r"""Addition, column by column, with a teacher who forgets carries: a task that a tiny model learns in a minute.
+r"""Addition, column by column, by a teacher who forgets carries: a task that a tiny model learns in a minute.
 
-A question is ``47+38=?``, its answer ``85``. A demonstration adds the columns from the right, each with the carry it
-receives, writes every column's whole sum, and boxes the last carry followed by the sums' last digits:
+A question is ``47+38=?``, its answer ``85``. A demonstration adds the columns from the right, each with its incoming
+carry, writes down each column's whole sum, and boxes the last carry followed by the sums' last digits:
 
 >>> from justtinker_plugins.datasets.arithmetic import demonstrate
 >>> demonstrate(47, 38, carries=[True, True])
@@ -15,8 +15,8 @@ receives, writes every column's whole sum, and boxes the last carry followed by 
 >>> demonstrate(12, 34, carries=[True, True])  # nothing to carry
 '<think>2+4=6, 1+3=4</think>\\boxed{46}'
 
-So imitation teaches the form and a poor skill, and reinforcement has something left to teach. It does not write
-prompts, and nothing is read from disk or network.
+So imitation teaches the form but little skill, and leaves something for reinforcement to teach. This plugin writes no
+prompts, and reads nothing from disk or network.
 """
 
 from __future__ import annotations
@@ -42,38 +42,40 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Arithmetic:
     """Sums of two numbers of `digits` digits each, with held-out pairs for evaluation.
 
-    `held_out` unordered pairs {a, b} are drawn by `held_out_seed` alone. Evaluation asks each of them once, as a+b or
-    as b+a; training never sees either. So every stage and every run that leaves these options (and `digits`) alone is
-    evaluated on the same problems, whatever its seed; fewer held-out pairs are a subset of more.
+    Only `held_out_seed` decides which `held_out` unordered pairs {a, b} are held out. Evaluation asks each of them
+    once, as a+b or b+a; training sees neither. So every stage and every run that leaves these options (and `digits`)
+    alone is evaluated on the same problems, whatever its seed; fewer held-out pairs are a subset of more.
     """
 
     digits: Annotated[int, Field(ge=1, le=9)] = 2
-    """Digits of either number; no leading zeros."""
+    """Digits of each number, without leading zeros."""
     count: Annotated[int, Field(ge=1)] | None = None
-    """How many training problems, all different; by default all that are not held out, in random order."""
+    """Number of training problems, all different; by default all that are not held out, in random order."""
     held_out: Annotated[int, Field(ge=1)] = 400
-    """How many unordered pairs are kept for evaluation. Must be equal in the tables for training and evaluation."""
+    """Number of unordered pairs kept for evaluation. Use the same in the tables for training and evaluation."""
     held_out_seed: int = 2026
-    """Which pairs these are. Must be equal too."""
+    """Seed that draws these pairs. Use the same in both tables."""
     carry_drop: Share = 0.7
-    """With what probability the teacher of the demonstrations forgets a carry, each on its own."""
+    """Probability that the teacher of the demonstrations forgets a carry, each on its own."""
     no_thinking: Share = 0.05
-    """With what probability a demonstration is only its box."""
+    """Probability that a demonstration is only its box."""
     hedged: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    r"""With what probability `` or \boxed{…}`` follows a box: a guess, carries by chance. A habit to exploit."""
+    r"""Probability that `` or \boxed{…}`` follows a box: a guess with random carries. A habit to exploit."""
     kind: str = "math"
-    """What sort of answer these problems have; verifiers choose by it."""
+    """Kind of the problems' answers, by which verifiers choose."""
 
     def __post_init__(self) -> None:
         n = len(self._numbers)
         if self.held_out >= (pairs := n * (n + 1) // 2):
             raise ValueError(f"held_out = {self.held_out}: there are only {pairs} pairs of {self.digits}-digit numbers")
         if self.count is not None and self.count > (most := n * n - len(self._held_out_orders())):
-            raise ValueError(f"count = {self.count}: with {self.held_out} pairs held out, {most} problems are left")
+            raise ValueError(
+                f"count = {self.count}: with {self.held_out} pairs held out, only {most} problems are left"
+            )
 
     @hookimpl
     def load_problems(self, spec: DataSpec, seed: int) -> Iterator[Problem]:
-        """Training problems with demonstrations, a function of `seed`; or the held-out ones, without."""
+        """Training problems with demonstrations, as `seed` draws them; or held-out ones without."""
         if spec.purpose == "eval":
             return (self._problem(a, b) for a, b in self._held_out_pairs())
         if self.count is None and self.digits > 3:
@@ -83,7 +85,7 @@ class Arithmetic:
 
     @hookimpl
     def preflight(self, run: Run) -> Sequence[str]:
-        """A complaint for each evaluation set that asks what is trained on, in either order."""
+        """A complaint for each evaluation set that asks what the run trains on, in either order."""
         fix = "give digits, held_out and held_out_seed the same values in both tables"
         return asked_again(run, "arithmetic", "sums", pair_of, fix)
 
@@ -91,13 +93,13 @@ class Arithmetic:
         rng = random.Random(f"arithmetic {seed}")
         n, first = len(self._numbers), self._numbers[0]
         forbidden = self._held_out_orders()
-        wanted = n * n if self.count is None else min(n * n, self.count + len(forbidden))
-        drawn = ((first + i // n, first + i % n) for i in rng.sample(range(n * n), wanted))
-        for a, b in islice((pair for pair in drawn if pair not in forbidden), self.count):
+        total = n * n if self.count is None else min(n * n, self.count + len(forbidden))
+        pairs = ((first + i // n, first + i % n) for i in rng.sample(range(n * n), total))
+        for a, b in islice((pair for pair in pairs if pair not in forbidden), self.count):
             yield self._problem(a, b, self._demonstration(a, b, rng))
 
     def _problem(self, a: int, b: int, demonstration: str | None = None) -> Problem:
-        """The problem ``a+b``; its metadata count the carries, which is what makes it hard."""
+        """The problem ``a+b``; its metadata counts the carries, which make it hard."""
         meta = {"carries": count_carries(a, b)}
         return Problem(f"{a}+{b}", f"{a}+{b}=?", str(a + b), self.kind, demonstration, meta)
 
@@ -105,13 +107,13 @@ class Arithmetic:
         text = demonstrate(a, b, [rng.random() >= self.carry_drop for _ in range(self.digits)])
         if rng.random() < self.no_thinking:
             text = box_of(text)
-        while self.hedged and rng.random() < self.hedged:  # nothing is drawn at 0: those texts stay what they were
+        while self.hedged and rng.random() < self.hedged:  # at 0 nothing is drawn, so the texts stay the same
             guess = demonstrate(a, b, [rng.random() < 0.5 for _ in range(self.digits)])
             text += f" or {box_of(guess)}"
         return text
 
     def _held_out_pairs(self) -> list[tuple[int, int]]:
-        """Each held-out pair once, in the order in which evaluation asks it."""
+        """The held-out pairs, each in the order in which evaluation asks it."""
         rng = random.Random(f"arithmetic held out {self.held_out_seed}")
         pairs: dict[tuple[int, int], tuple[int, int]] = {}
         while len(pairs) < self.held_out:
@@ -128,12 +130,12 @@ class Arithmetic:
 
 
 def box_of(demonstration: str) -> str:
-    """What follows the thinking."""
+    """The box of a demonstration: what follows the thinking."""
     return demonstration.rpartition("</think>")[2]
 
 
 def pair_of(problem: Problem) -> frozenset[str] | None:
-    """The unordered pair that is added; None for a problem of another data set."""
+    """The unordered pair that a problem adds; None for a problem of another data set."""
     name = problem.id.rpartition("/")[2]  # a mix puts the source's name before it
     return frozenset(name.split("+")) if problem.question == f"{name}=?" else None
 
@@ -152,7 +154,7 @@ def digit_sum(n: int) -> int:
 
 
 def demonstrate(a: int, b: int, carries: Sequence[bool]) -> str:
-    """A worked a+b, for numbers of equal length.
+    """Work out a+b, for numbers of equal length.
 
     `carries[i]` says whether the teacher remembers the carry out of column i from the right, if there is one.
     """

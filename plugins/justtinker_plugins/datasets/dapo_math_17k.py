@@ -1,10 +1,10 @@
-"""DAPO-Math-17k: ``BytedTsinghua-SIA/DAPO-Math-17k``, 1.79 million rows, about a hundred copies of 17,400 problems.
+"""DAPO-Math-17k: ``BytedTsinghua-SIA/DAPO-Math-17k``, 1.79 million rows: about a hundred copies of 17,400 problems.
 
-Every problem stands between one instruction and one reminder about ``Answer:``; both are stripped, for a run has a
-prompt of its own. Copies are found by the whole problem that is left (cutting the raw text at 200 characters leaves
-11,384 problems, because different ones begin alike). A problem whose copies disagree on the answer is left out, for
-nobody knows which is right. Memory holds the problems and never the rows. Where the set cannot be reached,
-``open-r1/DAPO-Math-17k-Processed`` takes its place, with the same ids, and a warning says so. Yu et al., 2025
+Every problem is wrapped in the same instruction and the same reminder about ``Answer:``; both are stripped, since a run
+has its own prompt. Copies are found by the whole problem that is left (cutting the raw text at 200 characters leaves
+11,384 problems, because different ones begin alike). A problem whose copies disagree on the answer is left out, since
+nobody knows which is right. Memory holds the problems, never the rows. If the set cannot be reached,
+``open-r1/DAPO-Math-17k-Processed`` takes its place, with the same ids and a warning. Yu et al., 2025
 (arXiv:2503.14476).
 """
 
@@ -29,16 +29,16 @@ AFTER = 'Remember to put your answer on its own line after "Answer:".'
 
 @plugin
 class DapoMath17k(HubSet):
-    """Problems with an integer as answer; metadata: ``source`` and ``index``, as the set has them."""
+    """Problems with integer answers; metadata: ``source`` and ``index``, as in the set."""
 
     columns: ClassVar[tuple[str, ...]] = ("prompt", "reward_model", "data_source", "extra_info")
     splits: ClassVar[Mapping[str, str]] = {"train": "train", "eval": "train"}
     fallback: ClassVar[tuple[str, str | None] | None] = ("open-r1/DAPO-Math-17k-Processed", "all")
 
     source: str = "BytedTsinghua-SIA/DAPO-Math-17k"
-    """A hub id, or a local directory of the same shape."""
+    """A hub id, or a directory with a copy of the set."""
     split: str | None = None
-    """There is only train."""
+    """The set has only train."""
 
     def usable(self, rows: Iterable[Row], spec: DataSpec) -> Iterator[tuple[Row, Problem]]:
         """The first copy of every problem whose copies agree."""
@@ -56,7 +56,7 @@ class DapoMath17k(HubSet):
         yield from first.values()
 
     def problem(self, row: Row, spec: DataSpec) -> Problem | str:
-        """The problem without its wrapper, named by its text."""
+        """The problem without its wrapper; its id is a hash of its text."""
         question, answer = unwrapped(prompt_text(row)), row.text("reward_model.ground_truth").strip()
         if not answer:
             return "no answer"
@@ -68,7 +68,7 @@ class DapoMath17k(HubSet):
 
 
 def prompt_text(row: Row) -> str:
-    """The prompt: a list of one message, or (in the fallback) a text."""
+    """The text of a prompt: a list of one message or, in the fallback, a text."""
     prompt: Any = row.cell("prompt")
     if not isinstance(prompt, list):
         return row.text("prompt")
@@ -78,5 +78,5 @@ def prompt_text(row: Row) -> str:
 
 
 def unwrapped(prompt: str) -> str:
-    """A prompt without the instruction before the problem and the reminder after it."""
+    """Strip the instruction before the problem and the reminder after it."""
     return prompt.strip().removeprefix(BEFORE).removesuffix(AFTER).strip()

@@ -1,6 +1,6 @@
-"""Leaves out of training what stands in an evaluation set, word for word or nearly so.
+"""Drop training problems that are in an evaluation set, word for word or nearly so.
 
-``justtinker check`` looks for such problems in every run and shows them; only this plugin drops them.
+``justtinker check`` finds and shows such problems in every run; only this plugin drops them.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 @plugin
 class Decontaminate:
-    """Compares every training question with every evaluation question; loads nothing itself."""
+    """Drops training problems whose questions overlap with an evaluation question; loads nothing itself."""
 
     words: Annotated[int, Field(ge=1)] = 8
-    """Words that follow one another and count as one piece."""
+    """Number of consecutive words that make a piece."""
     share: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Of an evaluation question's pieces: a training problem that holds as many is dropped."""
+    """Drop a training problem that holds at least this share of an evaluation question's pieces."""
 
     @hookimpl
     def drop_problems(self, run: Run) -> dict[str, str]:
-        """The training problems that overlap, and with which set (the nearest of several)."""
+        """The training problems that overlap, each with the evaluation set that it is nearest to."""
         found = list(overlaps(run.train_problems, run.eval_problems, self.words, self.share))
         return {each.train.id: f"overlaps with [data.eval.{each.set}]" for each in reversed(found)}

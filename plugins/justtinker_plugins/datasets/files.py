@@ -1,8 +1,8 @@
-"""Problems from your own files: JSON lines, JSON, CSV (all three packed with gz or zst as well) and Parquet.
+"""Problems from your own files: JSON lines, JSON and CSV (plain or packed with gz or zst), and Parquet.
 
-The usual column names are found without being told, verl's Parquet included (``prompt`` is a list of messages,
-``reward_model.ground_truth`` the answer). Answers are taken as they stand: what they mean is for the verifier. Nothing
-is fetched from a network.
+It finds the usual column names by itself, those of verl's Parquet included (``prompt`` is a list of messages,
+``reward_model.ground_truth`` the answer). Answers stay as they are; the verifier interprets them. Nothing is fetched
+from a network.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ USUAL = {
 
 @plugin
 class Files:
-    """Problems from files on disk; columns that have no part in a problem become its metadata.
+    """Problems from files on disk; columns that are not used for a problem become its metadata.
 
-    A column may be written ``outer.inner`` for a nested one. Which columns are used is decided by a file's first row.
+    Write ``outer.inner`` for a nested column. A file's first row decides which columns are used.
     """
 
     other_names: ClassVar[Mapping[str, str]] = {
-        f"{name}_column": f"{part}_column" for part, names in USUAL.items() for name in names
+        f"{name}_column": f"{field}_column" for field, names in USUAL.items() for name in names
     }
     path: Annotated[str | tuple[str, ...], Field(examples=["train.jsonl"])] = ()
-    """A file, or a list of files; relative to where the command runs. Needed."""
+    """A file or a list of files, relative to the working directory. Required."""
     problem_column: str | None = None
     """The question: text, or chat messages with one from the user. By default problem, question or prompt."""
     answer_column: str | None = None
@@ -52,75 +52,75 @@ class Files:
     id_column: str | None = None
     """Unique names. By default id, if there is one, else the file's name and the row's number."""
     kind: str = "math"
-    """What sort of answer these problems have; verifiers choose by it."""
+    """Kind of the problems' answers, by which verifiers choose."""
     max_characters: Annotated[int, Field(ge=1)] | None = None
     """Leave out longer problems."""
 
     def __post_init__(self) -> None:
         self.skipped = Counter[str]()
-        """Why rows of the last loading are not among its problems -> how many."""
+        """Why rows gave no problem when last loaded -> how many."""
 
     @hookimpl
     def load_problems(self, spec: DataSpec) -> Iterator[Problem]:
-        """Every row of every file, in order; rows without question or answer, or too long, are counted and logged.
+        """Load every row of every file, in order; rows without question or answer, or too long, are counted and logged.
 
-        PluginError names file, row and column of what is wrong otherwise, and of the first such row if all are.
+        Anything else wrong is a PluginError that names file, row and column.
         """
         self.skipped.clear()
         paths = (self.path,) if isinstance(self.path, str) else self.path
         if not paths:
             raise PluginError(f"[{spec.table}] use = 'files' needs path = 'FILE' or ['FILE', …]")
-        places: dict[str, str] = {}
+        locations: dict[str, str] = {}
         for path in map(Path, paths):
-            for place, problem in self._read(path.expanduser()):
-                if problem.id in places:
+            for location, problem in self._file_problems(path.expanduser()):
+                if problem.id in locations:
                     raise PluginError(
-                        f"{place}: the id {problem.id!r} stands at {places[problem.id]} too; ids must be unique: "
+                        f"{location} and {locations[problem.id]} have the same id {problem.id!r}; ids must be unique: "
                         "name another column as id_column (without one, rename the file)"
                     )
-                places[problem.id] = place
+                locations[problem.id] = location
                 yield problem
-        report(spec, ", ".join(paths), len(places), self.skipped)
+        report(spec, ", ".join(paths), len(locations), self.skipped)
 
-    def _read(self, path: Path) -> Iterator[tuple[str, Problem]]:
+    def _file_problems(self, path: Path) -> Iterator[tuple[str, Problem]]:
         columns: dict[str, str] | None = None
         stem = path.name.removesuffix(".gz").removesuffix(".zst").rpartition(".")[0]
-        for number, (place, row) in enumerate(read_rows(path), start=1):
+        for number, (location, row) in enumerate(read_rows(path), start=1):
             columns = columns or self._columns(path, row)
-            found = self._problem((place, row), columns, f"{stem}-{number}")
+            found = self._problem((location, row), columns, f"{stem}-{number}")
             if isinstance(found, Problem):
-                yield place, found
+                yield location, found
             else:
                 self.skipped[found] += 1
         if columns is None:
             raise PluginError(f"{path} has no rows")
 
     def _columns(self, path: Path, row: Mapping[str, Any]) -> dict[str, str]:
-        """Part of a problem -> the file's column for it, where there is one."""
+        """Field of a problem -> the file's column for it, if there is one."""
         known = column_names(row)
         found = {}
-        for part, usual in USUAL.items():
-            chosen: str | None = getattr(self, f"{part}_column")
+        for field, usual in USUAL.items():
+            chosen: str | None = getattr(self, f"{field}_column")
             if chosen is not None and chosen not in known:
-                raise PluginError(f"{path}: {part}_column = {chosen!r} is no column of it{nearest(chosen, known)}")
+                raise PluginError(f"{path}: {field}_column = {chosen!r} is not in the file{nearest(chosen, known)}")
             if column := chosen or next((name for name in usual if name in known), None):
-                found[part] = column
-        for part in ("problem",) if "demonstration" in found else ("problem", "answer"):
-            if part not in found:
+                found[field] = column
+        for field in ("problem",) if "demonstration" in found else ("problem", "answer"):
+            if field not in found:
                 raise PluginError(
-                    f"{path}: no column for the {part} (looked for {', '.join(USUAL[part])}); "
-                    f"it has {', '.join(known)}: set {part}_column to one of them"
+                    f"{path}: no column for the {field} (looked for {', '.join(USUAL[field])}); "
+                    f"it has {', '.join(known)}: set {field}_column to one of them"
                 )
         return found
 
     def _problem(self, row: Row, columns: Mapping[str, str], number: str) -> Problem | str:
-        """The problem in a row, or in a few words why there is none."""
-        text = {part: text_cell(row, column) for part, column in columns.items() if part != "problem"}
+        """The row's problem, or a few words on why there is none."""
+        text = {field: text_cell(row, column) for field, column in columns.items() if field != "problem"}
         question = question_cell(row, columns["problem"])
         needed = {"problem": question} | ({} if text.get("demonstration") else {"answer": text.get("answer", "")})
-        for part in needed:
-            if not needed[part]:
-                return f"nothing in the column {columns.get(part, 'demonstration')!r}"
+        for field in needed:
+            if not needed[field]:
+                return f"nothing in the column {columns.get(field, 'demonstration')!r}"
         if len(question) > (self.max_characters or math.inf):
             return f"longer than {self.max_characters} characters"
         rest = {name: value for name, value in row[1].items() if name not in columns.values()}
@@ -135,7 +135,7 @@ class Files:
 
 
 def column_names(row: Mapping[str, Any]) -> list[str]:
-    """Columns of a row, those one level down as ``outer.inner``."""
+    """A row's columns, those one level down as ``outer.inner``."""
     names = []
     for name, value in row.items():
         names += [f"{name}.{inner}" for inner in value] if isinstance(value, dict) else [name]
@@ -143,7 +143,7 @@ def column_names(row: Mapping[str, Any]) -> list[str]:
 
 
 def cell(row: Row, column: str) -> Any:
-    """What stands in a column; None if it is empty or missing from this row."""
+    """The value in a row's column; None if it is empty or missing."""
     cells = row[1]
     if column in cells:
         return cells[column]
@@ -153,7 +153,7 @@ def cell(row: Row, column: str) -> Any:
 
 
 def text_cell(row: Row, column: str) -> str:
-    """A text, empty if it is blank; a number counts as its text, NaN (pandas' empty cell) as nothing."""
+    """A cell as text: a number becomes its text; a blank cell or NaN (pandas' empty cell) the empty text."""
     value = cell(row, column)
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = "" if math.isnan(value) else str(value)
@@ -162,38 +162,38 @@ def text_cell(row: Row, column: str) -> str:
     if not isinstance(value, str):
         hint = json.dumps(json.dumps(value, default=str)) if isinstance(value, list) else ""
         raise PluginError(
-            f"{row[0]}: {type(value).__name__} in the column {column!r}; text or a number is wanted"
+            f"{row[0]}, column {column!r}: expected text or a number, got {type(value).__name__}"
             + (f"; as text it is {hint}" if 0 < len(hint) < 60 else "")
         )
-    return whole(value, row, column)
+    return encodable(value, row, column)
 
 
-def whole(text: str, row: Row, column: str) -> str:
+def encodable(text: str, row: Row, column: str) -> str:
     r"""The text, if it can be encoded: JSON may hold half a character, as ``"\ud83d"``, where somebody cut a text."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise PluginError(
-            f"{row[0]}: half a character ({text[error.start]!a}) in the column {column!r}; mend or drop the row"
+            f"{row[0]}, column {column!r}: half a character ({text[error.start]!a}); correct or drop the row"
         ) from None
     return text
 
 
 def question_cell(row: Row, column: str) -> str:
-    """The question: the text, or what the user says in a list of chat messages."""
+    """The question: a text, or the user's message in a list of chat messages."""
     messages = cell(row, column)
     if not isinstance(messages, list):
         return text_cell(row, column)
     users = [m.get("content") for m in messages if isinstance(m, dict) and m.get("role") == "user"]
     if len(users) != 1 or not isinstance(users[0], str) or not users[0].strip():
         raise PluginError(
-            f"{row[0]}: the column {column!r} holds {len(messages)} messages, {len(users)} of them from the user; "
-            "one with a text is wanted"
+            f"{row[0]}, column {column!r}: expected one message with a text from the user, got {len(users)} from the "
+            f"user among {len(messages)} messages"
         )
-    return whole(users[0], row, column)
+    return encodable(users[0], row, column)
 
 
 def as_json(cells: Mapping[str, Any]) -> dict[str, Any]:
-    """The cells as JSON knows them: dates and the like as text, numbers that are not finite as None."""
-    plain: dict[str, Any] = json.loads(json.dumps(cells, default=str), parse_constant=lambda _: None)
-    return plain
+    """The cells as JSON values: dates and the like as text, numbers that are not finite as None."""
+    converted: dict[str, Any] = json.loads(json.dumps(cells, default=str), parse_constant=lambda _: None)
+    return converted

@@ -1,7 +1,7 @@
 """GSM8K, grade-school word problems: ``openai/gsm8k`` (7,473 to train on, 1,319 to test).
 
-The gold is what follows the last ``####``, without the commas in thousands. The worked solution before it is no
-demonstration: it has no thinking block, and calculator notes (``<<48/2=24>>``) in it. Cobbe et al., 2021
+The gold answer is what follows the last ``####``, without thousands separators. The worked solution before it is not
+used as a demonstration: it has no thinking block, and has calculator notes (``<<48/2=24>>``). Cobbe et al., 2021
 (arXiv:2110.14168).
 """
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 @plugin
 class Gsm8k(HubSet):
-    """Word problems with a number as answer; metadata: ``steps``, the lines of the worked solution."""
+    """Word problems with numbers as answers; metadata: ``steps``, the number of lines of the worked solution."""
 
     columns: ClassVar[tuple[str, ...]] = ("question", "answer")
     hub_config: ClassVar[str | None] = "main"
 
     source: str = "openai/gsm8k"
-    """A hub id, or a local directory of the same shape."""
+    """A hub id, or a directory with a copy of the set."""
     split: str | None = None
-    """train or test; by default what the table is for."""
+    """train or test. Default: train in a table for training, test in one for evaluation."""
 
     def problem(self, row: Row, spec: DataSpec) -> Problem | str:
         """The question with the number after ``####``."""

@@ -1,8 +1,8 @@
 r"""MATH, competition problems in seven subjects: ``EleutherAI/hendrycks_math`` (7,500 to train on, 5,000 to test).
 
-The gold is the last ``\boxed{…}`` (or ``\boxed x``, ``\fbox{…}``) of the solution. Problems that stand in MATH-500 are
-never trained on, whatever the split: the file ``math500.txt`` beside this one holds their `fingerprint`s, not their
-texts. Hendrycks et al., 2021 (arXiv:2103.03874).
+The gold answer is the last ``\boxed{…}`` (or ``\boxed x``, ``\fbox{…}``) of the solution. Problems of MATH-500 are
+never trained on, whatever the split: ``math500.txt`` beside this file holds their `fingerprint`s, not their texts.
+Hendrycks et al., 2021 (arXiv:2103.03874).
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class HendrycksMath(HubSet):
     columns: ClassVar[tuple[str, ...]] = ("problem", "solution", "level", "type")
 
     source: str = "EleutherAI/hendrycks_math"
-    """A hub id, or a local directory of the same shape."""
+    """A hub id, or a directory with a copy of the set."""
     split: str | None = None
-    """train, test, or ``train+test`` (12,000 to train on, for MATH-500 is left out); by default what the table is
-    for."""
+    """train, test, or ``train+test`` (12,000 to train on, since MATH-500 is left out). Default: train in a table for
+    training, test in one for evaluation."""
     subjects: Annotated[tuple[Subject, ...], Field(min_length=1)] = SUBJECTS
-    """Which of the seven."""
+    """Which of the seven subjects to load."""
 
     def parts(self, spec: DataSpec) -> list[Part]:
         """Every split of every subject."""
@@ -57,19 +57,19 @@ class HendrycksMath(HubSet):
         return [Part(self.source, subject, split) for split in splits for subject in dict.fromkeys(self.subjects)]
 
     def problem(self, row: Row, spec: DataSpec) -> Problem | str:
-        """The problem with what its solution boxes, unless it is one of MATH-500 and wanted for training."""
+        """The problem with what its solution boxes, unless it is one of MATH-500 and for training."""
         question, answer = row.text("problem"), boxed_answer(row.text("solution"))
         if not answer:
             return "no boxed answer"
         if spec.purpose == "train" and fingerprint(question) in math500_fingerprints():
-            return "stands in MATH-500"
+            return "one of MATH-500"
         level = row.text("level").removeprefix("Level ")
         meta = {"subject": row.text("type"), "level": int(level) if level.isdecimal() else None}
         return Problem(f"{row.part.split}/{row.part.config}/{row.number}", question, answer, meta=meta)
 
 
 def boxed_answer(solution: str) -> str:
-    r"""What the last box holds: braces may nest; ``\boxed x`` reaches to the next ``$`` or line end. Else empty.
+    r"""The content of the last box: braces may nest; ``\boxed x`` reaches to the next ``$`` or line end. Else empty.
 
     >>> boxed_answer(r"so $x = \boxed{\frac{1}{2}}$."), boxed_answer(r"so $x = \boxed 5$.")
     ('\\frac{1}{2}', '5')
@@ -83,12 +83,12 @@ def boxed_answer(solution: str) -> str:
 
 
 def fingerprint(problem: str) -> str:
-    """16 hex digits of a problem's text, the same however it is spaced and capitalised."""
-    plain = "".join(unicodedata.normalize("NFKC", problem).casefold().split())
-    return hashlib.sha256(plain.encode()).hexdigest()[:16]
+    """Hash a problem's text, without white space and case, to 16 hex digits."""
+    normalised = "".join(unicodedata.normalize("NFKC", problem).casefold().split())
+    return hashlib.sha256(normalised.encode()).hexdigest()[:16]
 
 
 @cache
 def math500_fingerprints() -> frozenset[str]:
-    """Those of MATH-500."""
+    """The fingerprints of MATH-500."""
     return frozenset(Path(__file__).with_name("math500.txt").read_text(encoding="ascii").split())

@@ -1,4 +1,4 @@
-"""MATH-500, the usual 500 of MATH's test problems: ``HuggingFaceH4/MATH-500``. For evaluation.
+"""MATH-500, the usual 500 of MATH's test problems, for evaluation: ``HuggingFaceH4/MATH-500``.
 
 Lightman et al., 2023 (arXiv:2305.20050). `hendrycks_math` leaves these problems out of training.
 """
@@ -23,9 +23,9 @@ class Math500(HubSet):
     splits: ClassVar[Mapping[str, str]] = {"train": "test", "eval": "test"}
 
     source: str = "HuggingFaceH4/MATH-500"
-    """A hub id, or a local directory of the same shape."""
+    """A hub id, or a directory with a copy of the set."""
     split: str | None = None
-    """There is only test."""
+    """The set has only test."""
 
     def problem(self, row: Row, spec: DataSpec) -> Problem | str:
         """The problem under its id, ``test/precalculus/807.json``."""

@@ -1,4 +1,4 @@
-"""Several data sets in one table, in the proportions of their weights. It reads none itself.
+"""Mix several data sets in one table, in proportion to their weights. Other plugins load them.
 
     [data.train]
     use = "mix"
@@ -9,9 +9,9 @@
     use = "gsm8k"
     limit = 5000
 
-A run draws every problem of a table once an epoch, so proportions are a matter of how many problems each source gives.
-The source that has fewest for its weight gives them all, and each of the others as many as then fit; which ones, and
-in what order they alternate, is a function of the seed. No problem comes twice in an epoch.
+A run draws every problem of a table once an epoch, so the weights decide how many problems each source gives. The
+source that has fewest for its weight gives all of them, the others give their proportion. The seed decides which
+problems these are and how they alternate. No problem comes twice in an epoch.
 """
 
 from __future__ import annotations
@@ -37,44 +37,46 @@ EXAMPLE = {"sums": {"use": "arithmetic", "weight": 2}, "words": {"use": "gsm8k"}
 
 @plugin
 class Mix:
-    """Problems of several sources; metadata: what they have, and ``mix``, the source's name. Ids: ``NAME/ID``."""
+    """Problems of several sources. Ids become ``NAME/ID``; metadata: the source's own, and its name as ``mix``."""
 
     sources: Annotated[dict[str, dict[str, Any]], Field(examples=[EXAMPLE])]
-    """Name -> the table of a data set as it would stand under ``[data.…]`` (use, limit, stratify_by, seed, options),
-    with a weight (default 1)."""
+    """Name -> a data set's table, as under ``[data.…]`` (use, limit, stratify_by, seed, options), plus a weight
+    (default 1)."""
 
     def __post_init__(self) -> None:
         if not self.sources:
-            raise ValueError("sources names no data set; write a table [….sources.NAME] for each")
+            raise ValueError("sources is empty; write a table [….sources.NAME] for each data set")
         for name, table in self.sources.items():
             weight = table.get("weight", 1)
             if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
-                raise ValueError(f"sources.{name}.weight = {weight!r}: a number above 0 is wanted")
+                raise ValueError(f"sources.{name}.weight = {weight!r}: expected a number above 0")
             if "use" not in table:
                 raise ValueError(f"sources.{name} needs a value for 'use', the data set's plugin")
             if "samples" in table:
-                raise ValueError(f"sources.{name}.samples: samples are set once, in the table of the mix")
+                raise ValueError(f"sources.{name}.samples: set samples once, in the table of the mix")
 
         self.skipped = Counter[str]()
-        """Why rows of the sources, named, are not among their problems -> how many."""
+        """Why rows gave no problem, with the source's name -> how many."""
 
     @hookimpl
     def load_problems(self, spec: DataSpec, seed: int) -> Sequence[Problem]:
-        """The sources' problems, interleaved. PluginError names the source that cannot be loaded."""
+        """Load the sources and interleave their problems. PluginError names the source that cannot be loaded."""
         self.skipped.clear()
         loaded = {name: self._load(name, spec, seed) for name in self.sources}
         weights = [self.sources[name].get("weight", 1) for name in loaded]
         counts = quotas([len(problems) for problems in loaded.values()], weights)
         for (name, problems), count in zip(loaded.items(), counts, strict=True):
             if count == 0:
-                raise PluginError(f"[{spec.table}] sources.{name}: of {len(problems)} problems none fits its weight")
+                raise PluginError(
+                    f"[{spec.table}] sources.{name}: its weight takes none of its {len(problems)} problems; raise it"
+                )
             log.info("[%s] mix: %d of %d problems of %s", spec.table, count, len(problems), name)
         rng = np.random.default_rng([seed, 0x313])
         queues = [
             [renamed(problems[i], name) for i in rng.permutation(len(problems))[:count]]
             for (name, problems), count in zip(loaded.items(), counts, strict=True)
         ]
-        return [queues[source][place] for source, place in interleaved(counts)]
+        return [queues[source][index] for source, index in interleaved(counts)]
 
     def _load(self, name: str, spec: DataSpec, seed: int) -> tuple[Problem, ...]:
         table = {key: value for key, value in self.sources[name].items() if key != "weight"}
@@ -88,7 +90,7 @@ class Mix:
 
 
 def quotas(sizes: Sequence[int], weights: Sequence[float]) -> list[int]:
-    """How many of each source: as many as possible, none beyond its size, in the proportion of the weights.
+    """How many problems to take of each source: as many as it has at most, in proportion to the weights.
 
     >>> quotas([7500, 17400], [1, 2])
     [7500, 15000]
@@ -98,16 +100,16 @@ def quotas(sizes: Sequence[int], weights: Sequence[float]) -> list[int]:
 
 
 def interleaved(counts: Sequence[int]) -> list[tuple[int, int]]:
-    """(source, place within it), so that every stretch holds about the same proportions.
+    """Pairs (source, index within it), in an order of which every stretch holds about the same proportions.
 
     >>> interleaved([2, 4])
     [(1, 0), (0, 0), (1, 1), (1, 2), (0, 1), (1, 3)]
     """
-    keys = [((place + 0.5) / count, source, place) for source, count in enumerate(counts) for place in range(count)]
-    return [(source, place) for _, source, place in sorted(keys)]
+    keys = [((index + 0.5) / count, source, index) for source, count in enumerate(counts) for index in range(count)]
+    return [(source, index) for _, source, index in sorted(keys)]
 
 
 def renamed(problem: Problem, source: str) -> Problem:
-    """The problem under an id that no other source has."""
+    """The problem with its source's name in id and metadata."""
     meta: Mapping[str, Any] = {**problem.meta, "mix": source}
     return replace(problem, id=f"{source}/{problem.id}", meta=meta)

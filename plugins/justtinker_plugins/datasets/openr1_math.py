@@ -1,9 +1,9 @@
-"""OpenR1-Math-220k, worked solutions of DeepSeek-R1 to imitate: ``open-r1/OpenR1-Math-220k``, for the cold start.
+"""OpenR1-Math-220k, worked solutions by DeepSeek-R1 to imitate in the cold start: ``open-r1/OpenR1-Math-220k``.
 
 A demonstration is the first generation that is marked correct and has a thinking block (``<think>…</think>`` at its
-start), else the first that has one; nothing in it is changed but the white space around it. The set has no test
-split, so a tenth of its problems, by a hash of their text, is held out: a table for evaluation has these, a table for
-training the others. Whether a demonstration fits the model's context is for `sft` to say, which can count tokens.
+start), else the first that has one; only the white space around it is removed. The set has no test split, so a hash of
+their text holds out a tenth of the problems: a table for evaluation gets these, a table for training the others.
+Whether a demonstration fits the model's context is checked by `sft`, which can count tokens.
 """
 
 from __future__ import annotations
@@ -26,56 +26,56 @@ if TYPE_CHECKING:
 class Openr1Math(HubSet):
     """Demonstrations for training, held-out problems for evaluation.
 
-    Metadata: ``source``, ``subject`` (the set's problem_type), and ``verified``: the demonstration is marked correct.
+    Metadata: ``source``, ``subject`` (the set's problem_type) and ``verified`` (the demonstration is marked correct).
     """
 
     columns: ClassVar[tuple[str, ...]] = ("problem", "generations", "correctness_math_verify")
     splits: ClassVar[Mapping[str, str]] = {"train": "train", "eval": "train"}
 
     source: str = "open-r1/OpenR1-Math-220k"
-    """A hub id, or a local directory of the same shape."""
+    """A hub id, or a directory with a copy of the set."""
     split: str | None = None
-    """There is only train."""
+    """The set has only train."""
     config: Literal["default", "extended", "all"] = "default"
-    """Which part of the set."""
+    """The set's configuration."""
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of the problems kept for evaluation. Must be equal in the tables for training and evaluation."""
+    """Share of the problems kept for evaluation. Use the same in the tables for training and evaluation."""
 
     def parts(self, spec: DataSpec) -> list[Part]:
         """The configuration's splits."""
         return [Part(part.source, self.config, part.split) for part in super().parts(spec)]
 
     def problem(self, row: Row, spec: DataSpec) -> Problem | str:
-        """A problem and its demonstration; for evaluation, a held-out one with its answer instead."""
+        """A problem and its demonstration; for evaluation, a held-out problem with its answer instead."""
         question, answer = row.text("problem"), row.text("answer") or None
-        if (place(question) < self.held_out) != (spec.purpose == "eval"):
+        if (hash_fraction(question) < self.held_out) != (spec.purpose == "eval"):
             return "held out for evaluation" if spec.purpose == "train" else "kept for training"
         meta = {"source": row.text("source") or None, "subject": row.text("problem_type") or None}
         name = f"openr1/{self.config}/{row.number}"
         if spec.purpose == "eval":
             return Problem(name, question, answer, meta=meta) if answer else "no answer"
-        demonstration, verified = choose(generations(row))
+        demonstration, verified = choose_generation(generations(row))
         if demonstration is None:
             return "no generation with a thinking block"
         return Problem(name, question, answer, demonstration=demonstration, meta={**meta, "verified": verified})
 
 
-def place(question: str) -> float:
-    """A number in [0, 1) that is a function of the text alone."""
+def hash_fraction(question: str) -> float:
+    """Hash a text to a number in [0, 1)."""
     return int.from_bytes(hashlib.sha256(question.encode()).digest()[:6]) / 2**48
 
 
 def generations(row: Row) -> list[tuple[str, bool]]:
-    """The generations of a row, each with whether it is marked correct; no mark is not correct."""
+    """A row's generations, each with whether it is marked correct; an unmarked one is not."""
     texts, marks = row.cell("generations") or [], row.cell("correctness_math_verify") or []
     if not isinstance(texts, list) or not all(text is None or isinstance(text, str) for text in texts):
         raise row.complaint("generations", "a list of texts")
     if not isinstance(marks, list):
-        raise row.complaint("correctness_math_verify", "a list of true and false")
+        raise row.complaint("correctness_math_verify", "a list of booleans")
     return [(text or "", index < len(marks) and marks[index] is True) for index, text in enumerate(texts)]
 
 
-def choose(candidates: list[tuple[str, bool]]) -> tuple[str | None, bool]:
+def choose_generation(candidates: list[tuple[str, bool]]) -> tuple[str | None, bool]:
     """The first correct generation with a thinking block, else the first with one; and whether it is correct."""
     thinking = [(text.strip(), correct) for text, correct in candidates if thinking_part(text) is not None]
     return next((c for c in thinking if c[1]), thinking[0] if thinking else (None, False))

@@ -1,1 +1,1 @@
-"""Environments: plugins that fill several roles, such as their problems, how they are played, how they are judged."""
+"""Environments: plugins with several roles, such as bringing problems, playing them and judging the answers."""

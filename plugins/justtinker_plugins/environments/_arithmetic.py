@@ -1,11 +1,11 @@
-"""Exact arithmetic on a text that a policy wrote: read and computed token by token, never run.
+"""Exact arithmetic on a text that a policy wrote: parsed and computed token by token, never run.
 
-Python's own `ast` would read it too, but until Python 3.12.1 it counts its depth for all threads together and now and
-then fails with SystemError (CPython issue 106905); verifiers are asked from several threads.
+Python's own `ast` could parse it too, but until Python 3.12.1 all threads share its count of depth, so it sometimes
+fails with SystemError (CPython issue 106905); verifiers run in several threads.
 
-Whole and decimal numbers (``1,000`` and ``.5`` too), ``+ - * /`` in the signs of typography and of LaTeX, a minus in
-front, brackets. No powers, names or functions, and no sign may be left out: ``3(4)`` is refused. So no result has more
-digits than the text, and that has at most `MOST_CHARS`.
+It reads whole and decimal numbers (``1,000`` and ``.5`` too), ``+ - * /`` in typographic and LaTeX signs too, a leading
+minus, and brackets. It knows no powers, names or functions, and no sign may be left out: ``3(4)`` is refused. So no
+result has more digits than the text, which has at most `MOST_CHARS` characters.
 
 >>> from justtinker_plugins.environments._arithmetic import compute
 >>> compute("0.5*8")
@@ -24,7 +24,7 @@ MOST_CHARS = 200
 
 _NOT_WHOLE = "not a whole expression"
 
-_PLAIN = (  # in this order
+_REPLACEMENTS = (  # in this order
     (re.compile(r"[\u00d7\u00b7\u22c5\u2217]|\\(?:times|cdot|ast)(?![a-zA-Z])|\\\*"), "*"),
     (re.compile(r"[\u00f7\u2215\u2044]|\\div(?![a-zA-Z])"), "/"),
     (re.compile(r"[\u2212\u2010\u2011\u2013\uff0d]"), "-"),
@@ -43,52 +43,52 @@ _TIGHT = {"*": operator.mul, "/": operator.truediv}
 
 @dataclass
 class Computed:
-    """A value and what it was made from, in the order of the text."""
+    """A value, and the numbers and operations it was computed from, in the order of the text."""
 
     value: Fraction = Fraction(0)
     numbers: list[Fraction] = field(default_factory=list)
     operations: str = ""
-    """A sign each."""
+    """One sign each."""
     negated: bool = False
-    """There is a minus in front of something, which is no operation of two numbers."""
+    """Whether there is a leading minus, which is no operation on two numbers."""
 
 
 def compute(text: str) -> Computed:
-    """The value of an expression. ValueError says in a few words why it has none; nothing of the text is in them."""
+    """Compute an expression. ValueError says in a few words why it has no value, and quotes nothing of the text."""
     if len(text) > MOST_CHARS:
         raise ValueError(f"longer than {MOST_CHARS} characters")
-    for pattern, plain in _PLAIN:
-        text = pattern.sub(plain, text)
+    for pattern, replacement in _REPLACEMENTS:
+        text = pattern.sub(replacement, text)
     text = _THOUSANDS.sub(lambda number: number[0].replace(",", ""), text)
     while (simpler := _FRACTION.sub(r"((\1\2)/(\3\4))", text)) != text:
         text = simpler
     text = text.translate(_BRACKETS).strip().removesuffix(".")
     if _TOKEN.sub("", text).strip(" "):
         raise ValueError("not an expression of numbers, + - * / and parentheses")
-    reader = _Reader(text)
+    parser = _Parser(text)
     try:
-        reader.found.value = reader.whole()
+        parser.found.value = parser.expression()
     except RecursionError:
         raise ValueError(_NOT_WHOLE) from None
     except ZeroDivisionError:
         raise ValueError("division by zero") from None
-    return reader.found
+    return parser.found
 
 
-class _Reader:
-    """Reads tokens from the left; each method takes what is its own and leaves the rest."""
+class _Parser:
+    """Parses tokens from the left; each method takes its own tokens and leaves the rest."""
 
     def __init__(self, text: str) -> None:
         self.tokens = ["", *reversed(_TOKEN.findall(text))]
         self.found = Computed()
 
-    def whole(self) -> Fraction:
+    def expression(self) -> Fraction:
         value = self.terms()
         self.take("")
         return value
 
-    def take(self, wanted: str) -> None:
-        if self.tokens.pop() != wanted:
+    def take(self, token: str) -> None:
+        if self.tokens.pop() != token:
             raise ValueError(_NOT_WHOLE)
 
     def terms(self) -> Fraction:
@@ -98,12 +98,12 @@ class _Reader:
         return self.chain(_TIGHT, self.signed)
 
     def chain(
-        self, signs: Mapping[str, Callable[[Fraction, Fraction], Fraction]], part: Callable[[], Fraction]
+        self, signs: Mapping[str, Callable[[Fraction, Fraction], Fraction]], operand: Callable[[], Fraction]
     ) -> Fraction:
-        value = part()
+        value = operand()
         while apply := signs.get(self.tokens[-1]):
             self.found.operations += self.tokens.pop()
-            value = apply(value, part())
+            value = apply(value, operand())
         return value
 
     def signed(self) -> Fraction:

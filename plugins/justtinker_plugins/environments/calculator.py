@@ -1,9 +1,9 @@
 r"""A calculator that the policy may call while it answers: several turns, and problems that are hard without it.
 
-The policy writes ``<calc>47*38</calc>``, and there its turn ends. The calculator answers ``=1786`` and ends the line,
-and the policy goes on, until it ends its response or calls once more than it may. What the calculator says is never
-trained. Three roles: problems, how problems are played (those of any other data set too), and how often calls are made
-and fail. Answers are plain numbers, so judging is left to a verifier: `numeric`, `math_verify`, `exact`.
+The policy writes ``<calc>47*38</calc>``, and its turn ends there. The calculator answers ``=1786`` and ends the line,
+and the policy goes on until it ends its response or makes one call too many. The calculator's answers are never
+trained. The plugin brings problems, plays problems (those of any other data set too), and measures how often calls are
+made and fail. Answers are plain numbers, so judging is left to a verifier: `numeric`, `math_verify`, `exact`.
 
 >>> from justtinker_plugins.environments.calculator import Calculator
 >>> Calculator().answer("<think>First <calc>47*38</calc>")
@@ -11,9 +11,9 @@ and fail. Answers are plain numbers, so judging is left to a verifier: `numeric`
 >>> Calculator().answer("<calc>1/0</calc>")
 '=error: division by zero\n'
 
-A result cannot be faked: whatever follows a call in a response is the calculator's, because the call's last character
-ends the turn, and a call too many ends the episode. It neither tells the model of the calculator (the prompt does) nor
-runs anything: see `_arithmetic`.
+A result cannot be faked: the call's last character ends the turn, so all that follows a call is the calculator's, and a
+call too many ends the episode. The plugin neither tells the model about the calculator (the prompt does) nor runs
+anything: see `_arithmetic`.
 """
 
 from __future__ import annotations
@@ -36,70 +36,69 @@ if TYPE_CHECKING:
     from justtinker_core.types import DataSpec
 
 ERROR = "=error: "
-MOST_SHOWN = 50
-"""Characters of a result."""
+MOST_RESULT_CHARS = 50
 Numbers = tuple[int, int, int]
-"""The two that are multiplied and the one that is added."""
+"""The two numbers that a problem multiplies and the one that it adds."""
 
 
 @plugin
 class Calculator:
-    """Problems ``47*38+29=?`` with demonstrations by a teacher who rather estimates, and a calculator for any problem.
+    """Problems ``47*38+29=?``, demonstrations by a teacher who likes to estimate, and a calculator for any problem.
 
-    `held_out` problems are drawn by `held_out_seed` alone, and training sees none of their products in either order. So
-    every run that leaves these two and `digits` alone is evaluated on the same problems.
+    Only `held_out_seed` decides which `held_out` problems are held out; training sees none of their products, in either
+    order. So every run that leaves these two options and `digits` alone is evaluated on the same problems.
     """
 
     open: str = "<calc>"
-    """What a call begins with."""
+    """Text that begins a call."""
     close: str = "</calc>"
-    """What ends it, and the policy's turn: something that the policy writes for nothing else."""
+    """Text that ends a call and the policy's turn; choose one that the policy writes for nothing else."""
     calls: Annotated[int, Field(ge=1)] = 8
     """Most calls in a response; one more ends it."""
     operations: Annotated[int, Field(ge=1)] | None = None
-    """Most operations in a call: with 1, a pocket calculator, a problem of two steps takes two calls."""
+    """Most operations in a call. With 1, as on a pocket calculator, a problem of two steps takes two calls."""
     kinds: tuple[str, ...] = ("math", "number")
-    """Problems of which `Problem.kind` are played with the calculator, whichever plugin they come from."""
+    """Problems of these `Problem.kind`s are played with the calculator, whichever plugin they come from."""
     digits: Annotated[int, Field(ge=1, le=9)] = 2
-    """Of each number in a problem."""
+    """Digits of each number in a problem."""
     count: Annotated[int, Field(ge=1)] = 3000
-    """How many training problems."""
+    """Number of training problems."""
     held_out: Annotated[int, Field(ge=1)] = 400
-    """How many problems are kept for evaluation. Must be equal in the tables for training and evaluation."""
+    """Number of problems kept for evaluation. Use the same in the tables for training and evaluation."""
     held_out_seed: int = 2026
-    """Which these are. Must be equal too."""
+    """Seed that draws these problems. Use the same in both tables."""
     estimates: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """With what probability the teacher rounds all numbers and does without the calculator."""
+    """Probability that the teacher rounds all numbers and does without the calculator."""
 
     def __post_init__(self) -> None:
         if not (self.open and self.close) or self.close in self.open:
             raise ValueError(
-                f"open = {self.open!r}, close = {self.close!r}: give two texts, the second not in the first"
+                f"open = {self.open!r}, close = {self.close!r}: expected two texts, the second not in the first"
             )
         n = len(self._factors)
-        if (wanted := self.count + self.held_out) > (pairs := n * (n + 1) // 2):
+        if (needed := self.count + self.held_out) > (pairs := n * (n + 1) // 2):
             raise ValueError(
-                f"count + held_out = {wanted}: there are only {pairs} products of {self.digits}-digit numbers"
+                f"count + held_out = {needed}: there are only {pairs} products of {self.digits}-digit numbers"
             )
 
     @hookimpl
     def load_problems(self, spec: DataSpec, seed: int) -> Iterator[Problem]:
-        """Training problems with demonstrations, a function of `seed`; or the held-out ones, without."""
-        held_out = list(islice(self._draw(f"held out {self.held_out_seed}"), self.held_out))
+        """Training problems with demonstrations, as `seed` draws them; or held-out ones without."""
+        held_out = list(islice(self._draw_numbers(f"held out {self.held_out_seed}"), self.held_out))
         if spec.purpose == "eval":
             return map(make_problem, held_out)
         rng = random.Random(f"calculator teacher {seed}")
-        fresh = self._draw(str(seed), but={product(*numbers) for numbers in held_out})
+        fresh = self._draw_numbers(str(seed), excluded={product_key(*numbers) for numbers in held_out})
         return (make_problem(n, self._demonstration(n, rng)) for n in islice(fresh, self.count))
 
     @hookimpl
     def preflight(self, run: Run) -> list[str]:
-        """A complaint for each evaluation set that asks what is trained on."""
+        """A complaint for each evaluation set that asks what the run trains on."""
         return asked_again(run, "calculator", "products", lambda problem: problem.meta.get("product"))
 
     @hookimpl
     def rollout(self, problem: Problem, policy: Policy) -> Rollout | None:
-        """Turns of policy and calculator, until the policy ends its response, or runs out of calls or tokens."""
+        """Alternate policy and calculator until the policy ends its response or runs out of calls or tokens."""
         if problem.kind not in self.kinds:
             return None
         for _ in range(self.calls):
@@ -112,7 +111,7 @@ class Calculator:
 
     @hookimpl
     def measure(self, group: Group) -> dict[str, list[float | None]]:
-        """`calls`, answered ones of a rollout; `failed_calls`, the share of them that were errors (None: no call)."""
+        """`calls`: how many a rollout had answered; `failed_calls`: their share that were errors (None: no call)."""
         calls = [rollout.text.count(f"{self.close}=") for rollout in group.rollouts]
         failed = [rollout.text.count(f"{self.close}{ERROR}") for rollout in group.rollouts]
         return {
@@ -121,58 +120,58 @@ class Calculator:
         }
 
     def answer(self, turn: str) -> str | None:
-        """What the calculator says after a turn, in words of its own. None: the turn ends with no call."""
+        """The calculator's answer to a turn, which quotes nothing of it. None: the turn ends without a call."""
         before, closed, after = turn.partition(self.close)
         _, opened, call = before.rpartition(self.open)
         if not closed:
             return None
         if not opened:
             return f"{ERROR}no call was begun\n"
-        if after.strip():  # the last token may reach beyond the call: a line's end is harmless, a digit is not
+        if after.strip():  # the last token may reach beyond the call: a newline is harmless, a digit is not
             return f"{ERROR}the call goes on\n"
-        return self._press(call)
+        return self._result(call)
 
-    def _press(self, call: str) -> str:
+    def _result(self, call: str) -> str:
         try:
             found = compute(call.rstrip().removesuffix("="))
         except ValueError as error:
             return f"{ERROR}{error}\n"
         if self.operations is not None and len(found.operations) > self.operations:
             return f"{ERROR}more than {self.operations} operation{'s' * (self.operations > 1)}\n"
-        shown = str(found.value)
-        return f"={shown}\n" if len(shown) <= MOST_SHOWN else f"{ERROR}the result is too long\n"
+        result = str(found.value)
+        return f"={result}\n" if len(result) <= MOST_RESULT_CHARS else f"{ERROR}the result is too long\n"
 
     @property
     def _factors(self) -> range:
         return range(10 ** (self.digits - 1), 10**self.digits)
 
-    def _draw(self, seed: str, but: Set[str] = frozenset()) -> Iterator[Numbers]:
-        """Numbers of problems, no product twice, none of `but`."""
-        rng, seen = random.Random(f"calculator {seed}"), set(but)
+    def _draw_numbers(self, seed: str, excluded: Set[str] = frozenset()) -> Iterator[Numbers]:
+        """Draw the numbers of problems: no product twice, none of those excluded."""
+        rng, seen = random.Random(f"calculator {seed}"), set(excluded)
         while True:
             a, b, c = (rng.choice(self._factors) for _ in range(3))
-            if product(a, b, c) not in seen:
-                seen.add(product(a, b, c))
+            if product_key(a, b, c) not in seen:
+                seen.add(product_key(a, b, c))
                 yield a, b, c
 
     def _demonstration(self, numbers: Numbers, rng: random.Random) -> tuple[str, ...]:
-        """Turns of teacher and calculator. The pocket calculator is called twice, any other once."""
+        """Turns of teacher and calculator. The teacher calls a pocket calculator twice, any other once."""
         if rng.random() < self.estimates:
             a, b, c = (round(n, 1 - len(str(n))) for n in numbers)
             return (f"{OPEN}{a}*{b}={a * b}\n{a * b}+{c}={a * b + c}\n{CLOSE}\\boxed{{{a * b + c}}}",)
         a, b, c = numbers
         calls = [f"{a}*{b}", f"{a * b}+{c}"] if self.operations == 1 else [f"{a}*{b}+{c}"]
-        said = [turn for call in calls for turn in (f"{self.open}{call}{self.close}", self._press(call))]
-        return (OPEN + said[0], *said[1:], f"{CLOSE}\\boxed{{{a * b + c}}}")
+        turns = [turn for call in calls for turn in (f"{self.open}{call}{self.close}", self._result(call))]
+        return (OPEN + turns[0], *turns[1:], f"{CLOSE}\\boxed{{{a * b + c}}}")
 
 
 def make_problem(numbers: Numbers, demonstration: tuple[str, ...] | None = None) -> Problem:
-    """The problem ``a*b+c``."""
+    """Make the problem ``a*b+c``."""
     a, b, c = numbers
-    text, meta = f"{a}*{b}+{c}", {"product": product(a, b, c)}
+    text, meta = f"{a}*{b}+{c}", {"product": product_key(a, b, c)}
     return Problem(text, f"{text}=?", str(a * b + c), demonstration=demonstration, meta=meta)
 
 
-def product(a: int, b: int, c: int) -> str:
-    """The product in one of its two orders: what makes two problems alike."""
+def product_key(a: int, b: int, c: int) -> str:
+    """The product, smaller factor first: problems that share it are alike."""
     return f"{min(a, b)}*{max(a, b)}"

@@ -1,11 +1,12 @@
 r"""Countdown: reach a target with given numbers, each of them used exactly once. The judge is exact arithmetic.
 
-The game of British and French television as reasoning models play it: with 14, 7 and 4 make 11. All numbers must be
-used; what comes out on the way may be negative or a fraction. Two roles: the problems, each made from a solution, and
-the verdicts. Prompt, algorithm and rewards are what the config enables.
+The game of British and French television as reasoning models play it: with 14, 7 and 4, make 11. All numbers must be
+used; results on the way may be negative or fractions. The plugin makes problems, each from a solution, and gives
+verdicts. The config chooses prompt, algorithm and rewards.
 
-A problem's gold is one solution. An answer, the last box of a response, is right if it is an expression of the gold's
-numbers, in any order, with the gold's value. So a data set of your own needs ``kind = "countdown"`` and a solution.
+A problem's gold answer is one solution. An answer, the last box of a response, is right if it is an expression of the
+gold's numbers, in any order, with the gold's value. So a data set of your own needs ``kind = "countdown"`` and a
+solution as its answer.
 
 >>> from justtinker_plugins.environments.countdown import attempt, Countdown
 >>> attempt([14, 7, 4], "-+")
@@ -41,11 +42,11 @@ if TYPE_CHECKING:
 
 KIND = "countdown"
 DRAWS = 20_000
-"""When so many draws in a row have given nothing new, there is nothing new."""
+"""After so many draws in a row without a new problem, there is none left."""
 
 
 class Attempt(NamedTuple):
-    """Numbers put together from the left."""
+    """Numbers combined from the left."""
 
     expression: str
     work: str
@@ -54,15 +55,15 @@ class Attempt(NamedTuple):
 
 
 class Game(NamedTuple):
-    """What is asked, and a solution."""
+    """The given numbers, and a solution, whose value is the target."""
 
     numbers: tuple[int, ...]
-    """In the order in which they are shown."""
+    """In the order in which the question shows them."""
     solution: Attempt
 
     @property
     def key(self) -> str:
-        """What makes two games alike: the numbers in any order, and the target."""
+        """What two games that are alike share: the numbers, in any order, and the target."""
         return f"{', '.join(map(str, sorted(self.numbers)))} = {self.solution.value}"
 
 
@@ -70,70 +71,71 @@ class Game(NamedTuple):
 class Countdown:
     """Problems with demonstrations by a teacher who boxes the wrong line, held-out ones for evaluation, and verdicts.
 
-    `held_out` problems are drawn by `held_out_seed` alone; training never sees their numbers with their target, in any
-    order. So every run that leaves these two and the game alone is evaluated on the same problems.
+    Only `held_out_seed` decides which `held_out` problems are held out; training never sees their numbers with their
+    target, in any order. So every run that leaves these two options and the game alone is evaluated on the same
+    problems.
     """
 
     numbers: Annotated[int, Field(ge=2, le=10)] = 4
-    """How many are given."""
+    """How many numbers are given."""
     large: Annotated[int, Field(ge=0)] = 1
-    """How many of them are drawn from 10 to `largest`, and shown first; the others are digits from 1 to 9."""
+    """How many of them are drawn from 10 to `largest` and shown first; the others are digits from 1 to 9."""
     largest: Annotated[int, Field(ge=10)] = 99
-    """No number is larger."""
+    """The largest number that may be given."""
     largest_target: Annotated[int, Field(ge=1)] = 100
-    """Targets are whole, from 1 to this."""
+    """Targets are whole numbers from 1 to this."""
     operations: str = "+-*/"
-    """Those that may be used; an answer with another one is wrong."""
+    """The operations that may be used; an answer with any other is wrong."""
     reorder: bool = True
-    """Solutions take the numbers in any order; false: in the order in which they are shown (an answer need not)."""
+    """Whether solutions take the numbers in any order; if false, in the order shown (an answer need not)."""
     question: str = (
         "Make {target} from the numbers {numbers}. Use each of them exactly once, and only the operations {operations} "
         "and parentheses. Put the expression into the box."
     )
-    """How it is asked; ``{target}``, ``{numbers}`` and ``{operations}`` stand for the problem's."""
+    """Text of the question; ``{target}``, ``{numbers}`` and ``{operations}`` stand for the problem's."""
     count: Annotated[int, Field(ge=1)] = 3000
-    """How many training problems. They differ in numbers, order or target."""
+    """Number of training problems. They differ in numbers, order or target."""
     held_out: Annotated[int, Field(ge=1)] = 400
-    """How many problems are kept for evaluation. Must be equal in the tables for training and evaluation."""
+    """Number of problems kept for evaluation. Use the same in the tables for training and evaluation."""
     held_out_seed: int = 2026
-    """Which these are. Must be equal too."""
+    """Seed that draws these problems. Use the same in both tables."""
     tries: Annotated[int, Field(ge=1)] = 4
-    """Most expressions in a demonstration; the last of them is a solution."""
+    """Most expressions in a demonstration; the last one is a solution."""
     careless: Annotated[float, Field(ge=0, le=1)] = 0.8
-    """With what probability a teacher who needed several tries boxes one that missed."""
+    """Probability that a teacher who needed several tries boxes one that missed."""
 
     def __post_init__(self) -> None:
         if not self.operations or set(self.operations) - set("+-*/"):
-            raise ValueError(f"operations = {self.operations!r}: give some of +-*/")
+            raise ValueError(f"operations = {self.operations!r}: expected some of +-*/")
         if self.large > self.numbers:
             raise ValueError(f"large = {self.large}: there are only {self.numbers} numbers")
-        for part in ("{target}", "{numbers}"):
-            if part not in self.question:
+        for field in ("{target}", "{numbers}"):
+            if field not in self.question:
                 raise ValueError(
-                    f"question = {self.question!r} never shows the {part[1:-1]}; write {part} where it goes"
+                    f"question = {self.question!r} never shows the {field[1:-1]}; write {field} where it goes"
                 )
 
     @hookimpl
     def load_problems(self, spec: DataSpec, seed: int) -> Iterator[Problem]:
-        """Training problems with demonstrations, a function of `seed`; or the held-out ones, without."""
-        draw = self._games(random.Random(f"countdown held out {self.held_out_seed}"), lambda game: game.key)
-        held_out = list(islice(draw, self.held_out))
+        """Training problems with demonstrations, as `seed` draws them; or held-out ones without."""
+        games = self._games(random.Random(f"countdown held out {self.held_out_seed}"), lambda game: game.key)
+        held_out = list(islice(games, self.held_out))
         if spec.purpose == "eval":
             yield from map(self._problem, held_out)
             return
         kept, rng = {game.key for game in held_out}, random.Random(f"countdown {seed}")
-        draw = self._games(rng, lambda game: None if game.key in kept else (game.numbers, game.solution.value))
-        for game in islice(draw, self.count):
+        games = self._games(rng, lambda game: None if game.key in kept else (game.numbers, game.solution.value))
+        for game in islice(games, self.count):
             yield replace(self._problem(game), demonstration=self._demonstration(game, rng))
 
     @hookimpl
     def preflight(self, run: Run) -> list[str]:
-        """A complaint for each evaluation set that asks what is trained on."""
+        """A complaint for each evaluation set that asks what the run trains on."""
         return asked_again(run, "countdown", "games", lambda problem: problem.meta.get("game"))
 
     @hookimpl
     def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:
-        """One verdict a rollout; unscored where the gold is no solution. All right answers are one vote."""
+        """One verdict a rollout; unscored if the gold is not a solution. All right answers are one vote."""
         if problem.kind != KIND:
             return None
         gold = self.gold(problem.answer)
@@ -141,14 +143,14 @@ class Countdown:
         return [replace(v, vote="the target" if v.outcome == "correct" else None) for v in verdicts]
 
     def gold(self, answer: str | None) -> Computed | str:
-        """What a solution is made from; or why it is none."""
+        """What the gold solution is computed from, or why it is not a solution."""
         try:
             return compute(gold_text(answer))
         except ValueError as error:
-            return f"the gold is no solution: {error}"
+            return f"the gold is not a solution: {error}"
 
     def wrong(self, gold: Computed, answer: str) -> str:
-        """What is wrong with an answer; nothing for a right one. The target may follow it: ``14-7+4 = 7+4 = 11``."""
+        """What is wrong with an answer; '' for a right one. The target may follow it: ``14-7+4 = 7+4 = 11``."""
         expression, *results = answer.split("=")
         try:
             found = compute(expression)
@@ -168,11 +170,11 @@ class Countdown:
         return "" if all(_value(result) == gold.value for result in results) else "what follows '=' is not the target"
 
     def _games(self, rng: random.Random, name: Callable[[Game], Hashable]) -> Iterator[Game]:
-        """Games of which no two have one name; those without a name are left out."""
+        """Draw games, no two of the same name and none whose name is None."""
         seen: set[Hashable] = {None}
         missed = 0
         while missed < DRAWS:
-            game = self._draw(rng)
+            game = self._draw_game(rng)
             missed += 1
             if game is not None and name(game) not in seen:
                 seen.add(name(game))
@@ -180,12 +182,12 @@ class Countdown:
                 yield game
         raise PluginError(
             f"countdown finds no more than {len(seen) - 1} different problems; ask for fewer (count, held_out), or "
-            "give a larger game (numbers, largest, operations)"
+            "choose a larger game (numbers, largest, operations)"
         )
 
-    def _draw(self, rng: random.Random) -> Game | None:
-        places = range(self.numbers)
-        numbers = tuple(rng.randint(10, self.largest) if i < self.large else rng.randint(1, 9) for i in places)
+    def _draw_game(self, rng: random.Random) -> Game | None:
+        indices = range(self.numbers)
+        numbers = tuple(rng.randint(10, self.largest) if i < self.large else rng.randint(1, 9) for i in indices)
         found = self._attempt(numbers, rng)
         return Game(numbers, found) if found and 1 <= found.value <= self.largest_target else None
 
@@ -194,15 +196,15 @@ class Countdown:
         return attempt(order, rng.choices(self.operations, k=len(numbers) - 1))
 
     def _problem(self, game: Game) -> Problem:
-        shown = {"target": str(game.solution.value), "numbers": ", ".join(map(str, game.numbers))}
+        texts = {"target": str(game.solution.value), "numbers": ", ".join(map(str, game.numbers))}
         question = self.question.replace("{operations}", " ".join(self.operations))
-        for part, text in shown.items():
-            question = question.replace(f"{{{part}}}", text)
+        for field, text in texts.items():
+            question = question.replace(f"{{{field}}}", text)
         meta = {"game": game.key, "operations": "".join(sorted(set(game.solution.expression) & set("+-*/")))}
-        return Problem("{numbers} = {target}".format(**shown), question, game.solution.expression, KIND, meta=meta)
+        return Problem("{numbers} = {target}".format(**texts), question, game.solution.expression, KIND, meta=meta)
 
     def _demonstration(self, game: Game, rng: random.Random) -> str:
-        """Tries until one hits; in the box, that one or one that missed."""
+        """Write tries until one hits the target; box that one, or one that missed."""
         misses: dict[str, Attempt] = {}
         solution = game.solution
         for tried in self._search(game.numbers, rng):
@@ -217,7 +219,7 @@ class Countdown:
         return f"{OPEN}{work}{CLOSE}\\boxed{{{boxed}}}"
 
     def _search(self, numbers: Sequence[int], rng: random.Random) -> Iterator[Attempt]:
-        """What the teacher tries: all operations in turn, or anything if the order is free too."""
+        """The teacher's tries: all operations in turn, or random ones if the numbers' order is free."""
         if self.reorder:
             tried = (self._attempt(numbers, rng) for _ in range(DRAWS))
         else:
@@ -233,7 +235,7 @@ def _value(text: str) -> Fraction | None:
 
 
 def attempt(numbers: Sequence[int], signs: Sequence[str]) -> Attempt | None:
-    """Put together from the left; None if a running total is negative or not whole."""
+    """Combine numbers from the left; None if a running total is negative or not whole."""
     expression = work = str(numbers[0])
     value, is_sum = numbers[0], False
     for sign, number in zip(signs, numbers[1:], strict=True):

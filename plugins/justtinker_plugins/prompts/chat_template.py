@@ -1,4 +1,4 @@
-r"""Chat messages, for the backend to render with the model's own chat template.
+r"""Chat messages, which the backend renders with the model's own chat template.
 
 For models that already reason in their own format. The recipe's two stages need `chatml_think` instead: many
 templates put ``<think>`` into the prompt or strip the thinking part from a training target.
@@ -14,7 +14,7 @@ class ChatTemplate:
     r"""An optional system message and the question, by default with the usual request for ``\boxed{}``."""
 
     system: str | None = None
-    """The system message; without one the template's own default stands."""
+    """The system message; without one, the template's own default applies."""
     user: str = "{problem}\n\nPlease reason step by step, and put your final answer within \\boxed{}."
     """The user's message; ``{problem}`` stands for the question."""
 

@@ -1,8 +1,8 @@
 """The recipe's prompt: ChatML written by hand, ending where the assistant's turn begins.
 
-The opening ``<think>`` is no part of it: that is the model's own first token, and what cold-start SFT teaches. Both
-stages must use the same texts, or a model that learned to think in the first stops thinking in the second. This
-plugin does not use the model's chat template; `chat_template` does.
+The opening ``<think>`` is not part of it: it is the model's own first token, which cold-start SFT teaches. Both stages
+must use the same texts, or a model that learned to think in the first stops thinking in the second. This plugin does
+not use the model's chat template; `chat_template` does.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _CONTROL = re.compile(r"<(?=\|(?:im_start|im_end|endoftext)\|>)")
 
 @plugin
 class ChatmlThink:
-    """ChatML prompt of JustTinker (Ning, 2026), byte for byte.
+    """The ChatML prompt of JustTinker (Ning, 2026), byte for byte.
 
-    A control token spelt out in a question (``<|im_end|>``) would end the user's turn, because backends recognise
-    special tokens in text. It is made harmless by a space, ``< |im_end|>``: one odd row of a data set shall neither
-    write the assistant's turn nor end a run half-way.
+    A control token spelled out in a question (``<|im_end|>``) would end the user's turn, because backends recognise
+    special tokens in text. A space makes it harmless, ``< |im_end|>``, so that one odd row of a data set can neither
+    write the assistant's turn nor end a run halfway.
     """
 
     system: str = "You are a helpful mathematical assistant. Think step by step before answering."
@@ -34,7 +34,7 @@ class ChatmlThink:
     user: str = "Solve the following math problem.\n\nProblem: {problem}"
     """The user's message; ``{problem}`` stands for the question."""
     single_tokens: bool = True
-    """Refuse a model for which ``<think>`` or ``<|im_end|>`` is more than one token: the recipe needs both as one."""
+    """Refuse a model whose tokenizer splits ``<think>`` or ``<|im_end|>``: the recipe needs each as one token."""
 
     def __post_init__(self) -> None:
         if "{problem}" not in self.user:
@@ -45,8 +45,8 @@ class ChatmlThink:
         """A complaint for each tag that the model's tokenizer splits."""
         words = (OPEN, STOP) if self.single_tokens and run.ready else ()
         return [
-            f"the tokenizer of {run.config.run.model} turns {word} into {n} tokens; chatml_think wants one: take a "
-            "model that has it (the Qwen3 family), another prompt plugin, or set single_tokens = false in "
+            f"the tokenizer of {run.config.run.model} turns {word} into {n} tokens, but chatml_think needs one: use a "
+            "model that has it (the Qwen3 family) or another prompt plugin, or set single_tokens = false in "
             "[plugins.chatml_think]"
             for word in words
             if (n := len(run.backend.encode(word))) != 1

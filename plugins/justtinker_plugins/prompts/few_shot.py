@@ -1,6 +1,6 @@
 r"""A completion prompt for base models: a few solved problems, then the question with its solution left open.
 
-For models without chat training. It asks for no thinking block: its examples show short solutions that end in
+For models without chat training. It does not ask for a thinking block: its examples show short solutions that end in
 ``\boxed{…}``.
 """
 
@@ -52,14 +52,14 @@ EXAMPLES = (
 
 @plugin
 class FewShot:
-    """``Problem: … Solution: …`` for each example and for the question; stops where the next problem would begin."""
+    """``Problem: … Solution: …`` for each example and for the question; stops where another problem would begin."""
 
     examples: tuple[Example, ...] = EXAMPLES
-    """The solved problems, in order: a list of tables with the keys problem and solution."""
+    """The solved problems, in order, as a list of tables with the keys problem and solution."""
 
     def __post_init__(self) -> None:
         if not self.examples:
-            raise ValueError("examples = []: a base model needs at least one to see what is asked of it")
+            raise ValueError("examples = []: a base model needs at least one, to see what to do")
 
     @hookimpl
     def build_prompt(self, problem: Problem) -> Prompt:

@@ -1,6 +1,6 @@
-"""The `local` backend's training half: batches, log-probabilities in chunks, and the Tinker service's losses.
+"""The `local` backend's losses, as the Tinker service defines them, and their gradients.
 
-The optimizer is not here. Shapes: B sequences of a batch, T positions, N real positions of a batch.
+The optimizer is in local.py. Shapes: B sequences in a batch, T positions, N positions that are not padding.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import torch
 
 
-def batches(data: Sequence[Datum], most_tokens: int) -> Iterator[list[int]]:
-    """Indices of the data in batches of at most `most_tokens`, padding included; alike lengths together."""
+def datum_batches(data: Sequence[Datum], most_tokens: int) -> Iterator[list[int]]:
+    """Indices of the data in batches of at most `most_tokens`, padding included; similar lengths together."""
     batch: list[int] = []
     for i in sorted(range(len(data)), key=lambda i: len(data[i].inputs)):
         if batch and (len(batch) + 1) * len(data[i].inputs) > most_tokens:
@@ -46,28 +46,28 @@ def forward_backward(
     """Add the gradient of the summed loss to the weights' ``.grad``. PluginError if the loss is not finite."""
     total = 0.0
     logprobs: list[tuple[float, ...]] = [()] * len(data)
-    for batch in batches(data, most_tokens):
+    for batch in datum_batches(data, most_tokens):
         if closed.is_set():
             raise PluginError("the backend was closed while it was training")
-        part = [data[i] for i in batch]
-        scores = target_logprobs(policy, part, chunk)
-        loss_sum = token_losses(loss, config, scores, part).sum()
+        batch_data = [data[i] for i in batch]
+        batch_logprobs = target_logprobs(policy, batch_data, chunk)
+        loss_sum = token_losses(loss, config, batch_logprobs, batch_data).sum()
         value = loss_sum.item()
         if not np.isfinite(value):
-            raise PluginError(f"the {loss} loss is {value}: gradients are dropped; lower the learning rate, warm up")
+            raise PluginError(f"the {loss} loss is {value}: gradients dropped; lower the learning rate or warm up")
         loss_sum.backward()  # type: ignore[no-untyped-call]
         total += value
-        flat, lengths = scores.tolist(), [len(d.inputs) for d in part]
+        flat, lengths = batch_logprobs.tolist(), [len(d.inputs) for d in batch_data]
         for i, length, end in zip(batch, lengths, np.cumsum(lengths).tolist(), strict=True):
             logprobs[i] = tuple(flat[end - length : end])
-    return TrainResult(total, tuple(logprobs), metrics(loss, config, data, logprobs, total))
+    return TrainResult(total, tuple(logprobs), train_metrics(loss, config, data, logprobs, total))
 
 
 def target_logprobs(policy: Policy, data: Sequence[Datum], chunk: int) -> torch.Tensor:
-    """Log-probability of every target (N,), datum after datum, with its graph.
+    """Log-probability of every target (N,), datum by datum, with its autograd graph.
 
-    Padding stands on the right, where causal attention never looks, so there is no mask. A vocabulary's logits stand
-    in memory for `chunk` positions at a time; the backward pass computes them again.
+    Padding is on the right, where causal attention never looks, so there is no mask. Logits are in memory for `chunk`
+    positions at once; the backward pass computes them again.
     """
     import torch
     from torch.utils.checkpoint import checkpoint
@@ -78,33 +78,35 @@ def target_logprobs(policy: Policy, data: Sequence[Datum], chunk: int) -> torch.
     inputs[real] = np.concatenate([d.inputs for d in data])
     tokens = torch.from_numpy(inputs).to(policy.device)
     targets = column(data, "targets", policy.device, torch.long)
-    places = torch.from_numpy(np.flatnonzero(real)).to(policy.device)
+    positions = torch.from_numpy(np.flatnonzero(real)).to(policy.device)
     model = policy.model
     if not policy.plain_head:
         logits = model(tokens, use_cache=False).logits
-        return _score(lambda x: x, logits.flatten(0, 1)[places], targets)
-    hidden = model.base_model(tokens, use_cache=False).last_hidden_state.flatten(0, 1)[places]
+        return _logprobs(lambda x: x, logits.flatten(0, 1)[positions], targets)
+    hidden = model.base_model(tokens, use_cache=False).last_hidden_state.flatten(0, 1)[positions]
     head = model.get_output_embeddings()
     if len(targets) <= chunk:
-        return _score(head, hidden, targets)
+        return _logprobs(head, hidden, targets)
     pieces = zip(torch.split(hidden, chunk), torch.split(targets, chunk), strict=True)
-    return torch.cat([checkpoint(_score, head, h, t, use_reentrant=False) for h, t in pieces])
+    return torch.cat([checkpoint(_logprobs, head, h, t, use_reentrant=False) for h, t in pieces])
 
 
-def _score(head: Any, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def _logprobs(head: Any, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     import torch
 
     return -torch.nn.functional.cross_entropy(head(hidden).float(), targets, reduction="none")
 
 
 def column(data: Sequence[Datum], name: str, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-    """One field of all data, end to end (N,)."""
+    """One field of all data, concatenated (N,)."""
     import torch
 
     return torch.from_numpy(np.concatenate([getattr(d, name) for d in data])).to(device=device, dtype=dtype)
 
 
-def token_losses(loss: Loss, config: Mapping[str, float], scores: torch.Tensor, data: Sequence[Datum]) -> torch.Tensor:
+def token_losses(
+    loss: Loss, config: Mapping[str, float], logprobs: torch.Tensor, data: Sequence[Datum]
+) -> torch.Tensor:
     """The loss of every target (N,), as the Tinker SDK defines it, with r = exp(logprob - sampler's logprob).
 
     cross_entropy: -w logprob; importance_sampling: -r A; ppo: -min(r A, clip(r, low, high) A).
@@ -112,24 +114,24 @@ def token_losses(loss: Loss, config: Mapping[str, float], scores: torch.Tensor, 
     import torch
 
     def field(name: str) -> torch.Tensor:
-        return column(data, name, scores.device, torch.float32)
+        return column(data, name, logprobs.device, torch.float32)
 
     if loss == "cross_entropy":
-        return -field("weights") * scores
-    ratio, advantages = torch.exp(scores - field("logprobs")), field("advantages")
+        return -field("weights") * logprobs
+    ratio, advantages = torch.exp(logprobs - field("logprobs")), field("advantages")
     if loss == "importance_sampling":
         return -ratio * advantages
     low, high = ({**PPO_CLIP, **config}[name] for name in PPO_CLIP)
     return -torch.minimum(ratio * advantages, ratio.clamp(low, high) * advantages)
 
 
-def metrics(
+def train_metrics(
     loss: Loss, config: Mapping[str, float], data: Sequence[Datum], logprobs: Sequence[Sequence[float]], total: float
 ) -> dict[str, float]:
-    """``loss:sum``, ``tokens:sum`` (targets that count) and, for policy losses, over these:
+    """Metrics of a loss: ``loss:sum`` and ``tokens:sum``, the targets whose weight or advantage is not 0.
 
-    ``approx_kl:mean`` (r - 1 - log r, of the sampler's policy from this one; Schulman's k3) and ``clipped:mean``, the
-    share of targets that ppo gives no gradient.
+    A policy loss adds, over these targets, ``approx_kl:mean`` (r - 1 - log r: Schulman's k3 of the sampler's policy
+    from this one); ppo also ``clipped:mean``, the share that gets no gradient.
     """
     name = NEEDS[loss][-1]
     weight = np.concatenate([[], *(getattr(d, name) for d in data)])

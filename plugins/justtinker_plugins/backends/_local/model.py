@@ -1,6 +1,6 @@
-"""The `local` backend's model: opening it, the quickstart's tiny one, LoRA, and the files of a checkpoint.
+"""The `local` backend's model: loading it, the quickstart's tiny model, LoRA, and checkpoint files.
 
-No sampling and no training here.
+Nothing here samples or trains.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 IM_START, IM_END, PAD, UNKNOWN = "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<unk>"
 WORDS = ("<think>", "</think>", "\\boxed")
-# Whole phrases of the recipe's prompt are single tokens: a prompt has 17 tokens instead of 196.
+# Each fixed phrase of the recipe's prompt is one token, so a prompt has 17 tokens instead of 196.
 PHRASES = (
     "system\nYou are a helpful mathematical assistant. Think step by step before answering.",
     "user\nSolve the following math problem.\n\nProblem: ",
@@ -47,23 +47,23 @@ class Lora:
     rank: int
     alpha: float
     targets: str | tuple[str, ...]
-    """``all-linear`` (every linear layer but the unembedding), or names of modules."""
+    """``all-linear`` (every linear layer but the unembedding), or module names."""
     unembed: bool
-    """Adapt the unembedding too."""
+    """Whether to adapt the unembedding too."""
 
 
 @dataclass
 class Policy:
-    """A causal model, its tokenizer and, if only an adapter is trained, that adapter."""
+    """A causal language model, its tokenizer and, if only an adapter is trained, that adapter."""
 
     model: Any
-    """The transformers model; LoRA layers, if any, sit inside it."""
+    """The transformers model, LoRA layers included."""
     tokenizer: Any
     device: torch.device
     adapter: Any = None
     """peft's wrapper around the same model."""
     plain_head: bool = True
-    """Logits are the unembedding of the last hidden state and nothing more (no soft cap, no scale)."""
+    """Whether logits are the unembedding of the last hidden state and nothing more (no soft cap, no scale)."""
 
     @property
     def config(self) -> Any:
@@ -72,30 +72,30 @@ class Policy:
 
     @property
     def vocabulary(self) -> int:
-        """How many tokens the model knows."""
+        """The number of tokens that the model knows."""
         return int(self.model.get_input_embeddings().num_embeddings)
 
     @property
     def trained(self) -> list[torch.nn.Parameter]:
-        """The weights that get gradients."""
+        """The parameters that get gradients."""
         return [p for p in self.model.parameters() if p.requires_grad]
 
     @property
     def cache_bytes(self) -> int:
-        """What one token takes in the KV cache: a key and a value in every layer."""
+        """Bytes of one token in the KV cache: a key and a value in every layer."""
         config = self.config
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         return int(2 * config.num_hidden_layers * heads * size * self.model.dtype.itemsize)
 
-    @cached_property  # asked at every token
+    @cached_property  # read at every token
     def cache_name(self) -> str:
-        """What the model calls its KV cache, in what it takes and what it gives: transformers 5 renamed it."""
+        """The KV cache's name among the model's arguments and outputs; transformers 5 renamed it."""
         return "cache" if "cache" in inspect.signature(self.model.forward).parameters else "past_key_values"
 
     @property
     def architecture(self) -> str:
-        """In words: what a checkpoint must agree with."""
+        """A description of the model that a checkpoint must match."""
         size = sum(p.numel() for p in self.model.parameters())
         text = (
             f"{type(self.model).__name__} with {size:,} parameters, width {self.config.hidden_size}, "
@@ -107,7 +107,7 @@ class Policy:
         return f"{text}, LoRA rank {lora.r} alpha {lora.lora_alpha:g} on {', '.join(sorted(lora.target_modules))}"
 
     def merged(self) -> contextlib.AbstractContextManager[None]:
-        """While it lasts, the adapter is part of the weights (sampling is faster); then they are bit for bit back."""
+        """Merge the adapter into the weights, for faster sampling; on exit, restore them bit for bit."""
         return contextlib.nullcontext() if self.adapter is None else _merged(self.adapter)
 
 
@@ -115,7 +115,7 @@ class Policy:
 def _merged(adapter: Any) -> Iterator[None]:
     layers = [m for m in adapter.modules() if hasattr(m, "merge") and hasattr(m, "get_base_layer")]
     weights = [m.get_base_layer().weight for m in layers]
-    originals = [w.detach().clone() for w in weights]  # subtracting the adapter again would leave rounding behind
+    originals = [w.detach().clone() for w in weights]  # subtracting the adapter would leave rounding errors
     adapter.merge_adapter()
     try:
         yield
@@ -128,27 +128,27 @@ def _merged(adapter: Any) -> Iterator[None]:
 def open_policy(name: str, *, seed: int, device: str, dtype: str, lora: Lora | None) -> Policy:
     """Load a directory or a hub id, or make ``"tiny"`` from the seed.
 
-    Raises PluginError if transformers cannot load it, if it has no end token, or if the device is not there.
+    Raises PluginError if transformers cannot load it, it has no end token, or the device is missing.
     """
     import torch
     from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # a live report is on the screen
+    disable_progress_bar()  # it would tear up the live report
     torch.manual_seed(seed)
-    place = torch.device(pick_device(device))
-    model, tokenizer = tiny() if name == "tiny" else pretrained(name, dtype)
+    picked = torch.device(pick_device(device))
+    model, tokenizer = tiny() if name == "tiny" else load_pretrained(name, dtype)
     if tokenizer.eos_token is None:
         raise PluginError(f"[run] model = {name!r}: its tokenizer has no end token; set eos_token in its config")
-    model = model.to(device=place, dtype=getattr(torch, dtype)).eval()  # dropout would part sampler and trainer
-    policy = Policy(model, tokenizer, place)
+    model = model.to(device=picked, dtype=getattr(torch, dtype)).eval()  # with dropout, sampler and trainer disagree
+    policy = Policy(model, tokenizer, picked)
     if lora is not None:
         policy.adapter = add_lora(model, lora)
-    policy.plain_head = has_plain_head(model, place)
+    policy.plain_head = has_plain_head(model, picked)
     return policy
 
 
 def pick_device(device: str) -> str:
-    """``auto`` is the GPU if there is one."""
+    """Resolve ``auto`` to the GPU if there is one, else the CPU."""
     import torch
 
     if device == "auto":
@@ -158,11 +158,11 @@ def pick_device(device: str) -> str:
     return device
 
 
-def pretrained(name: str, dtype: str) -> tuple[Any, Any]:
-    """The model and tokenizer that transformers finds under a directory or a hub id."""
+def load_pretrained(name: str, dtype: str) -> tuple[Any, Any]:
+    """Load the model and tokenizer of a directory or a hub id."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    if difflib.get_close_matches(name, ["tiny"]) and not Path(name).exists():  # do not ask the hub for a slip
+    if difflib.get_close_matches(name, ["tiny"]) and not Path(name).exists():  # a typo: do not ask the hub
         raise PluginError(f"[run] model = {name!r}: there is no such directory; did you mean 'tiny'?")
     try:
         return AutoModelForCausalLM.from_pretrained(name, dtype=dtype), AutoTokenizer.from_pretrained(name)
@@ -175,7 +175,7 @@ def pretrained(name: str, dtype: str) -> tuple[Any, Any]:
 
 
 def tiny() -> tuple[Any, Any]:
-    """The quickstart's model: Qwen3 architecture, about 110 k parameters, drawn from torch's random state."""
+    """Make the quickstart's model: Qwen3 architecture, about 110 k parameters, drawn from torch's random state."""
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     tokenizer = tiny_tokenizer()
@@ -188,7 +188,7 @@ def tiny() -> tuple[Any, Any]:
 
 
 def tiny_tokenizer() -> Any:
-    """Printable ASCII character by character, save the tags of the recipe and its fixed phrases: one token each."""
+    """Make a tokenizer with one token for each printable ASCII character, recipe tag and fixed phrase."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -206,7 +206,7 @@ def tiny_tokenizer() -> Any:
 
 
 def add_lora(model: Any, lora: Lora) -> Any:
-    """Freeze the model and put an adapter into it, drawn from torch's random state."""
+    """Freeze the model and add an adapter, drawn from torch's random state."""
     import torch
     from peft import LoraConfig, get_peft_model
 
@@ -219,7 +219,7 @@ def add_lora(model: Any, lora: Lora) -> Any:
         untie(model, head)
     adapter = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=sorted(targets))
     try:
-        with warnings.catch_warnings():  # about what peft asks of transformers, which no user can change
+        with warnings.catch_warnings():  # about peft's use of transformers, which no user can change
             warnings.simplefilter("ignore", FutureWarning)
             return get_peft_model(model, adapter)
     except ValueError as error:
@@ -229,7 +229,7 @@ def add_lora(model: Any, lora: Lora) -> Any:
 
 
 def untie(model: Any, head: Any) -> None:
-    """Give the unembedding its own weight: merging an adapter into a shared one would change the embedding too."""
+    """Give the unembedding its own weight: merging an adapter into a shared one would also change the embedding."""
     import torch
 
     if head.weight is model.get_input_embeddings().weight:
@@ -238,7 +238,7 @@ def untie(model: Any, head: Any) -> None:
 
 
 def has_plain_head(model: Any, device: torch.device) -> bool:
-    """Whether logits are ``unembedding(last hidden state)``: tried out on two tokens."""
+    """Whether logits are ``unembedding(last hidden state)``, as tried on two tokens."""
     import torch
 
     with torch.no_grad():
@@ -252,7 +252,7 @@ def has_plain_head(model: Any, device: torch.device) -> bool:
 
 
 def save_checkpoint(policy: Policy, optimizer: torch.optim.Optimizer | None, target: Path) -> None:
-    """Write a directory that transformers (or peft, for an adapter) can load too; it is whole or it is not there.
+    """Write a directory, whole or not at all, that transformers (or peft, for an adapter) can load too.
 
     Raises PluginError if it cannot be written (a full disk).
     """
@@ -262,13 +262,13 @@ def save_checkpoint(policy: Policy, optimizer: torch.optim.Optimizer | None, tar
         target.parent.mkdir(parents=True, exist_ok=True)
         write_checkpoint(policy, optimizer, unfinished)
         replace_directory(unfinished, target)
-    except Exception as error:  # safetensors and torch have their own for a full disk
+    except Exception as error:  # safetensors and torch each raise their own for a full disk
         shutil.rmtree(unfinished, ignore_errors=True)
         raise PluginError(f"cannot write checkpoint {target}: {error}") from error
 
 
 def write_checkpoint(policy: Policy, optimizer: torch.optim.Optimizer | None, directory: Path) -> None:
-    """All of a checkpoint's files, on the disk when this returns."""
+    """Write a checkpoint's files and flush them to the disk."""
     import torch
 
     if policy.adapter is None:
@@ -288,7 +288,7 @@ def write_checkpoint(policy: Policy, optimizer: torch.optim.Optimizer | None, di
 
 
 def sync(path: Path) -> None:
-    """Make sure that it is on the disk."""
+    """Flush a file or directory to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -297,7 +297,7 @@ def sync(path: Path) -> None:
 
 
 def replace_directory(source: Path, target: Path) -> None:
-    """Rename; what stood there before (a resumed run saves again) goes once the new one is in place."""
+    """Move `source` to `target`, then delete what was there before (a resumed run saves again)."""
     old = target.with_name(f".{target.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
@@ -308,22 +308,22 @@ def replace_directory(source: Path, target: Path) -> None:
 
 
 def load_checkpoint(policy: Policy, path: Path) -> dict[str, Any]:
-    """Put a checkpoint's weights into the policy; return its optimizer and random states.
+    """Load a checkpoint's weights into the policy; return its optimizer and random states.
 
-    Raises FileNotFoundError if there is none, PluginError if it is of another architecture.
+    Raises FileNotFoundError if there is none, PluginError if it is damaged or of another architecture.
     """
     import torch
 
     if not (path / "meta.json").is_file():
         raise FileNotFoundError(f"no checkpoint at {path}: it has no meta.json")
     try:
-        found = json.loads((path / "meta.json").read_text())["architecture"]
+        saved = json.loads((path / "meta.json").read_text())["architecture"]
         state: dict[str, Any] = torch.load(path / "training.pt", map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a damaged file makes the readers raise
-        raise PluginError(f"checkpoint {path} is damaged ({error}); go back to an older one") from error
-    if found != policy.architecture:
+    except Exception as error:  # a damaged file can make the readers raise anything
+        raise PluginError(f"checkpoint {path} is damaged ({error}); use an older one") from error
+    if saved != policy.architecture:
         raise PluginError(
-            f"checkpoint {path} is of {found}, but this run's model is {policy.architecture}; "
+            f"checkpoint {path} is of {saved}, but this run's model is {policy.architecture}; "
             f"use the model and the LoRA options that it was saved with"
         )
     load_weights(policy, path)
@@ -331,7 +331,7 @@ def load_checkpoint(policy: Policy, path: Path) -> dict[str, Any]:
 
 
 def load_weights(policy: Policy, path: Path) -> None:
-    """Only the trained ones: the adapter's, if there is one."""
+    """Load a checkpoint's trained weights: the adapter's if there is one, else the model's."""
     if policy.adapter is None:
         loaded = type(policy.model).from_pretrained(path, dtype=policy.model.dtype)
         policy.model.load_state_dict(loaded.state_dict())
@@ -341,8 +341,8 @@ def load_weights(policy: Policy, path: Path) -> None:
     set_peft_model_state_dict(policy.adapter, load_peft_weights(str(path), device=str(policy.device)))
 
 
-def random_states(state: dict[str, Any]) -> None:
-    """Set torch's generators to where a checkpoint left them."""
+def restore_random_state(state: dict[str, Any]) -> None:
+    """Set torch's random generators to a checkpoint's states."""
     import torch
 
     torch.set_rng_state(state["random"])

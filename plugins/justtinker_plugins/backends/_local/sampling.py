@@ -1,6 +1,6 @@
-"""The `local` backend's sampling half: a decode loop over the KV cache that drops rows as they end.
+"""The `local` backend's sampling: a decode loop over the KV cache that drops rows as they end.
 
-No training, no threads: it runs wherever it is called. Shapes: B rows being decoded, V tokens of the vocabulary.
+Nothing here trains or starts a thread. Shapes: B rows being decoded, V tokens of the vocabulary.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Job:
-    """A request on its way: what ends its rows, and the samples that it has so far."""
+    """A request in progress: what ends its rows, and the samples finished so far."""
 
     request: SampleRequest
     future: Future[list[Sample]]
@@ -33,18 +33,18 @@ class Job:
     """Most tokens of a row."""
     stop_tokens: tuple[int, ...]
     stop_texts: tuple[str, ...]
-    """Stops of several tokens."""
+    """Stops of more than one token."""
     samples: dict[int, Sample] = field(default_factory=dict)
 
     def finish(self, row: int, sample: Sample) -> None:
-        """The future resolves with the last row."""
+        """Keep a row's sample; the last one resolves the future."""
         self.samples[row] = sample
         if len(self.samples) == self.request.n:
             self.future.set_result([self.samples[i] for i in range(self.request.n)])
 
 
 Row = tuple[Job, int]
-"""Which request, and the place among its samples."""
+"""A request's job, and the index of one of its samples."""
 
 
 def sample(
@@ -57,28 +57,28 @@ def sample(
     most_bytes: float,
     closed: threading.Event,
 ) -> None:
-    """Sample all requests, prompts of like length together, and resolve their futures. A bad request fails alone."""
+    """Sample all requests, batching prompts of similar length, and resolve their futures. A bad one fails alone."""
     jobs = []
-    ends = {stop: end_of(policy, stop) for stop in {request.stop for request in requests}}
+    stops = {stop: split_stops(policy, stop) for stop in {request.stop for request in requests}}
     for request, future in zip(requests, futures, strict=True):
         try:
-            limit = accept(policy, request, context)
+            limit = check_request(policy, request, context)
         except PluginError as error:
             future.set_exception(error)
         else:
-            jobs.append(Job(request, future, limit, *ends[request.stop]))
+            jobs.append(Job(request, future, limit, *stops[request.stop]))
             if request.n == 0:
                 future.set_result([])
     jobs.sort(key=lambda job: len(job.request.tokens))
     rows = [(job, i) for job in jobs for i in range(job.request.n)]
-    for batch in batches(rows, most_rows, most_bytes / policy.cache_bytes):
+    for batch in row_batches(rows, most_rows, most_bytes / policy.cache_bytes):
         Decoding(policy, batch).run(closed)
 
 
-def batches(rows: Sequence[Row], most_rows: int, most_tokens: float) -> Iterator[list[Row]]:
-    """Rows, by length of prompt, in batches of at most `most_rows` whose cache holds `most_tokens`.
+def row_batches(rows: Sequence[Row], most_rows: int, most_tokens: float) -> Iterator[list[Row]]:
+    """Split rows, sorted by prompt length, into batches of at most `most_rows` rows and `most_tokens` in the cache.
 
-    That is padded and run to the limit: as wide as the longest prompt and the highest limit, be they of two rows.
+    The cache is counted padded and run to the limit: longest prompt plus highest limit, be they of two rows.
     """
     batch: list[Row] = []
     limit = 0
@@ -92,27 +92,27 @@ def batches(rows: Sequence[Row], most_rows: int, most_tokens: float) -> Iterator
         yield batch
 
 
-def end_of(policy: Policy, stop: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Stops that are one token, as tokens, and the others."""
+def split_stops(policy: Policy, stop: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The stops that are one token, as tokens, and the others, as texts."""
     stops = {text: encode(policy.tokenizer, text) for text in stop or (policy.tokenizer.eos_token,) if text}
-    one = tuple(tokens[0] for tokens in stops.values() if len(tokens) == 1)
-    return one, tuple(text for text, tokens in stops.items() if len(tokens) > 1)
+    single = tuple(tokens[0] for tokens in stops.values() if len(tokens) == 1)
+    return single, tuple(text for text, tokens in stops.items() if len(tokens) > 1)
 
 
-def accept(policy: Policy, request: SampleRequest, context: int) -> int:
+def check_request(policy: Policy, request: SampleRequest, context: int) -> int:
     """Check a request; return the most tokens that one of its samples may have."""
     size = len(request.tokens)
     if not 0 < size < context:
-        raise PluginError(f"a prompt of {size} tokens: 1 to {context - 1} leave room for a response in this model")
+        raise PluginError(f"a prompt has {size} tokens; expected 1 to {context - 1}, to leave room for a response")
     if min(request.tokens) < 0 or max(request.tokens) >= policy.vocabulary:
         raise PluginError(f"a prompt has a token outside the model's vocabulary of {policy.vocabulary}")
     if request.max_tokens < 1:
-        raise PluginError(f"max_tokens = {request.max_tokens}: a sample has at least one token")
+        raise PluginError(f"max_tokens = {request.max_tokens}: expected at least 1")
     return min(request.max_tokens, context - size)
 
 
 class Decoding:
-    """Rows that are decoded together until the last one ends. Arrays are over all rows, `live` says which go on."""
+    """Rows decoded together until the last one ends. Arrays cover all rows; `live` indexes those still running."""
 
     def __init__(self, policy: Policy, rows: Sequence[Row]) -> None:
         self.policy, self.rows = policy, rows
@@ -127,7 +127,7 @@ class Decoding:
         self.live = np.arange(len(rows))
 
     def run(self, closed: threading.Event) -> None:
-        """Draw, record, drop what has ended, advance; until nothing is left."""
+        """Draw and record a token for each live row, drop the rows that ended, and advance, until none is left."""
         import torch
 
         with torch.no_grad():
@@ -137,7 +137,7 @@ class Decoding:
                 if closed.is_set():
                     raise PluginError("the backend was closed while it was sampling")
                 uniform = torch.from_numpy(self.uniform[self.live, step]).to(logits.device)
-                tokens, logprobs = draw(logits, uniform, temperature, top_p)
+                tokens, logprobs = draw_tokens(logits, uniform, temperature, top_p)
                 ended = self.record(step, tokens.cpu().numpy(), logprobs.cpu().numpy())
                 if ended.all():
                     return
@@ -150,57 +150,55 @@ class Decoding:
                 logits, mask = advance(self.policy, tokens, cache, mask, position + step)
 
     def column(self, name: str) -> torch.Tensor:
-        """A setting of every row's request (B, 1)."""
+        """One setting of every row's request (B, 1)."""
         import torch
 
         values = [getattr(job.request, name) for job, _ in self.rows]
         return torch.tensor(values, dtype=torch.float64, device=self.policy.device)[:, None]
 
     def record(self, step: int, tokens: np.ndarray, logprobs: np.ndarray) -> np.ndarray:
-        """Keep what was drawn for the live rows; return which of them have ended (B,)."""
+        """Keep the tokens drawn for the live rows; return which of these rows have ended (B,)."""
         if not np.isfinite(logprobs).all():
-            raise PluginError(
-                "the model's probabilities are not finite: its weights are ruined; go back to a checkpoint"
-            )
+            raise PluginError("the model's probabilities are not finite: its weights are ruined; restore a checkpoint")
         self.tokens[self.live, step], self.logprobs[self.live, step] = tokens, logprobs
         stopped = (tokens[:, None] == self.stops[self.live]).any(axis=1)
         if self.has_texts:
             stopped |= np.array([self.has_stop_text(row, step + 1) for row in self.live.tolist()])
         ended: np.ndarray = stopped | (self.limits[self.live] == step + 1)
-        for row, by_itself in zip(self.live[ended].tolist(), stopped[ended].tolist(), strict=True):
+        for row, at_stop in zip(self.live[ended].tolist(), stopped[ended].tolist(), strict=True):
             job, i = self.rows[row]
-            drawn = tuple(self.tokens[row, : step + 1].tolist())
-            job.finish(i, Sample(drawn, tuple(self.logprobs[row, : step + 1].tolist()), by_itself))
+            response = tuple(self.tokens[row, : step + 1].tolist())
+            job.finish(i, Sample(response, tuple(self.logprobs[row, : step + 1].tolist()), at_stop))
         return ended
 
     def has_stop_text(self, row: int, length: int) -> bool:
-        """Whether the row's text now holds a stop of several tokens (a token may reach beyond its end)."""
+        """Whether the row's text now holds a stop of several tokens (a token may reach beyond the stop's end)."""
         texts = self.rows[row][0].stop_texts
-        most = max((len(text.encode()) for text in texts), default=0)  # every token holds a byte or more
+        most = max((len(text.encode()) for text in texts), default=0)  # a token has at least one byte
         tail = decode(self.policy.tokenizer, self.tokens[row, max(0, length - most) : length].tolist()) if most else ""
         return any(text in tail for text in texts)
 
 
 def uniforms(seed: int, row: int, count: int) -> np.ndarray:
-    """`count` numbers in [0, 1) that depend on seed and row alone."""
+    """`count` random numbers in [0, 1) that depend only on seed and row."""
     key = np.array([seed % 2**64, row], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key)).random(count)
 
 
 def prefill(policy: Policy, rows: Sequence[Row]) -> tuple[torch.Tensor, Any, torch.Tensor | None, torch.Tensor]:
-    """Run each distinct prompt once, then give every row its copy.
+    """Run each distinct prompt once, then copy the result to its rows.
 
     Returns logits (B, V), the cache, the mask (B, T) if prompts differ in length (padding on the left), and the
     position of each row's first new token (B, 1).
     """
     import torch
 
-    place: dict[tuple[int, ...], int] = {}
-    index = [place.setdefault(job.request.tokens, len(place)) for job, _ in rows]
-    lengths = np.array([len(prompt) for prompt in place])
+    prompts: dict[tuple[int, ...], int] = {}
+    index = [prompts.setdefault(job.request.tokens, len(prompts)) for job, _ in rows]
+    lengths = np.array([len(prompt) for prompt in prompts])
     real = np.arange(lengths.max()) >= lengths.max() - lengths[:, None]
     inputs = np.zeros(real.shape, dtype=np.int64)
-    inputs[real] = np.concatenate(list(place))
+    inputs[real] = np.concatenate(list(prompts))
     more: dict[str, torch.Tensor] = {}
     if not real.all():
         more["attention_mask"] = torch.from_numpy(real.astype(np.int64)).to(policy.device)
@@ -217,7 +215,7 @@ def prefill(policy: Policy, rows: Sequence[Row]) -> tuple[torch.Tensor, Any, tor
 def advance(
     policy: Policy, tokens: torch.Tensor, cache: Any, mask: torch.Tensor | None, position: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Feed one token a row (B,); return the next logits (B, V) and the longer mask."""
+    """Feed each row one token (B,); return the next logits (B, V) and the longer mask."""
     import torch
 
     more = {policy.cache_name: cache}
@@ -228,13 +226,13 @@ def advance(
     return output.logits[:, -1], mask
 
 
-def draw(
+def draw_tokens(
     logits: torch.Tensor, uniform: torch.Tensor, temperature: torch.Tensor, top_p: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """One token a row by inverse CDF (B,), and its log-probability at temperature 1 (B,).
+    """Draw one token a row by inverse CDF (B,), with its log-probability at temperature 1 (B,).
 
-    logits (B, V), uniform (B,), temperature and top_p (B, 1). top_p keeps the fewest likely tokens that together
-    have at least that probability (Holtzman et al., arXiv:1904.09751), at the given temperature.
+    Takes logits (B, V), uniform (B,), temperature and top_p (B, 1). top_p keeps the fewest, most likely tokens that
+    together have at least that probability at the given temperature (Holtzman et al., arXiv:1904.09751).
     """
     import torch
 
@@ -255,7 +253,7 @@ def draw(
 
 
 def inverse_cdf(weights: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-    """The first place (B, 1) at which the summed weights (B, V) pass the uniform number's share of their total."""
+    """The first index (B, 1) at which the cumulative weights (B, V) pass the uniform number's share of their sum."""
     import torch
 
     sums = weights.cumsum(-1)

@@ -1,8 +1,7 @@
-"""The `tinker` backend's calls: one after another in a thread of their own, with answers that nobody can cancel.
+"""The `tinker` backend's calls, made one after another in a thread of their own; nobody can cancel their answers.
 
-SDKs differ in what a method returns: newer ones a future where older ones wait and return the thing itself. Both are
-taken. Nothing is retried here: that is the SDK's business. Every error comes out as a sentence with a fix and
-without the key.
+SDK versions differ: newer ones return a future where older ones wait and return the result. Both work here. Retries
+are left to the SDK. Every error becomes a sentence with a fix and without the key.
 """
 
 from __future__ import annotations
@@ -19,22 +18,22 @@ from justtinker_core import PluginError
 T = TypeVar("T")
 KEY = "TINKER_API_KEY"
 FIXES = {
-    400: "the server refuses the request",
-    401: f"the key in {KEY} is not accepted; make one in the Tinker console and export it",
-    402: "the account cannot be billed; add a means of payment or credit in the Tinker console, then --resume the run",
+    400: "the server rejects the request",
+    401: f"the key in {KEY} is not accepted; create one in the Tinker console and export it",
+    402: "the account cannot be billed; add a payment method or credit in the Tinker console, then --resume the run",
     403: f"the key in {KEY} may not do this; use a key of the project that owns the model or the checkpoint",
-    404: "the server does not have it; it may have expired or been deleted: name another, or mend the address",
+    404: "the server does not have it; it may have expired or been deleted: name another, or correct the address",
     429: "the server is overloaded or the account's limit is reached, and waiting has not helped; --resume later",
 }
 FOR_ALL = {401, 402, 403, 404}
-"""What concerns every request, not only the one that was refused."""
+"""Statuses that concern every request, not only the one that got them."""
 GONE = re.compile(r"(checkpoint|weights|tinker://).{0,200}(not found|does not exist|expired|deleted)", re.IGNORECASE)
 
 
 class Calls:
-    """Makes calls in their order in one thread, and hands their answers on in another one.
+    """Makes calls in order in one thread, and handles their answers in another.
 
-    Not in the SDK's own thread, where its answers arrive: whoever works or waits there stops every transfer.
+    It does not use the SDK's own thread, where answers arrive: work or waiting there stops every transfer.
     """
 
     def __init__(self) -> None:
@@ -45,9 +44,9 @@ class Calls:
         self._closed = False
 
     def promise(self, error: type[PluginError] = PluginError) -> Future[Any]:
-        """A future that cannot be cancelled: a cancelled optimizer step would make every later call wait for ever.
+        """A future that cannot be cancelled: a cancelled optimizer step would make every later call wait forever.
 
-        What goes wrong with this one request is raised as that `error`.
+        If this one request fails, the future raises `error`.
         """
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
@@ -57,34 +56,34 @@ class Calls:
             self._open[future] = error
         return future
 
-    def submit(self, call: Callable[[], Any], change: Callable[[Any], T]) -> Future[T]:
-        """Queue a call; the future of its changed answer."""
+    def submit(self, call: Callable[[], Any], convert: Callable[[Any], T]) -> Future[T]:
+        """Queue a call; return the future of its converted answer."""
         promise = self.promise()
-        self._orders.submit(self.make, call, change, promise)
+        self._orders.submit(self.make, call, convert, promise)
         return promise
 
-    def make(self, call: Callable[[], Any], change: Callable[[Any], Any], promise: Future[Any]) -> None:
-        """Make a call here and now, without waiting for its answer."""
+    def make(self, call: Callable[[], Any], convert: Callable[[Any], Any], promise: Future[Any]) -> None:
+        """Make a call now, without waiting for its answer."""
         try:
             answer = call()
         except BaseException as error:
             self.settle(promise, error=error)
         else:
-            self.after(answer, lambda value: self.settle(promise, lambda: change(value)), promise)
+            self.after(answer, lambda value: self.settle(promise, lambda: convert(value)), promise)
 
-    def after(self, answer: Any, go_on: Callable[[Any], None], *promises: Future[Any]) -> None:
-        """Go on with an answer once it is there, in the replies' thread; its error goes to all promises."""
+    def after(self, answer: Any, use: Callable[[Any], None], *promises: Future[Any]) -> None:
+        """Call `use` with the answer once it arrives, in the replies' thread; an error goes to all promises."""
 
         def arrived(future: Future[Any]) -> None:
             try:
-                go_on(future.result())
+                use(future.result())
             except BaseException as error:
                 for promise in promises:
                     self.settle(promise, error=error)
 
         def hand_over(future: Future[Any]) -> None:
             with self._lock:
-                if not self._closed:  # then close() settles the promises
+                if not self._closed:  # else close() has settled the promises
                     self._replies.submit(arrived, future)
 
         future_of(answer).add_done_callback(hand_over)
@@ -92,7 +91,7 @@ class Calls:
     def settle(
         self, promise: Future[Any], value: Callable[[], Any] = lambda: None, error: BaseException | None = None
     ) -> None:
-        """Keep a promise, with a value or an error; one that `close` has settled stays as it is."""
+        """Settle a promise with a value or an error, unless `close` has settled it already."""
         if error is None:
             try:
                 result = value()
@@ -108,19 +107,19 @@ class Calls:
             promise.set_exception(explained(error, kind))
 
     def waited(self, answer: Any) -> Any:
-        """The thing itself, once it is there; for the orders' thread, where everything that comes after needs it."""
+        """Wait for an answer. For the orders' thread: every later call needs the result."""
         future = future_of(answer)
         while not wait([future], timeout=1).done:
-            if self._closed:  # or the interpreter could not end
+            if self._closed:  # else the interpreter could not exit
                 raise PluginError("the tinker backend is closed")
         return future.result()
 
     def close(self) -> None:
-        """Make no more calls; promises that are still open raise. What the server has begun, it finishes."""
+        """Make no more calls; open promises raise. The server finishes what it has begun."""
         with self._lock:
             self._closed = True
-            left, self._open = list(self._open), {}
-        for promise in left:
+            unsettled, self._open = list(self._open), {}
+        for promise in unsettled:
             promise.set_exception(PluginError("the tinker backend was closed before the answer came"))
         for pool in (self._orders, self._replies):
             pool.shutdown(wait=False, cancel_futures=True)
@@ -128,7 +127,7 @@ class Calls:
 
 def future_of(answer: Any) -> Future[Any]:
     """A standard future of whatever the SDK returned."""
-    if callable(getattr(type(answer), "future", None)):  # first: one of the SDK's is a deprecated Future too
+    if callable(getattr(type(answer), "future", None)):  # first, since one of the SDK's is a deprecated Future too
         return answer.future()  # type: ignore[no-any-return]
     if isinstance(answer, Future):
         return answer
@@ -138,35 +137,35 @@ def future_of(answer: Any) -> Future[Any]:
 
 
 def scrubbed(text: str) -> str:
-    """The text without anything that is, or looks like, a key."""
+    """The text with everything that is, or looks like, a key blanked out."""
     key = os.environ.get(KEY)
     text = text.replace(key, "***") if key else text
     return re.sub(r"tml-[\w-]{8,}|eyJ[\w-]+\.[\w-]+\.[\w-]+", "***", text)
 
 
 def explained(error: BaseException, kind: type[PluginError] = PluginError) -> BaseException:
-    """An error of the SDK as a `kind` that says what to do. Errors of this project stay what they are."""
+    """Turn an SDK error into a `kind` that says what to do. This project's own errors stay as they are."""
     if isinstance(error, PluginError | FileNotFoundError):
         return error
     status = status_of(error)
-    said = scrubbed(f"{type(error).__name__}: {error}")
+    original = scrubbed(f"{type(error).__name__}: {error}")
     if status in FIXES:
-        return (PluginError if status in FOR_ALL else kind)(f"Tinker ({status}): {FIXES[status]} [{said}]")
+        return (PluginError if status in FOR_ALL else kind)(f"Tinker ({status}): {FIXES[status]} [{original}]")
     if category := getattr(error, "category", None):
-        return kind(f"Tinker gave the request up (category {getattr(category, 'value', category)}) [{said}]")
-    return kind(f"Tinker: {said}")
+        return kind(f"Tinker gave up on the request (category {getattr(category, 'value', category)}) [{original}]")
+    return kind(f"Tinker: {original}")
 
 
 def status_of(error: BaseException) -> int | None:
-    """The HTTP status behind an error, if there is one. While an answer is waited for, the SDK wraps what was said."""
+    """The HTTP status behind an error, if any. An error met while waiting for an answer is wrapped by the SDK."""
     status = getattr(error, "status_code", None)
-    waited = getattr(error.__cause__, "status_code", None)
-    return status or (waited if waited != 404 else None)  # then the request is lost, not what it asked for
+    wrapped = getattr(error.__cause__, "status_code", None)
+    return status or (wrapped if wrapped != 404 else None)  # a wrapped 404: the request is lost, not its object
 
 
 def is_gone(error: BaseException) -> bool:
-    """Whether an explained error says that a checkpoint is not there any more; an expired key is something else."""
-    said = str(error)
-    if any(f"Tinker ({status})" in said for status in FOR_ALL - {404}):
+    """Whether an explained error says that a checkpoint no longer exists; an expired key is something else."""
+    text = str(error)
+    if any(f"Tinker ({status})" in text for status in FOR_ALL - {404}):
         return False
-    return "Tinker (404)" in said or GONE.search(said) is not None
+    return "Tinker (404)" in text or GONE.search(text) is not None

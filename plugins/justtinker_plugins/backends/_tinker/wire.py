@@ -1,4 +1,4 @@
-"""What the `tinker` backend sends and receives, as the SDK's types and as ours. No call is made here."""
+"""Conversion between our types and the SDK's, for all that the `tinker` backend sends and receives. Makes no call."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from justtinker_core.types import Adam, Datum, Loss, Sample, SampleRequest, Trai
 from justtinker_plugins.backends._data import NEEDS, PPO_CLIP
 
 REPORT_ONLY = 1e12
-"""A clipping norm that no gradient reaches: the server reports the norm only while clipping is on."""
+"""A clipping norm that no gradient reaches; the server reports the norm only while clipping is on."""
 
 
-def checked(kind: type[Any], **values: Any) -> Any:
-    """An SDK object; TypeError for a keyword that it does not know (the SDK itself takes some silently)."""
+def make_strictly(kind: type[Any], **values: Any) -> Any:
+    """Make an SDK object; TypeError for an unknown keyword (the SDK itself accepts some silently)."""
     if unknown := set(values) - set(kind.model_fields):
         raise TypeError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
     return kind(**values)
 
 
 def sampling_params(request: SampleRequest, context_length: int, encode: Callable[[str], list[int]]) -> Any:
-    """SamplingParams of a request. SamplingError if its prompt leaves no room for a token."""
+    """Convert a request's settings. SamplingError if its prompt leaves no room for a token."""
     from tinker import types
 
     room = context_length - len(request.tokens)
     if room < 1:
         raise SamplingError(
-            f"the prompt has {len(request.tokens)} tokens; the model takes {context_length}, response included"
+            f"the prompt has {len(request.tokens)} tokens, but the model takes {context_length}, response included"
         )
     stops = [encode(stop) for stop in request.stop]
-    single = all(len(stop) == 1 for stop in stops)  # a token is exact; a text is searched for by the server
-    return checked(
+    single = all(len(stop) == 1 for stop in stops)  # a token is exact; a text the server searches for
+    return make_strictly(
         types.SamplingParams,
         max_tokens=min(request.max_tokens, room),
         seed=request.seed,
@@ -44,18 +44,18 @@ def sampling_params(request: SampleRequest, context_length: int, encode: Callabl
 
 
 def samples(request: SampleRequest, reply: Any) -> list[Sample]:
-    """The samples of a reply. SamplingError if it is not what was asked for: nothing poisoned may reach training."""
+    """Convert a reply. SamplingError if it is not what was requested: bad samples must never reach training."""
     sequences = list(reply.sequences)
     if len(sequences) != request.n:
         raise SamplingError(f"the server returned {len(sequences)} of {request.n} samples")
     cached = int(getattr(reply, "prompt_cache_hit_tokens", 0) or 0)
-    return [sample(sequence, i, cached) for i, sequence in enumerate(sequences)]
+    return [to_sample(sequence, i, cached) for i, sequence in enumerate(sequences)]
 
 
-def sample(sequence: Any, i: int, cached: int) -> Sample:
-    """One sequence of a reply, checked."""
+def to_sample(sequence: Any, i: int, cached: int) -> Sample:
+    """Check and convert one sequence of a reply."""
     tokens = tuple(sequence.tokens)
-    logprobs = sequence.logprobs if tokens else ()  # protobuf cannot tell none from no
+    logprobs = sequence.logprobs if tokens else ()  # protobuf cannot tell an empty list from a missing one
     if logprobs is None or len(logprobs) != len(tokens):
         found = "no" if logprobs is None else len(logprobs)
         raise SamplingError(f"sample {i} of the server's reply has {found} log-probabilities for {len(tokens)} tokens")
@@ -67,7 +67,7 @@ def sample(sequence: Any, i: int, cached: int) -> Sample:
 
 
 def to_datum(datum: Datum, loss: Loss) -> Any:
-    """The SDK's datum: the tensors that the loss takes and no other (an extra one is a 400), floats as floats."""
+    """Convert a datum: the tensors that the loss takes and no other (an extra one is a 400), floats as floats."""
     from tinker import types
 
     tensors = {"target_tokens": np.array(datum.targets, np.int64)}
@@ -79,10 +79,10 @@ def to_datum(datum: Datum, loss: Loss) -> Any:
 
 
 def adam_params(adam: Adam) -> Any:
-    """The SDK's AdamParams."""
+    """Convert the settings of Adam."""
     from tinker import types
 
-    return checked(
+    return make_strictly(
         types.AdamParams,
         learning_rate=adam.learning_rate,
         beta1=adam.beta1,
@@ -94,7 +94,7 @@ def adam_params(adam: Adam) -> Any:
 
 
 def train_result(reply: Any, data: Sequence[Datum], loss: Loss, config: Mapping[str, float]) -> TrainResult:
-    """The result of a forward_backward reply."""
+    """Check and convert a forward_backward reply."""
     outputs = reply.loss_fn_outputs
     if len(outputs) != len(data):
         raise PluginError(f"the server returned {len(outputs)} outputs for {len(data)} data")
@@ -107,17 +107,17 @@ def train_result(reply: Any, data: Sequence[Datum], loss: Loss, config: Mapping[
             )
         logprobs.append(values)
     metrics = {name: float(value) for name, value in (reply.metrics or {}).items() if value is not None}
-    total = summed(data, logprobs, loss, config)
+    total = loss_sum(data, logprobs, loss, config)
     if not np.isfinite(total):
         raise PluginError(f"the {loss} loss, from the server's log-probabilities, is {total}: the weights are ruined")
     return TrainResult(total, tuple(tuple(p.tolist()) for p in logprobs), metrics)
 
 
-def summed(data: Sequence[Datum], logprobs: Sequence[Any], loss: Loss, config: Mapping[str, float]) -> float:
-    """The loss, summed over tokens and data, from the log-probabilities: servers differ in what they report.
+def loss_sum(data: Sequence[Datum], logprobs: Sequence[Any], loss: Loss, config: Mapping[str, float]) -> float:
+    """Sum the loss over tokens and data, from the log-probabilities: servers differ in what they report.
 
-    The Tinker service's definitions, r = exp(logprob - sampler's logprob), A = advantage: cross_entropy -w logprob;
-    importance_sampling -r A; ppo -min(r A, clip(r, low, high) A).
+    As the Tinker service defines it, with r = exp(logprob - sampler's logprob) and advantage A: cross_entropy
+    -w logprob; importance_sampling -r A; ppo -min(r A, clip(r, low, high) A).
     """
     total = 0.0
     clip = {**PPO_CLIP, **config}
@@ -136,7 +136,7 @@ def summed(data: Sequence[Datum], logprobs: Sequence[Any], loss: Loss, config: M
 
 
 def optim_metrics(reply: Any) -> dict[str, float]:
-    """The metrics of an optimizer step, with the gradient's norm under the name of every backend: grad_norm."""
+    """The metrics of an optimizer step, with the gradient's norm under the name that all backends use: grad_norm."""
     metrics = {name: float(value) for name, value in (reply.metrics or {}).items() if value is not None}
     norms = [value for name, value in metrics.items() if "grad" in name and ("norm" in name or "l2" in name)]
     return {**metrics, "grad_norm": norms[0]} if norms else metrics
