@@ -1,6 +1,6 @@
 """kill -9 at random moments of real runs on the local backend: whatever it leaves, resuming ends with the same records.
 
-The processes are forked from a server that has torch imported already; from there on each is a whole
+The processes are forked from a server that has imported torch and transformers already; from there on each is a whole
 ``justtinker train``, with its threads and its grading processes. A seed draws the moments; it is printed, and
 JUSTTINKER_KILL_SEED sets it (the machine's load still has a say in what a moment hits).
 """
@@ -24,7 +24,10 @@ pytest.importorskip("transformers", reason="the local backend needs transformers
 
 KILLS = 20
 FORKED = multiprocessing.get_context("forkserver")
-FORKED.set_forkserver_preload(["torch", "transformers", "justtinker_plugins.backends.local", "justtinker_core.cli"])
+FORKED.set_forkserver_preload(
+    ["torch", "transformers.generation", "transformers.models.qwen3.modeling_qwen3", "sympy", "rich.console",
+     "justtinker_plugins.backends.local", "justtinker_core.cli"]
+)  # fmt: skip
 
 COMMON = """
 [run]
