@@ -30,14 +30,11 @@ from __future__ import annotations
 import random
 from hashlib import blake2b
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
-from justtinker_core import PluginError, Problem, hookimpl, plugin
-
-if TYPE_CHECKING:
-    from justtinker_core.config import DataSpec
+from justtinker_core import DataSpec, PluginError, Problem, hookimpl, plugin
 
 
 @plugin

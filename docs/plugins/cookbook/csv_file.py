@@ -30,9 +30,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from justtinker_core import hookimpl, plugin
-from justtinker_core.run import Run
-from justtinker_core.types import StepStats
+from justtinker_core import RunContext, StepStats, hookimpl, plugin
 
 
 @plugin
@@ -44,17 +42,17 @@ class CsvFile:
     """Write the file after every so many steps."""
 
     @hookimpl
-    def report_step(self, run: Run, stats: StepStats) -> None:
+    def report_step(self, run: RunContext, stats: StepStats) -> None:
         """Write the records up to this step, every `every` steps."""
         if stats.step % self.every == 0:
             self._write(run)
 
     @hookimpl
-    def finish_run(self, run: Run, status: str) -> None:
+    def finish_run(self, run: RunContext, status: str) -> None:
         """Write all records, however the run ended."""
         self._write(run)
 
-    def _write(self, run: Run) -> None:
+    def _write(self, run: RunContext) -> None:
         rows = {record["step"]: row_of(record) for record in run.files.read("steps.jsonl")}
         for record in run.files.read("evals.jsonl"):
             row = rows.setdefault(record["step"], {"step": record["step"]})

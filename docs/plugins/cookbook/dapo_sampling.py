@@ -37,9 +37,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from justtinker_core import Group, hookimpl, plugin
-from justtinker_core.run import Run
-from justtinker_core.types import Batch
+from justtinker_core import Batch, Group, RunContext, hookimpl, plugin
 from justtinker_plugins.algorithms.grpo import Grpo
 
 
@@ -51,7 +49,7 @@ class DapoSampling(Grpo):
     """Most rounds of sampling in a step."""
 
     @hookimpl
-    def collect_batch(self, step: int, run: Run) -> Batch:
+    def collect_batch(self, step: int, run: RunContext) -> Batch:
         """Sample as many rounds as it takes, and choose what to train on."""
         groups: list[Group] = []
         wanting = self.problems_per_step

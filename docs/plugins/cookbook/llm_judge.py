@@ -36,15 +36,12 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
-from justtinker_core import Problem, Rollout, Verdict, hookimpl, plugin
+from justtinker_core import Problem, Rollout, RunContext, Verdict, hookimpl, plugin
 from justtinker_plugins.text import answer_part
-
-if TYPE_CHECKING:
-    from justtinker_core.run import Run
 
 log = logging.getLogger(__name__)
 TASK = """The user's message is a JSON object with a question, a reference answer and a student's response. Decide \
@@ -76,7 +73,7 @@ class LlmJudge:
         self._known: dict[str, bool] = {}
 
     @hookimpl
-    def preflight(self, run: Run) -> list[str]:
+    def preflight(self, run: RunContext) -> list[str]:
         """A complaint if there is no key."""
         return [] if os.environ.get(self.key_from) else [f"llm_judge: the environment has no {self.key_from}"]
 
@@ -90,7 +87,7 @@ class LlmJudge:
         return [self._judge(problem, (answer_part(rollout.text) or "").strip()) for rollout in rollouts]
 
     @hookimpl
-    def finish_run(self, run: Run, status: str) -> None:
+    def finish_run(self, run: RunContext, status: str) -> None:
         """Log how much of the budget is spent."""
         log.info("llm_judge: %d of %d calls made", self._made, self.calls)
 

@@ -27,14 +27,11 @@ Outside a run (`justtinker score`) there is no preflight, so it raises an error;
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
-from justtinker_core import Group, PluginError, hookimpl, plugin
-
-if TYPE_CHECKING:
-    from justtinker_core.run import Run
+from justtinker_core import Group, PluginError, RunContext, hookimpl, plugin
 
 
 @plugin
@@ -48,7 +45,7 @@ class SoftOverlong:
         self._limit = 0
 
     @hookimpl
-    def preflight(self, run: Run) -> list[str]:
+    def preflight(self, run: RunContext) -> list[str]:
         """Read the limit; never complain."""
         self._limit = run.config.sampling.max_tokens
         return []

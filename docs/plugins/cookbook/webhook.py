@@ -39,9 +39,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from justtinker_core import Finding, hookimpl, plugin
-from justtinker_core.run import Run
-from justtinker_core.types import StepStats
+from justtinker_core import Finding, RunContext, StepStats, hookimpl, plugin
 
 log = logging.getLogger(__name__)
 
@@ -64,20 +62,20 @@ class Webhook:
         self._dropped, self._logged, self._thread = 0, False, threading.Thread(target=self._post_all, daemon=True)
 
     @hookimpl
-    def preflight(self, run: Run) -> list[str]:
+    def preflight(self, run: RunContext) -> list[str]:
         """A complaint if there is no address; it never quotes the variable."""
         good = os.environ.get(self.url_from, "").startswith(("https://", "http://"))
         return [] if good else [f"webhook: the environment variable {self.url_from} holds no http(s) address"]
 
     @hookimpl
-    def report_step(self, run: Run, stats: StepStats, findings: Sequence[Finding]) -> None:
+    def report_step(self, run: RunContext, stats: StepStats, findings: Sequence[Finding]) -> None:
         """Queue all findings but mere information."""
         for found in findings:
             if found.level != "info":
                 self._enqueue(f"{run.config.run.name} step {stats.step}: {found.level} {found.source}: {found.message}")
 
     @hookimpl
-    def finish_run(self, run: Run, status: str) -> None:
+    def finish_run(self, run: RunContext, status: str) -> None:
         """Queue how the run ended, then wait a little."""
         lost = f" ({self._dropped} messages dropped)" if self._dropped else ""
         self._enqueue(f"{run.config.run.name} {status} at step {run.step}{lost}")

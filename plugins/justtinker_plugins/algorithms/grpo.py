@@ -10,10 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from justtinker_core import Group, hookimpl, plugin
-from justtinker_core.run import Run
-from justtinker_core.sampling import datum_of
-from justtinker_core.types import Batch, Datum, Update
+from justtinker_core import Batch, Datum, Group, RunContext, Update, datum_of, hookimpl, plugin
 
 
 @plugin
@@ -41,7 +38,7 @@ class Grpo:
     """Optimizer steps that share one step's rollouts; its problems are dealt out to them in turn."""
 
     @hookimpl
-    def collect_batch(self, step: int, run: Run) -> Batch:
+    def collect_batch(self, step: int, run: RunContext) -> Batch:
         """Sample and credit a step's groups, and choose what to train on."""
         problems = run.draw(step, self.problems_per_step, run.train_problems)
         groups = run.rollouts(step, problems, self.rollouts_per_problem)
@@ -55,7 +52,7 @@ class Grpo:
         return Batch(groups, updates, sum(map(len, shares)))
 
     @hookimpl
-    def expect_tokens(self, run: Run, response: float) -> dict[str, float]:
+    def expect_tokens(self, run: RunContext, response: float) -> dict[str, float]:
         """Tokens of a step. With `positive`, it assumes that half of the rollouts are trained, more than usual."""
         some = run.draw(1, min(32, len(run.train_problems)), run.train_problems)
         prompt = sum(len(run.prompt(problem).tokens) for problem in some) / len(some)

@@ -9,9 +9,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from justtinker_core import PluginError, Problem, hookimpl, plugin
-from justtinker_core.run import Run
-from justtinker_core.types import Backend, Batch, Datum, Update
+from justtinker_core import Backend, Batch, Datum, PluginError, Problem, RunContext, Update, hookimpl, plugin
 from justtinker_plugins.text import CLOSE, OPEN
 
 log = logging.getLogger("justtinker")
@@ -36,7 +34,7 @@ class Sft:
         self._usable: list[Problem] = []
 
     @hookimpl
-    def preflight(self, run: Run) -> list[str]:
+    def preflight(self, run: RunContext) -> list[str]:
         """A complaint if none of a few demonstrations, from all over the set, can be used."""
         if not (run.ready and run.train_problems):
             return []
@@ -45,7 +43,7 @@ class Sft:
         return [] if usable else [none_usable(len(some), reasons)]
 
     @hookimpl
-    def expect_tokens(self, run: Run) -> dict[str, float]:
+    def expect_tokens(self, run: RunContext) -> dict[str, float]:
         """Tokens of a step, estimated from a few demonstrations from all over the set."""
         some = run.train_problems[:: -(-len(run.train_problems) // TRIED)]
         data = [datum for problem in some if isinstance(datum := self.encode(problem, run), Datum)]
@@ -53,7 +51,7 @@ class Sft:
         return {"trained": self.batch_size * mean}
 
     @hookimpl
-    def collect_batch(self, step: int, run: Run) -> Batch:
+    def collect_batch(self, step: int, run: RunContext) -> Batch:
         """The demonstrations of a step as one update."""
         if not self._usable:
             self._usable, reasons = self.sort_out(run.train_problems, run)
@@ -67,7 +65,7 @@ class Sft:
         data = tuple(datum for datum in encoded if isinstance(datum, Datum))
         return Batch(updates=(Update(data, "cross_entropy"),), trained=len(data))
 
-    def sort_out(self, problems: Iterable[Problem], run: Run) -> tuple[list[Problem], str]:
+    def sort_out(self, problems: Iterable[Problem], run: RunContext) -> tuple[list[Problem], str]:
         """The problems whose demonstrations can be used, and why the others cannot, with counts."""
         usable, reasons = [], Counter[str]()
         for problem in problems:
@@ -78,7 +76,7 @@ class Sft:
                 reasons[datum] += 1
         return usable, "; ".join(f"{reason}: {count:,}" for reason, count in reasons.most_common())
 
-    def encode(self, problem: Problem, run: Run) -> Datum | str:
+    def encode(self, problem: Problem, run: RunContext) -> Datum | str:
         """A demonstration as a Datum, or the reason why it cannot be used."""
         if problem.demonstration is None:
             return "no demonstration"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from justtinker_core import PluginError
-from justtinker_core.types import Datum, Loss
+from justtinker_core import Datum, PluginError
+from justtinker_core.types import Loss
 
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "cross_entropy": ("weights",),

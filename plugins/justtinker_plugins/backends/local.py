@@ -12,18 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
-from justtinker_core import PluginError, hookimpl, plugin
-from justtinker_core.types import Adam, Backend, Datum, Loss, Message, Sample, SampleRequest, TrainResult
+from justtinker_core import Backend, Datum, PluginError, RunContext, Sample, SampleRequest, hookimpl, plugin
+from justtinker_core.types import Adam, Loss, Message, TrainResult
 from justtinker_plugins.backends._data import check_data, decode, encode
 from justtinker_plugins.backends._local import losses, sampling
 from justtinker_plugins.backends._local import model as models
-
-if TYPE_CHECKING:
-    from justtinker_core.run import Run
 
 T = TypeVar("T")
 
@@ -62,7 +59,7 @@ class Local:
             raise ValueError(f"lora_targets = {self.lora_targets!r}: expected 'all-linear' or a list of module names")
 
     @hookimpl
-    def open_backend(self, run: Run) -> Backend:
+    def open_backend(self, run: RunContext) -> Backend:
         """Open the model ``run.config.run.model``; its checkpoints go to ``run.dir``/checkpoints."""
         import torch
 

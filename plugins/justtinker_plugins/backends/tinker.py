@@ -15,21 +15,28 @@ from contextlib import suppress
 from dataclasses import field
 from functools import cached_property, partial
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from justtinker_core import PluginError, SamplingError, hookimpl, plugin
+from justtinker_core import (
+    Backend,
+    Datum,
+    PluginError,
+    RunContext,
+    Sample,
+    SampleRequest,
+    SamplingError,
+    hookimpl,
+    plugin,
+)
 from justtinker_core.checkpoints import checkpoint_of
 from justtinker_core.errors import nearest
-from justtinker_core.types import Adam, Backend, Datum, Loss, Message, Sample, SampleRequest, TrainResult
+from justtinker_core.types import Adam, Loss, Message, TrainResult
 from justtinker_plugins.backends._data import check_data, decode, encode
 from justtinker_plugins.backends._tinker import wire
 from justtinker_plugins.backends._tinker.calls import KEY, Calls, is_gone, scrubbed
 from justtinker_plugins.backends._tinker.prices import prices_of, usd
-
-if TYPE_CHECKING:
-    from justtinker_core.run import Run
 
 SERVICE = "https://tinker.thinkingmachines.dev/services/tinker-prod"
 PATHS = "tinker://"
@@ -57,13 +64,13 @@ class Tinker:
     """USD per million tokens of each kind, in place of those in tinker_prices.toml."""
 
     @hookimpl
-    def open_backend(self, run: Run) -> Backend:
+    def open_backend(self, run: RunContext) -> Backend:
         """Open the model ``run.config.run.model``. It contacts the server only when it first needs something."""
         seed = run.config.run.seed if self.seed is None else self.seed
         return TinkerBackend(run.config.run.model, self, seed)  # type: ignore[return-value]  # lazy attributes
 
     @hookimpl
-    def preflight(self, run: Run) -> list[str]:
+    def preflight(self, run: RunContext) -> list[str]:
         """Check key, server, model, tokenizer and starting weights; each complaint comes with its fix."""
         if not isinstance(run.backend, TinkerBackend):
             return []

@@ -13,16 +13,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from justtinker_core import PluginError, Problem, hookimpl, plugin
+from justtinker_core import DataSpec, PluginError, Problem, hookimpl, plugin
 from justtinker_core.errors import nearest
 from justtinker_plugins.shared.rows import BATCH, parquet_rows, report
-
-if TYPE_CHECKING:
-    from justtinker_core.types import DataSpec
 
 log = logging.getLogger("justtinker")
 

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from justtinker_core import Problem, plugin
+from justtinker_core import DataSpec, Problem, plugin
 from justtinker_plugins.datasets._hub import HubSet, Row
-
-if TYPE_CHECKING:
-    from justtinker_core.types import DataSpec
 
 _URL = re.compile(r"(\d{4})_AIME_(I+)_Problems/Problem_(\d+)")
 _ID = re.compile(r"(\d{4})-(I+)-(\d+)")

@@ -24,16 +24,12 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
-from justtinker_core import PluginError, Problem, hookimpl, plugin
+from justtinker_core import DataSpec, PluginError, Problem, RunContext, hookimpl, plugin
 from justtinker_plugins.shared.overlap import asked_again
-
-if TYPE_CHECKING:
-    from justtinker_core.run import Run
-    from justtinker_core.types import DataSpec
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -84,7 +80,7 @@ class Arithmetic:
         return self._training(seed)
 
     @hookimpl
-    def preflight(self, run: Run) -> Sequence[str]:
+    def preflight(self, run: RunContext) -> Sequence[str]:
         """A complaint for each evaluation set that asks what the run trains on, in either order."""
         fix = "give digits, held_out and held_out_seed the same values in both tables"
         return asked_again(run, "arithmetic", "sums", pair_of, fix)

@@ -12,13 +12,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from justtinker_core import Problem, plugin
+from justtinker_core import DataSpec, Problem, plugin
 from justtinker_plugins.datasets._hub import HubSet, Row
-
-if TYPE_CHECKING:
-    from justtinker_core.types import DataSpec
 
 BEFORE = (
     "Solve the following math problem step by step. The last line of your response should be of the form Answer: "

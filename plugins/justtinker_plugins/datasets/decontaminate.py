@@ -5,15 +5,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
-from justtinker_core import hookimpl, plugin
+from justtinker_core import RunContext, hookimpl, plugin
 from justtinker_plugins.shared.overlap import overlaps
-
-if TYPE_CHECKING:
-    from justtinker_core.run import Run
 
 
 @plugin
@@ -26,7 +23,7 @@ class Decontaminate:
     """Drop a training problem that holds at least this share of an evaluation question's pieces."""
 
     @hookimpl
-    def drop_problems(self, run: Run) -> dict[str, str]:
+    def drop_problems(self, run: RunContext) -> dict[str, str]:
         """The training problems that overlap, each with the evaluation set that it is nearest to."""
         found = list(overlaps(run.train_problems, run.eval_problems, self.words, self.share))
         return {each.train.id: f"overlaps with [data.eval.{each.set}]" for each in reversed(found)}

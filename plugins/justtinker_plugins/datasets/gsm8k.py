@@ -7,13 +7,10 @@ used as a demonstration: it has no thinking block, and has calculator notes (``<
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from justtinker_core import Problem, plugin
+from justtinker_core import DataSpec, Problem, plugin
 from justtinker_plugins.datasets._hub import HubSet, Row
-
-if TYPE_CHECKING:
-    from justtinker_core.types import DataSpec
 
 
 @plugin

@@ -12,16 +12,13 @@ import re
 import unicodedata
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from justtinker_core import Problem, plugin
+from justtinker_core import DataSpec, Problem, plugin
 from justtinker_plugins.datasets._hub import HubSet, Part, Row
 from justtinker_plugins.text import last_boxed
-
-if TYPE_CHECKING:
-    from justtinker_core.types import DataSpec
 
 Subject = Literal[
     "algebra",

@@ -6,13 +6,10 @@ Lightman et al., 2023 (arXiv:2305.20050). `hendrycks_math` leaves these problems
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from justtinker_core import Problem, plugin
+from justtinker_core import DataSpec, Problem, plugin
 from justtinker_plugins.datasets._hub import HubSet, Row
-
-if TYPE_CHECKING:
-    from justtinker_core.types import DataSpec
 
 
 @plugin

@@ -25,10 +25,9 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from justtinker_core import PluginError, Problem, data, hookimpl, plugin
+from justtinker_core import DataSpec, PluginError, Problem, data, hookimpl, plugin
 from justtinker_core.config import data_spec
 from justtinker_core.discovery import find
-from justtinker_core.types import DataSpec
 
 log = logging.getLogger("justtinker")
 

@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from justtinker_core import Problem, plugin
+from justtinker_core import DataSpec, Problem, plugin
 from justtinker_plugins.datasets._hub import HubSet, Part, Row
 from justtinker_plugins.text import thinking_part
-
-if TYPE_CHECKING:
-    from justtinker_core.types import DataSpec
 
 
 @plugin

@@ -21,19 +21,14 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Set
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
-from justtinker_core import Group, Problem, Rollout, hookimpl, plugin
+from justtinker_core import DataSpec, Group, Policy, Problem, Rollout, RunContext, hookimpl, plugin
 from justtinker_plugins.environments._arithmetic import compute
 from justtinker_plugins.shared.overlap import asked_again
 from justtinker_plugins.text import CLOSE, OPEN
-
-if TYPE_CHECKING:
-    from justtinker_core.episodes import Policy
-    from justtinker_core.run import Run
-    from justtinker_core.types import DataSpec
 
 ERROR = "=error: "
 MOST_RESULT_CHARS = 50
@@ -92,7 +87,7 @@ class Calculator:
         return (make_problem(n, self._demonstration(n, rng)) for n in islice(fresh, self.count))
 
     @hookimpl
-    def preflight(self, run: Run) -> list[str]:
+    def preflight(self, run: RunContext) -> list[str]:
         """A complaint for each evaluation set that asks what the run trains on."""
         return asked_again(run, "calculator", "products", lambda problem: problem.meta.get("product"))
 

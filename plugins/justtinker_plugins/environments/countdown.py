@@ -26,19 +26,15 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice, product
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from justtinker_core import PluginError, Problem, Rollout, Verdict, hookimpl, plugin
+from justtinker_core import DataSpec, PluginError, Problem, Rollout, RunContext, Verdict, hookimpl, plugin
 from justtinker_plugins.environments._arithmetic import MOST_CHARS, Computed, compute
 from justtinker_plugins.shared.answers import gold_text, judge_rollouts
 from justtinker_plugins.shared.overlap import asked_again
 from justtinker_plugins.text import CLOSE, OPEN
-
-if TYPE_CHECKING:
-    from justtinker_core.run import Run
-    from justtinker_core.types import DataSpec
 
 KIND = "countdown"
 DRAWS = 20_000
@@ -129,7 +125,7 @@ class Countdown:
             yield replace(self._problem(game), demonstration=self._demonstration(game, rng))
 
     @hookimpl
-    def preflight(self, run: Run) -> list[str]:
+    def preflight(self, run: RunContext) -> list[str]:
         """A complaint for each evaluation set that asks what the run trains on."""
         return asked_again(run, "countdown", "games", lambda problem: problem.meta.get("game"))
 

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from justtinker_core import Group, PluginError, hookimpl, plugin
+from justtinker_core import Group, PluginError, RunContext, hookimpl, plugin
 from justtinker_core.discovery import find, look_up
 from justtinker_core.grading import verify
 from justtinker_core.hookspecs import implements
 from justtinker_core.plugins import Plugins, activate
-
-if TYPE_CHECKING:
-    from justtinker_core.run import Run
 
 
 @plugin
@@ -55,7 +52,7 @@ class SecondOpinion:
         }
 
     @hookimpl
-    def finish_run(self, run: Run, status: str) -> None:
+    def finish_run(self, run: RunContext, status: str) -> None:
         """Let the other verifier end what it has started."""
         self._other.tell("finish_run", run=run, status=status)
 

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Generic, Literal, TypeVar
 
-from justtinker_core import Finding, hookimpl
-from justtinker_core.types import History, StepStats
+from justtinker_core import Finding, History, StepStats, hookimpl
 
 S = TypeVar("S")
 Action = Literal["stop", "warn", "off"]

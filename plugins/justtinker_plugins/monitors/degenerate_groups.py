@@ -12,8 +12,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from justtinker_core import Finding, plugin
-from justtinker_core.types import History, StepStats
+from justtinker_core import Finding, History, StepStats, plugin
 from justtinker_plugins.monitors._monitor import Action, HistoryMemo, Monitor, go_back
 
 Share = Annotated[float, Field(ge=0, le=1)]

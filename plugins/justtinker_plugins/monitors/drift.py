@@ -12,8 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from justtinker_core import Finding, plugin
-from justtinker_core.types import History, StepStats
+from justtinker_core import Finding, History, StepStats, plugin
 from justtinker_plugins.monitors._chart import Chart, Design, charted, uncharted
 from justtinker_plugins.monitors._monitor import Action, HistoryMemo, Monitor, checkpoint_before, go_back
 

@@ -7,17 +7,13 @@ finding, which names the best step.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
-from justtinker_core import Finding, hookimpl, plugin
+from justtinker_core import EvalStats, Finding, History, RunContext, StepStats, hookimpl, plugin
 from justtinker_core.errors import nearest
-from justtinker_core.types import EvalStats, History, StepStats
 from justtinker_plugins.monitors._monitor import Action, Monitor
-
-if TYPE_CHECKING:
-    from justtinker_core.run import Run
 
 ROUNDING = 1e-9
 """0.90 - 0.85 is not *more than* 0.05."""
@@ -44,7 +40,7 @@ class EarlyStopping(Monitor):
     """How many evaluations may be lower than that before the run stops, this many included."""
 
     @hookimpl
-    def preflight(self, run: Run) -> Sequence[str]:
+    def preflight(self, run: RunContext) -> Sequence[str]:
         """A complaint if there is nothing of the name to follow, or nothing at all: it could never stop the run."""
         names = [spec.name for spec in run.config.data if spec.purpose == "eval"]
         if self.action == "off" or self.evaluation in names or (self.evaluation is None and names):

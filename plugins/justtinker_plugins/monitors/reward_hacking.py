@@ -14,8 +14,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from justtinker_core import Finding, plugin
-from justtinker_core.types import EvalStats, History, StepStats
+from justtinker_core import EvalStats, Finding, History, StepStats, plugin
 from justtinker_plugins.monitors._monitor import Action, HistoryMemo, Monitor, checkpoint_before, go_back
 
 LEVELS = ("", "info", "warn", "stop")

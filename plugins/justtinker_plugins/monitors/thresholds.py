@@ -11,8 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from justtinker_core import Finding, plugin
-from justtinker_core.types import History, StepStats
+from justtinker_core import Finding, History, StepStats, plugin
 from justtinker_plugins.monitors._monitor import Action, Monitor
 
 Threshold = Annotated[float, Field(ge=0)]

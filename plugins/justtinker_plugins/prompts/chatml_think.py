@@ -8,13 +8,9 @@ not use the model's chat template; `chat_template` does.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-from justtinker_core import Problem, Prompt, hookimpl, plugin
+from justtinker_core import Problem, Prompt, RunContext, hookimpl, plugin
 from justtinker_plugins.text import OPEN
-
-if TYPE_CHECKING:
-    from justtinker_core.run import Run
 
 STOP = "<|im_end|>"
 _CONTROL = re.compile(r"<(?=\|(?:im_start|im_end|endoftext)\|>)")
@@ -41,7 +37,7 @@ class ChatmlThink:
             raise ValueError(f"user = {self.user!r} never shows the question; write {{problem}} where it goes")
 
     @hookimpl
-    def preflight(self, run: Run) -> list[str]:
+    def preflight(self, run: RunContext) -> list[str]:
         """A complaint for each tag that the model's tokenizer splits."""
         words = (OPEN, STOP) if self.single_tokens and run.ready else ()
         return [

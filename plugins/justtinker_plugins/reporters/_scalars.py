@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from justtinker_core.types import EvalStats, StepStats
+from justtinker_core import EvalStats, StepStats
 
 
 def step_scalars(stats: StepStats) -> dict[str, float]:

@@ -24,10 +24,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from justtinker_core import Finding, hookimpl, plugin
-from justtinker_core.run import Run
+from justtinker_core import EvalStats, Finding, RunContext, StepStats, hookimpl, plugin
 from justtinker_core.rundir import RunDir
-from justtinker_core.types import EvalStats, StepStats
 from justtinker_plugins.shared.records.origin import evaluated_weights, start_of
 from justtinker_plugins.shared.terminal import VERDICTS, one_line, plain_table, printable
 
@@ -107,7 +105,7 @@ class Console:
                 self._display(Text(said, style="dim"))
 
     @hookimpl
-    def report_step(self, run: Run, stats: StepStats, findings: Sequence[Finding]) -> None:
+    def report_step(self, run: RunContext, stats: StepStats, findings: Sequence[Finding]) -> None:
         """Move the bar on, say the step's numbers below it, and above it what monitors found."""
         line, name, steps = line_of(stats, run.spent), run.config.run.name, run.config.run.steps
         if self._terminal.is_terminal:
@@ -132,7 +130,7 @@ class Console:
         self._live.update(shown)
 
     @hookimpl
-    def report_eval(self, run: Run, stats: EvalStats) -> None:
+    def report_eval(self, run: RunContext, stats: EvalStats) -> None:
         """One line an evaluation."""
         shown = [name for name in RATES if name in stats.metrics]
         rates = ", ".join(f"{RATES[name]} {rate(stats, name)} %" for name in shown)
@@ -141,7 +139,7 @@ class Console:
         )
 
     @hookimpl
-    def finish_run(self, run: Run, status: str) -> None:
+    def finish_run(self, run: RunContext, status: str) -> None:
         """Where the run is; and after the command's last one a table of all its evaluations, and some answers."""
         if self._live is not None:
             self._live.stop()

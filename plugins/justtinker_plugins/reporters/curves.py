@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from justtinker_core import hookimpl, plugin
-from justtinker_core.run import Run
-from justtinker_core.types import EvalStats
+from justtinker_core import EvalStats, RunContext, hookimpl, plugin
 from justtinker_plugins.shared.charts.figure import MISSING, lacks_matplotlib
 from justtinker_plugins.shared.charts.pictures import write_pictures
 
@@ -20,17 +18,17 @@ class Curves:
     """Also draw the one panel."""
 
     @hookimpl
-    def preflight(self, run: Run) -> list[str]:
+    def preflight(self, run: RunContext) -> list[str]:
         """A complaint if nothing can be drawn."""
         return [MISSING] if lacks_matplotlib() else []
 
     @hookimpl
-    def report_eval(self, run: Run, stats: EvalStats) -> None:
+    def report_eval(self, run: RunContext, stats: EvalStats) -> None:
         """The curves so far."""
         write_pictures(run.files, self.simple)
 
     @hookimpl
-    def finish_run(self, run: Run, status: str) -> None:
+    def finish_run(self, run: RunContext, status: str) -> None:
         """All curves, if anything was recorded."""
         if any((run.dir / name).exists() for name in ("steps.jsonl", "evals.jsonl")):
             write_pictures(run.files, self.simple)

@@ -9,9 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from justtinker_core import hookimpl, plugin
-from justtinker_core.run import Run
-from justtinker_core.types import EvalStats
+from justtinker_core import EvalStats, RunContext, hookimpl, plugin
 from justtinker_plugins.shared.page.page import write_page
 from justtinker_plugins.shared.page.selection import Selection
 
@@ -27,12 +25,12 @@ class Report:
         self._selection = Selection(self.rollouts)
 
     @hookimpl
-    def report_eval(self, run: Run, stats: EvalStats) -> None:
+    def report_eval(self, run: RunContext, stats: EvalStats) -> None:
         """The page so far."""
         write_page(run.files, self._selection, "running")
 
     @hookimpl
-    def finish_run(self, run: Run, status: str) -> None:
+    def finish_run(self, run: RunContext, status: str) -> None:
         """The whole page, if anything was recorded."""
         if any((run.dir / name).exists() for name in ("steps.jsonl", "evals.jsonl")):
             write_page(run.files, self._selection, status)

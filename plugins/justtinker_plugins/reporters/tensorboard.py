@@ -6,9 +6,7 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from justtinker_core import Finding, hookimpl, plugin
-from justtinker_core.run import Run
-from justtinker_core.types import EvalStats, StepStats
+from justtinker_core import EvalStats, Finding, RunContext, StepStats, hookimpl, plugin
 from justtinker_plugins.reporters._scalars import eval_scalars, step_scalars
 
 
@@ -23,29 +21,29 @@ class Tensorboard:
         self._writer: Any = None
 
     @hookimpl
-    def preflight(self, run: Run) -> list[str]:
+    def preflight(self, run: RunContext) -> list[str]:
         """A complaint if the package is missing."""
         missing = importlib.util.find_spec("tensorboard") is None
         return ["the reporter tensorboard needs a package: pip install 'justtinker[tensorboard]'"] if missing else []
 
     @hookimpl
-    def report_step(self, run: Run, stats: StepStats, findings: Sequence[Finding]) -> None:
+    def report_step(self, run: RunContext, stats: StepStats, findings: Sequence[Finding]) -> None:
         """The step's numbers."""
         self._write(run, stats.step, step_scalars(stats))
 
     @hookimpl
-    def report_eval(self, run: Run, stats: EvalStats) -> None:
+    def report_eval(self, run: RunContext, stats: EvalStats) -> None:
         """The evaluation's numbers, on disk at once."""
         self._write(run, stats.step, eval_scalars(stats))
         self._writer.flush()
 
     @hookimpl
-    def finish_run(self, run: Run, status: str) -> None:
+    def finish_run(self, run: RunContext, status: str) -> None:
         """Close the file, if there is one."""
         if self._writer is not None:
             self._writer.close()
 
-    def _write(self, run: Run, step: int, scalars: Mapping[str, float]) -> None:
+    def _write(self, run: RunContext, step: int, scalars: Mapping[str, float]) -> None:
         if self._writer is None:
             from tensorboard.summary import Writer
 

@@ -8,9 +8,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from justtinker_core import Finding, hookimpl, plugin
-from justtinker_core.run import Run
-from justtinker_core.types import EvalStats, StepStats
+from justtinker_core import EvalStats, Finding, RunContext, StepStats, hookimpl, plugin
 from justtinker_plugins.reporters._scalars import eval_scalars, step_scalars
 
 
@@ -28,7 +26,7 @@ class Wandb:
         self._tried = False
 
     @hookimpl
-    def preflight(self, run: Run) -> list[str]:
+    def preflight(self, run: RunContext) -> list[str]:
         """A complaint if the package is missing, or the key of an account."""
         if importlib.util.find_spec("wandb") is None:
             return ["the reporter wandb needs a package: pip install 'justtinker[wandb]'"]
@@ -37,20 +35,20 @@ class Wandb:
         )
 
     @hookimpl
-    def report_step(self, run: Run, stats: StepStats, findings: Sequence[Finding]) -> None:
+    def report_step(self, run: RunContext, stats: StepStats, findings: Sequence[Finding]) -> None:
         self._log(run, stats.step, step_scalars(stats))
 
     @hookimpl
-    def report_eval(self, run: Run, stats: EvalStats) -> None:
+    def report_eval(self, run: RunContext, stats: EvalStats) -> None:
         self._log(run, stats.step, eval_scalars(stats))
 
     @hookimpl
-    def finish_run(self, run: Run, status: str) -> None:
+    def finish_run(self, run: RunContext, status: str) -> None:
         """Send what is left."""
         if self._run is not None:
             self._run.finish(exit_code=int(status == "failed"))
 
-    def _log(self, run: Run, step: int, scalars: Mapping[str, float]) -> None:
+    def _log(self, run: RunContext, step: int, scalars: Mapping[str, float]) -> None:
         if not self._tried:
             self._tried = True  # a server out of reach holds up one step, not every step
             named = {"project": self.project, "name": run.config.run.name, "mode": self.mode, "dir": str(run.dir)}

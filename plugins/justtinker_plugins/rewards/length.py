@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from justtinker_core import Group, hookimpl, plugin
-
-if TYPE_CHECKING:
-    from justtinker_core.run import Run
+from justtinker_core import Group, RunContext, hookimpl, plugin
 
 WARNING = (
     "plugin 'length' rewards short answers; the recipe advises against it (exploration collapses, accuracy stalls). "
@@ -32,7 +29,7 @@ class Length:
     default_weight: ClassVar[float] = 0.1
 
     @hookimpl
-    def preflight(self, run: Run) -> Sequence[str]:
+    def preflight(self, run: RunContext) -> Sequence[str]:
         """Warns in the log; no complaint, as the run may want it."""
         logging.getLogger(__name__).warning(WARNING)
         return []

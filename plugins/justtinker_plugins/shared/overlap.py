@@ -14,12 +14,8 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from justtinker_core import Problem
-
-if TYPE_CHECKING:
-    from justtinker_core.run import Run
+from justtinker_core import Problem, RunContext
 
 Words = tuple[str, ...]
 
@@ -93,7 +89,7 @@ def ngrams(text: str, n: int) -> set[Words]:
 
 
 def asked_again(
-    run: Run,
+    run: RunContext,
     plugin: str,
     what: str,
     name: Callable[[Problem], Hashable],

@@ -18,12 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import zstandard
 
-from justtinker_core import PluginError, rundir
+from justtinker_core import DataSpec, PluginError, rundir
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from justtinker_core.types import DataSpec
 
 log = logging.getLogger("justtinker")
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from justtinker_core import PluginError
-from justtinker_core.types import Datum, Loss, TrainResult
+from justtinker_core import Datum, PluginError
+from justtinker_core.types import Loss, TrainResult
 from justtinker_plugins.backends._data import NEEDS, PPO_CLIP
 from justtinker_plugins.backends._local.model import Policy
 

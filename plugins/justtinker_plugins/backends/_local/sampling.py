@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from justtinker_core import PluginError
-from justtinker_core.types import Sample, SampleRequest
+from justtinker_core import PluginError, Sample, SampleRequest
 from justtinker_plugins.backends._data import decode, encode
 from justtinker_plugins.backends._local.model import Policy
 

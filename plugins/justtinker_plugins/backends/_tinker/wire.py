@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from justtinker_core import PluginError, SamplingError
-from justtinker_core.types import Adam, Datum, Loss, Sample, SampleRequest, TrainResult
+from justtinker_core import Datum, PluginError, Sample, SampleRequest, SamplingError
+from justtinker_core.types import Adam, Loss, TrainResult
 from justtinker_plugins.backends._data import NEEDS, PPO_CLIP
 
 REPORT_ONLY = 1e12

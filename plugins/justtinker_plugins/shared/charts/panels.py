@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
-from justtinker_core.types import EvalStats, StepStats
+from justtinker_core import EvalStats, StepStats
 from justtinker_plugins.shared.records.history import RecordedFinding, Records
 
 Point = tuple[int, float]

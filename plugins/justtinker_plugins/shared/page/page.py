@@ -16,8 +16,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from justtinker_core import EvalStats, StepStats
 from justtinker_core.rundir import RunDir
-from justtinker_core.types import EvalStats, StepStats
 from justtinker_plugins.shared.charts import svg
 from justtinker_plugins.shared.charts.panels import seconds_of, sheet_of, start_note, trained_by_reward
 from justtinker_plugins.shared.page.selection import FILTERS, MOST_CHARACTERS, Row, Selection

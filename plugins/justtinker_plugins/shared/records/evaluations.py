@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from justtinker_core import PluginError
+from justtinker_core import EvalStats, PluginError
 from justtinker_core.rundir import RunDir
-from justtinker_core.types import EvalStats
 from justtinker_plugins.shared.records.runs import existing
 from justtinker_plugins.shared.records.step_files import SUFFIX, read_groups
 

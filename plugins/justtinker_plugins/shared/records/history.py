@@ -15,9 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from justtinker_core import Finding, PluginError
+from justtinker_core import EvalStats, Finding, History, PluginError, StepStats
 from justtinker_core.rundir import RunDir, step_of
-from justtinker_core.types import EvalStats, History, StepStats
 
 STEP, EVAL = "step", "eval_"
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from justtinker_core import PluginError, config_files
+from justtinker_core import EvalStats, PluginError, config_files
 from justtinker_core.checkpoints import FILE, checkpoint_of, located
 from justtinker_core.discovery import find
 from justtinker_core.rundir import RunDir
-from justtinker_core.types import EvalStats
 from justtinker_plugins.shared.records.history import Records, of_run
 
 JUDGES = ("environments", "prompts", "verifiers")

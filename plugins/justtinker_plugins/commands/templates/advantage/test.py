@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 from justtinker_core.testing import make_group
-from justtinker_core.types import Reward
+from justtinker_core import Reward
 
 from plugin import MyPlugin
 

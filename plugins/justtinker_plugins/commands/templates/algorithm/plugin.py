@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from justtinker_core import hookimpl, plugin
-from justtinker_core.rollouts import datum_of
-from justtinker_core.run import Run
-from justtinker_core.types import Batch, Update
+from justtinker_core import Batch, RunContext, Update, datum_of, hookimpl, plugin
 from pydantic import Field
 
 
@@ -23,7 +20,7 @@ class MyPlugin:
     """Rollouts for each problem."""
 
     @hookimpl
-    def collect_batch(self, step: int, run: Run) -> Batch:
+    def collect_batch(self, step: int, run: RunContext) -> Batch:
         """Collect the data of one step. The core samples, verifies and scores; the algorithm chooses what to train."""
         problems = run.draw(step, self.problems_per_step, run.train_problems)
         groups = tuple(run.credit(group) for group in run.rollouts(step, problems, self.rollouts_per_problem))

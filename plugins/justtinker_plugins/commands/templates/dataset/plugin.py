@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from justtinker_core import Problem, hookimpl, plugin
+from justtinker_core import DataSpec, Problem, hookimpl, plugin
 from pydantic import Field
-
-if TYPE_CHECKING:
-    from justtinker_core.config import DataSpec
 
 
 @plugin

@@ -1,4 +1,4 @@
-from justtinker_core.config import DataSpec
+from justtinker_core import DataSpec
 
 from plugin import MyPlugin
 

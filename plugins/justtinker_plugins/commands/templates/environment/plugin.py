@@ -5,14 +5,11 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-from justtinker_core import Problem, Prompt, Rollout, Verdict, hookimpl, plugin
+from justtinker_core import DataSpec, Policy, Problem, Prompt, Rollout, Verdict, hookimpl, plugin
 from pydantic import Field
 
-if TYPE_CHECKING:
-    from justtinker_core.config import DataSpec
-    from justtinker_core.episodes import Policy
 
 GUESS = re.compile(r"\[([0-9]{1,9})\]")
 

@@ -1,6 +1,6 @@
 import re
 
-from justtinker_core.config import DataSpec
+from justtinker_core import DataSpec
 
 from plugin import MyPlugin
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from justtinker_core import Finding, hookimpl, plugin
-from justtinker_core.types import History, StepStats
+from justtinker_core import Finding, History, StepStats, hookimpl, plugin
 from pydantic import Field
 
 

@@ -1,4 +1,4 @@
-from justtinker_core.types import History, StepStats
+from justtinker_core import History, StepStats
 
 from plugin import MyPlugin
 

@@ -6,9 +6,7 @@ import csv
 from collections.abc import Sequence
 from typing import Annotated
 
-from justtinker_core import Finding, hookimpl, plugin
-from justtinker_core.run import Run
-from justtinker_core.types import StepStats
+from justtinker_core import Finding, RunContext, StepStats, hookimpl, plugin
 from pydantic import Field
 
 
@@ -22,17 +20,17 @@ class MyPlugin:
     """Write after every so many steps, and at the end of the run."""
 
     @hookimpl
-    def report_step(self, run: Run, stats: StepStats, findings: Sequence[Finding]) -> None:
+    def report_step(self, run: RunContext, stats: StepStats, findings: Sequence[Finding]) -> None:
         """Called when a step is recorded, while the next one is sampled. An error here does not end the run."""
         if stats.step % self.every == 0:
             self.write(run)
 
     @hookimpl
-    def finish_run(self, run: Run, status: str) -> None:
+    def finish_run(self, run: RunContext, status: str) -> None:
         """Called once, however the run ends."""
         self.write(run)
 
-    def write(self, run: Run) -> None:
+    def write(self, run: RunContext) -> None:
         """Write the file from the run's records, which remain the source of truth."""
         with (run.dir / "my_plugin.csv").open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
