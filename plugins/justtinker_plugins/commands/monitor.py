@@ -18,7 +18,7 @@ from justtinker_plugins.commands._cli.options import plugin_option, read_config,
 from justtinker_plugins.commands._cli.replay import bare, monitors_of, replay
 from justtinker_plugins.monitors import DEFAULT
 from justtinker_plugins.shared.records.history import RecordedFinding, Records, read_records
-from justtinker_plugins.shared.records.runs import existing
+from justtinker_plugins.shared.records.runs import existing, how_it_ended
 from justtinker_plugins.shared.terminal import plain_table
 
 STYLES = {"info": "cyan", "warn": "yellow", "stop": "bold red"}
@@ -45,6 +45,8 @@ def monitor(source: Path, config_source: str | None, sets: tuple[str, ...], swit
     if note:
         click.echo(note)
     print_findings(records, plugins, findings)
+    if source.is_dir() and (ending := how_it_ended(source)):
+        click.echo(f"run {ending}")
     if any(each.finding.level == "stop" for each in findings):
         raise SystemExit(EXIT_CODES["stopped"])
 

@@ -16,7 +16,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from justtinker_core import PluginError
-from justtinker_plugins.shared.records.runs import existing
+from justtinker_plugins.shared.records.runs import existing, how_it_ended
 from justtinker_plugins.shared.records.step_files import is_training, read_groups, set_of, step_files, step_of, value_of
 from justtinker_plugins.shared.terminal import VERDICTS, ends, one_line, plain_table, printable
 
@@ -43,7 +43,8 @@ def show(
 
     For the directory of several runs, it shows the last of them.
     """
-    path = find_step_file(existing(run_dir)[-1], step, evaluation)
+    run_dir = existing(run_dir)[-1]
+    path = find_step_file(run_dir, step, evaluation)
     console = Console(highlight=False)
     if rollout is not None:
         print_rollout(console, path, rollout)
@@ -56,6 +57,8 @@ def show(
         print_group(console, entry)
     console.print()
     console.print(closing_line(selected, groups, only))
+    if ending := how_it_ended(run_dir):
+        console.print(Text(f"run {ending}"), soft_wrap=True)
 
 
 def find_step_file(run_dir: Path, step: int | None, evaluation: str | None) -> Path:

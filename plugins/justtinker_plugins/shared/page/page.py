@@ -36,9 +36,15 @@ RATES = {"accuracy": "accuracy", "thinking_rate": "thinking", "boxed_rate": "box
 
 
 def page(
-    records: Records, paid: float, tables: Mapping[str, Any], config: str, status: str, selection: Selection
+    records: Records,
+    paid: float,
+    tables: Mapping[str, Any],
+    config: str,
+    status: str,
+    selection: Selection,
+    reason: str = "",
 ) -> str:
-    """Build the page of a run."""
+    """Build the page of a run. `reason` says why it ended."""
     rows, left = selection.chosen(MOST_BYTES)
     sheet, script = sheet_of(records), file("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -49,6 +55,7 @@ def page(
         style=file("report.css"),
         status=escape(status),
         about=escape(f"{run['model']}, {progress_text(records, run['steps'])}"),
+        ending=f"<p>{escape(f'{status}: {reason}')}</p>" if reason else "",
         facts=facts(records, paid),
         findings=findings_table(records.said),
         curves=svg.figures(sheet) or "<p>No step is recorded yet.</p>",
@@ -256,6 +263,7 @@ def write_page(files: RunDir, selection: Selection, status: str) -> Path:
     """Write the page of a run directory and return its path."""
     selection.update(files.path)
     config = (files.path / "config.toml").read_text(encoding="utf-8")
-    text = page(shown(files), files.spent(), tomllib.loads(config), config, status, selection)
+    reason = "" if status == "running" else files.manifest().get("reason") or ""
+    text = page(shown(files), files.spent(), tomllib.loads(config), config, status, selection, reason)
     files.replace(NAME, text.encode("utf-8", "replace"))  # a lone surrogate becomes a question mark
     return files.path / NAME

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from justtinker_core import PluginError
+from justtinker_core.rundir import RunDir
 
 
 def existing(parent: Path) -> list[Path]:
@@ -15,3 +16,9 @@ def existing(parent: Path) -> list[Path]:
     if not run_dirs or not all(number.isdecimal() for number in run_dirs):
         raise PluginError(f"{parent} is no run directory: expected config.toml or 1-NAME, 2-NAME ... in it")
     return [run_dirs[number] for number in sorted(run_dirs, key=int)]
+
+
+def how_it_ended(run_dir: Path) -> str:
+    """The status of a run and, if its manifest says it, why the run ended; '' for a directory without a manifest."""
+    manifest = RunDir(run_dir).manifest()
+    return ": ".join(filter(None, (manifest.get("status"), manifest.get("reason"))))
