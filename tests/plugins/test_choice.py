@@ -46,7 +46,7 @@ def test_more_than_a_letter_is_none(answer: str) -> None:
 
 
 def test_other_letters() -> None:
-    assert verify("B", r"\boxed{C}") == Verdict("incorrect", "C", "boxed", "another letter than the gold's")
+    assert verify("B", r"\boxed{C}") == Verdict("incorrect", "C", "boxed", "not the gold's letter")
     assert verify("B", r"\boxed{B}, no, \boxed{C}").outcome == "incorrect"
     assert verify("B", r"\boxed{B} or \boxed{A, B}").outcome == "incorrect"
 

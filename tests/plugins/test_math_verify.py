@@ -110,11 +110,11 @@ def test_a_verdict_names_its_answer_and_the_rung_that_decided(
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        ("13", "another number"),
+        ("13", "a different number"),
         (r"12 \text{ is wrong}", "the answer cannot be read: unexpected 'is wrong'"),
         ("12, 13", "2 values where the gold has 1"),
         (r"\binom{12}{1}", r"\binom is left unevaluated"),
-        ("x + y = 12", "other symbols than the gold"),
+        ("x + y = 12", "different symbols than the gold"),
         ("9^{9^{9^9}}", "the answer needs a number of more than 65536 bits"),
         ("(12, 13)", "a tuple or interval where the gold is a single value"),
         ("12/0", "the answer is undefined: a division by zero"),

@@ -72,7 +72,7 @@ def test_an_unusable_gold_leaves_unscored(gold: str | None) -> None:
 
 def test_verdicts_say_what_matched_and_why() -> None:
     assert verify("4", r"\boxed{4}") == Verdict("correct", "4", "boxed", vote="4")
-    assert verify("4", r"\boxed{5}") == Verdict("incorrect", "5", "boxed", "another number than the gold's", "5")
+    assert verify("4", r"\boxed{5}") == Verdict("incorrect", "5", "boxed", "not the gold's number", "5")
     assert verify("4", r"\boxed{4 or 5}") == Verdict("incorrect", "4 or 5", "boxed", "not one number")
     assert verify("4", r"\boxed{4}\boxed{}") == Verdict(
         "incorrect", None, "extract boxed", "the last \\boxed{…} is empty"

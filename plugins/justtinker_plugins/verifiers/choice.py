@@ -66,7 +66,7 @@ class Choice:
         chosen = read_letter(answer, self.case_sensitive)
         if chosen is None or chosen.text not in self.choices:
             return f"not one of the letters {self.choices}"
-        return "" if chosen == gold else "another letter than the gold's"
+        return "" if chosen == gold else "not the gold's letter"
 
 
 def read_letter(text: str, case_sensitive: bool = False) -> Letter | None:

@@ -89,7 +89,7 @@ class Numeric:
             return "not one number"
         if self.percent == "refuse" and gold.percent != found.percent:
             return "only one of gold and answer is a percentage"
-        return "" if self._is_close(gold, found) else "another number than the gold's"
+        return "" if self._is_close(gold, found) else "not the gold's number"
 
     def _is_close(self, gold: Number, found: Number) -> bool:
         a, b = self._comparable_value(gold), self._comparable_value(found)

@@ -66,7 +66,7 @@ def compare(gold: str, answer: str) -> Comparison:
         return Comparison(True, "string")
     if _INTEGER.fullmatch(gold) and _INTEGER.fullmatch(answer):
         equal = int(gold) == int(answer)
-        return Comparison(equal, "rational", "" if equal else "another number")
+        return Comparison(equal, "rational", "" if equal else "a different number")
     if choice := _CHOICE.fullmatch(gold):
         return _compare_choice(choice[1], answer)
     if _SHORT_WORD.fullmatch(gold) and _without_text_commands(answer) == gold:
@@ -211,14 +211,14 @@ def overlooked_difference(gold: str, answer: str) -> str:
     if words := [w.strip() for w in re.findall(r"\\text *\{([^{}]*)\}", answer) if w not in gold and not is_unit(w)]:
         return f"{words[0]!r} is not part of the gold"
     if sorted(_BASE.findall(gold)) != sorted(_BASE.findall(answer)):
-        return "another base"
-    for sign, difference in ((",", "another number of parts"), ("=", "another equation")):
+        return "a different base"
+    for sign, difference in ((",", "a different number of parts"), ("=", "a different equation")):
         if _INDEX.sub("", gold).count(sign) != _INDEX.sub("", answer).count(sign):
             return difference
     if "," in gold and [c for c in gold if c in "()[]"] != [c for c in answer if c in "()[]"]:
-        return "other brackets"
+        return "different brackets"
     if not _DUMMY.search(gold) and _letters(gold) != _letters(answer):
-        return "other symbols than the gold"
+        return "different symbols than the gold"
     return ""
 
 

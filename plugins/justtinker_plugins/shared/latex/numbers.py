@@ -59,7 +59,7 @@ def equal_if_any(comparisons: list[Comparison]) -> Comparison:
 def compare_up_to_factor(gold: Node, answer: Node) -> Comparison:
     """Compare the differences of sides of two equations: equal if one is a constant multiple of the other."""
     if symbols(gold) != symbols(answer) or not is_scalar(gold) or not is_scalar(answer):
-        return Comparison(False, "gate", "an equation in other symbols")
+        return Comparison(False, "gate", "an equation in different symbols")
     points: list[Point] = [{name: value_at(name, seed) for name in symbols(gold)} for seed in range(3)]
     try:
         field = high_precision()
@@ -67,7 +67,7 @@ def compare_up_to_factor(gold: Node, answer: Node) -> Comparison:
     except (TooLargeError, UnsupportedError, UndefinedError, ZeroDivisionError):
         return Comparison(None, "probe", "the equations cannot be probed")
     equal = bool(ratios[0]) and all(_agree(ratio, ratios[0]) for ratio in ratios)
-    return Comparison(equal, "probe", "" if equal else "another equation")
+    return Comparison(equal, "probe", "" if equal else "a different equation")
 
 
 def is_scalar(node: Node) -> bool:
@@ -137,7 +137,7 @@ _HUNDRED = Fraction(100)
 
 
 def _compare_percent(gold: Node, answer: Node, literal: Comparison, on_answer: bool) -> Comparison:
-    """Accept ``50%`` for 0.5 and vice versa, and ``10%`` for 10, as golds of "what percent" questions are written."""
+    """Accept ``50%`` for 0.5 and vice versa, and ``10%`` for a gold of 10, which may answer "what percent"."""
     hundredth = (
         _compare_numbers(gold, ("div", answer, ("num", _HUNDRED)))
         if on_answer
@@ -161,7 +161,7 @@ def _compare_bases(gold: Node, answer: Node) -> Comparison:
     if gold[0] != answer[0]:
         return Comparison(False, "gate", "only one of gold and answer is written in a base")
     equal = gold[1].lstrip("0") == answer[1].lstrip("0") and _base_in_digits(gold[2]) == _base_in_digits(answer[2])
-    return Comparison(equal, "gate", "" if equal else "another number or another base")
+    return Comparison(equal, "gate", "" if equal else "a different number or base")
 
 
 _NUMERALS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -186,12 +186,12 @@ def _compare_numbers(gold: Node, answer: Node) -> Comparison:
     except ValueError:
         return _probe(gold, answer)
     equal = value == target
-    return Comparison(equal, "rational", "" if equal else "another number")
+    return Comparison(equal, "rational", "" if equal else "a different number")
 
 
 def _probe(gold: Node, answer: Node) -> Comparison:
     if symbols(gold) != symbols(answer):
-        return Comparison(False, "gate", "other symbols than the gold")
+        return Comparison(False, "gate", "different symbols than the gold")
     found: list[Comparison] = []
     for point in _probe_points(gold, answer):
         if comparison := _compare_at(gold, answer, point):
@@ -202,11 +202,11 @@ def _probe(gold: Node, answer: Node) -> Comparison:
 
 
 _COUNTERS = frozenset("nmkdijrspqNMKLTS")
-"""Letters that stand for whole numbers near a factorial, a binomial or a rounding."""
+"""Letters that stand for whole numbers in expressions with a factorial, a binomial or a rounding."""
 
 
 def _probe_points(gold: Node, answer: Node) -> list[Point]:
-    """Choose the points to compare at: positive, whole for letters that count, of both signs for ``|x|``.
+    """Choose the points to compare at: positive, whole for counters such as n, of both signs for ``|x|``.
 
     Steps, corners, and a root on one side only need many points: with few, different expressions agree by chance.
     """
@@ -253,7 +253,7 @@ def _compare_at(gold: Node, answer: Node, point: Point) -> Comparison | None:
     difference = abs(value.value - target.value)
     largest = max(abs(value.value), abs(target.value))
     if difference > 1e-6 * largest and difference > 1e-10 * max(value.peak, target.peak):
-        return Comparison(False, "probe", "another value")
+        return Comparison(False, "probe", "a different value")
     return _compare_precisely(gold, answer, point)
 
 
@@ -266,7 +266,7 @@ def _compare_precisely(gold: Node, answer: Node, point: Point) -> Comparison:
             equal = _same_number(gold, answer, point)
         except ValueError as error:
             return Comparison(None, "probe", str(error))
-    return Comparison(equal, "probe", "" if equal else "another value")
+    return Comparison(equal, "probe", "" if equal else "a different value")
 
 
 def _same_number(gold: Node, answer: Node, point: Point) -> bool:

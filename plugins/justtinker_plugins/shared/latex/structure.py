@@ -33,10 +33,7 @@ COLLECTIONS = ("list", "set")
 
 def compare_trees(gold: Node, answer: Node) -> Comparison:
     """Compare the trees of a gold and an answer of any kind."""
-    gold, answer = (
-        _scale_matrix(_expand_signs(as_set(gold))),
-        _scale_matrix(_expand_signs(as_set(answer))),
-    )
+    gold, answer = _scale_matrix(_expand_signs(as_set(gold))), _scale_matrix(_expand_signs(as_set(answer)))
     if gold[0] == "rel":
         return _compare_to_gold_relation(gold, answer)
     if answer[0] == "rel":
@@ -108,7 +105,7 @@ def _compare_tuples(gold: Node, answer: Node) -> Comparison:
 
 def _compare_matrices(gold: tuple[tuple[Node, ...], ...], answer: tuple[tuple[Node, ...], ...]) -> Comparison:
     if [len(row) for row in gold] != [len(row) for row in answer]:
-        return Comparison(False, "gate", "a matrix of another shape")
+        return Comparison(False, "gate", "a matrix of a different shape")
     pairs = [(g, a) for rows in zip(gold, answer, strict=True) for g, a in zip(*rows, strict=True)]
     return equal_if_all([compare_trees(g, a) for g, a in pairs])
 
@@ -261,7 +258,7 @@ def _compare_sides(gold: Node, answer: Node) -> Comparison:
         for _, sides, signs in ((answer, flipped) if ":" not in gold[2] else (answer,))
         if signs == gold[2]
     ]
-    return equal_if_any(found) if found else Comparison(False, "gate", "another relation sign")
+    return equal_if_any(found) if found else Comparison(False, "gate", "a different relation sign")
 
 
 def _compare_equations(gold: Node, answer: Node) -> Comparison:

@@ -65,7 +65,7 @@ def _overlooked_difference(gold: Any, answer: Any) -> str:
 
     if isinstance(gold, (Set, Tuple)) or isinstance(answer, (Set, Tuple)):
         same = isinstance(answer, type(gold)) and len(gold.args) == len(answer.args)
-        return "" if same else "another kind of collection, or another size"
+        return "" if same else "a different kind or size of collection"
     if isinstance(gold, MatrixBase) or isinstance(answer, MatrixBase):
         return ""  # math-verify compares shapes and entries
     try:
