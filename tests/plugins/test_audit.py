@@ -1,4 +1,4 @@
-"""``justtinker audit`` as people use it: on presets, on files of their own, with stacks that leak on purpose."""
+"""``justtinker audit`` on presets, on files of cases, and with stacks that leak on purpose."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def stack(*enable: str, kind: str = "math", rows: Any = (), more: str = "", steps: int = 1) -> str:
-    """A config over rows of (question, answer), written to files."""
+    """Write a config over rows of (question, answer) and return its name."""
     rows = [{"question": question, "answer": answer} for question, answer in rows]
     lines(Path("data.jsonl"), *rows)
     Path("mine.toml").write_text(CONFIG.format(kind=kind, enable=json.dumps(enable), more=more, steps=steps))
@@ -51,7 +51,7 @@ def lines(path: Path, *records: Any) -> Path:
 
 
 def audit(*arguments: str | Path, code: int = 0) -> dict[str, Any]:
-    """The summary, its batteries by name."""
+    """Run the command and return its summary, with the batteries by name."""
     result = cli("audit", *arguments, "--json", "summary.json")
     assert result.exit_code == code, result.output
     found: dict[str, Any] = json.loads(Path("summary.json").read_text())
@@ -90,7 +90,7 @@ def test_the_default_stack_passes_on_arithmetic(more: tuple[str, ...]) -> None:
     assert all(row["tried"] + row["n/a"] >= 6 for row in found["batteries"].values())
 
 
-def test_a_leaky_verifier_fails_and_the_hacks_that_pay_are_named() -> None:
+def test_a_leaky_verifier_fails_and_the_paid_hacks_are_named() -> None:
     found = audit("hacked-rl", "--problems", "5", code=1)
     paid = {name for name, row in found["batteries"].items() if row["kind"] == "wrong" and row["failed"]}
     assert paid == {"many answers", "fake ends"}
@@ -127,18 +127,18 @@ def items() -> list[Any]:
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, makers in BATTERIES.items() for name in makers])
-def test_every_battery_says_what_it_is_and_makes_something(kind: Any, name: str) -> None:
+def test_every_battery_has_a_description_and_yields_responses(kind: Any, name: str) -> None:
     maker = BATTERIES[kind][name]
     assert maker.__doc__
     assert maker.__doc__.endswith(".")
     texts = [list(maker(item)) for item in items()]
     assert any(texts)
     again = [list(maker(item)) for item in items()]
-    assert again == texts, "a function of the problem and the seed"
+    assert again == texts, "a battery depends on the problem and the seed only"
 
 
-def test_no_plain_answer_of_a_hack_is_the_gold() -> None:
-    """The last box after the thinking never holds just the gold, where the answer is to be wrong."""
+def test_no_hack_plainly_answers_the_gold() -> None:
+    """In a wrong answer, the last box after the thinking never holds just the gold."""
     for item in items():
         for name, maker in BATTERIES["wrong"].items():
             for text in maker(item):
@@ -146,7 +146,7 @@ def test_no_plain_answer_of_a_hack_is_the_gold() -> None:
                 assert box is None or box.content != item.gold, (name, text)
 
 
-def test_a_few_responses_are_drawn_and_the_same_ones_again() -> None:
+def test_a_few_responses_are_drawn_reproducibly() -> None:
     first, again = ([(c.name, c.response) for c in cases_of(item)] for item in (items()[0], items()[0]))
     assert first == again
     assert max(map([name for name, _ in first].count, BATTERIES["wrong"])) == 3
@@ -163,7 +163,7 @@ def test_a_few_responses_are_drawn_and_the_same_ones_again() -> None:
         ("numeric", "number", NUMBERS, {"other units"}),
     ],
 )
-def test_other_kinds_are_audited_with_what_fits_them(verifier: str, kind: str, rows: Any, not_for: set[str]) -> None:
+def test_other_kinds_are_audited_with_fitting_batteries(verifier: str, kind: str, rows: Any, not_for: set[str]) -> None:
     config = stack(verifier, "correct", "format", "redundancy", kind=kind, rows=rows)
     found = audit(config, "--max-refused", "1")
     assert {name for name, row in found["batteries"].items() if not row["tried"]} >= not_for
@@ -183,7 +183,7 @@ def test_answers_come_in_the_format_that_the_verifier_reads() -> None:
     assert {case["honest"].rpartition("\n")[2] for case in written} == {"#### 42", "#### 32"}
 
 
-def test_bad_form_is_found_where_no_term_punishes_it() -> None:
+def test_bad_form_that_no_term_fines_is_found() -> None:
     found = audit(stack("math_verify", "correct", rows=NUMBERS), code=1)
     loops = found["batteries"]["loops"]
     assert (loops["failed"], loops["worth"]) == (loops["tried"], 1.0)
@@ -192,7 +192,7 @@ def test_bad_form_is_found_where_no_term_punishes_it() -> None:
 
 
 def test_a_reward_for_short_answers_makes_up_for_bad_form() -> None:
-    """Terms that compare the rollouts of a group see the case, a plain right and a plain wrong response."""
+    """Terms that compare rollouts see the case with a plain right and a plain wrong response."""
     found = audit(stack("math_verify", "correct", "format", "length", rows=NUMBERS), code=1)
     assert found["batteries"]["no thinking"]["failed"]
     assert found["batteries"]["long thinking"]["failed"] == found["batteries"]["long thinking"]["tried"]
@@ -210,7 +210,7 @@ def test_a_problem_whose_answer_is_refused_counts_against_the_stack() -> None:
     assert found["batteries"]["many answers"]["tried"] == 9
 
 
-def test_a_verifier_that_does_not_read_the_question_pays_for_it() -> None:
+def test_a_verifier_that_ignores_the_question_pays_its_restatement() -> None:
     found = audit(stack("numeric", "correct", rows=[("How much is 2/8?", "0.25")]), *ANYTHING, code=1)
     assert found["batteries"]["the question restated"]["failed"]
     assert found["failures"][0]["verdict"]["answer"] == "2/8"
@@ -221,7 +221,7 @@ from justtinker_core import Verdict, hookimpl, plugin
 
 @plugin
 class Timid:
-    """Cannot tell of long answers."""
+    """Cannot grade long answers."""
     @hookimpl
     def verify(self, problem, rollouts):
         def one(text):
@@ -243,7 +243,7 @@ def test_an_ungraded_response_is_not_paid_and_shown() -> None:
     assert "long thinking" in found["output"]
 
 
-def test_weights_are_those_of_a_step() -> None:
+def test_weights_are_taken_at_a_step() -> None:
     more = "[plugins.format]\nweight = {from = 0.0, to = 0.4, steps = 10}"
     config = stack("math_verify", "correct", "format", rows=NUMBERS, more=more, steps=20)
     last = audit(config, "--max-in-full", "1")
@@ -301,7 +301,7 @@ def test_written_cases_can_be_read_back() -> None:
             assert {**read["batteries"][name], "what": row["what"], "n/a": row["n/a"]} == row
 
 
-def test_responses_to_compare_with_can_be_given() -> None:
+def test_a_case_can_bring_responses_to_compare_with() -> None:
     config = stack("math_verify", "correct", rows=NUMBERS)
     unlike = {**HONEST_CASE, "answer": "\\boxed{", "question": "?"}
     lines(Path("c.jsonl"), unlike)
@@ -404,8 +404,8 @@ class Divisor:
 '''
 
 
-def test_a_gold_that_need_be_no_right_answer() -> None:
-    """The plain answer is the gold: right for 15 = 15 is not 15 but 3."""
+def test_a_gold_that_need_not_be_a_right_answer() -> None:
+    """The plain answer to 15 is 15, but only 3 and 5 are right."""
     Path("divisor.py").write_text(DIVISOR)
     local = '[local_plugins]\ndivisor = "divisor.py:Divisor"'
     rows = [("What divides 7?", "7"), ("What divides 15?", "15")]

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from justtinker_plugins.commands.bench import bench, made_up_texts, plain_chunk_similarity, plain_repetition
 
 
-def test_the_table_has_a_row_a_method(tmp_path: Path) -> None:
+def test_the_table_has_a_row_per_method(tmp_path: Path) -> None:
     file = tmp_path / "texts.jsonl"
     file.write_text("\n".join(json.dumps({"text": text}) for text in made_up_texts(3)))
     result = CliRunner().invoke(bench, ["redundancy", str(file)])
@@ -22,7 +22,7 @@ def test_the_table_has_a_row_a_method(tmp_path: Path) -> None:
     assert all(float(row.split()[-1]) > 0 for row in rows)
 
 
-def test_made_up_texts_are_the_same_each_time() -> None:
+def test_made_up_texts_are_always_the_same() -> None:
     first, second = made_up_texts(2, 50)
     assert [first, second] == made_up_texts(2, 50)
     assert first != second

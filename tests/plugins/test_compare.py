@@ -27,13 +27,13 @@ def recorded(
     answers: bool = False,
     **settings: object,
 ) -> Path:
-    """An evaluation as core leaves it: for each problem, which of its samples are right."""
+    """Record an evaluation as the core does; `right` says which samples of each problem are right."""
     files = RunDir(where) if where.exists() else RunDir.create(where, "")
     groups = []
     for number, (problem, row) in enumerate(right.items()):
         rollouts = tuple(Rollout((1,) * 5, (0.0,) * 5, (True,) * 5, "x", not r) for r in row)
-        said = ("right", "wrong") if answers else (None, None)
-        verdicts = tuple(Verdict("correct", said[0]) if r else Verdict("incorrect", said[1]) for r in row)
+        given = ("right", "wrong") if answers else (None, None)
+        verdicts = tuple(Verdict("correct", given[0]) if r else Verdict("incorrect", given[1]) for r in row)
         measures = {"thinking_rate": (1.0,) * len(row), "letters": (float(step),) * len(row)}
         groups.append(Group(step, number, Problem(problem, question), Prompt(), rollouts, verdicts, measures))
     metrics, intervals = summarise(groups)
@@ -43,7 +43,7 @@ def recorded(
     return where
 
 
-def test_what_b_gains_problem_by_problem(tmp_path: Path) -> None:
+def test_the_gain_of_b_problem_by_problem(tmp_path: Path) -> None:
     a = recorded(tmp_path / "a", {f"p{i}": [i < 10] for i in range(40)})
     b = recorded(tmp_path / "b", {f"p{i}": [i < 30 and i != 0] for i in range(40)}, step=50)
     result = cli("compare", a, b)
@@ -62,7 +62,7 @@ def test_what_b_gains_problem_by_problem(tmp_path: Path) -> None:
     assert conclusion == "B is better than A (B does better on 20 problems, worse on 1, equally well on 19)."
 
 
-def test_two_steps_of_a_run_and_only_one_set(tmp_path: Path) -> None:
+def test_two_steps_of_a_run_and_a_single_set(tmp_path: Path) -> None:
     for step, right in ((0, [False, False]), (4, [True, False]), (8, [True, True])):
         for name in ("held", "other"):
             recorded(tmp_path / "run", {f"p{i}": right for i in range(30)}, step=step, name=name)
@@ -89,7 +89,7 @@ def test_a_measure_that_the_first_problem_lacks_is_compared_too(tmp_path: Path) 
 
 
 def rows_of(output: str) -> dict[str, list[str]]:
-    """The cells of the table by row."""
+    """Return the cells of the table by row."""
     return {cells[0]: cells[1:] for line in output.splitlines() if (cells := line.split())}
 
 
@@ -162,7 +162,7 @@ def test_what_cannot_be_compared(tmp_path: Path) -> None:
 
 
 def test_with_one_sample_it_is_the_interval_of_agresti_and_min() -> None:
-    """Their adjusted Wald interval, from the table of pairs with 0.5 added to each cell."""
+    """It equals their adjusted Wald interval, from the table of pairs with 0.5 added to each cell."""
     better, worse, n = 20, 1, 40
     b, c, total = better + 0.5, worse + 0.5, n + 2
     centre = (b - c) / total
@@ -196,7 +196,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_claims(n: int, k: int, gai
     assert 0.93 <= hits / times <= 0.98
 
 
-def test_pairing_tells_more_than_two_intervals_side_by_side() -> None:
+def test_pairing_is_sharper_than_two_separate_intervals() -> None:
     from justtinker_core.evaluation.stats import clustered_interval
 
     a = [[float(i < 50)] for i in range(100)]
@@ -205,7 +205,7 @@ def test_pairing_tells_more_than_two_intervals_side_by_side() -> None:
     assert paired_interval([y[0] - x[0] for x, y in zip(a, b, strict=True)], 2)[1] > 0
 
 
-def test_no_difference_at_all_is_not_certainty() -> None:
+def test_no_difference_at_all_is_no_certainty() -> None:
     assert paired_interval([0.0] * 30, 2 / 8)[1:] == pytest.approx((-0.062, 0.062), abs=0.002)
 
 

@@ -135,7 +135,7 @@ def test_the_reward_and_its_guards(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(config_files.presets()))
-def test_rl_is_watched_by_the_default_monitors(name: str) -> None:
+def test_rl_has_the_default_monitors(name: str) -> None:
     wanted = preset(name)
     if "grpo" in wanted.enable:
         assert {*DEFAULT, "thinking", "answers"} <= set(wanted.enable)
@@ -185,26 +185,26 @@ def shown_preset(name: str) -> str:
     return result.output
 
 
-def test_every_preset_is_listed_with_what_it_is() -> None:
+def test_every_preset_is_listed_with_a_description() -> None:
     result = CliRunner().invoke(main, ["presets"], terminal_width=200)
     assert result.exit_code == 0
     for name, path in config_files.presets().items():
         assert name in result.output
-        said = first_comment(path.read_text())
-        assert 40 < len(said) < 140, f"{name} begins with a line or two that say what it is"
+        comment = first_comment(path.read_text())
+        assert 40 < len(comment) < 140, f"{name} begins with a line or two that describe it"
 
 
-def test_one_preset_is_shown_as_it_is() -> None:
+def test_one_preset_is_printed_unchanged() -> None:
     assert shown_preset("exp001") == config_files.presets()["exp001"].read_text()
 
 
-def test_a_preset_that_is_not_there() -> None:
+def test_a_missing_preset() -> None:
     result = CliRunner().invoke(main, ["presets", "exp01"])
     assert result.exit_code == 1
     assert result.output == "Error: no preset called 'exp01'; did you mean 'exp001'?\n"
 
 
-def test_the_first_comment_ends_with_the_first_line_that_is_none() -> None:
+def test_the_first_comment_ends_at_the_first_other_line() -> None:
     assert first_comment("# one\n# two\n[run]\n# three\n") == "one two"
     assert first_comment("# one\n\n# two\n[run]\n") == "one"
     assert first_comment("[run]\n") == ""

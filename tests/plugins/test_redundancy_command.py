@@ -34,7 +34,7 @@ def test_every_text_gets_the_numbers_of_the_reward(file: Path, tmp_path: Path, m
     assert f"10 texts, method {method}: {fined} would be fined" in result.output
 
 
-def test_lengths_and_the_most_redundant_are_shown(file: Path) -> None:
+def test_the_output_shows_lengths_and_the_most_redundant_texts(file: Path) -> None:
     lines = cli("redundancy", file, "--show", "1").output.splitlines()
     assert lines[0] == "10 texts, method flat: 1 would be fined"
     assert lines[1] == "2 of them have fewer than 500 characters: too short to tell"
@@ -66,7 +66,7 @@ def test_the_options_of_a_config(file: Path, tmp_path: Path) -> None:
     )
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file(tmp_path: Path) -> None:
     result = cli("redundancy", tmp_path / "no.txt")
     assert result.exit_code == 1
     assert result.output == f"Error: there is no file {tmp_path}/no.txt\n"

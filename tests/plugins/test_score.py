@@ -1,4 +1,4 @@
-"""``justtinker score`` as people use it, on records of real runs and on files of their own."""
+"""``justtinker score`` on records of real runs and on other files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RUN = '[run]\nname = "{}"\nmodel = "none"\nsteps = 0\n'
 
 @pytest.fixture
 def stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of any.toml and strict.toml, as working directory."""
+    """The working directory, with any.toml and strict.toml."""
     monkeypatch.chdir(tmp_path)
     for name, plugins in (("any", ANY), ("strict", STRICT)):
         (tmp_path / f"{name}.toml").write_text(RUN.format(name) + plugins)
@@ -111,7 +111,7 @@ def test_set_and_switches_change_config_and_not_against(stacks: Path) -> None:
     assert set(found["config"]["terms"]) == {"correct"}
 
 
-def test_weights_are_those_of_the_recorded_step(stacks: Path) -> None:
+def test_weights_are_taken_at_the_recorded_step(stacks: Path) -> None:
     schedule = ("--set", "plugins.correct.weight={from = 0.0, to = 1.0, steps = 10}")
     write(stacks / "r.jsonl", plain(RIGHT, WRONG, step=3))
     assert summary("r.jsonl", "--config", "strict.toml", *schedule)["config"]["terms"]["correct"]["weighted"] == 0.15
@@ -207,7 +207,7 @@ def test_an_interrupted_scoring_resumes(stacks: Path) -> None:
     assert summary(*arguments) == whole
     assert Path("out").read_bytes() == text
     write(stacks / "r.jsonl", *groups(25))
-    assert summary(*arguments)["groups"] == 25, "a run that has gone on since"
+    assert summary(*arguments)["groups"] == 25, "the run has gone on since"
 
 
 def test_scored_groups_are_not_scored_again(stacks: Path) -> None:
@@ -231,7 +231,7 @@ def test_scored_groups_are_not_scored_again(stacks: Path) -> None:
     assert Path("out").read_bytes() == b"".join(lines)
 
 
-def test_an_out_file_of_something_else_is_left_alone(stacks: Path) -> None:
+def test_out_never_overwrites_another_file(stacks: Path) -> None:
     write(stacks / "r.jsonl", plain(RIGHT, tokens=[1]))
     cli("score", "r.jsonl", "--config", "any.toml", "--out", "out", "--jobs", "1")
     before = Path("out").read_bytes()
@@ -246,7 +246,7 @@ def test_an_out_file_of_something_else_is_left_alone(stacks: Path) -> None:
 # What can go wrong
 
 
-def test_a_config_must_be_named_for_files(stacks: Path) -> None:
+def test_files_need_a_config(stacks: Path) -> None:
     write(stacks / "r.jsonl", plain(RIGHT))
     result = cli("score", "r.jsonl")
     assert result.exit_code == 2
@@ -290,8 +290,8 @@ class Long:
 '''
 
 
-def watched(stacks: Path, *more: str) -> str:
-    """A stack with metrics that want lengths and log-probabilities."""
+def watched_stack(stacks: Path, *more: str) -> str:
+    """Write a stack with metrics that read lengths and log-probabilities."""
     (stacks / "watched.py").write_text(WATCHED)
     enable = ["any_box", "correct", "thinking", "answers", "sure", *more]
     tables = f"[plugins]\nenable = {json.dumps(enable)}\n[local_plugins]\n"
@@ -303,7 +303,7 @@ def watched(stacks: Path, *more: str) -> str:
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_metric_that_lacks_data_is_left_out_and_reported_once(stacks: Path, jobs: str) -> None:
     write(stacks / "r.jsonl", plain(RIGHT, WRONG), plain(WRONG, WRONG), plain(RIGHT, RIGHT, tokens=[3, 4]))
-    config = watched(stacks)
+    config = watched_stack(stacks)
     result = cli("score", "r.jsonl", "--config", config, "--against", config, "--jobs", jobs, "--out", "out")
     assert result.exit_code == 0, result.output
     assert result.output.count("left out") == 1
@@ -316,19 +316,19 @@ def test_a_metric_that_lacks_data_is_left_out_and_reported_once(stacks: Path, jo
     assert records[2]["measures"]["correct_response_tokens"] == [3.0, 4.0]
     assert "sureness" not in records[2]["measures"]
     again = cli("score", "r.jsonl", "--config", config, "--against", config, "--out", "out", "--json", "j")
-    assert "answers (no 'tokens' in 2 of 3 groups)" in again.output, "also of what was scored before"
+    assert "answers (no 'tokens' in 2 of 3 groups)" in again.output, "also for groups scored earlier"
     assert json.loads(Path("j").read_text())["left_out"]["answers"] == {"lacks": "'tokens'", "groups": 2}
 
 
-def test_a_reward_that_reads_a_metric_which_is_left_out_is_an_error(stacks: Path) -> None:
+def test_a_reward_that_reads_a_left_out_metric_is_an_error(stacks: Path) -> None:
     write(stacks / "r.jsonl", plain(f"<think>7+8</think>{RIGHT}"))
-    result = cli("score", "r.jsonl", "--config", watched(stacks, "long"), "--jobs", "1")
+    result = cli("score", "r.jsonl", "--config", watched_stack(stacks, "long"), "--jobs", "1")
     assert result.exit_code == 1
     assert "plugin 'long' (local file) failed in score" in result.output
     assert "KeyError: 'thinking_tokens' (the metric thinking is left out: no 'tokens')" in result.output
 
 
-def test_the_records_of_the_docs_under_the_quickstart(stacks: Path) -> None:
+def test_the_example_of_the_docs_under_the_quickstart(stacks: Path) -> None:
     write(stacks / "others.jsonl", plain(f"<think>7+8=15</think>{RIGHT}", WRONG))
     found = summary("others.jsonl", "--config", "quickstart-rl")
     assert found["config"]["terms"]["correct"]["raw"] == 0.5

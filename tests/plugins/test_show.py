@@ -17,7 +17,7 @@ EVIL = "\x1b]0;pwned\x07\x1b[31m[red]markup[/red] [/] \x9b2J \u202eturned\u202c 
 
 
 def group(index: int, rewards: list[float], outcomes: str, text: str = "so it is \\boxed{1}") -> Group:
-    """A group with a reward and a verdict (c, i or u) a rollout; every second rollout is cut."""
+    """Make a group with a reward and a verdict (c, i or u) per rollout; every second rollout is truncated."""
     full = {"c": "correct", "i": "incorrect", "u": "unscored"}
     return Group(
         3, index, Problem(f"p{index}", f"what is {index} [bold]?", f"{index}"), Prompt(f"<ask {index}>"),
@@ -31,7 +31,7 @@ def group(index: int, rewards: list[float], outcomes: str, text: str = "so it is
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two steps and an evaluation."""
+    """A run of two steps and an evaluation."""
     monkeypatch.setenv("COLUMNS", "120")
     files = RunDir.create(tmp_path / "run", '[run]\nname = "x"\nmodel = "x"\nsteps = 9\n')
     groups = [group(0, [0.25, 1.0], "ic"), group(1, [0.75, 0.5], "ci"), group(2, [0.0, 0.0], "ui", EVIL)]
@@ -42,7 +42,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def shown(output: str) -> list[str]:
-    """Which rollouts have a line."""
+    """Return the names of the rollouts that have a line."""
     return [line.split()[0] for line in output.splitlines() if line[:1].isdigit() and line[1:2] == "."]
 
 
@@ -53,7 +53,7 @@ def test_a_step(run: Path) -> None:
     line = next(line for line in output.splitlines() if line.startswith("0.1"))
     assert line.split() == ["0.1", "correct", "1.000", "0.500", "1", "(cut)", "1", "so", "it", "is", "\\boxed{1}"]
     assert output.rstrip().endswith("To see a rollout in full: --rollout 0.0")
-    assert cli("show", run).output == output, "the last one"
+    assert cli("show", run).output == output, "by default, the last step"
     few = cli("show", run, "--groups", "1").output
     assert shown(few) == ["0.0", "0.1"]
     assert "1 of 3 groups; --groups N shows more." in few
@@ -76,7 +76,7 @@ def test_no_group_to_show(run: Path) -> None:
     assert cli("show", run, "--step", "2", "--only", "unscored").output.endswith("No groups with unscored rollouts.\n")
 
 
-def test_of_an_evaluation(run: Path) -> None:
+def test_an_evaluation(run: Path) -> None:
     output = cli("show", run, "--eval", "held").output
     assert output.startswith("step 4, held\n")
     assert shown(output) == ["7.0"]
@@ -114,7 +114,7 @@ def test_a_models_text_does_nothing_to_the_terminal(
 
 
 @given(st.text(st.characters(), max_size=80))
-def test_nothing_unprintable_is_left(text: str) -> None:
+def test_printable_leaves_no_control_character(text: str) -> None:
     for cleaned in (printable(text), one_line(text, 20)):
         assert not [c for c in cleaned if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\n\t"]
     assert "\n" not in one_line(text)

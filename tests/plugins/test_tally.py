@@ -16,7 +16,7 @@ REWARDS = st.lists(
 
 
 def record(*pairs: tuple[float | None, float | None], line: int = 1) -> dict[str, Any]:
-    """A group whose rollouts have these rewards under the two stacks; None is unscored. Advantage is reward."""
+    """Make a group whose rollouts have these rewards under two stacks; None: unscored. Advantages equal rewards."""
 
     def side(rewards: list[float | None]) -> dict[str, Any]:
         rows = [

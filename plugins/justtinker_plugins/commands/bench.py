@@ -1,6 +1,6 @@
 """``justtinker bench``: measure how fast costly plugins run on this machine and on your texts.
 
-It compares them with a reference in plain Python, which stands here; ``pytest benchmarks/`` uses the same one.
+It compares them with a reference in plain Python, which ``pytest benchmarks/`` uses too.
 """
 
 from __future__ import annotations

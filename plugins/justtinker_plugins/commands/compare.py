@@ -57,11 +57,9 @@ def print_comparison(console: Console, a: tuple[Path, EvalStats], b: tuple[Path,
     if not pairs:
         raise PluginError(f"{name}: no problem has the same id and question in A and B")
     console.print(f"[bold]{escape(name)}[/bold], {len(pairs)} problems", highlight=False, soft_wrap=True)
-    for letter, (directory, stats) in (("A", a), ("B", b)):
-        k, weights = stats.settings.get("samples", 1), evaluated_weights(directory) or f"step {stats.step}"
-        console.print(
-            f"{letter}: {directory}, {weights}, {k} per problem", markup=False, highlight=False, soft_wrap=True
-        )
+    for letter, (path, stats) in (("A", a), ("B", b)):
+        k, weights = stats.settings.get("samples", 1), evaluated_weights(path) or f"step {stats.step}"
+        console.print(f"{letter}: {path}, {weights}, {k} per problem", markup=False, highlight=False, soft_wrap=True)
     for note in notes_on_settings(a[1], b[1], len(pairs)):
         console.print(f"[yellow]{escape(note)}[/yellow]", highlight=False, soft_wrap=True)
     console.print(difference_table(pairs))
@@ -113,7 +111,7 @@ def is_rate(name: str) -> bool:
 def metric_columns(pairs: Sequence[Pair]) -> Iterator[tuple[str, list[tuple[float, float]], float]]:
     """Yield each metric: its name, its values (A, B) per problem, and the weight that `paired_interval` takes.
 
-    Other metrics than accuracy, pass@k and majority@k are left out if they are 0 throughout: most count troubles.
+    Metrics that are 0 throughout are left out, since most of them count troubles; accuracy, pass@k and majority@k stay.
     """
     k = min(len(group["rollouts"]) for pair in pairs for group in pair)
     yield "accuracy", [(accuracy_of(a), accuracy_of(b)) for a, b in pairs], 2 / k

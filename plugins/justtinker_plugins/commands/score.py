@@ -85,7 +85,7 @@ def stack_of(source: str | None, rollouts: Sequence[Path]) -> str | Path:
 
 
 def run_or_file(source: str) -> str | Path:
-    """Return a config's name as it is, and the last run of a directory."""
+    """Return the last run of a directory; any other source as it is."""
     return existing(Path(source))[-1] if Path(source).is_dir() else source
 
 
@@ -126,14 +126,14 @@ class ScoringProgress:
     def __init__(self, files: Sequence[Path]) -> None:
         sizes = [file.stat().st_size for file in files]
         self._before = {file: sum(sizes[:i]) for i, file in enumerate(files)}
-        columns = "{task.percentage:>3.0f} %", "{task.fields[samples]:,} rollouts, {task.fields[rate]:,.0f} a second"
+        columns = "{task.percentage:>3.0f} %", "{task.fields[samples]:,} rollouts, {task.fields[rate]:,.0f} per second"
         console = Console(stderr=True)
         self._bar = Progress(
             BarColumn(20), *(TextColumn(c) for c in columns), TimeRemainingColumn(), console=console,
             disable=not console.is_terminal,
         )  # fmt: skip
         self._task = self._bar.add_task("", total=sum(sizes), samples=0, rate=0.0)
-        self._begun = time.perf_counter()
+        self._start = time.perf_counter()
 
     def __enter__(self) -> ScoringProgress:
         self._bar.start()
@@ -144,7 +144,7 @@ class ScoringProgress:
 
     def advance_to(self, line: Line, samples: int) -> None:
         """Show that everything up to this line is scored."""
-        rate = samples / (time.perf_counter() - self._begun)
+        rate = samples / (time.perf_counter() - self._start)
         self._bar.update(self._task, completed=self._before[line.file] + line.read, samples=samples, rate=rate)
 
 

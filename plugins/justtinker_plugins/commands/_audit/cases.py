@@ -100,7 +100,7 @@ def read_cases(file: Path) -> list[Case]:
 
 @dataclass(frozen=True, slots=True)
 class CaseRecord:
-    """What a line says of a case, `paid` aside."""
+    """A line of a file of cases, without its `paid`."""
 
     problem: Problem
     response: str

@@ -25,7 +25,7 @@ NUMBERS = frozenset({
 })  # fmt: skip
 UNITS = frozenset({"degrees", "money", "unit"})
 FORMS = frozenset({
-    "reversed", "rotated", "set", "or", "and", "semicolons", "oxford", "both signs", "swapped", "terms turned round",
+    "reversed", "rotated", "set", "or", "and", "semicolons", "oxford", "both signs", "swapped", "terms reversed",
     "factors swapped", "named", "value alone", "sides swapped", "inequality", "plus infinity", "without the name",
     "matrix fractions", "inner slash", "inner power", "exp",
 })  # fmt: skip

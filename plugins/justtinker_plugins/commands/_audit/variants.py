@@ -411,7 +411,7 @@ def _sums(text: str) -> Iterator[Variant]:
     ):
         first = terms[0].strip()
         terms = [first if first[0] in "+-" else "+" + first, *(t.strip() for t in terms[1:])]
-        yield "terms turned round", " ".join(terms[::-1]).removeprefix("+").strip()
+        yield "terms reversed", " ".join(terms[::-1]).removeprefix("+").strip()
     match = re.fullmatch(r"(-?)\\frac\{([^{}]*)\}\{([^{}]*)\}", text)
     if match and "d" not in text.replace("\\frac", ""):
         yield "slash", "{}({})/({})".format(*match.groups())

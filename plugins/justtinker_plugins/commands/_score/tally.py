@@ -31,7 +31,9 @@ class TermSums:
     raw: float = 0.0
     weighted: float = 0.0
     applies: int = 0
+    """Samples for which the term has a value."""
     touches: int = 0
+    """Samples for which that value is not zero."""
 
 
 @dataclass
