@@ -20,7 +20,7 @@ def complaints(output: str) -> list[str]:
     return output[output.index("Error: ") + len("Error: ") :].splitlines()
 
 
-def test_the_plan_and_a_real_prompt_and_nothing_left_behind(written: Written, tmp_path: Path) -> None:
+def test_check_shows_plan_and_prompt_and_leaves_nothing_behind(written: Written, tmp_path: Path) -> None:
     config = written("a", *CAST)
     before = set(tmp_path.rglob("*"))
     result = cli("check", config)
@@ -40,12 +40,12 @@ def test_the_plan_and_a_real_prompt_and_nothing_left_behind(written: Written, tm
 
 
 @pytest.mark.parametrize(
-    ("weight", "shown"),
+    ("weight", "expected"),
     [("0.25", "0.25"), ("{from = 0.0, to = 0.5, steps = 2}", "0.25 to 0.5")],
 )
-def test_a_reward_is_shown_with_its_weight(written: Written, weight: str, shown: str) -> None:
+def test_a_reward_is_shown_with_its_weight(written: Written, weight: str, expected: str) -> None:
     result = cli("check", written("a", *CAST, more=f"[plugins.my_correct]\nweight = {weight}\n"))
-    assert f"my_correct          {shown} " in result.output, result.output
+    assert f"my_correct          {expected} " in result.output, result.output
 
 
 def test_a_reward_that_is_only_observed_weighs_nothing(written: Written) -> None:
@@ -53,7 +53,7 @@ def test_a_reward_that_is_only_observed_weighs_nothing(written: Written) -> None
     assert "my_correct          0 " in result.output, result.output
 
 
-# The verifier. The scripted one compares whole responses, and a gold is tried bare as well.
+# Verifiers. The scripted one compares whole responses, and passes since golds are also tried bare.
 
 BOXES = """
 class Judge(Player):
@@ -79,12 +79,12 @@ def judged(written: Written, tmp_path: Path, of: str, **changes: Any) -> list[st
     return complaints(result.output) if result.exit_code else []
 
 
-def test_a_gold_is_spoken_in_every_usual_way(written: Written, tmp_path: Path) -> None:
+def test_a_gold_is_tried_in_every_usual_format(written: Written, tmp_path: Path) -> None:
     for text in ("<think>Checking.</think>\\\\boxed{1}", "1", "#### 1", "Answer: 1"):
         assert judged(written, tmp_path, f"return ['incorrect', 'correct'][text == '{text}'],") == []
 
 
-def test_golds_that_are_all_refused(written: Written, tmp_path: Path) -> None:
+def test_golds_that_are_all_refused_are_an_error(written: Written, tmp_path: Path) -> None:
     assert judged(written, tmp_path, "return 'incorrect', None, '', 'not in base 3'") == [REFUSED]
 
 
@@ -92,18 +92,18 @@ def test_one_gold_in_four_is_enough(written: Written, tmp_path: Path) -> None:
     assert judged(written, tmp_path, "return ['incorrect', 'correct'][problem.id == '3' and text == '1'],") == []
 
 
-def test_golds_of_another_kind_are_for_their_verifier_alone(written: Written, tmp_path: Path) -> None:
+def test_golds_of_another_kind_are_left_to_their_verifier(written: Written, tmp_path: Path) -> None:
     assert judged(written, tmp_path, "return 'incorrect', None, '', 'no program'", kind="program") == []
 
 
-def test_a_verifier_that_accepts_everything(written: Written, tmp_path: Path) -> None:
+def test_a_verifier_that_accepts_everything_is_an_error(written: Written, tmp_path: Path) -> None:
     assert judged(written, tmp_path, "return 'correct',")[:2] == [
         "[data.train] the verifier accepts 'not the answer' as the answer to problem '0': use another",
         "[data.train] the verifier accepts '-98765.4321' as the answer to problem '0': use another",
     ]
 
 
-def test_a_verifier_with_a_wrong_number_of_verdicts(written: Written, tmp_path: Path) -> None:
+def test_a_wrong_number_of_verdicts_is_an_error(written: Written, tmp_path: Path) -> None:
     few = "return 'correct',\n    @hookimpl\n    def verify(self):\n        return [Verdict('correct')] * 2"
     [complaint] = judged(written, tmp_path, few)
     assert complaint.startswith(
@@ -112,13 +112,13 @@ def test_a_verifier_with_a_wrong_number_of_verdicts(written: Written, tmp_path: 
     assert complaint.endswith("rollouts of problem '0'")
 
 
-def test_a_verifier_that_raises(written: Written, tmp_path: Path) -> None:
+def test_a_verifier_that_raises_is_named(written: Written, tmp_path: Path) -> None:
     [complaint] = judged(written, tmp_path, "raise ValueError('oh')")
     assert complaint.startswith("[data.train] plugin 'my_judge' (local file) failed in verify at players.py:")
     assert complaint.endswith(": ValueError: oh")
 
 
-def test_problems_that_no_verifier_takes(written: Written, tmp_path: Path) -> None:
+def test_problems_that_no_verifier_takes_are_an_error(written: Written, tmp_path: Path) -> None:
     config = written("a", *CAST)
     (tmp_path / "players.py").write_text(PLAYERS + "\nclass Judge(Player):\n    @hookimpl\n    def verify(self): ...\n")
     result = cli("check", config)
@@ -130,7 +130,7 @@ def test_problems_that_no_verifier_takes(written: Written, tmp_path: Path) -> No
 # Lengths
 
 
-def test_a_response_that_does_not_fit(written: Written) -> None:
+def test_a_response_that_does_not_fit_is_an_error(written: Written) -> None:
     result = cli("check", written("a", *CAST), "--set", "sampling.max_tokens=9999")
     assert result.exit_code == 1
     assert complaints(result.output) == [
@@ -139,7 +139,7 @@ def test_a_response_that_does_not_fit(written: Written) -> None:
     ]
 
 
-def test_an_evaluation_has_its_own_budget(written: Written, tmp_path: Path) -> None:
+def test_an_evaluation_has_its_own_max_tokens(written: Written, tmp_path: Path) -> None:
     evaluation = f'[data.eval.held]\nuse = "listed"\npath = "{tmp_path / "p.json"}"\n[evaluation]\nmax_tokens = 9999\n'
     result = cli("check", written("a", *CAST, more=evaluation))
     assert complaints(result.output) == [
@@ -148,7 +148,7 @@ def test_an_evaluation_has_its_own_budget(written: Written, tmp_path: Path) -> N
     ]
 
 
-def test_one_problem_without_room_for_any_response(written: Written, tmp_path: Path) -> None:
+def test_a_prompt_that_leaves_no_room_is_an_error(written: Written, tmp_path: Path) -> None:
     config = written("a", *CAST)
     rows = [{"id": "short", "question": "1", "answer": "1"}, {"id": "long", "question": "1" * 10_000, "answer": "1"}]
     (tmp_path / "p.json").write_text(json.dumps(rows))
@@ -158,36 +158,38 @@ def test_one_problem_without_room_for_any_response(written: Written, tmp_path: P
     ]
 
 
-def test_what_is_only_imitated_needs_no_room_for_a_response(written: Written) -> None:
+def test_demonstrations_need_no_room_for_a_response(written: Written) -> None:
     assert cli("check", written("a"), "--set", "sampling.max_tokens=9999").exit_code == 0
 
 
 # Disk
 
 
-def test_a_place_without_room(written: Written, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error(written: Written, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(shutil, "disk_usage", lambda place: usage(40 * 2**20))
-    said = complaints(cli("check", written("a")).output)
-    assert said == [
+    found = complaints(cli("check", written("a")).output)
+    assert found == [
         f"only 40 MiB are free in {tmp_path}, where the run keeps its records and rollouts: free some space, or choose "
         "another directory with --dir"
     ]
 
 
-def test_a_place_that_cannot_be_written_to(written: Written, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_directory_that_is_not_writable_is_an_error(
+    written: Written, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def refuse(dir: Path) -> None:
         raise PermissionError(13, "Permission denied", str(dir))
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
-    said = complaints(cli("train", written("a"), "--dry-run", "--dir", tmp_path / "deep" / "er").output)
-    assert said == [f"cannot write in {tmp_path}: Permission denied; choose another directory with --dir"]
+    found = complaints(cli("train", written("a"), "--dry-run", "--dir", tmp_path / "deep" / "er").output)
+    assert found == [f"cannot write in {tmp_path}: Permission denied; choose another directory with --dir"]
 
 
-# All of it
+# All checks
 
 
-def test_all_complaints_at_once(written: Written, tmp_path: Path) -> None:
+def test_all_complaints_are_shown_at_once(written: Written, tmp_path: Path) -> None:
     more = f'[data.eval.held]\nuse = "listed"\npath = "{tmp_path / "nowhere.json"}"\n'
     config = written("a", *CAST, more=more)
     (tmp_path / "players.py").write_text(PLAYERS + BOXES.format(of="return 'incorrect', None, '', 'not in base 3'"))
@@ -200,14 +202,14 @@ def test_all_complaints_at_once(written: Written, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["train", "eval"])
-def test_train_and_eval_begin_with_the_same_checks(written: Written, tmp_path: Path, command: str) -> None:
+def test_train_and_eval_make_the_same_checks(written: Written, tmp_path: Path, command: str) -> None:
     more = f'[data.eval.held]\nuse = "listed"\npath = "{tmp_path / "p.json"}"\n'
     result = cli(command, written("a", *CAST, more=more), "--dir", "out", "--set", "sampling.max_tokens=9999")
     assert result.exit_code == 1
     assert "[data.eval.held] prompt (2 tokens) and response ([sampling] max_tokens = 9999) need" in result.output
 
 
-def test_what_a_reporter_lacks_is_told_and_it_reports_nothing(
+def test_what_a_reporter_lacks_is_shown_and_it_reports_nothing(
     written: Written, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from justtinker_plugins.reporters import curves
@@ -219,15 +221,15 @@ def test_what_a_reporter_lacks_is_told_and_it_reports_nothing(
     assert complaints(cli("train", config, "-p", "curves", "--dry-run").output) == [curves.MISSING]
 
 
-def test_a_mistake_in_the_config_is_told_as_train_tells_it(written: Written) -> None:
+def test_check_and_train_report_a_mistake_in_the_config_alike(written: Written) -> None:
     config = written("a", *CAST)
-    told = [cli(command, config, "--set", "run.stepz=3").output for command in ("check", "train")]
-    assert told[0] == told[1]
-    assert "did you mean 'steps'?" in told[0]
+    outputs = [cli(command, config, "--set", "run.stepz=3").output for command in ("check", "train")]
+    assert outputs[0] == outputs[1]
+    assert "did you mean 'steps'?" in outputs[0]
 
 
-def test_what_the_data_are_like(written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows left out, golds that nobody can grade, training problems that are evaluated on; none stops the run."""
+def test_notes_on_the_data(written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skipped rows, golds that cannot be graded, training problems in an evaluation set: none stops the run."""
     monkeypatch.setenv("COLUMNS", "200")
     long = "How many of the first one hundred numbers that can be divided by seven are odd?"
     odd = "return ('unscored', None, '', 'odd gold') if problem.answer == '??' else "

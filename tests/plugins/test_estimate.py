@@ -29,7 +29,7 @@ def opened_run(run_of: RunOf, algorithm: Any, backend: ScriptedBackend | None = 
     return opened(run_of(*players, problems=sets, config=CONFIG))
 
 
-def test_what_grpo_takes(run_of: RunOf) -> None:
+def test_the_tokens_of_grpo(run_of: RunOf) -> None:
     with opened_run(run_of, Grpo(problems_per_step=2, rollouts_per_problem=8)) as run:
         parts = expected_tokens(run, 0.5)
     # prompts have 4 tokens, responses 50; half of 16 rollouts are trained; 4 problems x 3 samples, evaluated 3 times
@@ -42,14 +42,14 @@ def test_what_grpo_takes(run_of: RunOf) -> None:
     assert parts["in all"] == {"prefill": 128, "cached_prefill": 656, "sampled": 9800, "trained": 4320}
 
 
-def test_of_a_run_that_goes_on_only_what_is_left(run_of: RunOf) -> None:
+def test_a_resumed_run_counts_only_what_is_left(run_of: RunOf) -> None:
     with opened_run(run_of, Grpo(problems_per_step=2, rollouts_per_problem=8)) as run:
         parts = expected_tokens(run, 0.5, done=5)
     assert parts["5 steps left"]["sampled"] == 5 * 800
     assert parts["in all"]["sampled"] == 5 * 800 + 600, "of three evaluations the start's and that of step 5 are made"
 
 
-def test_sft_samples_nothing_but_its_evaluations(run_of: RunOf) -> None:
+def test_sft_samples_only_in_evaluations(run_of: RunOf) -> None:
     with opened_run(run_of, Sft(batch_size=4, require_thinking=False)) as run:
         parts = expected_tokens(run, 1.0)
     assert parts["a step"] == {"trained": 4 * 5}, "4 of the prompt, an answer and the end, less one"
@@ -60,29 +60,29 @@ def test_the_table_has_ranges_and_dollars(run_of: RunOf) -> None:
     backend = ScriptedBackend()
     backend.price = 0.001
     with opened_run(run_of, Grpo(problems_per_step=2), backend) as run:
-        text = shown(run)
+        text = printed(run)
     assert "in all" in text
     assert "9.8k to 19.6k" in text
     low, high = (sum(p.values()) * 0.001 for p in ({"s": 128 + 656 + 9800 + 4320}, {"s": 128 + 656 + 19600 + 8320}))
     assert f"{low:.2f} to {high:.2f}" in text
 
 
-def test_without_prices_it_is_tokens(run_of: RunOf) -> None:
+def test_without_prices_there_are_no_dollars(run_of: RunOf) -> None:
     with opened_run(run_of, Grpo(problems_per_step=2)) as run:
-        assert "USD" not in shown(run)
+        assert "USD" not in printed(run)
 
 
-def test_an_algorithm_may_not_say(run_of: RunOf) -> None:
+def test_an_algorithm_without_expect_tokens_has_no_estimate(run_of: RunOf) -> None:
     class Silent:
         @hookimpl
         def collect_batch(self) -> None:
             return None
 
     with opened_run(run_of, Silent()) as run:
-        assert shown(run) == ""
+        assert printed(run) == ""
 
 
-def shown(run: Run) -> str:
+def printed(run: Run) -> str:
     file = io.StringIO()
     describe_cost(Console(file=file, width=160), run)
     return file.getvalue()

@@ -27,7 +27,7 @@ def evaluated(run: Path) -> tuple[Path, dict[str, object]]:
     return place, record
 
 
-def test_a_runs_newest_checkpoint_is_evaluated_as_training_did(trained: Path) -> None:
+def test_the_newest_checkpoint_is_evaluated_as_in_training(trained: Path) -> None:
     before = {file: file.read_bytes() for file in trained.rglob("*") if file.is_file()}
     assert cli("eval", trained).exit_code == 0
     place, record = evaluated(trained)
@@ -38,7 +38,7 @@ def test_a_runs_newest_checkpoint_is_evaluated_as_training_did(trained: Path) ->
     assert all(file.read_bytes() == content for file, content in before.items()), "the run itself is left alone"
 
 
-def test_an_evaluation_is_no_run_to_go_on_with(trained: Path) -> None:
+def test_train_does_not_resume_an_evaluation(trained: Path) -> None:
     cli("eval", trained)
     place, _ = evaluated(trained)
     before = {file: file.read_bytes() for file in place.rglob("*") if file.is_file()}
@@ -47,7 +47,7 @@ def test_an_evaluation_is_no_run_to_go_on_with(trained: Path) -> None:
     assert {file: file.read_bytes() for file in place.rglob("*") if file.is_file()} == before
 
 
-def test_the_best_checkpoint_is_that_of_the_best_evaluation(trained: Path) -> None:
+def test_the_best_checkpoint_has_the_best_evaluation(trained: Path) -> None:
     evals = records(trained, "evals.jsonl")
     for record, accuracy in zip(evals, (1.0, 0.75, 0.5), strict=True):  # step 0 has no checkpoint
         record["metrics"]["accuracy"] = accuracy
@@ -57,16 +57,16 @@ def test_the_best_checkpoint_is_that_of_the_best_evaluation(trained: Path) -> No
 
 
 def test_a_step_that_was_killed_before_its_hard_set_is_not_the_best(trained: Path) -> None:
-    """Its mean would be that of other sets."""
+    """Its mean would be over fewer sets."""
     first, second = records(trained, "evals.jsonl")[1:]
-    told = [(first, "held", 0.75), (first, "hard", 0.25), (second, "held", 0.75)]
-    lines = [{**r, "name": name, "metrics": {**r["metrics"], "accuracy": a}} for r, name, a in told]
+    accuracies = [(first, "held", 0.75), (first, "hard", 0.25), (second, "held", 0.75)]
+    lines = [{**r, "name": name, "metrics": {**r["metrics"], "accuracy": a}} for r, name, a in accuracies]
     (trained / "evals.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert cli("eval", trained, "--checkpoint", "best").exit_code == 0
     assert evaluated(trained)[1]["step"] == 1
 
 
-def test_of_a_config_the_starting_weights(written: Written, tmp_path: Path) -> None:
+def test_a_config_stands_for_its_starting_weights(written: Written, tmp_path: Path) -> None:
     config = written("a", *CAST, more=EVAL.format(path=tmp_path / "p.json"))
     assert cli("eval", config, "--dir", "there").exit_code == 0
     [record] = records(tmp_path / "there", "evals.jsonl")
@@ -74,7 +74,7 @@ def test_of_a_config_the_starting_weights(written: Written, tmp_path: Path) -> N
     assert cli("eval", config, "--dir", "there").output.startswith("Error: the run directory there exists")
 
 
-def test_of_a_config_any_checkpoint(written: Written, trained: Path, tmp_path: Path) -> None:
+def test_a_config_can_evaluate_any_checkpoint(written: Written, trained: Path, tmp_path: Path) -> None:
     config = tmp_path / "a.toml"
     assert cli("eval", config, "--checkpoint", trained, "--dir", "there").exit_code == 0
     manifest = RunDir(tmp_path / "there").manifest()
@@ -85,7 +85,7 @@ def test_of_a_config_any_checkpoint(written: Written, trained: Path, tmp_path: P
     )
 
 
-def test_what_cannot_be_evaluated(written: Written, trained: Path, tmp_path: Path) -> None:
+def test_missing_data_or_checkpoints_are_an_error(written: Written, trained: Path, tmp_path: Path) -> None:
     assert "has no table [data.eval.NAME] to evaluate on" in cli("eval", written("b")).output
     (trained / "evals.jsonl").unlink()
     assert "has been evaluated, so none is the best" in cli("eval", trained, "--checkpoint", "best").output
@@ -127,7 +127,7 @@ class Dies(Judge):
 """
 
 
-def test_a_killed_evaluation_goes_on_where_it_was(written: Written, tmp_path: Path) -> None:
+def test_a_killed_evaluation_is_resumed_where_it_was(written: Written, tmp_path: Path) -> None:
     more = EVAL.format(path=tmp_path / "p.json").replace("held", "first") + EVAL.format(path=tmp_path / "p.json")
     config = written(
         "a", "ScriptedBackend", "Ask", "Dies", "Sft", more=more.replace("[evaluation]\nevery = 1\n", "", 1)
@@ -148,7 +148,7 @@ def test_a_killed_evaluation_goes_on_where_it_was(written: Written, tmp_path: Pa
     assert cli("eval", "--resume", "there").output == "there is already finished\n"
 
 
-def test_nothing_is_left_of_one_that_was_killed_after_its_last_record(written: Written, tmp_path: Path) -> None:
+def test_an_evaluation_killed_after_its_last_record_is_cleaned_up(written: Written, tmp_path: Path) -> None:
     config = written("a", *CAST, more=EVAL.format(path=tmp_path / "p.json"))
     assert cli("eval", config, "--dir", "there").exit_code == 0
     files = RunDir(tmp_path / "there")
@@ -161,7 +161,7 @@ def test_nothing_is_left_of_one_that_was_killed_after_its_last_record(written: W
     assert not left.exists()
 
 
-def test_what_cannot_be_gone_on_with(trained: Path, written: Written) -> None:
+def test_what_cannot_be_resumed(trained: Path, written: Written) -> None:
     text = "--resume uses the evaluation's own config and checkpoint: it takes no other option"
     assert text in cli("eval", "--resume", trained, "--checkpoint", "best").output
     assert "expected a CONFIG, a RUN_DIR or --resume EVAL_DIR, got none of them" in cli("eval").output

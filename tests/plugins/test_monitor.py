@@ -21,7 +21,7 @@ EVAL = '[data.eval.held]\nuse = "listed"\npath = "{path}"\n[evaluation]\nevery =
 
 
 def collapse(path: Path, steps: int = 90) -> Path:
-    """A history that is well for 60 steps, then thinks less and writes more."""
+    """Write a history that is healthy for 60 steps, then thinks less and writes more."""
     random = np.random.default_rng(0)
     lines = ["step,accuracy,thinking_rate,mean_response_tokens,eval_accuracy,eval_thinking_rate"]
     for step in range(1, steps + 1):
@@ -37,11 +37,11 @@ def collapse(path: Path, steps: int = 90) -> Path:
 
 
 def rows(output: str) -> list[tuple[int, str, str]]:
-    """Step, level and monitor of each finding that was printed."""
+    """Step, level and monitor of each printed finding."""
     return [(int(s), level, name) for s, level, name in re.findall(r"^(\d+) +(info|warn|stop) +(\w+)", output, re.M)]
 
 
-def test_a_csv_with_the_default_monitors(tmp_path: Path) -> None:
+def test_the_default_monitors_read_a_csv(tmp_path: Path) -> None:
     result = cli("monitor", collapse(tmp_path / "history.csv"))
     assert result.exit_code == 3, result.output
     found = rows(result.output)
@@ -69,7 +69,7 @@ def test_options_and_monitors_can_be_changed(tmp_path: Path) -> None:
     assert "no plugin called 'drft'; did you mean 'drift'?" in cli("monitor", history, "-p", "drft").output
 
 
-def test_json_lines_say_the_same(tmp_path: Path) -> None:
+def test_json_lines_are_read_as_a_csv_is(tmp_path: Path) -> None:
     history = collapse(tmp_path / "history.csv")
     header, *lines = history.read_text().splitlines()
     objects = [dict(zip(header.split(","), line.split(","), strict=True)) for line in lines]
@@ -80,22 +80,22 @@ def test_json_lines_say_the_same(tmp_path: Path) -> None:
 
 @pytest.fixture
 def trained(written: Written, tmp_path: Path) -> Path:
-    """A finished run of three steps with a monitor that notes what it was shown."""
+    """A finished run of three steps with a monitor that records what it sees."""
     config = written("a", *CAST, "Watch", steps=3, more=EVAL.format(path=tmp_path / "p.json"))
     result = cli("train", config, "--dir", "out")
     assert result.exit_code == 0, result.output
     return tmp_path / "out"
 
 
-def test_a_run_is_shown_as_it_was(trained: Path) -> None:
-    """The monitor of the config, offline, says what it said in the run, evidence and all."""
+def test_a_run_is_replayed_as_it_was(trained: Path) -> None:
+    """The config's monitor gives the same findings as in the run, with the same evidence."""
     lines = [json.loads(line) for line in (trained / "steps.jsonl").read_text().splitlines()]
     before = [f for line in lines for f in line["findings"]]
     from justtinker_core import config_files
 
     wanted = config_files.read(trained)
-    said = replay(read_records(trained), Plugins(monitors_of(wanted)))
-    assert [(s.finding.level, s.finding.message, dict(s.finding.evidence)) for s in said] == [
+    replayed = replay(read_records(trained), Plugins(monitors_of(wanted)))
+    assert [(s.finding.level, s.finding.message, dict(s.finding.evidence)) for s in replayed] == [
         (f["level"], f["message"], f["evidence"]) for f in before
     ]
     result = cli("monitor", trained)
@@ -103,13 +103,13 @@ def test_a_run_is_shown_as_it_was(trained: Path) -> None:
     assert "3 steps, 4 evaluations: 0 warnings, 0 stops" in result.output
 
 
-def test_a_run_that_is_cut_short_is_read_up_to_there(trained: Path) -> None:
+def test_a_torn_record_ends_the_history(trained: Path) -> None:
     file = trained / "steps.jsonl"
     file.write_text(file.read_text()[:-20])
     assert "2 steps, " in cli("monitor", trained).output
 
 
-def test_other_monitors_over_a_run(written: Written, trained: Path, tmp_path: Path) -> None:
+def test_other_monitors_can_replay_a_run(written: Written, trained: Path, tmp_path: Path) -> None:
     result = cli("monitor", trained, "-p", "no:my_watch", "-p", "drift")
     assert "drift: not enough data: a baseline takes 40 steps" in " ".join(result.output.split())
     result = cli("monitor", trained, "-p", "no:my_watch")
@@ -121,7 +121,7 @@ def test_other_monitors_over_a_run(written: Written, trained: Path, tmp_path: Pa
     assert "my_watch" not in result.output
 
 
-def test_checkpoints_and_evaluations_show_after_their_step(trained: Path) -> None:
+def test_checkpoints_and_evaluations_are_visible_after_their_step(trained: Path) -> None:
     records = read_records(trained)
     history = records.before(1)
     assert ([s.step for s in history.steps], [e.step for e in history.evals]) == ([1], [0, 1])
@@ -168,14 +168,14 @@ def test_bad_input_is_named(tmp_path: Path, name: str, content: str, complaint: 
     assert result.output.startswith(f"Error: {file}{complaint}")
 
 
-def test_what_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_run_is_an_error(tmp_path: Path) -> None:
     assert cli("monitor", tmp_path / "no.csv").output.startswith("Error: there is no run directory and no file ")
     with pytest.raises(PluginError, match="is no run directory"):
         read_or_fail(tmp_path)
 
 
 def read_or_fail(path: Path) -> None:
-    """As the command reads a directory."""
+    """Read a directory as the command does."""
     from justtinker_plugins.shared.records.runs import existing
 
     read_records(existing(path)[-1])
@@ -188,6 +188,6 @@ def test_the_order_of_monitors_does_not_matter(tmp_path: Path, order: list[str])
     found = []
     for names in (order, DEFAULT):
         wanted = bare((f"plugins.enable={json.dumps(names)}",), ())
-        said = replay(records, Plugins(monitors_of(wanted)))
-        found.append(sorted((s.step, s.finding.source, s.finding.message) for s in said))
+        replayed = replay(records, Plugins(monitors_of(wanted)))
+        found.append(sorted((s.step, s.finding.source, s.finding.message) for s in replayed))
     assert found[0] == found[1]

@@ -1,4 +1,4 @@
-"""`justtinker new`: every template is made and really runs, pasted into a config and as an installed package."""
+"""`justtinker new`: every template runs, both with its printed config lines and as an installed package."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ STAND_INS = {
     "dataset": f"{_stand_ins.__file__}:Listed",
 }
 REPLACED = ("prompt", "verifier", "advantage", "algorithm")
-"""Kinds of which there is to be one; of the others the new one comes on top."""
+"""Kinds of which a run has one, so that the new plugin replaces the stand-in; others are added to it."""
 
 
 def printed_tables(output: str) -> dict[str, Any]:
-    """The lines to paste."""
+    """The config lines that `new` prints."""
     return tomllib.loads(re.search(r"^\[.*?(?=\n\n[^\[])", output, re.DOTALL | re.MULTILINE)[0])  # type: ignore[index]
 
 
 def config_with(kind: str, name: str, printed: dict[str, Any], folder: Path) -> Path:
-    """A config of stand-ins with the printed lines pasted into it."""
+    """Write a config of stand-ins with the printed lines in it."""
     local = {f"stand_in_{k}": v for k, v in STAND_INS.items() if k != kind or kind not in REPLACED}
     (folder / "problems.json").write_text(json.dumps([{"id": "1", "question": "1+1=?", "answer": "2"}]))
     data = {"use": "stand_in_dataset", "path": str(folder / "problems.json")}
@@ -65,7 +65,7 @@ def config_with(kind: str, name: str, printed: dict[str, Any], folder: Path) -> 
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "command"])
-def test_one_file_runs_with_the_lines_that_are_printed(
+def test_one_file_runs_with_the_printed_config_lines(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -88,14 +88,14 @@ def test_one_file_runs_with_the_lines_that_are_printed(
         "metric": "my_own" in steps[0]["metrics"],
         "reporter": (tmp_path / "run" / "my_own.csv").exists(),
         "environment": "Guess my number" in groups,
-        # the only one of its role, so that nobody else can have been asked
+        # the only plugin of its role, so no other can have been asked
         **dict.fromkeys(("advantage", "prompt", "algorithm", "executor"), True),
     }
     assert evidence[kind], groups
     assert cli("plugins", "my_own.py:MyOwn").exit_code == 0
 
 
-def test_a_command_in_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_runs_as_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     made = cli("new", "command", "draw").output
     assert "python draw.py --help" in made
@@ -107,7 +107,7 @@ def test_a_command_in_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["reward", "environment", "algorithm"])
-def test_the_command_to_try_it_works(kind: str, tmp_path: Path) -> None:
+def test_the_printed_trial_command_works(kind: str, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="the local backend needs torch: install the extra 'local'")
     made = subprocess.run(
         [sys.executable, "-m", "justtinker_core.cli", "new", kind, "my_own"],
@@ -140,7 +140,7 @@ def ruff(folder: Path, *arguments: str) -> None:
 
 @pytest.mark.parametrize("name", ["a", "last_word"])
 def test_packages_are_clean(name: str, tmp_path: Path) -> None:
-    """mypy checks the templates themselves: they are Python."""
+    """They are clean for ruff; mypy checks the templates themselves."""
     pytest.importorskip("ruff", reason="ruff is in the extra 'dev'")
     for folder in packages(tmp_path, KINDS, name):
         ruff(folder, "check", "--select", ",".join(LINT))
@@ -176,7 +176,7 @@ def test_the_tests_of_all_packages_pass(tmp_path: Path, site: Callable[..., Path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["reward", "environment", "command"])
-def test_a_package_that_pip_installs(kind: str, tmp_path: Path) -> None:
+def test_a_package_is_installed_by_pip(kind: str, tmp_path: Path) -> None:
     pytest.importorskip("hatchling", reason="a package is built with hatchling")
     [folder] = packages(tmp_path, (kind,))
     venv.create(tmp_path / "venv", with_pip=True)
@@ -189,13 +189,13 @@ def test_a_package_that_pip_installs(kind: str, tmp_path: Path) -> None:
     subprocess.run([python, "-m", "pytest", "-q", folder], check=True, cwd=tmp_path)
     name = f"my_own_{kind}"
     arguments = [name, "--help"] if kind == "command" else ["plugins", name]
-    said = subprocess.run(
+    output = subprocess.run(
         [python, "-m", "justtinker_core.cli", *arguments], check=True, cwd=tmp_path, capture_output=True, text=True
     ).stdout
-    assert "Draw a metric" in said if kind == "command" else f"from justtinker-my-own-{kind} 0.1.0" in said
+    assert "Draw a metric" in output if kind == "command" else f"from justtinker-my-own-{kind} 0.1.0" in output
 
 
-# What is refused
+# Errors
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_package_that_pip_installs(kind: str, tmp_path: Path) -> None:
         (["backend", "mine"], 1, "there is no template for a backend: it would be too long."),
     ],
 )  # fmt: skip
-def test_what_is_refused(
+def test_bad_kinds_and_names_are_refused(
     arguments: list[str], code: int, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -225,7 +225,7 @@ def test_what_is_refused(
     assert not list(tmp_path.iterdir())
 
 
-def test_the_package_that_has_the_name_is_told(site: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_package_that_has_the_name_is_named(site: Callable[..., Path], tmp_path: Path) -> None:
     site("manners", {"metrics": {"polite": "manners:Polite"}})
     result = cli("new", "reward", "polite", "--dir", tmp_path)
     assert "Error: package manners 1.0 already has a plugin 'polite'" in result.output

@@ -1,4 +1,4 @@
-"""`justtinker plugins`: what is installed, without importing it; and each bundled plugin explained."""
+"""`justtinker plugins`: it lists plugins without importing them, and explains each bundled one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from justtinker_core.discovery import Found, find
 from justtinker_core.hookspecs import hooks_of
 from justtinker_core.plugins import activate
-from justtinker_plugins.commands._cli.describe import example_table, plugin_option_rows
+from justtinker_plugins.commands._cli.describe import example_table, plugin_option_rows, toml_text
 from tests.core.conftest import cli
 
 Site = Callable[..., Path]
@@ -44,7 +44,7 @@ def test_every_plugin_is_listed_with_role_package_and_what_it_is() -> None:
     assert re.search(r"^train +commands +justtinker \d\S+ +Run configs one after the", result.output, re.MULTILINE)
 
 
-def test_active_ones_are_marked() -> None:
+def test_active_plugins_are_marked() -> None:
     result = cli("plugins", "--config", "quickstart-sft")
     marked = {line.split()[0] for line in result.output.splitlines() if re.search(r"justtinker \S+ +yes ", line)}
     assert {"sft", "arithmetic", "console"} <= marked
@@ -56,13 +56,13 @@ def test_local_plugins_of_the_config_are_listed(written: Callable[..., Path]) ->
     assert re.search(r"^my_sft +local +local file [0-9a-f]{12} +yes", result.output, re.MULTILINE)
 
 
-def test_a_command_is_not_active_for_being_called_like_a_plugin() -> None:
+def test_a_command_that_shares_an_active_plugins_name_is_not_marked() -> None:
     result = cli("plugins", "--config", "quickstart-rl")
     assert re.search(r"^report +reporters +\S+ \S+ +yes", result.output, re.MULTILINE)
     assert re.search(r"^report +commands +\S+ \S+ {2,}Write", result.output, re.MULTILINE)
 
 
-def test_what_is_plainly_broken_is_marked_without_importing_it(site: Site) -> None:
+def test_plainly_broken_plugins_are_marked_without_importing_them(site: Site) -> None:
     entries = {"gone": "no_such_module:X", "deep": "broken_pkg.no:X", "misnamed": "broken_pkg.there:Mispelt"}
     there = f'"""What it is. And more."""\n{LOUD}class Misspelt: ...\n'
     site("broken", {"rewards": entries}, {"broken_pkg/__init__.py": LOUD, "broken_pkg/there.py": there})
@@ -73,7 +73,7 @@ def test_what_is_plainly_broken_is_marked_without_importing_it(site: Site) -> No
     assert not {"broken_pkg", "no_such_module"} & set(sys.modules)
 
 
-def test_what_a_plugin_is_stands_in_its_file(site: Site) -> None:
+def test_descriptions_are_read_from_the_file(site: Site) -> None:
     files = {
         "fine_pkg.py": f'#!/usr/bin/env python\n# A licence.\n\nr"""What it is. And more."""\n{LOUD}Fine = 1\n',
         "bare_pkg.py": "Bare = 1",
@@ -90,7 +90,7 @@ def test_two_packages_with_one_name_are_marked(site: Site) -> None:
     assert "polite metrics first 1.0 broken: clashes with second (second:Polite)" in words("plugins")
 
 
-def test_check_finds_what_only_an_import_shows(site: Site) -> None:
+def test_check_imports_every_plugin(site: Site) -> None:
     assert cli("plugins", "--check").exit_code == 0
     site("loud", {"rewards": {"loud": "loud_pkg:Loud"}}, {"loud_pkg.py": LOUD + "Loud = 1"})
     assert cli("plugins").exit_code == 0, "listing imports nothing"
@@ -101,7 +101,7 @@ def test_check_finds_what_only_an_import_shows(site: Site) -> None:
 
 @pytest.mark.slow
 def test_listing_is_quick() -> None:
-    """A quarter of a second on an idle machine; here the best of five must be below three times that."""
+    """It takes a quarter of a second on an idle machine; the best of five must take less than three times that."""
     command = [sys.executable, "-m", "justtinker_core.cli", "plugins"]
     times = []
     for _ in range(5):
@@ -114,7 +114,7 @@ def test_listing_is_quick() -> None:
 # One plugin
 
 
-def test_one_explained() -> None:
+def test_a_plugin_is_explained() -> None:
     text = words("plugins", "redundancy")
     for part in (
         "redundancy one of the rewards, from justtinker",
@@ -131,17 +131,17 @@ def test_one_explained() -> None:
         assert part in text
 
 
-def test_a_data_sets_options_stand_in_its_data_table() -> None:
+def test_a_data_set_has_its_options_in_its_data_table() -> None:
     text = cli("plugins", "files").output
     assert '[data.train]\nuse = "files"\npath = "train.jsonl"\n' in text
     assert "`enable`" not in text
 
 
-def test_a_command_explained() -> None:
+def test_a_command_is_explained_by_its_help() -> None:
     assert "Usage: justtinker train [OPTIONS] [CONFIGS]..." in cli("plugins", "train").output
 
 
-def test_a_file_explained(tmp_path: Path) -> None:
+def test_a_file_is_explained(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(
         "from justtinker_core import hookimpl, plugin\n@plugin\nclass LastWord:\n    'Has it.'\n    most: int = 3\n"
@@ -155,7 +155,7 @@ def test_a_file_explained(tmp_path: Path) -> None:
     assert "there is no file nowhere.py" in cli("plugins", "nowhere.py:X").output
 
 
-def test_one_that_there_is_not() -> None:
+def test_an_unknown_plugin_is_an_error() -> None:
     result = cli("plugins", "redundncy")
     assert result.exit_code == 1
     assert "no plugin called 'redundncy'; did you mean 'redundancy'?" in result.output
@@ -182,7 +182,20 @@ def test_every_example_table_works_when_pasted(found: Found) -> None:
         assert options.pop("use") == found.name
     active = activate(found, options)
     empty = activate(found, {k: v for k, v in options.items() if k in needed(cls)})
-    assert {**empty.dump(), **active.dump()} == active.dump(), "the example says aloud what holds anyway"
+    assert {**empty.dump(), **active.dump()} == active.dump(), "the example spells out the defaults"
+
+
+@pytest.mark.parametrize(
+    "value", [True, 1e-06, 'a\nb, "c",\n]', [[1, [2]], [], [3]], {"a:b": [1.5], "c": {}}, [{"x": "y" * 200}, {"x": ""}]]
+)
+def test_a_default_is_toml_on_one_line(value: object) -> None:
+    assert "\n" not in toml_text(value)
+    assert tomllib.loads(f"x = {toml_text(value)}") == {"x": value}
+
+
+def test_a_default_that_toml_lacks_is_python() -> None:
+    assert toml_text(None) == "None"
+    assert toml_text(Path("a")) == '"a"', "but a path is a text"
 
 
 def needed(cls: type) -> set[str]:

@@ -1,4 +1,4 @@
-"""The fixture as an author sees it, who has installed the package and nothing else."""
+"""The fixture `run_with`, for an author who has installed nothing but the package."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_an_authors_tests_need_nothing_but_the_installed_package(tmp_path: Path)
     assert "_battery.py" not in done.stdout, "the traceback ends at the author's line"
 
 
-def test_the_pytest_plugin_imports_nothing_before_a_test_asks() -> None:
+def test_the_pytest_plugin_imports_nothing_until_a_test_uses_it() -> None:
     (entry,) = entry_points(group="pytest11", name="justtinker")
     code = f"import pytest, sys; old = set(sys.modules); import {entry.value}; print(sorted(set(sys.modules) - old))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -22,20 +22,20 @@ from justtinker_core.rundir import RunDir
 from tests.core.conftest import LATE, PLAYERS, WILD, Written, cli, records
 
 
-def test_one_config(written: Written, tmp_path: Path) -> None:
+def test_one_config_is_trained(written: Written, tmp_path: Path) -> None:
     result = cli("train", written("a"), "--dir", "out")
     assert (result.exit_code, result.output) == (0, "")
     assert RunDir(tmp_path / "out").manifest()["status"] == "finished"
     assert len(records(tmp_path / "out", "steps.jsonl")) == 2
 
 
-def test_without_dir_it_is_a_new_one_in_runs(written: Written, tmp_path: Path) -> None:
+def test_the_default_directory_is_a_new_one_in_runs(written: Written, tmp_path: Path) -> None:
     assert cli("train", written("a")).exit_code == 0
     [run] = (tmp_path / "runs").iterdir()
     assert re.fullmatch(r"a-\d{8}-\d{6}", run.name)
 
 
-def test_a_series_starts_each_from_the_one_before(written: Written, tmp_path: Path) -> None:
+def test_each_run_of_a_series_starts_from_the_one_before(written: Written, tmp_path: Path) -> None:
     result = cli("train", written("a"), written("b"), "--dir", "out", "--set", "run.steps=1")
     assert result.exit_code == 0, result.output
     first, second = sorted(p for p in (tmp_path / "out").iterdir())
@@ -46,7 +46,7 @@ def test_a_series_starts_each_from_the_one_before(written: Written, tmp_path: Pa
     assert 1.0 < weights[0] < weights[1] or 1.0 > weights[0] > weights[1], "the second went on where the first ended"
 
 
-def test_a_long_series_is_resumed_in_its_order(written: Written, tmp_path: Path) -> None:
+def test_a_long_series_is_resumed_in_order(written: Written, tmp_path: Path) -> None:
     configs = [written("c0", "ScriptedBackend", "Sft", "Interrupt"), *(written(f"c{i}", steps=1) for i in range(1, 11))]
     assert cli("train", *configs, "--dir", "out").exit_code == 130
     result = cli("train", "--resume", "out")
@@ -61,14 +61,14 @@ def test_a_mistake_in_the_second_config_shows_before_the_first_runs(written: Wri
     assert not (tmp_path / "out").exists(), "the next try may have the same --dir"
 
 
-def test_set_and_switches(written: Written, tmp_path: Path) -> None:
+def test_set_and_p_change_the_config(written: Written, tmp_path: Path) -> None:
     result = cli("train", written("a", "ScriptedBackend", "Sft", "Stop"), "--dir", "out", "-p", "no:my_stop",
                  "--set", "run.steps=3")  # fmt: skip
     assert result.exit_code == 0, result.output
     assert len(records(tmp_path / "out", "steps.jsonl")) == 3
 
 
-# What would be done
+# Dry runs
 
 
 def test_a_dry_run_shows_every_run_and_leaves_nothing(written: Written, tmp_path: Path) -> None:
@@ -91,13 +91,13 @@ def test_a_dry_run_has_the_complaints_of_every_run(written: Written, tmp_path: P
     assert "Nothing stands" not in result.output
 
 
-def test_a_dry_run_of_a_directory_that_exists(written: Written, tmp_path: Path) -> None:
+def test_a_dry_run_refuses_a_directory_that_exists(written: Written, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     result = cli("train", written("a"), "--dry-run", "--dir", "out")
     assert (result.exit_code, result.output[:36]) == (1, "Error: the run directory out exists;")
 
 
-def test_a_dry_run_of_resuming_says_where_it_would_go_on(written: Written, tmp_path: Path) -> None:
+def test_a_dry_run_of_resuming_names_the_step(written: Written, tmp_path: Path) -> None:
     assert cli("train", written("a", "ScriptedBackend", "Sft", "Interrupt"), "--dir", "out").exit_code == 130
     before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
     result = cli("train", "--resume", "out", "--dry-run")
@@ -108,13 +108,13 @@ def test_a_dry_run_of_resuming_says_where_it_would_go_on(written: Written, tmp_p
     assert cli("train", "--resume", "out", "--dry-run").output == "Nothing is left to do.\n"
 
 
-def test_where_a_resume_goes_on_is_the_newest_checkpoint_and_not_the_best(written: Written, tmp_path: Path) -> None:
+def test_resuming_takes_the_newest_checkpoint_not_the_best(written: Written, tmp_path: Path) -> None:
     cli("train", written("a"), "--dir", "out")
     RunDir(tmp_path / "out").append("checkpoints.jsonl", {"step": 1, "kind": "best", "path": "checkpoints/x"})
     assert cli("train", "--resume", "out", "--dry-run").output == "Nothing is left to do.\n"
 
 
-# What can go wrong
+# Errors
 
 
 def test_an_error_is_a_sentence_and_exit_code_1(written: Written) -> None:
@@ -124,7 +124,7 @@ def test_an_error_is_a_sentence_and_exit_code_1(written: Written) -> None:
     assert result.exception is None or isinstance(result.exception, SystemExit)
 
 
-def test_a_directory_that_exists(written: Written, tmp_path: Path) -> None:
+def test_a_directory_that_exists_is_an_error(written: Written, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     for configs in ([written("a")], [written("a"), written("b")]):
         result = cli("train", *configs, "--dir", "out")
@@ -138,7 +138,7 @@ ADVICE = "failed; fix the cause, then resume with the same config: justtinker tr
 CRASH = r"Error: plugin 'my_crash' \(.*\) failed in collect_batch at players.py:\d+: ValueError: oh\n"
 
 
-def test_a_run_that_fails_says_how_to_go_on(written: Written, tmp_path: Path) -> None:
+def test_a_run_that_fails_says_how_to_resume(written: Written, tmp_path: Path) -> None:
     config = written("a", "ScriptedBackend", "Crash")
     (tmp_path / "players.py").write_text(PLAYERS + LATE)
     result = cli("train", config, "--dir", "out dir")
@@ -151,13 +151,13 @@ def test_a_run_that_fails_says_how_to_go_on(written: Written, tmp_path: Path) ->
     assert len(records(tmp_path / "out dir", "steps.jsonl")) == 1
 
 
-def test_whatever_ends_a_run_is_named(written: Written, tmp_path: Path) -> None:
+def test_every_error_that_ends_a_run_is_named(written: Written, tmp_path: Path) -> None:
     config = written("a", "ScriptedBackend", "Crash")
     (tmp_path / "players.py").write_text(PLAYERS + LATE.replace('ValueError("oh")', "SystemExit(1)"))
     result = cli("train", config, "--dir", "out")
     assert result.exit_code == 1
-    said = r"Error: plugin 'my_crash' \(local file\) failed in collect_batch at players.py:\d+: SystemExit: 1\n"
-    assert re.fullmatch(said + ADVICE, result.output)
+    reason = r"Error: plugin 'my_crash' \(local file\) failed in collect_batch at players.py:\d+: SystemExit: 1\n"
+    assert re.fullmatch(reason + ADVICE, result.output)
     (tmp_path / "players.py").write_text(PLAYERS + LATE)
     mistaken = BaseException("of nobody's making")
     with pytest.MonkeyPatch.context() as patch:
@@ -171,7 +171,7 @@ def test_whatever_ends_a_run_is_named(written: Written, tmp_path: Path) -> None:
     assert RunDir(tmp_path / "out").manifest()["error"] is None
 
 
-def test_a_run_that_came_to_nothing_leaves_nothing(written: Written, tmp_path: Path) -> None:
+def test_a_run_without_records_leaves_nothing_behind(written: Written, tmp_path: Path) -> None:
     for _ in range(2):
         result = cli("train", written("a", "ScriptedBackend", "Crash"), "--dir", "out")
         assert result.exit_code == 1
@@ -188,7 +188,7 @@ def test_the_offending_group_of_the_first_step_is_kept(written: Written, tmp_pat
     assert result.output == f"Error: {RunDir(tmp_path / 'out').manifest()['error']}\n{ADVICE}"
 
 
-def test_a_monitor_that_stops_is_exit_code_3(written: Written, tmp_path: Path) -> None:
+def test_a_stop_by_a_monitor_is_exit_code_3(written: Written, tmp_path: Path) -> None:
     result = cli("train", written("a", "ScriptedBackend", "Sft", "Stop"), "--dir", "out")
     assert result.exit_code == 3
     assert result.output == "stopped; resume with: justtinker train --resume out\n"
@@ -196,7 +196,7 @@ def test_a_monitor_that_stops_is_exit_code_3(written: Written, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("who", "steps"), [("Interrupt", 1), ("Impatient", 0)])
-def test_ctrl_c_is_exit_code_130_and_can_go_on(written: Written, tmp_path: Path, who: str, steps: int) -> None:
+def test_ctrl_c_is_exit_code_130_and_can_be_resumed(written: Written, tmp_path: Path, who: str, steps: int) -> None:
     config = written("a", "ScriptedBackend", "Sft", who)
     result = cli("train", config, written("b"), "--dir", "out")
     assert result.exit_code == 130
@@ -254,7 +254,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 def press(process: subprocess.Popen[str], wait_for: str = "") -> None:
-    """Ctrl-C, and what is said to it on standard error."""
+    """Press Ctrl-C, and wait for a line on standard error."""
     process.send_signal(signal.SIGINT)
     if wait_for:
         assert process.stderr
@@ -282,14 +282,14 @@ def test_the_second_ctrl_c_ends_a_run_that_hangs(written: Written, tmp_path: Pat
     until((tmp_path / "hangs").exists)
     press(process, "WARNING: finishing this step, then saving; Ctrl-C again stops at once\n")
     press(process)
-    _, said = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert said.strip() == "interrupted; resume with: justtinker train --resume out"
+    assert errors.strip() == "interrupted; resume with: justtinker train --resume out"
     assert RunDir(tmp_path / "out").manifest()["status"] == "interrupted"
 
 
 @pytest.mark.parametrize("presses", [2, 3])
-def test_a_plugin_that_does_not_let_go(written: Written, tmp_path: Path, start: Start, presses: int) -> None:
+def test_a_plugin_that_ignores_ctrl_c_is_ended(written: Written, tmp_path: Path, start: Start, presses: int) -> None:
     config = written("a", "ScriptedBackend", "Sft", "Hang")
     stubborn = HANG.replace("HOOK", "hang").replace("    @hookimpl\n", "") + STUBBORN.replace("HOOK", "hang")
     (tmp_path / "players.py").write_text(PLAYERS + stubborn.replace("    def finish", "    @hookimpl\n    def finish"))
@@ -298,8 +298,8 @@ def test_a_plugin_that_does_not_let_go(written: Written, tmp_path: Path, start: 
     for _ in range(presses - 1):
         press(process)
         time.sleep(0.5)
-    _, said = process.communicate(timeout=120)
-    assert (process.returncode, said) == (130, "\ninterrupted; resume with: justtinker train --resume out\n")
+    _, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (130, "\ninterrupted; resume with: justtinker train --resume out\n")
 
 
 def test_a_closed_pipe_does_not_end_a_run(written: Written, tmp_path: Path, start: Start) -> None:
@@ -310,9 +310,9 @@ def test_a_closed_pipe_does_not_end_a_run(written: Written, tmp_path: Path, star
     assert process.stderr
     assert process.stdout.readline().startswith("a 1/50 ")
     process.stdout.close()
-    said = process.stderr.read()
+    errors = process.stderr.read()
     assert process.wait(120) == 0
-    assert said == "WARNING: nobody reads the console any more (Broken pipe): it is quiet; the run goes on\n"
+    assert errors == "WARNING: nobody reads the console any more (Broken pipe): it is quiet; the run goes on\n"
     assert len(records(tmp_path / "out", "steps.jsonl")) == 50
     assert RunDir(tmp_path / "out").manifest()["status"] == "finished"
 
@@ -337,16 +337,16 @@ def test_a_terminal_gets_its_cursor_back(written: Written, tmp_path: Path, start
     os.close(theirs)
     until((tmp_path / "hangs").exists)
     process.send_signal(signal.SIGINT)
-    shown = b""
+    output = b""
     with suppress(OSError):
         while part := os.read(ours, 4096):
-            shown += part
+            output += part
     assert process.wait(120) == 130
-    assert b"\x1b[?25l" in shown, "the live line had hidden it"
-    assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l")
+    assert b"\x1b[?25l" in output, "the live line had hidden it"
+    assert output.rindex(b"\x1b[?25h") > output.rindex(b"\x1b[?25l")
 
 
-def test_resuming_with_another_plugin_of_that_name_is_a_warning(
+def test_resuming_with_a_changed_plugin_is_a_warning(
     written: Written, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = written("a", "ScriptedBackend", "Sft", "Interrupt")
@@ -364,14 +364,14 @@ def test_resuming_with_another_plugin_of_that_name_is_a_warning(
     assert "listed" not in line
 
 
-def test_resuming_what_is_finished_does_nothing(written: Written, tmp_path: Path) -> None:
+def test_resuming_a_finished_run_does_nothing(written: Written, tmp_path: Path) -> None:
     cli("train", written("a"), "--dir", "out")
     before = {p: p.read_bytes() for p in tmp_path.joinpath("out").rglob("*") if p.is_file()}
     assert cli("train", "--resume", "out").exit_code == 0
     assert {p: p.read_bytes() for p in tmp_path.joinpath("out").rglob("*") if p.is_file()} == before
 
 
-def test_resuming_what_is_no_run(tmp_path: Path) -> None:
+def test_resuming_a_directory_without_a_run_is_an_error(tmp_path: Path) -> None:
     result = cli("train", "--resume", tmp_path)
     assert result.exit_code == 1
     assert result.output == f"Error: {tmp_path} is no run directory: expected config.toml or 1-NAME, 2-NAME ... in it\n"
@@ -379,13 +379,13 @@ def test_resuming_what_is_no_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("more", [["x.toml"], ["--set", "run.steps=3"], ["-p", "x"], ["--dir", "y"]])
-def test_resume_takes_nothing_else(tmp_path: Path, more: list[str]) -> None:
+def test_resume_takes_no_other_option(tmp_path: Path, more: list[str]) -> None:
     result = cli("train", "--resume", tmp_path, *more)
     assert result.exit_code == 2
     assert "--resume uses the config of the run" in result.output
 
 
-def test_a_clumsy_reporter_is_a_warning(written: Written, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_reporter_that_fails_is_a_warning(written: Written, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clumsy = "\nclass Clumsy(Player):\n    @hookimpl\n    def report_step(self):\n        raise ValueError('oh')\n"
     config = written("a", "ScriptedBackend", "Sft", "Clumsy")
     (tmp_path / "players.py").write_text(PLAYERS + clumsy)

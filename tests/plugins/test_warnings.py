@@ -1,4 +1,4 @@
-"""What `check` and `train` warn of before a run: rewards, weights and verifiers that were hardly meant so."""
+"""The warnings of `check` and `train` before a run, about rewards, weights and verifiers."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Same(Player):
         return {"same": [0.5] * len(group.rollouts)}
 
 class Fine(Player):
-    '''Fines what is long, and right answers without thinking.'''
+    '''A penalty for right answers that are long or lack thinking.'''
     @hookimpl
     def score(self, group):
-        said = [len(r.tokens) > 500 or "<think>" not in r.text for r in group.rollouts]
+        poor = [len(r.tokens) > 500 or "<think>" not in r.text for r in group.rollouts]
         right = [v.outcome == "correct" for v in group.verdicts]
-        return {"fine": [-0.4 if r and s else None for r, s in zip(right, said)]}
+        return {"fine": [-0.4 if r and p else None for r, p in zip(right, poor)]}
 
 class Prize(Player):
     @hookimpl
@@ -33,7 +33,7 @@ class Prize(Player):
         return {"prize": [1.0] * len(group.rollouts)}
 
 class Ids(Player):
-    '''Reads what only a policy knows.'''
+    '''Needs log-probabilities, which made-up responses lack.'''
     @hookimpl
     def score(self, group):
         return {"ids": [math.exp(sum(r.logprobs)) for r in group.rollouts]}
@@ -68,7 +68,7 @@ def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def checked(written: Written, caplog: pytest.LogCaptureFixture, *enable: str, more: str = "") -> list[str]:
-    """What `check` warns of; the run may begin."""
+    """Run `check`, which must pass; return its warnings."""
     config = written("a", *CAST, *enable, more=more)
     Path("players.py").write_text(PLAYERS + MORE)
     result = cli("check", config)
@@ -85,15 +85,15 @@ def blind(right: str, wrong: str) -> str:
     )
 
 
-def test_a_reward_that_pays_what_is_right(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_reward_for_right_answers_gives_no_warning(written: Written, caplog: pytest.LogCaptureFixture) -> None:
     assert checked(written, caplog, "Correct", "Same", "Fine") == []
 
 
-def test_rewards_that_are_the_same_for_right_and_wrong(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+def test_equal_rewards_for_right_and_wrong(written: Written, caplog: pytest.LogCaptureFixture) -> None:
     assert checked(written, caplog, "Same") == [blind("0.5", "0.5")]
 
 
-def test_a_reward_that_is_only_observed_tells_nothing(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_observed_reward_does_not_count(written: Written, caplog: pytest.LogCaptureFixture) -> None:
     more = "[plugins.my_correct]\nmode = 'observe'\n"
     assert checked(written, caplog, "Correct", more=more) == [blind("0", "0")]
 
@@ -102,7 +102,7 @@ def test_a_wrong_answer_that_earns_more(written: Written, caplog: pytest.LogCapt
     assert checked(written, caplog, "Correct", more="[plugins.my_correct]\nweight = -1.0\n") == [blind("-1", "0")]
 
 
-def test_weights_count_as_they_are_at_the_end(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_weights_of_the_last_step_count(written: Written, caplog: pytest.LogCaptureFixture) -> None:
     assert (
         checked(written, caplog, "Correct", more="[plugins.my_correct]\nweight = {from = 0.0, to = 1.0, steps = 2}\n")
         == []
@@ -110,7 +110,9 @@ def test_weights_count_as_they_are_at_the_end(written: Written, caplog: pytest.L
 
 
 @pytest.mark.parametrize(("weight", "many"), [("-0.5", 1), ("0.5", 0)])
-def test_a_fine_that_is_a_prize(written: Written, caplog: pytest.LogCaptureFixture, weight: str, many: int) -> None:
+def test_a_penalty_with_a_negative_weight(
+    written: Written, caplog: pytest.LogCaptureFixture, weight: str, many: int
+) -> None:
     text = (
         "the weight of 'fine' is -0.5, but its raw values are penalties (down to -0.4), so the run rewards what the "
         "term should penalize; make the weight positive"
@@ -119,11 +121,11 @@ def test_a_fine_that_is_a_prize(written: Written, caplog: pytest.LogCaptureFixtu
     assert checked(written, caplog, "Correct", "Fine", more=more) == [text] * many
 
 
-def test_a_negative_weight_of_what_is_no_fine(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_negative_weight_on_a_positive_term(written: Written, caplog: pytest.LogCaptureFixture) -> None:
     assert checked(written, caplog, "Correct", "Prize", more="[plugins.my_prize]\nweight = -0.5\n") == []
 
 
-def test_what_cannot_be_tried_is_passed_over(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_reward_that_cannot_be_tried_gives_no_warning(written: Written, caplog: pytest.LogCaptureFixture) -> None:
     assert checked(written, caplog, "Ids") == []
 
 
@@ -138,9 +140,9 @@ def test_what_cannot_be_tried_is_passed_over(written: Written, caplog: pytest.Lo
         ("Few", "plugin 'my_few' gives 1 values of 'few' for the 2 rollouts of problem '0'"),
     ],
 )
-def test_a_reward_that_fails(written: Written, caplog: pytest.LogCaptureFixture, name: str, text: str) -> None:
-    (said,) = checked(written, caplog, "Correct", name)
-    assert said.startswith(f"a made-up response cannot be rewarded, so perhaps sampled ones cannot either: {text}")
+def test_a_reward_that_fails_is_named(written: Written, caplog: pytest.LogCaptureFixture, name: str, text: str) -> None:
+    (warning,) = checked(written, caplog, "Correct", name)
+    assert warning.startswith(f"a made-up response cannot be rewarded, so perhaps sampled ones cannot either: {text}")
 
 
 UNASKED = (
@@ -149,15 +151,19 @@ UNASKED = (
 )
 
 
-def test_a_verifier_behind_one_that_takes_its_problems(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_verifier_behind_one_that_takes_its_problems_is_named(
+    written: Written, caplog: pytest.LogCaptureFixture
+) -> None:
     assert checked(written, caplog, "Correct", "Second") == [UNASKED]
 
 
-def test_a_verifier_of_other_problems_is_behind_nobody(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_verifier_of_other_problems_gives_no_warning(written: Written, caplog: pytest.LogCaptureFixture) -> None:
     assert checked(written, caplog, "Correct", "Codes") == [], "there are no problems for it"
 
 
-def test_a_verifier_that_is_asked_for_some_problems(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_verifier_that_gets_some_problems_gives_no_warning(
+    written: Written, caplog: pytest.LogCaptureFixture
+) -> None:
     config = written("a", "ScriptedBackend", "Ask", "Codes", "Mean", "Rl", "Correct", "Second")
     Path("players.py").write_text(PLAYERS + MORE)
     rows = [{"id": kind, "question": "1", "answer": "1", "kind": kind} for kind in ("code", "math")]
@@ -166,7 +172,7 @@ def test_a_verifier_that_is_asked_for_some_problems(written: Written, caplog: py
     assert warned(caplog) == []
 
 
-def test_train_says_it_too_and_begins(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+def test_train_warns_too_and_begins(written: Written, caplog: pytest.LogCaptureFixture) -> None:
     config = written("a", *CAST, "Same")
     Path("players.py").write_text(PLAYERS + MORE)
     for options in (("--dry-run",), ("--dir", "out")):
@@ -176,7 +182,7 @@ def test_train_says_it_too_and_begins(written: Written, caplog: pytest.LogCaptur
         assert warned(caplog) == [blind("0.5", "0.5")]
 
 
-def test_imitation_pays_nothing(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+def test_imitation_needs_no_rewards(written: Written, caplog: pytest.LogCaptureFixture) -> None:
     config = written("a", "ScriptedBackend", "Ask", "Judge", "Sft", "Same")
     Path("players.py").write_text(PLAYERS + MORE)
     assert cli("check", config).exit_code == 0

@@ -1,4 +1,4 @@
-"""Executor `my_plugin`: judges many groups at a time, for verifiers and rewards that wait for a server."""
+"""Executor `my_plugin`: judge many groups at once, for verifiers and rewards that wait for a server."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from justtinker_core import RunContext, hookimpl, plugin
 
 @plugin
 class MyPlugin:
-    """Judges groups on threads of its own. Any `concurrent.futures.Executor` will do, over several machines too."""
+    """Judge groups on threads of its own. Any `concurrent.futures.Executor` works, even one over several machines."""
 
     threads: int = 32
-    """Groups that are judged at a time."""
+    """How many groups to judge at once."""
 
     def __post_init__(self) -> None:
         if self.threads < 1:
@@ -20,5 +20,5 @@ class MyPlugin:
 
     @hookimpl
     def grading_executor(self, run: RunContext) -> Executor:
-        """Core submits one picklable call a group, and shuts the executor down when the run ends."""
+        """Return the executor. The core submits one picklable call a group, and shuts it down when the run ends."""
         return ThreadPoolExecutor(self.threads, thread_name_prefix="my_plugin")

@@ -12,7 +12,7 @@ from pydantic import Field
 
 @plugin
 class MyPlugin:
-    """Write ``my_plugin.csv`` in the run's directory. The whole file is written each time, so no row is repeated."""
+    """Write ``my_plugin.csv`` in the run's directory, anew each time, so that no row is repeated."""
 
     metrics: tuple[str, ...] = ("reward", "accuracy", "mean_response_tokens", "loss")
     """The columns: metrics, as steps.jsonl names them."""
