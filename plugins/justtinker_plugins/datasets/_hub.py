@@ -19,7 +19,7 @@ from pydantic import Field
 
 from justtinker_core import PluginError, Problem, hookimpl, plugin
 from justtinker_core.options import nearest
-from justtinker_plugins.shared.rows import BATCH, parquet_rows, report
+from justtinker_plugins.shared.rows import BATCH, log_skipped_rows, parquet_rows
 
 if TYPE_CHECKING:
     from justtinker_core.config import DataSpec
@@ -121,7 +121,7 @@ class HubSet:
             if problem.id in problems:
                 raise PluginError(f"{row}: the id {problem.id!r} stands in an earlier row too")
             problems[problem.id] = problem
-        report(spec, self.source, len(problems), self.skipped)
+        log_skipped_rows(spec, self.source, len(problems), self.skipped)
         return list(problems.values())
 
     def usable(self, rows: Iterable[Row], spec: DataSpec) -> Iterator[tuple[Row, Problem]]:

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from justtinker_core import PluginError, Problem, hookimpl, plugin
 from justtinker_core.options import nearest
-from justtinker_plugins.shared.rows import Row, read_rows, report
+from justtinker_plugins.shared.rows import Row, log_skipped_rows, read_rows
 
 if TYPE_CHECKING:
     from justtinker_core.config import DataSpec
@@ -80,7 +80,7 @@ class Files:
                     )
                 places[problem.id] = place
                 yield problem
-        report(spec, ", ".join(paths), len(places), self.skipped)
+        log_skipped_rows(spec, ", ".join(paths), len(places), self.skipped)
 
     def _read(self, path: Path) -> Iterator[tuple[str, Problem]]:
         columns: dict[str, str] | None = None
