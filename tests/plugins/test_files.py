@@ -158,12 +158,12 @@ def test_json_metadata_stay_as_they_are(cells: dict[str, Any]) -> None:
         ("x.csv", "problem,answer\n", {}, "x.csv has no rows"),
         ("x.json", "[]", {}, "x.json has no rows"),
         ("x.jsonl", LINES + '{"a" 1}', {}, "x.jsonl, line 3: broken JSON: Expecting ':' delimiter at column 6"),
-        ("x.jsonl", LINES + "[1]", {}, "x.jsonl, line 3: an object is wanted, found list"),
+        ("x.jsonl", LINES + "[1]", {}, "x.jsonl, line 3: expected an object, got list"),
         ("x.json", LINES, {}, "x.json, a list of objects (one object a line goes into .jsonl): broken JSON: "),
-        ("x.json", "{}", {}, "x.json: a list of objects is wanted, found dict"),
+        ("x.json", "{}", {}, "x.json: expected a list of objects, got dict"),
         ("x.jsonl", b'{"problem": "\xe9"}', {}, "x.jsonl, line 1: not UTF-8 (byte 0xe9 at position 14)"),
-        ("x.csv", "problem,answer\n1+1=?,2,3\n", {}, "x.csv, line 2: 3 cells where the first line names 2 columns"),
-        ("x.csv", "answer,answer\n1,2\n", {}, "x.csv: a column name stands twice in its first line: answer, answer"),
+        ("x.csv", "problem,answer\n1+1=?,2,3\n", {}, "x.csv, line 2: expected 2 cells, one for each column, got 3"),
+        ("x.csv", "answer,answer\n1,2\n", {}, "x.csv: the first line names a column twice: answer, answer"),
         ("x.csv", "Aufgabe;Loesung;stufe\n1+1=?;2;1\n", {}, "x.csv, line 1: semicolons seem to separate its columns; "
          "save it with commas: 'Aufgabe;Loesung;stufe'"),
         ("x.csv", "problem\tanswer\n1+1=?\t2\n", {"problem_column": "problem"}, "x.csv, line 1: tabs seem to "),
@@ -177,7 +177,7 @@ def test_json_metadata_stay_as_they_are(cells: dict[str, Any]) -> None:
             "x.jsonl.zst cannot be unpacked, perhaps cut off: the last frame has no end",
         ),
         ("x.jsonl.zst", LINES, {}, "x.jsonl.zst cannot be unpacked, perhaps cut off: "),
-        ("x.parquet", "", {}, "x.parquet is no whole Parquet file, perhaps cut off: "),
+        ("x.parquet", "", {}, "x.parquet is not a complete Parquet file, perhaps cut off: "),
         (
             "x.jsonl",
             [{"text": "1+1=?", "info": {"gold": "2"}, "answer": "2"}],
@@ -293,7 +293,7 @@ def test_truncated_parquet_is_refused_wherever_it_is_cut(tmp_path: Path) -> None
         path = written(tmp_path, "cut.parquet", whole[:end])
         with pytest.raises(PluginError) as error:
             load(path)
-        assert str(error.value).startswith(f"{path} is no whole Parquet file, perhaps cut off: ")
+        assert str(error.value).startswith(f"{path} is not a complete Parquet file, perhaps cut off: ")
 
 
 @pytest.mark.parametrize("column", ["problem", "note"])
@@ -305,7 +305,7 @@ def test_parquet_text_that_is_not_utf8_is_named_by_row_and_column(tmp_path: Path
     with pytest.raises(PluginError) as error:
         load(path)
     assert str(error.value).startswith(
-        f"{path}, row 301: what is in the column {column!r} cannot be read: 'utf-8' codec can't decode byte 0xe9"
+        f"{path}, row 301: the cell in the column {column!r} cannot be read: 'utf-8' codec can't decode byte 0xe9"
     )
 
 

@@ -153,7 +153,7 @@ def test_a_cut_file_is_refused_wherever_it_is_cut(tmp_path: Path) -> None:
         path.write_bytes(whole[:end])
         with pytest.raises(PluginError) as error:
             load(Sums, source=str(tmp_path))
-        assert str(error.value).startswith(f"[data.train] {path} is no whole Parquet file, perhaps cut off: ")
+        assert str(error.value).startswith(f"[data.train] {path} is not a complete Parquet file, perhaps cut off: ")
 
 
 def test_text_that_is_not_utf8_is_named_by_file_row_and_column(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_text_that_is_not_utf8_is_named_by_file_row_and_column(tmp_path: Path) -
     with pytest.raises(PluginError) as error:
         load(Sums, source=str(tmp_path))
     assert str(error.value).startswith(
-        f"[data.train] {tmp_path}/train.parquet, row 2: what is in the column 'problem' cannot be read: 'utf-8' codec"
+        f"[data.train] {tmp_path}/train.parquet, row 2: the cell in the column 'problem' cannot be read: 'utf-8' codec"
     )
 
 

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from justtinker_core import DataSpec, PluginError, Problem, hookimpl, plugin
 from justtinker_core.errors import nearest
-from justtinker_plugins.shared.rows import BATCH, parquet_rows, report
+from justtinker_plugins.shared.rows import BATCH, log_skipped_rows, parquet_rows
 
 log = logging.getLogger("justtinker")
 
@@ -118,7 +118,7 @@ class HubSet:
             if problem.id in problems:
                 raise PluginError(f"{row}: an earlier row has the same id {problem.id!r}")
             problems[problem.id] = problem
-        report(spec, self.source, len(problems), self.skipped)
+        log_skipped_rows(spec, self.source, len(problems), self.skipped)
         return list(problems.values())
 
     def usable(self, rows: Iterable[Row], spec: DataSpec) -> Iterator[tuple[Row, Problem]]:

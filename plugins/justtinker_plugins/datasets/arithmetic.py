@@ -29,7 +29,7 @@ from typing import Annotated
 from pydantic import Field
 
 from justtinker_core import DataSpec, PluginError, Problem, RunContext, hookimpl, plugin
-from justtinker_plugins.shared.overlap import asked_again
+from justtinker_plugins.shared.overlap import overlap_complaints
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -83,7 +83,7 @@ class Arithmetic:
     def preflight(self, run: RunContext) -> Sequence[str]:
         """A complaint for each evaluation set that asks what the run trains on, in either order."""
         fix = "give digits, held_out and held_out_seed the same values in both tables"
-        return asked_again(run, "arithmetic", "sums", pair_of, fix)
+        return overlap_complaints(run, "arithmetic", "sums", pair_of, fix)
 
     def _training(self, seed: int) -> Iterator[Problem]:
         rng = random.Random(f"arithmetic {seed}")

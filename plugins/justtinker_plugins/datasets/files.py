@@ -18,7 +18,7 @@ from pydantic import Field
 
 from justtinker_core import DataSpec, PluginError, Problem, hookimpl, plugin
 from justtinker_core.errors import nearest
-from justtinker_plugins.shared.rows import Row, read_rows, report
+from justtinker_plugins.shared.rows import Row, log_skipped_rows, read_rows
 
 USUAL = {
     "problem": ("problem", "question", "prompt"),
@@ -77,7 +77,7 @@ class Files:
                     )
                 locations[problem.id] = location
                 yield problem
-        report(spec, ", ".join(paths), len(locations), self.skipped)
+        log_skipped_rows(spec, ", ".join(paths), len(locations), self.skipped)
 
     def _file_problems(self, path: Path) -> Iterator[tuple[str, Problem]]:
         columns: dict[str, str] | None = None

@@ -27,7 +27,7 @@ from pydantic import Field
 
 from justtinker_core import DataSpec, Group, Policy, Problem, Rollout, RunContext, hookimpl, plugin
 from justtinker_plugins.environments._arithmetic import compute
-from justtinker_plugins.shared.overlap import asked_again
+from justtinker_plugins.shared.overlap import overlap_complaints
 from justtinker_plugins.text import CLOSE, OPEN
 
 ERROR = "=error: "
@@ -89,7 +89,7 @@ class Calculator:
     @hookimpl
     def preflight(self, run: RunContext) -> list[str]:
         """A complaint for each evaluation set that asks what the run trains on."""
-        return asked_again(run, "calculator", "products", lambda problem: problem.meta.get("product"))
+        return overlap_complaints(run, "calculator", "products", lambda problem: problem.meta.get("product"))
 
     @hookimpl
     def rollout(self, problem: Problem, policy: Policy) -> Rollout | None:

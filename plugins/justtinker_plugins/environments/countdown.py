@@ -33,7 +33,7 @@ from pydantic import Field
 from justtinker_core import DataSpec, PluginError, Problem, Rollout, RunContext, Verdict, hookimpl, plugin
 from justtinker_plugins.environments._arithmetic import MOST_CHARS, Computed, compute
 from justtinker_plugins.shared.answers import gold_text, judge_rollouts
-from justtinker_plugins.shared.overlap import asked_again
+from justtinker_plugins.shared.overlap import overlap_complaints
 from justtinker_plugins.text import CLOSE, OPEN
 
 KIND = "countdown"
@@ -127,7 +127,7 @@ class Countdown:
     @hookimpl
     def preflight(self, run: RunContext) -> list[str]:
         """A complaint for each evaluation set that asks what the run trains on."""
-        return asked_again(run, "countdown", "games", lambda problem: problem.meta.get("game"))
+        return overlap_complaints(run, "countdown", "games", lambda problem: problem.meta.get("game"))
 
     @hookimpl
     def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:

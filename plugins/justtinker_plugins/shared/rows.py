@@ -1,7 +1,4 @@
-"""Rows of a JSON, JSON lines, CSV or Parquet file, each with its place, for messages that name it.
-
-What the columns mean is not known here.
-"""
+"""Read the rows of JSON, JSON lines, CSV and Parquet files, each with its place, which errors name."""
 
 from __future__ import annotations
 
@@ -26,14 +23,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("justtinker")
 
 Row = tuple[str, dict[str, Any]]
-"""Where it stands (``data.jsonl, line 3``) and its cells by column."""
+"""The place of a row (``data.jsonl, line 3``) and its cells by column."""
 
 PACKED = (".gz", ".zst")
-BATCH = 256  # rows of a Parquet file; those of OpenR1-Math hold 50 kB each
+BATCH = 256  # rows of a Parquet file; one of OpenR1-Math takes 50 kB
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """Every row of a file, whose name says what it is. PluginError where it cannot be read."""
+    """Yield the rows of a file; its suffix says how to read it. PluginError if it cannot be read."""
     reader = READERS.get(Path(path.stem).suffix if path.suffix in PACKED else path.suffix)
     if reader is None or (reader is parquet_rows and path.suffix in PACKED):
         raise PluginError(f"{path}: the name must end in {', '.join(READERS)}; text may be packed: {', '.join(PACKED)}")
@@ -45,7 +42,7 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 
 def json_lines_rows(path: Path) -> Iterator[Row]:
-    """One object a line; blank lines are passed over."""
+    """Yield the object in each line; skip blank lines."""
     for number, line in enumerate(text_lines(path), start=1):
         if line.strip():
             place = f"{path}, line {number}"
@@ -53,35 +50,35 @@ def json_lines_rows(path: Path) -> Iterator[Row]:
 
 
 def json_rows(path: Path) -> Iterator[Row]:
-    """One list of objects."""
+    """Yield the objects of one list."""
     found = parse_json("".join(text_lines(path)), f"{path}, a list of objects (one object a line goes into .jsonl)")
     if not isinstance(found, list):
-        raise PluginError(f"{path}: a list of objects is wanted, found {type(found).__name__}")
+        raise PluginError(f"{path}: expected a list of objects, got {type(found).__name__}")
     for number, row in enumerate(found, start=1):
         place = f"{path}, row {number}"
         yield place, as_object(row, place)
 
 
 def csv_rows(path: Path) -> Iterator[Row]:
-    """Comma-separated cells under a line of column names; all cells are text."""
-    csv.field_size_limit(2**31 - 1)  # 131,072 characters unasked: demonstrations may be longer
+    """Yield rows of comma-separated cells, all text, under a line of column names."""
+    csv.field_size_limit(2**31 - 1)  # the default is 131,072 characters; demonstrations may be longer
     reader = csv.reader(text_lines(path), strict=True)
     try:
         header = next(reader, [])
         check_separator(path, header)
         if len(set(header)) < len(header):
-            raise PluginError(f"{path}: a column name stands twice in its first line: {', '.join(header)}")
+            raise PluginError(f"{path}: the first line names a column twice: {', '.join(header)}")
         for cells in filter(None, reader):
             place = f"{path}, line {reader.line_num}"
             if len(cells) != len(header):
-                raise PluginError(f"{place}: {len(cells)} cells where the first line names {len(header)} columns")
+                raise PluginError(f"{place}: expected {len(header)} cells, one for each column, got {len(cells)}")
             yield place, dict(zip(header, cells, strict=True))
     except csv.Error as error:
         raise PluginError(f"{path}, line {reader.line_num}: broken CSV: {error}") from None
 
 
 def check_separator(path: Path, header: list[str]) -> None:
-    """PluginError if the one column that a file seems to have is several, with something else than commas between."""
+    """Raise PluginError if the cells of a file are separated by something other than commas."""
     for name, separator in {"semicolons": ";", "tabs": "\t"}.items():
         if len(header) == 1 and separator in header[0]:
             raise PluginError(
@@ -90,9 +87,9 @@ def check_separator(path: Path, header: list[str]) -> None:
 
 
 def parquet_rows(path: Path) -> Iterator[Row]:
-    """Rows as Python values, nested ones as dicts and lists; in memory that does not grow with the file.
+    """Yield rows as Python values, nested ones as dicts and lists, in bounded memory.
 
-    Whole row groups, as pyarrow and `datasets` decode them unasked, took 2 GiB for DAPO's, of 2**20 rows.
+    pyarrow and `datasets` decode whole row groups by default; DAPO's, of 2**20 rows, took 2 GiB.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -105,11 +102,11 @@ def parquet_rows(path: Path) -> Iterator[Row]:
                     number += 1
                     yield f"{path}, row {number}", row
     except (pa.ArrowException, OSError) as error:
-        raise PluginError(f"{path} is no whole Parquet file, perhaps cut off: {error}") from None
+        raise PluginError(f"{path} is not a complete Parquet file, perhaps cut off: {error}") from None
 
 
 def python_rows(batch: pa.RecordBatch, path: Path, before: int) -> list[dict[str, Any]]:
-    """A batch as Python values. PluginError names the cell that has none: text that is not UTF-8, a date too far."""
+    """Convert a batch to Python values. PluginError names a cell that has none: text not in UTF-8, a date too far."""
     try:
         rows: list[dict[str, Any]] = batch.to_pylist()
         return rows
@@ -120,7 +117,7 @@ def python_rows(batch: pa.RecordBatch, path: Path, before: int) -> list[dict[str
                     value.as_py()
                 except (ValueError, OverflowError) as error:
                     raise PluginError(
-                        f"{path}, row {number}: what is in the column {name!r} cannot be read: {error}"
+                        f"{path}, row {number}: the cell in the column {name!r} cannot be read: {error}"
                     ) from None
         raise
 
@@ -134,7 +131,7 @@ READERS: dict[str, Callable[[Path], Iterator[Row]]] = {
 
 
 def text_lines(path: Path) -> Iterator[str]:
-    """Lines of a UTF-8 file, with their ends, unpacked if need be."""
+    """Yield the lines of a UTF-8 file with their ends; unpack it first if it is compressed."""
     for number, line in enumerate(unpack(path).splitlines(keepends=True), start=1):
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -146,7 +143,7 @@ def text_lines(path: Path) -> Iterator[str]:
 
 
 def unpack(path: Path) -> bytes:
-    """What a file holds; PluginError if its compression is broken."""
+    """Read a file and unpack it; PluginError if its compression is broken."""
     packed = path.read_bytes()
     unpackers = {".gz": gzip.decompress, ".zst": unpack_zstd}
     try:
@@ -156,7 +153,7 @@ def unpack(path: Path) -> bytes:
 
 
 def unpack_zstd(packed: bytes) -> bytes:
-    """All frames; EOFError if the last one has no end, at which zstandard itself is silent."""
+    """Unpack all frames; EOFError if the last one has no end, which zstandard itself would not say."""
     pieces = list(rundir.unpack(io.BytesIO(packed)))
     if pieces and pieces[-1][1] < len(packed):
         raise EOFError("the last frame has no end")
@@ -164,25 +161,25 @@ def unpack_zstd(packed: bytes) -> bytes:
 
 
 def parse_json(text: str, place: str) -> Any:
-    """The JSON value of a text."""
+    """Parse a text as JSON; PluginError names the place."""
     try:
-        return json.loads(text.rstrip())  # or a line that ends too early would be told as two
+        return json.loads(text.rstrip())  # with its line end, an error would speak of two lines
     except json.JSONDecodeError as error:
         what = f"{error.msg} at column {error.colno}" if error.lineno == 1 else str(error)
         raise PluginError(f"{place}: broken JSON: {what}") from None
-    except (ValueError, RecursionError) as error:  # a number of too many digits
+    except (ValueError, RecursionError) as error:  # a number with too many digits
         raise PluginError(f"{place}: broken JSON: {error}") from None
 
 
 def as_object(value: Any, place: str) -> dict[str, Any]:
-    """The value, if it is an object."""
+    """Return the value if it is an object; else raise PluginError."""
     if not isinstance(value, dict):
-        raise PluginError(f"{place}: an object is wanted, found {type(value).__name__}")
+        raise PluginError(f"{place}: expected an object, got {type(value).__name__}")
     return value
 
 
-def report(spec: DataSpec, source: str, used: int, skipped: Counter[str]) -> None:
-    """Say how many rows could not be used and why; PluginError if that is all of them."""
+def log_skipped_rows(spec: DataSpec, source: str, used: int, skipped: Counter[str]) -> None:
+    """Log how many rows were skipped and why; PluginError if that is all of them."""
     why = "; ".join(f"{reason}: {count:,}" for reason, count in skipped.most_common())
     if not used:
         raise PluginError(f"{source} gives no problem at all ({why or 'it has no rows'})")

@@ -1,4 +1,4 @@
-"""Tables and texts for the terminal, all of one look."""
+"""Tables and texts for the terminal, in one style."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ VERDICTS = {"correct": "green", "incorrect": "red", "unscored": "yellow"}
 
 
 def plain_table(*columns: str) -> Table:
-    """A table without lines, whose cells fold rather than being cut."""
+    """Make a table without lines, whose cells fold and are not cut."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -18,15 +18,15 @@ def plain_table(*columns: str) -> Table:
 
 
 def printable(text: str) -> str:
-    """A text in which every control character can be seen and does nothing; new lines and tabs stay.
+    """Replace every control character by a visible sign; new lines and tabs stay.
 
-    What a model wrote may hold escapes that recolour, clear or rename a terminal, or turn its text around.
+    A model's output may hold escapes that recolour, clear or rename a terminal, or turn its text around.
     """
-    return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs") else seen(c) for c in text)
+    return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs") else sign_for(c) for c in text)
 
 
-def seen(character: str) -> str:
-    """A sign for a control character."""
+def sign_for(character: str) -> str:
+    """A visible sign for a control character."""
     code = ord(character)
     if code < 0x20:
         return chr(0x2400 + code)
@@ -34,13 +34,13 @@ def seen(character: str) -> str:
 
 
 def one_line(text: str, most: int = 80) -> str:
-    """A text on one line, cut where it is long, without control characters."""
-    text = " ".join(text[: 8 * most].split())  # a long text need not be split to its end
+    """Put a text on one line, without control characters; cut it after `most` characters."""
+    text = " ".join(text[: 8 * most].split())  # so that a long text is not split to its end
     return printable(text if len(text) <= most else f"{text[:most]} …")
 
 
 def ends(text: str, most: int = 60) -> str:
-    """The beginning and the end of a text, where the answer is, on one line: `most` characters of either."""
+    """Put the beginning and the end of a text (the answer) on one line: `most` characters of each."""
     if len(text) <= 2 * most:
         return one_line(text, 2 * most)
     return f"{one_line(text[:most], most)} … {one_line(text[-most:], most)}"
