@@ -82,9 +82,9 @@ def test_what_a_program_can_cause_is_incorrect(program: str, reason: str) -> Non
 
 def test_what_it_cannot_cause_is_unscored() -> None:
     verdict = judged("print(4)", python=("/nowhere/python",))
-    assert verdict.outcome == "incorrect"  # a command that is not there cannot be told from a program that fails ...
+    assert verdict.outcome == "incorrect"  # a missing command looks like a program that fails ...
     complaint = ["code_output cannot run programs here: ended with code 1"]
-    assert CodeOutput(python=("/nowhere/python",)).preflight() == complaint  # ... so it is tried before the run
+    assert CodeOutput(python=("/nowhere/python",)).preflight() == complaint  # ... so preflight tries it
     assert CodeOutput().preflight() == []
     for meta in ({"tests": "4"}, {"tests": [["a"]]}, {"tests": []}, {"tests": [[2, 4]]}, {"tests": [["", "4"], None]}):
         assert judged("print(4)", make_problem("", None, kind="code", meta=meta)).outcome == "unscored"
@@ -138,7 +138,7 @@ def test_from_many_threads_at_a_time() -> None:
 
 
 def children() -> set[str]:
-    """Of this process, those that ended and were not collected included."""
+    """This process's children, those included that ended and were not waited for."""
     found = (Path(f"/proc/self/task/{task}/children").read_text() for task in os.listdir("/proc/self/task"))
     return {pid for text in found for pid in text.split()}
 

@@ -17,21 +17,21 @@ CAPITAL = make_problem("The capital of Japan?", "Tokyo", kind="open")
 Serve = Callable[..., Server]
 
 
-def said(content: str) -> dict[str, Any]:
+def reply_with(content: str) -> dict[str, Any]:
     return {"choices": [{"message": {"role": "assistant", "content": content}}]}
 
 
 def honest(body: Any) -> tuple[int, Any]:
-    """A judge that compares, as a good one would."""
+    """Compare, as a good judge would."""
     asked = json.loads(body["messages"][1]["content"])
-    return 200, said(json.dumps({"correct": asked["reference"] in asked["response"]}))
+    return 200, reply_with(json.dumps({"correct": asked["reference"] in asked["response"]}))
 
 
 class Offline(LlmJudge):  # type: ignore[misc, valid-type]
     """A judge that is a Python function."""
 
-    def ask(self, shown: str) -> str:
-        asked = json.loads(shown)
+    def ask(self, case: str) -> str:
+        asked = json.loads(case)
         return json.dumps({"correct": str(asked["response"]) == asked["reference"]})
 
 
@@ -75,7 +75,7 @@ def test_nothing_in_a_response_ends_its_quotation(serve: Serve) -> None:
     assert (asked["response"], asked["reference"]) == (attack, "Tokyo")
 
 
-def test_equal_ones_are_asked_once(serve: Serve) -> None:
+def test_equal_questions_are_asked_once(serve: Serve) -> None:
     server = serve(honest)
     plugin = judge(server)
     assert outcomes(plugin, "Tokyo", " Tokyo ", "<think>a</think>Tokyo", "Osaka") == ["correct"] * 3 + ["incorrect"]
@@ -102,10 +102,10 @@ def test_the_budget_is_kept_from_many_threads(serve: Serve) -> None:
         (429, b"", "HTTPError 429"),
         (200, b"no json", "JSONDecodeError"),
         (200, {}, "KeyError"),
-        (200, said("Yes, it is correct."), "JSONDecodeError"),
-        (200, said('{"correct": "true"}'), "ValueError"),
-        (200, said('[{"correct": true}]'), "TypeError"),
-        (200, said('{"correct": true} {"correct": false}'), "JSONDecodeError"),
+        (200, reply_with("Yes, it is correct."), "JSONDecodeError"),
+        (200, reply_with('{"correct": "true"}'), "ValueError"),
+        (200, reply_with('[{"correct": true}]'), "TypeError"),
+        (200, reply_with('{"correct": true} {"correct": false}'), "JSONDecodeError"),
     ],
 )
 def test_a_judge_that_fails_is_unscored_and_asked_again(serve: Serve, status: int, reply: Any, reason: str) -> None:

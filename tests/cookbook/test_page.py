@@ -1,4 +1,4 @@
-"""The page is what the files say, and each recipe runs by the config that stands there."""
+"""The page matches the files, and each recipe runs with the config on the page."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def without_docs(tree: ast.Module) -> ast.Module:
 
 
 def config_for(name: str, folder: Path) -> dict[str, Any]:
-    """A config with the recipe's TOML in it, and somebody for the roles that it leaves open."""
+    """A config with the recipe's TOML, and plugins for the roles that it leaves open."""
     tables = tomllib.loads(RECIPES[name].toml)
     tables |= {"run": {"name": name, "model": "scripted", "steps": 1}, "sampling": {"max_tokens": 50}}
     rows = [{"problem": f"{n}", "answer": f"{n}"} for n in range(600, 604)]
@@ -93,7 +93,7 @@ def test_its_toml_runs_it(
 
 
 def web(serve: Any, monkeypatch: pytest.MonkeyPatch) -> Server:
-    """What judge and webhook talk to."""
+    """The server that judge and webhook talk to."""
     server: Server = serve(honest)
     monkeypatch.setenv("JUDGE_API_KEY", "key")
     monkeypatch.setenv("ALERTS_WEBHOOK", server.url)

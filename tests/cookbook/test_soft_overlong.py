@@ -14,7 +14,7 @@ punishment = recipe("soft_overlong:punishment")
 
 
 def equation_13(y: int, longest: int, cache: float) -> float:
-    """As it stands in the paper."""
+    """As in the paper."""
     if y <= longest - cache:
         return 0.0
     if y <= longest:

@@ -22,7 +22,7 @@ def ok(body: Any) -> tuple[int, Any]:
 
 
 class Watch:
-    """Has something to say at every step."""
+    """Finds something at every step."""
 
     @hookimpl
     def inspect_step(self, stats: StepStats) -> Sequence[Finding]:
@@ -60,7 +60,7 @@ def test_a_slow_server_holds_up_nothing(run_with: Runner, serve: Serve, at: Call
     assert len(done.steps) == 8
     assert len(server.got) == 1  # the others wait, or are dropped
     hang.set()
-    plugin._queue.join()  # or its thread would post on in the tests that follow
+    plugin._queue.join()  # else its thread would go on posting in later tests
 
 
 def test_what_does_not_fit_is_counted() -> None:
@@ -72,14 +72,19 @@ def test_what_does_not_fit_is_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "message"),
     [
         (lambda body: (404, b"no such hook"), "webhook: posting failed: HTTPError 404 (logged once)"),
         (None, "webhook: posting failed: URLError (logged once)"),
     ],
 )
 def test_a_dead_server_is_survived_and_its_address_is_not_logged(
-    run_with: Runner, serve: Serve, at: Callable[[str], None], caplog: pytest.LogCaptureFixture, answer: Any, said: str
+    run_with: Runner,
+    serve: Serve,
+    at: Callable[[str], None],
+    caplog: pytest.LogCaptureFixture,
+    answer: Any,
+    message: str,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     server = serve(answer or ok)
@@ -88,12 +93,12 @@ def test_a_dead_server_is_survived_and_its_address_is_not_logged(
     at(server.url)
     done = run_with(Webhook, Watch(), respond=wrong, steps=3)
     assert done.status == "finished"
-    assert [r.getMessage() for r in caplog.records if "webhook" in r.getMessage()] == [said]
+    assert [r.getMessage() for r in caplog.records if "webhook" in r.getMessage()] == [message]
     written = "".join(file.read_text(errors="replace") for file in done.dir.rglob("*.*"))
     assert server.url not in caplog.text + written
 
 
-def test_no_address_is_told_before_the_run(run_with: Runner, at: Callable[[str], None]) -> None:
+def test_a_missing_address_is_a_complaint_before_the_run(run_with: Runner, at: Callable[[str], None]) -> None:
     at("ftp://secret")
     message = "webhook: the environment variable JUSTTINKER_WEBHOOK holds no http(s) address"
     with pytest.raises(PluginError) as error:

@@ -30,12 +30,12 @@ def test_without_a_url_the_row_names_the_problem(tmp_path: Path) -> None:
     assert (problem.id, problem.meta["year"]) == ("aime_2024-1", 2024)
 
 
-def test_a_year_that_is_none_is_unknown(tmp_path: Path) -> None:
+def test_a_malformed_year_is_unknown(tmp_path: Path) -> None:
     source = write(tmp_path, {"train": [{**ROW, "url": None, "year": "MMXXIV"}]})
     assert load(Aime2024, source=source)[0][0].meta["year"] is None
 
 
-def test_what_is_no_integer_from_0_to_999_is_counted(tmp_path: Path) -> None:
+def test_answers_that_are_not_integers_from_0_to_999_are_counted(tmp_path: Path) -> None:
     answers = ["0", "999", "1000", "-1", "1.5", "\\boxed{3}", None, " 7 ", "²"]
     rows = [{**ROW, "answer": answer, "url": None, "id": i} for i, answer in enumerate(answers)]
     problems, skipped = load(Aime2024, "eval", source=write(tmp_path, {"train": rows}))

@@ -89,7 +89,7 @@ def test_count_and_digits(digits: int, count: int) -> None:
     assert all(re.fullmatch(rf"[1-9]\d{{{digits - 1}}}\+[1-9]\d{{{digits - 1}}}=\?", p.question) for p in problems)
 
 
-def test_the_sloppy_teacher_forgets_and_skips_as_often_as_told() -> None:
+def test_the_sloppy_teacher_forgets_and_skips_as_often_as_configured() -> None:
     problems = load("train")
     thinking = [p for p in problems if (p.demonstration or "").startswith("<think>")]
     carrying = [p for p in thinking if int(p.id[1]) + int(p.id[4]) > 9]
@@ -104,7 +104,7 @@ def test_a_forgotten_carry_shows_in_the_answer_even_without_thinking() -> None:
     assert {p.demonstration for p in problems if p.id == "92+91"} == {"\\boxed{83}"}
 
 
-def test_a_hedging_teacher_guesses_again_as_often_as_told() -> None:
+def test_a_hedging_teacher_guesses_again_as_often_as_configured() -> None:
     plain, hedged = load("train", count=3000), load("train", count=3000, hedged=0.15)
     boxes = [(p.demonstration or "").count("\\boxed") for p in hedged]
     assert {(p.demonstration or "").count("\\boxed") for p in plain} == {1}
@@ -133,7 +133,7 @@ def test_carries_are_counted(a: int, b: int, carries: int) -> None:
     ("options", "message"),
     [
         ({"held_out": 4095}, "[data.train] held_out = 4095: there are only 4095 pairs of 2-digit numbers"),
-        ({"count": 7500}, "[data.train] count = 7500: with 400 pairs held out, only 7305 problems are left"),
+        ({"count": 7500}, "[data.train] count = 7500: with 400 pairs held out, only 7305 are left"),
         ({"digits": 4}, "[data.train] digits = 4 makes 81000000 problems: set count"),
         ({"carry_drop": 1.5}, "[data.train] carry_drop = 1.5: input should be less than or equal to 1"),
         ({"hedged": 1.0}, "[data.train] hedged = 1.0: input should be less than 1"),

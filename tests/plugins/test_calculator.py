@@ -38,7 +38,7 @@ def load(purpose: Literal["train", "eval"], seed: int = 0, **options: Any) -> li
 
 
 def played(plugin: Calculator, *says: str, max_tokens: int = 200, kind: str = "math") -> Rollout:
-    """The rollout of a policy that says these turns, whatever it hears."""
+    """The rollout of a policy that writes these turns, whatever the calculator answers."""
     turns = iter(says)
     backend = ScriptedBackend(lambda prompt, index: next(turns))
     problem = Problem("p", "q", "1", kind)
@@ -98,7 +98,7 @@ def test_documented_examples() -> None:
         ("\\boxed{6}", None),
     ],
 )
-def test_what_the_calculator_says(turn: str, answer: str | None) -> None:
+def test_the_calculators_answers(turn: str, answer: str | None) -> None:
     assert Calculator().answer(turn) == answer
 
 
@@ -139,7 +139,7 @@ def test_without_a_call_it_is_one_turn() -> None:
 
 
 def test_a_result_cannot_be_faked() -> None:
-    """What a policy would write behind a call is never sampled: the calculator's answer stands there."""
+    """What a policy would write after a call is never sampled: the calculator's answer takes its place."""
     rollout = played(Calculator(), "<calc>47*38</calc>=1815\n</think>\\boxed{1815}", "\\boxed{0}")
     assert rollout.text == "<calc>47*38</calc>=1786\n\\boxed{0}"
 
@@ -153,12 +153,12 @@ def test_whatever_follows_a_call_is_the_calculators(says: list[str]) -> None:
     ends = [match.end() for match in re.finditer("</calc>", tokens)]
     answered = [end for end in ends if end < len(tokens)]
     for end in answered:
-        said = ANSWERS.match(tokens, end)
-        assert said
-        assert not any(rollout.mask[end : said.end()])
+        answer = ANSWERS.match(tokens, end)
+        assert answer
+        assert not any(rollout.mask[end : answer.end()])
         assert all(rollout.mask[end - len("</calc>") : end])
     assert len(answered) == rollout.text.count("</calc>") <= 3
-    assert heard(rollout) == "".join(said.group() for end in answered if (said := ANSWERS.match(tokens, end)))
+    assert heard(rollout) == "".join(answer.group() for end in answered if (answer := ANSWERS.match(tokens, end)))
     assert measured(rollout.text)["calls"] == [float(len(answered))]
 
 
@@ -217,7 +217,7 @@ def test_a_careful_teacher_calls_and_is_right() -> None:
         assert problem.demonstration is not None
         says = problem.demonstration[::2]
         rollout = played(Calculator(operations=1), *says)
-        assert rollout.text == "".join(problem.demonstration), "the calculator would have said the same"
+        assert rollout.text == "".join(problem.demonstration), "the calculator would have answered the same"
         [verdict] = Numeric().verify(problem, [rollout]) or []
         assert verdict.outcome == "correct"
 
@@ -281,7 +281,7 @@ def test_impossible_options_are_refused(options: dict[str, Any], message: str) -
 
 @pytest.fixture(params=[("[", "]"), ("<calc>", "</calc>")], ids=["brackets", "tags"])
 def cast(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Any, Calculator, list[Problem]]]:
-    """The tiny model after a few steps on five problems, by heart, and what it was trained with."""
+    """The tiny model, which has learned five problems by heart, and the plugin and problems it was trained with."""
     pytest.importorskip("torch", reason="the local backend needs torch: install the extra 'local'")
     from tests.plugins.test_local import open_local
 
@@ -332,8 +332,8 @@ def test_sampled_logprobs_equal_recomputed_ones_over_several_turns(cast: tuple[A
             assert not np.array(rollout.logprobs)[~mine].any()
 
 
-def test_what_the_calculator_says_has_no_gradient(cast: tuple[Any, Calculator, list[Problem]]) -> None:
-    """Other targets and other log-probabilities where it speaks change nothing; one where the policy does, all."""
+def test_the_calculators_answers_have_no_gradient(cast: tuple[Any, Calculator, list[Problem]]) -> None:
+    """New targets and log-probabilities change nothing at the calculator's tokens, but much at one of the policy's."""
     backend = cast[0]
     group = groups_of(cast)[0]
     rollout = max(group.rollouts, key=lambda r: len(r.mask) - sum(r.mask))
@@ -349,21 +349,21 @@ def test_what_the_calculator_says_has_no_gradient(cast: tuple[Any, Calculator, l
     assert not np.array_equal(gradient(backend, datum, "ppo"), gradient(backend, perturbed(datum, first), "ppo"))
 
 
-def test_what_the_calculator_says_in_a_demonstration_has_no_gradient(
+def test_the_calculators_answers_in_a_demonstration_have_no_gradient(
     cast: tuple[Any, Calculator, list[Problem]],
 ) -> None:
     backend, _, some = cast
     datum = demonstrated(some[0], backend)
     silent = np.array(datum.weights) == 0
-    said = backend.decode([t for t, s in zip(datum.targets, silent, strict=True) if s])
-    assert said.endswith("=" + "".join((some[0].demonstration or ())[1::2]))
+    answers = backend.decode([t for t, s in zip(datum.targets, silent, strict=True) if s])
+    assert answers.endswith("=" + "".join((some[0].demonstration or ())[1::2]))
     base = gradient(backend, datum, "cross_entropy")
     assert np.array_equal(base, gradient(backend, perturbed(datum, silent), "cross_entropy"))
     assert not np.array_equal(base, gradient(backend, perturbed(datum, ~silent), "cross_entropy"))
 
 
 def perturbed(datum: Datum, where: np.ndarray) -> Datum:
-    """Other targets and log-probabilities at some places; the inputs stay."""
+    """Change targets and log-probabilities at some positions; the inputs stay."""
     targets = tuple((t + 1) % 100 if w else t for t, w in zip(datum.targets, where, strict=True))
     if datum.logprobs is None:
         return replace(datum, targets=targets)

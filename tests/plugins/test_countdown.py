@@ -272,7 +272,7 @@ def test_right_answers_vote_together() -> None:
 
 
 def solutions(numbers: Sequence[int], target: int, operations: str) -> set[str]:
-    """Every way from the left, by Python itself."""
+    """Every solution from the left, as Python computes it."""
     ways = set()
     for order, signs in product(permutations(numbers), product(operations, repeat=len(numbers) - 1)):
         text = str(order[0])
@@ -337,7 +337,7 @@ def test_a_careful_teacher_is_right(options: dict[str, Any]) -> None:
             assert compute(f"{left}{sign}{right}").value == int(total)
 
 
-def test_a_careless_teacher_is_wrong_as_often_as_told() -> None:
+def test_a_careless_teacher_is_wrong_as_often_as_configured() -> None:
     right = [
         judged(p.answer or "", str(p.demonstration), operations="+-")[0].outcome == "correct"
         for p in tiny("train", count=2000)

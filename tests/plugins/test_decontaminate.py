@@ -98,7 +98,7 @@ WORDS = st.lists(st.sampled_from("abcd"), max_size=14).map(" ".join)
 
 
 @given(WORDS, st.lists(WORDS, min_size=1, max_size=5), st.integers(1, 4), st.sampled_from([0.3, 0.5, 1.0]))
-def test_against_the_plain_way(train: str, evaluated: list[str], n: int, share: float) -> None:
+def test_against_brute_force(train: str, evaluated: list[str], n: int, share: float) -> None:
     shares = [0.0]
     for question in evaluated:
         grams = ngrams(question, n)

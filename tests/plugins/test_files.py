@@ -37,7 +37,7 @@ def load(path: Path | list[Path], **options: Any) -> list[Problem]:
 
 
 def written(tmp_path: Path, name: str, content: Any) -> Path:
-    """A file of that name: bytes as they are, text as UTF-8, rows in the format that the name says."""
+    """Write a file: bytes as they are, text as UTF-8, rows in the format that the name says."""
     path = tmp_path / name
     if isinstance(content, list) and name.endswith(".parquet"):
         pq.write_table(pa.Table.from_pylist(content), path)
@@ -111,7 +111,7 @@ def test_columns_and_kind_are_options(tmp_path: Path) -> None:
      ("ground_truth_column", "answer_column"), ("response_column", "demonstration_column"),
      ("probelm_column", "problem_column")],
 )  # fmt: skip
-def test_the_hint_for_a_column_is_the_one_that_is_meant(name: str, meant: str) -> None:
+def test_a_mistaken_column_option_gets_the_right_hint(name: str, meant: str) -> None:
     with pytest.raises(PluginError, match=rf"^\[data.train\] has no option '{name}'; did you mean '{meant}'\?$"):
         configure(Files, "data.train", {name: "q"}, other_names=Files.other_names)
 
@@ -122,12 +122,12 @@ def test_several_files_in_order(tmp_path: Path) -> None:
     assert [p.id for p in load([second, first])] == ["b-1", "a-1", "a-2"]
 
 
-def test_a_long_cell_of_a_csv_is_no_broken_one(tmp_path: Path) -> None:
+def test_a_long_cell_of_a_csv_is_not_broken(tmp_path: Path) -> None:
     [problem] = load(written(tmp_path, "x.csv", f"problem,response\n1+1=?,{'1' * 200_000}\n"))
     assert problem.demonstration == "1" * 200_000
 
 
-def test_files_whose_names_differ_after_a_dot_are_told_apart(tmp_path: Path) -> None:
+def test_files_whose_names_differ_after_a_dot_get_different_ids(tmp_path: Path) -> None:
     paths = [
         written(tmp_path, "a.part1.jsonl", ROWS[:1]),
         written(tmp_path, "a.part2.jsonl.gz", gzip.compress(LINES.encode(), mtime=0)),
@@ -261,7 +261,7 @@ def test_bad_files_are_refused(tmp_path: Path, name: str, content: Any, options:
          {"nothing in the column 'demonstration'": 1}),
     ],
 )  # fmt: skip
-def test_rows_that_give_no_problem_are_counted_and_said(
+def test_rows_that_give_no_problem_are_counted_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, content: Any, options: dict[str, Any],
     skipped: dict[str, int],
 ) -> None:  # fmt: skip
@@ -271,9 +271,9 @@ def test_rows_that_give_no_problem_are_counted_and_said(
     for _ in range(2):
         assert len(list(files.load_problems(spec))) == 2
         assert files.skipped == skipped
-    [said, again] = [r.getMessage() for r in caplog.records]
+    [message, again] = [r.getMessage() for r in caplog.records]
     assert (
-        said
+        message
         == again
         == f"[data.train] {path}: 2 problems; rows left out: "
         + "; ".join(f"{reason}: {count}" for reason, count in files.skipped.most_common())

@@ -14,7 +14,7 @@ from tests.core.conftest import Ask, Correct, Judge, Mean, Player, RunOf, Script
 
 
 def half_right(prompt: str, index: int) -> str:
-    """Of every group the first rollout is right and the others are wrong."""
+    """In every group, the first rollout is right and the others are wrong."""
     return str(int(prompt[0]) % 3) if index == 0 else "no"
 
 
@@ -37,7 +37,7 @@ def test_only_what_is_better_than_its_group_is_trained(run_of: RunOf) -> None:
     assert (metrics["rollouts"], metrics["trained"], metrics["accuracy"]) == (16, 4, 0.25)
 
 
-def test_all_with_an_advantage_are_trained_if_told(run_of: RunOf) -> None:
+def test_all_with_an_advantage_are_trained_on_request(run_of: RunOf) -> None:
     grpo = Grpo(problems_per_step=4, rollouts_per_problem=4, train_on="all", loss="importance_sampling")
     backend, _ = trained(run_of, grpo)
     [update] = backend.updates

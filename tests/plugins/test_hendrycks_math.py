@@ -58,7 +58,7 @@ def test_unknown_and_no_subjects_are_refused() -> None:
         load(HendrycksMath, subjects=[])
 
 
-def test_a_missing_subject_is_no_smaller_set(tmp_path: Path) -> None:
+def test_a_missing_subject_is_an_error(tmp_path: Path) -> None:
     source = write(tmp_path, {"algebra/train": [row("1+1=?")]})
     with pytest.raises(PluginError) as error:
         load(HendrycksMath, source=source, subjects=["algebra", "geometry"])
@@ -128,7 +128,7 @@ def test_rows_without_a_box_are_counted(tmp_path: Path) -> None:
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1))
-def test_a_fingerprint_sees_neither_space_nor_case(text: str) -> None:
+def test_a_fingerprint_ignores_space_and_case(text: str) -> None:
     assert fingerprint(text) == fingerprint(f" {text}\n") == fingerprint("\t".join(text.split()))
     assert fingerprint("Find $x$.") == fingerprint("find  $X$.") != fingerprint("Find $y$.")
 

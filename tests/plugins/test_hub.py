@@ -91,7 +91,7 @@ def test_purpose_and_option_choose_the_split(tmp_path: Path) -> None:
     assert [p.id for p in load(Sums, source=source, split="test + train")[0]] == ["b", "a"]
 
 
-def test_rows_left_out_are_counted_and_said_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_rows_left_out_are_counted_and_logged_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows = sums(("1+1=?", "2"), ("1+2=?", None), ("1+3=?", " "), (" ", "4"), (None, "4"), ("1+1+1+1=?", "4"))
     source = write(tmp_path, {"train": rows})
     problems, skipped = load(Sums, source=source, max_characters=8)
@@ -212,20 +212,20 @@ OFFLINE: Mapping[str, tuple[type[Sums], dict[str, Any]]] = {
 
 
 def load_them_all() -> None:
-    """Prints what is said of each of `OFFLINE`, as JSON."""
-    said = {}
+    """Print what each of `OFFLINE` logs and gives, as JSON."""
+    output = {}
     for name, (cls, options) in OFFLINE.items():
         logging.basicConfig(stream=(log := io.StringIO()), format="%(name)s %(levelname)s %(message)s", force=True)
         try:
             answer = str([problem.question for problem in load(cls, **options)[0]])
         except PluginError as error:
             answer = str(error)
-        said[name] = log.getvalue() + answer
-    print(json.dumps(said))
+        output[name] = log.getvalue() + answer
+    print(json.dumps(output))
 
 
 def in_a_process(code: str, cache: Path) -> str:
-    """What code prints in a fresh process, offline, with that cache."""
+    """What the code prints in a fresh process, offline, with that cache."""
     paths = [str(Path(__file__).parents[2]), *filter(None, sys.path)]
     settings = {"HF_HOME": str(cache), "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(paths)}
     environment = {k: v for k, v in os.environ.items() if not k.startswith("HF_")} | settings
@@ -238,15 +238,15 @@ def in_a_process(code: str, cache: Path) -> str:
 
 @pytest.fixture(scope="module")
 def offline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What is said with a cache that holds kept/sums, kept/others and the configuration hard of kept/hard."""
+    """What `OFFLINE` logs and gives if the cache holds kept/sums, kept/others and kept/hard's configuration hard."""
     cache = tmp_path_factory.mktemp("cache")
     copy = write(cache / "copy", {"train": sums(("1+1=?", "2"), ("1+2=?", "3"))})
     in_a_process(f"import datasets; datasets.load_dataset({copy!r})", cache)
     (loaded,) = (cache / "datasets").glob("copy/default/0.0.0/*/")
     for hub_id, config in (("kept/sums", "default"), ("kept/others", "default"), ("kept/hard", "hard")):
         file_as_hub_set(loaded, hub_id, config, cache)
-    said = in_a_process("from tests.plugins.test_hub import load_them_all; load_them_all()", cache)
-    return dict(json.loads(said.splitlines()[-1]))
+    output = in_a_process("from tests.plugins.test_hub import load_them_all; load_them_all()", cache)
+    return dict(json.loads(output.splitlines()[-1]))
 
 
 def file_as_hub_set(loaded: Path, hub_id: str, config: str, cache: Path) -> None:
@@ -262,17 +262,17 @@ def file_as_hub_set(loaded: Path, hub_id: str, config: str, cache: Path) -> None
 
 def test_offline_and_not_cached_says_why_and_what_to_do(offline: dict[str, str]) -> None:
     assert offline["not cached"] == (
-        "[data.train] no/sums (train) is not in the cache, and the hub does not give it: "
+        "[data.train] no/sums (train) is not in the cache and cannot be loaded from the hub: "
         "ConnectionError: Couldn't reach 'no/sums' on the Hub (OfflineModeIsEnabled). Either load it once with "
-        "a network (HF_HUB_OFFLINE unset; it is kept under HF_HOME), or copy it and set source = 'DIRECTORY' "
+        "network access (HF_HUB_OFFLINE unset; it is kept under HF_HOME), or copy it and set source = 'DIRECTORY' "
         "(there is no directory no/sums)"
     )
 
 
 def test_offline_with_a_fallback_that_is_not_cached_names_both(offline: dict[str, str]) -> None:
-    said = offline["fallback not cached either"]
-    assert "[data.train] no/sums (train) is not in the cache" in said
-    assert "Its fallback fails too: no/either (train) is not in the cache" in said
+    output = offline["fallback not cached either"]
+    assert "[data.train] no/sums (train) is not in the cache" in output
+    assert "Its fallback fails too: no/either (train) is not in the cache" in output
 
 
 def test_a_cached_set_is_used_offline(offline: dict[str, str]) -> None:
@@ -283,17 +283,17 @@ def test_a_cached_set_is_used_offline(offline: dict[str, str]) -> None:
 def test_a_slice_of_a_split_is_refused_not_read_as_all_of_it(offline: dict[str, str]) -> None:
     assert offline["a slice"].endswith(
         "[data.train] kept/sums (train[:1]) cannot be loaded: ValueError: there is no split 'train[:1]', only train; "
-        "for a few, set limit"
+        "set limit instead"
     )
 
 
 def test_offline_with_another_configuration_in_the_cache(offline: dict[str, str]) -> None:
-    said = offline["another configuration cached"]
-    assert "[data.train] kept/hard (easy, train) is not in the cache" in said
-    assert "Available configs in the cache: ['hard']" in said
+    output = offline["another configuration cached"]
+    assert "[data.train] kept/hard (easy, train) is not in the cache" in output
+    assert "Available configs in the cache: ['hard']" in output
 
 
-def test_a_fallback_is_said_aloud_and_not_for_a_source_of_ones_own(offline: dict[str, str]) -> None:
+def test_a_fallback_is_logged_and_never_replaces_a_source_of_ones_own(offline: dict[str, str]) -> None:
     assert offline["fallback cached"].endswith("['1+1=?', '1+2=?']")
     assert (
         "justtinker WARNING [data.train] no/sums (train) CANNOT BE REACHED; "

@@ -1,4 +1,4 @@
-"""Every set of the hub, fed with rows that are not as they should be: problems, counts or a clear error, never else."""
+"""Malformed rows give problems, counts or a clear error in every set of the hub, and nothing else."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ VALUES = SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(TEXT, SCALARS
 
 
 def rows_like(row: dict[str, Any]) -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Copies of a row in each of which one column holds anything at all, or is missing."""
+    """Copies of a row, in each of which one column holds anything at all or is missing."""
 
     def spoil(column: str, value: Any, drop: bool) -> dict[str, Any]:
         return {k: value if k == column else v for k, v in row.items() if not (drop and k == column)}

@@ -78,7 +78,7 @@ class TestLora(BackendConformance):
 
 
 class TestSmallPieces(BackendConformance):
-    """Micro-batches, chunks of log-probabilities and sampling batches that all are smaller than the data."""
+    """Micro-batches, chunks of log-probabilities and sampling batches, all smaller than the data."""
 
     @pytest.fixture
     def fresh(self, opened: Open) -> Open:
@@ -355,7 +355,7 @@ def test_policy_metrics_count_only_what_is_trained(opened: Open) -> None:
 
 
 def test_a_model_that_caps_its_logits(opened: Open, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gemma-like: what the sampler sees is more than the unembedding of the last hidden state."""
+    """As in Gemma, logits are more than the unembedding of the last hidden state."""
     from transformers import Qwen3ForCausalLM
 
     forward = Qwen3ForCausalLM.forward
@@ -521,7 +521,7 @@ def test_listing_the_plugin_needs_no_torch() -> None:
 
 
 def test_learning_in_a_few_seconds(opened: Open) -> None:
-    """Not a benchmark: that gradients, optimizer and sampler together can learn three answers by heart."""
+    """Not a benchmark: gradients, optimizer and sampler together can learn three answers by heart."""
     backend = opened()
     data = demonstrations(backend)
     train(backend, data, 60)

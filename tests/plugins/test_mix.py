@@ -28,7 +28,7 @@ def load(seed: int = 0, **sources: Any) -> list[Problem]:
 
 
 def file(directory: Path, name: str, count: int) -> dict[str, Any]:
-    """The table of a source: a file with so many problems."""
+    """The table of a source: a file with `count` problems."""
     path = directory / f"{name}.jsonl"
     path.write_text("".join(json.dumps({"id": i, "problem": f"{name} {i}?", "answer": i}) + "\n" for i in range(count)))
     return {"use": "files", "path": str(path)}
@@ -115,7 +115,7 @@ def test_bad_sources_are_refused(sources: dict[str, Any], message: str) -> None:
 def test_a_weight_too_small_to_give_a_problem_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PluginError) as error:
         load(a=file(tmp_path, "a", 10), b={**file(tmp_path, "b", 10), "weight": 0.001})
-    assert str(error.value) == "[data.train] sources.b: its weight takes none of its 10 problems; raise it"
+    assert str(error.value) == "[data.train] sources.b: weight too small for any of 10 problems"
 
 
 def test_the_sources_of_the_tests_are_installed() -> None:

@@ -1,4 +1,4 @@
-"""The presets: every number of the published recipe stands in one of these tables, typed from its tables."""
+"""The presets have every number of the published recipe, which these tables copy from its own."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ BUDGETS = {"low": 8_192, "medium": 15_360, "high": 20_480}
 
 
 def preset(name: str, *sets: str) -> RunConfig:
-    """Resolved, roles checked: all that comes before data and model are opened."""
+    """Resolve a preset and check its roles: all that happens before data and model are opened."""
     needed = [f"run.start_from={RL_STEP_50}"] if name == "exp002" else []
     return resolved(config_files.read(name, [*needed, *sets]))
 
 
-def tables(wanted: RunConfig) -> dict[str, Any]:
-    return {spec.name: spec for spec in wanted.data}
+def tables(loaded: RunConfig) -> dict[str, Any]:
+    return {spec.name: spec for spec in loaded.data}
 
 
 @pytest.mark.parametrize("name", sorted(config_files.presets()))
@@ -59,66 +59,66 @@ def test_every_preset_resolves_without_a_network(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*(f"coldstart-{size}" for size in COLD), *RL])
 def test_both_stages_have_one_model_one_adapter_and_one_prompt(name: str) -> None:
-    wanted = preset(name)
-    assert wanted.run.model == MODEL
-    options = wanted.plugin_options
+    loaded = preset(name)
+    assert loaded.run.model == MODEL
+    options = loaded.plugin_options
     assert (options["tinker"]["lora_rank"], options["tinker"]["train_unembed"]) == (128, True)
     assert options["chatml_think"] == {
         "system": "You are a helpful mathematical assistant. Think step by step before answering.",
         "user": "Solve the following math problem.\n\nProblem: {problem}",
         "single_tokens": True,
     }
-    adam = wanted.optimizer
+    adam = loaded.optimizer
     assert (adam.decay, adam.beta1, adam.beta2, adam.eps) == ("constant", 0.9, 0.95, 1e-12)
     assert (adam.weight_decay, adam.grad_clip_norm) == (0, 0)
-    assert (wanted.evaluation.temperature, wanted.evaluation.at_start, wanted.evaluation.at_end) == (0.7, True, True)
-    assert wanted.evaluation.max_tokens is None, "evaluation has the budget of training"
+    assert (loaded.evaluation.temperature, loaded.evaluation.at_start, loaded.evaluation.at_end) == (0.7, True, True)
+    assert loaded.evaluation.max_tokens is None, "evaluation has the budget of training"
 
 
 @pytest.mark.parametrize("size", COLD)
 def test_cold_start(size: str) -> None:
     steps, batch, accumulation, warm_up, samples, eval_every, eval_n, save_every = COLD[size]
-    wanted = preset(f"coldstart-{size}")
-    data, sft = tables(wanted), wanted.plugin_options["sft"]
-    assert wanted.run.steps == steps
+    loaded = preset(f"coldstart-{size}")
+    data, sft = tables(loaded), loaded.plugin_options["sft"]
+    assert loaded.run.steps == steps
     assert sft == {"batch_size": batch * accumulation, "max_length": 8_192, "require_thinking": True}
-    assert (wanted.optimizer.learning_rate, wanted.optimizer.warmup_steps) == (2e-5, warm_up)
+    assert (loaded.optimizer.learning_rate, loaded.optimizer.warmup_steps) == (2e-5, warm_up)
     assert {spec.use for spec in data.values()} == {"openr1_math"}
     assert data["train"].limit == (None if samples is None else samples * 9 // 10), "a tenth is held out"
     assert [spec.options["held_out"] for spec in data.values()] == [0.1, 0.1]
-    assert (wanted.evaluation.every, data["held_out"].limit) == (eval_every, eval_n)
-    assert wanted.checkpoints.every == save_every
-    assert "thinking" in wanted.enable, "its evaluations are thinking rate, boxed rate and lengths"
+    assert (loaded.evaluation.every, data["held_out"].limit) == (eval_every, eval_n)
+    assert loaded.checkpoints.every == save_every
+    assert "thinking" in loaded.enable, "its evaluations are thinking rate, boxed rate and lengths"
 
 
 @pytest.mark.parametrize("name", RL)
 def test_reinforcement(name: str) -> None:
     steps, problems, eval_every, eval_n, save_every, budget, use, evals, start = RL[name]
-    wanted = preset(name)
-    data, options = tables(wanted), wanted.plugin_options
-    assert (wanted.run.steps, wanted.run.start_from) == (steps, start)
+    loaded = preset(name)
+    data, options = tables(loaded), loaded.plugin_options
+    assert (loaded.run.steps, loaded.run.start_from) == (steps, start)
     assert options["grpo"] == {
         "problems_per_step": problems, "rollouts_per_problem": 8, "train_on": "positive", "loss": "ppo",
         "clip_low": 0.8, "clip_high": 1.28, "updates_per_step": 1,
     }  # fmt: skip
     assert options["group_mean"] == {"divide_by_std": False}
-    assert (wanted.optimizer.learning_rate, wanted.optimizer.warmup_steps) == (1e-6, 0)
-    assert (wanted.sampling.max_tokens, wanted.sampling.temperature, wanted.sampling.top_p) == (budget, 1.0, 1.0)
+    assert (loaded.optimizer.learning_rate, loaded.optimizer.warmup_steps) == (1e-6, 0)
+    assert (loaded.sampling.max_tokens, loaded.sampling.temperature, loaded.sampling.top_p) == (budget, 1.0, 1.0)
     assert (data["train"].use, data["train"].limit) == (use, None)
     assert [n for n in data if n != "train"] == evals
     assert (data["math"].use, data["math"].limit, data["math"].stratify_by) == ("math500", eval_n, "subject")
     if "aime" in evals:
         assert (data["aime"].use, data["aime"].limit) == ("aime_2024", 10 if eval_n == 10 else None)
-    assert wanted.evaluation.every == eval_every
-    assert wanted.checkpoints.every == save_every
+    assert loaded.evaluation.every == eval_every
+    assert loaded.checkpoints.every == save_every
 
 
 @pytest.mark.parametrize("name", RL)
 def test_the_reward_and_its_guards(name: str) -> None:
-    wanted = preset(name)
-    options = wanted.plugin_options
+    loaded = preset(name)
+    options = loaded.plugin_options
     binary = name == "exp001"
-    assert open_plugins(wanted).weights(1) == {
+    assert open_plugins(loaded).weights(1) == {
         "correct": 1.0, "format": 0.0 if binary else 0.1, "redundancy": 0.0 if binary else 0.3,
     }  # fmt: skip
     assert (options["correct"]["right"], options["correct"]["wrong"]) == (1, 0)
@@ -135,24 +135,24 @@ def test_the_reward_and_its_guards(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(config_files.presets()))
-def test_rl_has_the_default_monitors(name: str) -> None:
-    wanted = preset(name)
-    if "grpo" in wanted.enable:
-        assert {*DEFAULT, "thinking", "answers"} <= set(wanted.enable)
+def test_rl_is_watched_by_the_default_monitors(name: str) -> None:
+    loaded = preset(name)
+    if "grpo" in loaded.enable:
+        assert {*DEFAULT, "thinking", "answers"} <= set(loaded.enable)
 
 
 def test_experiment_2_says_what_it_needs_and_how_to_set_it() -> None:
     with pytest.raises(PluginError, match="step 81 of exp001: not public, see justtinker presets exp002"):
         resolved(config_files.read("exp002"))
-    shown = shown_preset("exp002")
-    assert "--set run.start_from=runs/exp001" in shown
-    assert "checkpoints.jsonl" in shown
+    output = shown_preset("exp002")
+    assert "--set run.start_from=runs/exp001" in output
+    assert "checkpoints.jsonl" in output
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
 def test_the_thinking_budget_is_one_setting(budget: str) -> None:
-    wanted = preset("justrl-medium", f"sampling.max_tokens={BUDGETS[budget]}")
-    assert wanted.sampling.max_tokens == BUDGETS[budget]
+    loaded = preset("justrl-medium", f"sampling.max_tokens={BUDGETS[budget]}")
+    assert loaded.sampling.max_tokens == BUDGETS[budget]
     assert re.search(f"max_tokens = .*# .*{budget} {BUDGETS[budget]}", shown_preset("justrl-medium"))
 
 
@@ -164,16 +164,16 @@ def test_the_two_stages_chain(tmp_path: Path) -> None:
 
 
 def test_the_baseline_is_standard_grpo_where_the_recipe_is_not() -> None:
-    wanted = preset("grpo-standard")
-    assert wanted.plugin_options["group_mean"] == {"divide_by_std": True}
-    grpo = wanted.plugin_options["grpo"]
+    loaded = preset("grpo-standard")
+    assert loaded.plugin_options["group_mean"] == {"divide_by_std": True}
+    grpo = loaded.plugin_options["grpo"]
     assert (grpo["train_on"], grpo["loss"], grpo["clip_low"], grpo["clip_high"]) == ("all", "ppo", 0.8, 1.2)
     recipe = preset("quickstart-rl")
     for key in ("problems_per_step", "rollouts_per_problem", "updates_per_step"):
         assert grpo[key] == recipe.plugin_options["grpo"][key], "otherwise the two could not be compared"
-    assert wanted.run.steps == recipe.run.steps
-    assert asdict(wanted.optimizer) == asdict(recipe.optimizer)
-    assert asdict(wanted.sampling) == asdict(recipe.sampling)
+    assert loaded.run.steps == recipe.run.steps
+    assert asdict(loaded.optimizer) == asdict(recipe.optimizer)
+    assert asdict(loaded.sampling) == asdict(recipe.sampling)
 
 
 # The command
@@ -190,8 +190,8 @@ def test_every_preset_is_listed_with_a_description() -> None:
     assert result.exit_code == 0
     for name, path in config_files.presets().items():
         assert name in result.output
-        comment = first_comment(path.read_text())
-        assert 40 < len(comment) < 140, f"{name} begins with a line or two that describe it"
+        text = first_comment(path.read_text())
+        assert 40 < len(text) < 140, f"{name} begins with a line or two that say what it is"
 
 
 def test_one_preset_is_printed_unchanged() -> None:

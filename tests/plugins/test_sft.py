@@ -54,7 +54,7 @@ def test_demonstrations_without_thinking_are_left_out(run_of: RunOf, bad: str) -
     assert {backend.decode(d.inputs[:1]) for d in data} == {"1"}
 
 
-def test_none_that_is_usable_is_an_error_with_the_reasons(run_of: RunOf) -> None:
+def test_no_usable_demonstration_is_an_error_with_reasons(run_of: RunOf) -> None:
     some = [
         Problem("a", "1", "1"),
         Problem("b", "2", demonstration="plain"),
@@ -75,23 +75,23 @@ def test_a_model_for_which_the_tag_is_several_tokens_is_refused(run_of: RunOf) -
         pytest.raises(PluginError, match="<think> is not one token for this model: 1"),
         opened(run_of(ScriptedBackend(), Ask(), Sft(), problems=[Problem("p", "1", demonstration=THINKS)])),
     ):
-        pytest.fail("this is told before the run begins")
+        pytest.fail("preflight must find this before the run begins")
 
 
-def test_what_is_left_out_is_said_and_counted(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:
+def test_demonstrations_left_out_are_counted_and_logged(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:
     some = [Problem("good", "1", demonstration=THINKS)] + [Problem(f"{i}", "2", demonstration="plain") for i in (1, 2)]
     trained(run_of, Sft(batch_size=1), some, steps=2)
-    said = [record.getMessage() for record in caplog.records]
-    assert said == ["sft uses 1 of 3 demonstrations; left out: no thinking block (plugins.sft.require_thinking): 2"], (
-        "once, not at every step"
-    )
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == [
+        "sft uses 1 of 3 demonstrations; left out: no thinking block (plugins.sft.require_thinking): 2"
+    ], "once, not at every step"
 
 
 def test_a_few_from_all_over_the_set_are_tried_before_the_run(run_of: RunOf) -> None:
     some = [Problem(f"{i}", "2", demonstration="plain") for i in range(200)]
     with pytest.raises(PluginError, match="sft can use none of the 50 demonstrations that it tried"):
         trained(run_of, Sft(), some)
-    some[1] = Problem("good", "1", demonstration=THINKS)  # 4 and so on are tried; a set like that is not worth a run
+    some[1] = Problem("good", "1", demonstration=THINKS)  # 0, 4, 8 and so on are tried; such a set is not worth a run
     with pytest.raises(PluginError, match="sft can use none of the 50 demonstrations that it tried"):
         trained(run_of, Sft(), some)
     some[4] = Problem("better", "1", demonstration=THINKS)

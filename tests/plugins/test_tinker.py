@@ -257,7 +257,7 @@ def test_a_prompt_that_leaves_no_room_fails_alone(opened: Open) -> None:
 
 
 @pytest.mark.parametrize(("status", "kind"), [(429, SamplingError), (500, SamplingError), (402, PluginError)])
-def test_what_concerns_every_request_is_no_failure_of_one_group(status: int, kind: type[PluginError]) -> None:
+def test_errors_of_one_group_and_of_every_request_have_different_types(status: int, kind: type[PluginError]) -> None:
     import httpx
     from tinker import APIStatusError
 
@@ -277,13 +277,13 @@ def test_errors_name_the_fix_and_never_the_key(server: TinkerServer, opened: Ope
         backend.optim_step(ADAM).result(WAIT)
     assert fix in str(raised.value)
     assert str(status) in str(raised.value)
-    said = "".join(traceback.format_exception(raised.value))
-    assert KEY not in said
-    assert "no such luck with ***" in said
+    trace = "".join(traceback.format_exception(raised.value))
+    assert KEY not in trace
+    assert "no such luck with ***" in trace
 
 
 @pytest.mark.parametrize("status", [402, 429])
-def test_faults_that_the_sdk_waits_out_have_a_sentence_too(status: int) -> None:
+def test_faults_that_the_sdk_waits_out_are_explained_too(status: int) -> None:
     import httpx
     from tinker import APIStatusError
 
@@ -296,7 +296,7 @@ def test_faults_that_the_sdk_waits_out_have_a_sentence_too(status: int) -> None:
 
 
 def refused_while_waiting(server: TinkerServer, backend: TinkerBackend, status: int) -> list[PluginError]:
-    """What an optimizer step and a sampling raise if the server changes its mind before they are done."""
+    """The errors of an optimizer step and a sampling, if the server changes its mind before they are done."""
     sampler = backend.sampler()
     sampler.sample([request(backend, PROMPTS[1])])[0].result(WAIT)  # the weights are there
     server.answers["retrieve_future"] = (status, f"no such luck with {KEY}")
@@ -306,14 +306,14 @@ def refused_while_waiting(server: TinkerServer, backend: TinkerBackend, status: 
     return errors  # type: ignore[return-value]
 
 
-def test_a_key_that_is_refused_while_an_answer_is_waited_for_ends_the_run(server: TinkerServer, opened: Open) -> None:
+def test_a_key_refused_while_waiting_for_an_answer_ends_the_run(server: TinkerServer, opened: Open) -> None:
     for error in refused_while_waiting(server, opened(), 401):
         assert type(error) is PluginError, "no failure of one group: it concerns all"
         assert str(error).startswith("Tinker (401): the key in TINKER_API_KEY is not accepted; create one")
         assert KEY not in str(error)
 
 
-def test_a_request_that_the_server_has_lost_is_no_checkpoint_that_is_gone(server: TinkerServer, opened: Open) -> None:
+def test_a_lost_request_is_not_a_lost_checkpoint(server: TinkerServer, opened: Open) -> None:
     trained, sampled = refused_while_waiting(server, opened(), 404)
     assert type(sampled) is SamplingError, "one group's request"
     assert not is_gone(trained)
@@ -321,7 +321,7 @@ def test_a_request_that_the_server_has_lost_is_no_checkpoint_that_is_gone(server
 
 @pytest.mark.parametrize("path", ["asample", "optim_step", "retrieve_future"])
 @pytest.mark.parametrize("faults", [[0, 500, 429], [408]])
-def test_cut_connections_500_429_and_time_outs_are_made_up_for_by_the_sdk(
+def test_the_sdk_makes_up_for_cut_connections_500_429_and_time_outs(
     server: TinkerServer, opened: Open, path: str, faults: list[int]
 ) -> None:
     backend = opened()
@@ -359,7 +359,7 @@ def complaints(backend: TinkerBackend, **about: Any) -> list[str]:
     return backend.options.preflight(run)
 
 
-def test_preflight_has_nothing_to_say_of_a_good_setup(opened: Open) -> None:
+def test_preflight_finds_nothing_wrong_with_a_good_setup(opened: Open) -> None:
     assert complaints(opened()) == []
 
 
@@ -414,7 +414,7 @@ def test_preflight_at_an_address_that_does_not_speak_http(opened: Open) -> None:
     )
 
 
-def test_preflight_at_a_server_that_is_no_tinker_server(server: TinkerServer, opened: Open) -> None:
+def test_preflight_at_a_server_other_than_tinker(server: TinkerServer, opened: Open) -> None:
     server.answers = dict.fromkeys(("client/config", "get_server_capabilities", "create_session"), (404, "no page"))
     (complaint,) = complaints(opened())
     assert complaint.startswith(f"{server.url} (base_url in [plugins.tinker]) does not list its models: Tinker (404): ")
@@ -457,7 +457,7 @@ def test_preflight_refuses_weights_of_another_backend(opened: Open, tmp_path: Pa
         )
 
 
-def test_what_a_run_started_from_does_not_matter_once_it_has_a_checkpoint(opened: Open) -> None:
+def test_start_from_does_not_matter_once_the_run_has_a_checkpoint(opened: Open) -> None:
     backend = opened()
     gone = backend.save("start").result(WAIT).replace("start", "gone")
     assert complaints(backend, start_from=gone, saved=({"step": 3},)) == []
@@ -469,7 +469,7 @@ def test_check_lists_data_key_server_and_disk_at_once(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TINKER_API_KEY")
-    monkeypatch.setattr("shutil.disk_usage", lambda place: types.SimpleNamespace(free=1))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: types.SimpleNamespace(free=1))
     (tmp_path / "wire.toml").write_text(wire_config("http://127.0.0.1:9"))
     begun = time.monotonic()
     result = cli("check", "wire.toml", "--set", "data.train.use=files", "--set", "data.train.path=nowhere.jsonl",
@@ -521,12 +521,12 @@ def test_the_sdk_is_imported_only_when_it_is_used() -> None:
 # -- money -----------------------------------------------------------------------------------------------------------
 
 
-def test_tokens_that_the_server_had_cached_are_said(opened: Open) -> None:
+def test_tokens_cached_by_the_server_are_reported(opened: Open) -> None:
     backend = opened()
     draw = request(backend, PROMPTS[0], n=1)
     reply = types.SimpleNamespace(prompt_cache_hit_tokens=2, sequences=[sequence([5, 6])])
     assert [s.cached for s in wire.samples(draw, reply)] == [2]
-    reply = types.SimpleNamespace(sequences=[sequence([5, 6])])  # older SDKs do not know
+    reply = types.SimpleNamespace(sequences=[sequence([5, 6])])  # older SDKs do not report it
     assert [s.cached for s in wire.samples(draw, reply)] == [0]
 
 
@@ -551,12 +551,12 @@ def test_every_price_has_its_date() -> None:
 
 
 @pytest.mark.parametrize("what", ["the api_key JWT has expired", "host not found"])
-def test_other_troubles_are_no_lost_checkpoint(what: str) -> None:
+def test_other_errors_are_not_a_lost_checkpoint(what: str) -> None:
     assert not is_gone(explained(RuntimeError(what)))
     assert is_gone(explained(RuntimeError("checkpoint tinker://a:train:0/weights/x has expired")))
 
 
-def test_a_key_that_has_expired_is_no_lost_checkpoint(server: TinkerServer, opened: Open) -> None:
+def test_an_expired_key_is_not_a_lost_checkpoint(server: TinkerServer, opened: Open) -> None:
     backend = opened()
     path = backend.save("start").result(WAIT)
     server.answers["load_weights"] = (403, "the API key has expired")
@@ -626,7 +626,7 @@ def test_a_run_resumes_from_the_newest_checkpoint_that_has_not_expired(server: T
 
 
 def failing(server: TinkerServer, tmp_path: Path) -> str:
-    """The error of a run of four steps; what follows says how to go on."""
+    """The error of a run of four steps, without the advice on how to go on."""
     server.context_length = 512
     (tmp_path / "wire.toml").write_text(wire_config(server.url))
     result = cli("train", tmp_path / "wire.toml", "--dir", tmp_path / "run")
@@ -651,9 +651,9 @@ def test_a_poisoned_training_result_ends_the_run(
         return outputs
 
     monkeypatch.setattr(Weights, "forward_backward", poisoned)
-    said = failing(server, tmp_path)
-    assert said.startswith("Error: training failed at step 3: the cross_entropy loss, from the server's log-prob")
-    assert said.endswith(LAST_GOOD)
+    error = failing(server, tmp_path)
+    assert error.startswith("Error: training failed at step 3: the cross_entropy loss, from the server's log-prob")
+    assert error.endswith(LAST_GOOD)
 
 
 def test_a_checkpoint_that_the_server_cannot_save_ends_the_run(
@@ -665,11 +665,11 @@ def test_a_checkpoint_that_the_server_cannot_save_ends_the_run(
         return save(world, body) if len(world.saved) < 2 else world.future({"error": "full", "category": "server"})
 
     monkeypatch.setattr(TinkerServer, "save_weights", full)
-    said = failing(server, tmp_path)
-    assert said.startswith(
+    error = failing(server, tmp_path)
+    assert error.startswith(
         f"Error: cannot save the checkpoint of step 3 in {tmp_path / 'run'}: Tinker gave up on the request"
     )
-    assert said.endswith(LAST_GOOD)
+    assert error.endswith(LAST_GOOD)
 
 
 def without_times(record: dict[str, Any]) -> dict[str, Any]:

@@ -178,7 +178,7 @@ class TinkerBackend:
             create = getattr(
                 self._service, f"create_training_client_from_state{'_with_optimizer' if optimizer else ''}"
             )
-            self._training = self._calls.waited(create(path))
+            self._training = self._calls.wait_for(create(path))
 
         try:
             self._calls.submit(call, lambda _: None).result()
@@ -284,7 +284,7 @@ class TinkerBackend:
     def _client(self) -> Any:
         if self._training is None:
             options = self.options
-            self._training = self._calls.waited(
+            self._training = self._calls.wait_for(
                 self._service.create_lora_training_client(
                     base_model=self.model, rank=options.lora_rank, seed=self.seed, train_unembed=options.train_unembed
                 )

@@ -189,9 +189,9 @@ def part_cells(part: Part) -> Iterator[dict[str, Any]]:
     except Exception as error:
         if not directory.is_dir() and is_missing(error):
             raise UnreachableError(
-                f"{part} is not in the cache, and the hub does not give it: {type(error).__name__}: {error}. "
-                "Either load it once with a network (HF_HUB_OFFLINE unset; it is kept under HF_HOME), or copy it and "
-                f"set source = 'DIRECTORY' (there is no directory {part.source})"
+                f"{part} is not in the cache and cannot be loaded from the hub: {type(error).__name__}: {error}. "
+                "Either load it once with network access (HF_HUB_OFFLINE unset; it is kept under HF_HOME), or copy it "
+                f"and set source = 'DIRECTORY' (there is no directory {part.source})"
             ) from error
         cause = error.__cause__ or error
         raise PluginError(f"{part} cannot be loaded: {type(cause).__name__}: {cause}") from error
@@ -213,9 +213,7 @@ def hub_rows(part: Part) -> Iterator[dict[str, Any]]:
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # else it logs five retries
     cached = load_dataset(part.source, part.config, split=part.split)
     if part.split not in (cached.info.splits or {part.split}):  # a slice: the files would give the whole split
-        raise ValueError(
-            f"there is no split {part.split!r}, only {', '.join(cached.info.splits)}; for a few, set limit"
-        )
+        raise ValueError(f"there is no split {part.split!r}, only {', '.join(cached.info.splits)}; set limit instead")
     files = [file["filename"] for file in cached.cache_files]
     stream = load_dataset("arrow", data_files=files, split="train", streaming=True)
     for table in stream.with_format("arrow").iter(BATCH):

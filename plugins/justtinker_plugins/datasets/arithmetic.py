@@ -65,9 +65,7 @@ class Arithmetic:
         if self.held_out >= (pairs := n * (n + 1) // 2):
             raise ValueError(f"held_out = {self.held_out}: there are only {pairs} pairs of {self.digits}-digit numbers")
         if self.count is not None and self.count > (most := n * n - len(self._held_out_orders())):
-            raise ValueError(
-                f"count = {self.count}: with {self.held_out} pairs held out, only {most} problems are left"
-            )
+            raise ValueError(f"count = {self.count}: with {self.held_out} pairs held out, only {most} are left")
 
     @hookimpl
     def load_problems(self, spec: DataSpec, seed: int) -> Iterator[Problem]:

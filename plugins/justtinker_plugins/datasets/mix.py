@@ -67,7 +67,7 @@ class Mix:
         for (name, problems), count in zip(loaded.items(), counts, strict=True):
             if count == 0:
                 raise PluginError(
-                    f"[{spec.table}] sources.{name}: its weight takes none of its {len(problems)} problems; raise it"
+                    f"[{spec.table}] sources.{name}: weight too small for any of {len(problems)} problems"
                 )
             log.info("[%s] mix: %d of %d problems of %s", spec.table, count, len(problems), name)
         rng = np.random.default_rng([seed, 0x313])

@@ -106,7 +106,7 @@ class Calls:
         else:
             promise.set_exception(explained(error, kind))
 
-    def waited(self, answer: Any) -> Any:
+    def wait_for(self, answer: Any) -> Any:
         """Wait for an answer. For the orders' thread: every later call needs the result."""
         future = future_of(answer)
         while not wait([future], timeout=1).done:
