@@ -16,7 +16,7 @@ from justtinker_core.errors import PluginError, SamplingError
 from justtinker_core.grading import GRADERS, judge
 from justtinker_core.grading import verify as verify
 from justtinker_core.plugins import Plugins
-from justtinker_core.sampling import Settings, make_rollout, request_of, stops_of, then, threads
+from justtinker_core.sampling import Settings, make_rollout, request_of, stops_of, submit, then, threads
 from justtinker_core.sampling import datum_of as datum_of
 from justtinker_core.types import Backend, Group, Problem, Prompt, Rollout, Sample, Sampler
 
@@ -82,7 +82,7 @@ def as_judged(
     """Submit each group when its rollouts arrive, and yield it when it is judged."""
     if grade is None:
         with threads(GRADERS, "judge") as pool:
-            yield from as_judged(sampled, plugins, settings, lambda group: pool.submit(judge, group, plugins))
+            yield from as_judged(sampled, plugins, settings, lambda group: submit(pool, judge, group, plugins))
         return
     judged, failed = 0, list[SamplingError]()
     done: SimpleQueue[Future[Any]] = SimpleQueue()
@@ -138,7 +138,7 @@ def play(
         with threads(number, "episode") as pool:
             try:
                 jobs = [
-                    [pool.submit(episode, plugins, g, i, turns, backend, settings) for i in range(settings.samples)]
+                    [submit(pool, episode, plugins, g, i, turns, backend, settings) for i in range(settings.samples)]
                     for g in some
                 ]
             except RuntimeError as error:

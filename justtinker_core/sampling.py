@@ -104,6 +104,16 @@ def threads(number: int, name: str) -> Iterator[ThreadPoolExecutor]:
     pool.shutdown()
 
 
+def submit(pool: ThreadPoolExecutor, job: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    """Run a job in a thread of the pool. Ctrl-C while the thread starts stays a KeyboardInterrupt."""
+    try:
+        return pool.submit(job, *arguments)
+    except RuntimeError as error:  # "release unlocked lock": what threading.Condition can make of Ctrl-C
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise error.__context__ from None
+        raise
+
+
 def then(future: Future[Any], change: Callable[[Any], Any], changed: Future[Any] | None = None) -> Future[Any]:
     """A future of the changed result; whatever goes wrong reaches whoever waits for it."""
     changed = changed or Future()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -326,6 +327,24 @@ def test_threads_that_cannot_start_leave_nobody_waiting(monkeypatch: pytest.Monk
     monkeypatch.setattr(ThreadPoolExecutor, "submit", limited)
     text = r"^the 4 episodes of a step need a thread each: can't start new thread$"
     with pytest.raises(PluginError, match=text):
+        played(Tool(), backend=ScriptedBackend(script))
+
+
+@pytest.mark.parametrize("work", ["episode", "judge"])
+def test_ctrl_c_while_a_thread_starts_is_no_error_of_threads(monkeypatch: pytest.MonkeyPatch, work: str) -> None:
+    """`threading.Condition.wait`, interrupted before it has its lock back, releases a lock that it does not hold."""
+    submit = ThreadPoolExecutor.submit
+
+    def interrupted(self: Any, job: Any, *arguments: Any) -> Any:
+        if job.__name__ != work:
+            return submit(self, job, *arguments)
+        try:
+            raise KeyboardInterrupt
+        finally:
+            threading.Lock().release()  # RuntimeError: release unlocked lock
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
         played(Tool(), backend=ScriptedBackend(script))
 
 

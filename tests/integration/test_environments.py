@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -31,10 +32,19 @@ def shortened(cwd: Path, name: str) -> list[str]:
     return ["sft.toml", "rl.toml"]
 
 
+@pytest.fixture(scope="module", params=BOTH)
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the shortened configs of an environment, whose name it has, and a run of both: ``whole``."""
+    folder = tmp_path_factory.mktemp("whole") / request.param
+    folder.mkdir()
+    finish(justtinker("train", *shortened(folder, request.param), "--dir", "whole", cwd=folder))
+    return folder
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BOTH)
-def test_a_run_and_what_is_done_with_it(tmp_path: Path, name: str) -> None:
-    finish(justtinker("train", *shortened(tmp_path, name), "--dir", "run", cwd=tmp_path))
+def test_a_run_and_what_is_done_with_it(tmp_path: Path, whole: Path) -> None:
+    name = whole.name
+    shutil.copytree(whole / "whole", tmp_path / "run")
     found = records(tmp_path / "run")
     assert len(found[f"1-{name}-sft/steps.jsonl"]) == len(found[f"2-{name}-rl/steps.jsonl"]) == 4
     measures = found[f"2-{name}-rl/steps.jsonl"][-1]["metrics"]
@@ -56,16 +66,13 @@ def test_presets_are_ready_to_run(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BOTH)
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path: Path, name: str) -> None:
-    configs = shortened(tmp_path, name)
-    finish(justtinker("train", *configs, "--dir", "whole", cwd=tmp_path))
-    process = justtinker("train", *configs, "--dir", "killed", cwd=tmp_path)
-    wait_for_steps(tmp_path / "killed" / f"2-{name}-rl" / "steps.jsonl", 3, process)
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(whole: Path) -> None:
+    process = justtinker("train", "sft.toml", "rl.toml", "--dir", "killed", cwd=whole)
+    wait_for_steps(whole / "killed" / f"2-{whole.name}-rl" / "steps.jsonl", 3, process)
     process.kill()
     process.communicate(timeout=60)
-    finish(justtinker("train", "--resume", "killed", cwd=tmp_path))
-    assert without_paths(records(tmp_path / "killed")) == without_paths(records(tmp_path / "whole"))
+    finish(justtinker("train", "--resume", "killed", cwd=whole))
+    assert without_paths(records(whole / "killed")) == without_paths(records(whole / "whole"))
 
 
 def wait_for_steps(file: Path, count: int, process: subprocess.Popen[str]) -> None:
