@@ -41,6 +41,14 @@ def test_the_readmes_plugins_run_as_they_stand_there(tmp_path: Path, monkeypatch
     assert "most" in cli("plugins", "short", "--config", "mine.toml").output
 
 
+def test_the_scorer_pages_example_prints_what_stands_below_it(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "scorer.md").read_text()
+    found = re.search(r"```python\n(.*?)```\n\n```\n(.*?)```", page, re.DOTALL)
+    assert found is not None
+    exec(found[1], {})
+    assert capsys.readouterr().out == found[2]
+
+
 def test_links_lead_somewhere() -> None:
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
