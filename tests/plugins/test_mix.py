@@ -115,7 +115,7 @@ def test_bad_sources_are_refused(sources: dict[str, Any], message: str) -> None:
 def test_a_weight_too_small_to_give_a_problem_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PluginError) as error:
         load(a=file(tmp_path, "a", 10), b={**file(tmp_path, "b", 10), "weight": 0.001})
-    assert str(error.value) == "[data.train] sources.b: weight too small for any of 10 problems"
+    assert str(error.value) == "[data.train] sources.b: weight too small (0 of 10 problems)"
 
 
 def test_the_sources_of_the_tests_are_installed() -> None:

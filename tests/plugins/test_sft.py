@@ -63,7 +63,7 @@ def test_no_usable_demonstration_is_an_error_with_reasons(run_of: RunOf) -> None
     ]
     backend = Characters()
     with pytest.raises(PluginError) as error, opened(run_of(backend, Ask(), Sft(max_length=30), problems=some)):
-        pytest.fail("this is told before the run begins")
+        pytest.fail("preflight must find this before the run begins")
     assert str(error.value) == (
         "[data.train] sft can use none of the 4 demonstrations that it tried (no thinking block "
         "(plugins.sft.require_thinking): 2; no demonstration: 1; longer than 30 tokens: 1)"

@@ -1,8 +1,8 @@
 """A data set from a generator, with a held-out split that cannot overlap.
 
-Questions are ``Write 2026 in base 7.``; number and base are drawn at random, the answer is computed. A hash of a
-problem's text decides on which side of the split it is. So no seed, count, order or later change of the range can move
-a problem to the other side, and two runs always agree on what is held out.
+Questions are ``Write 2026 in base 7.``; number and base are random, and the answer is computed. A hash of a problem's
+text decides on which side of the split it is. So no seed, count, order or later change of the range can move a problem
+to the other side, and two runs always agree on what is held out.
 
 Both sides are drawn without repetition, the held-out side the same in every run. If a range has too few problems, that
 is an error, not a shorter epoch. A text seeds `random.Random`, because numpy does not promise the same stream in its

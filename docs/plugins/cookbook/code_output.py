@@ -7,7 +7,7 @@ the gold answer is the expected output. All outputs must match, except for white
 Whatever a program can cause (an error, a time-out, too much memory or output) is incorrect: no policy may choose to be
 unscored. Only what a program cannot cause is unscored: no tests, no process, no disk.
 
-What can go wrong. **This is no sandbox.** Limits, an empty environment and a directory of its own stop accidents:
+What can go wrong. **This is not a sandbox.** Limits, an empty environment and a directory of its own stop accidents:
 loops, memory bombs, endless output, printed keys. A determined program can read your files and, through /proc, your
 environment, open sockets, fork without end, or leave the process group (``os.setsid``) and live on. Against that, put a
 container without network, gVisor, nsjail or a virtual machine around the whole run or, with the option `python`, around

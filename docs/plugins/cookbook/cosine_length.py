@@ -64,6 +64,6 @@ class CosineLength:
         return cosine(min(rollout.response_tokens / self.max_tokens, 1.0), at_zero, at_end)
 
 
-def cosine(part: float, at_zero: float, at_end: float) -> float:
+def cosine(progress: float, at_zero: float, at_end: float) -> float:
     """Go from one value to the other, flat at both ends."""
-    return at_end + (at_zero - at_end) * (1 + math.cos(math.pi * part)) / 2
+    return at_end + (at_zero - at_end) * (1 + math.cos(math.pi * progress)) / 2

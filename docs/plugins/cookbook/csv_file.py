@@ -39,7 +39,7 @@ class CsvFile:
 
     name: str = "curves.csv"
     every: Annotated[int, Field(ge=1)] = 10
-    """Write the file after every so many steps."""
+    """Steps from one writing of the file to the next."""
 
     @hookimpl
     def report_step(self, run: RunContext, stats: StepStats) -> None:

@@ -198,7 +198,7 @@ def part_cells(part: Part) -> Iterator[dict[str, Any]]:
 
 
 def is_missing(error: Exception) -> bool:
-    """Whether there is no network, no such set for us or, offline, only another configuration (a ValueError)."""
+    """Whether the set is out of reach: no network, no access or, offline, another configuration (a ValueError)."""
     return isinstance(error, ConnectionError | FileNotFoundError) or "Couldn't find cache for" in str(error)
 
 

@@ -10,8 +10,8 @@
     limit = 5000
 
 A run draws every problem of a table once an epoch, so the weights decide how many problems each source gives. The
-source that has fewest for its weight gives all of them, the others give their proportion. The seed decides which
-problems these are and how they alternate. No problem comes twice in an epoch.
+source with the fewest problems for its weight gives all of them; the others give their proportion. The seed decides
+which problems these are and how they alternate. No problem comes twice in an epoch.
 """
 
 from __future__ import annotations
@@ -66,9 +66,7 @@ class Mix:
         counts = quotas([len(problems) for problems in loaded.values()], weights)
         for (name, problems), count in zip(loaded.items(), counts, strict=True):
             if count == 0:
-                raise PluginError(
-                    f"[{spec.table}] sources.{name}: weight too small for any of {len(problems)} problems"
-                )
+                raise PluginError(f"[{spec.table}] sources.{name}: weight too small (0 of {len(problems)} problems)")
             log.info("[%s] mix: %d of %d problems of %s", spec.table, count, len(problems), name)
         rng = np.random.default_rng([seed, 0x313])
         queues = [
@@ -89,7 +87,7 @@ class Mix:
 
 
 def quotas(sizes: Sequence[int], weights: Sequence[float]) -> list[int]:
-    """How many problems to take of each source: as many as it has at most, in proportion to the weights.
+    """How many problems to take from each source: as many as possible, in proportion to the weights.
 
     >>> quotas([7500, 17400], [1, 2])
     [7500, 15000]
@@ -99,7 +97,7 @@ def quotas(sizes: Sequence[int], weights: Sequence[float]) -> list[int]:
 
 
 def interleaved(counts: Sequence[int]) -> list[tuple[int, int]]:
-    """Pairs (source, index within it), in an order of which every stretch holds about the same proportions.
+    """Pairs (source, index within it), ordered so that every stretch holds about the same proportions.
 
     >>> interleaved([2, 4])
     [(1, 0), (0, 0), (1, 1), (1, 2), (0, 1), (1, 3)]

@@ -1,9 +1,9 @@
 """OpenR1-Math-220k, worked solutions by DeepSeek-R1 to imitate in the cold start: ``open-r1/OpenR1-Math-220k``.
 
 A demonstration is the first generation that is marked correct and has a thinking block (``<think>…</think>`` at its
-start), else the first that has one; only the white space around it is removed. The set has no test split, so a hash of
-their text holds out a tenth of the problems: a table for evaluation gets these, a table for training the others.
-Whether a demonstration fits the model's context is checked by `sft`, which can count tokens.
+start), else the first that has one; only the white space around it is removed. The set has no test split, so a tenth of
+its problems is held out, chosen by a hash of their text: a table for evaluation gets these, a table for training the
+others. `sft`, which can count tokens, checks that a demonstration fits the model's context.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ from justtinker_plugins.text import CLOSE, OPEN
 
 KIND = "countdown"
 DRAWS = 20_000
-"""After so many draws in a row without a new problem, there is none left."""
+"""After this many draws in a row without a new problem, there is taken to be none left."""
 
 
 class Attempt(NamedTuple):
