@@ -1,4 +1,4 @@
-"""What the pool's tests run in its workers."""
+"""Functions that the pool's tests run in its workers."""
 
 from __future__ import annotations
 

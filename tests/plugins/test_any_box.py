@@ -40,7 +40,7 @@ def test_the_hole(text: str) -> None:
         (r"74, or \boxed{74", None, r"no \boxed{…} in the answer"),
     ],
 )
-def test_even_this_verifier_wants_a_box_with_the_gold(text: str, answer: str | None, reason: str) -> None:
+def test_even_this_verifier_needs_a_box_with_the_gold(text: str, answer: str | None, reason: str) -> None:
     rung = "extract" if answer is None else "any box"
     assert verify("74", text) == Verdict("incorrect", answer, rung, reason)
 
@@ -50,12 +50,12 @@ def test_no_gold_and_other_kinds() -> None:
     assert AnyBox().verify(Problem("1", "?", "4", kind="choice"), []) is None
 
 
-def test_many_boxes_take_no_long_time() -> None:
+def test_many_boxes_are_judged_quickly() -> None:
     assert verify("a", r"\boxed{b} or " * 100_000).outcome == "incorrect"
     assert verify("a", "\\boxed{" * 300_000).outcome == "incorrect"
 
 
-def test_a_box_of_full_stops_takes_no_long_time() -> None:
+def test_a_box_of_full_stops_is_judged_quickly() -> None:
     begun = time.thread_time()
     assert verify("a", "\\boxed{a" + " ." * 20_000 + "}").outcome == "correct"
     assert time.thread_time() - begun < 1

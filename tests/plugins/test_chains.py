@@ -1,4 +1,4 @@
-r"""What an answer may name before it says its value, and what it may not hide there."""
+r"""Which sides of a chain are dropped because they only name what is asked, and which are not."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_sides_of_a_chain(text: str, parts: list[str]) -> None:
 @pytest.mark.parametrize(
     "text", ["1, 2", "1; 2", "a : b", r"x \le 2", r"1 \text{ and } 2", "1 or 2", r"\pm 1", r"1 \\ 2"]
 )
-def test_what_may_be_more_than_one_value(text: str) -> None:
+def test_sides_with_several_values(text: str) -> None:
     assert has_several_values(text)
     assert not has_several_values(f"f({text})")
 
@@ -70,7 +70,7 @@ def test_what_may_be_more_than_one_value(text: str) -> None:
         (r"12 = \max f", r"12 = \max f"),
     ],
 )
-def test_what_is_left_of_a_chain(chain: str, left: str) -> None:
+def test_sides_that_only_name_are_dropped(chain: str, left: str) -> None:
     assert without_naming_sides(split_sides(normalise(chain)), readings_of) == normalise(left)
 
 
@@ -78,7 +78,7 @@ QUESTION = r"""Let $x + y = 12$ and $2x < 5$. Find $m+n$, then $k+1$. What is th
 Compute \(\cos A\) and, for a line, determine its slope $x+y$."""
 
 
-def test_what_a_question_asks_for() -> None:
+def test_expressions_that_a_question_asks_for() -> None:
     assert asked_expressions(QUESTION) == {"m+n", "|z|", r"\cosA"}
     assert asked_expressions("Find $x < 2$. Find $12$. Find $a, b$.") == set()
 
@@ -99,7 +99,7 @@ def test_what_a_question_asks_for() -> None:
         ("12", "m+n > 12", "m+n > 12"),
     ],
 )
-def test_what_is_asked_for_is_a_name(gold: str, answer: str, value: str) -> None:
+def test_the_asked_expression_is_dropped_as_a_name(gold: str, answer: str, value: str) -> None:
     assert without_asked_name(QUESTION, gold, answer) == value
     assert without_asked_name("", gold, answer) == answer
 
@@ -116,8 +116,8 @@ _PIECES = st.sampled_from(
 
 
 @given(st.lists(_PIECES, max_size=30).map("".join))
-def test_nothing_pays_but_a_last_side_that_pays(text: str) -> None:
-    """Whatever is dropped: a chain is never better than what it ends in."""
+def test_a_chain_is_correct_only_if_an_outer_side_is(text: str) -> None:
+    """Whatever is dropped, a chain is correct only if its last or first side is."""
     chain = split_sides(normalise(text))
     claim = without_naming_sides(chain, readings_of)
     assert claim.endswith(chain[-1])
@@ -128,7 +128,7 @@ def test_nothing_pays_but_a_last_side_that_pays(text: str) -> None:
 @pytest.mark.parametrize(
     "piece", ["=", "(", r"\max ", r"\frac{d", "f(", r"\bmod ", r"\ldots+", "P(a", "find $", "find "]
 )
-def test_time_grows_with_the_length_only(piece: str) -> None:
+def test_time_is_linear_in_the_length(piece: str) -> None:
     def seconds(count: int) -> float:
         text = piece * count
         started = time.process_time()

@@ -41,7 +41,7 @@ def test_ways_to_write_a_letter(gold: str, answer: str) -> None:
      "A\u200bB", r"A\phantom{x}B", r"\texttt{A}/\texttt{B}", r"A\quad B", r"\text{not }B", "A; B", "A|B", "A{B}",
      r"\\B\\C", "(A B)", "option A B", "[B)", "(B]", r"\{B\}", "optionalB", "B=B"],
 )  # fmt: skip
-def test_more_than_a_letter_is_none(answer: str) -> None:
+def test_more_than_a_letter_is_wrong(answer: str) -> None:
     assert verify("B", f"\\boxed{{{answer}}}") == Verdict("incorrect", answer, "boxed", "not one of the letters ABCDE")
 
 
@@ -62,7 +62,7 @@ def test_options() -> None:
 
 
 @pytest.mark.parametrize("gold", [None, "", "F", "A or B", "42", "\ud800"])
-def test_an_unusable_gold_leaves_unscored(gold: str | None) -> None:
+def test_an_unusable_gold_leaves_answers_unscored(gold: str | None) -> None:
     reason = f"the gold {gold or ''!r} is not one of the letters ABCDE"
     assert verify(gold, r"\boxed{B}") == Verdict("unscored", None, "gold", reason)
 
@@ -74,10 +74,10 @@ def test_any_text_is_one_ascii_letter_or_none(text: str) -> None:
     assert verify("B", f"\\boxed{{{text}}}").outcome in ("correct", "incorrect")
 
 
-def test_ten_megabytes() -> None:
+def test_ten_megabytes_are_judged() -> None:
     assert verify("B", "\\boxed{" + "B" * 10_000_000 + "}").outcome == "incorrect"
 
 
-def test_who_votes_together() -> None:
+def test_equal_answers_share_a_vote() -> None:
     assert {voting("A", f"\\boxed{{{answer}}}").vote for answer in ("b", "(B)", r"\text{B}")} == {"B"}
     assert voting("A", r"\boxed{neither}").vote is None

@@ -56,7 +56,7 @@ def test_options() -> None:
 
 
 @pytest.mark.parametrize("gold", [None, "", "  ", "$$", "####", r"\boxed{}"])
-def test_an_empty_gold_leaves_unscored(gold: str | None) -> None:
+def test_an_empty_gold_leaves_answers_unscored(gold: str | None) -> None:
     assert verify(gold, r"\boxed{4}") == Verdict("unscored", None, "gold", "the problem has no gold answer")
 
 
@@ -64,7 +64,7 @@ TEXTS = st.text(st.characters(exclude_categories=()) | st.sampled_from("$\\text{
 
 
 @given(TEXTS, st.booleans())
-def test_normal_is_idempotent(text: str, case: bool) -> None:
+def test_normal_form_is_idempotent(text: str, case: bool) -> None:
     assert normal_form(normal_form(text, case), case) == normal_form(text, case)
 
 
@@ -79,5 +79,5 @@ def test_long_answers(unit: str) -> None:
     assert verify("a", "\\boxed{" + unit * (2_000_000 // len(unit)) + "}").outcome == "incorrect"
 
 
-def test_who_votes_together() -> None:
+def test_equal_answers_share_a_vote() -> None:
     assert {voting("x", f"\\boxed{{{answer}}}").vote for answer in ("New  York", "New York.")} == {"New York"}

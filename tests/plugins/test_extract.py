@@ -67,7 +67,7 @@ def test_a_bad_last_box_is_no_answer(text: str, reason: str, pipeline: Pipeline)
         ("Answer: 4\n#### 5", "5", "####"),
     ],
 )
-def test_flexible_says_what_matched(text: str, answer: str, matched: str) -> None:
+def test_flexible_names_what_matched(text: str, answer: str, matched: str) -> None:
     assert extract(text, "flexible", 100) == Extracted(answer, matched)
     assert extract(text, "strict", 100) == Extracted(None, "", r"no \boxed{…} in the answer")
 
@@ -88,7 +88,7 @@ def test_flexible_without_an_answer(text: str, reason: str) -> None:
     assert (found.answer, found.reason) == (None, reason)
 
 
-def test_gsm8k_wants_its_own_form() -> None:
+def test_gsm8k_accepts_its_own_form_only() -> None:
     assert extract("Answer: 3 #### 4\n\\boxed{5}", "gsm8k", 100) == Extracted("4", "####")
     assert extract("Answer: 3\n\\boxed{5}", "gsm8k", 100) == Extracted(None, reason="no '####' in the answer")
 
@@ -118,6 +118,6 @@ def test_a_label_far_from_its_colon_is_read_in_linear_time() -> None:
 
 
 @given(st.text(alphabet="0123456789+-xy^ ", min_size=1, max_size=20).filter(str.strip), st.text(max_size=50))
-def test_what_was_thought_never_counts(answer: str, thought: str) -> None:
+def test_thinking_never_counts(answer: str, thought: str) -> None:
     text = f"<think>{thought} \\boxed{{0}}</think>\\boxed{{{answer}}}"
     assert extract(text, "strict", 100).answer == answer.strip()

@@ -1,4 +1,4 @@
-r"""The semantics, bullet by bullet, in both directions: what answers a gold, and what does not."""
+r"""The semantics, case by case: which answers equal a gold, and which do not."""
 
 # ruff: noqa: E501 (a table, and letters that look like others)
 from __future__ import annotations
@@ -121,7 +121,7 @@ def test_semantics(name: str, gold: str, right: list[str], wrong: list[str]) -> 
     assert [answer for answer in wrong if compare(gold, answer).equal is not False] == []
 
 
-def test_a_finding_of_none_asks_the_worker() -> None:
+def test_some_comparisons_are_left_to_the_worker() -> None:
     assert compare(r"\max(a, b)", r"\max(b, a)") == (None, "gate", r"the gold cannot be read: \max is not known here")
     assert compare(r"\operatorname{sech}(x)", "1").equal is None
     assert compare("t(0,4]", "(0,4]").equal is None
@@ -202,7 +202,7 @@ def test_restating_the_question(question: str, gold: str, answer: str, restated:
 
 
 @pytest.mark.parametrize(
-    ("gold", "answer", "trouble"),
+    ("gold", "answer", "difference"),
     [
         (r"\max(a, b)", r"\max(b, a)", ""),
         (r"\max(a, b)", r"\max(b, a) \text{ or less}", "'or less' is not part of the gold"),
@@ -215,5 +215,5 @@ def test_restating_the_question(question: str, gold: str, answer: str, restated:
         (r"\sum_{k=1}^n k", r"\frac{n(n+1)}{2}", ""),
     ],
 )
-def test_what_math_verify_forgets(gold: str, answer: str, trouble: str) -> None:
-    assert overlooked_difference(gold, answer) == trouble
+def test_differences_that_math_verify_overlooks(gold: str, answer: str, difference: str) -> None:
+    assert overlooked_difference(gold, answer) == difference

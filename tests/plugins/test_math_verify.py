@@ -50,25 +50,25 @@ def boxed(verifier: MathVerify, gold: str, answer: str, question: str = "?") -> 
     return grade(verifier, gold, [rf"\boxed{{{answer}}}"], question)[0]
 
 
-# -- the adversarial corpus: what must never be paid, what must always be --------------------------------------------
+# -- the adversarial corpus: what is never correct, and what always is -----------------------------------------------
 
 
 @pytest.mark.parametrize(("gold", "answer"), HACKS)
-def test_a_hack_is_never_paid(verifier: MathVerify, gold: str, answer: str) -> None:
+def test_a_hack_is_never_correct(verifier: MathVerify, gold: str, answer: str) -> None:
     verdict = boxed(verifier, gold, answer)
     assert verdict.outcome == "incorrect"
     assert verdict.reason
 
 
 @pytest.mark.parametrize(("gold", "response"), RESPONSES)
-def test_a_response_that_hides_its_answer_is_never_paid(verifier: MathVerify, gold: str, response: str) -> None:
+def test_a_response_that_hides_its_answer_is_never_correct(verifier: MathVerify, gold: str, response: str) -> None:
     (verdict,) = grade(verifier, gold, [response])
     assert verdict.outcome == "incorrect"
     assert verdict.reason
 
 
 @pytest.mark.parametrize(("gold", "answer"), HONEST)
-def test_an_honest_answer_is_always_paid(verifier: MathVerify, gold: str, answer: str) -> None:
+def test_an_honest_answer_is_always_correct(verifier: MathVerify, gold: str, answer: str) -> None:
     verdict = boxed(verifier, gold, answer)
     assert (verdict.outcome, verdict.answer is not None, verdict.reason) == ("correct", True, "")
 
@@ -83,7 +83,7 @@ def test_bombs_are_wrong_and_lose_no_other_verdict() -> None:
     verifier.finish_run()
 
 
-# -- what a verdict says ---------------------------------------------------------------------------------------------
+# -- verdicts --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_verdict_names_its_answer_and_the_rung_that_decided(
         ("", r"the last \boxed{…} is empty"),
     ],
 )
-def test_the_reason_stands_in_words(verifier: MathVerify, answer: str, reason: str) -> None:
+def test_reasons_are_in_words(verifier: MathVerify, answer: str, reason: str) -> None:
     assert boxed(verifier, "12", answer).reason == reason
 
 
@@ -161,11 +161,11 @@ def test_two_ways_to_typeset_an_answer_are_one_vote(verifier: MathVerify) -> Non
         ((r"\frac{1}{0}", "9**9**9**9", r"10^{10^{10}}", "x", "\x00", r"\frac{"), 6),
     ],
 )
-def test_who_votes_together(answers: Sequence[str], votes: int) -> None:
+def test_equal_answers_share_a_vote(answers: Sequence[str], votes: int) -> None:
     assert len({vote_of(answer) for answer in answers}) == votes
 
 
-def test_another_kind_of_problem_is_passed_on(verifier: MathVerify) -> None:
+def test_other_kinds_of_problems_are_ignored(verifier: MathVerify) -> None:
     assert verifier.verify(Problem("p", "?", "1", kind="code"), [rollout(r"\boxed{1}")]) is None
     assert MathVerify(kinds=("code",)).verify(Problem("p", "?", "1", kind="code"), [rollout(r"\boxed{1}")]) is not None
 
@@ -178,7 +178,7 @@ def test_the_flexible_pipeline_is_an_option_and_is_named(verifier: MathVerify, t
     assert grade(verifier, "12", [text])[0] == Verdict("incorrect", None, "extract", r"no \boxed{…} in the answer")
 
 
-def test_a_longer_answer_than_allowed_is_wrong() -> None:
+def test_an_answer_that_is_too_long_is_wrong() -> None:
     (verdict,) = grade(MathVerify(max_chars=3), "1234", [r"\boxed{1234}"])
     assert verdict.outcome == "incorrect"
     assert verdict.reason == r"the last \boxed{…} is longer than 3 characters"
@@ -255,21 +255,21 @@ def test_what_the_question_asks_for_names_the_answer(
     assert (verdict.outcome, verdict.answer) == (outcome, answer)
 
 
-DRESSES = [
+DISGUISES = [
     r"\text{(C)} %s", r"\approx %s", "f(-1) = %s", r"\max f = %s", r"P(A) = %s", r"1 + \cdots + 3 = %s", r"\det A = %s",
     r"\text{(C)} \max f = %s", r"%s\,\mathrm{m}", "€%s", "%s€", r"\text{$%s$}", r"\huge %s", "%s。", r"{%s \over 1}",
     r"\begin{aligned} x &= %s \end{aligned}", r"\begin{cases} x = %s \end{cases}",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("dress", DRESSES)
-def test_a_restated_question_is_known_in_any_dress(verifier: MathVerify, dress: str) -> None:
+@pytest.mark.parametrize("disguise", DISGUISES)
+def test_a_restated_question_is_recognised_in_any_disguise(verifier: MathVerify, disguise: str) -> None:
     question = r"Simplify $\sqrt{180}$."
-    assert boxed(verifier, r"6\sqrt5", dress.replace("%s", r"\sqrt{180}"), question).outcome == "incorrect"
-    assert boxed(verifier, r"6\sqrt5", dress.replace("%s", r"6\sqrt{5}"), question).outcome == "correct"
+    assert boxed(verifier, r"6\sqrt5", disguise.replace("%s", r"\sqrt{180}"), question).outcome == "incorrect"
+    assert boxed(verifier, r"6\sqrt5", disguise.replace("%s", r"6\sqrt{5}"), question).outcome == "correct"
 
 
-def test_a_letter_that_runs_over_the_integers_does_not_hide_the_question(verifier: MathVerify) -> None:
+def test_the_range_of_a_letter_does_not_hide_a_restated_question(verifier: MathVerify) -> None:
     for answer, outcome in (("x^2-1", "incorrect"), ("(x-1)(x+1)", "correct")):
         verdict = boxed(verifier, "(x-1)(x+1)", rf"{answer}, x \in \mathbb{{Z}}", "Factor $x^2-1$.")
         assert verdict.outcome == outcome
@@ -289,13 +289,13 @@ def test_a_letter_that_runs_over_the_integers_does_not_hide_the_question(verifie
         ("How long?", r"\sqrt{14}", r"\sqrt{14} \approx 4", "correct"),
     ],
 )
-def test_a_whole_number_is_no_rounding_unless_asked_for(
+def test_a_rounding_that_nobody_asked_for_is_wrong(
     question: str, gold: str, answer: str, outcome: str, accept_restated: bool
 ) -> None:
     assert boxed(MathVerify(accept_restated=accept_restated), gold, answer, question).outcome == outcome
 
 
-# -- unscored is neither right nor wrong -----------------------------------------------------------------------------
+# -- unscored, which is neither correct nor incorrect ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("gold", [None, "", "  ", r"\boxed{}"])
@@ -326,7 +326,7 @@ def test_a_gold_that_nobody_can_parse_is_matched_as_text_or_unscored(verifier: M
         (Result("error", detail="x"), None, "the worker failed (error): x"),
     ],
 )
-def test_whose_fault_it_was_decides(result: Result, outcome: bool | None, reason: str) -> None:
+def test_a_fault_of_the_grader_leaves_unscored(result: Result, outcome: bool | None, reason: str) -> None:
     comparison = comparison_of("1", "1", result)
     assert (comparison.equal, comparison.reason) == (outcome, reason)
 
@@ -346,8 +346,8 @@ def test_an_answer_that_uses_up_its_cpu_time_is_wrong_and_says_so() -> None:
         verifier.finish_run()
 
 
-def test_it_measures_how_it_fares() -> None:
-    """A bomb is slow and ends its worker; what needs no worker costs nothing."""
+def test_slow_verdicts_and_ended_workers_are_measured() -> None:
+    """A bomb is slow and ends its worker; an answer that needs no worker is never slow."""
     for slow, rates in ((0.2, [1.0, 0.0]), (60.0, [0.0, 0.0])):
         verifier = MathVerify(workers=1, limit=0.3, slow=slow)
         try:
@@ -357,7 +357,7 @@ def test_it_measures_how_it_fares() -> None:
             assert verdicts is not None
             group = Group(1, 0, problem, Prompt(), rollouts, tuple(verdicts))
             assert verifier.measure(group) == {"slow_verdict_rate": rates, "worker_ended_rate": [1.0, 0.0]}
-            again = verifier.verify(problem, rollouts)  # from memory: of an answer, not of a moment
+            again = verifier.verify(problem, rollouts)  # from memory, with the same rates
             assert again == verdicts
             assert verifier.measure(group) == {"slow_verdict_rate": rates, "worker_ended_rate": [1.0, 0.0]}
             assert verifier.measure(replace(group, problem=replace(problem, kind="code"))) is None
@@ -365,7 +365,7 @@ def test_it_measures_how_it_fares() -> None:
             verifier.finish_run()
 
 
-def test_a_gold_that_hangs_by_itself_is_not_held_against_the_answer() -> None:
+def test_an_answer_is_not_blamed_for_a_gold_that_hangs() -> None:
     verifier = MathVerify(workers=1, limit=0.3)
     try:
         (verdict,) = grade(verifier, HANGS, [r"\boxed{\max(a, 9)}"])
@@ -377,7 +377,7 @@ def test_a_gold_that_hangs_by_itself_is_not_held_against_the_answer() -> None:
         verifier.finish_run()
 
 
-def test_a_mistake_of_ours_is_unscored_and_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_of_the_verifier_is_unscored_and_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     verifier = MathVerify()
 
     def broken(gold: str, answer: str) -> None:
@@ -391,7 +391,7 @@ def test_a_mistake_of_ours_is_unscored_and_not_remembered(monkeypatch: pytest.Mo
     assert boxed(verifier, "1", "2").outcome == "incorrect"
 
 
-def test_a_mistake_in_the_gate_for_questions_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_in_the_gate_for_restating_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(question: str, gold: str, answer: str) -> bool:
         raise RuntimeError("oops")
 
@@ -425,7 +425,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _kill_a_worker_now_and_then(stop: threading.Event) -> None:
-    """Workers are the grandchildren of this process: the zygote forks them."""
+    """Workers are grandchildren of this process: the zygote forks them."""
     while not stop.is_set():
         workers = [worker for zygote in _children(os.getpid()) for worker in _children(zygote)]
         for worker in workers[:1]:

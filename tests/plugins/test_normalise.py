@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001 (letters that look like others)
+# ruff: noqa: RUF001 (letters that spelling like others)
 from __future__ import annotations
 
 import time
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from justtinker_plugins.shared.latex.normalise import normalise, to_ascii
 
 
-def look(text: str) -> str:
+def spelling(text: str) -> str:
     return normalise(text).replace(" ", "")
 
 
@@ -65,8 +65,8 @@ def look(text: str) -> str:
     ],
     ids=lambda family: family[0],
 )
-def test_one_spelling(family: list[str]) -> None:
-    assert {look(text) for text in family} == {look(family[0])}
+def test_equal_looking_texts_share_a_spelling(family: list[str]) -> None:
+    assert {spelling(text) for text in family} == {spelling(family[0])}
 
 
 @pytest.mark.parametrize(
@@ -97,18 +97,18 @@ def test_one_spelling(family: list[str]) -> None:
         ("5!=120", r"5 \neq 120"),
     ],
 )
-def test_what_means_something_stays(one: str, other: str) -> None:
-    assert look(one) != look(other)
+def test_different_texts_stay_different(one: str, other: str) -> None:
+    assert spelling(one) != spelling(other)
 
 
 @given(st.text(st.characters(codec=None), max_size=200))
-def test_any_unicode(text: str) -> None:
+def test_any_unicode_is_normalised(text: str) -> None:
     normalise(text)
     assert not any("０" <= char <= "９" for char in to_ascii(text))
 
 
 @given(st.text(r"0123456789.,eE+-/\{}() $^_textfracboxed!~", max_size=60))
-def test_twice_is_once(text: str) -> None:
+def test_normalising_is_idempotent(text: str) -> None:
     once = normalise(text)
     assert normalise(once.replace("\x00", " ")).replace(" ", "").strip(".;,") == once.replace(" ", "").strip(".;,")
 
@@ -122,7 +122,7 @@ _PIECES = st.sampled_from((
 
 
 @given(st.lists(_PIECES, max_size=16).map("".join))
-def test_twice_is_once_where_rules_meet(text: str) -> None:
+def test_normalising_is_idempotent_where_rules_meet(text: str) -> None:
     once = normalise(text)
     assert normalise(once.replace("\x00", " ")).replace(" ", "").strip(".;,") == once.replace(" ", "").strip(".;,")
 
@@ -163,8 +163,8 @@ def test_twice_is_once_where_rules_meet(text: str) -> None:
     ],
 )
 @pytest.mark.slow
-def test_time_grows_with_the_length_only(piece: str) -> None:
-    """No pattern backtracks: sixteen times the text may not take much more than sixteen times as long."""
+def test_time_is_linear_in_the_length(piece: str) -> None:
+    """No pattern backtracks: a text sixteen times as long may not take much more than sixteen times the time."""
 
     def seconds(count: int) -> float:
         best = 1.0

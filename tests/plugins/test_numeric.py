@@ -57,20 +57,20 @@ def test_equal_numbers(gold: str, answers: list[str]) -> None:
         ("3.5", ["2 3/2", r"3\frac{-1}{2}", "31/2", r"3 \cdot \frac{7}{6}"]),
     ],
 )  # fmt: skip
-def test_other_numbers_and_no_numbers(gold: str, answers: list[str]) -> None:
+def test_different_numbers_and_other_answers(gold: str, answers: list[str]) -> None:
     assert {answer: outcome(gold, answer) for answer in answers} == dict.fromkeys(answers, "incorrect")
 
 
 @pytest.mark.parametrize(
     "gold", [None, "", "x", "4 or 5", "####", "1/0", "1e999999999", "9" * 201, "\ud800", "#### 5 apples"]
 )
-def test_an_unusable_gold_leaves_unscored(gold: str | None) -> None:
+def test_an_unusable_gold_leaves_answers_unscored(gold: str | None) -> None:
     verdict = verify(gold, r"\boxed{4}")
     shown = "" if gold in (None, "####") else str(gold).removeprefix("#### ")[:50]
     assert verdict == Verdict("unscored", None, "gold", f"the gold {shown!r} is not one number")
 
 
-def test_verdicts_say_what_matched_and_why() -> None:
+def test_verdicts_name_the_marker_and_the_reason() -> None:
     assert verify("4", r"\boxed{4}") == Verdict("correct", "4", "boxed", vote="4")
     assert verify("4", r"\boxed{5}") == Verdict("incorrect", "5", "boxed", "not the gold's number", "5")
     assert verify("4", r"\boxed{4 or 5}") == Verdict("incorrect", "4 or 5", "boxed", "not one number")
@@ -82,7 +82,7 @@ def test_verdicts_say_what_matched_and_why() -> None:
     assert verify("4", "Answer: 4.", pipeline="flexible") == Verdict("correct", "4", "Answer:", vote="4")
 
 
-def test_per_cent() -> None:
+def test_percentages() -> None:
     table = {
         mode: [
             outcome(gold, answer, percent=mode) for gold, answer in [("0.5", "50%"), ("50", "50%"), ("50%", r"50\%")]
@@ -117,7 +117,7 @@ def test_tolerance_is_relative_and_for_decimals_only(gold: str, answer: str, exp
     assert outcome(gold, answer, tolerance=0.001) == expected
 
 
-def test_other_kinds_are_passed_on() -> None:
+def test_other_kinds_are_ignored() -> None:
     problem = Problem("1", "?", "4", kind="choice")
     assert Numeric().verify(problem, [Rollout((), (), (), r"\boxed{4}")]) is None
     assert Numeric(kinds=("choice",)).verify(problem, []) == []
@@ -173,7 +173,7 @@ def test_huge_answers_are_wrong_and_cost_nothing(answer: str) -> None:
     assert outcome("1", answer) == "incorrect"
 
 
-def test_who_votes_together() -> None:
+def test_equal_answers_share_a_vote() -> None:
     def votes(*answers: str, **options: object) -> set[str | None]:
         return {verify("7", f"\\boxed{{{answer}}}", **options).vote for answer in answers}
 

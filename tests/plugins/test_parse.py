@@ -108,7 +108,7 @@ def test_malformed(text: str, reason: str) -> None:
         r"\begin{cases} 1 \\ 2 \end{cases}",
     ],
 )
-def test_operators_are_left_to_others(text: str) -> None:
+def test_operators_are_unsupported(text: str) -> None:
     with pytest.raises(UnsupportedError, match="is not known"):
         tree(text)
 
@@ -129,7 +129,7 @@ def test_caps(text: str, reason: str) -> None:
         tree(text)
 
 
-def test_thousands_are_a_reading_of_their_own() -> None:
+def test_thousands_are_a_separate_reading() -> None:
     assert parse("1,234,567", thousands=True) == num(1234567)
     assert parse("1,234", thousands=False) == ("list", (num(1), num(234)))
     assert parse("12,34", thousands=True) == ("list", (num(12), num(34)))
@@ -156,6 +156,6 @@ _PIECES = st.sampled_from((*"0123456789xyi+-*/^_=<>(){}[],|!%' ", *_COMMANDS))
 
 @settings(max_examples=500)
 @given(st.lists(_PIECES, max_size=80).map("".join))
-def test_any_text_is_a_tree_or_a_complaint(text: str) -> None:
+def test_any_text_is_a_tree_or_an_error(text: str) -> None:
     with contextlib.suppress(MalformedError, UnsupportedError, TooLargeError):
         assert isinstance(tree(text), tuple)

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="kills by signal
 
 @pytest.fixture
 def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    """Makes pools whose workers can import `pool_targets`, and closes them."""
+    """Make pools whose workers can import `pool_targets`; close them afterwards."""
     monkeypatch.syspath_prepend(HERE)
     pools: list[Pool] = []
 
@@ -42,7 +42,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
 
 
 def processes() -> dict[int, int]:
-    """All living processes: pid -> parent's pid."""
+    """All living processes, as pid -> pid of the parent."""
     found = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -54,7 +54,7 @@ def processes() -> dict[int, int]:
     return found
 
 
-def family(pid: int) -> set[int]:
+def descendants(pid: int) -> set[int]:
     """All living descendants of a process."""
     parents = processes()
     found, size = {pid}, 0
@@ -132,7 +132,7 @@ def test_arguments_that_cannot_be_pickled(make: Make) -> None:
     assert result.detail.startswith("arguments cannot be pickled: ")
 
 
-def test_slow_on_the_wall_clock_is_tried_once_more_with_patience(make: Make) -> None:
+def test_a_task_slow_on_the_wall_clock_is_retried_with_more_time(make: Make) -> None:
     pool = make(limit=0.2)
     result = pool.submit("sleep", 1.4).result()
     assert (result.status, result.value) == ("ok", "slept")
@@ -140,17 +140,17 @@ def test_slow_on_the_wall_clock_is_tried_once_more_with_patience(make: Make) -> 
 
 
 def test_nothing_is_started_or_imported_before_the_first_task(make: Make) -> None:
-    before = family(os.getpid())
+    before = descendants(os.getpid())
     pool = make()
-    assert family(os.getpid()) == before
+    assert descendants(os.getpid()) == before
     assert pool.stats["zygotes"] == 0
     pool.submit("echo", 1).result()
-    assert len(family(os.getpid()) - before) == 3  # the zygote and two workers
+    assert len(descendants(os.getpid()) - before) == 3  # the zygote and two workers
     assert "pool_targets" not in sys.modules
 
 
 @pytest.mark.parametrize("fork", [True, False])
-def test_workers_inherit_what_the_first_call_left(make: Make, fork: bool) -> None:
+def test_workers_inherit_what_the_warm_up_left(make: Make, fork: bool) -> None:
     pool = make(workers=1, warm_up=("warm", "up"), fork=fork)
     assert pool.submit("warm", "on").result().value == ["up", "on"]
     kill(pool.submit("pid").result().value)
@@ -177,21 +177,21 @@ def test_bombs_do_not_hurt_their_neighbours(make: Make) -> None:
 
 
 def kill_at_random(pool: Pool, victims: Callable[[], set[int]], tasks: int, every: float) -> list[Future[Result]]:
-    """Run tasks of a millisecond while processes are shot."""
+    """Run tasks of a millisecond each while victims are killed at random."""
     futures = [pool.submit("sleep", 0.001) for _ in range(tasks)]
-    shots = random.Random(1)
+    dice = random.Random(1)
     while not all(f.done() for f in futures):
         if living := sorted(victims()):
-            kill(shots.choice(living))
+            kill(dice.choice(living))
         time.sleep(every)
     return futures
 
 
-def test_workers_killed_at_random_lose_nothing_but_what_they_worked_on(make: Make) -> None:
+def test_workers_killed_at_random_lose_only_their_current_task(make: Make) -> None:
     pool = make(limit=5.0)
     pool.submit("echo", 1).result()
     (zygote,) = zygotes()
-    results = [f.result() for f in kill_at_random(pool, lambda: family(zygote), 1500, every=0.02)]
+    results = [f.result() for f in kill_at_random(pool, lambda: descendants(zygote), 1500, every=0.02)]
     assert {r.status for r in results} <= {"ok", "died"}
     assert {r.detail for r in results if r.status == "died"} <= {"the worker was killed by SIGKILL"}
     assert pool.stats["restarts"] >= 5
@@ -199,20 +199,22 @@ def test_workers_killed_at_random_lose_nothing_but_what_they_worked_on(make: Mak
     assert zygotes() == {zygote}
 
 
-def test_zygotes_killed_at_random_lose_nothing_but_what_was_worked_on(make: Make) -> None:
+def test_zygotes_killed_at_random_lose_only_current_tasks(make: Make) -> None:
     pool = make(limit=5.0)
-    results = [f.result() for f in kill_at_random(pool, lambda: {z for z in zygotes() if family(z)}, 1000, every=0.15)]
+    results = [
+        f.result() for f in kill_at_random(pool, lambda: {z for z in zygotes() if descendants(z)}, 1000, every=0.15)
+    ]
     assert {r.status for r in results} <= {"ok", "died"}
     assert pool.stats["zygotes"] >= 2
     assert sum(r.status == "died" for r in results) <= pool.stats["retries"] <= pool.stats["restarts"]
     assert pool.submit("echo", 5).result().value == 5
 
 
-def test_killed_while_idle(make: Make) -> None:
+def test_processes_killed_while_idle_are_replaced(make: Make) -> None:
     pool = make()
     for _ in range(7):
         assert pool.submit("echo", 5).result().value == 5
-        for pid in family(os.getpid()) - zygotes():
+        for pid in descendants(os.getpid()) - zygotes():
             kill(pid)
         assert pool.submit("echo", 5).result().value == 5
         for pid in zygotes():
@@ -226,7 +228,7 @@ def test_a_worker_that_is_stopped_is_replaced(make: Make) -> None:
     assert pool.submit("echo", "x" * 10_000_000).result().status == "ok"
 
 
-def test_workers_are_replaced_now_and_then(make: Make) -> None:
+def test_workers_are_replaced_after_2000_tasks(make: Make) -> None:
     pool = make(workers=1)
     results = pool.map([("pid",)] * 4100)
     assert {r.status for r in results} == {"ok"}
@@ -253,7 +255,7 @@ def test_many_threads_submit(make: Make) -> None:
 
 
 def test_close_ends_all_processes_and_resolves_every_future(make: Make) -> None:
-    before = family(os.getpid())
+    before = descendants(os.getpid())
     pool = make(limit=30.0)
     pool.submit("echo", 1).result()
     futures = [pool.submit("spin") for _ in range(5)]
@@ -262,12 +264,12 @@ def test_close_ends_all_processes_and_resolves_every_future(make: Make) -> None:
     pool.close()
     pool.close()
     assert {f.result(timeout=0) for f in futures} == {Result("died", detail="the pool was closed")}
-    assert family(os.getpid()) == before
+    assert descendants(os.getpid()) == before
     with pytest.raises(RuntimeError, match="this pool is closed"):
         pool.submit("echo", 1)
 
 
-def test_a_pool_never_used_closes() -> None:
+def test_an_unused_pool_closes() -> None:
     Pool("no.such:thing").close()
 
 
@@ -300,7 +302,7 @@ def test_workers_that_never_start(make: Make) -> None:
         make("pool_targets_that_exit:f").submit().result()
 
 
-def test_a_moment_without_processes_is_survived(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_start_is_retried(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     start, fails = Zygote.start, iter([True, True])
 
     def refused(self: Zygote) -> None:
@@ -314,7 +316,7 @@ def test_a_moment_without_processes_is_survived(make: Make, monkeypatch: pytest.
     assert pool.stats["zygotes"] == 3
 
 
-def test_no_processes_at_all_is_told(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_that_always_fails_is_an_error(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(self: Zygote) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
@@ -341,7 +343,7 @@ time.sleep(3600)
 
 
 @pytest.mark.parametrize("way", ["raise", "kill", "interrupt"])
-def test_whatever_ends_the_parent_no_process_is_left(way: str) -> None:
+def test_no_process_outlives_its_parent(way: str) -> None:
     path = os.pathsep.join([str(HERE), *filter(None, sys.path)])
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, way], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -349,7 +351,7 @@ def test_whatever_ends_the_parent_no_process_is_left(way: str) -> None:
     )  # fmt: skip
     assert parent.stdout is not None
     assert json.loads(parent.stdout.readline())
-    children = family(parent.pid)
+    children = descendants(parent.pid)
     assert len(children) == 3
     if way == "kill":
         parent.kill()

@@ -1,4 +1,4 @@
-r"""What is equal to the gold only because nothing was worked out, and what is an answer all the same."""
+r"""Which equal answers are refused because no work was done, and which are answers all the same."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from justtinker_plugins.shared.latex.restated import math_snippets
         ("", []),
     ],
 )
-def test_what_a_question_writes(question: str, expressions: list[str]) -> None:
+def test_math_snippets_of_a_question(question: str, expressions: list[str]) -> None:
     assert list(math_snippets(question)) == expressions
 
 
@@ -79,11 +79,11 @@ def test_the_question_in_another_order_is_restated(question: str, gold: str, ans
         (r"What is $\frac{-3+4i}{1+2i}$?", "1+2i", "2i+1"),
     ],
 )
-def test_what_has_been_worked_out_is_not_restated(question: str, gold: str, answer: str) -> None:
+def test_worked_out_expressions_are_not_restated(question: str, gold: str, answer: str) -> None:
     assert not restates(question, gold, answer)
 
 
-DRESSES = [
+DISGUISES = [
     r"({})\cdot 2^0", r"2^0\cdot ({})", r"\frac{7({})}{7}", r"({})^{2/2}", r"\frac{{}}{2}\cdot 2", r"\sqrt{({})^2}",
     r"\sqrt[3]{({})^3}", r"({})^1", r"({})+5-5", r"\frac{{}}{7^0}", r"-(-({}))", r"({})\cdot\frac{3}{3}", r"({})(2-1)",
     r"\frac12({})+\frac12({})", r"\frac{1}{\frac{1}{{}}}", r"2({})-({})", r"\frac{({})^2}{{}}", r"({})\cdot 100\%",
@@ -100,14 +100,14 @@ OPEN = [
 ]
 
 
-@pytest.mark.parametrize("dress", ["{}", *DRESSES])
+@pytest.mark.parametrize("disguise", ["{}", *DISGUISES])
 @pytest.mark.parametrize(("question", "expression", "gold"), OPEN)
-def test_an_expression_of_the_question_is_restated_in_any_dress(
-    question: str, expression: str, gold: str, dress: str
+def test_an_expression_of_the_question_is_recognised_in_any_disguise(
+    question: str, expression: str, gold: str, disguise: str
 ) -> None:
-    assert restates(question, gold, dress.replace("{}", expression))
-    assert not restates(question, gold, f"{dress.replace('{}', expression)} = {gold}")
-    assert not restates(question, gold, dress.replace("{}", gold))
+    assert restates(question, gold, disguise.replace("{}", expression))
+    assert not restates(question, gold, f"{disguise.replace('{}', expression)} = {gold}")
+    assert not restates(question, gold, disguise.replace("{}", gold))
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_other_ways_to_do_nothing(question: str, gold: str, answer: str) -> None
 
 
 @pytest.mark.parametrize("answer", [r"12 \cdot \frac{1e4999}{1e4999}", r"12 + 0 \cdot 1e-4999", "12e4500 / 1e4500"])
-def test_numbers_too_long_to_write_are_parts_like_others(answer: str) -> None:
+def test_very_long_numbers_are_parts_like_others(answer: str) -> None:
     assert not restates("What is $7+5$?", "12", answer)
 
 
@@ -188,17 +188,17 @@ FINISHED = [
 
 
 @pytest.mark.parametrize(("gold", "answer"), UNFINISHED)
-def test_a_sum_left_as_a_sum_is_no_answer(gold: str, answer: str) -> None:
+def test_an_unevaluated_sum_is_refused(gold: str, answer: str) -> None:
     assert compare(gold, answer) == (False, "gate", "a sum is left unevaluated")
 
 
 @pytest.mark.parametrize(("gold", "answer"), FINISHED)
-def test_what_is_worked_out_or_no_plain_sum_is_one(gold: str, answer: str) -> None:
+def test_finished_answers_are_accepted(gold: str, answer: str) -> None:
     assert compare(gold, answer).equal is True
 
 
 @given(st.integers(-99, 99), st.integers(-99, 99), st.sampled_from(["{a}+{b}", "{b} + {a}", "({a}) - (-({b}))"]))
-def test_no_sum_of_two_numbers_answers_it(a: int, b: int, form: str) -> None:
+def test_any_sum_of_two_numbers_is_refused(a: int, b: int, form: str) -> None:
     assert compare(str(a + b), form.format(a=a, b=b)).equal is False
     assert compare(str(a + b), f"{form.format(a=a, b=b)} = {a + b}").equal is True
 

@@ -1,4 +1,4 @@
-r"""Sets of reals: one form for many ways of writing, and none for what is another set."""
+r"""Sets of reals: one form for many spellings of a set, never one form for two sets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from justtinker_plugins.shared.latex.sets import REALS, as_set, without_range, w
         (r"x < 1 \text{ and } x > 3", "x < 1, x > 3"),
     ],
 )
-def test_one_form(text: str, same: str) -> None:
+def test_equal_sets_have_one_form(text: str, same: str) -> None:
     assert as_set(parse(normalise(text))) == as_set(parse(normalise(same)))
 
 
@@ -34,7 +34,7 @@ def test_one_form(text: str, same: str) -> None:
     "text",
     [r"\mathbb{Z}", r"\mathbb{Z} \setminus \{2\}", r"\mathbb{R} \setminus \{x\}", r"\mathbb{R} + \{2\}", "(0,1)"],
 )
-def test_what_has_no_such_form_stays(text: str) -> None:
+def test_other_trees_stay_as_they_are(text: str) -> None:
     tree = parse(normalise(text))
     assert as_set(tree) == tree != REALS
 
@@ -51,7 +51,7 @@ def test_what_has_no_such_form_stays(text: str) -> None:
         (r"\{n \in \mathbb{Z} \mid n > 1\}", None),
     ],
 )
-def test_the_condition_of_a_set(text: str, inside: str | None) -> None:
+def test_a_set_builder_is_reduced_to_its_condition(text: str, inside: str | None) -> None:
     normal = normalise(text)
     assert without_set_builder(normal) == (inside or normal)
 
@@ -69,13 +69,13 @@ def test_the_condition_of_a_set(text: str, inside: str | None) -> None:
         ("12", r"12, n \in \mathbb{Z}", None),
     ],
 )
-def test_what_a_letter_runs_over(gold: str, answer: str, left: str | None) -> None:
+def test_the_range_of_a_letter_is_dropped(gold: str, answer: str, left: str | None) -> None:
     gold, answer = normalise(gold), normalise(answer)
     assert without_range(gold, answer).strip() == (left or answer).strip()
 
 
 @given(st.sets(st.integers(-9, 9), min_size=1, max_size=5), st.randoms(use_true_random=False))
-def test_all_reals_but_some(points: set[int], dice: object) -> None:
+def test_all_reals_but_some_points(points: set[int], dice: object) -> None:
     shuffled = list(points)
     dice.shuffle(shuffled)  # type: ignore[attr-defined]
     ends = [r"-\infty", *map(str, sorted(points)), r"\infty"]
@@ -87,7 +87,7 @@ def test_all_reals_but_some(points: set[int], dice: object) -> None:
 
 
 @pytest.mark.parametrize("piece", [r"\{x \mid", r"\{x : x>", r"\in ", ", n \\in", "(n ", r"x > 1 \text{ and } "])
-def test_time_grows_with_the_length_only(piece: str) -> None:
+def test_time_is_linear_in_the_length(piece: str) -> None:
     def seconds(count: int) -> float:
         text = piece * count
         started = time.process_time()

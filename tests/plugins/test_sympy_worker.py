@@ -32,7 +32,7 @@ def test_grades(gold: str, answer: str, found: str) -> None:
     assert grade(gold, answer)[0] == found
 
 
-def test_reasons_stand_in_words() -> None:
+def test_reasons_are_in_words() -> None:
     assert grade("1", "2")[1] == "sympy finds no way to make them equal"
     assert grade(r"1.6 \cdot 10^{-19}", "0.0")[1] == "equal only within an absolute tolerance"
     assert grade(r"\nonsense", "1")[1] == "math-verify cannot parse the gold"

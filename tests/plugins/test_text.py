@@ -55,7 +55,7 @@ def test_no_box() -> None:
 
 
 @given(st.text(alphabet="\\{}boxed 1<>", max_size=60), st.text(alphabet="ab1", max_size=5))
-def test_what_is_boxed_last_is_found(before: str, content: str) -> None:
+def test_the_last_box_is_found(before: str, content: str) -> None:
     box = last_boxed(before + " \\boxed{" + content + "}")
     assert box is not None
     assert box.content is not None
@@ -89,7 +89,7 @@ NOTHING = [
 
 
 @pytest.mark.parametrize("text", NOTHING)
-def test_what_shows_nothing(text: str) -> None:
+def test_invisible_texts(text: str) -> None:
     assert visible(text) == visible(text * 3) == visible(f"{{{text}}}") == ""
     assert not says_something(text)
     assert not list(letters_and_digits(text)) or "\\" in text
@@ -98,7 +98,7 @@ def test_what_shows_nothing(text: str) -> None:
 @pytest.mark.parametrize(
     "text", [".", "...", "\u2026", "-", "\u2014", "?!", "()", r"\_", "*", "'", "|", "^", "`", "\u0301"]
 )
-def test_what_shows_and_says_nothing(text: str) -> None:
+def test_visible_texts_that_say_nothing(text: str) -> None:
     assert visible(text)
     assert not says_something(text)
 
@@ -109,17 +109,17 @@ def test_what_shows_and_says_nothing(text: str) -> None:
      "<", "+",
      r"\pi", r"\textgreater", r"\quads", "\u2460", "\u00bd", "{.5}"],
 )  # fmt: skip
-def test_what_says_something(text: str) -> None:
+def test_texts_that_say_something(text: str) -> None:
     assert says_something(text)
     assert says_something(f" {{\\text{{{text}}}}}.")
 
 
 @pytest.mark.parametrize("unit", [*NOTHING[1:], "\\phantom{", "\\left ", "\\hspace", "\\", "{"])
-def test_long_nothing_is_read_in_linear_time(unit: str) -> None:
+def test_long_invisible_texts_are_read_in_linear_time(unit: str) -> None:
     assert not says_something(unit * (200_000 // len(unit)) + ".") or "\\" in unit
 
 
 @given(st.text(st.characters(exclude_categories=()) | st.sampled_from("\\{}~$ quadtext,.")))
-def test_what_is_seen_is_part_of_the_text(text: str) -> None:
+def test_visible_characters_keep_their_order(text: str) -> None:
     seen = iter(text)
     assert all(c in seen for c in visible(text))

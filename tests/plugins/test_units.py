@@ -57,7 +57,7 @@ def test_units(text: str) -> None:
         "square",
     ],
 )
-def test_no_units(text: str) -> None:
+def test_other_words_are_not_units(text: str) -> None:
     assert not is_unit(text)
 
 

@@ -44,18 +44,18 @@ def tree(text: str) -> Node:
         ("(-1)^{10001}", Fraction(-1)),
     ],
 )
-def test_exact(text: str, value: Fraction) -> None:
+def test_exact_values(text: str, value: Fraction) -> None:
     assert exact_value(tree(text)) == value
 
 
 @pytest.mark.parametrize("text", [r"\sqrt{2}", r"\pi", "x", r"\sin 1", "2^{0.5}", "i", "(-8)^{1/3}"])
-def test_what_is_no_fraction(text: str) -> None:
+def test_inexact_values(text: str) -> None:
     with pytest.raises(InexactError):
         exact_value(tree(text))
 
 
 @pytest.mark.parametrize("text", ["1/0", "0^{-1}", "0^0", "1/(2-2)"])
-def test_undefined(text: str) -> None:
+def test_undefined_values(text: str) -> None:
     with pytest.raises(UndefinedError):
         exact_value(tree(text))
 
@@ -93,17 +93,17 @@ def test_caps_of_floats(text: str) -> None:
         ("(-1)^{1/2}", 1j),
     ],
 )
-def test_numeric(text: str, value: complex) -> None:
+def test_approximate_values(text: str, value: complex) -> None:
     for field in (FLOAT, high_precision()):
         assert complex(approximate(tree(text), field).value) == pytest.approx(value, abs=1e-12)
 
 
-def test_the_largest_number_on_the_way_is_told() -> None:
+def test_the_peak_is_the_largest_intermediate_value() -> None:
     assert approximate(tree(r"10^{20} \sqrt{2} - 10^{20} \sqrt{2}"), FLOAT).peak == pytest.approx(math.sqrt(2) * 1e20)
 
 
 @pytest.mark.parametrize("text", ["(1,2)", r"\text{a b}", "1, 2", r"\text{a b} = 1", "52_8"])
-def test_what_is_no_number(text: str) -> None:
+def test_trees_that_are_not_numbers(text: str) -> None:
     with pytest.raises(UnsupportedError):
         approximate(tree(text), FLOAT)
 
@@ -114,7 +114,7 @@ def test_symbols() -> None:
 
 
 @given(st.text(max_size=5), st.integers(0, 5))
-def test_places_are_fixed_and_between_bounds(name: str, seed: int) -> None:
+def test_values_of_symbols_are_fixed_and_bounded(name: str, seed: int) -> None:
     assert Fraction(1, 2) <= value_at(name, seed) < Fraction(5, 2)
     assert value_at(name, seed) == value_at(name, seed)
 

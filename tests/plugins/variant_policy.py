@@ -1,7 +1,8 @@
-"""A double for sampling only: it knows the golds of a run's evaluation sets and answers with other ways to write them.
+"""A scripted policy that knows the golds of a run's evaluation sets and answers with other ways to write them.
 
-``run_all(folder, place, …)`` evaluates it on the nine real sets by the real command, with a real config: files,
-prompts, verifier, statistics and records are the product's own. Never the gold's own text: see `equivalent_variants`.
+``run_all(folder, place, …)`` evaluates it on the nine real sets with the real command and a real config: files,
+prompts, verifier, statistics and records are the product's own. It never answers with the gold's own text: see
+`equivalent_variants`.
 """
 
 from __future__ import annotations
@@ -48,11 +49,11 @@ class Variants:
     """Answers with variants of each gold, or of another problem's gold."""
 
     shuffled: bool = False
-    """Each problem gets the gold of another one of its set, whose text is another."""
+    """Answer each problem with the gold of another problem of its set, one with a different text."""
 
     @hookimpl
     def open_backend(self, run: Run) -> ScriptedBackend:
-        """A backend that samples; it has no weights."""
+        """Return a backend that samples but has no weights."""
         return Policy(self, run)
 
 
@@ -71,21 +72,21 @@ class Policy(ScriptedBackend):
                 self.answers[prompt.tokens] = variants(gold)
 
     def sampler(self) -> Any:
-        """Itself."""
+        """Return itself."""
         return self
 
     def sample(self, requests: Sequence[SampleRequest]) -> list[Future[list[Sample]]]:
-        """n different variants, as far as there are so many, drawn by the request's seed."""
+        """Draw n variants by the request's seed, different ones as long as there are enough."""
         futures = []
         for request in requests:
             known = self.answers[request.tokens]
             drawn = random.Random(request.seed).sample(known, len(known))
-            futures.append(done([spoken(drawn[i % len(drawn)], request.stop[0]) for i in range(request.n)]))
+            futures.append(done_future([sample_of(drawn[i % len(drawn)], request.stop[0]) for i in range(request.n)]))
         return futures
 
 
 def variants(gold: str) -> list[str]:
-    """Ways to write the gold of which not even the extraction makes the gold's own text."""
+    """Ways to write the gold that extraction does not turn into the gold's own text."""
     return [text for _, text in equivalent_variants(gold) if extracted(text) != gold.strip()]
 
 
@@ -93,19 +94,19 @@ def extracted(answer: str) -> str | None:
     return extract(rf"$\boxed{{{answer}}}$.", "strict", 2000).answer
 
 
-def done(samples: list[Sample]) -> Future[list[Sample]]:
+def done_future(samples: list[Sample]) -> Future[list[Sample]]:
     future: Future[list[Sample]] = Future()
     future.set_result(samples)
     return future
 
 
-def spoken(answer: str, stop: str) -> Sample:
+def sample_of(answer: str, stop: str) -> Sample:
     text = f"<think>\nLet me see.\n</think>\n\nThe answer is $\\boxed{{{answer}}}$.{stop}"
     return Sample(tuple(map(ord, text)), (-0.1,) * len(text), True)
 
 
 def other_golds(problems: Sequence[Problem]) -> list[str]:
-    """The golds in another order: none stands where its text stood before."""
+    """Reorder the golds so that no problem keeps its gold's text."""
     order = sorted(range(len(problems)), key=lambda i: str(problems[i].answer))
     most = max(Counter(p.answer for p in problems).values())
     golds = [""] * len(problems)
@@ -115,7 +116,7 @@ def other_golds(problems: Sequence[Problem]) -> list[str]:
 
 
 def run_all(folder: Path, place: Path, shuffled: bool = False, samples: int = 4) -> Path:
-    """Evaluate all sets of a folder; the directory of the evaluation."""
+    """Evaluate all sets of a folder; return the directory of the evaluation."""
     place.mkdir(parents=True)
     config = place / "config.toml"
     sets = [SET.format(name=p.stem, path=p, samples=samples) for p in sorted(folder.glob("*.parquet"))]

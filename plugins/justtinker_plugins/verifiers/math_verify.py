@@ -148,26 +148,24 @@ class MathVerify:
 
 
 def _compare_safely(gold: str, answer: str) -> Comparison:
-    return _unscored_on_error(lambda: compare(gold, answer))
+    return _guarded(lambda: compare(gold, answer))
 
 
 def _refuse_restated(question: str, gold: str, answer: str, comparison: Comparison) -> Comparison:
     if not comparison.equal or comparison.rung == "string":
         return comparison
     restated = Comparison(False, "gate", "the answer only restates the question")
-    return _unscored_on_error(
+    return _guarded(
         lambda: restated if restates(question, gold, answer) else _refuse_rounded(question, gold, answer, comparison)
     )
 
 
 def _refuse_rounded(question: str, gold: str, answer: str, comparison: Comparison) -> Comparison:
     rounded = Comparison(False, "gate", "only its rounding is the gold, and the question asks for no rounding")
-    return _unscored_on_error(
-        lambda: rounded if comparison.equal and rounds_unasked(question, gold, answer) else comparison
-    )
+    return _guarded(lambda: rounded if comparison.equal and rounds_unasked(question, gold, answer) else comparison)
 
 
-def _unscored_on_error(work: Callable[[], Comparison]) -> Comparison:
+def _guarded(work: Callable[[], Comparison]) -> Comparison:
     try:
         return work()
     except Exception as error:  # our own bug must neither end a run nor count as a wrong answer

@@ -19,6 +19,7 @@ from justtinker_plugins.shared.latex.values import (
     approximate,
     exact_value,
     high_precision,
+    is_scalar,
     nodes,
     symbols,
     value_at,
@@ -56,8 +57,8 @@ def equal_if_any(comparisons: list[Comparison]) -> Comparison:
     return min(comparisons, key=lambda comparison: order[comparison.equal])
 
 
-def compare_up_to_factor(gold: Node, answer: Node) -> Comparison:
-    """Compare the differences of sides of two equations: equal if one is a constant multiple of the other."""
+def compare_ratio(gold: Node, answer: Node) -> Comparison:
+    """Compare two expressions that are zero in equations: equal if their ratio is constant."""
     if symbols(gold) != symbols(answer) or not is_scalar(gold) or not is_scalar(answer):
         return Comparison(False, "gate", "an equation in different symbols")
     points: list[Point] = [{name: value_at(name, seed) for name in symbols(gold)} for seed in range(3)]
@@ -68,34 +69,6 @@ def compare_up_to_factor(gold: Node, answer: Node) -> Comparison:
         return Comparison(None, "probe", "the equations cannot be probed")
     equal = bool(ratios[0]) and all(_agree(ratio, ratios[0]) for ratio in ratios)
     return Comparison(equal, "probe", "" if equal else "a different equation")
-
-
-def is_scalar(node: Node) -> bool:
-    """Whether a tree is a single value: no list, interval, matrix, relation or text, not even as a part."""
-    return not any(
-        n[0] in ("tuple", "list", "set", "matrix", "union", "text", "rel", "base", "without", "both")
-        for n in nodes(node)
-    )
-
-
-def rounds_to(value: Node, decimal: Node) -> bool:
-    """Whether a decimal is the value, rounded or truncated to the decimal's own last place."""
-    try:
-        last = exact_value(decimal)
-        places, target = _decimal_places(last), float(last)
-        number = approximate(value, FLOAT).value
-    except (ValueError, OverflowError):
-        return False
-    unit = 10.0**-places
-    near = abs(number - target) <= 0.5001 * unit
-    return bool(near or (number.imag == 0 and 0 <= abs(number) - abs(target) < unit))
-
-
-def _decimal_places(value: Fraction) -> int:
-    denominator, places = value.denominator, 0
-    while 10**places % denominator and places < 30:
-        places += 1
-    return places
 
 
 def _strip_marks(node: Node) -> tuple[Node, set[str]]:

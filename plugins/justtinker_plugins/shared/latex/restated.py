@@ -298,13 +298,12 @@ def _is_arithmetic(term: Node) -> bool:
     if term[0] == "neg":
         return _is_arithmetic(term[1])
     factors = term[1] if term[0] == "mul" else (term,)
-    has_power = any(map(_is_power_notation, factors))
-    if has_power and all((n := value_or_none(part)) and n.denominator == 1 for part in factors):
+    if any(map(_is_big_power, factors)) and all((n := value_or_none(part)) and n.denominator == 1 for part in factors):
         return False
     return not any(n[0] in ("sym", "const", "fact", "binom") for n in nodes(term))
 
 
-def _is_power_notation(node: Node) -> bool:
+def _is_big_power(node: Node) -> bool:
     """Whether a power is as good a way to write a whole number as its digits: ``2^{10}``, not ``47^1``."""
     if node[0] != "pow" or (base := value_or_none(node[1])) is None or (exponent := value_or_none(node[2])) is None:
         return False

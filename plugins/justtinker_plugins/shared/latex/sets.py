@@ -10,9 +10,8 @@ from __future__ import annotations
 import itertools
 import re
 
-from justtinker_plugins.shared.latex.numbers import is_scalar
 from justtinker_plugins.shared.latex.parse import Node
-from justtinker_plugins.shared.latex.values import FLOAT, approximate, symbols
+from justtinker_plugins.shared.latex.values import FLOAT, approximate, is_scalar, symbols
 
 REALS: Node = ("sym", "\\R")
 _INFINITY: Node = ("sym", "\\infty")

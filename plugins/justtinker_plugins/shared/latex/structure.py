@@ -11,16 +11,14 @@ from collections.abc import Callable
 
 from justtinker_plugins.shared.latex.numbers import (
     Comparison,
-    compare_up_to_factor,
+    compare_ratio,
     compare_values,
     equal_if_all,
     equal_if_any,
-    is_scalar,
-    rounds_to,
-)  # fmt: skip
+)
 from justtinker_plugins.shared.latex.parse import Node
 from justtinker_plugins.shared.latex.sets import REALS, as_set
-from justtinker_plugins.shared.latex.values import nodes, symbols
+from justtinker_plugins.shared.latex.values import is_scalar, nodes, rounds_to, symbols
 
 
 def bare_words(words: str) -> str:
@@ -269,7 +267,7 @@ def _compare_equations(gold: Node, answer: Node) -> Comparison:
     if found.equal or not symbols(gold):
         return found
     differences = [("add", (left, ("neg", right))) for left, right in (gold[1], answer[1])]
-    return compare_up_to_factor(*differences)
+    return compare_ratio(*differences)
 
 
 def _as_interval(node: Node) -> Node | None:

@@ -43,6 +43,14 @@ def symbols(node: Node) -> frozenset[str]:
     return frozenset(n[1] for n in nodes(node) if n[0] == "sym")
 
 
+def is_scalar(node: Node) -> bool:
+    """Whether a tree is a single value: no list, interval, matrix, relation or text, not even as a part."""
+    return not any(
+        n[0] in ("tuple", "list", "set", "matrix", "union", "text", "rel", "base", "without", "both")
+        for n in nodes(node)
+    )
+
+
 Point = Mapping[str, Fraction]
 """The value of each symbol, by name."""
 
@@ -348,3 +356,23 @@ def approximate(node: Node, field: Field, point: Point = NOWHERE) -> Approximati
         raise
     except ValueError as error:  # the domain errors of cmath, mpmath and gamma
         raise UndefinedError(str(error)) from error
+
+
+def rounds_to(value: Node, decimal: Node) -> bool:
+    """Whether a decimal is the value, rounded or truncated to the decimal's own last place."""
+    try:
+        last = exact_value(decimal)
+        places, target = _decimal_places(last), float(last)
+        number = approximate(value, FLOAT).value
+    except (ValueError, OverflowError):
+        return False
+    unit = 10.0**-places
+    near = abs(number - target) <= 0.5001 * unit
+    return bool(near or (number.imag == 0 and 0 <= abs(number) - abs(target) < unit))
+
+
+def _decimal_places(value: Fraction) -> int:
+    denominator, places = value.denominator, 0
+    while 10**places % denominator and places < 30:
+        places += 1
+    return places
