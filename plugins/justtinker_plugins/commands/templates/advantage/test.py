@@ -1,8 +1,8 @@
 from dataclasses import replace
 
 import pytest
-from justtinker_core.testing import make_group
 from justtinker_core import Reward
+from justtinker_core.testing import make_group
 
 from plugin import MyPlugin
 

@@ -10,7 +10,6 @@ from typing import Annotated
 from justtinker_core import DataSpec, Policy, Problem, Prompt, Rollout, Verdict, hookimpl, plugin
 from pydantic import Field
 
-
 GUESS = re.compile(r"\[([0-9]{1,9})\]")
 
 
