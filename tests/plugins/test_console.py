@@ -13,7 +13,14 @@ from justtinker_core.plugins import Plugins
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, StepStats
-from justtinker_plugins.reporters.console import Console, answers_table, by_table, closing_table, label, milestones
+from justtinker_plugins.reporters.console import (
+    Console,
+    answers_table,
+    by_table,
+    closing_table,
+    milestones,
+    weights_label,
+)
 
 
 def evaluation(step: int, accuracy: float, **changes: Any) -> EvalStats:
@@ -154,7 +161,7 @@ def test_the_last_run_of_a_command_ends_with_before_and_after(run: Run, tmp_path
 def test_milestones_are_the_start_and_every_runs_end() -> None:
     a, b = Path("a"), Path("b")
     evals = [(a, evaluation(0, 0.1)), (a, evaluation(5, 0.2)), (a, evaluation(9, 0.3)), (b, evaluation(4, 0.4))]
-    assert [label(*entry) for entry in milestones(evals)] == ["before", "a 9", "b 4"]
+    assert [weights_label(*entry) for entry in milestones(evals)] == ["before", "a 9", "b 4"]
     assert milestones(evals[:1]) == evals[:1]
     assert closing_table(evals).row_count == 4
     assert answers_table(milestones(evals), 2).row_count == 3
@@ -164,7 +171,7 @@ def test_of_two_stages_only_the_first_begins_before_all(tmp_path: Path) -> None:
     for name, start in (("sft", ""), ("rl", 'start_from = "../sft"\n')):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.toml").write_text(f'[run]\nname = "{name}-é"\n{start}', encoding="utf-8")
-    said = [label(tmp_path / name, evaluation(step, 0.1)) for name in ("sft", "rl") for step in (0, 5)]
+    said = [weights_label(tmp_path / name, evaluation(step, 0.1)) for name in ("sft", "rl") for step in (0, 5)]
     assert said == ["before", "sft-é 5", "before rl-é", "rl-é 5"]
 
 
@@ -216,7 +223,7 @@ def test_an_evaluation_of_its_own_shows_its_tables_and_how_little_is_known(run: 
     run.files.append("evals.jsonl", asdict(coin))
     console, output = reporter(200)
     console.finish_run(run, "finished")
-    assert "held_out: its accuracy is known to within 34% only; take more samples or more problems" in output.getvalue()
+    assert "held_out: the interval of its accuracy is 34% wide; take more samples or more problems" in output.getvalue()
     assert "algebra" not in output.getvalue(), "a training run has many evaluations"
     console.finish_run(run, "evaluated")
     assert [line.split() for line in printed(by_table(coin, "subject"))] == [

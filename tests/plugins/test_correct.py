@@ -23,7 +23,7 @@ def test_values_are_options() -> None:
 
 
 def test_wrong_must_pay_less() -> None:
-    with pytest.raises(PluginError, match=re.escape("[plugins.correct] right = 0.0 must be more than wrong = 0.0")):
+    with pytest.raises(PluginError, match=re.escape("[plugins.correct] right = 0.0 must be greater than wrong = 0.0")):
         configure(Correct, "plugins.correct", {"right": 0})
 
 

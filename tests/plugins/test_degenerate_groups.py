@@ -58,8 +58,7 @@ def test_nearly_all_groups_of_one_mind_for_long() -> None:
     [(step, finding)] = told(monitor(), trained(*[4] * 30, all_right_rate=0.9, all_wrong_rate=0.07))
     assert (step, finding.level) == (10, "warn")
     assert finding.message == (
-        "97% of the groups have one and the same verdict, more than 95% for 10 steps "
-        "(groups: 90% all right, 7% all wrong)"
+        "97% of the groups are all right or all wrong, more than 95% for 10 steps (groups: 90% all right, 7% all wrong)"
     )
     assert told(monitor(), trained(*[4] * 30, all_right_rate=0.9, all_wrong_rate=0.04)) == []
 

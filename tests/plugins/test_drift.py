@@ -95,11 +95,11 @@ def test_the_last_healthy_checkpoint_is_named() -> None:
 
 def test_the_baseline_is_told_with_what_is_missing() -> None:
     (_, info), *_ = told(drift(), noisy(0, 30))
-    assert info.message.startswith("taken for healthy: mean_response_tokens 3937 ± 260, thinking_rate 0.86")
+    assert info.message.startswith("healthy baseline: mean_response_tokens 3937 ± 260, thinking_rate 0.86")
     assert info.message.endswith("; not enough data for truncated_rate, redundancy_penalty")
     assert info.evidence["not_enough_data"] == ["truncated_rate", "redundancy_penalty"]
     ((_, small),) = told(drift(), series(truncated_rate=[7e-5] * 20))
-    assert small.message.startswith("taken for healthy: truncated_rate 0.0001 ± 0.01; ")
+    assert small.message.startswith("healthy baseline: truncated_rate 0.0001 ± 0.01; ")
 
 
 def test_not_enough_data() -> None:

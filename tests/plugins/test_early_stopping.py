@@ -76,7 +76,7 @@ def test_a_history_with_gaps_is_judged_too() -> None:
 def test_not_enough_data() -> None:
     monitor = configure(EarlyStopping, "plugins.early_stopping", {})
     assert monitor.lacks(History(evals=tuple(evaluate([0.8] * 3)))) == (
-        "not enough data: 4 evaluations are the fewest that can stop a run; there are 3"
+        "not enough data: a stop takes at least 4 evaluations, and there are 3"
     )
     assert monitor.lacks(History(evals=tuple(evaluate([0.8] * 4)))) == ""
 
@@ -127,7 +127,7 @@ def test_options() -> None:
             {"evaluation": "mth"},
             ["[plugins.early_stopping] evaluation = 'mth': there is no table [data.eval.mth]; did you mean 'math'?"],
         ),
-        ([], {}, ["[plugins.early_stopping] follows evaluations, and the config has no table [data.eval.NAME]"]),
+        ([], {}, ["[plugins.early_stopping] follows evaluations, but the config has no table [data.eval.NAME]"]),
     ],
 )
 def test_with_nothing_to_follow_the_run_does_not_start(

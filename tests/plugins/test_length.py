@@ -33,7 +33,7 @@ def test_warns_when_a_run_begins(caplog: pytest.LogCaptureFixture) -> None:
     (record,) = caplog.records
     assert record.getMessage() == (
         "plugin 'length' rewards short answers; the recipe advises against it (exploration collapses, accuracy stalls)."
-        " To punish loops and leave length alone, enable 'redundancy' instead"
+        " To penalise loops but not length, enable 'redundancy' instead"
     )
 
 

@@ -35,7 +35,7 @@ def test_every_rollout_unless_told() -> None:
 def test_it_needs_to_know_the_limit() -> None:
     with pytest.raises(PluginError, match=re.escape("[plugins.overlong] needs a value for 'max_tokens'")):
         configure(Overlong, "plugins.overlong", {"buffer": 2})
-    message = "[plugins.overlong] buffer = 9 must not be more than max_tokens = 8"
+    message = "[plugins.overlong] buffer = 9 must not be greater than max_tokens = 8"
     with pytest.raises(PluginError, match=re.escape(message)):
         configure(Overlong, "plugins.overlong", {"max_tokens": 8, "buffer": 9})
 

@@ -57,7 +57,7 @@ def test_disputed_answers_warn_and_stop() -> None:
     records = series(disputed=ramp(0.02, 0.5))
     (_, warning), (_, stop) = told(monitor(), records)
     assert (warning.level, stop.level) == ("warn", "stop")
-    assert warning.message.startswith("the second opinion is another for 1")
+    assert warning.message.startswith("the second verifier disagrees on 1")
     assert levels(records, disputed_rise=0.6) == []
 
 
@@ -172,7 +172,7 @@ def test_not_enough_data() -> None:
     )
     assert (
         monitor().lacks(History(series(reward=[1.0] * 9).steps))
-        == "not enough data: 10 steps are wanted, and there are 9"
+        == "not enough data: it takes 10 steps, and there are 9"
     )
     assert monitor().lacks(History(series(reward=[1.0] * 10).steps)) == ""
     assert levels(series(accuracy=[1.0] * 50)) == []

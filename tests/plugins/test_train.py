@@ -312,7 +312,7 @@ def test_a_closed_pipe_does_not_end_a_run(written: Written, tmp_path: Path, star
     process.stdout.close()
     errors = process.stderr.read()
     assert process.wait(120) == 0
-    assert errors == "WARNING: nobody reads the console any more (Broken pipe): it is quiet; the run goes on\n"
+    assert errors == "WARNING: the console is gone (Broken pipe): it stays silent, and the run goes on\n"
     assert len(records(tmp_path / "out", "steps.jsonl")) == 50
     assert RunDir(tmp_path / "out").manifest()["status"] == "finished"
 

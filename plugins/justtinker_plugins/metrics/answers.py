@@ -1,6 +1,6 @@
-r"""What monitors want to know of answers beyond right and wrong: boxes, length of the correct ones, groups of one mind.
+r"""Measure answers beyond right and wrong: their boxes, the length of correct ones, groups that agree.
 
-This only measures; what it means is for the monitors `reward_hacking` and `degenerate_groups`.
+The monitors `reward_hacking` and `degenerate_groups` judge these numbers.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from justtinker_plugins.text import answer_part, last_boxed
 
 @plugin
 class Answers:
-    r"""Five numbers a rollout.
+    r"""Measures the boxes of each answer, the length of correct ones, and groups that are all right or all wrong.
 
-    - ``boxed_count``: how many ``\boxed{`` stand after its thinking; ``multiple_boxed_rate``: 1.0 if more than one.
-    - ``correct_response_tokens``: its length if it is correct, else None.
-    - ``all_right_rate``, ``all_wrong_rate``: 1.0 if every graded rollout of its group is correct, or none is; None if
-      it was not graded itself.
+    - ``boxed_count``: the number of ``\boxed{`` after the thinking; ``multiple_boxed_rate``: 1.0 if more than one.
+    - ``correct_response_tokens``: the length of a correct response, None for others.
+    - ``all_right_rate``, ``all_wrong_rate``: 1.0 if all graded rollouts of the group are correct, or if none is; None
+      for a rollout that was not graded itself.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("tokens",)
 
     @hookimpl
     def measure(self, group: Group) -> Mapping[str, Sequence[float | None]]:
-        """Each name with one number a rollout (G,)."""
+        """Return one number for each rollout (G,), by name."""
         boxes = [float(boxes_in_answer(rollout.text)) for rollout in group.rollouts]
         outcomes = [verdict.outcome for verdict in group.verdicts]
         graded = {outcome for outcome in outcomes if outcome != "unscored"}
@@ -43,11 +43,11 @@ class Answers:
 
 
 def where_graded(outcomes: Sequence[str], value: bool) -> list[float | None]:
-    """The value for each graded rollout, None for the others."""
+    """Return the value for each graded rollout, None for the others."""
     return [None if outcome == "unscored" else float(value) for outcome in outcomes]
 
 
 def boxes_in_answer(text: str) -> int:
-    """How many boxes are opened after the thinking."""
+    """Count the boxes that are opened after the thinking."""
     box = last_boxed(answer_part(text) or "")
     return box.opened if box else 0

@@ -1,6 +1,6 @@
-r"""How often responses think and box their answer, and how long they think.
+r"""Measure how often responses think and box their answer, and how long they think.
 
-This only measures; what a missing block costs is for the reward `format`.
+What a missing thinking block costs is for the reward `format`.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from justtinker_plugins.text import CLOSE, OPEN, last_boxed, thinking_part
 
 @plugin
 class Thinking:
-    r"""Three numbers a rollout.
+    r"""Measures how often responses think and box their answer, and how long they think.
 
     - ``thinking_rate``: 1.0 if the response starts with ``<think>`` and has a ``</think>``, else 0.0.
-    - ``boxed_rate``: 1.0 if its last ``\boxed{…}`` is closed, else 0.0; wherever it stands.
-    - ``thinking_tokens``: how many tokens stand between the tags, None where there is no such block. No tokenizer is
-      at hand here, so it is an estimate: each tag is one token (as in the models that have them), and the response's
-      other tokens are shared out by characters.
+    - ``boxed_rate``: 1.0 if its last ``\boxed{…}``, wherever it is, is closed, else 0.0.
+    - ``thinking_tokens``: the number of tokens between the tags, None without a block. It is an estimate, as metrics
+      have no tokenizer: each tag counts as one token (as in models that have them), and the other tokens of the
+      response are shared out by characters.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("tokens",)
 
     @hookimpl
     def measure(self, group: Group) -> Mapping[str, Sequence[float | None]]:
-        """Each name with one number a rollout (G,)."""
+        """Return one number for each rollout (G,), by name."""
         return {
             "thinking_rate": [float(thinking_part(r.text) is not None) for r in group.rollouts],
             "boxed_rate": [float(has_box(r.text)) for r in group.rollouts],
@@ -42,7 +42,7 @@ def has_box(text: str) -> bool:
 
 
 def thinking_tokens(rollout: Rollout) -> float | None:
-    """Estimated tokens between the thinking tags; None without both tags."""
+    """Estimate the number of tokens between the thinking tags; None without both tags."""
     thinking = thinking_part(rollout.text)
     if not thinking:
         return None if thinking is None else 0.0

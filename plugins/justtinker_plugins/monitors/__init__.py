@@ -1,4 +1,4 @@
-"""Monitors: what looks at a step and its history and says when a run is not well."""
+"""Monitors inspect each step and the history before it, and report when a run is not healthy."""
 
 DEFAULT = ("thresholds", "early_stopping", "drift", "degenerate_groups", "reward_hacking", "grader_health")
-"""Those of every bundled preset of RL, and of a replay that names none."""
+"""The monitors of all bundled RL presets, and of a replay that names none."""

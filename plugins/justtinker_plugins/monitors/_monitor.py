@@ -1,5 +1,6 @@
-"""What the bundled monitors have in common: the option `action`, a memo of what a history comes to, and the checkpoint
-to go back to. A monitor of your own needs none of it.
+"""Parts that the bundled monitors share: the option `action`, a memo of their state, and the checkpoint to go back to.
+
+A monitor of your own needs none of them.
 """
 
 from __future__ import annotations
@@ -12,22 +13,22 @@ from justtinker_core import Finding, History, StepStats, hookimpl
 
 S = TypeVar("S")
 Action = Literal["stop", "warn", "off"]
-"""The most that a monitor may do: stop the run, warn, or nothing."""
+"""The most that a monitor may do: stop the run, warn, or stay silent."""
 
 
 class Monitor:
-    """A monitor with an option `action`. What it finds, `look` says; how far that goes, the option."""
+    """A monitor with the option `action`, which limits the level of what `look` finds."""
 
     action: Action
 
     @property
     def fatal(self) -> bool:
-        """A monitor that is to stop the run must not fail unnoticed."""
+        """Whether its failure ends the run: a monitor that may stop the run must not fail unnoticed."""
         return self.action == "stop"
 
     @hookimpl
     def inspect_step(self, stats: StepStats, history: History) -> Sequence[Finding]:
-        """What `look` finds, a stop softened to a warning where that is the most that it may do."""
+        """Report what `look` finds; if `action` is warn, a stop becomes a warning."""
         if self.action == "off":
             return []
         found = self.look(stats, history)
@@ -35,19 +36,19 @@ class Monitor:
         return [replace(f, level="warn") if soften and f.level == "stop" else f for f in found]
 
     def look(self, stats: StepStats, history: History) -> Iterable[Finding]:
-        """The findings of a step, each with the level that it deserves."""
+        """Find what is wrong at a step; each finding has the level that it deserves."""
         raise NotImplementedError
 
     def lacks(self, history: History) -> str:
-        """What is missing in a whole run for it to judge at all; the empty text if nothing is."""
+        """Say what a finished run lacks for this monitor to judge it; empty if nothing."""
         return ""
 
 
 class HistoryMemo(Generic[S]):
-    """What a history comes to, one record after the other: ``advance(state, stats, history) -> state``.
+    """The state that a history leads to, record by record: ``advance(state, stats, history) -> state``.
 
-    A memo, no memory: the last states are kept so that a step costs one call, and any history but the one they belong
-    to is gone through from its beginning. `advance` must use only what `known` allows of the history.
+    It keeps the last states, so that a step costs one call; it replays any other history from the beginning. `advance`
+    may use only what was known of the history at the step it is given.
     """
 
     def __init__(self, start: S, advance: Callable[[S, StepStats, History], S]) -> None:
@@ -55,7 +56,7 @@ class HistoryMemo(Generic[S]):
         self._states: dict[int, tuple[StepStats, S]] = {}
 
     def __call__(self, stats: StepStats, history: History) -> S:
-        """The state after this step."""
+        """Return the state after this step."""
         steps, state = history.steps, self._start
         done = next((n for n, (last, _) in self._states.items() if 0 < n <= len(steps) and steps[n - 1] is last), 0)
         if done:
@@ -71,11 +72,11 @@ class HistoryMemo(Generic[S]):
 
 
 def checkpoint_before(step: int, history: History) -> int | None:
-    """The newest saved step before that one."""
+    """Find the last saved step before `step`."""
     return max((saved for saved in history.checkpoints if saved < step), default=None)
 
 
 def go_back(step: int, history: History) -> str:
-    """Where to go on from when a run was well until just before that step."""
+    """Say where to resume a run that was healthy until just before `step`."""
     saved = checkpoint_before(step, history)
     return "no checkpoint before that is known" if saved is None else f"the last checkpoint before that: step {saved}"

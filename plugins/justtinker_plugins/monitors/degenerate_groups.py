@@ -1,7 +1,7 @@
-"""Says aloud when a run trains on nothing: groups that are all right or all wrong have no advantage to learn from.
+"""Report when a run trains on nothing: groups that are all right or all wrong have no advantage to learn from.
 
-It reads how many rollouts were trained (core's numbers), and which groups were of one mind where the metrics plugin
-`answers` measured it. What to do about it (other problems, another temperature) is for the reader.
+It reads how many rollouts were trained on, and how many groups were all right or all wrong if the metrics plugin
+`answers` is enabled. Other problems or another temperature may help.
 """
 
 from __future__ import annotations
@@ -20,26 +20,28 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """How many steps in a row up to this one were without signal, and had nearly no group with one."""
+    """The steps in a row, up to this one, with little or nothing to learn from."""
 
     idle: int = 0
+    """Steps without a trained rollout."""
     alike: int = 0
+    """Steps in which too many groups were all right or all wrong."""
     since: int = 0
-    """The first of the idle ones."""
+    """The first of the idle steps."""
 
 
 @plugin
 class DegenerateGroups(Monitor):
-    """Warns when nothing, or nearly nothing, of several steps in a row can be trained; stops when that goes on."""
+    """Warns when several steps in a row have nothing, or almost nothing, to train on; stops if that continues."""
 
     action: Action = "stop"
-    """The most it may do: stop, warn, or nothing."""
+    """The most it may do: stop, warn, or stay silent (off)."""
     patience: Annotated[int, Field(ge=1)] = 3
-    """So many steps in a row without a trained rollout are a warning."""
+    """Warn after so many steps in a row without a trained rollout."""
     stop_after: Annotated[int, Field(ge=1)] = 20
-    """So many are a stop: the weights stand still, and the money runs."""
+    """Stop after so many: the weights do not change, but the run costs money."""
     max_alike: Share = 0.95
-    """Greatest share of groups that are all right or all wrong, for `lasting` steps in a row; 1 is off."""
+    """Warn if more than this share of groups is all right or all wrong for `lasting` steps in a row; 1: never."""
     lasting: Annotated[int, Field(ge=1)] = 10
     """See `max_alike`."""
 
@@ -47,15 +49,15 @@ class DegenerateGroups(Monitor):
         self._memo = HistoryMemo(Streak(), self._advance)
 
     def look(self, stats: StepStats, history: History) -> Iterator[Finding]:
-        """What is said at the last step of a streak that is now long enough; once a streak."""
+        """Report a streak once, at the step at which it is long enough."""
         streak = self._memo(stats, history)
         if streak.idle in (self.patience, self.stop_after):
-            yield self._idle(streak, stats, history)
+            yield self._idle_finding(streak, stats, history)
         if streak.alike == self.lasting and not streak.idle:
-            yield self._alike(stats)
+            yield self._alike_finding(stats)
 
     def lacks(self, history: History) -> str:
-        """Whether the records say what was trained."""
+        """Say whether the records lack the number of trained rollouts."""
         known = any("trained" in stats.metrics and "rollouts" in stats.metrics for stats in history.steps)
         return "" if known else "not enough data: no step says how many of its rollouts were trained"
 
@@ -64,41 +66,41 @@ class DegenerateGroups(Monitor):
         idle = metrics.get("trained", 1) == 0 and metrics.get("rollouts", 0) > 0
         return Streak(
             streak.idle + 1 if idle else 0,
-            streak.alike + 1 if alike(metrics) > self.max_alike else 0,
+            streak.alike + 1 if share_alike(metrics) > self.max_alike else 0,
             (streak.since or stats.step) if idle else 0,
         )
 
-    def _idle(self, streak: Streak, stats: StepStats, history: History) -> Finding:
+    def _idle_finding(self, streak: Streak, stats: StepStats, history: History) -> Finding:
         rollouts = stats.metrics["rollouts"]
         seen = {"steps": streak.idle, "since": streak.since, "rollouts": rollouts, **shares(stats)}
         return Finding(
             "stop" if streak.idle >= self.stop_after else "warn",
-            f"trained 0 of {rollouts:.0f} rollouts, for {streak.idle} steps, since step {streak.since}{told(stats)}; "
-            f"{go_back(streak.since, history)}",
+            f"trained 0 of {rollouts:.0f} rollouts, for {streak.idle} steps, since step {streak.since}"
+            f"{shares_text(stats)}; {go_back(streak.since, history)}",
             seen,
         )
 
-    def _alike(self, stats: StepStats) -> Finding:
+    def _alike_finding(self, stats: StepStats) -> Finding:
         return Finding(
             "warn",
-            f"{alike(stats.metrics):.0%} of the groups have one and the same verdict, more than {self.max_alike:.0%} "
-            f"for {self.lasting} steps{told(stats)}",
+            f"{share_alike(stats.metrics):.0%} of the groups are all right or all wrong, more than "
+            f"{self.max_alike:.0%} for {self.lasting} steps{shares_text(stats)}",
             {"steps": self.lasting, "max_alike": self.max_alike, **shares(stats)},
         )
 
 
-def alike(metrics: Mapping[str, float]) -> float:
-    """The share of groups whose verdicts are all alike; 0 where nobody measured it."""
+def share_alike(metrics: Mapping[str, float]) -> float:
+    """The share of groups that are all right or all wrong; 0 if it was not measured."""
     return metrics.get("all_right_rate", 0.0) + metrics.get("all_wrong_rate", 0.0)
 
 
 def shares(stats: StepStats) -> dict[str, float]:
-    """What was measured of the groups."""
+    """The shares of groups that are all right and all wrong, as far as they were measured."""
     return {name: stats.metrics[name] for name in ("all_right_rate", "all_wrong_rate") if name in stats.metrics}
 
 
-def told(stats: StepStats) -> str:
-    """Which of the two it is, in words."""
+def shares_text(stats: StepStats) -> str:
+    """Write these shares in words."""
     words = {"all_right_rate": "all right", "all_wrong_rate": "all wrong"}
     parts = [f"{value:.0%} {words[name]}" for name, value in shares(stats).items()]
     return f" (groups: {', '.join(parts)})" if parts else ""

@@ -1,7 +1,7 @@
-"""Sees a run turn away from its own healthy beginning: CUSUM charts on length, thinking, accuracy, truncation, loops.
+"""Detect a run that drifts from its own healthy beginning: charts of length, thinking, accuracy, truncation, loops.
 
-Nothing absolute is known here, and nothing is learned from other runs: a run that was never well is taken for healthy.
-The charts are explained in `_chart`, their choice and error rates in docs/health.md.
+It knows no absolute limits and learns nothing from other runs, so a run that was never healthy looks healthy to it.
+`_chart` explains the CUSUM charts, docs/health.md their choice and error rates.
 """
 
 from __future__ import annotations
@@ -13,46 +13,47 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from justtinker_core import Finding, History, StepStats, plugin
-from justtinker_plugins.monitors._chart import Chart, Design, charted, uncharted
+from justtinker_plugins.monitors._chart import Chart, Design, from_log, to_log
 from justtinker_plugins.monitors._monitor import Action, HistoryMemo, Monitor, checkpoint_before, go_back
 
 GROWTH = frozenset({"mean_response_tokens", "truncated_rate"})
-"""Longer answers may be what the policy has learned: these warn, and stop a run only in company of another."""
+"""Longer answers may be what the policy has learned: these metrics stop a run only together with another."""
 ALONE = 2
-"""A signal that is no growth stops a run alone at so many times the limit."""
+"""Any other metric stops a run alone at so many times the limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """All charts after a step, and what is to be said of it."""
+    """All charts after a step, and what to report."""
 
     charts: Mapping[str, Chart]
-    said: tuple[str, ...] = ()
-    """Levels that were said in this alarm."""
-    say: Literal["", "baseline", "warn", "stop"] = ""
+    reported: tuple[str, ...] = ()
+    """The levels that this alarm has reported."""
+    report: Literal["", "baseline", "warn", "stop"] = ""
+    """What to report at this step."""
 
 
 @plugin
 class Drift(Monitor):
-    """One alarm, said once, with the step at which it began; one stop if a second signal agrees or it gets worse.
+    """Warns once when a metric drifts, and names the first step; stops if a second metric agrees or it gets worse.
 
-    Each metric has a one-sided CUSUM chart against the mean of its own first `baseline` steps. A warning: one chart is
-    above `limit`. A stop: a chart that is not of length is, and either another one is too or it is above twice the
-    limit. Metrics that a run does not have are left out.
+    Each metric has a one-sided CUSUM chart against the mean of its own first `baseline` steps. It warns when one chart
+    exceeds `limit`. It stops when a chart that is not of length exceeds it, and either another chart does too or this
+    one exceeds twice the limit. Metrics that a run does not have are left out.
     """
 
     action: Action = "stop"
-    """The most it may do: stop, warn, or nothing."""
+    """The most it may do: stop, warn, or stay silent (off)."""
     rising: tuple[str, ...] = ("mean_response_tokens", "truncated_rate", "redundancy_penalty")
-    """Metrics that must not rise. ``redundancy_penalty`` is the mean excess over the threshold: the tail."""
+    """Metrics that must not rise. ``redundancy_penalty`` is the mean excess over the threshold: it follows the tail."""
     falling: tuple[str, ...] = ("thinking_rate", "accuracy")
     """Metrics that must not fall."""
     baseline: Annotated[int, Field(ge=10)] = 40
-    """Steps from which the healthy level and its noise are learned; nothing is said before."""
+    """The number of steps from which it learns the healthy level and its noise; until then it stays silent."""
     slack: Annotated[float, Field(ge=0)] = 0.7
-    """What a step may be worse than usual, in long-run standard deviations, before it counts."""
+    """How much worse than usual a step may be before it counts, in long-run standard deviations."""
     limit: Annotated[float, Field(gt=0)] = 8.0
-    """How much may add up before there is an alarm, in the same unit."""
+    """How much may add up before an alarm, in the same unit."""
     follow: Annotated[float, Field(ge=0, le=1)] = 0.01
     """How fast the baseline follows a trend: at most so many standard deviations a step."""
 
@@ -64,15 +65,15 @@ class Drift(Monitor):
         self._memo = HistoryMemo(State(dict.fromkeys(self._watched, Chart())), self._advance)
 
     def look(self, stats: StepStats, history: History) -> Iterator[Finding]:
-        """What this step adds to what was said before."""
+        """Report the baseline once, and each level of an alarm once."""
         state = self._memo(stats, history)
-        if state.say == "baseline":
-            yield self._learned(state)
-        elif state.say:
-            yield self._alarm(state.say, state, history)
+        if state.report == "baseline":
+            yield self._baseline_finding(state)
+        elif state.report:
+            yield self._alarm_finding(state.report, state, history)
 
     def lacks(self, history: History) -> str:
-        """Whether any metric has a baseline yet."""
+        """Say whether no metric has a baseline yet."""
         values = {name: sum(name in stats.metrics for stats in history.steps) for name in self._watched}
         most = max(values.values(), default=0)
         if most > self.baseline:
@@ -84,64 +85,66 @@ class Drift(Monitor):
         rollouts = stats.metrics.get("rollouts", 0.0)
         for name in self._watched:
             if name in stats.metrics:
-                value = charted(stats.metrics[name])
+                value = to_log(stats.metrics[name])
                 value = value if name in self.rising else -value
                 charts[name] = charts[name].add(value, stats.step, rollouts, self._design)
         first = any(chart.ready for chart in charts.values()) and not any(c.ready for c in state.charts.values())
-        state = replace(state, charts=charts, say="", said=state.said if self._on(charts, 0.5) else ())
+        reported = state.reported if self._above(charts, 0.5) else ()
+        state = replace(state, charts=charts, report="", reported=reported)
         level = self._level(charts)
-        if level and level not in state.said:
-            return replace(state, say=level, said=("warn", "stop") if level == "stop" else ("warn", *state.said))
-        return replace(state, say="baseline") if first else state
+        if level and level not in reported:
+            reported = ("warn", "stop") if level == "stop" else ("warn", *reported)
+            return replace(state, report=level, reported=reported)
+        return replace(state, report="baseline") if first else state
 
-    def _on(self, charts: Mapping[str, Chart], factor: float = 1.0) -> list[str]:
-        """The metrics whose chart is above so many times the limit, the earliest to begin first."""
-        on = [name for name, chart in charts.items() if chart.sum > factor * self.limit]
-        return sorted(on, key=lambda name: (charts[name].began, name))
+    def _above(self, charts: Mapping[str, Chart], factor: float = 1.0) -> list[str]:
+        """List the metrics whose chart exceeds `factor` times the limit, in the order in which they began."""
+        above = [name for name, chart in charts.items() if chart.sum > factor * self.limit]
+        return sorted(above, key=lambda name: (charts[name].began, name))
 
     def _level(self, charts: Mapping[str, Chart]) -> Literal["", "warn", "stop"]:
-        on = self._on(charts)
-        serious = [name for name in on if name not in GROWTH]
-        if serious and (len(on) > 1 or charts[serious[0]].sum > ALONE * self.limit):
+        above = self._above(charts)
+        serious = [name for name in above if name not in GROWTH]
+        if serious and (len(above) > 1 or charts[serious[0]].sum > ALONE * self.limit):
             return "stop"
-        return "warn" if on else ""
+        return "warn" if above else ""
 
-    def _alarm(self, level: Literal["warn", "stop"], state: State, history: History) -> Finding:
-        on = self._on(state.charts)
-        began = state.charts[on[0]].began
-        told = [self._told(name, state.charts[name]) for name in on]
-        evidence = {name: self._evidence(name, state.charts[name]) for name in on}
+    def _alarm_finding(self, level: Literal["warn", "stop"], state: State, history: History) -> Finding:
+        above = self._above(state.charts)
+        began = state.charts[above[0]].began
+        texts = [self._describe(name, state.charts[name]) for name in above]
+        evidence = {name: self._evidence(name, state.charts[name]) for name in above}
         saved = {"began": began, "last_healthy_checkpoint": checkpoint_before(began, history)}
-        return Finding(level, f"{'; '.join(told)}; {go_back(began, history)}", saved | evidence)
+        return Finding(level, f"{'; '.join(texts)}; {go_back(began, history)}", saved | evidence)
 
-    def _told(self, name: str, chart: Chart) -> str:
+    def _describe(self, name: str, chart: Chart) -> str:
         seen = self._evidence(name, chart)
         return (
-            f"{name} {seen['mean']:.4g} on average since step {chart.began}, was {level(seen)} "
+            f"{name} {seen['mean']:.4g} on average since step {chart.began}, was {level_text(seen)} "
             f"(CUSUM {chart.sum:.1f}, limit {self.limit:g})"
         )
 
     def _evidence(self, name: str, chart: Chart) -> dict[str, Any]:
         sign = 1 if name in self.rising else -1
-        usual = uncharted(sign * chart.location)
+        usual = from_log(sign * chart.location)
         return {
             "usual": usual,
             "deviation": chart.scale * (1 + abs(usual)),
             "began": chart.began,
-            "mean": uncharted(sign * chart.mean),
+            "mean": from_log(sign * chart.mean),
             "cusum": chart.sum,
             "limit": self.limit,
         }
 
-    def _learned(self, state: State) -> Finding:
+    def _baseline_finding(self, state: State) -> Finding:
         ready = {name: self._evidence(name, chart) for name, chart in state.charts.items() if chart.ready}
-        levels = ", ".join(f"{name} {level(seen)}" for name, seen in ready.items())
+        levels = ", ".join(f"{name} {level_text(seen)}" for name, seen in ready.items())
         missing = [name for name, chart in state.charts.items() if not chart.ready]
         none = f"; not enough data for {', '.join(missing)}" if missing else ""
         healthy = {name: {key: seen[key] for key in ("usual", "deviation")} for name, seen in ready.items()}
-        return Finding("info", f"taken for healthy: {levels}{none}", {**healthy, "not_enough_data": missing})
+        return Finding("info", f"healthy baseline: {levels}{none}", {**healthy, "not_enough_data": missing})
 
 
-def level(seen: Mapping[str, Any]) -> str:
-    """What a number usually is, in words; small rates without an exponent."""
+def level_text(seen: Mapping[str, Any]) -> str:
+    """Write the usual level and its deviation, small rates without an exponent."""
     return f"{round(seen['usual'], 4):.4g} ± {seen['deviation']:.3g}"

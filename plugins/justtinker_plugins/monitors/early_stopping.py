@@ -1,7 +1,6 @@
-"""Stops a run whose evaluations stay well below their best: the recipe's early stop (JustTinker, Ning 2026).
+"""Stop a run whose evaluations stay well below their best: the recipe's early stop (JustTinker, Ning 2026).
 
-It counts evaluations, not steps, and looks at nothing else; which checkpoint to go back to is for the reader of the
-finding, which names the best step.
+It counts evaluations, not steps. Its finding names the best step, to go back to.
 """
 
 from __future__ import annotations
@@ -16,65 +15,63 @@ from justtinker_core.errors import nearest
 from justtinker_plugins.monitors._monitor import Action, Monitor
 
 ROUNDING = 1e-9
-"""0.90 - 0.85 is not *more than* 0.05."""
+"""So that 0.90 - 0.85 is not *more than* 0.05."""
 
 
 @plugin
 class EarlyStopping(Monitor):
-    """Stop once `patience` evaluations since the best were more than `drop` below it.
+    """Stops a run once `patience` evaluations since the best were more than `drop` below it.
 
-    A new best sets the count back to 0; an evaluation that is lower by `drop` or less leaves it as it is. Each
-    evaluation is judged once, at the first step that sees it, so a run that is resumed after a stop goes on until the
-    next evaluation that is too low.
+    A new best resets the count; an evaluation that is lower by `drop` or less does not change it. Each evaluation is
+    judged once, at the first step that sees it, so a run that is resumed after a stop goes on until the next evaluation
+    that is too low.
     """
 
     action: Action = "stop"
-    """The most it may do: stop, warn, or nothing."""
+    """The most it may do: stop, warn, or stay silent (off)."""
     evaluation: str | None = None
-    """The ``[data.eval.NAME]`` to follow; by default each of them, on its own."""
+    """The NAME of the ``[data.eval.NAME]`` to follow; by default all of them, separately."""
     metric: str = "accuracy"
-    """The metric to follow; higher is better."""
+    """The metric to follow; greater is better."""
     drop: Annotated[float, Field(ge=0)] = 0.05
-    """How far below the best still counts as a small dip."""
+    """How far below the best an evaluation may be before it counts."""
     patience: Annotated[int, Field(ge=1)] = 3
-    """How many evaluations may be lower than that before the run stops, this many included."""
+    """The number of evaluations that must count before the run stops."""
 
     @hookimpl
     def preflight(self, run: RunContext) -> Sequence[str]:
-        """A complaint if there is nothing of the name to follow, or nothing at all: it could never stop the run."""
+        """Complain if there is no evaluation to follow: then it could never stop the run."""
         names = [spec.name for spec in run.config.data if spec.purpose == "eval"]
         if self.action == "off" or self.evaluation in names or (self.evaluation is None and names):
             return []
         if self.evaluation is None:
-            return ["[plugins.early_stopping] follows evaluations, and the config has no table [data.eval.NAME]"]
+            return ["[plugins.early_stopping] follows evaluations, but the config has no table [data.eval.NAME]"]
         return [
             f"[plugins.early_stopping] evaluation = {self.evaluation!r}: there is no table "
             f"[data.eval.{self.evaluation}]{nearest(self.evaluation, names)}"
         ]
 
     def look(self, stats: StepStats, history: History) -> Iterator[Finding]:
-        """A stop for each evaluation that has run out of patience at the step before."""
+        """Report a stop for each set whose newest evaluation, unseen by the step before, is one too many."""
         for name in dict.fromkeys(e.name for e in history.evals if self.evaluation in (None, e.name)):
             evals = [e for e in history.evals if e.name == name and self.metric in e.metrics]
-            if evals and self._is_news(history, evals[-1]):
+            if evals and self._is_new(history, evals[-1]):
                 yield from self._judge(evals, history)
 
     def lacks(self, history: History) -> str:
-        """Whether there are evaluations enough for it ever to speak."""
-        number = sum(self.evaluation in (None, e.name) and self.metric in e.metrics for e in history.evals)
-        if number > self.patience:
+        """Say whether there are too few evaluations for a stop."""
+        count = sum(self.evaluation in (None, e.name) and self.metric in e.metrics for e in history.evals)
+        if count > self.patience:
             return ""
-        return (
-            f"not enough data: {self.patience + 1} evaluations are the fewest that can stop a run; there are {number}"
-        )
+        return f"not enough data: a stop takes at least {self.patience + 1} evaluations, and there are {count}"
 
     @staticmethod
-    def _is_news(history: History, evaluation: EvalStats) -> bool:
-        """Whether no step has been inspected since the evaluation is known."""
+    def _is_new(history: History, evaluation: EvalStats) -> bool:
+        """Whether this is the first step that sees the evaluation."""
         return not history.steps or history.steps[-1].step <= evaluation.seen
 
     def _judge(self, evals: Sequence[EvalStats], history: History) -> list[Finding]:
-        """Whether the last of these evaluations of one name, oldest first, is one too many."""
+        """Report a stop if the last of one set's evaluations, oldest first, is one too many."""
         best, low = evals[0], 0
         for current in evals:
             behind = best.metrics[self.metric] - current.metrics[self.metric]

@@ -1,7 +1,7 @@
-"""Watches the grader: verdicts that nobody could reach, slow ones, and workers that had to be ended.
+"""Watch the grader: rollouts that it could not grade, slow verdicts, and workers that had to be killed.
 
-A policy that is trained on a broken grader learns noise. It reads `unscored_rate` (core's) and what the verifier
-`math_verify` measures of itself: `slow_verdict_rate` and `worker_ended_rate`. It grades nothing anew.
+A policy that trains on a broken grader learns noise. The monitor reads `unscored_rate`, and `slow_verdict_rate` and
+`worker_ended_rate` of the verifier `math_verify`; it grades nothing itself.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The last values of each metric, and which limits they are above."""
+    """The last values of each metric, and the limits that they exceed."""
 
     recent: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    on: frozenset[str] = frozenset()
-    news: tuple[str, ...] = ()
+    exceeded: frozenset[str] = frozenset()
+    crossed: tuple[str, ...] = ()
     """The limits that were crossed at this step."""
 
 
 @plugin
 class GraderHealth(Monitor):
-    """Warns when a share of the last `window` steps' rollouts, a step that is yet to come counted as 0, is too great.
+    """Warns when too many rollouts of the last `window` steps could not be graded, were slow, or ended their worker.
 
-    Said once, and again only after the share has come down to half of the limit. A share of slow verdicts above 1 % is
-    the same as a 99th percentile of the verifier's latency above its option `slow`.
+    Steps still to come count as 0. It warns once, and again only after the share has come down to half of the limit. A
+    share of slow verdicts above 1 % means that the 99th percentile of the verifier's latency exceeds its option `slow`.
     """
 
     action: Action = "stop"
-    """The most it may do: stop, warn, or nothing."""
+    """The most it may do: stop, warn, or stay silent (off)."""
     window: Annotated[int, Field(ge=1)] = 10
-    """Steps."""
+    """The number of steps."""
     max_unscored: Share = 0.02
-    """Greatest share of rollouts that could not be graded."""
+    """The greatest share of rollouts that could not be graded."""
     stop_unscored: Share = 0.2
-    """Above this share of them the run stops."""
+    """Stop if the share of rollouts that could not be graded exceeds this."""
     max_slow: Share = 0.01
-    """Greatest share of rollouts with a slow verdict."""
+    """The greatest share of rollouts with a slow verdict."""
     max_worker_ends: Share = 0.02
-    """Greatest share of rollouts whose answer ended its worker (out of time or memory, or a crash): restarts."""
+    """The greatest share of rollouts whose answer ended its worker (out of time or memory, or a crash)."""
 
     def __post_init__(self) -> None:
         self._limits = {
@@ -59,10 +59,10 @@ class GraderHealth(Monitor):
         self._memo = HistoryMemo(State(), self._advance)
 
     def look(self, stats: StepStats, history: History) -> Iterator[Finding]:
-        """A finding for each limit that is crossed at this step."""
+        """Report each limit that is crossed at this step."""
         state = self._memo(stats, history)
-        for option in state.news:
-            if option == "max_unscored" and "stop_unscored" in state.news:
+        for option in state.crossed:
+            if option == "max_unscored" and "stop_unscored" in state.crossed:
                 continue
             name, limit, what = self._limits[option]
             share = sum(state.recent[name]) / self.window
@@ -75,7 +75,7 @@ class GraderHealth(Monitor):
             )
 
     def lacks(self, history: History) -> str:
-        """Whether anything was graded."""
+        """Say whether nothing was graded."""
         names = {name for name, _, _ in self._limits.values()}
         known = any(name in stats.metrics for stats in history.steps for name in names)
         return "" if known else f"not enough data: no step has {', '.join(sorted(names))}"
@@ -84,9 +84,10 @@ class GraderHealth(Monitor):
         recent = dict(state.recent)
         for name in {name for name, _, _ in self._limits.values()} & set(stats.metrics):
             recent[name] = (*recent.get(name, ()), stats.metrics[name])[-self.window :]
-        on = frozenset(
+        exceeded = frozenset(
             option
             for option, (name, limit, _) in self._limits.items()
-            if sum(recent.get(name, ())) / self.window > (limit / 2 if option in state.on else limit)
+            if sum(recent.get(name, ())) / self.window > (limit / 2 if option in state.exceeded else limit)
         )
-        return State(recent, on, tuple(option for option in self._limits if option in on - state.on))
+        new = exceeded - state.exceeded
+        return State(recent, exceeded, tuple(option for option in self._limits if option in new))

@@ -1,7 +1,7 @@
-"""Looks for rewards that rise without the skill: signs that a policy has found a hole in its verifier or its terms.
+"""Look for rewards that rise without skill: signs that a policy exploits a hole in its verifier or its terms.
 
-A sign is a change between the first steps and the last ones that is large in itself; nothing is estimated, and nothing
-is known of the texts beyond what metrics measured. A sound verifier is the cure; this only says where to look.
+A sign is a large change between the first steps and the last ones. The monitor knows only what metrics measured, not
+the texts. The cure is a sound verifier; the findings say where to look.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from justtinker_plugins.monitors._monitor import Action, HistoryMemo, Monitor, c
 
 LEVELS = ("", "info", "warn", "stop")
 SUPPORTING = frozenset({"longer"})
-"""Longer correct answers may be what the policy has learned: alone they are only mentioned."""
+"""Longer correct answers may be what the policy has learned: alone, this sign is only an info."""
 ALONE = 2.0
-"""Any other sign stops a run alone at so many times its limit."""
+"""Any other sign stops a run alone if it exceeds so many times its limit."""
 Row = Mapping[str, float]
 
 
@@ -35,54 +35,55 @@ class Best:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is needed of the steps so far."""
+    """What the monitor remembers of the steps so far."""
 
     first: tuple[Row, ...] = ()
     last: tuple[Row, ...] = ()
     best: Mapping[str, Best] = field(default_factory=dict)
     evals: int = 0
-    """How many evaluations have been looked at."""
-    on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """The signs that are seen, each with its numbers."""
+    """The number of evaluations judged so far."""
+    signs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The present signs, each with its numbers."""
     since: int = 0
-    """About when the oldest of them began."""
-    said: str = ""
-    """The highest level said since then."""
-    say: str = ""
+    """About the step at which the oldest of them began."""
+    reported: str = ""
+    """The highest level reported since then."""
+    report: str = ""
+    """The level to report at this step; empty: nothing new."""
 
 
 @plugin
 class RewardHacking(Monitor):
-    """Warns at a first sign, stops at a second, or at one of twice its limit.
+    """Warns at the first sign of a hacked reward, stops at a second one, or if one exceeds twice its limit.
 
-    Compared are the means of the first and of the last `window` steps:
+    It compares the means of the first and of the last `window` steps:
 
     - ``boxes``: more answers have several boxes (metrics `answers`); with a second opinion, never a stop alone;
-    - ``disputed``: another verifier disagrees more often (metrics `second_opinion`);
+    - ``disputed``: a second verifier disagrees more often (metrics `second_opinion`);
     - ``redundant``: correct answers repeat themselves more (the term `redundancy`, or its metric);
     - ``terms``: the reward has not fallen, but less of it comes from `outcome_term`;
-    - ``evaluation``: the reward is up since the best evaluation, and the accuracy of the last one is down;
-    - ``longer``: correct answers are longer (metrics `answers`). That alone is only mentioned: it may be learning.
+    - ``evaluation``: the reward has risen since the best evaluation, but the accuracy of the last one is lower;
+    - ``longer``: correct answers are longer (metrics `answers`); alone only an info, as it may be what was learned.
     """
 
     action: Action = "stop"
-    """The most it may do: stop, warn, or nothing."""
+    """The most it may do: stop, warn, or stay silent (off)."""
     window: Annotated[int, Field(ge=2)] = 5
-    """Steps; while there are fewer than twice as many the two overlap, and only a great change shows."""
+    """The number of steps; until there are twice as many, the two windows overlap, and only large changes show."""
     box_rise: Annotated[float, Field(gt=0, le=1)] = 0.2
-    """By how much the share of answers with several boxes may rise."""
+    """How much the share of answers with several boxes may rise."""
     disputed_rise: Annotated[float, Field(gt=0, le=1)] = 0.1
-    """By how much the share of answers on which the second opinion is another may rise."""
+    """How much the share of answers on which the second verifier disagrees may rise."""
     redundancy_rise: Annotated[float, Field(gt=0, le=1)] = 0.1
-    """By how much the redundancy penalty of correct answers (before its weight) may rise."""
+    """How much the redundancy penalty of correct answers (before its weight) may rise."""
     share_shift: Annotated[float, Field(gt=0, le=1)] = 0.2
-    """By how much the share of `outcome_term` in all weighted terms may fall."""
+    """How much the share of `outcome_term` in all weighted terms may fall."""
     outcome_term: str = "correct"
-    """The reward term that pays for being right."""
+    """The reward term that pays for correct answers."""
     eval_drop: Annotated[float, Field(gt=0, le=1)] = 0.05
-    """By how much an evaluation's accuracy may be below the best; its 95 % interval counts if it is wider."""
+    """How far an evaluation's accuracy may be below the best; farther if their 95 % intervals are wider."""
     longer: Annotated[float, Field(gt=1)] = 1.5
-    """How many times as long correct answers may become."""
+    """By what factor correct answers may grow."""
 
     def __post_init__(self) -> None:
         self._memo = HistoryMemo(State(), self._advance)
@@ -95,7 +96,7 @@ class RewardHacking(Monitor):
             "disputed": (
                 "disputed",
                 self.disputed_rise,
-                "the second opinion is another for {now:.0%} of the answers, at first {then:.0%}",
+                "the second verifier disagrees on {now:.0%} of the answers, at first {then:.0%}",
             ),
             "redundant": (
                 "redundancy_penalty",
@@ -116,49 +117,49 @@ class RewardHacking(Monitor):
         }
 
     def look(self, stats: StepStats, history: History) -> Iterator[Finding]:
-        """What has become worse at this step; a level once as long as any sign is seen."""
+        """Report the present signs whenever their level rises."""
         state = self._memo(stats, history)
-        if state.say:
-            told = "; ".join(str(seen["text"]) for seen in state.on.values())
-            signs = {name: {k: v for k, v in seen.items() if k != "text"} for name, seen in state.on.items()}
+        if state.report:
+            text = "; ".join(str(seen["text"]) for seen in state.signs.values())
+            signs = {name: {k: v for k, v in seen.items() if k != "text"} for name, seen in state.signs.items()}
             saved = {"since": state.since, "last_healthy_checkpoint": checkpoint_before(state.since, history)}
-            level: Any = state.say
-            yield Finding(level, f"{told}; {go_back(state.since, history)}", {**saved, **signs})
+            level: Any = state.report
+            yield Finding(level, f"{text}; {go_back(state.since, history)}", {**saved, **signs})
 
     def lacks(self, history: History) -> str:
-        """Whether there are enough steps."""
+        """Say whether there are too few steps, or none with a number that it compares."""
         if not any(self._row(stats) for stats in history.steps):
             return "not enough data: no step has a reward, reward terms, or what the metrics plugin answers measures"
         if len(history.steps) >= 2 * self.window:
             return ""
-        return f"not enough data: {2 * self.window} steps are wanted, and there are {len(history.steps)}"
+        return f"not enough data: it takes {2 * self.window} steps, and there are {len(history.steps)}"
 
     def _advance(self, state: State, stats: StepStats, history: History) -> State:
         state = self._evaluated(state, stats, history)
         row = self._row(stats)
         first = state.first if len(state.first) == self.window else (*state.first, row)
-        state = replace(state, first=first, last=(*state.last, row)[-self.window :], say="")
+        state = replace(state, first=first, last=(*state.last, row)[-self.window :], report="")
         seen: dict[str, Mapping[str, Any]] = {**self._seen(state)}
-        if "evaluation" in state.on:
-            seen["evaluation"] = state.on["evaluation"]
+        if "evaluation" in state.signs:
+            seen["evaluation"] = state.signs["evaluation"]
         if not seen:
-            return replace(state, on={}, since=0, said="")
+            return replace(state, signs={}, since=0, reported="")
         serious = set(seen) - SUPPORTING
         worse = {name for name in serious if seen[name]["times"] > ALONE}
         if mean(state.last, "disputed") is not None:
-            worse -= {"boxes"}  # a second opinion tells a hole from a habit: it would dispute them
+            worse -= {"boxes"}  # if they were a hole and not a habit, the second verifier would dispute them
         level = "info" if not serious else "stop" if len(seen) > 1 or worse else "warn"
-        say = level if LEVELS.index(level) > LEVELS.index(state.said) else ""
+        report = level if LEVELS.index(level) > LEVELS.index(state.reported) else ""
         since = state.since or max(1, stats.step - self.window + 1)
-        return replace(state, on=seen, since=since, said=say or state.said, say=say)
+        return replace(state, signs=seen, since=since, reported=report or state.reported, report=report)
 
     def _row(self, stats: StepStats) -> Row:
-        """The numbers of a step that are compared."""
-        wanted = ("reward", "multiple_boxed_rate", "disputed", "redundancy_penalty", "correct_response_tokens")
-        row = {name: stats.metrics[name] for name in wanted if name in stats.metrics}
+        """The numbers of a step to compare."""
+        names = ("reward", "multiple_boxed_rate", "disputed", "redundancy_penalty", "correct_response_tokens")
+        row = {name: stats.metrics[name] for name in names if name in stats.metrics}
         if "redundancy" in stats.terms:
-            row.pop("redundancy_penalty", None)  # the metric is of all answers
-            if stats.terms["redundancy"].get("applies", 1):  # of no correct answer there is no penalty, not one of 0
+            row.pop("redundancy_penalty", None)  # that metric covers all answers
+            if stats.terms["redundancy"].get("applies", 1):  # without correct answers there is no penalty, not one of 0
                 row["redundancy_penalty"] = -stats.terms["redundancy"]["raw"]
         weighted = {name: abs(term["weighted"]) for name, term in stats.terms.items()}
         if self.outcome_term in weighted and sum(weighted.values()) > 0:
@@ -166,7 +167,7 @@ class RewardHacking(Monitor):
         return row
 
     def _seen(self, state: State) -> dict[str, dict[str, Any]]:
-        """The signs that the steps themselves show. One that was seen goes only when half of it is gone."""
+        """Find the signs in the steps. A present sign goes only when it falls to half of its limit."""
         seen = {}
         for sign, (name, limit, text) in self._changes.items():
             then, now = mean(state.first, name), mean(state.last, name)
@@ -174,7 +175,7 @@ class RewardHacking(Monitor):
                 continue
             change = then - now if sign == "terms" else now - then
             times = change / (limit * then if sign == "longer" and then > 0 else limit)
-            if times > (0.5 if sign in state.on else 1.0):
+            if times > (0.5 if sign in state.signs else 1.0):
                 seen[sign] = {"text": text.format(then=then, now=now), "then": then, "now": now, "times": times}
         then, now = mean(state.first, "reward"), mean(state.last, "reward")
         if then is None or now is None or now < then:
@@ -182,8 +183,8 @@ class RewardHacking(Monitor):
         return seen
 
     def _evaluated(self, state: State, stats: StepStats, history: History) -> State:
-        """The state after the evaluations that were made since the last step."""
-        best, on = dict(state.best), dict(state.on)
+        """Return the state after the evaluations since the last step."""
+        best, signs = dict(state.best), dict(state.signs)
         known = [e for e in history.evals if e.seen < stats.step and "accuracy" in e.metrics]
         rewards = tuple(row["reward"] for row in state.last if "reward" in row)
         for e in known[state.evals :]:
@@ -194,13 +195,13 @@ class RewardHacking(Monitor):
             else:
                 seen = self._against(before, e, rewards)
             if seen:
-                on["evaluation"] = seen
-            elif on.get("evaluation", {}).get("set") == e.name:
-                del on["evaluation"]
-        return replace(state, best=best, evals=len(known), on=on)
+                signs["evaluation"] = seen
+            elif signs.get("evaluation", {}).get("set") == e.name:
+                del signs["evaluation"]
+        return replace(state, best=best, evals=len(known), signs=signs)
 
     def _against(self, best: Best, e: EvalStats, rewards: tuple[float, ...]) -> dict[str, Any] | None:
-        """The sign if this evaluation is surely worse than the best one while the reward is surely better."""
+        """Return the sign if an evaluation is clearly worse than the best one and the reward clearly better."""
         high, value = best.evaluation.metrics["accuracy"], e.metrics["accuracy"]
         if high - value <= max(self.eval_drop, math.hypot(half_width(best.evaluation), half_width(e))):
             return None
@@ -225,12 +226,12 @@ class RewardHacking(Monitor):
 
 
 def mean(rows: Sequence[Row], name: str) -> float | None:
-    """The mean of a number over the rows that have it."""
+    """The mean of a number over the rows that have it, None if none has."""
     values = [row[name] for row in rows if name in row]
     return sum(values) / len(values) if values else None
 
 
 def half_width(e: EvalStats) -> float:
-    """Half of the accuracy's 95 % interval; 0 if there is none."""
+    """Half the width of the accuracy's 95 % interval; 0 if there is none."""
     low, high = e.intervals.get("accuracy", (0.0, 0.0))
     return (high - low) / 2

@@ -1,7 +1,7 @@
-"""Warns when a step's numbers cross a line: the health warnings of the recipe (JustTinker, Ning 2026).
+"""Warn when a step's numbers cross a threshold: the health warnings of the recipe (JustTinker, Ning 2026).
 
-It knows no trends. On the published collapse (experiment 001) these lines were crossed late, so `drift` belongs beside
-it. What is here besides the recipe's lines: a line must be crossed for some steps in a row, and that is said once.
+It knows no trends. In the published collapse (experiment 001) these thresholds were crossed late, so use `drift` too.
+Unlike in the recipe, a threshold must be crossed for several steps in a row, and is reported once.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ Rule = Callable[[Metrics], Finding | None]
 
 @plugin
 class Thresholds(Monitor):
-    """A warning for each threshold that is crossed; a metric that the step does not have says nothing.
+    """Warns of each threshold that a step's metrics cross; metrics that a step does not have are ignored.
 
-    What cannot be crossed is off: ``inf`` for what must not be above, 0 for what must not be below (TOML has no null).
+    To switch a threshold off, set it where it cannot be crossed: ``inf`` for a maximum, 0 for a minimum.
     """
 
     action: Action = "warn"
-    """The most it may do: stop, warn, or nothing."""
+    """The most it may do: stop, warn, or stay silent (off)."""
     steps: Annotated[int, Field(ge=1)] = 3
-    """How many steps in a row a line must be crossed; said at the last of these. The recipe takes 1."""
+    """Report a threshold that is crossed for so many steps in a row. The recipe takes 1."""
     max_response_tokens: Threshold = 5000
-    """Most ``mean_response_tokens``."""
+    """The greatest ``mean_response_tokens``."""
     min_thinking_rate: Threshold = 0.6
-    """Least ``thinking_rate``."""
+    """The least ``thinking_rate``."""
     min_accuracy: Threshold = 0.0
-    """Least ``accuracy``."""
+    """The least ``accuracy``."""
     max_redundancy: Threshold = 0.4
-    """Most ``redundancy_score``."""
+    """The greatest ``redundancy_score``."""
     max_chunk_similarity: Threshold = 0.6
-    """Most ``chunk_similarity``."""
+    """The greatest ``chunk_similarity``."""
     suspicious_chunk_similarity: Threshold = 0.5
-    """Most ``chunk_similarity`` while ``redundancy_score`` is low: loops in other words."""
+    """The greatest ``chunk_similarity`` while ``redundancy_score`` is low: loops that change their words."""
     low_redundancy: Threshold = 0.3
-    """Below this, ``redundancy_score`` is low."""
+    """The ``redundancy_score`` below which it is low."""
 
     def __post_init__(self) -> None:
         self._rules: list[Rule] = [
@@ -56,14 +56,14 @@ class Thresholds(Monitor):
         ]
 
     def look(self, stats: StepStats, history: History) -> Iterator[Finding]:
-        """The lines that have now been crossed for so many steps, each with the metric and the threshold."""
+        """Report each threshold that has now been crossed for `steps` steps."""
         for rule in self._rules:
             found = rule(stats.metrics)
-            if found is not None and self._now_lasting(rule, history):
+            if found is not None and self._just_lasting(rule, history):
                 yield found
 
-    def _now_lasting(self, rule: Rule, history: History) -> bool:
-        """Whether the line was crossed at the steps before, and for no longer than is wanted."""
+    def _just_lasting(self, rule: Rule, history: History) -> bool:
+        """Whether a threshold, crossed at this step, has now been crossed for exactly `steps` steps in a row."""
         before = [rule(s.metrics) is not None for s in reversed(history.steps[-self.steps :])]
         enough = len(before) >= self.steps - 1 and all(before[: self.steps - 1])
         return enough and not (len(before) == self.steps and before[-1])

@@ -1,4 +1,4 @@
-"""A step or an evaluation as flat names and numbers, for trackers. They all show the same names."""
+"""Flatten steps and evaluations to names and numbers, so that all trackers show the same names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def step_scalars(stats: StepStats) -> dict[str, float]:
 
 
 def eval_scalars(stats: EvalStats) -> dict[str, float]:
-    """``eval_NAME/METRIC``, with ``…/low`` and ``…/high`` of its interval."""
+    """An evaluation: ``eval_NAME/METRIC``, and its interval as ``…/low`` and ``…/high``."""
     scalars = {f"eval_{stats.name}/{name}": value for name, value in stats.metrics.items()}
     for name, (low, high) in stats.intervals.items():
         scalars |= {f"eval_{stats.name}/{name}/low": low, f"eval_{stats.name}/{name}/high": high}

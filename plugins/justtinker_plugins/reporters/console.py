@@ -1,6 +1,6 @@
-"""What a person sees in the terminal while a run goes on: one live line, findings below it, tables at the end.
+"""Show a run in the terminal: one live line a step, findings as they come, tables at the end.
 
-Where the output is no terminal (a pipe, a log file) a plain line is printed every `every` steps instead.
+In a pipe or a log file, it prints a plain line every `every` steps instead.
 """
 
 from __future__ import annotations
@@ -49,40 +49,40 @@ COLUMNS = {
     "truncated_rate": "cut",
     "unscored_rate": "not graded",
 }
-"""Of the closing table; k is the number of samples a problem."""
-BARE = ("boxed_rate", "truncated_rate", "unscored_rate")
-"""Shown without an interval: there is no room."""
+"""Columns of the closing table; k is the number of samples for each problem."""
+WITHOUT_INTERVAL = ("boxed_rate", "truncated_rate", "unscored_rate")
+"""Rates without an interval in the table, for lack of room."""
 WIDE = 0.2
-"""An interval about which something must be said."""
+"""The width above which an interval is pointed out."""
 PERIOD = 24 * 3600.0
-"""Seconds of which the steps tell how long the rest takes; rich's own 30 are less than one step of a large model."""
+"""Estimate the remaining time from the steps of so many seconds; in rich's own 30 a large model takes no step."""
 STYLES = {"info": "cyan", "warn": "yellow", "stop": "bold red"}
 
 
 class Screen(Terminal):
-    """A terminal, or a pipe, that may go away: the console falls silent, and the run goes on."""
+    """A terminal or a pipe that may go away: then the console falls silent, and the run goes on."""
 
     def __exit__(self, *raised: Any) -> None:
         try:
             super().__exit__(*raised)  # this is where rich writes
         except OSError as error:
-            known, self.quiet = self.quiet, True  # first: a warning that cannot be written comes back here
-            if not known:
-                log.warning("nobody reads the console any more (%s): it is quiet; the run goes on", error.strerror)
+            was_quiet, self.quiet = self.quiet, True  # first, as the warning may fail in the same way
+            if not was_quiet:
+                log.warning("the console is gone (%s): it stays silent, and the run goes on", error.strerror)
 
     def on_broken_pipe(self) -> None:
-        """Do not end the process, as rich would."""
+        """Raise; rich would end the process."""
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 @plugin
 class Console:
-    """A live line a step with rich, findings as they come, and a closing table with intervals."""
+    """Shows each step on a live line, findings as they come, and a closing table with intervals."""
 
     every: Annotated[int, Field(ge=1)] = 20
-    """Without a terminal: print a line after every so many steps."""
+    """Without a terminal, print a line every so many steps."""
     answers: Annotated[int, Field(ge=0)] = 3
-    """Questions whose sampled answers, before and after, are shown at the end."""
+    """The number of questions whose answers, before and after, are shown at the end."""
 
     def __post_init__(self) -> None:
         self._terminal = Screen()
@@ -96,25 +96,25 @@ class Console:
 
     @hookimpl
     def report_progress(self, stage: str, done: int, total: int) -> None:
-        """What happens within a step."""
-        said = f"{stage} {done}/{total}" if done < total else ""
+        """Show the stage within a step."""
+        text = f"{stage} {done}/{total}" if done < total else ""
         with self._lock:
             for task in self._bar.task_ids:
-                self._bar.update(task, stage=said)
+                self._bar.update(task, stage=text)
             if not self._bar.task_ids and self._terminal.is_terminal:  # the first step of a large model takes minutes
-                self._display(Text(said, style="dim"))
+                self._display(Text(text, style="dim"))
 
     @hookimpl
     def report_step(self, run: RunContext, stats: StepStats, findings: Sequence[Finding]) -> None:
-        """Move the bar on, say the step's numbers below it, and above it what monitors found."""
+        """Move the bar on, show the step's numbers below it, and print findings above it."""
         line, name, steps = line_of(stats, run.spent), run.config.run.name, run.config.run.steps
         if self._terminal.is_terminal:
             self._show(name, steps, stats.step, line)
         elif stats.step % self.every == 0 or stats.step == steps:
             self._terminal.print(f"{name} {stats.step}/{steps}  {line}", highlight=False, soft_wrap=True)
         for f in findings:
-            said = f"[{STYLES[f.level]}]step {stats.step} {f.level}[/] {f.source}: {escape(printable(f.message))}"
-            self._terminal.print(said, soft_wrap=True)
+            text = f"[{STYLES[f.level]}]step {stats.step} {f.level}[/] {f.source}: {escape(printable(f.message))}"
+            self._terminal.print(text, soft_wrap=True)
 
     def _show(self, name: str, steps: int, step: int, line: str) -> None:
         with self._lock:
@@ -123,24 +123,24 @@ class Console:
             self._bar.update(self._bar.task_ids[0], completed=step, stage="")
             self._display(Group(self._bar, Text(f"  {line}", overflow="fold")))
 
-    def _display(self, shown: RenderableType) -> None:
+    def _display(self, content: RenderableType) -> None:
         if self._live is None:
             self._live = Live(console=self._terminal)
             self._live.start()
-        self._live.update(shown)
+        self._live.update(content)
 
     @hookimpl
     def report_eval(self, run: RunContext, stats: EvalStats) -> None:
-        """One line an evaluation."""
-        shown = [name for name in RATES if name in stats.metrics]
-        rates = ", ".join(f"{RATES[name]} {rate(stats, name)} %" for name in shown)
+        """Print an evaluation on one line."""
+        known = [name for name in RATES if name in stats.metrics]
+        rates = ", ".join(f"{RATES[name]} {rate(stats, name)} %" for name in known)
         self._terminal.print(
             f"[bold]{escape(stats.name)}[/bold] at step {stats.step}: {rates}", highlight=False, soft_wrap=True
         )
 
     @hookimpl
     def finish_run(self, run: RunContext, status: str) -> None:
-        """Where the run is; and after the command's last one a table of all its evaluations, and some answers."""
+        """Print where the run is and, after a command's last run, a table of all evaluations and some answers."""
         if self._live is not None:
             self._live.stop()
         minutes, seconds = divmod(round(time.perf_counter() - self._begun), 60)
@@ -153,7 +153,7 @@ class Console:
             if evals:
                 self._terminal.print()
                 self._terminal.print(closing_table(evals))
-                for note in wide(evals):
+                for note in notes_on_width(evals):
                     self._terminal.print(note, highlight=False)
                 self._terminal.print()
                 for stats in [e for _, e in evals] if status == "evaluated" else ():
@@ -166,7 +166,7 @@ class Console:
 
 
 def line_of(stats: StepStats, spent: float = 0.0) -> str:
-    """The numbers of a step in one line; what it cost, and the whole run so far, where that is known."""
+    """Put the numbers of a step on one line, with its cost and that of the run so far if they are known."""
     parts = [form.format(stats.metrics[name]) for name, form in SHOWN.items() if name in stats.metrics]
     if "rollouts" in stats.metrics:
         parts.append(f"trained {stats.metrics['trained']:.0f}/{stats.metrics['rollouts']:.0f}")
@@ -179,39 +179,39 @@ def line_of(stats: StepStats, spent: float = 0.0) -> str:
 
 
 def rate(stats: EvalStats, name: str) -> str:
-    """A rate in per cent, with its 95 % interval."""
+    """Write a rate in per cent with its 95 % interval."""
     if name not in stats.metrics:
         return "-"
-    if name not in stats.intervals or name in BARE:
+    if name not in stats.intervals or name in WITHOUT_INTERVAL:
         return f"{stats.metrics[name] * 100:.1f}"
     low, high = stats.intervals[name]
     return f"{stats.metrics[name]:.1%} [dim]({low:.0%}-{high:.0%})[/dim]".replace("%", "")
 
 
-def label(path: Path, stats: EvalStats) -> str:
-    """Which weights an evaluation is of."""
+def weights_label(path: Path, stats: EvalStats) -> str:
+    """Name the weights that an evaluation is of."""
     if weights := evaluated_weights(path):
         return weights
     config = path / "config.toml"
     run = tomllib.loads(config.read_text(encoding="utf-8"))["run"] if config.exists() else {"name": path.name}
-    before = f"before {run['name']}" if run.get("start_from") else "before"  # of two stages each may have one
+    before = f"before {run['name']}" if run.get("start_from") else "before"  # each of two stages may have one
     return f"{run['name']} {stats.step}" if stats.step else before
 
 
 def milestones(evals: Sequence[tuple[Path, EvalStats]]) -> list[tuple[Path, EvalStats]]:
-    """The first evaluation, and the last one of each run, of the first evaluation's set."""
+    """Choose, from the set that was evaluated first, the first evaluation and the last of each run."""
     of_set = [(path, stats) for path, stats in evals if stats.name == evals[0][1].name]
     last = {entry[0]: entry for entry in of_set}
     return [of_set[0], *(entry for entry in last.values() if entry is not of_set[0])]
 
 
 def closing_table(evals: Sequence[tuple[Path, EvalStats]]) -> Table:
-    """One row an evaluation, rates in per cent. A column needs somebody who has something to say in it."""
-    titles = {title: name for name, title in COLUMNS.items() if any(said(stats, name) for _, stats in evals)}
+    """Build a table with a row for each evaluation and a column for each rate that any of them has."""
+    titles = {title: name for name, title in COLUMNS.items() if any(fills(stats, name) for _, stats in evals)}
     several = any(samples(stats) > 1 for _, stats in evals)
     table = plain_table("weights", "set", *titles, "tokens", "n")
     for column in table.columns[2:]:
-        column.min_width = max(map(len, str(column.header).split()))  # no word of a title is folded
+        column.min_width = max(map(len, str(column.header).split()))  # so that no word of a title is folded
     table.columns[-1].min_width = 6 if several else 3
     table.collapse_padding = len(table.columns) > 7
     table.caption, table.caption_justify = "rates in per cent, with 95 % intervals; n problems", "left"
@@ -220,52 +220,52 @@ def closing_table(evals: Sequence[tuple[Path, EvalStats]]) -> Table:
     for path, stats in evals:
         rates = (rate(stats, name.format(k=samples(stats))) for name in titles.values())
         tokens, n = f"{stats.metrics['mean_response_tokens']:.0f}", str(stats.settings["problems"])
-        table.add_row(label(path, stats), stats.name, *rates, tokens, f"{n}x{samples(stats)}" if several else n)
+        table.add_row(weights_label(path, stats), stats.name, *rates, tokens, f"{n}x{samples(stats)}" if several else n)
     return table
 
 
 def samples(stats: EvalStats) -> int:
-    """How many a problem."""
+    """The number of samples for each problem."""
     return int(stats.settings.get("samples", 1))
 
 
-def said(stats: EvalStats, name: str) -> bool:
-    """Whether an evaluation has something to say in a column: of troubles, that there are any."""
+def fills(stats: EvalStats, name: str) -> bool:
+    """Whether an evaluation fills a column: it has the rate, and a rate of truncated or ungraded ones is not 0."""
     found = stats.metrics.get(name.format(k=samples(stats)))
     return found is not None and (found >= 0.0005 or name not in ("truncated_rate", "unscored_rate"))
 
 
-def wide(evals: Sequence[tuple[Path, EvalStats]]) -> list[str]:
-    """What must be said of sets whose accuracy is hardly known."""
+def notes_on_width(evals: Sequence[tuple[Path, EvalStats]]) -> list[str]:
+    """Warn of sets whose accuracy has a wide interval."""
     widest: dict[str, float] = {}
     for _, stats in evals:
         low, high = stats.intervals.get("accuracy", (0.0, 0.0))
         widest[stats.name] = max(widest.get(stats.name, 0.0), high - low)
     return [
-        f"{escape(name)}: its accuracy is known to within {width:.0%} only; take more samples or more problems, "
-        "and compare runs with justtinker compare"
+        f"{escape(name)}: the interval of its accuracy is {width:.0%} wide; take more samples or more problems, and "
+        "compare runs with justtinker compare"
         for name, width in widest.items()
         if width > WIDE
     ]
 
 
 def by_table(stats: EvalStats, key: str) -> Table:
-    """Accuracy by a key of the problems' metadata."""
+    """Build a table of the accuracy by a key of the problems' metadata."""
     table = plain_table(escape(key), "accuracy", "n")
     table.title, table.title_justify = escape(f"{stats.name} by {key}"), "left"
     for kind, row in stats.by[key].items():
-        shown = EvalStats(0, "", {"accuracy": row["accuracy"]}, {"accuracy": [row["low"], row["high"]]}, {})
-        table.add_row(escape(kind), rate(shown, "accuracy"), f"{row['problems']:.0f}")
+        part = EvalStats(0, "", {"accuracy": row["accuracy"]}, {"accuracy": [row["low"], row["high"]]}, {})
+        table.add_row(escape(kind), rate(part, "accuracy"), f"{row['problems']:.0f}")
     return table
 
 
 def answers_table(evals: Sequence[tuple[Path, EvalStats]], questions: int) -> Table:
-    """What was sampled for the first questions, before and after."""
+    """Build a table of sampled answers to the first questions, before and after."""
     table = plain_table("question", "weights", "a sampled answer", "")
     for number in range(questions):
         for path, stats in evals:
-            for shown in list(stats.examples)[number : number + 1]:
-                style = VERDICTS.get(shown["outcome"], "yellow")
-                texts = (escape(one_line(shown[key])) for key in ("question", "response"))
-                table.add_row(next(texts), label(path, stats), next(texts), f"[{style}]{shown['outcome']}[/{style}]")
+            for example in list(stats.examples)[number : number + 1]:
+                outcome, style = example["outcome"], VERDICTS.get(example["outcome"], "yellow")
+                texts = (escape(one_line(example[key])) for key in ("question", "response"))
+                table.add_row(next(texts), weights_label(path, stats), next(texts), f"[{style}]{outcome}[/{style}]")
     return table

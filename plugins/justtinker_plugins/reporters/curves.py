@@ -1,4 +1,4 @@
-"""Pictures of a run's curves, PNG and PDF, written at every evaluation and at the end. Extra: ``plots``."""
+"""Draw a run's curves as PNG and PDF at every evaluation and at the end. Needs the extra ``plots``."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from justtinker_plugins.shared.charts.pictures import write_pictures
 
 @plugin
 class Curves:
-    """``curves.png`` and ``curves.pdf``: the sheet of all that was measured; ``curves_simple``: one panel.
+    """Draws ``curves.png`` and ``.pdf`` with a panel for everything measured, ``curves_simple`` with one panel.
 
     Warnings and stops of monitors are marked at their steps.
     """
 
     simple: bool = True
-    """Also draw the one panel."""
+    """Also draw ``curves_simple``."""
 
     @hookimpl
     def preflight(self, run: RunContext) -> list[str]:
-        """A complaint if nothing can be drawn."""
+        """Complain if matplotlib is missing."""
         return [MISSING] if lacks_matplotlib() else []
 
     @hookimpl
     def report_eval(self, run: RunContext, stats: EvalStats) -> None:
-        """The curves so far."""
+        """Draw the curves so far."""
         write_pictures(run.files, self.simple)
 
     @hookimpl
     def finish_run(self, run: RunContext, status: str) -> None:
-        """All curves, if anything was recorded."""
+        """Draw all curves, if anything was recorded."""
         if any((run.dir / name).exists() for name in ("steps.jsonl", "evals.jsonl")):
             write_pictures(run.files, self.simple)

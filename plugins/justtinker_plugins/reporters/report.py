@@ -1,6 +1,6 @@
-"""One HTML file that shows a run to a person: ``report.html``, written at every evaluation and at the end.
+"""Write ``report.html``, one page that shows a run, at every evaluation and at the end.
 
-It reads the records and the rollout files, never the run's live state; each rollout file is read once.
+It reads only the run's records and rollout files, each file once.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from justtinker_plugins.shared.page.selection import Selection
 
 @plugin
 class Report:
-    """A page with the run's curves, reward terms, evaluations, findings and the rollouts that stand out."""
+    """Writes a page with the run's curves, reward terms, evaluations, findings and the rollouts that stand out."""
 
     rollouts: Annotated[int, Field(ge=1, le=500)] = 30
-    """Of each filter (best, worst, most redundant, unscored, truncated); the page stays below 10 MB in any case."""
+    """The most rollouts of each filter (best, worst, most redundant, unscored, truncated), up to a page of 10 MB."""
 
     def __post_init__(self) -> None:
         self._selection = Selection(self.rollouts)
 
     @hookimpl
     def report_eval(self, run: RunContext, stats: EvalStats) -> None:
-        """The page so far."""
+        """Write the page so far."""
         write_page(run.files, self._selection, "running")
 
     @hookimpl
     def finish_run(self, run: RunContext, status: str) -> None:
-        """The whole page, if anything was recorded."""
+        """Write the whole page, if anything was recorded."""
         if any((run.dir / name).exists() for name in ("steps.jsonl", "evals.jsonl")):
             write_page(run.files, self._selection, status)

@@ -1,4 +1,4 @@
-"""A run's numbers as TensorBoard event files, in its own directory. Extra: ``tensorboard``. No texts, no pictures."""
+"""Write a run's numbers as TensorBoard event files, without texts or pictures. Needs the extra ``tensorboard``."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from justtinker_plugins.reporters._scalars import eval_scalars, step_scalars
 
 @plugin
 class Tensorboard:
-    """Scalars of every step and evaluation: ``tensorboard --logdir runs``."""
+    """Writes the numbers of every step and evaluation; see them with ``tensorboard --logdir runs``."""
 
     directory: str = "tensorboard"
-    """Where the event files go; relative to the run's directory."""
+    """The directory of the event files, relative to the run's."""
 
     def __post_init__(self) -> None:
         self._writer: Any = None
 
     @hookimpl
     def preflight(self, run: RunContext) -> list[str]:
-        """A complaint if the package is missing."""
+        """Complain if the package is missing."""
         missing = importlib.util.find_spec("tensorboard") is None
         return ["the reporter tensorboard needs a package: pip install 'justtinker[tensorboard]'"] if missing else []
 
     @hookimpl
     def report_step(self, run: RunContext, stats: StepStats, findings: Sequence[Finding]) -> None:
-        """The step's numbers."""
+        """Write the numbers of a step."""
         self._write(run, stats.step, step_scalars(stats))
 
     @hookimpl
     def report_eval(self, run: RunContext, stats: EvalStats) -> None:
-        """The evaluation's numbers, on disk at once."""
+        """Write the numbers of an evaluation to disk at once."""
         self._write(run, stats.step, eval_scalars(stats))
         self._writer.flush()
 
     @hookimpl
     def finish_run(self, run: RunContext, status: str) -> None:
-        """Close the file, if there is one."""
+        """Close the event file if it was opened."""
         if self._writer is not None:
             self._writer.close()
 

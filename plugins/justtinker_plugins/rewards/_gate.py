@@ -1,4 +1,4 @@
-"""Which rollouts a reward term applies to: all of them, or only those that a verifier found correct."""
+"""Decide which rollouts a reward term applies to: all, or only those that the verifier found correct."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from justtinker_core import Group
 
 
 def gated(group: Group, raw: Sequence[float | None], only_correct: bool) -> list[float | None]:
-    """The raw numbers (G,) with None wherever the term does not apply: gated, at all but correct ones."""
+    """Return the raw numbers (G,), with None for all but correct rollouts if `only_correct`."""
     if not only_correct:
         return list(raw)
     return [r if v.outcome == "correct" else None for r, v in zip(raw, group.verdicts, strict=True)]

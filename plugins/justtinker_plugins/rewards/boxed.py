@@ -1,6 +1,6 @@
-r"""A reward for giving the answer in a box, right or wrong: a hold for a policy that does not know the form yet.
+r"""Reward an answer in a box, right or wrong: a help for a policy that does not know the form yet.
 
-Whether what is in the box is right is for a verifier and `correct`.
+Whether the answer is right is for a verifier and `correct`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from justtinker_plugins.text import answer_part, last_boxed, says_something
 
 
 def has_boxed_answer(text: str) -> bool:
-    r"""Whether the last ``\boxed{…}`` after the thinking is closed and says something: not blank, not a full stop."""
+    r"""Whether the last ``\boxed{…}`` after the thinking is closed and holds more than blanks and full stops."""
     box = last_boxed(answer_part(text) or "")
     return box is not None and says_something(box.content or "")
 
 
 @plugin
 class Boxed:
-    r"""1 for an answer in a closed ``\boxed{…}`` with something in it after the thinking, 0 without."""
+    r"""Pays 1 for an answer in a closed, non-empty ``\boxed{…}`` after the thinking, else 0."""
 
     default_weight: ClassVar[float] = 0.1
 
@@ -29,6 +29,6 @@ class Boxed:
 
     @hookimpl
     def score(self, group: Group) -> dict[str, list[float | None]]:
-        """`boxed`: 1 or 0 a rollout, None where the gate leaves it out."""
+        """Return `boxed`: 1 or 0 for each rollout, None where it does not apply."""
         raw = [float(has_boxed_answer(rollout.text)) for rollout in group.rollouts]
         return {"boxed": gated(group, raw, self.only_correct)}

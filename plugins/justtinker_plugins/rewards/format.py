@@ -1,6 +1,6 @@
-"""The format term: a correct answer without a proper thinking block costs the weight (0.1 in the recipe).
+"""Penalise a correct answer without a proper thinking block: it loses the term's weight (0.1 in the recipe).
 
-Says nothing about what the answer is worth (`correct`) or whether it is boxed (`boxed`).
+Whether the answer is right is for `correct`, whether it is boxed for `boxed`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from justtinker_core import Group, hookimpl, plugin
 from justtinker_plugins.rewards._gate import gated
 from justtinker_plugins.text import CLOSE, OPEN, last_boxed, letters_and_digits, says_something
 
-# Anything a reader would take for a thinking tag, however it is written: <THINK>, </ think >, <think id="2">.
+# Everything that reads as a thinking tag, however it is written: <THINK>, </ think >, <think id="2">.
 _TAG = re.compile(r"<\s*(?:/\s*)?think(?![^\W_])[^<>]*>", re.IGNORECASE)
 
 
 def problem_with(text: str, min_thinking: int = 3, markers: tuple[str, ...] = ()) -> str | None:
-    r"""What is wrong with the shape of a response, in words; None if nothing is.
+    r"""Say what is wrong with the format of a response; None if nothing is.
 
-    Right is ``<think>…</think>…``: the block stands there once, at the start (white space may precede it), holds at
-    least `min_thinking` letters or digits, and is followed by an answer: text with a letter, digit or sign in it, also
-    inside its last ``\boxed{…}`` if it has one. None of the `markers` occurs.
+    The right format is ``<think>…</think>…``: one block, at the start (after white space at most), with at least
+    `min_thinking` letters or digits; then an answer with a letter, digit or sign in it, also inside its last
+    ``\boxed{…}`` if it has one. None of the `markers` may occur.
     """
     if any(marker in text for marker in markers):
         return "a control token inside the response"
@@ -47,23 +47,23 @@ def problem_with(text: str, min_thinking: int = 3, markers: tuple[str, ...] = ()
 
 @plugin
 class Format:
-    """Pays 0 for a proper thinking block and -1 without: JustTinker's format term (there any ``</think>`` will do).
+    """Pays 0 for a proper thinking block and -1 without: JustTinker's format term (where any ``</think>`` will do).
 
-    Stricter than the recipe and than TRL's ``think_format_reward``, which pays ``<think></think>hi``: a policy finds
-    such gaps.
+    It is stricter than the recipe, and than TRL's ``think_format_reward``, which accepts ``<think></think>hi``: a
+    policy finds such gaps.
     """
 
     default_weight: ClassVar[float] = 0.1
 
     only_correct: bool = True
-    """Apply to correct answers only, as the recipe does; false: to every rollout."""
+    """Apply to correct answers only, as in the recipe; false: to every rollout."""
     min_thinking: Annotated[int, Field(ge=1)] = 3
-    """Fewest letters and digits that the thinking block must hold; 3 say the least that can be said: ``1+2=3``."""
+    """The fewest letters and digits in the thinking block; the default of 3 just allows ``1+2=3``."""
     markers: tuple[str, ...] = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
-    """Control tokens that must not stand in a response: what follows them is text after the end."""
+    """Control tokens that must not occur in a response: they mark its end, so nothing may follow them."""
 
     @hookimpl
     def score(self, group: Group) -> dict[str, list[float | None]]:
-        """`format`: 0 or -1 a rollout, None where the gate leaves it out."""
+        """Return `format`: 0 or -1 for each rollout, None where it does not apply."""
         problems = [problem_with(rollout.text, self.min_thinking, self.markers) for rollout in group.rollouts]
         return {"format": gated(group, [-1.0 if problem else 0.0 for problem in problems], self.only_correct)}

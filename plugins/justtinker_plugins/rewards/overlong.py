@@ -1,6 +1,6 @@
-"""DAPO's soft punishment of overlong responses: nothing, then a slope over the last stretch before the limit.
+"""Penalise overlong responses softly, as in DAPO: not at all, then linearly over the last stretch before the limit.
 
-It looks at length alone. A run that wants loops punished, not length, wants `redundancy`.
+It looks at length alone. To penalise loops but not length, use `redundancy`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from justtinker_plugins.rewards._gate import gated
 
 @plugin
 class Overlong:
-    """0 up to `max_tokens` - `buffer`, then linearly down to -1 at `max_tokens`.
+    """Pays 0 up to `max_tokens` - `buffer`, then linearly less, down to -1 at `max_tokens`.
 
     Equation 13 of DAPO (arXiv:2503.14476), there with 20,480 and 4,096 tokens.
     """
@@ -23,24 +23,24 @@ class Overlong:
     default_weight: ClassVar[float] = 1.0
 
     max_tokens: Annotated[int, Field(gt=0, examples=[8192])]
-    """Tokens at which the punishment is full: the run's longest response."""
+    """The length at which the penalty is full: that of the run's longest response."""
     buffer: Annotated[int, Field(gt=0)] | None = None
-    """Tokens before the limit over which it grows; not given: a fifth of `max_tokens`, as in DAPO."""
+    """The number of tokens over which the penalty grows; the default is a fifth of `max_tokens`, as in DAPO."""
     only_correct: bool = False
-    """Apply to correct answers only; false, as in DAPO: to every rollout."""
+    """Apply to correct answers only; false: to every rollout, as in DAPO."""
 
     def __post_init__(self) -> None:
         if self.buffer is None:
             self.buffer = max(self.max_tokens // 5, 1)
         if self.buffer > self.max_tokens:
-            raise ValueError(f"buffer = {self.buffer} must not be more than max_tokens = {self.max_tokens}")
+            raise ValueError(f"buffer = {self.buffer} must not be greater than max_tokens = {self.max_tokens}")
 
     @hookimpl
     def score(self, group: Group) -> dict[str, list[float | None]]:
-        """`overlong`: a number in [-1, 0] a rollout, from the tokens that the policy wrote."""
+        """Return `overlong`: a number in [-1, 0] for each rollout, from the number of tokens that the policy wrote."""
         return {"overlong": gated(group, [self.raw(r.response_tokens) for r in group.rollouts], self.only_correct)}
 
     def raw(self, tokens: int) -> float:
-        """The punishment of a response of so many tokens."""
+        """The penalty of a response of so many tokens."""
         assert self.buffer is not None
         return max(-1.0, min(0.0, (self.max_tokens - self.buffer - tokens) / self.buffer))
