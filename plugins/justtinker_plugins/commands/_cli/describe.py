@@ -10,8 +10,6 @@ import typing
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-import tomli_w
-
 from justtinker_core.hookspecs import implements
 from justtinker_core.options import option_names
 
@@ -112,6 +110,7 @@ def default_text(field: Any) -> str:
 
 def toml_text(value: Any) -> str:
     """Write a value in TOML, on one line; a value that TOML lacks, such as None, as Python writes it."""
+    import tomli_w  # here, so that listing plugins stays quick
     from pydantic_core import to_jsonable_python
 
     try:
