@@ -184,15 +184,15 @@ def evaluations_table(evals: Sequence[EvalStats], start: str = "") -> str:
     """Show every evaluation: its rates in per cent, with intervals."""
     if not evals:
         return "<p>None.</p>"
-    shown = [name for name in RATES if any(name in e.metrics for e in evals)]
+    names = [name for name in RATES if any(name in e.metrics for e in evals)]
     rows = "".join(
         f'<tr><td class="n">{e.step}</td><td class="any">{escape(e.name)}</td>'
-        + "".join(f'<td class="n{wide(name)}">{rate(e, name)}</td>' for name in shown)
+        + "".join(f'<td class="n{wide(name)}">{rate(e, name)}</td>' for name in names)
         + f'<td class="n">{mean_tokens(e)}</td>'
         + f'<td class="n wide">{sampled(e)}</td></tr>'
         for e in evals[-MOST_EVALS:]
     )
-    heads = "".join(f'<th class="n{wide(name)}">{RATES[name]}</th>' for name in shown)
+    heads = "".join(f'<th class="n{wide(name)}">{RATES[name]}</th>' for name in names)
     head = (
         f'<tr><th class="n">step</th><th>set</th>{heads}<th class="n">tokens</th><th class="n wide">problems</th></tr>'
     )

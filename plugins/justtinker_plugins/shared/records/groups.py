@@ -5,7 +5,8 @@ A line is one of a run's own ``rollouts/*.jsonl.zst``, or the least that can be 
     {"question": "47+38=?", "answer": "85", "responses": ["…", "…"]}
 
 Such a line may add ``tokens`` (the length of each response), ``truncated`` (true or false for each), ``step``, ``id``,
-``kind`` and ``meta``. Records hold no token ids, so a group read back has the right number of tokens, all `UNKNOWN`.
+``kind`` and ``meta``. Records hold no token ids, so a group read back has the right number of tokens, whose ids are
+unknown.
 """
 
 from __future__ import annotations
