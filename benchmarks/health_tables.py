@@ -14,7 +14,6 @@ from itertools import product
 
 import numpy as np
 
-from justtinker_core.config import RunConfig
 from justtinker_core.options import configure
 from justtinker_core.plugins import Plugins
 from justtinker_plugins.commands.monitor import bare, monitors_of, replay
@@ -34,16 +33,14 @@ COLUMNS = ("warning", "stop", "recipe's warning")
 
 
 @cache
-def default_monitors() -> tuple[RunConfig, Plugins]:
+def default_monitors() -> Plugins:
     """Set up once a process."""
-    wanted = bare((), ())
-    return wanted, Plugins(monitors_of(wanted))
+    return Plugins(monitors_of(bare((), ())))
 
 
 def false_alarms(seed: int, block: int) -> list[tuple[str, str]]:
     """Level and monitor of each alarm in 1,000 healthy steps."""
-    wanted, plugins = default_monitors()
-    said = replay(resampled(seed, block=block), plugins, wanted)
+    said = replay(resampled(seed, block=block), default_monitors())
     return [(s.finding.level, s.finding.source) for s in said if s.finding.level != "info"]
 
 

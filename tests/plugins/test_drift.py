@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError
-from justtinker_core.config import RunConfig
 from justtinker_core.options import configure
 from justtinker_core.plugins import Plugins
 from justtinker_core.types import History, StepStats
@@ -183,8 +182,7 @@ def test_another_history_is_not_taken_for_the_one_before() -> None:
 @real_data
 def test_the_bar_on_the_published_collapse() -> None:
     """A warning by step 110, a stop by 125, nothing before 85; and after the stop nothing that is not news."""
-    wanted, plugins = default_monitors()
-    said = [(s.step, s.finding.level, s.finding.source) for s in replay(published(), plugins, wanted)]
+    said = [(s.step, s.finding.level, s.finding.source) for s in replay(published(), default_monitors())]
     heard = [s for s in said if s[1] != "info"]
     assert min(step for step, _, _ in heard) >= 85
     assert min(step for step, level, source in heard if (level, source) == ("warn", "drift")) <= 110
@@ -201,16 +199,14 @@ def test_the_bar_does_not_hang_on_one_number(changes: dict[str, Any]) -> None:
 
 
 @cache
-def default_monitors() -> tuple[RunConfig, Plugins]:
+def default_monitors() -> Plugins:
     """Set up once a process: a monitor has no memory."""
-    wanted = bare((), ())
-    return wanted, Plugins(monitors_of(wanted))
+    return Plugins(monitors_of(bare((), ())))
 
 
 def healthy_alarms(seed: int) -> list[tuple[int, str, str]]:
     """The warnings and stops of the default monitors on one healthy run."""
-    wanted, plugins = default_monitors()
-    said = replay(resampled(seed), plugins, wanted)
+    said = replay(resampled(seed), default_monitors())
     return [(s.step, s.finding.level, s.finding.source) for s in said if s.finding.level != "info"]
 
 
