@@ -52,11 +52,11 @@ def test_the_weights_of_an_evaluation_are_named_wherever_it_is_shown(series: Pat
     manifest = RunDir(Path("ev1")).manifest()
     assert (manifest["run"], manifest["step"]) == ("a", 2)
     a, b = cli("compare", "ev1", "ev2").output.splitlines()[1:3]
-    assert (a, b) == ("A: ev1, a 2, 1 a problem", "B: ev2, b 2, 1 a problem")
+    assert (a, b) == ("A: ev1, a 2, 1 per problem", "B: ev2, b 2, 1 per problem")
     cli("report", "ev2")
     assert "scripted, evaluation of b 2<" in Path("ev2/report.html").read_text()
     cli("eval", series, "--checkpoint", "final", "--dir", "ev3")
-    assert "A: ev3, b 2, 1 a problem" in cli("compare", "ev3", "ev1").output
+    assert "A: ev3, b 2, 1 per problem" in cli("compare", "ev3", "ev1").output
 
 
 def test_weights_that_no_run_knows(series: Path) -> None:
@@ -66,13 +66,13 @@ def test_weights_that_no_run_knows(series: Path) -> None:
     assert cli("eval", config, "--checkpoint", "kept.json", "--dir", "ev1").exit_code == 0
     assert cli("eval", config, "--dir", "ev2").exit_code == 0
     a, b = cli("compare", "ev1", "ev2").output.splitlines()[1:3]
-    assert (a, b) == ("A: ev1, kept.json, 1 a problem", "B: ev2, the model, 1 a problem")
+    assert (a, b) == ("A: ev1, kept.json, 1 per problem", "B: ev2, the model, 1 per problem")
 
 
 def test_a_run_is_labelled_by_its_steps(series: Path) -> None:
     a, b = cli("compare", series / "1-a", series).output.splitlines()[1:3]
-    assert a == f"A: {series}/1-a, step 2, 1 a problem"
-    assert b == f"B: {series}/2-b, step 2, 1 a problem"
+    assert a == f"A: {series}/1-a, step 2, 1 per problem"
+    assert b == f"B: {series}/2-b, step 2, 1 per problem"
 
 
 # Of starts

@@ -494,9 +494,8 @@ def test_check_shows_the_prompt_and_samples_nothing(
     server.context_length = 512
     result = cli("check", "wire.toml")
     assert result.exit_code == 0, result.output
-    assert "The first prompt: 17 tokens; the response stops at '<|im_end|>', or after 8 tokens; the model has 512." in (
-        result.output
-    )
+    first = "The first prompt: 17 tokens; the response stops at '<|im_end|>', or after 8 tokens; "
+    assert f"{first}the model's context has 512." in result.output
     spent = {"asample", "forward_backward", "optim_step", "save_weights", "save_weights_for_sampler"}
     assert spent.isdisjoint(path for path, _ in server.seen)
 
@@ -633,7 +632,8 @@ def failing(server: TinkerServer, tmp_path: Path) -> str:
     assert result.exit_code == 1
     assert [step["step"] for step in lines(tmp_path / "run/checkpoints.jsonl")] == [1, 2]
     *_, error, advice = result.output.splitlines()
-    assert advice == f"failed; mend it, then go on, with the same config: justtinker train --resume {tmp_path / 'run'}"
+    again = f"justtinker train --resume {tmp_path / 'run'}"
+    assert advice == f"failed; fix the cause, then resume with the same config: {again}"
     return error
 
 
