@@ -21,7 +21,7 @@ from justtinker_core.plugins import Active, Plugins
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.testing import Respond, _running, _stand_ins
-from justtinker_core.testing._running import enabled
+from justtinker_core.testing._running import activate_given
 from justtinker_core.types import Batch, Datum, Update
 
 LISTED = "from justtinker_core.testing._stand_ins import Listed\n"
@@ -216,7 +216,7 @@ def problems(n: int = 5, **changes: Any) -> list[Problem]:
 def active(*cast: Any) -> list[Active]:
     """Instances, or pairs of an instance and its reward options, as active plugins called by their class's name."""
     pairs = [member if isinstance(member, tuple) else (member, None) for member in cast]
-    found = [(enabled(instance, name=type(instance).__name__.lower()), reward) for instance, reward in pairs]
+    found = [(activate_given(instance, name=type(instance).__name__.lower()), reward) for instance, reward in pairs]
     return [replace(a, reward=reward) if reward else a for a, reward in found]
 
 
@@ -258,7 +258,7 @@ def config_of(folder: Path, changes: Mapping[str, Any], sets: _running.Sets | No
     """A parsed config whose data tables read problems from files in the folder."""
     (folder / "listed.py").write_text(LISTED)
     tables = _running.tables_of(changes, base=TABLES)
-    return parse(_running.with_data(tables, problems() if sets is None else sets, folder), folder)
+    return parse(_running.add_data(tables, problems() if sets is None else sets, folder), folder)
 
 
 def go(run: Run) -> str:

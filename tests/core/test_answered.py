@@ -12,7 +12,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from justtinker_core.evaluation.answered import read
+from justtinker_core.evaluation.answered import read_answers
 from justtinker_core.rundir import PIECE, unpack
 
 CONTENTS = st.lists(st.integers(0, 3 * PIECE).map(os.urandom) | st.binary(max_size=9), max_size=4)
@@ -40,5 +40,5 @@ def test_a_long_evaluation_is_read_in_the_time_that_its_size_takes(tmp_path: Pat
     frame = zstandard.compress(json.dumps([os.urandom(20_000).hex(), []]).encode())
     path.write_bytes(frame * 3000)
     begun = time.process_time()
-    assert read(path)[1] == 3000 * len(frame)
+    assert read_answers(path)[1] == 3000 * len(frame)
     assert time.process_time() - begun < 4

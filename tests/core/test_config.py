@@ -34,7 +34,7 @@ def complaint(text: str) -> str:
 
 COMPLAINTS = {
     "": "[run] needs a value for 'name'\n[run] needs a value for 'model'\n[run] needs a value for 'steps'",
-    'run = 3': "run = 3 stands outside any table",
+    'run = 3': "run = 3 is outside any table",
     RUN + "[optimiser]": "there is no table [optimiser]; did you mean 'optimizer'?",
     RUN + "[optimizer]\nlearning_rat = 1.0": "[optimizer] has no option 'learning_rat'; did you mean 'learning_rate'?",
     RUN + "[optimizer]\nlearning_rate = 0": "[optimizer] learning_rate = 0: input should be greater than 0",
@@ -44,19 +44,19 @@ COMPLAINTS = {
     RUN + "[data.train]\nuse = 'y'\nseed = -1": "[data.train] seed = -1: input should be greater than or equal to 0",
     RUN + "unscored = 'drpo'": "[run] unscored = 'drpo': input should be 'drop', 'zero' or 'abort'",
     RUN + "[data.trian]":
-        "there is no table [data.trian]; there is [data.train], and [data.eval.NAME] for every evaluation set",
+        "there is no table [data.trian]; there is [data.train], and [data.eval.NAME] for each evaluation set",
     RUN + "[data.train]": "[data.train] needs a value for 'use'",
-    RUN + "[data]\ntrain = 3": "data.train = 3: a table is wanted",
+    RUN + "[data]\ntrain = 3": "data.train: expected a table, got 3",
     RUN + "[data.eval]\nuse = 'x'": "[data.eval] needs a name for the set: write [data.eval.NAME]",
     RUN + "[data.eval.x]\nuse = 'y'\nlimit = 0": "[data.eval.x] limit = 0: input should be greater than or equal to 1",
     RUN + "[data.eval.hedl]\nlimit = 3": "[data.eval.hedl] needs a value for 'use'",
     RUN + "[data.eval]\nheld.use = 'y'\nhedl.limit = 3":
         "[data.eval.hedl] needs a value for 'use'; did you mean 'held'?",
-    RUN + "[data.eval]\nx = 3": "data.eval.x = 3: a table is wanted",
-    RUN + "[plugins]\nenable = 'x'": "[plugins] enable = 'x': a list of plugin names is wanted",
-    RUN + "[plugins]\nenable = [3]": "[plugins] enable = [3]: a list of plugin names is wanted",
+    RUN + "[data.eval]\nx = 3": "data.eval.x: expected a table, got 3",
+    RUN + "[plugins]\nenable = 'x'": "[plugins] enable: expected a list of plugin names, got 'x'",
+    RUN + "[plugins]\nenable = [3]": "[plugins] enable: expected a list of plugin names, got [3]",
     RUN + "[plugins]\nenable = ['b', 'a', 'b', 'a']": "[plugins] enable names a, b twice",
-    RUN + "[plugins]\nenabel = ['a']": "[plugins] has no key 'enabel'; it has 'enable' and one table a plugin",
+    RUN + "[plugins]\nenabel = ['a']": "[plugins] has no key 'enabel'; it has 'enable' and one table per plugin",
     RUN + "[plugins]\nenable = ['grpo']\n[plugins.gpro]":
         "[plugins.gpro] is set but [plugins] enable does not name 'gpro'; did you mean 'grpo'?",
     RUN + "[plugins.length]":
@@ -74,7 +74,7 @@ def test_complaints_in_full(text: str) -> None:
 
 
 def test_a_key_outside_any_table() -> None:
-    assert complaint("steps = 3\n" + RUN) == "steps = 3 stands outside any table"
+    assert complaint("steps = 3\n" + RUN) == "steps = 3 is outside any table"
 
 
 @pytest.mark.parametrize(
@@ -258,12 +258,12 @@ def test_set_goes_deep_and_replaces() -> None:
 
 @pytest.mark.parametrize("item", ["steps=3", "run.steps", "run.=3", "=3", ""])
 def test_set_that_is_none(item: str) -> None:
-    with pytest.raises(PluginError, match=f"^--set takes table.key=value, found {re.escape(repr(item))}$"):
+    with pytest.raises(PluginError, match=f"^--set: expected table.key=value, got {re.escape(repr(item))}$"):
         override({}, item)
 
 
 def test_set_below_a_value() -> None:
-    with pytest.raises(PluginError, match=r"^--set run.steps.x=3: 'steps' is no table$"):
+    with pytest.raises(PluginError, match=r"^--set run.steps.x=3: 'steps' is not a table$"):
         override({"run": {"steps": 3}}, "run.steps.x=3")
 
 
@@ -316,7 +316,7 @@ def test_resolving_finds_what_a_run_would_lack() -> None:
 def test_a_local_plugin_may_not_take_an_installed_name(tmp_path: Path) -> None:
     path = written(tmp_path, RUN + "[local_plugins]\ngrpo = 'x.py:X'")
     with pytest.raises(PluginError, match=r"^\[local_plugins\] grpo: package justtinker has a plugin of that name; "
-                       "choose another$"):  # fmt: skip
+                       "choose another name$"):  # fmt: skip
         resolved(read(path))
 
 
@@ -326,7 +326,7 @@ def test_without_none() -> None:
 
 @pytest.mark.parametrize("name", ["a/b", "", "ü b"])
 def test_a_set_is_named_by_what_a_file_can_be_named_by(name: str) -> None:
-    text = f"[data.eval.{name}]: the name of an evaluation set has letters, digits, '_', '.' and '-' only"
+    text = f"[data.eval.{name}]: the name of an evaluation set may hold only letters, digits, '_', '.' and '-'"
     assert complaint(f'{RUN}[data.eval."{name}"]\nuse = "arithmetic"\n') == text
 
 

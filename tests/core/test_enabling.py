@@ -104,8 +104,7 @@ def test_observed_it_is_logged_and_adds_nothing(mine: Callable[..., Path]) -> No
 
 # Mistakes
 
-NEW = " (a new plugin of a package is seen after reinstalling the package; a one-file plugin needs a line under " \
-    "[local_plugins])"  # fmt: skip
+NEW = " (if it is new, reinstall its package, or name its file under [local_plugins])"
 MISTAKES = {
     "a misspelt name": (["-p", "hafl"], f"[plugins] enable: no plugin called 'hafl'; did you mean 'half'?{NEW}"),
     "a misspelt name of a data set": (
@@ -161,11 +160,11 @@ MISTAKES = {
     ),
     "two plugins for a role that takes one": (
         ["-p", "second"],
-        "my_mean and second both implement advantages, which takes one; disable the others",
+        "expected one plugin to implement advantages, got my_mean and second; disable the others",
     ),
     "two algorithms": (
         ["-p", "sft"],
-        "my_rl and sft both implement collect_batch, which takes one; disable the others",
+        "expected one plugin to implement collect_batch, got my_rl and sft; disable the others",
     ),
     "nobody for a role": (
         ["-p", "no:my_mean"],
@@ -178,7 +177,7 @@ MISTAKES = {
     ),
     "a local plugin called like an installed one": (
         ["--set", "local_plugins.correct=players.py:Half"],
-        "[local_plugins] correct: package justtinker has a plugin of that name; choose another",
+        "[local_plugins] correct: package justtinker has a plugin of that name; choose another name",
     ),
     "a local plugin that is not there": (
         ["-p", "half", "--set", "local_plugins.half=playrs.py:Half"],
@@ -213,7 +212,7 @@ def test_two_packages_with_one_name(mine: Callable[..., Path], site: Callable[..
     site("first", {"metrics": {"polite": "first:Polite"}})
     site("second", {"rewards": {"polite": "second:Polite"}})
     assert refused(mine(), "-p", "polite") == (
-        "two packages call a plugin 'polite': first and second (second:Polite); uninstall one of them"
+        "two packages have a plugin called 'polite': first and second (second:Polite); uninstall one of them"
     )
 
 

@@ -248,8 +248,8 @@ def test_a_sampler_that_forgets_a_request() -> None:
 
 
 BAD_ROLLOUT = (
-    r"^plugin '\w+' \(under test\) failed in rollout: TypeError: a Rollout with tokens, logprobs and mask of one "
-    "length is wanted, not"
+    r"^plugin '\w+' \(under test\) failed in rollout: TypeError: expected a Rollout with tokens, logprobs and mask of "
+    "one length, got"
 )
 
 

@@ -311,7 +311,7 @@ def test_the_next_run_starts_from_the_weights_of_the_one_before_with_a_fresh_opt
 
 def test_start_from_names_what_is_wrong(run_of: RunOf, tmp_path: Path) -> None:
     with pytest.raises(
-        PluginError, match=r"^'nowhere' is neither a checkpoint nor a run directory \(run.start_from, --checkpoint\)$"
+        PluginError, match=r"^expected a checkpoint or a run directory, got 'nowhere' \(run.start_from, --checkpoint\)$"
     ):
         go(run_of(*cast(), config={"run.start_from": "nowhere"}))
     run_of(*cast(), directory="empty")
@@ -408,7 +408,7 @@ def test_other_observers_are_survived_and_reported_once(run_of: RunOf, caplog: p
         ["failed in inspect_step", "speechless", "failed in report_progress", "failed in report_eval",
          "failed in finish_run"]
     )  # fmt: skip
-    assert all(r.message.endswith("(said once; the run goes on)") for r in caplog.records)
+    assert all(r.message.endswith("(logged once; the run goes on)") for r in caplog.records)
 
 
 def generator(self: Any) -> Any:
@@ -447,7 +447,7 @@ def test_evidence_that_is_not_json_does_not_end_the_run(run_of: RunOf, evidence:
 def test_a_loss_that_is_not_finite_is_a_clear_error(run_of: RunOf, tmp_path: Path) -> None:
     backend, *others = cast()
     backend.gradient = math.inf
-    with pytest.raises(PluginError, match=r"^step 1: grad_norm is inf; a finite number is wanted$"):
+    with pytest.raises(PluginError, match=r"^step 1: grad_norm: expected a finite number, got inf$"):
         go(run_of(backend, *others))
     assert records(tmp_path / "run", "steps.jsonl") == []
 

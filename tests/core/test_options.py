@@ -60,11 +60,11 @@ COMPLAINTS: dict[str, tuple[dict[str, Any], str]] = {
     "out of range": ({"count": 1, "rate": 1.5}, "[t] rate = 1.5: input should be less than or equal to 1"),
     "no choice": ({"count": 1, "mode": "offf"}, "[t] mode = 'offf': input should be 'on' or 'off'"),
     "a number for a text": (
-        {"count": 1, "name": 3}, '[t] name = 3: input should be a valid string; in quotes it is one: "3"'
+        {"count": 1, "name": 3}, '[t] name = 3: input should be a valid string; write it in quotes: "3"'
     ),
     "in a list": (
         {"count": 1, "names": ["a", 2]},
-        '[t] names.1 = 2: input should be a valid string; in quotes it is one: "2"',
+        '[t] names.1 = 2: input should be a valid string; write it in quotes: "2"',
     ),
     "in a table": ({"count": 1, "table": {"x": "y"}}, "[t] table.x = 'y': input should be a valid number"),
     "nested": ({"count": 1, "inner": {"b": 1.0}}, "[t] needs a value for 'inner.a'"),
@@ -158,4 +158,4 @@ def test_options_without_the_decorator_are_told_so() -> None:
 
     with pytest.raises(PluginError) as error:
         configure(Plain, "plugins.plain", {"size": 4})
-    assert str(error.value) == "[plugins.plain] Plain declares options but is no dataclass: decorate it with @plugin"
+    assert str(error.value) == "[plugins.plain] Plain declares options but is not a dataclass: decorate it with @plugin"

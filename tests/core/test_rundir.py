@@ -103,7 +103,7 @@ def test_a_full_disk_while_appending(run: RunDir) -> None:
     (run.path / "steps.jsonl").symlink_to("/dev/full")
     path = run.path / "steps.jsonl"
     text = (
-        f"cannot write {path}: No space left on device; the records up to here are whole: make room, then continue "
+        f"cannot write {path}: No space left on device; the records so far are whole: make room, then continue "
         f"with --resume {run.path}"
     )
     with pytest.raises(PluginError, match=f"^{re.escape(text)}$"):
@@ -113,7 +113,7 @@ def test_a_full_disk_while_appending(run: RunDir) -> None:
 def test_a_full_disk_leaves_the_old_file(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
     run.manifest(status="running")
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(PluginError, match=r"manifest.json: No space left on device; the records up to here are whole"):
+    with pytest.raises(PluginError, match=r"manifest.json: No space left on device; the records so far are whole"):
         run.manifest(status="finished")
     assert run.manifest()["status"] == "running"
 
@@ -302,7 +302,7 @@ def test_two_processes_do_not_work_in_one_directory(run: RunDir) -> None:
     ) as other:
         assert other.stdout
         assert other.stdout.readline() == "locked\n"
-        text = f"another process works in {run.path}: wait for it, or end it"
+        text = f"another process is using {run.path}: wait for it, or end it"
         for _ in range(2):  # a refused one must not open the door to the next
             with pytest.raises(PluginError, match=f"^{re.escape(text)}$"):
                 run.lock()
