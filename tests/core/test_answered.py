@@ -1,4 +1,4 @@
-"""Answers of an evaluation that was killed, as they stand on the disk."""
+"""The answers of a killed evaluation, on disk."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_whole_frames_and_where_they_end_wherever_the_file_is_cut(contents: list
 
 
 def test_a_long_evaluation_is_read_in_the_time_that_its_size_takes(tmp_path: Path) -> None:
-    """Copying all that follows with every frame took 127 s for 304 MB in 800 frames, and grew with the square."""
+    """Copying all that follows each frame took 127 s for 304 MB in 800 frames, and grew with the square."""
     path = tmp_path / "partial.jsonl.zst"
     frame = zstandard.compress(json.dumps([os.urandom(20_000).hex(), []]).encode())
     path.write_bytes(frame * 3000)

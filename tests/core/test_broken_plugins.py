@@ -1,4 +1,4 @@
-"""Plugins that break: whoever does not enable them does not notice, whoever does is told who, where and what."""
+"""Plugins that break: disabled, they do no harm; enabled, the error says which plugin, where and what."""
 
 from __future__ import annotations
 
@@ -118,8 +118,8 @@ def test_a_monitor_and_a_reporter_that_raise_are_reported_once_and_survived(
             raise OSError("no printer")
 
     assert run_with(Watcher(), Teller(), steps=3).status == "finished"
-    said = [re.sub(r" at \w+\.py:\d+", "", record.message) for record in caplog.records]
-    assert sorted(said) == [
+    logged = [re.sub(r" at \w+\.py:\d+", "", record.message) for record in caplog.records]
+    assert sorted(logged) == [
         "plugin 'teller' (under test) failed in report_step: OSError: no printer (logged once; the run goes on)",
         "plugin 'watcher' (under test) failed in inspect_step: KeyError: 'reward' (logged once; the run goes on)",
     ]

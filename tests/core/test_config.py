@@ -1,4 +1,4 @@
-"""TOML to RunConfig: what is read, what is refused and with which words, and that a dump reads back the same."""
+"""TOML to RunConfig: what is read, what is refused with which text, and that a dump reads back the same."""
 
 from __future__ import annotations
 
@@ -89,10 +89,10 @@ def test_what_is_no_table_is_a_clear_error(text: str) -> None:
 
 
 def test_defaults_and_sections() -> None:
-    wanted = parsed(RUN)
-    assert (wanted.run.seed, wanted.run.unscored, wanted.run.start_from) == (42, "drop", None)
-    assert (wanted.sampling.max_tokens, wanted.evaluation.temperature) == (8192, 0.7)
-    assert wanted.enable == ()
+    result = parsed(RUN)
+    assert (result.run.seed, result.run.unscored, result.run.start_from) == (42, "drop", None)
+    assert (result.sampling.max_tokens, result.evaluation.temperature) == (8192, 0.7)
+    assert result.enable == ()
 
 
 def test_runs_with_other_seeds_are_evaluated_on_the_same_problems() -> None:
@@ -103,20 +103,20 @@ def test_runs_with_other_seeds_are_evaluated_on_the_same_problems() -> None:
 
 
 def test_data_tables() -> None:
-    wanted = parsed(
+    result = parsed(
         RUN + "[data.train]\nuse = 'a'\nmine = 1\n[data.eval.x]\nuse = 'b'\nlimit = 3\nstratify_by = 'k'\nsamples = 4\n"
         "seed = 7\n[data.eval.y]\nuse = 'a'\n[plugins]\nenable = ['c', 'b']"
     )
-    train, x, y = wanted.data
+    train, x, y = result.data
     assert (train.table, x.table, y.table) == ("data.train", "data.eval.x", "data.eval.y")
     assert (train.purpose, train.options, train.seed) == ("train", {"mine": 1}, 42)
     assert (x.purpose, x.limit, x.stratify_by, x.samples, x.seed, x.options) == ("eval", 3, "k", 4, 7, {})
-    assert wanted.enable == ("c", "b", "a"), "the list in its order, then what the data tables name"
+    assert result.enable == ("c", "b", "a"), "the list in its order, then what the data tables name"
 
 
 def test_local_plugins_are_relative_to_the_config() -> None:
-    wanted = parsed(RUN + "[local_plugins]\na = 'x.py:X'\nb = '/abs/y.py:Y'")
-    assert wanted.local_plugins == {"a": "/base/x.py:X", "b": "/abs/y.py:Y"}
+    result = parsed(RUN + "[local_plugins]\na = 'x.py:X'\nb = '/abs/y.py:Y'")
+    assert result.local_plugins == {"a": "/base/x.py:X", "b": "/abs/y.py:Y"}
 
 
 # The learning rate
@@ -183,16 +183,16 @@ def test_every_preset_resolves_to_itself() -> None:
     assert {"quickstart-sft", "quickstart-rl"} <= set(names)
     assert names == sorted(names)
     for name in names:
-        wanted = resolved(read(name, ["run.start_from=tinker://run/weights/x"]))  # one of them cannot start without
-        again = parse(tomllib.loads(wanted.dump()), Path("/elsewhere"))
-        assert again.dump() == wanted.dump()
-        assert resolved(again).dump() == wanted.dump(), name
+        result = resolved(read(name, ["run.start_from=tinker://run/weights/x"]))  # one of them cannot start without
+        again = parse(tomllib.loads(result.dump()), Path("/elsewhere"))
+        assert again.dump() == result.dump()
+        assert resolved(again).dump() == result.dump(), name
 
 
 def test_a_run_directory_is_read_as_its_config(tmp_path: Path) -> None:
-    wanted = resolved(read("quickstart-sft"))
-    run = RunDir.create(tmp_path / "run", wanted.dump())
-    assert read(run.path).dump() == wanted.dump()
+    result = resolved(read("quickstart-sft"))
+    run = RunDir.create(tmp_path / "run", result.dump())
+    assert read(run.path).dump() == result.dump()
 
 
 def written(folder: Path, text: str) -> Path:
@@ -290,22 +290,22 @@ def test_switching_in_a_config_that_is_wrong(tmp_path: Path, plugins: str, name:
 
 def test_read_applies_sets_then_switches(tmp_path: Path) -> None:
     path = written(tmp_path, RUN + "[plugins]\nenable = ['a']")
-    wanted = read(path, ["run.steps=7", "plugins.enable=['b', 'c']"], ["no:b", "d"])
-    assert wanted.run.steps == 7
-    assert wanted.enable == ("c", "d")
+    result = read(path, ["run.steps=7", "plugins.enable=['b', 'c']"], ["no:b", "d"])
+    assert result.run.steps == 7
+    assert result.enable == ("c", "d")
 
 
 # Resolving
 
 
 def test_resolving_names_the_table_of_the_mistake() -> None:
-    wanted = read("quickstart-sft")
-    train = replace(wanted.data[0], options={"cuont": 3})
+    result = read("quickstart-sft")
+    train = replace(result.data[0], options={"cuont": 3})
     with pytest.raises(PluginError, match=r"^\[data.train\] has no option 'cuont'; did you mean 'count'\?$"):
-        resolved(replace(wanted, data=(train, *wanted.data[1:])))
-    held_out = replace(wanted.data[1], options={"cuont": 3})
+        resolved(replace(result, data=(train, *result.data[1:])))
+    held_out = replace(result.data[1], options={"cuont": 3})
     with pytest.raises(PluginError, match=r"^\[data.eval.held_out\] has no option 'cuont'; did you mean 'count'\?$"):
-        resolved(replace(wanted, data=(wanted.data[0], held_out)))
+        resolved(replace(result, data=(result.data[0], held_out)))
 
 
 def test_resolving_finds_what_a_run_would_lack() -> None:

@@ -1,4 +1,4 @@
-"""Problems of a data table, and the order in which steps draw them."""
+"""The problems of a data table, and the order in which steps draw them."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_what_loads_no_problems() -> None:
         load(DataSpec("x", "eval", "group_mean", {}), find(), {})
 
 
-def test_a_name_that_nobody_has() -> None:
+def test_an_unknown_name() -> None:
     with pytest.raises(PluginError, match=r"^no plugin called 'arithmetics'; did you mean 'arithmetic'\?"):
         load(DataSpec("train", "train", "arithmetics", {}), find(), {})
 

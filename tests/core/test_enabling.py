@@ -1,6 +1,6 @@
-"""Enabling, disabling and weighing plugins for one run, as a user does on the command line; and every mistake in it.
+"""Enable, disable and weigh plugins for one run, as a user does on the command line; and every mistake in it.
 
-A mistake is told before anything runs: no run directory is made and no backend is opened.
+A mistake is reported before anything runs: no run directory is made and no backend is opened.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ def mine(written: Written) -> Callable[..., Path]:
 
 
 def trained(config: Path, *arguments: str) -> list[dict[str, Any]]:
-    """The steps' records of a run."""
+    """Train; return the records of the steps."""
     result = cli("train", config, "--dir", "run", *arguments)
     assert result.exit_code == 0, result.output
     return RunDir(config.with_name("run")).read("steps.jsonl")
 
 
 def refused(config: Path, *arguments: str) -> str:
-    """What is said of a run that does not begin."""
+    """Return the error of a run that does not begin."""
     result = cli("train", config, "--dir", "run", *arguments)
     assert result.exit_code == 1, result.output
     assert not config.with_name("run").exists()
@@ -183,7 +183,7 @@ MISTAKES = {
         ["-p", "half", "--set", "local_plugins.half=playrs.py:Half"],
         "there is no file {folder}/playrs.py for the local plugin Half; did you mean 'players.py'?",
     ),
-    "two mistakes are told at once": (
+    "two mistakes are reported at once": (
         ["-p", "hafl", "-p", "secnd"],
         f"[plugins] enable: no plugin called 'hafl'; did you mean 'half'?{NEW}\n"
         f"[plugins] enable: no plugin called 'secnd'; did you mean 'second'?{NEW}",
@@ -192,14 +192,14 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_told_before_anything_runs(mistake: str, mine: Callable[..., Path]) -> None:
+def test_a_mistake_is_reported_before_anything_runs(mistake: str, mine: Callable[..., Path]) -> None:
     arguments, text = MISTAKES[mistake]
     config = mine()
-    said = refused(config, *arguments).replace(f"{config.parent}/mine.toml", "mine.toml")
-    assert said == text.replace("{folder}", str(config.parent))
+    error = refused(config, *arguments).replace(f"{config.parent}/mine.toml", "mine.toml")
+    assert error == text.replace("{folder}", str(config.parent))
 
 
-def test_nobody_for_a_role_of_the_evaluation_alone(mine: Callable[..., Path]) -> None:
+def test_no_plugin_for_a_role_that_only_the_evaluation_needs(mine: Callable[..., Path]) -> None:
     config = mine('[data.eval.held]\nuse = "listed"\npath = "p.json"\n', "Opened", "Sft")
     texts = refused(config).splitlines()
     assert [text.partition(";")[0] for text in texts] == [
@@ -216,7 +216,7 @@ def test_two_packages_with_one_name(mine: Callable[..., Path], site: Callable[..
     )
 
 
-def test_a_broken_package_harms_nobody_who_does_not_enable_it(
+def test_a_broken_package_harms_no_run_that_does_not_enable_it(
     mine: Callable[..., Path], site: Callable[..., Path]
 ) -> None:
     site("broken", {"rewards": {"broken": "broken_module:X"}}, {"broken_module.py": "import no_such_thing"})

@@ -1,4 +1,4 @@
-"""Options: a plugin's fields, strictly validated, with errors that name table, key, what was found and what is near."""
+"""Options: a plugin's fields, strictly validated; errors name table, key, what was found and the nearest name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Inner:
 
 @plugin
 class Options:
-    """All that an option can be."""
+    """Options of every type."""
 
     count: int
     """How many."""
@@ -152,7 +152,7 @@ def test_a_plugin_may_say_what_its_options_are_called_by_others() -> None:
     assert dump(configure(Table, "t", {})) == {"problem": "", "questions": ""}
 
 
-def test_options_without_the_decorator_are_told_so() -> None:
+def test_options_without_the_decorator_are_an_error() -> None:
     class Plain:
         size: int = 3
 

@@ -1,4 +1,4 @@
-"""Finding, importing, registering and asking plugins: what can go wrong and what is said of it."""
+"""Find, import, register and ask plugins: what can go wrong, and the errors for it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def named(cls: type[Any], name: str = "mine") -> Any:
 
 
 def raises(text: str) -> Any:
-    """The whole text, in full."""
+    """Expect a PluginError with this whole text."""
     return pytest.raises(PluginError, match=f"^{text}$")
 
 
@@ -100,7 +100,7 @@ def test_an_unknown_name_far_from_all_gets_the_list() -> None:
 
 
 def test_installed_is_not_active(site: Site) -> None:
-    """Whatever is installed, and however broken: a run that does not name it does not see it."""
+    """A run does not see a plugin that it does not name, however broken it is."""
     from justtinker_core.config_files import read
     from justtinker_core.enabling import open_plugins
 
@@ -365,7 +365,7 @@ def test_an_observer_that_fails_is_survived_and_reported_once(caplog: pytest.Log
 # Roles
 
 
-def test_nobody_for_a_role() -> None:
+def test_no_plugin_for_a_role() -> None:
     with pytest.raises(PluginError) as error:
         plugins_of(Ask()).require("verify", "the evaluation")
     text = str(error.value)
@@ -375,7 +375,7 @@ def test_nobody_for_a_role() -> None:
     assert "math_verify" in text
 
 
-def test_nobody_for_a_hook_without_a_role() -> None:
+def test_no_plugin_for_a_hook_without_a_role() -> None:
     with raises("no active plugin implements rollout, which the algorithm 'mine' needs; enable one"):
         plugins_of(Ask()).require("rollout", "the algorithm 'mine'")
 
@@ -407,7 +407,7 @@ def test_the_decorated_class_keeps_its_identity() -> None:
     class Set:
         x: int = 1
 
-    assert Set() != Set(), "plugins are told apart, not compared"
+    assert Set() != Set(), "plugins are compared by identity"
     assert len({Set(), Set()}) == 2
 
 

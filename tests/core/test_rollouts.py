@@ -68,7 +68,7 @@ def test_a_text_a_chat_or_a_prompt() -> None:
     assert filled(Prompt("ab")).tokens == (97, 98)
 
 
-def test_nobody_has_a_prompt() -> None:
+def test_no_plugin_has_a_prompt() -> None:
     problem = Problem("p", "q", kind="chess")
     with pytest.raises(PluginError, match=r"^no prompt for problem 'p' of kind 'chess': say passed$"):
         fill_prompt(problem, plugins_of(Say(None)), ScriptedBackend())
@@ -217,7 +217,7 @@ def test_the_first_verifier_that_knows_the_kind_decides() -> None:
     assert judge(group(), plugins_of(Verify(None), Second(unscored), Judge())).verdicts == tuple(unscored)
 
 
-def test_nobody_verifies() -> None:
+def test_no_plugin_verifies() -> None:
     with raises("nobody verifies problem 'p' of kind 'math': verify passed; enable a verifier for that kind"):
         judge(group(), plugins_of(Verify(None)))
 

@@ -134,7 +134,7 @@ def test_a_crash_between_writing_and_replacing_leaves_the_old_file(
     assert (run.path / "x").read_bytes() == b"old"
 
 
-def test_the_manifest_keeps_what_it_is_not_told_to_change(run: RunDir) -> None:
+def test_the_manifest_keeps_what_no_change_names(run: RunDir) -> None:
     assert run.manifest() == {}
     run.manifest(status="running", python="3")
     assert run.manifest(status="finished") == {"status": "finished", "python": "3"}
@@ -303,7 +303,7 @@ def test_two_processes_do_not_work_in_one_directory(run: RunDir) -> None:
         assert other.stdout
         assert other.stdout.readline() == "locked\n"
         text = f"another process is using {run.path}: wait for it, or end it"
-        for _ in range(2):  # a refused one must not open the door to the next
+        for _ in range(2):  # a refused attempt must not let the next one in
             with pytest.raises(PluginError, match=f"^{re.escape(text)}$"):
                 run.lock()
         other.kill()

@@ -1,4 +1,4 @@
-"""What authors test with, tested: each check of the batteries catches a plugin that was made to fail it."""
+"""The testing kit, tested: each check of the batteries catches a plugin made to fail it."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ CASES: list[Case] = [
 
 
 def failed(check: Callable[..., None], *arguments: Any, **options: Any) -> str:
-    """The report of a battery that finds something."""
+    """Return the report of a battery that fails."""
     with pytest.raises(AssertionError) as error:
         check(*arguments, **options)
     return str(error.value)
 
 
 def headings(report: str) -> set[str]:
-    """The checks that failed."""
+    """Return the checks that failed."""
     return set(re.findall(r"^([a-z ]+): [A-Z]", report, re.MULTILINE))
 
 
 class Verifier:
-    """A good one, to be spoilt."""
+    """A good verifier; its subclasses are spoilt."""
 
     @hookimpl
     def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> Any:
@@ -75,7 +75,7 @@ class Random(Verifier):
 
 
 class Forgetful(Verifier):
-    """Its cache knows the text and not the gold."""
+    """Its cache has the text as key, but not the gold."""
 
     def __init__(self) -> None:
         self.known: dict[str, Verdict] = {}
@@ -87,7 +87,7 @@ class Forgetful(Verifier):
 
 
 class SharedMemory(Verifier):
-    """The same cache, which all of its copies share."""
+    """The same cache, shared by all copies."""
 
     known: ClassVar[dict[str, Verdict]] = {}
 
@@ -219,7 +219,7 @@ def test_the_response_that_cannot_be_judged_is_named() -> None:
     )
 
 
-def test_an_answer_that_changes_by_itself_is_told_once() -> None:
+def test_an_answer_that_changes_by_itself_is_reported_once() -> None:
     report = failed(check_verifier, Random, CASES)
     assert "skipped: memory, order, threads, pickle, hostile company (they would only repeat a failure above)" in report
 
@@ -233,7 +233,7 @@ def test_a_verifier_that_always_has_an_outcome_of_its_own_fails_its_cases() -> N
     report = failed(check_verifier, Generous, CASES)
     assert headings(report) == {"cases"}
     assert r"    given     case 1: '\\boxed{5}' (the only rollout; problem 'problem-" in report, (
-        "the case, what was said, and of which problem"
+        "the case, the response, and the problem"
     )
     assert "    expected  incorrect\n    got       correct, answer '5'\n" in report
     assert "skipped: pickle (its class is inside a function, where nothing pickles)" in report
@@ -252,7 +252,7 @@ def test_a_verifier_that_always_has_an_outcome_of_its_own_fails_its_cases() -> N
         (lambda rollouts: None, "nobody verifies problem"),
     ],
 )
-def test_a_verifier_without_valid_answers_is_told_that_and_no_more(answer: Callable[[Any], Any], text: str) -> None:
+def test_a_verifier_without_valid_answers_fails_that_check_only(answer: Callable[[Any], Any], text: str) -> None:
     class Wrong:
         @hookimpl
         def verify(self, rollouts: Sequence[Rollout]) -> Any:
@@ -319,7 +319,7 @@ def test_cases_that_are_none(cases: Any, text: str) -> None:
         check_verifier(Match, cases)
 
 
-def test_a_plugin_of_another_role_is_told_so() -> None:
+def test_a_plugin_of_another_role_is_an_error() -> None:
     text = failed(check_reward, Match)
     assert text == "check_reward: Match has no method 'score' marked @hookimpl; it has verify"
 
@@ -328,7 +328,7 @@ def test_a_plugin_of_another_role_is_told_so() -> None:
 
 
 class Short:
-    """A good one, relative to its group: the shorter, the better."""
+    """A good reward that compares with its group: the shorter, the better."""
 
     @hookimpl
     def score(self, group: Group) -> Any:
@@ -365,7 +365,7 @@ class Noisy(Short):
 
 
 class Record(Short):
-    """Compares with the longest response that it has ever seen."""
+    """Compares with the longest response it has ever seen."""
 
     longest = 1
 
@@ -377,7 +377,7 @@ class Record(Short):
 
 
 class Rank(Short):
-    """Equals are ranked by their place."""
+    """Ranks equal responses by their place."""
 
     @hookimpl
     def score(self, group: Group) -> Any:
@@ -406,7 +406,7 @@ class Keeps(Short):
 
 
 class Deviation(Short):
-    """Divides by the number of the others."""
+    """Divides by the number of other rollouts."""
 
     @hookimpl
     def score(self, group: Group) -> Any:
@@ -460,7 +460,7 @@ def test_each_check_of_a_reward_catches_its_fault(spoilt: type[Any]) -> None:
         (1.0, "expected name -> list with a number or None for each rollout, got {'bad': 1.0}"),
     ],
 )
-def test_a_reward_without_valid_answers_is_told_that_and_no_more(values: Any, text: str) -> None:
+def test_a_reward_without_valid_answers_fails_that_check_only(values: Any, text: str) -> None:
     class Bad:
         @hookimpl
         def score(self) -> Any:
@@ -484,7 +484,7 @@ def test_groups_that_are_none(groups: Any, text: str) -> None:
         check_reward(Short, groups)
 
 
-def test_what_grows_too_fast_is_told_apart_from_what_is_slow() -> None:
+def test_growing_too_fast_is_distinguished_from_being_slow() -> None:
     from justtinker_core.testing._battery import Battery
 
     battery = Battery("check_reward", "score", "", Short, lambda plugins, group: [], 1.0, 60.0)
@@ -512,7 +512,7 @@ def test_problems_have_names_of_their_own() -> None:
     assert make_problem("?", None, id="x", kind="code") == Problem("x", "?", None, "code")
 
 
-def test_rollouts_have_a_token_a_character_unless_told() -> None:
+def test_rollouts_have_a_token_per_character_unless_given() -> None:
     assert make_rollout("ab").tokens == (97, 98)
     rollout = make_rollout("ab", tokens=5, truncated=True, told=2)
     assert (rollout.response_tokens, len(rollout.tokens), rollout.truncated) == (5, 7, True)
@@ -520,7 +520,7 @@ def test_rollouts_have_a_token_a_character_unless_told() -> None:
     assert rollout.logprobs[5:] == (0.0, 0.0)
 
 
-def test_groups_are_correct_unless_told() -> None:
+def test_groups_are_correct_unless_given() -> None:
     group = make_group(["a", "b"], tokens=[1, 9], step=7)
     assert [verdict.outcome for verdict in group.verdicts] == ["correct", "correct"]
     assert [rollout.response_tokens for rollout in group.rollouts] == [1, 9]
