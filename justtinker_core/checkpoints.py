@@ -1,8 +1,8 @@
-"""The records of checkpoints: which one a resume takes, which one is the best, and how to name one.
+"""The records of checkpoints: which one to resume from, which one is the best, and where a reference leads.
 
-``checkpoints.jsonl`` says kind, step, path and, where a server forgets them, when they expire. Kinds: periodic (kept),
-rolling (only to resume from; the next checkpoint takes its place), final, and best, a second line for the checkpoint
-with the best evaluation so far.
+``checkpoints.jsonl`` has step, kind and path of each checkpoint, and its expiry if a server deletes it. Kinds: periodic
+(kept), rolling (only to resume from; the next checkpoint replaces it), final, and best, a second line for the
+checkpoint with the best evaluation so far.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Record = Mapping[str, Any]
 
 
 def mark_best(files: RunDir) -> None:
-    """Record which checkpoint is the best so far, if that has changed."""
+    """Record which checkpoint is the best so far, if it has changed."""
     saved = {record["step"]: record for record in files.read(FILE)}
     step = best_step(files.read("evals.jsonl"), saved)
     if step is not None and saved[step]["kind"] != "best":
@@ -28,9 +28,9 @@ def mark_best(files: RunDir) -> None:
 
 
 def best_step(evals: Iterable[Record], saved: Iterable[int]) -> int | None:
-    """The saved step with the best accuracy, averaged over the evaluation sets; the earliest of equals.
+    """Return the saved step with the best accuracy, averaged over the evaluation sets; the earliest if several tie.
 
-    A step that a kill left with fewer sets than others have cannot be compared with them.
+    A step that a kill left with fewer sets than other steps cannot be compared and does not count.
     """
     accuracy: dict[int, list[float]] = {step: [] for step in saved}
     for record in evals:
@@ -41,12 +41,12 @@ def best_step(evals: Iterable[Record], saved: Iterable[int]) -> int | None:
 
 
 def newest_first(records: Sequence[Record]) -> list[Record]:
-    """One record a step, in the order in which a resume tries them."""
+    """Return one record per step, in the order in which a resume tries them."""
     return sorted({r["step"]: r for r in reversed(records)}.values(), key=lambda r: -r["step"])
 
 
 def checkpoint_of(reference: str, here: Path) -> str:
-    """The path to restore: of a checkpoint, or of a run directory's newest one; relative to `here` or the cwd."""
+    """Return the path to restore: of a checkpoint, or of a run directory's newest; relative to `here` or the cwd."""
     if "://" in reference:
         return reference
     for directory in (Path(os.path.normpath(here / reference)), Path(reference)):
@@ -57,9 +57,9 @@ def checkpoint_of(reference: str, here: Path) -> str:
             return located(records[0]["path"], directory)
         if directory.exists():
             return str(directory.resolve())
-    raise PluginError(f"{reference!r} is neither a checkpoint nor a run directory (run.start_from, --checkpoint)")
+    raise PluginError(f"expected a checkpoint or a run directory, got {reference!r} (run.start_from, --checkpoint)")
 
 
 def located(path: str, directory: Path) -> str:
-    """A recorded checkpoint's path: relative ones lie in the run directory."""
+    """Return a recorded checkpoint's path; a relative one starts at the run directory."""
     return path if "://" in path else str((directory / path).resolve())

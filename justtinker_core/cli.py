@@ -1,4 +1,4 @@
-"""The command line: a group whose commands are plugins, each imported when it is called."""
+"""The command line: a group of commands that are plugins. A command is imported when it is called."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ import click
 from justtinker_core.errors import PluginError, nearest
 
 GRACE = 5.0
-"""Seconds that a command has to let go after Ctrl-C; then, or at the next one, the process ends as it is."""
+"""Seconds that a command has to end after Ctrl-C. Then, or at the next Ctrl-C, the process is ended."""
 
 
 class Commands(click.Group):
-    """The group of all commands. A PluginError is a message and exit code 1; Ctrl-C is 130."""
+    """The group of all commands. A PluginError becomes a message and exit code 1, Ctrl-C exit code 130."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Every installed command, by name."""
+        """List every installed command by name."""
         from justtinker_core.discovery import COMMANDS, find
 
         return list(find(COMMANDS))
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """Import a command when it is called."""
+        """Import a command."""
         from justtinker_core.discovery import COMMANDS, find
 
         found = find(COMMANDS).get(name)
@@ -37,18 +37,18 @@ class Commands(click.Group):
         try:
             command: click.Command = found.load()
         except PluginError as error:
-            return broken(name, error)
+            return broken_command(name, error)
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """As click does; a name that no command has is told with the nearest one."""
+        """Resolve a command as click does; the error for an unknown name suggests the nearest one."""
         known = self.list_commands(ctx)
         if args[0] not in known and not ctx.resilient_parsing:
             ctx.fail(f"No such command {args[0]!r}{nearest(args[0], known)}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; say what went wrong in a sentence."""
+        """Run a command; print a PluginError as a message."""
         logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
         try:
             return super().invoke(ctx)
@@ -59,8 +59,8 @@ class Commands(click.Group):
             raise SystemExit(130) from None
 
 
-def broken(name: str, error: PluginError) -> click.Command:
-    """A command that cannot be imported: it says so when it is called, and does not disturb the others."""
+def broken_command(name: str, error: PluginError) -> click.Command:
+    """Return a stand-in for a command that cannot be imported. It raises the error when it is called, not before."""
 
     def fail(arguments: Any) -> None:
         raise error
@@ -77,15 +77,15 @@ def main() -> None:
 
 
 def run() -> None:
-    """The command of the shell: `main`, and the end of its process, which threads that hang cannot put off."""
-    words: dict[str, str] = {}  # the context's obj: a command leaves here as "go_on" how one can go on
-    ends = threading.Event()
+    """Run `main` as the shell's command. After Ctrl-C the process ends even if some of its threads hang."""
+    messages: dict[str, str] = {}  # the context's obj: under "go_on", a command leaves how to continue
+    interrupted = threading.Event()
 
     def interrupt(*_: Any) -> None:
-        if ends.is_set():
-            end(words)
-        ends.set()
-        timer = threading.Timer(GRACE, end, [words])
+        if interrupted.is_set():
+            end_process(messages)
+        interrupted.set()
+        timer = threading.Timer(GRACE, end_process, [messages])
         timer.daemon = True
         timer.start()
         raise KeyboardInterrupt
@@ -93,31 +93,31 @@ def run() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, interrupt)
     try:
-        main(obj=words)
+        main(obj=messages)
     except SystemExit as ended:
-        flush()
-        if ends.is_set():
-            leave(int(ended.code or 0))  # the interpreter would wait for threads that hang
+        flush_output()
+        if interrupted.is_set():
+            exit_at_once(int(ended.code or 0))  # the interpreter would wait for threads that hang
         raise
 
 
-def end(words: dict[str, str]) -> None:
-    """End a process that does not let go."""
+def end_process(messages: dict[str, str]) -> None:
+    """Print how to continue, and end a process that has not ended by itself."""
     with suppress(OSError):
-        os.write(2, ("\n" + words.get("go_on", "Interrupted.") + "\n").encode())  # print() may be what hangs
-    leave(130)
+        os.write(2, ("\n" + messages.get("go_on", "Interrupted.") + "\n").encode())  # print() may be what hangs
+    exit_at_once(130)
 
 
-def leave(code: int) -> None:
-    """End the process as it is: records are whole on the disk, and the terminal gets its cursor back."""
+def exit_at_once(code: int) -> None:
+    """End the process without waiting for threads, and show the terminal's cursor. Records on disk are whole."""
     with suppress(OSError):
         if os.isatty(1):
             os.write(1, b"\x1b[?25h")
     os._exit(code)
 
 
-def flush() -> None:
-    """Write what is left; a closed pipe is no reason for another exit code."""
+def flush_output() -> None:
+    """Flush stdout and stderr; a closed pipe does not change the exit code."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -1,4 +1,4 @@
-"""What a config says: its sections, checked, as a RunConfig. Errors name the place and what was found."""
+"""The sections of a config, and the RunConfig that they become. Errors name the place and what was found there."""
 
 from __future__ import annotations
 
@@ -29,38 +29,38 @@ Positive = Annotated[int, Field(ge=1)]
 
 @plugin
 class RunSection:
-    """``[run]``: what is trained."""
+    """``[run]``: what to train."""
 
     name: Annotated[str, Field(pattern=NAME)]
-    """Names the run and its directory."""
+    """The name of the run and its directory."""
     model: str
-    """What the backend opens: a hub id, a directory, or a name of the backend's own."""
+    """The model that the backend opens: a hub id, a directory, or a name of the backend's own."""
     steps: Count
-    """How many steps to train; 0 evaluates only."""
+    """How many steps to train; 0 only evaluates."""
     start_from: str | None = None
     """Weights to start from: a checkpoint's path, or a run directory (its newest checkpoint)."""
     seed: Count = 42
-    """Of the order of problems and of every sample."""
+    """Seed of the order of problems and of every sample."""
     unscored: Literal["drop", "zero", "abort"] = "drop"
-    """A rollout that could not be graded leaves before advantages, counts as reward 0, or ends the run."""
+    """A rollout that could not be graded gets no advantage (drop), gets reward 0 (zero), or ends the run (abort)."""
     budget_usd: Annotated[float, Field(gt=0)] | None = None
-    """Stop, with a checkpoint, before a step that would spend more, if it costs what the last one did."""
+    """Stop, with a checkpoint, if another step like the last one would exceed this."""
 
 
 @plugin
 class OptimizerSection:
-    """``[optimizer]``: Adam, and how its learning rate moves."""
+    """``[optimizer]``: Adam and its learning rate."""
 
     learning_rate: Annotated[float, Field(gt=0)] = 1e-6
-    """After the warm-up."""
+    """The learning rate after the warm-up."""
     warmup_steps: Count = 0
     """Steps over which the learning rate rises in a straight line."""
     decay: Literal["constant", "linear"] = "constant"
-    """linear: down to 0 after the last step."""
+    """linear: falls to 0 after the last step."""
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """Decay of the mean of the gradients."""
+    """Decay of the running mean of gradients."""
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.95
-    """Decay of the mean of their squares."""
+    """Decay of the running mean of squared gradients."""
     eps: Annotated[float, Field(gt=0)] = 1e-12
     """Added to the denominator."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
@@ -69,7 +69,7 @@ class OptimizerSection:
     """0 does not clip."""
 
     def at(self, step: int, steps: int) -> Adam:
-        """Adam for a step (from 1): linear warm-up, then constant or linear decay."""
+        """Return Adam's settings for a step (from 1): linear warm-up, then constant or linear decay."""
         factor = min(1.0, step / self.warmup_steps) if self.warmup_steps else 1.0
         if self.decay == "linear" and step > self.warmup_steps:
             factor = (steps - step + 1) / (steps - self.warmup_steps)
@@ -82,13 +82,13 @@ class SamplingSection:
     """``[sampling]``: how training rollouts are sampled."""
 
     max_tokens: Positive = 8192
-    """The thinking budget: most tokens of a response."""
+    """The thinking budget: the most tokens a response may have."""
     temperature: Annotated[float, Field(ge=0)] = 1.0
     """0 is greedy: all rollouts of a problem are then alike."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Sample from the likeliest tokens that together have this probability."""
     max_failed: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of a step's groups (or an evaluation's problems) whose sampling may fail for good: they are left out."""
+    """Leave out groups that cannot be sampled, up to this share of a step's groups (or an evaluation's problems)."""
 
 
 @plugin
@@ -96,13 +96,13 @@ class EvaluationSection:
     """``[evaluation]``: when and how the ``[data.eval.…]`` sets are evaluated."""
 
     every: Count = 0
-    """Evaluate after every so many steps; 0: only the starting and the final weights."""
+    """Steps from one evaluation to the next; 0: only evaluate the starting and the final weights."""
     at_start: bool = True
     """Also evaluate the starting weights."""
     at_end: bool = True
     """Also evaluate the final weights."""
     lag: Positive = 2
-    """On a backend that samples while it trains: wait for the result after so many more steps."""
+    """On a backend that samples while it trains: wait for the result after this many more steps."""
     temperature: Annotated[float, Field(ge=0)] = 0.7
     """0 is greedy."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -110,30 +110,30 @@ class EvaluationSection:
     max_tokens: Positive | None = None
     """Default: that of [sampling]."""
     seed: int = 0
-    """Of the samples; not that of [run], so that runs with other seeds are evaluated alike."""
+    """Seed of the samples. Independent of the seed of [run], so that runs with other seeds are evaluated alike."""
 
 
 @plugin
 class CheckpointSection:
-    """``[checkpoints]``: when weights and optimizer are saved. The final ones always are."""
+    """``[checkpoints]``: when to save weights and optimizer. The final ones are always saved."""
 
     every: Count = 50
-    """Save after every so many steps: what a kill can cost. 0: only at evaluations and at the end."""
+    """Steps from one checkpoint to the next: the most that a kill can cost. 0: only at evaluations and at the end."""
     rolling: Count = 0
-    """Also save after every so many steps, only to resume from: the next one takes its place."""
+    """Steps between additional checkpoints that serve only to resume; each lasts until the next checkpoint. 0: none."""
     ttl_days: Annotated[float, Field(gt=0)] | None = None
-    """How long a server keeps checkpoints; default: until they are deleted."""
+    """How many days a server keeps checkpoints; default: until they are deleted."""
     rolling_ttl_days: Annotated[float, Field(gt=0)] = 7.0
-    """How long a server keeps rolling ones."""
+    """How many days a server keeps rolling checkpoints."""
 
     def ttl(self, kind: str) -> int | None:
-        """Seconds that a checkpoint of this kind is kept."""
+        """Return how many seconds a server keeps a checkpoint of this kind; None: until it is deleted."""
         days = self.rolling_ttl_days if kind == "rolling" else self.ttl_days
         return None if days is None else round(days * 86_400)
 
 
 def due(step: int, every: int, last: int, at_end: bool = False) -> bool:
-    """Whether something done every so many steps (0: never) is to be done after this one."""
+    """Return whether to do after this step what is done `every` so many steps (0: never)."""
     return (every > 0 and step % every == 0 and step < last) or (at_end and step == last)
 
 
@@ -158,7 +158,7 @@ TABLES = (*SECTIONS, "data", "plugins", "local_plugins")
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """One run, resolved."""
+    """The config of one run."""
 
     run: RunSection
     optimizer: OptimizerSection
@@ -167,44 +167,44 @@ class RunConfig:
     checkpoints: CheckpointSection
     data: tuple[DataSpec, ...]
     enable: tuple[str, ...]
-    """Active plugins, in call order, those of the data tables included."""
+    """Active plugins in call order, those of the data tables included."""
     plugin_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     local_plugins: Mapping[str, str] = field(default_factory=dict)
     """Name -> ``/absolute/file.py:Class``."""
 
     def dump(self) -> str:
-        """As TOML that `parse` reads back to the same config."""
+        """Write the config as TOML that `parse` reads back to the same config."""
         tables: dict[str, Any] = {name: without_none(getattr(self, name)) for name in SECTIONS}
         for spec in self.data:
             data = tables.setdefault("data", {})
-            place = data if spec.purpose == "train" else data.setdefault("eval", {})
+            parent = data if spec.purpose == "train" else data.setdefault("eval", {})
             common = {k: v for k, v in without_none(spec).items() if k in _DataCommon.__dataclass_fields__}
-            place[spec.name] = common | dict(spec.options)
+            parent[spec.name] = common | dict(spec.options)
         tables["plugins"] = {"enable": list(self.enable), **self.plugin_options}
         tables["local_plugins"] = dict(self.local_plugins)
         return tomli_w.dumps(tables)
 
 
 def without_none(section: Any) -> dict[str, Any]:
-    """A section as a table: TOML has no null."""
+    """Return a section as a table, without what is None: TOML has no null."""
     return {f.name: v for f in dataclasses.fields(section) if (v := getattr(section, f.name)) is not None}
 
 
 def check_shape(tables: Mapping[str, Any]) -> None:
-    """Tables where tables belong, and no others."""
+    """Check that there are tables where tables belong, and no unknown ones."""
     for name, table in tables.items():
         if not isinstance(table, dict):
-            raise PluginError(f"{name} = {table!r} stands outside any table")
+            raise PluginError(f"{name} = {table!r} is outside any table")
         if name not in TABLES:
             raise PluginError(f"there is no table [{name}]{nearest(name, TABLES)}")
     enable = tables.get("plugins", {}).get("enable", [])
     if not isinstance(enable, list) or not all(isinstance(name, str) for name in enable):
-        raise PluginError(f"[plugins] enable = {enable!r}: a list of plugin names is wanted")
+        raise PluginError(f"[plugins] enable: expected a list of plugin names, got {enable!r}")
     for name, reference in tables.get("local_plugins", {}).items():
         if not isinstance(reference, str):
-            raise PluginError(f"[local_plugins] {name} = {reference!r}: 'file.py:Class' is wanted")
+            raise PluginError(f"[local_plugins] {name}: expected 'file.py:Class', got {reference!r}")
     if not isinstance(tables.get("data", {}).get("eval", {}), dict):
-        raise PluginError("evaluation sets are tables: [data.eval.NAME]")
+        raise PluginError("expected a table [data.eval.NAME] for each evaluation set")
 
 
 def parse(tables: Mapping[str, Any], base: Path) -> RunConfig:
@@ -218,21 +218,21 @@ def parse(tables: Mapping[str, Any], base: Path) -> RunConfig:
     enable = enabled_plugins(options.pop("enable", []), data)
     for name, table in options.items():
         if not isinstance(table, dict):
-            raise PluginError(f"[plugins] has no key {name!r}; it has 'enable' and one table a plugin")
+            raise PluginError(f"[plugins] has no key {name!r}; it has 'enable' and one table per plugin")
         if name not in enable:
-            hint = not_enabled(name, [*enable, *local])
+            hint = enabling_hint(name, [*enable, *local])
             raise PluginError(f"[plugins.{name}] is set but [plugins] enable does not name {name!r}{hint}")
     return RunConfig(**sections, data=data, enable=enable, plugin_options=options, local_plugins=local)
 
 
-def not_enabled(name: str, known: Collection[str]) -> str:
-    """A hint for an error: how to enable a plugin, or, if none has that name, the nearest."""
+def enabling_hint(name: str, known: Collection[str]) -> str:
+    """Return a hint to append to an error: how to enable the plugin or, if there is none, the nearest name."""
     known = {*known, *find()}
     return f"; -p {name} would enable it" if name in known else nearest(name, known)
 
 
 def enabled_plugins(enable: list[str], data: Iterable[DataSpec]) -> tuple[str, ...]:
-    """The config's list, then the plugins that the data tables name."""
+    """Return the plugins of the config's list, then those that the data tables name."""
     twice = {name for name in enable if enable.count(name) > 1}
     if twice:
         raise PluginError(f"[plugins] enable names {', '.join(sorted(twice))} twice")
@@ -240,11 +240,11 @@ def enabled_plugins(enable: list[str], data: Iterable[DataSpec]) -> tuple[str, .
 
 
 def data_specs(data: Mapping[str, Any], seed: int) -> tuple[DataSpec, ...]:
-    """``[data.train]`` and ``[data.eval.NAME]`` as specs."""
+    """Parse ``[data.train]`` and all ``[data.eval.NAME]``."""
     for key in data:
         if key not in ("train", "eval"):
             raise PluginError(
-                f"there is no table [data.{key}]; there is [data.train], and [data.eval.NAME] for every evaluation set"
+                f"there is no table [data.{key}]; there is [data.train], and [data.eval.NAME] for each evaluation set"
             )
     found = [("train", "train", data["train"])] if "train" in data else []
     evals = data.get("eval", {})
@@ -252,7 +252,7 @@ def data_specs(data: Mapping[str, Any], seed: int) -> tuple[DataSpec, ...]:
         raise PluginError("[data.eval] needs a name for the set: write [data.eval.NAME]")
     whole = [name for name, table in evals.items() if isinstance(table, dict) and "use" in table]
     for name, table in evals.items():
-        if whole and isinstance(table, dict) and "use" not in table:  # of --set, perhaps, with the name misspelt
+        if whole and isinstance(table, dict) and "use" not in table:  # perhaps a --set with the name misspelt
             raise PluginError(f"[data.eval.{name}] needs a value for 'use'{nearest(name, whole)}")
     found += [("eval", name, table) for name, table in evals.items()]
     seeds = {"train": seed, "eval": RunSection.seed}  # runs with other seeds are evaluated on the same problems
@@ -260,12 +260,12 @@ def data_specs(data: Mapping[str, Any], seed: int) -> tuple[DataSpec, ...]:
 
 
 def data_spec(purpose: Any, name: str, table: Any, seed: int) -> DataSpec:
-    """One data table: the keys that all have in common are core's, the rest its plugin's."""
+    """Parse one data table: keys that all data tables share belong to the core, the others to the plugin."""
     place = "data.train" if purpose == "train" else f"data.eval.{name}"
     if not isinstance(table, dict):
-        raise PluginError(f"{place} = {table!r}: a table is wanted")
+        raise PluginError(f"{place}: expected a table, got {table!r}")
     if not re.fullmatch(NAME, name):
-        raise PluginError(f"[{place}]: the name of an evaluation set has letters, digits, '_', '.' and '-' only")
+        raise PluginError(f"[{place}]: the name of an evaluation set may hold only letters, digits, '_', '.' and '-'")
     common = {k: v for k, v in table.items() if k in _DataCommon.__dataclass_fields__}
     checked = configure(_DataCommon, place, common)
     options = {k: v for k, v in table.items() if k not in common}

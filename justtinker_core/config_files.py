@@ -1,4 +1,4 @@
-"""Config files, presets and run directories, read as tables, changed by ``--set`` and ``-p``, and parsed."""
+"""Read config files, presets and run directories, apply ``--set`` and ``-p``, and parse them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger("justtinker")
 
 
 def presets() -> dict[str, Path]:
-    """Name -> file of every installed preset (entry-point group ``justtinker.presets``: packages of TOML files)."""
+    """Return name -> file of all presets (entry-point group ``justtinker.presets``: packages of TOML files)."""
     found = {}
     for entry in entry_points(group="justtinker.presets"):
         try:
@@ -34,27 +34,27 @@ def presets() -> dict[str, Path]:
 
 
 def load(source: str | Path) -> tuple[dict[str, Any], Path, str]:
-    """The tables of a config file, a preset or a run directory; the folder it is in, and what errors call it."""
+    """Read a config file, a preset or a run directory. Returns its tables, its folder, and its name for errors."""
     path = Path(source)
     if path.is_dir():
         path = path / "config.toml"
-    called = str(path)
+    name = str(path)
     if not path.exists() and str(source) in (known := presets()):
-        path, called = known[str(source)], str(source)
+        path, name = known[str(source)], str(source)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8")), path.parent, called
+        return tomllib.loads(path.read_text(encoding="utf-8")), path.parent, name
     except FileNotFoundError:
         raise PluginError(
             f"there is no config file {source} and no preset of that name{nearest(str(source), presets())}"
         ) from None
     except OSError as error:
-        raise PluginError(f"{called} cannot be read: {error.strerror}") from None
+        raise PluginError(f"{name} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PluginError(f"{called} is not valid TOML: {error}") from None
+        raise PluginError(f"{name} is not valid TOML: {error}") from None
 
 
 def read(source: str | Path, sets: Sequence[str] = (), plugins: Sequence[str] = ()) -> RunConfig:
-    """A config file, a preset or a run directory, changed by ``table.key=value`` and ``[no:]plugin``."""
+    """Read a config file, a preset or a run directory, and apply ``table.key=value`` and ``[no:]plugin``."""
     tables, folder, name = load(source)
     return changed(tables, folder, sets, plugins, name)
 
@@ -62,7 +62,7 @@ def read(source: str | Path, sets: Sequence[str] = (), plugins: Sequence[str] = 
 def changed(
     tables: Mapping[str, Any], folder: Path, sets: Sequence[str], plugins: Sequence[str], name: str = ""
 ) -> RunConfig:
-    """The config of tables after ``--set`` and ``-p``. Errors begin with the config's name and the changes."""
+    """Parse tables after ``--set`` and ``-p``. Errors begin with the config's name and the changes."""
     own = copy.deepcopy(dict(tables))
     try:
         for item in sets:
@@ -78,39 +78,39 @@ def changed(
 
 
 def override(tables: dict[str, Any], item: str) -> None:
-    """Apply one ``table.key=value``; the value is TOML, or plain text where it is not."""
+    """Apply one ``table.key=value``. A value that is not valid TOML is a text."""
     key, equals, text = item.partition("=")
     *parents, last = key.strip().split(".")
     if not equals or not parents or not last:
-        raise PluginError(f"--set takes table.key=value, found {item!r}")
-    place = tables
+        raise PluginError(f"--set: expected table.key=value, got {item!r}")
+    table = tables
     for parent in parents:
-        place = place.setdefault(parent, {})
-        if not isinstance(place, dict):
-            raise PluginError(f"--set {item}: {parent!r} is no table")
-    place[last] = value_of(text)
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise PluginError(f"--set {item}: {parent!r} is not a table")
+    table[last] = toml_value(text)
 
 
-def value_of(text: str) -> Any:
-    """What ``--set`` takes a text for."""
+def toml_value(text: str) -> Any:
+    """Parse the value of a ``--set``."""
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text.strip()
-    return text.strip() if isinstance(value, date | time) else value  # no option takes a date
+    return text.strip() if isinstance(value, date | time) else value  # no option is a date
 
 
 def switch(tables: dict[str, Any], name: str) -> None:
     """Enable a plugin, or disable it (``no:name``) together with its table."""
     section = tables.setdefault("plugins", {})
     enabled = section.setdefault("enable", [])
-    wanted = name.removeprefix("no:")
-    if name == wanted and name in enabled:
+    plugin = name.removeprefix("no:")
+    if name == plugin and name in enabled:
         raise PluginError(f"-p {name}: {name!r} is enabled already")
-    if name == wanted:
+    if name == plugin:
         enabled.append(name)
-    elif wanted in enabled:
-        enabled.remove(wanted)
-        section.pop(wanted, None)
+    elif plugin in enabled:
+        enabled.remove(plugin)
+        section.pop(plugin, None)
     else:
-        raise PluginError(f"-p {name}: {wanted!r} is not enabled{nearest(wanted, enabled)}")
+        raise PluginError(f"-p {name}: {plugin!r} is not enabled{nearest(plugin, enabled)}")

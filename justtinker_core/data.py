@@ -1,4 +1,4 @@
-"""Problems of a data table: loaded by its plugin, checked, limited; and the order in which steps draw them."""
+"""The problems of a data table: load, check and limit them, and draw those of a step."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ T = TypeVar("T")
 def load(
     spec: DataSpec, found: Mapping[str, Found], options: Mapping[str, Any], skipped: Counter[str] | None = None
 ) -> tuple[Problem, ...]:
-    """The table's problems, from its plugin, set up anew: the run's `options` overridden by the table's own keys.
+    """Load a table's problems. A new instance of its plugin gets the run's `options`, overridden by the table's keys.
 
-    `skipped` takes the plugin's own count of the rows that gave none, by reason.
+    The plugin's count of the rows that gave no problem, by reason, is added to `skipped`.
     """
     entry = look_up(spec.use, found)
     source = activate(entry, {**options, **spec.options}, spec.table)
     if not implements(type(source.instance), "load_problems"):
-        raise PluginError(f"[{spec.table}] use = {spec.use!r}: one of the {entry.role}, which loads no problems")
+        raise PluginError(
+            f"[{spec.table}] use = {spec.use!r}: expected a plugin that loads problems, got one of the {entry.role}"
+        )
     problems: tuple[Problem, ...] = Plugins([source]).ask(
         spec.use, "load_problems", all_of(Problem), spec=spec, seed=spec.seed
     )
@@ -37,29 +39,27 @@ def load(
         skipped.update(attribute_of(source.instance, "skipped"))
     if not problems:
         raise PluginError(f"[{spec.table}] {spec.use} gives no problem at all")
-    check(problems, spec)
+    check_problems(problems, spec)
     return select(problems, spec)
 
 
-def check(problems: Sequence[Problem], spec: DataSpec) -> None:
-    """Ids must be unique, and a problem must be writable as a record."""
+def check_problems(problems: Sequence[Problem], spec: DataSpec) -> None:
+    """Raise a PluginError unless all ids are unique and all metadata can be recorded."""
     counts = Counter(problem.id for problem in problems)
     twice = [name for name, count in counts.items() if count > 1]
     if twice:
-        raise PluginError(
-            f"[{spec.table}] {spec.use} has {len(twice)} ids more than once, the first of them {twice[0]!r}"
-        )
+        raise PluginError(f"[{spec.table}] {spec.use} has {len(twice)} ids more than once, the first is {twice[0]!r}")
     for problem in problems:
         try:
             json.dumps(dict(problem.meta), allow_nan=False)
         except (TypeError, ValueError) as error:
             raise PluginError(
-                f"[{spec.table}] meta of problem {problem.id!r} does not fit into JSON: {error}"
+                f"[{spec.table}] meta of problem {problem.id!r} cannot be written as JSON: {error}"
             ) from None
 
 
 def select(problems: Sequence[Problem], spec: DataSpec) -> tuple[Problem, ...]:
-    """At most `limit` problems, drawn with the spec's seed, in their original order; by strata if so asked."""
+    """Draw at most `limit` problems with the spec's seed, in proportion to strata if it has them; keep their order."""
     strata: dict[str, list[int]] = defaultdict(list)
     for index, problem in enumerate(problems):
         if spec.stratify_by is not None and spec.stratify_by not in problem.meta:
@@ -77,7 +77,7 @@ def select(problems: Sequence[Problem], spec: DataSpec) -> tuple[Problem, ...]:
 
 
 def largest_remainder(sizes: Sequence[int], total: int) -> list[int]:
-    """`total` seats in proportion to sizes, by Hamilton's method; the quotas add up exactly."""
+    """Divide `total` seats in proportion to sizes, by Hamilton's method; the quotas add up exactly."""
     exact = np.array(sizes) * total / sum(sizes)
     quotas = np.floor(exact).astype(int)
     for index in np.argsort(-(exact - quotas), kind="stable")[: total - quotas.sum()]:
@@ -86,7 +86,7 @@ def largest_remainder(sizes: Sequence[int], total: int) -> list[int]:
 
 
 def draw(items: Sequence[T], step: int, n: int, seed: int) -> list[T]:
-    """The n items of a step (from 1): a new permutation every epoch, a pure function of (seed, step)."""
+    """Return the n items of a step (from 1): a new permutation every epoch, a pure function of (seed, step)."""
     places = range((step - 1) * n, step * n)
     orders = {e: np.random.default_rng([seed, e]).permutation(len(items)) for e in {p // len(items) for p in places}}
     return [items[orders[p // len(items)][p % len(items)]] for p in places]

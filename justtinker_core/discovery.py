@@ -1,4 +1,4 @@
-"""Which plugins are installed, read from their packages' metadata. Nothing is imported before `Found.load`."""
+"""Find the installed plugins in the metadata of their packages. `Found.load` imports one; nothing else does."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ ROLES = (
 )
 
 COMMANDS = ("commands",)
-"""Commands have names of their own, so that a command can be called like the plugin that it serves."""
+"""Names of commands are separate, so that a command may have the name of the plugin it serves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An installed plugin, as its package's metadata tells it, not imported."""
+    """An installed plugin, described by its package's metadata and not imported."""
 
     name: str
     role: str
@@ -46,13 +46,14 @@ class Found:
     package: str
     version: str
     clash: str = ""
-    """Another package that has taken the same name."""
+    """Another package with a plugin of the same name."""
 
     def load(self) -> Any:
-        """Import it. PluginError names plugin, package and cause."""
+        """Import the plugin. Raises a PluginError that names plugin, package and cause."""
         if self.clash:
             raise PluginError(
-                f"two packages call a plugin {self.name!r}: {self.package} and {self.clash}; uninstall one of them"
+                f"two packages have a plugin called {self.name!r}: {self.package} and {self.clash}; "
+                "uninstall one of them"
             )
         try:
             if self.role == "local":
@@ -68,13 +69,13 @@ class Found:
 
 
 def find(roles: Sequence[str] = ROLES) -> dict[str, Found]:
-    """Every installed plugin of these roles by name, in their order, then by name."""
+    """Return every installed plugin of these roles by name; in the order of the roles, then of the names."""
     found: dict[str, Found] = {}
-    everything = entry_points()  # reads the metadata of every installed package, so once
+    everything = entry_points()  # called once, as it reads the metadata of every installed package
 
     @cache
     def package_of(dist: Distribution | None) -> tuple[str, str]:
-        return (dist.name, dist.version) if dist else ("?", "?")  # each parses a file
+        return (dist.name, dist.version) if dist else ("?", "?")  # cached, as each attribute parses a file
 
     for role in roles:
         for entry in sorted(everything.select(group=f"justtinker.{role}"), key=lambda e: e.name):
@@ -85,17 +86,17 @@ def find(roles: Sequence[str] = ROLES) -> dict[str, Found]:
 
 
 def look_up(name: str, known: Mapping[str, Found], place: str = "") -> Found:
-    """The plugin of that name, or an error that says which name is near, and the place where it stands."""
+    """Return the plugin of that name. Raises a PluginError that begins with `place` and suggests the nearest name."""
     if name in known:
         return known[name]
     raise PluginError(
-        f"{place}no plugin called {name!r}{nearest(name, known)} (a new plugin of a package is seen after reinstalling "
-        "the package; a one-file plugin needs a line under [local_plugins])"
+        f"{place}no plugin called {name!r}{nearest(name, known)} "
+        "(if it is new, reinstall its package, or name its file under [local_plugins])"
     )
 
 
 def snake_case(name: str) -> str:
-    """What a class is called as a plugin: ``LastWord`` -> ``last_word``."""
+    """Return a class's name as a plugin: ``LastWord`` -> ``last_word``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
@@ -103,7 +104,7 @@ def load_file(reference: str) -> Any:
     """Import ``path/to/file.py:Class``."""
     path, _, attribute = reference.rpartition(":")
     if not path:
-        raise PluginError(f"a local plugin is written 'file.py:Class', found {reference!r}")
+        raise PluginError(f"expected a local plugin as 'file.py:Class', got {reference!r}")
     if not Path(path).is_file():
         near = nearest(Path(path).name, [file.name for file in Path(path).parent.glob("*.py")])
         raise PluginError(f"there is no file {path} for the local plugin {attribute}{near}")
@@ -116,13 +117,13 @@ def load_file(reference: str) -> Any:
 
 @cache
 def module_of(path: Path, changed: int) -> Any:
-    """A file as a module: once, so that all its plugins see the same globals; again if it has changed since."""
+    """Import a file as a module: once, so that all its plugins share its globals; again if it has `changed`."""
     names = (f"justtinker_local_{path.stem}" + (f"_{n}" if n > 1 else "") for n in count(1))
     name = next(n for n in names if getattr(sys.modules.get(n), "__file__", str(path)) == str(path))
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise PluginError(f"{path} is no Python file")
+        raise PluginError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look up what annotations mean
+    sys.modules[spec.name] = module  # dataclasses look here for what annotations mean
     spec.loader.exec_module(module)
     return module

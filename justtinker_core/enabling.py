@@ -1,4 +1,4 @@
-"""From a config to active plugins."""
+"""Turn a config into active plugins."""
 
 from __future__ import annotations
 
@@ -16,28 +16,30 @@ from justtinker_core.plugins import Active, Plugins, activate
 
 
 def installed(config: RunConfig) -> dict[str, Found]:
-    """All plugins that the config can name: the installed ones and its own."""
+    """Return all plugins that the config can name: the installed ones and its local ones."""
     found = find()
     for name, reference in config.local_plugins.items():
         if name in found:
             raise PluginError(
-                f"[local_plugins] {name}: package {found[name].package} has a plugin of that name; choose another"
+                f"[local_plugins] {name}: package {found[name].package} has a plugin of that name; choose another name"
             )
-        found[name] = Found(name, "local", reference, "local file", digest(Path(reference.rpartition(":")[0])))
+        found[name] = Found(name, "local", reference, "local file", file_version(Path(reference.rpartition(":")[0])))
     return found
 
 
-def digest(path: Path) -> str:
-    """The version of a local plugin: the first digits of its file's SHA-256; nothing, if there is no such file."""
+def file_version(path: Path) -> str:
+    """Return the version of a local plugin: the first digits of its file's SHA-256; '' if there is no such file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else ""
 
 
 def open_plugins(config: RunConfig) -> Plugins:
-    """Import and set up what the config enables, and nothing else. A plugin that only data tables name takes theirs."""
+    """Import and set up the plugins that the config enables, and no others.
+
+    A plugin without a table of its own takes its options from the first data table that names it.
+    """
     found = installed(config)
     tables = {spec.use: (spec.options, spec.table) for spec in reversed(config.data)}
     tables |= {name: (options, f"plugins.{name}") for name, options in config.plugin_options.items()}
-
     places = {spec.use: f"[{spec.table}] use: " for spec in reversed(config.data)}
 
     def set_up(name: str) -> Active:
@@ -47,7 +49,7 @@ def open_plugins(config: RunConfig) -> Plugins:
 
 
 def check_roles(config: RunConfig, plugins: Plugins) -> None:
-    """PluginError if a role that the run needs is not filled, or one that takes one is filled twice."""
+    """Raise a PluginError if a role that the run needs has no plugin, or a role for one plugin has several."""
     needs = {"open_backend": "every run"}
     purposes = {spec.purpose for spec in config.data}
     if "eval" in purposes:
@@ -56,19 +58,19 @@ def check_roles(config: RunConfig, plugins: Plugins) -> None:
         if "train" not in purposes:
             raise PluginError("there is no table [data.train] to train on")
         for algorithm in plugins.who("collect_batch"):
-            wanted = attribute_of(plugins.active[algorithm].instance, "needs")
-            if isinstance(wanted, str) or (unknown := [hook for hook in wanted if hook not in SPECS]):
-                odd = wanted if isinstance(wanted, str) else unknown[0]
+            hooks = attribute_of(plugins.active[algorithm].instance, "needs")
+            if isinstance(hooks, str) or (unknown := [hook for hook in hooks if hook not in SPECS]):
+                wrong = hooks if isinstance(hooks, str) else unknown[0]
                 raise PluginError(
-                    f"algorithm {algorithm!r}: needs is a list of hooks, not {odd!r}{nearest(odd, SPECS)}"
+                    f"algorithm {algorithm!r}: expected a list of hooks as needs, got {wrong!r}{nearest(wrong, SPECS)}"
                 )
-            needs |= dict.fromkeys(wanted, f"the algorithm {algorithm!r}")
+            needs |= dict.fromkeys(hooks, f"the algorithm {algorithm!r}")
         needs["collect_batch"] = "training"
     all_or_none(partial(plugins.require, hook, why) for hook, why in needs.items())
 
 
 def resolved(config: RunConfig) -> RunConfig:
-    """The config with every option written out, defaults included. PluginError if any plugin or option is wrong."""
+    """Return the config with every option written out, defaults included. PluginError if any of it is wrong."""
     plugins, found = open_plugins(config), installed(config)
     check_roles(config, plugins)
     data_only = {spec.use for spec in config.data} - set(config.plugin_options)

@@ -1,4 +1,4 @@
-"""What can go wrong, said in a sentence."""
+"""Errors that a user can act on, and helpers that word them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ T = TypeVar("T")
 
 
 class PluginError(Exception):
-    """Something is wrong with a plugin, a config or the data; the text says where, what was found, and the fix."""
+    """Something is wrong with a plugin, a config or the data. The text says where, what was found, and the fix."""
 
 
 class SamplingError(PluginError):
-    """A backend could not sample a group, for good: the group is left out and counted, up to `sampling.max_failed`."""
+    """A backend cannot sample a group. The core leaves the group out and counts it, up to `sampling.max_failed`."""
 
 
 def all_or_none(calls: Iterable[Callable[[], T]]) -> list[T]:
-    """What all calls return; or one PluginError with the complaints of all that raised one."""
+    """Return the results of all calls; or raise one PluginError with the texts of every one raised."""
     answers, complaints = [], []
     for call in calls:
         try:
@@ -31,7 +31,7 @@ def all_or_none(calls: Iterable[Callable[[], T]]) -> list[T]:
 
 
 def nearest(word: str, known: Collection[str]) -> str:
-    """A ``; did you mean 'x'?`` to hang on an error, or the list of what there is."""
+    """Return a hint to append to an error: ``; did you mean 'x'?``, or the list of known names if none is close."""
     close = difflib.get_close_matches(word, list(known), n=1)
     if close:
         return f"; did you mean {close[0]!r}?"

@@ -1,6 +1,6 @@
-"""A plugin's fields are its options: the `plugin` decorator, and filling them from a config table, with clear errors.
+"""Options of plugins: the `plugin` decorator turns fields into options, and `configure` fills them from a config table.
 
-pydantic is imported when the first plugin is, so that listing plugins stays quick.
+pydantic is imported together with the first plugin, so that listing plugins stays quick.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 def plugin(cls: type[T]) -> type[T]:
     """Make a class a plugin: a dataclass whose fields are validated options.
 
-    A string under a field is its description. Types are strict: ``"0.3"`` is no number. Use
+    A string under a field is its description. Types are strict: ``"0.3"`` is not a number. Use
     ``Annotated[float, Field(ge=0, le=1)]`` for ranges and ``Literal`` for choices.
     ``__post_init__`` runs after validation.
     """
@@ -36,7 +36,7 @@ def plugin(cls: type[T]) -> type[T]:
 
 
 def option_names(cls: type[Any]) -> list[str]:
-    """The options of a plugin class as a config calls them."""
+    """Return the options of a plugin class, by their names in the config."""
     aliases = {name: f.alias for name, f in getattr(cls, "__pydantic_fields__", {}).items()}
     fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
     return [aliases.get(f.name) or f.name for f in fields if f.init]
@@ -49,14 +49,13 @@ def configure(
     also: Collection[str] = (),
     other_names: Mapping[str, str] | None = None,
 ) -> T:
-    """Make a plugin from its table of the config. One PluginError lists every complaint, with table and key.
+    """Make a plugin from its table of the config. Raises one PluginError that lists all mistakes with table and key.
 
-    The hints also know the names in `also` (options of the table that the core takes) and in `other_names` (what people
-    may call an option by mistake -> its name).
+    Hints also draw on `also` (options of the table that the core takes) and `other_names` (wrong name -> right name).
     """
     fields = [a for a in vars(cls).get("__annotations__", {}).values() if "ClassVar" not in str(a)]
     if fields and not dataclasses.is_dataclass(cls):
-        raise PluginError(f"[{table}] {cls.__name__} declares options but is no dataclass: decorate it with @plugin")
+        raise PluginError(f"[{table}] {cls.__name__} declares options but is not a dataclass: decorate it with @plugin")
     known, others = option_names(cls), other_names or {}
     unknown = [name for name in options if name not in known]
     if unknown:
@@ -74,7 +73,7 @@ def configure(
 
 
 def dump(instance: Any) -> dict[str, Any]:
-    """A plugin's options as a config table; TOML has no null, so None is left out."""
+    """Return a plugin's options as a config table, without those that are None: TOML has no null."""
     if not option_names(type(instance)):
         return {}
     from pydantic import TypeAdapter
@@ -86,37 +85,37 @@ def dump(instance: Any) -> dict[str, Any]:
 
 
 def validated(adapter: TypeAdapter[T], table: str, options: Mapping[str, Any]) -> T:
-    """Strict validation of what a TOML file says (through JSON, so that a list may fill a tuple and a text a path)."""
+    """Validate a TOML table strictly; through JSON, so that a list may fill a tuple and a text a path."""
     from pydantic import ValidationError
 
     try:
         return adapter.validate_json(json.dumps(options), strict=True)
     except ValidationError as error:
-        said: dict[tuple[str, ...], str] = {}
-        for e in error.errors():  # of a union, what its first type has to say
-            place = place_of(e, options)
-            said.setdefault(place, complaint(table, ".".join(place), e))
-        raise PluginError("\n".join(said.values())) from None
-    except (TypeError, ValueError) as error:  # a date, say: TOML has it, JSON and options have not
+        complaints: dict[tuple[str, ...], str] = {}
+        for e in error.errors():
+            keys = keys_of(e, options)
+            complaints.setdefault(keys, complaint(table, ".".join(keys), e))  # of a union, only its first type's
+        raise PluginError("\n".join(complaints.values())) from None
+    except (TypeError, ValueError) as error:  # such as a date, which TOML has, but JSON and options do not
         raise PluginError(f"[{table}] {error}") from error
 
 
-def place_of(error: Any, options: Any) -> tuple[str, ...]:
-    """The keys that lead to what is wrong; pydantic's location also names the branches of unions."""
-    place: list[str] = []
-    for part in error["loc"]:
-        if isinstance(options, list | dict) and part in (options if isinstance(options, dict) else range(len(options))):
-            place.append(str(part))
-            options = options[part]
-    return (*place, str(error["loc"][-1])) if error["type"] == "missing" else tuple(place)
+def keys_of(error: Any, options: Any) -> tuple[str, ...]:
+    """Return the keys that lead to the wrong value; unlike pydantic's location, without the branches of unions."""
+    keys: list[str] = []
+    for key in error["loc"]:
+        if isinstance(options, list | dict) and key in (options if isinstance(options, dict) else range(len(options))):
+            keys.append(str(key))
+            options = options[key]
+    return (*keys, str(error["loc"][-1])) if error["type"] == "missing" else tuple(keys)
 
 
-def complaint(table: str, place: str, error: Any) -> str:
-    """One pydantic error as ``[table] key = found: what is wrong``."""
+def complaint(table: str, key: str, error: Any) -> str:
+    """Word one pydantic error as ``[table] key = found: what is wrong``."""
     if error["type"] == "missing":
-        return f"[{table}] needs a value for {place!r}"
-    if error["type"] == "value_error":  # raised by a plugin's own __post_init__: its text says all
+        return f"[{table}] needs a value for {key!r}"
+    if error["type"] == "value_error":  # raised by a plugin's own __post_init__, whose text says all
         return f"[{table}] {error['msg'].removeprefix('Value error, ')}"
     number = error["type"] == "string_type" and isinstance(error["input"], int | float)
-    hint = f'; in quotes it is one: "{error["input"]}"' if number else ""
-    return f"[{table}] {place} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}{hint}"
+    hint = f'; write it in quotes: "{error["input"]}"' if number else ""
+    return f"[{table}] {key} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}{hint}"

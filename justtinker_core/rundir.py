@@ -1,7 +1,7 @@
-"""The run directory: what is written, and what of it can be trusted after a crash.
+"""The files of a run directory, written so that a crash loses nothing.
 
-JSON lines are the source of truth. A line is whole or ignored; a file is replaced atomically; what stands after the
-restored checkpoint is set aside, never deleted.
+JSON lines are the source of truth. A line that a crash cut short is ignored, files are replaced atomically, and
+records from after the restored checkpoint are set aside, never deleted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ except ImportError:  # Windows
 
 RECORDS = ("steps.jsonl", "evals.jsonl", "checkpoints.jsonl")
 PIECE = 2**16
-"""Bytes of a file that are unpacked at a time."""
+"""Bytes to unpack at a time."""
 
 
 class RunDir:
@@ -39,7 +39,7 @@ class RunDir:
         self._lock: IO[str] | None = None
 
     def lock(self) -> None:
-        """Keep other processes out, until this one ends or unlocks. PluginError if another one is here."""
+        """Keep other processes out until this one ends or unlocks. Raises a PluginError if another has the lock."""
         if fcntl is None or not self.path.is_dir():
             return
         self._lock = (self.path / ".lock").open("w")
@@ -49,21 +49,21 @@ class RunDir:
             self.unlock()
             if error.errno not in (errno.EACCES, errno.EAGAIN):  # a file system without locks
                 return
-            raise PluginError(f"another process works in {self.path}: wait for it, or end it") from None
+            raise PluginError(f"another process is using {self.path}: wait for it, or end it") from None
 
     def unlock(self) -> None:
-        """Let others in. The file stays: who deletes it may delete another's."""
+        """Let other processes in. The lock file stays: it may be another process's by now."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     @staticmethod
     def create(path: Path, config: str) -> RunDir:
-        """A new directory with its resolved config. PluginError if it exists."""
+        """Make a run directory with its resolved config. Raises a PluginError if it exists."""
         try:
             path.mkdir(parents=True)
         except FileExistsError:
-            raise exists(path) from None
+            raise exists_error(path) from None
         except OSError as error:
             raise PluginError(
                 f"cannot make the run directory {path}: {error.strerror}; name another with --dir"
@@ -73,21 +73,21 @@ class RunDir:
         return run
 
     def replace(self, name: str, content: bytes) -> None:
-        """Write a file so that after a crash it is the old one or the new one, whole."""
+        """Write a file so that a crash leaves the whole old content or the whole new one."""
         path = self.path / name
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")  # a command may write the same file beside the run
+        new = path.with_name(f".{path.name}.{os.getpid()}.part")  # a command may write the same file during the run
         try:
             path.parent.mkdir(exist_ok=True)
-            with part.open("wb") as file:
+            with new.open("wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            part.replace(path)
+            new.replace(path)
         except OSError as error:
-            raise self.unwritable(path, error) from error
+            raise self.write_error(path, error) from error
 
     def append(self, name: str, record: Mapping[str, Any]) -> None:
-        """Add one JSON line."""
+        """Append one JSON line to a record file."""
         line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
         try:
             with (self.path / name).open("a", encoding="utf-8", errors="backslashreplace") as file:
@@ -95,17 +95,17 @@ class RunDir:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise self.unwritable(self.path / name, error) from error
+            raise self.write_error(self.path / name, error) from error
 
-    def unwritable(self, path: Path, error: OSError) -> PluginError:
-        """The error of a file that cannot be written."""
+    def write_error(self, path: Path, error: OSError) -> PluginError:
+        """Return the error for a file that cannot be written."""
         return PluginError(
-            f"cannot write {path}: {error.strerror}; the records up to here are whole: "
+            f"cannot write {path}: {error.strerror}; the records so far are whole: "
             f"make room, then continue with --resume {self.path}"
         )
 
     def read(self, name: str) -> list[dict[str, Any]]:
-        """The whole lines of a record file; a last line that a crash cut short is left out."""
+        """Read the whole lines of a record file, without a last line that a crash cut short."""
         path = self.path / name
         if not path.exists():
             return []
@@ -115,7 +115,7 @@ class RunDir:
             raise PluginError(f"{path} is damaged: {error}") from None
 
     def history(self) -> History:
-        """The recorded steps, evaluations and kept checkpoints. PluginError if another version wrote them."""
+        """Read the recorded steps, evaluations and kept checkpoints. PluginError if another version wrote them."""
         try:
             return History(
                 tuple(step_of(record) for record in self.read("steps.jsonl")),
@@ -123,10 +123,10 @@ class RunDir:
                 tuple(r["step"] for r in self.read("checkpoints.jsonl") if r["kind"] in ("periodic", "final")),
             )
         except (TypeError, KeyError) as error:
-            raise PluginError(f"{self.path} holds records of another version: {error}") from None
+            raise PluginError(f"{self.path} has records of another version: {error}") from None
 
     def manifest(self, **changes: Any) -> dict[str, Any]:
-        """The manifest (status, versions), changed and written if anything is to be changed."""
+        """Return the manifest (status, versions); with `changes`, apply and write them first."""
         path = self.path / "manifest.json"
         old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         if changes:
@@ -134,28 +134,29 @@ class RunDir:
         return {**old, **changes}
 
     def write_groups(self, name: str, groups: Iterable[Group]) -> None:
-        """Rollouts of a step or an evaluation, one group a line, as ``rollouts/NAME.jsonl.zst``."""
+        """Write the rollouts of a step or an evaluation to ``rollouts/NAME.jsonl.zst``, one group per line."""
         text = "".join(json.dumps(group_record(group), ensure_ascii=False) + "\n" for group in groups)
         self.replace(f"rollouts/{name}.jsonl.zst", zstandard.compress(text.encode("utf-8", "backslashreplace"), 3))
 
     def spent(self) -> float:
-        """USD of all recorded steps and evaluations, set aside or not; what a killed rewind wrote twice counts once."""
+        """Return the USD of all recorded steps and evaluations, set aside or not; equal records count once."""
         folders = (self.path, *self.path.glob("set_aside_*"))
         records = [r for folder in folders for name in RECORDS[:2] for r in RunDir(folder).read(name)]
+        # a rewind that was killed may have written a record twice
         different = {json.dumps(record, sort_keys=True): record.get("usd") or 0.0 for record in records}
         return float(sum(different.values()))
 
     def rewind(self, step: int) -> Path | None:
-        """Set aside every record after `step`, so that the next ones follow on; nothing is deleted. Where it is now."""
-        places = (self.path / f"set_aside_{n}" for n in count(1))
-        aside = next(place for place in places if not place.exists())
+        """Set aside every record after `step`. Returns the directory that holds them now; None if there were none."""
+        folders = (self.path / f"set_aside_{n}" for n in count(1))
+        aside = next(folder for folder in folders if not folder.exists())
         for name in RECORDS:
             records = self.read(name)
             later = [record for record in records if record["step"] > step]
             for record in later:
                 aside.mkdir(exist_ok=True)
                 self.append(f"{aside.name}/{name}", record)
-            if (self.path / name).exists():  # also cuts off a last line that is not whole
+            if (self.path / name).exists():  # this also drops a last line that is not whole
                 kept = (json.dumps(r, ensure_ascii=False) + "\n" for r in records if r["step"] <= step)
                 self.replace(name, "".join(kept).encode("utf-8", "backslashreplace"))
         for file in (self.path / "rollouts").glob("*_[0-9]*.jsonl.zst"):
@@ -166,7 +167,7 @@ class RunDir:
 
 
 class RecordWriter:
-    """Writes and reports, in order, in a thread of its own, so that the next sampling need not wait for it."""
+    """Writes records and notifies reporters in order, in a thread of its own, while the next step is sampled."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="records")
@@ -174,7 +175,7 @@ class RecordWriter:
         self._last.set_result(None)
 
     def later(self, work: Callable[..., None], *arguments: Any) -> None:
-        """Do this after everything before it; not at all, if any of that fails."""
+        """Do this work after all earlier work; skip it if any of that failed."""
         before = self._last
 
         def do() -> None:
@@ -184,28 +185,28 @@ class RecordWriter:
         self._last = self._pool.submit(do)
 
     def catch_up(self) -> None:
-        """Wait until everything is done; what went wrong is raised here."""
+        """Wait until all work is done. Raises what any of it raised."""
         self._last.result()
 
     def close(self) -> None:
-        """Finish what is left, and take no more."""
+        """Finish the work that is left, and take no more."""
         self._pool.shutdown()
 
 
-def exists(path: Path) -> PluginError:
-    """The error of a directory that is already there."""
+def exists_error(path: Path) -> PluginError:
+    """Return the error for a run directory that already exists."""
     return PluginError(f"the run directory {path} exists; continue it with --resume {path}, or name another with --dir")
 
 
 def step_of(record: Mapping[str, Any]) -> StepStats:
-    """A line of ``steps.jsonl`` without its findings."""
+    """Convert a line of ``steps.jsonl`` to its StepStats, without the findings."""
     return StepStats(**{key: value for key, value in record.items() if key != "findings"})
 
 
 def unpack(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
-    """The content of a file of zstd frames, piece by piece; with each piece, where the last whole frame so far ends.
+    """Yield the content of a file of zstd frames in pieces, each with the position where the last whole frame ends.
 
-    Reads piece by piece, since zstandard copies all that follows a frame. A frame that is cut off raises nothing.
+    It reads in pieces because zstandard copies everything that follows a frame. A frame that is cut off is no error.
     """
     frame, whole, position = zstandard.ZstdDecompressor().decompressobj(), 0, 0
     while packed := file.read(PIECE):
@@ -219,7 +220,7 @@ def unpack(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
 
 
 def group_record(group: Group) -> dict[str, Any]:
-    """A group as one JSON line: all that re-scoring and reading need, token ids left out."""
+    """Convert a group to one JSON record: all that reading and re-scoring need, without token ids."""
     record: dict[str, Any] = {
         "step": group.step,
         "index": group.index,

@@ -1,4 +1,4 @@
-"""Requests, seeds, tokens and text: what sampling needs, without a plugin."""
+"""The parts of sampling that ask no plugin: requests, seeds, tokens and text."""
 
 from __future__ import annotations
 
@@ -20,49 +20,49 @@ class Settings:
     """How to sample."""
 
     stage: str
-    """What for: "sample" (training) or "evaluate NAME"; part of every seed."""
+    """The purpose: "sample" (training) or "evaluate NAME". It is part of every seed."""
     samples: int
-    """Rollouts a problem."""
+    """Rollouts per problem."""
     max_tokens: int
     temperature: float
     top_p: float
     seed: int
     max_failed: float = 0.0
-    """Share of the groups whose sampling may fail for good."""
+    """The share of groups whose sampling may fail."""
 
 
 def seed_of(*parts: int | str) -> int:
-    """A 31-bit seed, a pure function of its parts."""
+    """Return a 31-bit seed, a pure function of its parts."""
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big") >> 1
 
 
 def stops_of(stop: str | Sequence[str]) -> tuple[str, ...]:
-    """Stop strings; one alone may be given as it is."""
+    """Return a tuple of stop strings; accepts a single one too."""
     return (stop,) if isinstance(stop, str) else tuple(stop)
 
 
 def until_stop(text: str, stop: Sequence[str]) -> str:
-    """The text before the first stop string in it (the last token may reach past it)."""
-    return text[: min((place for s in stop if (place := text.find(s)) >= 0), default=len(text))]
+    """Cut a text at its first stop string (the last token may reach past it)."""
+    return text[: min((start for s in stop if (start := text.find(s)) >= 0), default=len(text))]
 
 
 def request_of(
     group: Group, tokens: tuple[int, ...], stop: tuple[str, ...], n: int, settings: Settings, *key: int
 ) -> SampleRequest:
-    """The request for a group; its seed is a pure function of (seed, step, group, key)."""
+    """Return the request for a group. Its seed is a pure function of (seed, step, group, key)."""
     seed = seed_of(settings.seed, settings.stage, group.step, group.index, *key)
     return SampleRequest(tokens, stop, n, settings.max_tokens, settings.temperature, settings.top_p, seed)
 
 
 def make_rollout(sample: Sample, prompt: Prompt, backend: Backend) -> Rollout:
-    """A one-turn rollout."""
+    """Make a one-turn rollout of a sample."""
     text = until_stop(backend.decode(sample.tokens), prompt.stop)
     return Rollout(sample.tokens, sample.logprobs, (True,) * len(sample.tokens), text, not sample.stopped)
 
 
 def datum_of(prompt: Prompt, rollout: Rollout, advantage: float | tuple[float, ...]) -> Datum:
-    """Prompt and rollout as one sequence, shifted by one; 0 on everything that the policy did not write."""
+    """Join prompt and rollout to one sequence, shifted by one; 0 on everything that the policy did not write."""
     tokens = prompt.tokens + rollout.tokens
     each = advantage if isinstance(advantage, tuple) else (advantage,) * len(rollout.tokens)
     before = (0.0,) * (len(prompt.tokens) - 1)
@@ -72,14 +72,14 @@ def datum_of(prompt: Prompt, rollout: Rollout, advantage: float | tuple[float, .
 
 
 class MeteredSampler:
-    """A sampler that counts tokens as a service bills them: a request's prompt once, then from the cache."""
+    """A sampler that counts tokens the way a service bills them: a request's prompt once, then from the cache."""
 
     def __init__(self, sampler: Sampler, tokens: Counter[str]) -> None:
         self._sampler, self._tokens = sampler, tokens
         self._lock = threading.Lock()
 
     def sample(self, requests: Sequence[SampleRequest]) -> list[Future[list[Sample]]]:
-        """Send all requests; their futures resolve once they are counted."""
+        """Send all requests. Their futures resolve once their tokens are counted."""
         futures = self._sampler.sample(requests)
         return [then(future, partial(self._count, r)) for r, future in zip(requests, futures, strict=True)]
 
@@ -94,7 +94,7 @@ class MeteredSampler:
 
 @contextmanager
 def threads(number: int, name: str) -> Iterator[ThreadPoolExecutor]:
-    """Threads that are waited for; but not after Ctrl-C, whose reason may be the one that hangs."""
+    """Open a thread pool and wait for its threads on leaving; not after Ctrl-C, as one of them may hang."""
     pool = ThreadPoolExecutor(number, thread_name_prefix=name)
     try:
         yield pool
@@ -115,7 +115,7 @@ def submit(pool: ThreadPoolExecutor, job: Callable[..., Any], *arguments: Any) -
 
 
 def then(future: Future[Any], change: Callable[[Any], Any], changed: Future[Any] | None = None) -> Future[Any]:
-    """A future of the changed result; whatever goes wrong reaches whoever waits for it."""
+    """Return a future of the changed result. Errors of the future and of `change` are its errors too."""
     changed = changed or Future()
 
     def pass_on(done: Future[Any]) -> None:

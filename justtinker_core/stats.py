@@ -1,4 +1,4 @@
-"""The numbers of a training step, over all groups, before any is filtered."""
+"""The numbers of a training step, over all its groups, before any is filtered."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ CORE_METRICS = frozenset(
     {"reward", "accuracy", "unscored_rate", "truncated_rate", "mean_response_tokens", "rollouts", "trained"}
     | {"loss", "learning_rate", "failed_groups"}
 )
-"""Names that no plugin may measure under."""
+"""Metric names that no plugin may use."""
 
 
 def metrics_of(batch: Batch) -> dict[str, float]:
-    """What core measures of a step, over all its groups, and what plugins measured; the algorithm's own numbers too."""
+    """Return a step's metrics: those of the core and of plugins, over all its groups, and the algorithm's own."""
     rollouts = [r for g in batch.groups for r in g.rollouts]
     metrics = dict(batch.metrics)
     if not rollouts:
@@ -37,14 +37,14 @@ def metrics_of(batch: Batch) -> dict[str, float]:
 
 
 def scored_of(groups: Sequence[Group]) -> list[tuple[Verdict, Reward]]:
-    """Verdicts and rewards of the rollouts that could be graded."""
+    """Return verdict and reward of each rollout that could be graded."""
     return [(v, r) for g in groups for v, r in zip(g.verdicts, g.rewards, strict=True) if v.outcome != "unscored"]
 
 
 def term_stats(groups: Sequence[Group]) -> dict[str, dict[str, float]]:
-    """Every reward term by name: raw (mean where it applies), weighted, applies (share), weight.
+    """Return the stats of each reward term: raw (mean where it applies), weighted, applies (share), weight.
 
-    Over all rollouts that were graded, as the reward is, so that what is weighted adds up to it.
+    Like the reward, they are means over all graded rollouts, so the weighted means add up to the mean reward.
     """
     rewards = [r for _, r in scored_of(groups)]
     stats = {}

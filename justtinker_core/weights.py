@@ -1,4 +1,4 @@
-"""What a reward term weighs at a step: the options `weight` and `mode` that core gives to every reward plugin."""
+"""Weights of reward terms: the options `weight` and `mode`, which the core adds to every reward plugin."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 @plugin
 class Ramp:
-    """A weight that moves in a straight line over the first `steps` steps and then stays."""
+    """A weight that moves in a straight line over the first `steps` steps, then stays."""
 
     start: Annotated[Finite, Field(alias="from")]
     to: Finite
@@ -24,15 +24,15 @@ class Ramp:
 
 @plugin
 class RewardOptions:
-    """What every reward plugin can be told, whatever it is."""
+    """The options that every reward plugin has."""
 
     weight: Finite | Ramp = 1.0
-    """What core multiplies the raw terms with; or ``{from = 0.0, to = 0.3, steps = 100}``."""
+    """The core multiplies the raw terms by this: a number, or ``{from = 0.0, to = 0.3, steps = 100}``."""
     mode: Literal["on", "observe"] = "on"
-    """observe: computed and logged, adds nothing to the reward."""
+    """observe: compute and log the terms, but add nothing to the reward."""
 
     def at(self, step: int) -> float | None:
-        """The weight at a step; None: the term is not to be computed at all."""
+        """Return the weight at a step; None: do not compute the terms at all."""
         if self.mode == "observe":
             return 0.0
         weight = self.weight
@@ -44,7 +44,7 @@ class RewardOptions:
 def take_reward_options(
     default_weight: float, table: str, options: Mapping[str, Any]
 ) -> tuple[RewardOptions, dict[str, Any]]:
-    """Split the table of a reward plugin into the core's options, `weight` and `mode`, and the plugin's own."""
+    """Split a reward plugin's table into the core's options, `weight` and `mode`, and the plugin's own."""
     own = dict(options)
     given: dict[str, Any] = {"weight": default_weight}
     given |= {key: own.pop(key) for key in ("weight", "mode") if key in own}

@@ -1,7 +1,7 @@
-"""The numbers of an evaluation, each rate with an interval that is clustered by problem.
+"""The metrics of an evaluation, each rate with an interval that is clustered by problem.
 
-``accuracy`` is avg@k: the mean over problems of the share of their samples that are right. pass@k and majority@k say
-what k samples are worth together. docs/evaluation.md has the formulas and how to read them.
+``accuracy`` is avg@k: the share of a problem's samples that are correct, averaged over problems. pass@k and majority@k
+tell what k samples are worth together. docs/evaluation.md has the formulas and how to read them.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import numpy as np
 
 from justtinker_core.types import Group, Verdict
 
-SORTS = range(2, 31)
-"""A table by a key of the problems' metadata has as many rows."""
+ROWS = range(2, 31)
+"""How many rows a breakdown may have."""
 
 
 def summarise(groups: Sequence[Group]) -> tuple[dict[str, float], dict[str, list[float]]]:
-    """Metrics over all rollouts, and the 95 % interval of each that is a rate.
+    """Return the metrics over all rollouts, and the 95 % interval of each metric that is a rate.
 
-    An unscored rollout counts as not correct, and beside it stands how many there were: a lower bound.
+    An unscored rollout counts as not correct, so accuracy is a lower bound; `unscored_rate` says how many there are.
     """
     columns: dict[str, list[list[float]]] = {
         "accuracy": [[float(v.outcome == "correct") for v in g.verdicts] for g in groups],
         "unscored_rate": [[float(v.outcome == "unscored") for v in g.verdicts] for g in groups],
         "truncated_rate": [[float(r.truncated) for r in g.rollouts] for g in groups],
         "mean_response_tokens": [[float(r.response_tokens) for r in g.rollouts] for g in groups],
-        **dict(together([g.verdicts for g in groups])),
+        **dict(joint_columns([g.verdicts for g in groups])),
     }
     for name in sorted({name for g in groups for name in g.measures}):
         columns[name] = [[v for v in g.measures.get(name, ()) if v is not None] for g in groups]
@@ -44,8 +44,8 @@ def summarise(groups: Sequence[Group]) -> tuple[dict[str, float], dict[str, list
     return metrics, intervals
 
 
-def together(verdicts: Sequence[Sequence[Verdict]]) -> Iterator[tuple[str, list[list[float]]]]:
-    """What the samples of a problem are worth together: one number a problem, written once a sample."""
+def joint_columns(verdicts: Sequence[Sequence[Verdict]]) -> Iterator[tuple[str, list[list[float]]]]:
+    """Yield pass@k and majority@n: one number per problem, repeated for each of its samples."""
     n = min(map(len, verdicts), default=0)
     if n < 2:
         return
@@ -56,9 +56,9 @@ def together(verdicts: Sequence[Sequence[Verdict]]) -> Iterator[tuple[str, list[
 
 
 def pass_at(k: int, n: int, correct: int) -> float:
-    """Chance that k samples, drawn without replacement from n of which some are correct, hold a correct one.
+    """Return the chance that k samples, drawn without replacement from n, include one of the c correct ones.
 
-    The unbiased estimator 1 - C(n-c, k) / C(n, k) of Chen et al. 2021 (arXiv:2107.03374).
+    This is the unbiased estimator 1 - C(n-c, k) / C(n, k) of Chen et al. 2021 (arXiv:2107.03374).
 
     >>> pass_at(2, 4, 1)
     0.5
@@ -67,9 +67,10 @@ def pass_at(k: int, n: int, correct: int) -> float:
 
 
 def majority(verdicts: Sequence[Verdict]) -> float:
-    """Chance that the most frequent answer is correct, ties broken by lot (Wang et al. 2022, arXiv:2203.11171).
+    """Return the chance that the most frequent answer is correct, with ties broken at random.
 
-    Who is unscored or has no answer does not vote. Answers are equal if their `Verdict.vote` is.
+    This is self-consistency (Wang et al. 2022, arXiv:2203.11171). Rollouts that are unscored or have no answer do not
+    vote. Answers are equal if their `Verdict.vote` is.
 
     >>> majority([Verdict("correct", "1"), Verdict("incorrect", "2"), Verdict("incorrect")])
     0.5
@@ -81,42 +82,42 @@ def majority(verdicts: Sequence[Verdict]) -> float:
 
 
 def breakdown(groups: Sequence[Group]) -> dict[str, dict[str, dict[str, float]]]:
-    """Key of the metadata -> its values -> problems, accuracy and its interval (low, high).
+    """Return key of the metadata -> its values -> problems, accuracy and its interval (low, high).
 
-    Keys count that all problems have, with texts or whole numbers that really sort the problems into groups.
+    It uses the keys that all problems have, if the values are texts or whole numbers, and few enough to group by.
     """
     tables = {}
     for key in sorted(set[str].intersection(*(set(g.problem.meta) for g in groups))) if groups else ():
         values = [g.problem.meta[key] for g in groups]
-        sorts = Counter(map(str, values))
+        names = set(map(str, values))
         if (
-            len(sorts) in SORTS
-            and 2 * len(sorts) <= len(groups)
+            len(names) in ROWS
+            and 2 * len(names) <= len(groups)
             and all(isinstance(v, str | int | None) for v in values)
         ):
-            ordered = sorted(sorts, key=by_number)
-            tables[key] = {sort: row([g for g in groups if str(g.problem.meta[key]) == sort]) for sort in ordered}
+            ordered = sorted(names, key=numbers_first)
+            tables[key] = {n: accuracy_row([g for g in groups if str(g.problem.meta[key]) == n]) for n in ordered}
     return tables
 
 
-def by_number(sort: str) -> tuple[float, str]:
-    """Whole numbers by their size, then texts."""
-    return float(sort) if re.fullmatch(r"-?\d+", sort) else math.inf, sort
+def numbers_first(name: str) -> tuple[float, str]:
+    """Return a sort key: whole numbers by their size, then texts."""
+    return float(name) if re.fullmatch(r"-?\d+", name) else math.inf, name
 
 
-def row(groups: Sequence[Group]) -> dict[str, float]:
-    """How many problems, and how many of their answers are correct."""
-    right = [[float(v.outcome == "correct") for v in g.verdicts] for g in groups]
-    low, high = clustered_interval(right)
-    return {"problems": len(groups), "accuracy": float(np.mean(np.concatenate(right))), "low": low, "high": high}
+def accuracy_row(groups: Sequence[Group]) -> dict[str, float]:
+    """Return how many problems there are, and how many of their answers are correct."""
+    correct = [[float(v.outcome == "correct") for v in g.verdicts] for g in groups]
+    low, high = clustered_interval(correct)
+    return {"problems": len(groups), "accuracy": float(np.mean(np.concatenate(correct))), "low": low, "high": high}
 
 
 def clustered_interval(clusters: Sequence[Sequence[float]], z: float = 1.959964) -> tuple[float, float]:
-    """95 % interval of a rate whose samples come in clusters (the samples of one problem).
+    """Return the 95 % interval of a rate whose samples come in clusters (the samples of one problem).
 
-    Wilson's score interval at the effective sample size p(1-p)/variance of the clustered mean (Miller 2024,
-    arXiv:2411.00640, for the variance; Korn & Graubard 1998 for the effective size). It is at most the number of
-    samples; at rates of 0 and 1 the number of clusters stands in, so the interval is never of zero width.
+    This is Wilson's score interval at the effective sample size p(1-p)/variance of the clustered mean (Miller 2024,
+    arXiv:2411.00640, for the variance; Korn & Graubard 1998 for the effective size). The effective size is at most the
+    number of samples. At rates of 0 and 1 it is the number of clusters, so the interval never has zero width.
     """
     values = np.concatenate([np.asarray(c, float) for c in clusters])
     p, n = float(values.mean()), len(clusters)

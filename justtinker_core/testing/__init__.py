@@ -1,7 +1,7 @@
-"""What authors test their plugins with: builders, a scripted backend, a conformance battery, and a suite for backends.
+"""Tools to test plugins: builders, a scripted backend, batteries for verifiers and rewards, and a suite for backends.
 
-With justtinker installed, pytest also has the fixture `run_with` (docs/plugins/testing.md). Nothing here needs pytest,
-save `BackendConformance`, which is imported when it is asked for. The core does not import this package.
+With justtinker installed, pytest also has the fixture `run_with` (docs/plugins/testing.md). Only `BackendConformance`
+needs pytest; it is imported when it is used. The core does not import this package.
 """
 
 from __future__ import annotations

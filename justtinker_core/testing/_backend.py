@@ -16,89 +16,89 @@ from justtinker_core.run import Run
 from justtinker_core.types import Adam, Datum, Sample, SampleRequest, TrainResult, Update
 
 Respond = Callable[[str, int], str]
-"""What to answer: ``respond(prompt, index)``, the prompt as text and the sample's index in its request."""
+"""Returns the response: ``respond(prompt, index)`` gets the prompt's text and the sample's index in its request."""
 Ready = list[tuple[Future[list[Sample]], list[Sample]]]
 
 
 class ScriptedBackend:
-    """Characters as tokens; a script says what is sampled; the one weight is really trained, saved and restored.
+    """A backend whose tokens are characters. A script gives the samples; one weight is really trained and saved.
 
-    Without a script the answer to a prompt is 0, 1 or 2, drawn by prompt, seed, sample index and weight. It remembers
-    what it was asked: `calls` by name, and the `requests`, `updates` and `adams` that came with them.
+    Without a script, the response to a prompt is 0, 1 or 2, drawn by prompt, seed, sample index and weight. The backend
+    keeps the names of its `calls`, and the `requests`, `updates` and `adams` that it got.
     """
 
     end_token = "\x03"
-    """Ends a response; no text that one would write holds it."""
+    """Ends a response. No ordinary text holds this character."""
     context_length = 1_000_000
     concurrent = False
 
     def __init__(self, respond: Respond | None = None, price: float | None = None) -> None:
         self.respond = respond
         self.price = price
-        """USD a token, of any kind; None: nobody knows."""
+        """USD per token of any kind; None: unknown."""
         self.weights, self.momentum, self.gradient = 1.0, 0.0, 0.0
         self.calls: list[str] = []
         self.requests: list[list[SampleRequest]] = []
         self.updates: list[Update] = []
         self.adams: list[Adam] = []
         self.folder: Path | None = None
-        """Where `save` writes: the run directory, once `open_backend` is asked; else a temporary one."""
+        """Where `save` writes: the run directory after `open_backend`, else a temporary directory."""
 
     def called(self, name: str) -> None:
-        """Note a call. Override it to make one fail."""
+        """Note a call. Override this to make a call fail."""
         self.calls.append(name)
 
     def promise(self, value: Any, name: str) -> Future[Any]:
-        """The future that a call returns, done at once. Override it to keep somebody waiting."""
+        """Return a call's future, done at once. Override this to make the caller wait."""
         future: Future[Any] = Future()
         future.set_result(value)
         return future
 
     def deliver(self, ready: Ready) -> None:
-        """Resolve the futures of one `sample` call. Override it to deliver late, in another order, or an error."""
+        """Resolve the futures of one `sample` call. Override this to deliver late, in another order, or an error."""
         for future, samples in ready:
             future.set_result(samples)
 
     @hookimpl
     def open_backend(self, run: Run) -> ScriptedBackend:
-        """It is the plugin and the backend in one."""
+        """Return itself: it is plugin and backend in one."""
         self.called("open_backend")
         self.folder = run.dir / "checkpoints"
         return self
 
     def encode(self, text: str) -> list[int]:
-        """One token a character."""
+        """Return one token per character."""
         return [ord(character) for character in text]
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """One character a token."""
+        """Return one character per token."""
         return "".join(map(chr, tokens))
 
     def render(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """``[role]content`` of each message, then ``[assistant]``."""
+        """Write ``[role]content`` for each message, then ``[assistant]``."""
         return "".join(f"[{m['role']}]{m['content']}" for m in messages) + "[assistant]"
 
     def sampler(self) -> ScriptedSampler:
-        """Samples from the weight as it is now."""
+        """Return a sampler of the weight as it is now."""
         self.called("sampler")
         return ScriptedSampler(self, self.weights)
 
     def forward_backward(self, data: Sequence[Datum], loss: Any, config: Mapping[str, float]) -> Future[TrainResult]:
-        """A loss and a gradient that depend on every target and its weight."""
+        """Compute a loss and a gradient that depend on every target and its weight."""
         self.called("forward_backward")
         self.updates.append(Update(tuple(data), loss, dict(config)))
         logprob = -1 / (1 + self.weights**2)
         each = [d.weights if d.weights is not None else d.advantages or () for d in data]
         self.gradient += sum(
-            math.sin(target * 12.9898 + place * 78.233) * weight  # no two batches alike
+            math.sin(target * 12.9898 + position * 78.233) * weight  # no two batches alike
             for datum, weights in zip(data, each, strict=True)
-            for place, (target, weight) in enumerate(zip(datum.targets, weights, strict=True))
+            for position, (target, weight) in enumerate(zip(datum.targets, weights, strict=True))
         )
         result = TrainResult(-logprob * sum(map(sum, each)), tuple((logprob,) * len(d.targets) for d in data))
         return self.promise(result, "forward_backward")
 
     def optim_step(self, adam: Adam) -> Future[Mapping[str, float]]:
-        """Move the weight by momentum, and clear the gradient."""
+        """Move the weight by the momentum, and clear the gradient."""
         self.called("optim_step")
         self.adams.append(adam)
         norm = abs(self.gradient)
@@ -108,7 +108,7 @@ class ScriptedBackend:
         return self.promise({"grad_norm": norm}, "optim_step")
 
     def save(self, name: str, ttl_seconds: int | None = None) -> Future[str]:
-        """Write weight and momentum to a file of the run directory."""
+        """Write weight and momentum to a file."""
         self.called("save")
         self.folder = self.folder or Path(tempfile.mkdtemp(prefix="scripted_backend_"))
         self.folder.mkdir(exist_ok=True)
@@ -117,7 +117,7 @@ class ScriptedBackend:
         return self.promise(str(path), "save")
 
     def restore(self, path: str, *, optimizer: bool) -> None:
-        """Read them back."""
+        """Read weight and momentum back."""
         self.called(f"restore {Path(path).stem}{'' if optimizer else ' without optimizer'}")
         self.weights, momentum = json.loads(Path(path).read_text())
         self.momentum = momentum if optimizer else 0.0
@@ -128,30 +128,30 @@ class ScriptedBackend:
         Path(path).unlink()
 
     def usd(self, tokens: Mapping[str, int]) -> float | None:
-        """`price` a token."""
+        """Return `price` per token."""
         return None if self.price is None else self.price * sum(tokens.values())
 
     def close(self) -> None:
-        """Only noted."""
+        """Note the call."""
         self.called("close")
 
 
 class ScriptedSampler:
-    """Answers as the backend's script says."""
+    """Samples what the backend's script says."""
 
     def __init__(self, backend: ScriptedBackend, weights: float) -> None:
         self._backend, self._weights = backend, weights
 
     def sample(self, requests: Sequence[SampleRequest]) -> list[Future[list[Sample]]]:
-        """All of them at once."""
+        """Answer all requests at once."""
         self._backend.called(f"sample {len(requests)}")
         self._backend.requests.append(list(requests))
-        ready: Ready = [(Future(), [self.one(r, i) for i in range(r.n)]) for r in requests]
+        ready: Ready = [(Future(), [self.sample_one(r, i) for i in range(r.n)]) for r in requests]
         self._backend.deliver(ready)
         return [future for future, _ in ready]
 
-    def one(self, request: SampleRequest, index: int) -> Sample:
-        """The script's text up to a stop or to `max_tokens`."""
+    def sample_one(self, request: SampleRequest, index: int) -> Sample:
+        """Return the script's text up to a stop or to `max_tokens`."""
         prompt = self._backend.decode(request.tokens)
         if self._backend.respond is not None:
             text = self._backend.respond(prompt, index)

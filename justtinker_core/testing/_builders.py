@@ -1,4 +1,4 @@
-"""Problems, rollouts and groups for tests, with everything filled in that a test does not care about."""
+"""Builders of problems, rollouts and groups for tests. They fill in whatever a test does not care about."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _numbers = count(1)
 
 
 def make_problem(question: str = "1+1=?", answer: str | None = "2", **changes: Any) -> Problem:
-    """A problem with an id of its own unless one is given; `changes` are its other fields.
+    """Make a problem, with a fresh id unless one is given. `changes` are its other fields.
 
     >>> make_problem("2+2=?", "4", kind="number").kind
     'number'
@@ -22,7 +22,7 @@ def make_problem(question: str = "1+1=?", answer: str | None = "2", **changes: A
 
 
 def make_rollout(text: str, tokens: int | None = None, truncated: bool = False, told: int = 0) -> Rollout:
-    """A response of so many tokens, one a character unless said otherwise; after them come `told` of a tool's.
+    """Make a rollout with one token per character, or with `tokens`. `told`: how many tokens of a tool follow them.
 
     >>> make_rollout("four", tokens=1, told=3).mask
     (True, False, False, False)
@@ -41,7 +41,7 @@ def make_group(
     told: int = 0,
     **changes: Any,
 ) -> Group:
-    """A group with a rollout a text and a verdict a rollout: correct, unless `outcomes` says otherwise.
+    """Make a group with a rollout and a verdict for each text; all are correct unless `outcomes` says otherwise.
 
     `tokens` are the rollouts' lengths. `changes` are other fields of the group: ``step``, ``measures``, ``rewards`` ...
 
@@ -52,7 +52,7 @@ def make_group(
     outcomes = ["correct"] * len(texts) if outcomes is None else outcomes
     for name, values in (("outcomes", outcomes), ("tokens", tokens)):
         if values is not None and len(values) != len(texts):
-            raise ValueError(f"make_group: {len(values)} {name} for {len(texts)} texts; one a text is wanted")
+            raise ValueError(f"make_group: expected {len(texts)} {name}, one per text, got {len(values)}")
     lengths: Sequence[int | None] = [None] * len(texts) if tokens is None else tokens
     rollouts = tuple(make_rollout(text, size, told=told) for text, size in zip(texts, lengths, strict=True))
     verdicts = tuple(o if isinstance(o, Verdict) else Verdict(o) for o in outcomes)

@@ -1,6 +1,6 @@
-r"""What a policy has been seen to write, or will: texts and golds that no plugin may trip over, long ones for timing.
+r"""Texts that a policy has written or will write, golds that no plugin may trip over, and long texts for timing.
 
-None of them is a right answer by itself; what is wanted of a plugin is that it comes back with an answer at all.
+None of them need be a right answer; a plugin only has to return an answer at all.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ SIZES = tuple(1000 * 2**i for i in range(7))
 
 
 def text_of(shape: str, size: int, salt: int) -> str:
-    """So many characters of a shape; the salt makes each one new to a cache."""
+    """Return a text of this shape and size; the salt makes it new to any cache."""
     unit = SHAPES[shape]
     text = f"{salt} " + (unit * (size // len(unit) + 1) if unit else " ".join(map(str, range(size // 4))))
     return text[:size]

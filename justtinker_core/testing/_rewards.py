@@ -21,49 +21,49 @@ LOOP = "<think>" + "so it is four, and four it is; " * 60 + "</think>\\boxed{4}"
 def check_reward(
     plugin: Any, groups: Group | Iterable[Group] | None = None, *, seconds: float = 1.0, patience: float = 60.0
 ) -> None:
-    """AssertionError with all that is wrong with a reward plugin, an instance or a class with its defaults.
+    """Check a reward, an instance or a class with its defaults. Raises an AssertionError with all that is wrong.
 
-    A term may compare the rollouts of a group, so unlike a verifier's its numbers may depend on the company; but not on
-    the rollouts' order, nor on other groups. `groups`, from `make_group`, are what it is tried with: give your own if
-    its problems need a certain `meta`, or it reads `measures` of others. `seconds` and `patience` as in
+    A reward may compare the rollouts of a group, so unlike a verdict, its numbers may depend on the rest of the group;
+    but not on the order of the rollouts, nor on other groups. The checks use `groups`, made by `make_group`: give your
+    own if the plugin needs a certain `meta` or another plugin's `measures`. `seconds` and `patience` are those of
     `check_verifier`.
     """
     __tracebackhide__ = True
-    listed = [groups] if isinstance(groups, Group) else ordinary() if groups is None else list(groups)
+    listed = [groups] if isinstance(groups, Group) else ordinary_groups() if groups is None else list(groups)
     for number, group in enumerate(listed):
         if not group.rollouts or len(group.verdicts) != len(group.rollouts):
             raise ValueError(f"group {number} needs rollouts with a verdict each: make_group(texts, outcomes) has them")
     if not listed:
         raise ValueError("check_reward needs a group: make_group(texts, outcomes), or leave `groups` out")
-    wanted = "term -> for each rollout a number in [-1, 1] or None"
-    battery = Battery("check_reward", "score", wanted, plugin, terms, seconds, patience)
-    battery.demand(partial(make_checks, listed))
+    expected = "term -> for each rollout a number in [-1, 1] or None"
+    battery = Battery("check_reward", "score", expected, plugin, terms, seconds, patience)
+    battery.run(partial(make_checks, listed))
 
 
 def make_checks(groups: Sequence[Group], battery: Battery) -> None:
-    """All checks, in an order in which the plain ones come first."""
-    found = battery.answers(groups, "A term is asked for all rollouts, wrong and unscored ones too.")
+    """Make all checks, basic ones first."""
+    found = battery.check_answers(groups, "A reward gets all rollouts, wrong and unscored ones too.")
     if found is None:
         return
-    battery.same_answers(groups, found)
-    fix = "Expect groups of one, of equals, of unscored rollouts, and responses of no token: mind the divisions."
+    battery.check_sameness(groups, found)
+    fix = "Expect groups of one, of equals, of unscored rollouts, and responses without a token: mind divisions by 0."
     rule = "Odd groups get valid answers."
-    battery.survives("odd groups", rule, {n: g for group in groups for n, g in odd(group).items()}, fix)
-    fix = "Expect any text: a policy that is trained will find the one that breaks the run."
+    battery.check_survival("odd groups", rule, {n: g for group in groups for n, g in odd_groups(group).items()}, fix)
+    fix = "Expect any text: training a policy will find the one that breaks the run."
     texts = {name: with_text(groups[0], text) for name, text in _hostile.TEXTS.items()}
-    battery.survives("hostile texts", "Whatever a policy writes, it gets its numbers.", texts, fix)
-    battery.speed(groups[0])
+    battery.check_survival("hostile texts", "Whatever a policy writes, it gets its numbers.", texts, fix)
+    battery.check_speed(groups[0])
 
 
 def terms(plugins: Plugins, group: Group) -> list[Mapping[str, float | None]]:
-    """As the loop gets them: what the plugin itself measures is in the group."""
+    """Ask for terms as the loop does, with the plugin's own measures in the group."""
     measures, _ = gather("measure", group, plugins, plugins.who("measure"))
     scored = score(replace(group, measures={**group.measures, **measures}) if measures else group, plugins)
     return [reward.terms for reward in scored.rewards]
 
 
-def ordinary() -> list[Group]:
-    """What a run has to offer: right and wrong, with thinking and without, looping, cut off, not graded."""
+def ordinary_groups() -> list[Group]:
+    """Return groups as in a run: right and wrong, with thinking and without, looping, cut off, not graded."""
     texts = [THINKING, LOOP, "4", "<think>It is 5.</think>\\boxed{5}", "I think so", THINKING]
     mixed = make_group(texts, ["correct", "correct", "correct", "incorrect", "incorrect", "correct"])
     cut = make_rollout("<think>" + "and so on, " * 40, truncated=True)
@@ -76,8 +76,8 @@ def ordinary() -> list[Group]:
     ]
 
 
-def odd(group: Group) -> dict[str, Group]:
-    """Rare kinds of a group, by name."""
+def odd_groups(group: Group) -> dict[str, Group]:
+    """Return rare variants of a group by name."""
     size = len(group.rollouts)
 
     def judged(verdict: Verdict) -> Group:

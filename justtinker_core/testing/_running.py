@@ -1,4 +1,4 @@
-"""Real steps of the real loop for a test: config, run directory, data, threads and records, on a scripted backend."""
+"""Run the real loop in a test: config, run directory, data, threads and records, on a scripted backend."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Any
 
 from justtinker_core import loop
 from justtinker_core.answers import all_of
-from justtinker_core.config import RunConfig
-from justtinker_core.config import parse as parsed
-from justtinker_core.data import check
+from justtinker_core.config import RunConfig, parse
+from justtinker_core.data import check_problems
 from justtinker_core.discovery import Found, snake_case
 from justtinker_core.errors import PluginError
 from justtinker_core.hookspecs import attribute_of, hookimpl, implements
@@ -26,7 +25,7 @@ from justtinker_core.types import DataSpec, EvalStats, Finding, Group, Problem, 
 from justtinker_core.weights import take_reward_options
 
 Sets = Sequence[Problem] | Mapping[str, Sequence[Problem]]
-"""Problems to train on, or a mapping: "train" and the names of evaluation sets."""
+"""Problems to train on; or a mapping from "train" and names of evaluation sets to problems."""
 SUMS = (("0+0=?", "0"), ("1+0=?", "1"), ("1+1=?", "2"), ("0+1=?", "1"), ("0+2=?", "2"))
 Tables = Mapping[str, Mapping[str, Any]]
 TABLES: Tables = {
@@ -39,20 +38,20 @@ TABLES: Tables = {
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of a run."""
+    """The result of a run."""
 
     run: Run
-    """The run itself, closed."""
+    """The closed run."""
     status: str
     """finished, stopped or interrupted."""
     groups: tuple[Group, ...]
-    """Of all its training steps, with verdicts, measures, rewards and advantages."""
+    """The groups of all training steps, with verdicts, measures, rewards and advantages."""
     steps: tuple[StepStats, ...]
-    """As they stand in ``steps.jsonl``."""
+    """The records of ``steps.jsonl``."""
     evals: tuple[EvalStats, ...]
-    """As they stand in ``evals.jsonl``."""
+    """The records of ``evals.jsonl``."""
     findings: tuple[Finding, ...]
-    """What monitors said, with their names as ``source``."""
+    """The monitors' findings, with their names as ``source``."""
 
     @property
     def dir(self) -> Path:
@@ -61,7 +60,7 @@ class Done:
 
 
 class Runner:
-    """``run_with(*plugins, ...)``: trains a run of these plugins and says what became of it."""
+    """``run_with(*plugins, ...)``: trains a run with these plugins and returns its result."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -77,23 +76,23 @@ class Runner:
         config: Mapping[str, Any] | None = None,
         directory: str | None = None,
     ) -> Done:
-        """Train `steps` steps with these plugins, instances or classes; roles that they leave open get stand-ins.
+        """Train `steps` steps with these plugins, instances or classes. Stand-ins fill the roles that they leave open.
 
-        `respond(prompt, index)` is what the policy says. `rollouts`: how many a problem, of at most 4 problems a step.
-        `config` overrides tables: ``{"run.seed": 1, "plugins.last_word.weight": 0.5}``; a plugin is called by its
-        class's name, LastWord as ``last_word``. A second run in one `directory` goes on with the first one.
+        `respond(prompt, index)` is what the policy says. A step has at most 4 problems, each with `rollouts` rollouts.
+        `config` overrides tables: ``{"run.seed": 1, "plugins.last_word.weight": 0.5}``. A plugin's name is that of its
+        class in snake case: ``last_word`` for LastWord. A second run in the same `directory` continues the first.
         """
         self._runs += 1
         path = self._folder / (directory or f"run_{self._runs}")
         given = [*plugins, *([ScriptedBackend(respond)] if respond is not None else [])]
         tables = tables_of({"run.steps": steps, **(config or {})}, [name_of(plugin) for plugin in given])
-        wanted = parsed({name: table for name, table in tables.items() if name != "data"}, self._folder)
-        active = [enabled(plugin, wanted.plugin_options) for plugin in given]
-        sets = own_problems(active, wanted.run.seed) if problems is None else problems
-        wanted = parsed(with_data(tables, sets, path.with_name(f"{path.name}_data")), self._folder)
+        bare = parse({name: table for name, table in tables.items() if name != "data"}, self._folder)
+        active = [activate_given(plugin, bare.plugin_options) for plugin in given]
+        sets = problems_of(active, bare.run.seed) if problems is None else problems
+        whole = parse(add_data(tables, sets, path.with_name(f"{path.name}_data")), self._folder)
         recorder = Recorder()
-        active += [*stand_ins(active, rollouts), enabled(recorder, name="run_with_recorder")]
-        run = open_run(path, wanted, Plugins(active))
+        active += [*stand_ins(active, rollouts), activate_given(recorder, name="run_with_recorder")]
+        run = open_run(path, whole, Plugins(active))
         with loop.opened(run):
             loop.train(run)
         history = run.files.history()
@@ -103,35 +102,35 @@ class Runner:
 
 @dataclass(frozen=True, slots=True)
 class Given(Found):
-    """A plugin that a test hands over, instead of naming it."""
+    """A plugin that a test passes in instead of naming it."""
 
     cls: Any = None
 
     def load(self) -> Any:
-        """Its class."""
+        """Return its class."""
         return self.cls
 
 
 @dataclass
 class Recorder:
-    """Keeps the groups of every step."""
+    """A monitor that keeps the groups of every step."""
 
     groups: list[Group] = field(default_factory=list, init=False)
 
     @hookimpl
     def inspect_step(self, groups: Sequence[Group]) -> None:
-        """They have everything by now."""
+        """Keep the groups, which have rewards and advantages by now."""
         self.groups += groups
 
 
 def name_of(plugin: Any) -> str:
-    """A LastWord, or its class, as ``last_word``."""
+    """Return the name of a plugin or its class: ``last_word`` for LastWord."""
     cls = plugin if inspect.isclass(plugin) else type(plugin)
     return snake_case(cls.__name__)
 
 
-def enabled(plugin: Any, tables: Tables | None = None, name: str = "") -> Active:
-    """An instance, or a class whose options come from its table, as an active plugin."""
+def activate_given(plugin: Any, tables: Tables | None = None, name: str = "") -> Active:
+    """Activate an instance, or a class whose options come from its table."""
     cls = plugin if inspect.isclass(plugin) else type(plugin)
     name = name or name_of(plugin)
     options = (tables or {}).get(name, {})
@@ -143,13 +142,13 @@ def enabled(plugin: Any, tables: Tables | None = None, name: str = "") -> Active
         reward, own = take_reward_options(attribute_of(cls, "default_weight"), f"plugins.{name}", own)
     if own:
         raise PluginError(
-            f"[plugins.{name}] {next(iter(own))}: the plugin is given as an instance; give it its options, or its class"
+            f"[plugins.{name}] {next(iter(own))}: an instance takes no options; set them on it, or pass its class"
         )
     return Active(found, plugin, reward)
 
 
 def stand_ins(active: Sequence[Active], rollouts: int) -> list[Active]:
-    """Somebody for every role that none of the active plugins fills."""
+    """Return a small plugin for every role that none of the active plugins fills."""
     small: dict[str, tuple[str, Any]] = {
         "open_backend": ("scripted_backend", ScriptedBackend()),
         "build_prompt": ("stand_in_prompt", _stand_ins.Question()),
@@ -159,17 +158,17 @@ def stand_ins(active: Sequence[Active], rollouts: int) -> list[Active]:
         "collect_batch": ("stand_in_algorithm", _stand_ins.Grpo(rollouts=rollouts)),
     }
     filled = {hook for hook in small for a in active if implements(type(a.instance), hook)}
-    return [enabled(plugin, name=name) for hook, (name, plugin) in small.items() if hook not in filled]
+    return [activate_given(plugin, name=name) for hook, (name, plugin) in small.items() if hook not in filled]
 
 
-def open_run(path: Path, wanted: RunConfig, plugins: Plugins, previous: Sequence[Path] = ()) -> Run:
-    """A run, not opened yet, in a new directory; or in one that holds a run, to go on with it."""
-    files = RunDir(path) if path.exists() else RunDir.create(path, wanted.dump())
-    return Run(wanted, plugins, files, previous)
+def open_run(path: Path, config: RunConfig, plugins: Plugins, previous: Sequence[Path] = ()) -> Run:
+    """Make a run that is not opened yet, in a new directory or in that of a run to continue."""
+    files = RunDir(path) if path.exists() else RunDir.create(path, config.dump())
+    return Run(config, plugins, files, previous)
 
 
-def own_problems(active: Sequence[Active], seed: int) -> Sequence[Problem]:
-    """What the first plugin that loads problems has to offer; small sums if none does."""
+def problems_of(active: Sequence[Active], seed: int) -> Sequence[Problem]:
+    """Return the problems of the first plugin that loads any; small sums if none does."""
     for a in active:
         if implements(type(a.instance), "load_problems"):
             name, spec = a.found.name, DataSpec("train", "train", a.found.name, {}, seed=seed)
@@ -179,9 +178,9 @@ def own_problems(active: Sequence[Active], seed: int) -> Sequence[Problem]:
 
 
 def tables_of(changes: Mapping[str, Any], names: Sequence[str] = (), base: Tables = TABLES) -> dict[str, Any]:
-    """The tables of a config that enables plugins of these names, with changes such as ``{"run.steps": 3}``."""
+    """Return the tables of a config that enables plugins of these names; apply changes like ``{"run.steps": 3}``."""
     if twice := [name for name in names if names.count(name) > 1]:
-        raise PluginError(f"two of the given plugins are called {twice[0]!r}: a class can be given once")
+        raise PluginError(f"two of the given plugins are called {twice[0]!r}: give each class only once")
     tables: dict[str, Any] = {name: dict(table) for name, table in base.items()}
     tables["plugins"] = {"enable": list(names)}
     for key, value in changes.items():
@@ -197,18 +196,18 @@ def set_key(tables: dict[str, Any], key: str, value: Any) -> None:
     tables[last] = value
 
 
-def with_data(tables: dict[str, Any], sets: Sets, folder: Path) -> dict[str, Any]:
-    """The tables, with data tables that read the problems from files in the folder."""
+def add_data(tables: dict[str, Any], sets: Sets, folder: Path) -> dict[str, Any]:
+    """Write the problems to files in the folder, and add data tables that read them."""
     folder.mkdir(parents=True, exist_ok=True)
     data = tables.setdefault("data", {})
     for name, problems in (sets if isinstance(sets, Mapping) else {"train": sets}).items():
-        place = data if name == "train" else data.setdefault("eval", {})
-        place.setdefault(name, {}).update(use="listed", path=str(written(folder / f"{name}.json", problems)))
+        parent = data if name == "train" else data.setdefault("eval", {})
+        parent.setdefault(name, {}).update(use="listed", path=str(write_problems(folder / f"{name}.json", problems)))
     return tables
 
 
-def written(file: Path, problems: Sequence[Problem]) -> Path:
-    """The problems in a file, as `Listed` reads them."""
-    check(problems, DataSpec(file.stem, "train" if file.stem == "train" else "eval", "the test", {}))
+def write_problems(file: Path, problems: Sequence[Problem]) -> Path:
+    """Write problems to a file that `Listed` reads."""
+    check_problems(problems, DataSpec(file.stem, "train" if file.stem == "train" else "eval", "the test", {}))
     file.write_text(json.dumps([asdict(problem) for problem in problems]), encoding="utf-8")
     return file

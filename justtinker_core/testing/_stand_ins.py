@@ -1,4 +1,4 @@
-"""Small plugins that fill the roles which a test leaves open, and the data set that holds a test's own problems."""
+"""Small plugins for the roles that a test leaves open, and a data set for the test's own problems."""
 
 from __future__ import annotations
 
@@ -18,46 +18,46 @@ _BOX = re.compile(r"\\boxed\{([^{}]*)\}")
 
 
 class Question:
-    """The prompt is the question."""
+    """Uses the question as the prompt."""
 
     @hookimpl
     def build_prompt(self, problem: Problem) -> str:
-        """As it stands."""
+        """Return the question."""
         return problem.question
 
 
 class Match:
-    r"""Right is what equals the gold, character by character: the last ``\boxed{…}``, without one the whole text."""
+    r"""Compares the last ``\boxed{…}``, or the whole text if there is none, with the gold, character by character."""
 
     @hookimpl
     def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict]:
-        """One verdict a rollout."""
+        """Judge each rollout by itself."""
         answers = [(_BOX.findall(rollout.text) or [rollout.text])[-1].strip() for rollout in rollouts]
         return [Verdict("correct" if answer == problem.answer else "incorrect", answer) for answer in answers]
 
 
 class Correct:
-    """1 for a correct answer, 0 for a wrong one."""
+    """Pays 1 for a correct answer, 0 for a wrong one."""
 
     @hookimpl
     def score(self, group: Group) -> dict[str, list[float | None]]:
-        """Unscored ones get none."""
+        """Return the term; None for unscored rollouts."""
         values = {"correct": 1.0, "incorrect": 0.0, "unscored": None}
         return {"correct": [values[verdict.outcome] for verdict in group.verdicts]}
 
 
 class Mean:
-    """The reward less the group's mean."""
+    """Subtracts the group's mean from the reward."""
 
     @hookimpl
     def advantages(self, group: Group) -> list[float]:
-        """One a rollout."""
+        """Return one number per rollout."""
         totals = [reward.total for reward in group.rewards]
         return [total - sum(totals) / len(totals) for total in totals]
 
 
 class Grpo:
-    """A small GRPO: every rollout that has one number as advantage is trained, all in one update."""
+    """A small GRPO: one update trains every rollout whose advantage is one number."""
 
     needs: ClassVar[tuple[str, ...]] = ("build_prompt", "verify", "score", "advantages")
 
@@ -66,7 +66,7 @@ class Grpo:
 
     @hookimpl
     def collect_batch(self, step: int, run: Run) -> Batch:
-        """At most `problems` of them, `rollouts` each."""
+        """Sample at most `problems` problems, `rollouts` times each."""
         problems = run.draw(step, min(self.problems, len(run.train_problems)), run.train_problems)
         groups = tuple(run.credit(group) for group in run.rollouts(step, problems, self.rollouts))
         data = tuple(
@@ -80,12 +80,12 @@ class Grpo:
 
 @plugin
 class Listed:
-    """Problems from a JSON file."""
+    """Reads problems from a JSON file."""
 
     path: str
-    """A list of problems as tables."""
+    """The file: a list of objects with the fields of Problem."""
 
     @hookimpl
     def load_problems(self) -> list[Problem]:
-        """All of them."""
+        """Read all problems."""
         return [Problem(**row) for row in json.loads(Path(self.path).read_text(encoding="utf-8"))]

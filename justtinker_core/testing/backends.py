@@ -1,10 +1,10 @@
-"""What every backend must do. Subclass `BackendConformance` and give it a fixture `fresh`: a function that opens one.
+"""Tests of what every backend must do. Subclass `BackendConformance` and add a fixture that returns how to open one:
 
     class TestMine(BackendConformance):
         @pytest.fixture
         def fresh(self): ...
 
-Each call of ``fresh()`` opens a backend with the same weights. The model may be any; it need not have learned anything.
+Each call of ``fresh()`` opens a backend with the same weights. Any model will do; it need not have learned anything.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Fresh = Callable[[], Backend]
 PROMPTS = ("12+34=?", "What is 47+38?", "5+6=?")
 ADAM = Adam(learning_rate=1e-2)
 WAIT = 120
-"""Seconds after which a future counts as lost."""
+"""Seconds to wait for a future."""
 
 
 def request(backend: Backend, text: str, **changes: object) -> SampleRequest:
@@ -70,12 +70,12 @@ def train(backend: Backend, data: Sequence[Datum], steps: int = 1) -> None:
 
 
 class BackendConformance:
-    """Run against a backend by a subclass with a fixture `fresh`."""
+    """The tests. A subclass with a fixture `fresh` runs them against its backend."""
 
     bit_for_bit = True
-    """A restored state continues with exactly the same numbers (True on the CPU)."""
+    """Whether a restored state continues with exactly the same numbers (True on the CPU)."""
     sums = True
-    """The reported loss is the sum (a server that reports means may say False; its gradients are still tested)."""
+    """Whether the reported loss is the sum. Set False if a server reports means; its gradients are still tested."""
 
     @pytest.fixture
     def backend(self, fresh: Fresh) -> Backend:

@@ -21,18 +21,18 @@ from justtinker_core.plugins import Active, Plugins
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.testing import Respond, _running, _stand_ins
-from justtinker_core.testing._running import enabled
+from justtinker_core.testing._running import activate_given
 from justtinker_core.types import Batch, Datum, Update
 
 LISTED = "from justtinker_core.testing._stand_ins import Listed\n"
 
 
 class Killed(BaseException):
-    """The process died here: no `except Exception` may get in the way."""
+    """The process died here. Not an Exception, so that no `except Exception` catches it."""
 
 
 class Trace:
-    """A log of calls from everywhere, which can kill the run at the n-th of them and stays dead."""
+    """A log of calls from all parts of a run, which can kill the run at the n-th call and every later one."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -47,7 +47,7 @@ class Trace:
 
 
 class Promise(Future[Any]):
-    """A kept promise that logs when somebody waits for it."""
+    """A resolved future that logs when its result is awaited."""
 
     def __init__(self, value: Any, name: str, trace: Trace) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Promise(Future[Any]):
 
 
 class ScriptedBackend(testing.ScriptedBackend):
-    """The shipped one, whose every call may fail or be where the process dies."""
+    """The shipped scripted backend, each of whose calls may fail or kill the process."""
 
     end_token = "$"
     context_length = 10_000
@@ -147,7 +147,7 @@ class Rl(Player, _stand_ins.Grpo):
 
 
 class Sft(Player):
-    """Trains on the demonstrations; needs no other role."""
+    """An algorithm that trains on demonstrations and needs no other role."""
 
     @hookimpl
     def collect_batch(self, step: int, run: Run) -> Batch:
@@ -161,7 +161,7 @@ class Sft(Player):
 
 
 class Watch(Player):
-    """A monitor that notes the history it is shown."""
+    """A monitor that records the history it gets."""
 
     @hookimpl
     def inspect_step(self, stats: Any, groups: Any, history: Any) -> list[Finding]:
@@ -171,7 +171,7 @@ class Watch(Player):
 
 
 class Report(Player):
-    """A reporter that remembers what it is told."""
+    """A reporter that records its calls."""
 
     def __init__(self, trace: Trace | None = None) -> None:
         super().__init__(trace)
@@ -203,25 +203,25 @@ class Report(Player):
 
 
 def cast(trace: Trace | None = None) -> list[Any]:
-    """Everybody whom a run of RL needs."""
+    """Return all plugins that an RL run needs."""
     trace = trace or Trace()
     return [ScriptedBackend(trace=trace), Ask(trace), Judge(trace), Correct(trace), Mean(trace), Rl(trace)]
 
 
 def problems(n: int = 5, **changes: Any) -> list[Problem]:
-    """Sums with a one-digit answer."""
+    """Make sums with a one-digit answer."""
     return [Problem(f"p{i}", f"{i}+0", str(i % 3), demonstration=str(i % 3), **changes) for i in range(n)]
 
 
 def active(*cast: Any) -> list[Active]:
-    """Instances, or pairs of an instance and its reward options, as active plugins called by their class's name."""
+    """Activate instances, or pairs of an instance and its reward options, named after their classes."""
     pairs = [member if isinstance(member, tuple) else (member, None) for member in cast]
-    found = [(enabled(instance, name=type(instance).__name__.lower()), reward) for instance, reward in pairs]
+    found = [(activate_given(instance, name=type(instance).__name__.lower()), reward) for instance, reward in pairs]
     return [replace(a, reward=reward) if reward else a for a, reward in found]
 
 
 def plugins_of(*cast: Any) -> Plugins:
-    """The active plugins of a run."""
+    """Make the active plugins of a run."""
     return Plugins(active(*cast))
 
 
@@ -255,20 +255,20 @@ def run_of(tmp_path: Path) -> RunOf:
 
 
 def config_of(folder: Path, changes: Mapping[str, Any], sets: _running.Sets | None) -> RunConfig:
-    """A parsed config whose data tables read problems from files in the folder."""
+    """Parse a config whose data tables read problems from files in the folder."""
     (folder / "listed.py").write_text(LISTED)
     tables = _running.tables_of(changes, base=TABLES)
-    return parse(_running.with_data(tables, problems() if sets is None else sets, folder), folder)
+    return parse(_running.add_data(tables, problems() if sets is None else sets, folder), folder)
 
 
 def go(run: Run) -> str:
-    """Train it."""
+    """Open and train a run."""
     with opened(run):
         return loop.train(run)
 
 
 def records(path: Path, name: str) -> list[dict[str, Any]]:
-    """A record file of a run directory, less what times."""
+    """Read a record file of a run directory, without the times."""
     rows = RunDir(path).read(name)
     for row in rows:
         row.pop("seconds", None)

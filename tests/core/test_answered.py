@@ -1,4 +1,4 @@
-"""Answers of an evaluation that was killed, as they stand on the disk."""
+"""The answers of a killed evaluation, on disk."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from justtinker_core.evaluation.answered import read
+from justtinker_core.evaluation.answered import read_answers
 from justtinker_core.rundir import PIECE, unpack
 
 CONTENTS = st.lists(st.integers(0, 3 * PIECE).map(os.urandom) | st.binary(max_size=9), max_size=4)
@@ -35,10 +35,10 @@ def test_whole_frames_and_where_they_end_wherever_the_file_is_cut(contents: list
 
 
 def test_a_long_evaluation_is_read_in_the_time_that_its_size_takes(tmp_path: Path) -> None:
-    """Copying all that follows with every frame took 127 s for 304 MB in 800 frames, and grew with the square."""
+    """Copying all that follows each frame took 127 s for 304 MB in 800 frames, and grew with the square."""
     path = tmp_path / "partial.jsonl.zst"
     frame = zstandard.compress(json.dumps([os.urandom(20_000).hex(), []]).encode())
     path.write_bytes(frame * 3000)
     begun = time.process_time()
-    assert read(path)[1] == 3000 * len(frame)
+    assert read_answers(path)[1] == 3000 * len(frame)
     assert time.process_time() - begun < 4

@@ -1,4 +1,4 @@
-"""Plugins that break: whoever does not enable them does not notice, whoever does is told who, where and what."""
+"""Plugins that break: disabled, they do no harm; enabled, the error says which plugin, where and what."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def raises(group: Group) -> Any:
     raise ValueError("no idea")
 
 
-ONE_NUMBER = "a finite number is wanted"
-COLUMNS = "name -> list of one number or None a rollout is wanted, not"
+ONE_NUMBER = "expected a finite number, got"
+COLUMNS = "expected name -> list with a number or None for each rollout, got"
 FAILED = r"plugin 'culprit' \(under test\) failed in score"
 BAD_REWARDS: Mapping[str, tuple[Callable[[Group], Any], str]] = {
-    "nan": (lambda g: {"r": [0.0, float("nan")]}, f"plugin 'culprit': 'r' of rollout 1 of 'p' is nan; {ONE_NUMBER}"),
+    "nan": (lambda g: {"r": [0.0, float("nan")]}, f"plugin 'culprit': 'r' of rollout 1 of 'p': {ONE_NUMBER} nan"),
     "infinite": (
         lambda g: {"r": [float("inf"), 0.0]},
-        f"plugin 'culprit': 'r' of rollout 0 of 'p' is inf; {ONE_NUMBER}",
+        f"plugin 'culprit': 'r' of rollout 0 of 'p': {ONE_NUMBER} inf",
     ),
-    "text": (lambda g: {"r": ["high", 0.0]}, f"plugin 'culprit': 'r' of rollout 0 of 'p' is 'high'; {ONE_NUMBER}"),
+    "text": (lambda g: {"r": ["high", 0.0]}, f"plugin 'culprit': 'r' of rollout 0 of 'p': {ONE_NUMBER} 'high'"),
     "too large": (
         lambda g: {"r": [0.0, 7]},
         r"reward term 'r' of plugin 'culprit' is 7.0 for rollout 1 of problem 'p'; a raw term is a number in \[-1, 1\]",
@@ -74,16 +74,16 @@ def test_a_bad_reward_stops_the_run_and_says_whose_and_where(
 
 
 BAD_VERDICTS: Mapping[str, tuple[Any, str]] = {
-    "one": (Verdict("correct"), "TypeError: a list of Verdict is wanted, not Verdict(outcome='correct'"),
-    "booleans": ([True, False], "TypeError: a Verdict is wanted, not True"),
+    "one": (Verdict("correct"), "TypeError: expected a list of Verdict, got Verdict(outcome='correct'"),
+    "booleans": ([True, False], "TypeError: expected a Verdict, got True"),
     "too many": ([Verdict("correct")] * 3, "3 verdicts for the 2 rollouts of problem 'p'"),
     "no outcome": (
         [Verdict("right")] * 2,
-        "ValueError: outcome 'right': one of correct, incorrect, unscored is wanted",
+        "ValueError: outcome: expected one of correct, incorrect, unscored, got 'right'",
     ),  # type: ignore[arg-type]
     "an object": (
         [Verdict("correct", 4)] * 2,
-        "TypeError: answer, vote, rung and reason of a verdict are texts, not Verdict(",
+        "TypeError: expected texts as answer, vote, rung and reason of a verdict, got Verdict(",
     ),  # type: ignore[arg-type]
 }
 
@@ -118,10 +118,10 @@ def test_a_monitor_and_a_reporter_that_raise_are_reported_once_and_survived(
             raise OSError("no printer")
 
     assert run_with(Watcher(), Teller(), steps=3).status == "finished"
-    said = [re.sub(r" at \w+\.py:\d+", "", record.message) for record in caplog.records]
-    assert sorted(said) == [
-        "plugin 'teller' (under test) failed in report_step: OSError: no printer (said once; the run goes on)",
-        "plugin 'watcher' (under test) failed in inspect_step: KeyError: 'reward' (said once; the run goes on)",
+    logged = [re.sub(r" at \w+\.py:\d+", "", record.message) for record in caplog.records]
+    assert sorted(logged) == [
+        "plugin 'teller' (under test) failed in report_step: OSError: no printer (logged once; the run goes on)",
+        "plugin 'watcher' (under test) failed in inspect_step: KeyError: 'reward' (logged once; the run goes on)",
     ]
 
 
@@ -193,7 +193,7 @@ def test_a_prompt_that_is_none_is_the_prompt_plugin_s_fault(run_with: testing.Ru
         def build_prompt(self) -> Any:
             return answer
 
-    text = r"plugin 'culprit' \(under test\) failed in build_prompt: TypeError: a (list of )?dict is wanted, not "
+    text = r"plugin 'culprit' \(under test\) failed in build_prompt: TypeError: expected a (list of )?dict, got "
     with pytest.raises(PluginError, match=text):
         run_with(Culprit())
 
@@ -204,7 +204,7 @@ def test_a_preflight_that_answers_with_a_text(run_with: testing.Runner) -> None:
         def preflight(self) -> Any:
             return "lean is missing"
 
-    text = r"failed in preflight: TypeError: a list of str is wanted, not 'lean is missing'"
+    text = r"failed in preflight: TypeError: expected a list of str, got 'lean is missing'"
     with pytest.raises(PluginError, match=text):
         run_with(Culprit())
 
@@ -215,7 +215,7 @@ def test_an_algorithm_that_needs_what_is_no_hook(run_with: testing.Runner, needs
         pass
 
     Culprit.needs = needs
-    with pytest.raises(PluginError, match=rf"^algorithm 'culprit': needs is a list of hooks, not {odd}"):
+    with pytest.raises(PluginError, match=rf"^algorithm 'culprit': expected a list of hooks as needs, got {odd}"):
         run_with(Culprit())
 
 

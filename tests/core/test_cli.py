@@ -1,4 +1,4 @@
-"""The group of commands: each a plugin, imported when it is called."""
+"""The group of commands: each is a plugin, imported when it is called."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_help_lists_every_command() -> None:
         assert re.search(rf"^  {name} ", result.output, re.MULTILINE)
 
 
-def test_a_command_that_nobody_has() -> None:
+def test_a_command_that_does_not_exist() -> None:
     result = cli("trian")
     assert result.exit_code == 2
     assert "No such command 'trian'; did you mean 'train'?\n" in result.output

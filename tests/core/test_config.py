@@ -1,4 +1,4 @@
-"""TOML to RunConfig: what is read, what is refused and with which words, and that a dump reads back the same."""
+"""TOML to RunConfig: what is read, what is refused with which text, and that a dump reads back the same."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def complaint(text: str) -> str:
 
 COMPLAINTS = {
     "": "[run] needs a value for 'name'\n[run] needs a value for 'model'\n[run] needs a value for 'steps'",
-    'run = 3': "run = 3 stands outside any table",
+    'run = 3': "run = 3 is outside any table",
     RUN + "[optimiser]": "there is no table [optimiser]; did you mean 'optimizer'?",
     RUN + "[optimizer]\nlearning_rat = 1.0": "[optimizer] has no option 'learning_rat'; did you mean 'learning_rate'?",
     RUN + "[optimizer]\nlearning_rate = 0": "[optimizer] learning_rate = 0: input should be greater than 0",
@@ -44,19 +44,19 @@ COMPLAINTS = {
     RUN + "[data.train]\nuse = 'y'\nseed = -1": "[data.train] seed = -1: input should be greater than or equal to 0",
     RUN + "unscored = 'drpo'": "[run] unscored = 'drpo': input should be 'drop', 'zero' or 'abort'",
     RUN + "[data.trian]":
-        "there is no table [data.trian]; there is [data.train], and [data.eval.NAME] for every evaluation set",
+        "there is no table [data.trian]; there is [data.train], and [data.eval.NAME] for each evaluation set",
     RUN + "[data.train]": "[data.train] needs a value for 'use'",
-    RUN + "[data]\ntrain = 3": "data.train = 3: a table is wanted",
+    RUN + "[data]\ntrain = 3": "data.train: expected a table, got 3",
     RUN + "[data.eval]\nuse = 'x'": "[data.eval] needs a name for the set: write [data.eval.NAME]",
     RUN + "[data.eval.x]\nuse = 'y'\nlimit = 0": "[data.eval.x] limit = 0: input should be greater than or equal to 1",
     RUN + "[data.eval.hedl]\nlimit = 3": "[data.eval.hedl] needs a value for 'use'",
     RUN + "[data.eval]\nheld.use = 'y'\nhedl.limit = 3":
         "[data.eval.hedl] needs a value for 'use'; did you mean 'held'?",
-    RUN + "[data.eval]\nx = 3": "data.eval.x = 3: a table is wanted",
-    RUN + "[plugins]\nenable = 'x'": "[plugins] enable = 'x': a list of plugin names is wanted",
-    RUN + "[plugins]\nenable = [3]": "[plugins] enable = [3]: a list of plugin names is wanted",
+    RUN + "[data.eval]\nx = 3": "data.eval.x: expected a table, got 3",
+    RUN + "[plugins]\nenable = 'x'": "[plugins] enable: expected a list of plugin names, got 'x'",
+    RUN + "[plugins]\nenable = [3]": "[plugins] enable: expected a list of plugin names, got [3]",
     RUN + "[plugins]\nenable = ['b', 'a', 'b', 'a']": "[plugins] enable names a, b twice",
-    RUN + "[plugins]\nenabel = ['a']": "[plugins] has no key 'enabel'; it has 'enable' and one table a plugin",
+    RUN + "[plugins]\nenabel = ['a']": "[plugins] has no key 'enabel'; it has 'enable' and one table per plugin",
     RUN + "[plugins]\nenable = ['grpo']\n[plugins.gpro]":
         "[plugins.gpro] is set but [plugins] enable does not name 'gpro'; did you mean 'grpo'?",
     RUN + "[plugins.length]":
@@ -74,7 +74,7 @@ def test_complaints_in_full(text: str) -> None:
 
 
 def test_a_key_outside_any_table() -> None:
-    assert complaint("steps = 3\n" + RUN) == "steps = 3 stands outside any table"
+    assert complaint("steps = 3\n" + RUN) == "steps = 3 is outside any table"
 
 
 @pytest.mark.parametrize(
@@ -89,10 +89,10 @@ def test_what_is_no_table_is_a_clear_error(text: str) -> None:
 
 
 def test_defaults_and_sections() -> None:
-    wanted = parsed(RUN)
-    assert (wanted.run.seed, wanted.run.unscored, wanted.run.start_from) == (42, "drop", None)
-    assert (wanted.sampling.max_tokens, wanted.evaluation.temperature) == (8192, 0.7)
-    assert wanted.enable == ()
+    result = parsed(RUN)
+    assert (result.run.seed, result.run.unscored, result.run.start_from) == (42, "drop", None)
+    assert (result.sampling.max_tokens, result.evaluation.temperature) == (8192, 0.7)
+    assert result.enable == ()
 
 
 def test_runs_with_other_seeds_are_evaluated_on_the_same_problems() -> None:
@@ -103,20 +103,20 @@ def test_runs_with_other_seeds_are_evaluated_on_the_same_problems() -> None:
 
 
 def test_data_tables() -> None:
-    wanted = parsed(
+    result = parsed(
         RUN + "[data.train]\nuse = 'a'\nmine = 1\n[data.eval.x]\nuse = 'b'\nlimit = 3\nstratify_by = 'k'\nsamples = 4\n"
         "seed = 7\n[data.eval.y]\nuse = 'a'\n[plugins]\nenable = ['c', 'b']"
     )
-    train, x, y = wanted.data
+    train, x, y = result.data
     assert (train.table, x.table, y.table) == ("data.train", "data.eval.x", "data.eval.y")
     assert (train.purpose, train.options, train.seed) == ("train", {"mine": 1}, 42)
     assert (x.purpose, x.limit, x.stratify_by, x.samples, x.seed, x.options) == ("eval", 3, "k", 4, 7, {})
-    assert wanted.enable == ("c", "b", "a"), "the list in its order, then what the data tables name"
+    assert result.enable == ("c", "b", "a"), "the list in its order, then what the data tables name"
 
 
 def test_local_plugins_are_relative_to_the_config() -> None:
-    wanted = parsed(RUN + "[local_plugins]\na = 'x.py:X'\nb = '/abs/y.py:Y'")
-    assert wanted.local_plugins == {"a": "/base/x.py:X", "b": "/abs/y.py:Y"}
+    result = parsed(RUN + "[local_plugins]\na = 'x.py:X'\nb = '/abs/y.py:Y'")
+    assert result.local_plugins == {"a": "/base/x.py:X", "b": "/abs/y.py:Y"}
 
 
 # The learning rate
@@ -183,16 +183,16 @@ def test_every_preset_resolves_to_itself() -> None:
     assert {"quickstart-sft", "quickstart-rl"} <= set(names)
     assert names == sorted(names)
     for name in names:
-        wanted = resolved(read(name, ["run.start_from=tinker://run/weights/x"]))  # one of them cannot start without
-        again = parse(tomllib.loads(wanted.dump()), Path("/elsewhere"))
-        assert again.dump() == wanted.dump()
-        assert resolved(again).dump() == wanted.dump(), name
+        result = resolved(read(name, ["run.start_from=tinker://run/weights/x"]))  # one of them cannot start without
+        again = parse(tomllib.loads(result.dump()), Path("/elsewhere"))
+        assert again.dump() == result.dump()
+        assert resolved(again).dump() == result.dump(), name
 
 
 def test_a_run_directory_is_read_as_its_config(tmp_path: Path) -> None:
-    wanted = resolved(read("quickstart-sft"))
-    run = RunDir.create(tmp_path / "run", wanted.dump())
-    assert read(run.path).dump() == wanted.dump()
+    result = resolved(read("quickstart-sft"))
+    run = RunDir.create(tmp_path / "run", result.dump())
+    assert read(run.path).dump() == result.dump()
 
 
 def written(folder: Path, text: str) -> Path:
@@ -258,12 +258,12 @@ def test_set_goes_deep_and_replaces() -> None:
 
 @pytest.mark.parametrize("item", ["steps=3", "run.steps", "run.=3", "=3", ""])
 def test_set_that_is_none(item: str) -> None:
-    with pytest.raises(PluginError, match=f"^--set takes table.key=value, found {re.escape(repr(item))}$"):
+    with pytest.raises(PluginError, match=f"^--set: expected table.key=value, got {re.escape(repr(item))}$"):
         override({}, item)
 
 
 def test_set_below_a_value() -> None:
-    with pytest.raises(PluginError, match=r"^--set run.steps.x=3: 'steps' is no table$"):
+    with pytest.raises(PluginError, match=r"^--set run.steps.x=3: 'steps' is not a table$"):
         override({"run": {"steps": 3}}, "run.steps.x=3")
 
 
@@ -290,22 +290,22 @@ def test_switching_in_a_config_that_is_wrong(tmp_path: Path, plugins: str, name:
 
 def test_read_applies_sets_then_switches(tmp_path: Path) -> None:
     path = written(tmp_path, RUN + "[plugins]\nenable = ['a']")
-    wanted = read(path, ["run.steps=7", "plugins.enable=['b', 'c']"], ["no:b", "d"])
-    assert wanted.run.steps == 7
-    assert wanted.enable == ("c", "d")
+    result = read(path, ["run.steps=7", "plugins.enable=['b', 'c']"], ["no:b", "d"])
+    assert result.run.steps == 7
+    assert result.enable == ("c", "d")
 
 
 # Resolving
 
 
 def test_resolving_names_the_table_of_the_mistake() -> None:
-    wanted = read("quickstart-sft")
-    train = replace(wanted.data[0], options={"cuont": 3})
+    result = read("quickstart-sft")
+    train = replace(result.data[0], options={"cuont": 3})
     with pytest.raises(PluginError, match=r"^\[data.train\] has no option 'cuont'; did you mean 'count'\?$"):
-        resolved(replace(wanted, data=(train, *wanted.data[1:])))
-    held_out = replace(wanted.data[1], options={"cuont": 3})
+        resolved(replace(result, data=(train, *result.data[1:])))
+    held_out = replace(result.data[1], options={"cuont": 3})
     with pytest.raises(PluginError, match=r"^\[data.eval.held_out\] has no option 'cuont'; did you mean 'count'\?$"):
-        resolved(replace(wanted, data=(wanted.data[0], held_out)))
+        resolved(replace(result, data=(result.data[0], held_out)))
 
 
 def test_resolving_finds_what_a_run_would_lack() -> None:
@@ -316,7 +316,7 @@ def test_resolving_finds_what_a_run_would_lack() -> None:
 def test_a_local_plugin_may_not_take_an_installed_name(tmp_path: Path) -> None:
     path = written(tmp_path, RUN + "[local_plugins]\ngrpo = 'x.py:X'")
     with pytest.raises(PluginError, match=r"^\[local_plugins\] grpo: package justtinker has a plugin of that name; "
-                       "choose another$"):  # fmt: skip
+                       "choose another name$"):  # fmt: skip
         resolved(read(path))
 
 
@@ -326,7 +326,7 @@ def test_without_none() -> None:
 
 @pytest.mark.parametrize("name", ["a/b", "", "ü b"])
 def test_a_set_is_named_by_what_a_file_can_be_named_by(name: str) -> None:
-    text = f"[data.eval.{name}]: the name of an evaluation set has letters, digits, '_', '.' and '-' only"
+    text = f"[data.eval.{name}]: the name of an evaluation set may hold only letters, digits, '_', '.' and '-'"
     assert complaint(f'{RUN}[data.eval."{name}"]\nuse = "arithmetic"\n') == text
 
 

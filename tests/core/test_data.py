@@ -1,4 +1,4 @@
-"""Problems of a data table, and the order in which steps draw them."""
+"""The problems of a data table, and the order in which steps draw them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError, Problem
-from justtinker_core.data import check, draw, largest_remainder, load, select
+from justtinker_core.data import check_problems, draw, largest_remainder, load, select
 from justtinker_core.discovery import Found, find
 from justtinker_core.types import DataSpec
 from tests.core.conftest import LISTED, problems
@@ -68,28 +68,30 @@ def test_a_loader_that_goes_wrong_is_named(tmp_path: Path, body: str) -> None:
 
 
 def test_ids_are_unique(tmp_path: Path) -> None:
-    with raises("[data.train] listed has 2 ids more than once, the first of them 'b'"):
+    with raises("[data.train] listed has 2 ids more than once, the first is 'b'"):
         load(SPEC, source(tmp_path, "return [Problem(i, 'q') for i in 'abbcca' if i != 'a']"), {})
 
 
 def test_what_loads_no_problems() -> None:
-    with raises("[data.eval.x] use = 'group_mean': one of the advantages, which loads no problems"):
+    with raises("[data.eval.x] use = 'group_mean': expected a plugin that loads problems, got one of the advantages"):
         load(DataSpec("x", "eval", "group_mean", {}), find(), {})
 
 
-def test_a_name_that_nobody_has() -> None:
+def test_an_unknown_name() -> None:
     with pytest.raises(PluginError, match=r"^no plugin called 'arithmetics'; did you mean 'arithmetic'\?"):
         load(DataSpec("train", "train", "arithmetics", {}), find(), {})
 
 
 def test_meta_must_fit_into_json() -> None:
     with raises(
-        "[data.train] meta of problem 'p0' does not fit into JSON: Object of type set is not JSON serializable"
+        "[data.train] meta of problem 'p0' cannot be written as JSON: Object of type set is not JSON serializable"
     ):
-        check(problems(2, meta={"x": {1}}), SPEC)
-    with pytest.raises(PluginError, match=r"^\[data.train\] meta of problem 'p0' does not fit into JSON: Out of range"):
-        check(problems(2, meta={"x": float("nan")}), SPEC)
-    check(problems(2, meta=MappingProxyType({"x": [1]})), SPEC)
+        check_problems(problems(2, meta={"x": {1}}), SPEC)
+    with pytest.raises(
+        PluginError, match=r"^\[data.train\] meta of problem 'p0' cannot be written as JSON: Out of range"
+    ):
+        check_problems(problems(2, meta={"x": float("nan")}), SPEC)
+    check_problems(problems(2, meta=MappingProxyType({"x": [1]})), SPEC)
 
 
 def test_the_listed_plugin_of_the_other_tests_is_a_plugin(tmp_path: Path) -> None:

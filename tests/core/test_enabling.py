@@ -1,6 +1,6 @@
-"""Enabling, disabling and weighing plugins for one run, as a user does on the command line; and every mistake in it.
+"""Enable, disable and weigh plugins for one run, as a user does on the command line; and every mistake in it.
 
-A mistake is told before anything runs: no run directory is made and no backend is opened.
+A mistake is reported before anything runs: no run directory is made and no backend is opened.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ def mine(written: Written) -> Callable[..., Path]:
 
 
 def trained(config: Path, *arguments: str) -> list[dict[str, Any]]:
-    """The steps' records of a run."""
+    """Train; return the records of the steps."""
     result = cli("train", config, "--dir", "run", *arguments)
     assert result.exit_code == 0, result.output
     return RunDir(config.with_name("run")).read("steps.jsonl")
 
 
 def refused(config: Path, *arguments: str) -> str:
-    """What is said of a run that does not begin."""
+    """Return the error of a run that does not begin."""
     result = cli("train", config, "--dir", "run", *arguments)
     assert result.exit_code == 1, result.output
     assert not config.with_name("run").exists()
@@ -104,8 +104,7 @@ def test_observed_it_is_logged_and_adds_nothing(mine: Callable[..., Path]) -> No
 
 # Mistakes
 
-NEW = " (a new plugin of a package is seen after reinstalling the package; a one-file plugin needs a line under " \
-    "[local_plugins])"  # fmt: skip
+NEW = " (if it is new, reinstall its package, or name its file under [local_plugins])"
 MISTAKES = {
     "a misspelt name": (["-p", "hafl"], f"[plugins] enable: no plugin called 'hafl'; did you mean 'half'?{NEW}"),
     "a misspelt name of a data set": (
@@ -161,11 +160,11 @@ MISTAKES = {
     ),
     "two plugins for a role that takes one": (
         ["-p", "second"],
-        "my_mean and second both implement advantages, which takes one; disable the others",
+        "expected one plugin to implement advantages, got my_mean and second; disable the others",
     ),
     "two algorithms": (
         ["-p", "sft"],
-        "my_rl and sft both implement collect_batch, which takes one; disable the others",
+        "expected one plugin to implement collect_batch, got my_rl and sft; disable the others",
     ),
     "nobody for a role": (
         ["-p", "no:my_mean"],
@@ -178,13 +177,13 @@ MISTAKES = {
     ),
     "a local plugin called like an installed one": (
         ["--set", "local_plugins.correct=players.py:Half"],
-        "[local_plugins] correct: package justtinker has a plugin of that name; choose another",
+        "[local_plugins] correct: package justtinker has a plugin of that name; choose another name",
     ),
     "a local plugin that is not there": (
         ["-p", "half", "--set", "local_plugins.half=playrs.py:Half"],
         "there is no file {folder}/playrs.py for the local plugin Half; did you mean 'players.py'?",
     ),
-    "two mistakes are told at once": (
+    "two mistakes are reported at once": (
         ["-p", "hafl", "-p", "secnd"],
         f"[plugins] enable: no plugin called 'hafl'; did you mean 'half'?{NEW}\n"
         f"[plugins] enable: no plugin called 'secnd'; did you mean 'second'?{NEW}",
@@ -193,14 +192,14 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_told_before_anything_runs(mistake: str, mine: Callable[..., Path]) -> None:
+def test_a_mistake_is_reported_before_anything_runs(mistake: str, mine: Callable[..., Path]) -> None:
     arguments, text = MISTAKES[mistake]
     config = mine()
-    said = refused(config, *arguments).replace(f"{config.parent}/mine.toml", "mine.toml")
-    assert said == text.replace("{folder}", str(config.parent))
+    error = refused(config, *arguments).replace(f"{config.parent}/mine.toml", "mine.toml")
+    assert error == text.replace("{folder}", str(config.parent))
 
 
-def test_nobody_for_a_role_of_the_evaluation_alone(mine: Callable[..., Path]) -> None:
+def test_no_plugin_for_a_role_that_only_the_evaluation_needs(mine: Callable[..., Path]) -> None:
     config = mine('[data.eval.held]\nuse = "listed"\npath = "p.json"\n', "Opened", "Sft")
     texts = refused(config).splitlines()
     assert [text.partition(";")[0] for text in texts] == [
@@ -213,11 +212,11 @@ def test_two_packages_with_one_name(mine: Callable[..., Path], site: Callable[..
     site("first", {"metrics": {"polite": "first:Polite"}})
     site("second", {"rewards": {"polite": "second:Polite"}})
     assert refused(mine(), "-p", "polite") == (
-        "two packages call a plugin 'polite': first and second (second:Polite); uninstall one of them"
+        "two packages have a plugin called 'polite': first and second (second:Polite); uninstall one of them"
     )
 
 
-def test_a_broken_package_harms_nobody_who_does_not_enable_it(
+def test_a_broken_package_harms_no_run_that_does_not_enable_it(
     mine: Callable[..., Path], site: Callable[..., Path]
 ) -> None:
     site("broken", {"rewards": {"broken": "broken_module:X"}}, {"broken_module.py": "import no_such_thing"})

@@ -1,4 +1,4 @@
-"""Multi-turn rollouts: a fixed order of turns, masks, and nobody left waiting."""
+"""Multi-turn rollouts: a fixed order of turns, masks, and no episode left waiting."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from justtinker_core.rollouts import collect, episode
 from justtinker_core.sampling import Settings
 from tests.core.conftest import Ask, Correct, Judge, ScriptedBackend, cast, go, plugins_of, problems
 
-pytestmark = pytest.mark.timeout(60)  # who waits for ever fails
+pytestmark = pytest.mark.timeout(60)  # a test that waits for ever fails
 
 
 class Tool:
-    """The policy asks with ``?``, the tool answers; at most `turns` times."""
+    """A tool: the policy asks with ``?`` and the tool answers, at most `turns` times."""
 
     turns = 3
 
     @hookimpl
     def rollout(self, problem: Problem, prompt: Prompt, policy: Policy) -> Rollout:
         for turn in range(self.turns):
-            said = policy.generate(stop=["?"])
-            if policy.truncated or not said.endswith("?"):
+            text = policy.generate(stop=["?"])
+            if policy.truncated or not text.endswith("?"):
                 break
             policy.observe(f"<{turn}>")
         return policy.rollout()
 
 
 def script(prompt: str, index: int) -> str:
-    """Asks twice, then answers."""
+    """Ask twice, then answer."""
     return "ask?" if prompt.count("<") < 2 else "done"
 
 
@@ -88,7 +88,7 @@ def test_what_the_tool_says_is_never_trained(run_of: Any) -> None:
 
 def test_the_turns_of_all_episodes_are_sampled_together_in_a_fixed_order() -> None:
     class Uneven(Tool):
-        """Thinks for a while, so that threads arrive in any order."""
+        """A tool that takes a while, so that threads arrive in any order."""
 
         @hookimpl
         def rollout(self, problem: Problem, prompt: Prompt, policy: Policy) -> Rollout:
@@ -148,8 +148,8 @@ def test_generate_after_the_end_says_nothing_more() -> None:
     class Deaf:
         @hookimpl
         def rollout(self, policy: Policy) -> Rollout:
-            said = [policy.generate() for _ in range(3)]
-            assert said[1:] == ["", ""]
+            turns = [policy.generate() for _ in range(3)]
+            assert turns[1:] == ["", ""]
             assert policy.truncated
             return policy.rollout()
 
@@ -177,7 +177,7 @@ def test_text_of_the_environment_is_kept_even_if_it_holds_a_stop() -> None:
     assert groups[0].rollouts[0].text == "ask?5$"
 
 
-# Nobody may be left waiting
+# No episode may be left waiting
 
 
 class Broken(Tool):
@@ -248,8 +248,8 @@ def test_a_sampler_that_forgets_a_request() -> None:
 
 
 BAD_ROLLOUT = (
-    r"^plugin '\w+' \(under test\) failed in rollout: TypeError: a Rollout with tokens, logprobs and mask of one "
-    "length is wanted, not"
+    r"^plugin '\w+' \(under test\) failed in rollout: TypeError: expected a Rollout with tokens, logprobs and mask of "
+    "one length, got"
 )
 
 
@@ -316,7 +316,7 @@ def test_a_group_with_a_turn_that_cannot_be_sampled_is_left_out() -> None:
         collect(problems(3), 1, plugins, Flaky(script), Flaky(script).sampler(), replace(settings, max_failed=0.1))
 
 
-def test_threads_that_cannot_start_leave_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_that_cannot_start_leave_no_episode_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     submit, calls = ThreadPoolExecutor.submit, iter([True, True])
 
     def limited(self: Any, work: Any, *arguments: Any) -> Any:

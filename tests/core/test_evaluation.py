@@ -1,4 +1,4 @@
-"""Evaluation: the path of training, other settings, a record with intervals and examples."""
+"""Evaluation: the path of training with other settings, and a record with intervals and examples."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_set_that_has_a_record_is_not_evaluated_again(run_of: RunOf, tmp_path:
 
 
 class OneByOne(ScriptedBackend):
-    """Answers the first `few` requests it gets, in its life; then nothing more comes."""
+    """A backend that answers only the first `few` requests it ever gets."""
 
     def __init__(self, few: int) -> None:
         super().__init__(right_twice)
@@ -168,7 +168,7 @@ def test_other_settings_are_another_evaluation(run_of: RunOf) -> None:
     assert [len(sent) for sent in backend.requests] == [6, 2]
 
 
-def test_progress_is_told_for_every_set(run_of: RunOf) -> None:
+def test_progress_is_reported_for_every_set(run_of: RunOf) -> None:
     report = Report()
     go(run_of(ScriptedBackend(), Ask(), Judge(), report, problems=SETS, config=CONFIG))
     stages = {stage for stage, _, _ in report.progress}
@@ -195,7 +195,7 @@ def test_each_set_is_reported_as_it_is_done(run_of: RunOf) -> None:
 
 
 class Remote(ScriptedBackend):
-    """Samplers keep their weights; evaluations are answered when the test says so."""
+    """A backend whose samplers keep their weights; it answers evaluations when the test says so."""
 
     concurrent = True
 
@@ -227,7 +227,7 @@ def remote(run_of: RunOf, *others: Any, backend: Remote | None = None, **options
 
 def test_training_goes_on_while_an_evaluation_is_under_way(run_of: RunOf, tmp_path: Path) -> None:
     class Gate:
-        """Lets the evaluation of step 0 through when step 2 is inspected."""
+        """A monitor that releases the evaluation of step 0 when it inspects step 2."""
 
         @hookimpl
         def inspect_step(self, stats: Any) -> None:

@@ -1,4 +1,4 @@
-"""The numbers of an evaluation, against numbers worked out by hand, by enumeration, or published."""
+"""The metrics of an evaluation, against numbers worked out by hand, by enumeration, or published."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Z = 1.959964
 
 
 def group(*outcomes: Outcome, answers: Sequence[str | None] = (), **meta: object) -> Group:
-    """A problem with a rollout for each outcome; wrong answers are all different unless they are given."""
-    said = answers or [("right" if o == "correct" else f"wrong {i}") for i, o in enumerate(outcomes)]
+    """Make a problem with a rollout for each outcome; wrong answers all differ unless they are given."""
+    texts = answers or [("right" if o == "correct" else f"wrong {i}") for i, o in enumerate(outcomes)]
     rollouts = tuple(Rollout((0,) * n, (0.0,) * n, (True,) * n, "x") for n in range(1, len(outcomes) + 1))
-    verdicts = tuple(Verdict(o, answer) for o, answer in zip(outcomes, said, strict=True))
+    verdicts = tuple(Verdict(o, answer) for o, answer in zip(outcomes, texts, strict=True))
     return Group(1, 0, Problem("p", "q", meta=meta), Prompt(), rollouts, verdicts)
 
 
 def wilson(p: float, n: float) -> tuple[float, float]:
-    """The textbook formula, another way round."""
+    """Compute the interval by the textbook formula, arranged differently."""
     centre = (2 * n * p + Z**2) / (2 * (n + Z**2))
     half = Z * math.sqrt(Z**2 + 4 * n * p * (1 - p)) / (2 * (n + Z**2))
     return centre - half, centre + half
@@ -80,7 +80,7 @@ def test_one_sample_has_nothing_to_be_put_together() -> None:
 
 
 def by_lot(verdicts: Sequence[Verdict]) -> float:
-    """Majority the slow way: every order of the tied answers is as likely."""
+    """Compute the majority the slow way: every order of the tied answers is equally likely."""
     voters = [v for v in verdicts if v.outcome != "unscored" and v.answer]
     counts = {v.answer: sum(w.answer == v.answer for w in voters) for v in voters}
     winners = [answer for answer, count in counts.items() if count == max(counts.values())]
@@ -210,7 +210,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say(n: int, drawn: int, prob
 
 @pytest.mark.parametrize("n", [8, 32])
 def test_where_nearly_all_are_always_right_few_problems_promise_too_much(n: int) -> None:
-    """What docs/evaluation.md admits, of 30 problems."""
+    """docs/evaluation.md admits this, for 30 problems."""
     rng, times, hits = np.random.default_rng(5), 1500, 0
     for _ in range(times):
         right = rng.binomial(n, rng.beta(2, 0.1, 30))

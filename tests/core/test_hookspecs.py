@@ -1,4 +1,4 @@
-"""Reflection on the hooks: each is asked in a real run; and the core imports nothing that it must not know."""
+"""Reflection on the hooks: a real run asks each one, and the core imports nothing that it must not know."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def arguments(hook: str) -> list[str]:
 
 
 def recorder(seen: dict[str, dict[str, Any]]) -> Any:
-    """A throw-away plugin that implements every hook that several plugins may, and passes on each."""
+    """Make a throw-away plugin that implements every hook that several plugins may, and passes on each."""
 
     def make(hook: str) -> Any:
         names = arguments(hook)
@@ -41,7 +41,7 @@ def recorder(seen: dict[str, dict[str, Any]]) -> Any:
 
 
 def noted(player: type[Any], hook: str, seen: dict[str, dict[str, Any]]) -> Any:
-    """A player whose hook is noted."""
+    """Wrap a plugin's hook so that its calls are noted."""
     original = getattr(player, hook)
     names = arguments(hook)
     scope: dict[str, Any] = {"seen": seen, "original": original}
@@ -111,7 +111,7 @@ def test_no_hook_is_a_coroutine() -> None:
 
 
 def imported_by(code: str) -> set[str]:
-    """The modules that a fresh interpreter holds after running the code."""
+    """Return the modules that a fresh interpreter has imported after running the code."""
     code += "\nimport json, sys\nprint('@' + json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(json.loads(done.stdout.rpartition("@")[2]))

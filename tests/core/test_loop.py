@@ -1,4 +1,4 @@
-"""The loop: the order of calls, and above all: a run that dies anywhere and goes on ends like one that never died."""
+"""The loop: the order of calls; above all, a run that dies anywhere and continues ends like one that never died."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ SETS = {"train": problems(), "held": problems(1), "ünïcode": problems(1)}
 
 
 class TracedDir(RunDir):
-    """A run directory whose writes are logged, and torn in the middle when the run dies in one."""
+    """A run directory that logs its writes, and tears one in the middle if the run dies in it."""
 
     def __init__(self, path: Path, trace: Trace) -> None:
         super().__init__(path)
@@ -100,7 +100,7 @@ def attempt(folder: Path, kill_at: int | None = None) -> Trace:
 
 
 def outcome(folder: Path) -> dict[str, Any]:
-    """All that a run leaves behind, times aside."""
+    """Return all that a run leaves behind, except times."""
     run = folder / "run"
     rollouts = {
         file.name: zstandard.decompress(file.read_bytes()).decode() for file in sorted(run.glob("rollouts/*.zst"))
@@ -311,7 +311,7 @@ def test_the_next_run_starts_from_the_weights_of_the_one_before_with_a_fresh_opt
 
 def test_start_from_names_what_is_wrong(run_of: RunOf, tmp_path: Path) -> None:
     with pytest.raises(
-        PluginError, match=r"^'nowhere' is neither a checkpoint nor a run directory \(run.start_from, --checkpoint\)$"
+        PluginError, match=r"^expected a checkpoint or a run directory, got 'nowhere' \(run.start_from, --checkpoint\)$"
     ):
         go(run_of(*cast(), config={"run.start_from": "nowhere"}))
     run_of(*cast(), directory="empty")
@@ -408,7 +408,7 @@ def test_other_observers_are_survived_and_reported_once(run_of: RunOf, caplog: p
         ["failed in inspect_step", "speechless", "failed in report_progress", "failed in report_eval",
          "failed in finish_run"]
     )  # fmt: skip
-    assert all(r.message.endswith("(said once; the run goes on)") for r in caplog.records)
+    assert all(r.message.endswith("(logged once; the run goes on)") for r in caplog.records)
 
 
 def generator(self: Any) -> Any:
@@ -447,7 +447,7 @@ def test_evidence_that_is_not_json_does_not_end_the_run(run_of: RunOf, evidence:
 def test_a_loss_that_is_not_finite_is_a_clear_error(run_of: RunOf, tmp_path: Path) -> None:
     backend, *others = cast()
     backend.gradient = math.inf
-    with pytest.raises(PluginError, match=r"^step 1: grad_norm is inf; a finite number is wanted$"):
+    with pytest.raises(PluginError, match=r"^step 1: grad_norm: expected a finite number, got inf$"):
         go(run_of(backend, *others))
     assert records(tmp_path / "run", "steps.jsonl") == []
 
@@ -502,7 +502,7 @@ def test_the_offending_group_is_kept_when_a_hook_raises(run_of: RunOf, tmp_path:
 
 
 class Interrupt(Player):
-    """Presses Ctrl-C, once or twice, in a hook of a step."""
+    """A plugin that presses Ctrl-C once or twice in a hook of a step."""
 
     times, at = 1, 2
 
@@ -597,7 +597,7 @@ def test_evaluations_come_when_the_config_says(
 
 
 class Flaky(ScriptedBackend):
-    """Sampling of the prompts in `broken` fails for good."""
+    """A backend that cannot sample the prompts in `broken`."""
 
     broken: tuple[str, ...] = ()
 
@@ -680,7 +680,7 @@ def test_a_rolling_checkpoint_is_replaced_by_the_next_one(run_of: RunOf, tmp_pat
 
 def test_the_best_checkpoint_is_named(run_of: RunOf, tmp_path: Path) -> None:
     class Learner(ScriptedBackend):
-        """Right at steps 2 and 3 only."""
+        """A backend whose answers are right only at steps 2 and 3."""
 
         def sampler(self) -> Any:
             done = len(self.adams)

@@ -1,4 +1,4 @@
-"""Options: a plugin's fields, strictly validated, with errors that name table, key, what was found and what is near."""
+"""Options: a plugin's fields, strictly validated; errors name table, key, what was found and the nearest name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Inner:
 
 @plugin
 class Options:
-    """All that an option can be."""
+    """Options of every type."""
 
     count: int
     """How many."""
@@ -60,11 +60,11 @@ COMPLAINTS: dict[str, tuple[dict[str, Any], str]] = {
     "out of range": ({"count": 1, "rate": 1.5}, "[t] rate = 1.5: input should be less than or equal to 1"),
     "no choice": ({"count": 1, "mode": "offf"}, "[t] mode = 'offf': input should be 'on' or 'off'"),
     "a number for a text": (
-        {"count": 1, "name": 3}, '[t] name = 3: input should be a valid string; in quotes it is one: "3"'
+        {"count": 1, "name": 3}, '[t] name = 3: input should be a valid string; write it in quotes: "3"'
     ),
     "in a list": (
         {"count": 1, "names": ["a", 2]},
-        '[t] names.1 = 2: input should be a valid string; in quotes it is one: "2"',
+        '[t] names.1 = 2: input should be a valid string; write it in quotes: "2"',
     ),
     "in a table": ({"count": 1, "table": {"x": "y"}}, "[t] table.x = 'y': input should be a valid number"),
     "nested": ({"count": 1, "inner": {"b": 1.0}}, "[t] needs a value for 'inner.a'"),
@@ -152,10 +152,10 @@ def test_a_plugin_may_say_what_its_options_are_called_by_others() -> None:
     assert dump(configure(Table, "t", {})) == {"problem": "", "questions": ""}
 
 
-def test_options_without_the_decorator_are_told_so() -> None:
+def test_options_without_the_decorator_are_an_error() -> None:
     class Plain:
         size: int = 3
 
     with pytest.raises(PluginError) as error:
         configure(Plain, "plugins.plain", {"size": 4})
-    assert str(error.value) == "[plugins.plain] Plain declares options but is no dataclass: decorate it with @plugin"
+    assert str(error.value) == "[plugins.plain] Plain declares options but is not a dataclass: decorate it with @plugin"

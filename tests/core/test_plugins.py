@@ -1,4 +1,4 @@
-"""Finding, importing, registering and asking plugins: what can go wrong and what is said of it."""
+"""Find, import, register and ask plugins: what can go wrong, and the errors for it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def named(cls: type[Any], name: str = "mine") -> Any:
 
 
 def raises(text: str) -> Any:
-    """The whole text, in full."""
+    """Expect a PluginError with this whole text."""
     return pytest.raises(PluginError, match=f"^{text}$")
 
 
@@ -78,15 +78,15 @@ def test_two_packages_with_one_name_are_both_named(site: Site, roles: tuple[str,
     with pytest.raises(PluginError) as error:
         find()["polite"].load()
     text = str(error.value)
-    assert text.startswith("two packages call a plugin 'polite': ")
+    assert text.startswith("two packages have a plugin called 'polite': ")
     assert text.endswith("; uninstall one of them")
     assert {"first", "second"} <= set(re.findall(r"\w+", text))
 
 
 def test_an_unknown_name_gets_the_nearest_one() -> None:
     with raises(
-        r"no plugin called 'chatml_thing'; did you mean 'chatml_think'\? \(a new plugin of a package is seen after "
-        r"reinstalling the package; a one-file plugin needs a line under \[local_plugins\]\)"
+        r"no plugin called 'chatml_thing'; did you mean 'chatml_think'\? "
+        r"\(if it is new, reinstall its package, or name its file under \[local_plugins\]\)"
     ):
         look_up("chatml_thing", find())
 
@@ -100,7 +100,7 @@ def test_an_unknown_name_far_from_all_gets_the_list() -> None:
 
 
 def test_installed_is_not_active(site: Site) -> None:
-    """Whatever is installed, and however broken: a run that does not name it does not see it."""
+    """A run does not see a plugin that it does not name, however broken it is."""
     from justtinker_core.config_files import read
     from justtinker_core.enabling import open_plugins
 
@@ -130,7 +130,7 @@ def test_a_plugin_from_one_file(tmp_path: Path, future: str) -> None:
 @pytest.mark.parametrize(
     ("reference", "text"),
     [
-        ("local.py", "a local plugin is written 'file.py:Class', found 'local.py'"),
+        ("local.py", "expected a local plugin as 'file.py:Class', got 'local.py'"),
         ("nowhere.py:X", "there is no file nowhere.py for the local plugin X; there is none"),
     ],
 )
@@ -142,7 +142,7 @@ def test_a_local_plugin_that_is_not_there(reference: str, text: str) -> None:
 def test_a_local_plugin_that_is_no_python_file(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("")
-    with raises(re.escape(f"{file} is no Python file")):
+    with raises(re.escape(f"{file} is not a Python file")):
         load_file(f"{file}:X")
 
 
@@ -164,7 +164,7 @@ def test_a_local_file_with_a_mistake_in_it(tmp_path: Path) -> None:
 
 def test_what_is_no_class_is_no_plugin(tmp_path: Path) -> None:
     found = local(tmp_path, "thing = 3", "thing")
-    with raises(re.escape(f"plugin 'polite' ({found.value}) is no class")):
+    with raises(re.escape(f"plugin 'polite' ({found.value}) is not a class")):
         activate(found, {})
 
 
@@ -231,9 +231,9 @@ def test_a_hook_with_an_argument_that_the_question_does_not_have() -> None:
 
     who = r"plugin 'curious' \(.*\): "
     with raises(
-        rf"{who}inspect_step is given no 'weather'; there is groups, history, stats\n"
-        rf"{who}inspect_step is given no 'stat'; did you mean 'stats'\?\n"
-        rf"{who}measure is given no 'groop'; did you mean 'group'\?"
+        rf"{who}inspect_step has no argument 'weather'; there is groups, history, stats\n"
+        rf"{who}inspect_step has no argument 'stat'; did you mean 'stats'\?\n"
+        rf"{who}measure has no argument 'groop'; did you mean 'group'\?"
     ):
         plugins_of(Curious())
 
@@ -333,7 +333,7 @@ def test_a_failure_elsewhere_names_the_last_line_of_the_plugin_and_the_one_that_
 
 
 def test_an_answer_that_is_refused_has_no_line_of_its_own() -> None:
-    with raises(r"plugin 'p0' \(under test\) failed in build_prompt: TypeError: a list of str is wanted, not 4"):
+    with raises(r"plugin 'p0' \(under test\) failed in build_prompt: TypeError: expected a list of str, got 4"):
         people(4).first("build_prompt", all_of(str), problem=None)
 
 
@@ -357,7 +357,7 @@ def test_an_observer_that_fails_is_survived_and_reported_once(caplog: pytest.Log
     [record] = caplog.records
     assert re.fullmatch(
         r"plugin 'clumsy' \(under test\) failed in report_progress at test_plugins.py:\d+: ValueError: sample "
-        r"\(said once; the run goes on\)",
+        r"\(logged once; the run goes on\)",
         record.message,
     )
 
@@ -365,7 +365,7 @@ def test_an_observer_that_fails_is_survived_and_reported_once(caplog: pytest.Log
 # Roles
 
 
-def test_nobody_for_a_role() -> None:
+def test_no_plugin_for_a_role() -> None:
     with pytest.raises(PluginError) as error:
         plugins_of(Ask()).require("verify", "the evaluation")
     text = str(error.value)
@@ -375,14 +375,14 @@ def test_nobody_for_a_role() -> None:
     assert "math_verify" in text
 
 
-def test_nobody_for_a_hook_without_a_role() -> None:
+def test_no_plugin_for_a_hook_without_a_role() -> None:
     with raises("no active plugin implements rollout, which the algorithm 'mine' needs; enable one"):
         plugins_of(Ask()).require("rollout", "the algorithm 'mine'")
 
 
 def test_two_for_a_role_that_takes_one() -> None:
     plugins = plugins_of(Rl(), Sft())
-    with raises("rl and sft both implement collect_batch, which takes one; disable the others"):
+    with raises("expected one plugin to implement collect_batch, got rl and sft; disable the others"):
         plugins.require("collect_batch", "training")
 
 
@@ -407,7 +407,7 @@ def test_the_decorated_class_keeps_its_identity() -> None:
     class Set:
         x: int = 1
 
-    assert Set() != Set(), "plugins are told apart, not compared"
+    assert Set() != Set(), "plugins are compared by identity"
     assert len({Set(), Set()}) == 2
 
 

@@ -68,7 +68,7 @@ def test_a_text_a_chat_or_a_prompt() -> None:
     assert filled(Prompt("ab")).tokens == (97, 98)
 
 
-def test_nobody_has_a_prompt() -> None:
+def test_no_plugin_has_a_prompt() -> None:
     problem = Problem("p", "q", kind="chess")
     with pytest.raises(PluginError, match=r"^no prompt for problem 'p' of kind 'chess': say passed$"):
         fill_prompt(problem, plugins_of(Say(None)), ScriptedBackend())
@@ -217,7 +217,7 @@ def test_the_first_verifier_that_knows_the_kind_decides() -> None:
     assert judge(group(), plugins_of(Verify(None), Second(unscored), Judge())).verdicts == tuple(unscored)
 
 
-def test_nobody_verifies() -> None:
+def test_no_plugin_verifies() -> None:
     with raises("nobody verifies problem 'p' of kind 'math': verify passed; enable a verifier for that kind"):
         judge(group(), plugins_of(Verify(None)))
 
@@ -293,7 +293,7 @@ def test_numbers_of_all_sorts_are_numbers(value: Any) -> None:
 @pytest.mark.parametrize("kind", [Score, Measure])
 def test_what_is_no_finite_number_is_refused(kind: Any, value: Any) -> None:
     name = kind.__name__.lower()
-    with raises(f"plugin '{name}': 'x' of rollout 1 of 'p' is {value!r}; a finite number is wanted"):
+    with raises(f"plugin '{name}': 'x' of rollout 1 of 'p': expected a finite number, got {value!r}"):
         judge(group(), plugins_of(Judge(), kind({"x": [0.0, value, 0.0]})))
 
 
@@ -399,5 +399,7 @@ def test_an_outcome_that_there_is_not_names_the_verifier() -> None:
             return [Verdict("right") for _ in rollouts]  # type: ignore[arg-type]
 
     group = Group(1, 0, problems(1)[0], Prompt(), (Rollout((), (), (), ""),))
-    with pytest.raises(PluginError, match=r"'wrong' .*outcome 'right': one of correct, incorrect, unscored is wanted"):
+    with pytest.raises(
+        PluginError, match=r"'wrong' .*outcome: expected one of correct, incorrect, unscored, got 'right'"
+    ):
         judge(group, plugins_of(Wrong()))

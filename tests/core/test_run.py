@@ -115,7 +115,7 @@ def test_complaints_before_anything_is_spent_come_all_at_once(run_of: RunOf) -> 
 
 
 class Early(Player):
-    """Says whether it could encode."""
+    """A plugin that records whether it could encode."""
 
     @hookimpl
     def preflight(self, run: Run) -> list[str]:
@@ -123,7 +123,7 @@ class Early(Player):
 
 
 class Unreachable(ScriptedBackend):
-    """A backend whose plugin complains, as one does whose server is silent."""
+    """A backend whose plugin complains, as if its server did not answer."""
 
     @hookimpl
     def preflight(self, run: Run) -> list[str]:
@@ -143,7 +143,7 @@ def test_data_backend_plugins_and_the_callers_checks_complain_in_one_breath(run_
     assert len(run.train_problems) == 2, "one set that fails does not take the others along"
 
 
-def test_whoever_is_asked_after_the_backend_knows_whether_it_can_encode(run_of: RunOf) -> None:
+def test_plugins_asked_after_the_backend_know_whether_it_can_encode(run_of: RunOf) -> None:
     class Answers(ScriptedBackend):
         @hookimpl
         def preflight(self, run: Run) -> None:
@@ -206,7 +206,7 @@ def test_finish_run_is_called_when_data_cannot_be_loaded(run_of: RunOf) -> None:
         (Mean, "no active plugin implements advantages, which the algorithm 'rl' needs; enable one of the advantages"),
     ],
 )  # fmt: skip
-def test_a_role_that_nobody_fills(run_of: RunOf, missing: type[Any], text: str) -> None:
+def test_a_role_without_a_plugin(run_of: RunOf, missing: type[Any], text: str) -> None:
     players = [player for player in cast() if not isinstance(player, missing)]
     with pytest.raises(PluginError, match=f"^{re.escape(text)}"):
         open_and_close(run_of(*players))
@@ -217,7 +217,9 @@ def test_a_role_that_nobody_fills(run_of: RunOf, missing: type[Any], text: str) 
 )
 def test_a_role_that_two_fill(run_of: RunOf, doubled: type[Any], hook: str) -> None:
     second = type("Second", (doubled,), {})()
-    with raises(f"{doubled.__name__.lower()} and second both implement {hook}, which takes one; disable the others"):
+    with raises(
+        f"expected one plugin to implement {hook}, got {doubled.__name__.lower()} and second; disable the others"
+    ):
         open_and_close(run_of(*cast(), second))
 
 
@@ -320,7 +322,7 @@ def test_a_wrong_number_of_advantages(run_of: RunOf, answer: Any) -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, "x", (math.nan, 0.0)])
 def test_advantages_are_finite_numbers(run_of: RunOf, value: Any) -> None:
-    with pytest.raises(GroupError, match=r"a finite number is wanted$"):
+    with pytest.raises(GroupError, match=r": expected a finite number, got (nan|inf|'x')$"):
         credited(run_of, Advantage([0.0, value]), group=group("correct", "incorrect"))
 
 

@@ -103,7 +103,7 @@ def test_a_full_disk_while_appending(run: RunDir) -> None:
     (run.path / "steps.jsonl").symlink_to("/dev/full")
     path = run.path / "steps.jsonl"
     text = (
-        f"cannot write {path}: No space left on device; the records up to here are whole: make room, then continue "
+        f"cannot write {path}: No space left on device; the records so far are whole: make room, then continue "
         f"with --resume {run.path}"
     )
     with pytest.raises(PluginError, match=f"^{re.escape(text)}$"):
@@ -113,7 +113,7 @@ def test_a_full_disk_while_appending(run: RunDir) -> None:
 def test_a_full_disk_leaves_the_old_file(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
     run.manifest(status="running")
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(PluginError, match=r"manifest.json: No space left on device; the records up to here are whole"):
+    with pytest.raises(PluginError, match=r"manifest.json: No space left on device; the records so far are whole"):
         run.manifest(status="finished")
     assert run.manifest()["status"] == "running"
 
@@ -134,7 +134,7 @@ def test_a_crash_between_writing_and_replacing_leaves_the_old_file(
     assert (run.path / "x").read_bytes() == b"old"
 
 
-def test_the_manifest_keeps_what_it_is_not_told_to_change(run: RunDir) -> None:
+def test_the_manifest_keeps_what_no_change_names(run: RunDir) -> None:
     assert run.manifest() == {}
     run.manifest(status="running", python="3")
     assert run.manifest(status="finished") == {"status": "finished", "python": "3"}
@@ -302,8 +302,8 @@ def test_two_processes_do_not_work_in_one_directory(run: RunDir) -> None:
     ) as other:
         assert other.stdout
         assert other.stdout.readline() == "locked\n"
-        text = f"another process works in {run.path}: wait for it, or end it"
-        for _ in range(2):  # a refused one must not open the door to the next
+        text = f"another process is using {run.path}: wait for it, or end it"
+        for _ in range(2):  # a refused attempt must not let the next one in
             with pytest.raises(PluginError, match=f"^{re.escape(text)}$"):
                 run.lock()
         other.kill()

@@ -1,4 +1,4 @@
-"""What authors test with, tested: each check of the batteries catches a plugin that was made to fail it."""
+"""The testing kit, tested: each check of the batteries catches a plugin made to fail it."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ CASES: list[Case] = [
 
 
 def failed(check: Callable[..., None], *arguments: Any, **options: Any) -> str:
-    """The report of a battery that finds something."""
+    """Return the report of a battery that fails."""
     with pytest.raises(AssertionError) as error:
         check(*arguments, **options)
     return str(error.value)
 
 
 def headings(report: str) -> set[str]:
-    """The checks that failed."""
+    """Return the checks that failed."""
     return set(re.findall(r"^([a-z ]+): [A-Z]", report, re.MULTILINE))
 
 
 class Verifier:
-    """A good one, to be spoilt."""
+    """A good verifier; its subclasses are spoilt."""
 
     @hookimpl
     def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> Any:
@@ -75,7 +75,7 @@ class Random(Verifier):
 
 
 class Forgetful(Verifier):
-    """Its cache knows the text and not the gold."""
+    """Its cache has the text as key, but not the gold."""
 
     def __init__(self) -> None:
         self.known: dict[str, Verdict] = {}
@@ -87,7 +87,7 @@ class Forgetful(Verifier):
 
 
 class SharedMemory(Verifier):
-    """The same cache, which all of its copies share."""
+    """The same cache, shared by all copies."""
 
     known: ClassVar[dict[str, Verdict]] = {}
 
@@ -176,10 +176,10 @@ SPOILT = {
     Writes: ({"input"}, "meta={'seen': True}"),
     Locked: ({"pickle"}, "TypeError: cannot pickle '_thread.lock' object"),
     TableOfKinds: ({"kinds"}, "KeyError: 'unheard-of'"),
-    Int: ({"hostile texts"}, r"given   a number of 10,000 digits: '\\boxed{9999"),
+    Int: ({"hostile texts"}, r"given     a number of 10,000 digits: '\\boxed{9999"),
     AllOrNothing: ({"hostile company"}, "in a group with 100,000 characters of prose"),
     FloatGold: ({"odd golds"}, "ValueError: could not convert string to float: '\\ud800'"),
-    Contains: ({"empty golds"}, "all are correct, 'I do not know.' and '' too"),
+    Contains: ({"empty golds"}, "all are correct, even 'I do not know.' and ''"),
     Quadratic: ({"speed"}, "at most 0.05 CPU seconds"),
 }
 
@@ -197,7 +197,7 @@ def test_a_memory_that_copies_share_shows_in_the_cases() -> None:
     cases: list[Case] = [("4", "\\boxed{4}", "correct"), ("5", "\\boxed{5}", "correct"), ("5", "6", "incorrect")]
     report = failed(check_verifier, SharedMemory, cases)
     assert headings(report) == {"cases"}
-    assert "wanted  correct" in report
+    assert "expected  correct" in report
 
 
 def test_the_response_that_cannot_be_judged_is_named() -> None:
@@ -213,15 +213,15 @@ def test_the_response_that_cannot_be_judged_is_named() -> None:
             return [self.judge(problem, rollout.text)]
 
     group = make_group(["4", "", "5"], problem=make_problem(id="p"))
-    assert "    given   '' (rollout 1 of 3; problem 'p', gold '2')\n" in failed(check_reward, Last, group)
-    assert r"    given   5 responses (each alone has an answer): '\\boxed{4}', '\\boxed{5}'" in failed(
+    assert "    given     '' (rollout 1 of 3; problem 'p', gold '2')\n" in failed(check_reward, Last, group)
+    assert r"    given     5 responses (each alone has an answer): '\\boxed{4}', '\\boxed{5}'" in failed(
         check_verifier, OnlyOne, CASES
     )
 
 
-def test_an_answer_that_changes_by_itself_is_told_once() -> None:
+def test_an_answer_that_changes_by_itself_is_reported_once() -> None:
     report = failed(check_verifier, Random, CASES)
-    assert "not tried: memory, order, threads, pickle, hostile company (for a reason told above)" in report
+    assert "skipped: memory, order, threads, pickle, hostile company (they would only repeat a failure above)" in report
 
 
 def test_a_verifier_that_always_has_an_outcome_of_its_own_fails_its_cases() -> None:
@@ -232,11 +232,11 @@ def test_a_verifier_that_always_has_an_outcome_of_its_own_fails_its_cases() -> N
 
     report = failed(check_verifier, Generous, CASES)
     assert headings(report) == {"cases"}
-    assert r"    given   case 1: '\\boxed{5}' (the only rollout; problem 'problem-" in report, (
-        "the case, what was said, and of which problem"
+    assert r"    given     case 1: '\\boxed{5}' (the only rollout; problem 'problem-" in report, (
+        "the case, the response, and the problem"
     )
-    assert "    wanted  incorrect\n    found   correct, answer '5'\n" in report
-    assert "not tried: pickle (its class is inside a function, where nothing pickles)" in report
+    assert "    expected  incorrect\n    got       correct, answer '5'\n" in report
+    assert "skipped: pickle (its class is inside a function, where nothing pickles)" in report
 
 
 @pytest.mark.parametrize(
@@ -245,14 +245,14 @@ def test_a_verifier_that_always_has_an_outcome_of_its_own_fails_its_cases() -> N
         (lambda rollouts: [Verdict("correct")], "1 verdicts for the 3 rollouts of problem"),
         (
             lambda rollouts: [Verdict("right")] * len(rollouts),
-            "ValueError: outcome 'right': one of correct, incorrect, ",
+            "ValueError: outcome: expected one of correct, incorrect, unscored, got 'right'",
         ),
-        (lambda rollouts: Verdict("correct"), "TypeError: a list of Verdict is wanted, not Verdict("),
-        (lambda rollouts: [True] * len(rollouts), "TypeError: a Verdict is wanted, not True"),
+        (lambda rollouts: Verdict("correct"), "TypeError: expected a list of Verdict, got Verdict("),
+        (lambda rollouts: [True] * len(rollouts), "TypeError: expected a Verdict, got True"),
         (lambda rollouts: None, "nobody verifies problem"),
     ],
 )
-def test_a_verifier_without_valid_answers_is_told_that_and_no_more(answer: Callable[[Any], Any], text: str) -> None:
+def test_a_verifier_without_valid_answers_fails_that_check_only(answer: Callable[[Any], Any], text: str) -> None:
     class Wrong:
         @hookimpl
         def verify(self, rollouts: Sequence[Rollout]) -> Any:
@@ -261,7 +261,7 @@ def test_a_verifier_without_valid_answers_is_told_that_and_no_more(answer: Calla
     report = failed(check_verifier, Wrong(), [*CASES[:1], ("4", "four", "incorrect")])
     assert headings(report) == {"answers"}
     assert text in report
-    assert "Mend this first; the other checks wait for it. The first case's problem is of kind 'math'" in report
+    assert "Fix this first; the other checks wait for it. The first case's problem is of kind 'math'" in report
 
 
 def test_a_call_that_does_not_come_back_is_no_hanging_test() -> None:
@@ -276,16 +276,16 @@ def test_a_call_that_does_not_come_back_is_no_hanging_test() -> None:
     report = failed(check_verifier, Hangs(), CASES, patience=0.5)
     gate.set()
     assert headings(report) == {"patience"}
-    assert "given   a factorial: " in report
-    assert "wanted  an answer within 0.5 s\n    found   none" in report
+    assert "given     a factorial: " in report
+    assert "expected  an answer within 0.5 s\n    got       none" in report
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="a regular expression is ended by a signal")
 @pytest.mark.parametrize(
     ("hang", "given"),
     [
-        (lambda text: re.search(r"(a|aa)*!!", text), "given   100,000 times one letter: "),
-        (lambda text: "9**9" in text and 9**9**9, "given   a tower of powers in Python: "),
+        (lambda text: re.search(r"(a|aa)*!!", text), "given     100,000 times one letter: "),
+        (lambda text: "9**9" in text and 9**9**9, "given     a tower of powers in Python: "),
     ],
 )
 def test_what_lets_no_thread_run_is_named_and_other_alarms_go_on(hang: Callable[[str], Any], given: str) -> None:
@@ -310,7 +310,7 @@ def test_what_lets_no_thread_run_is_named_and_other_alarms_go_on(hang: Callable[
     ("cases", "text"),
     [
         ([], r"^check_verifier needs cases: \(gold or Problem, response, outcome\)$"),
-        ([("4", "4")], r"^case 0 is \('4', '4'\); \(gold or Problem, response, outcome\) is wanted$"),
+        ([("4", "4")], r"^case 0: expected \(gold or Problem, response, outcome\), got \('4', '4'\)$"),
         ([("4", "4", "corect")], r"^case 0: no outcome is called 'corect'; did you mean 'correct'\?$"),
     ],
 )
@@ -319,7 +319,7 @@ def test_cases_that_are_none(cases: Any, text: str) -> None:
         check_verifier(Match, cases)
 
 
-def test_a_plugin_of_another_role_is_told_so() -> None:
+def test_a_plugin_of_another_role_is_an_error() -> None:
     text = failed(check_reward, Match)
     assert text == "check_reward: Match has no method 'score' marked @hookimpl; it has verify"
 
@@ -328,7 +328,7 @@ def test_a_plugin_of_another_role_is_told_so() -> None:
 
 
 class Short:
-    """A good one, relative to its group: the shorter, the better."""
+    """A good reward that compares with its group: the shorter, the better."""
 
     @hookimpl
     def score(self, group: Group) -> Any:
@@ -365,7 +365,7 @@ class Noisy(Short):
 
 
 class Record(Short):
-    """Compares with the longest response that it has ever seen."""
+    """Compares with the longest response it has ever seen."""
 
     longest = 1
 
@@ -377,7 +377,7 @@ class Record(Short):
 
 
 class Rank(Short):
-    """Equals are ranked by their place."""
+    """Ranks equal responses by their place."""
 
     @hookimpl
     def score(self, group: Group) -> Any:
@@ -406,7 +406,7 @@ class Keeps(Short):
 
 
 class Deviation(Short):
-    """Divides by the number of the others."""
+    """Divides by the number of other rollouts."""
 
     @hookimpl
     def score(self, group: Group) -> Any:
@@ -430,7 +430,7 @@ class Slow(Short):
 
 SPOILT_REWARDS = {
     Noisy: ({"repeat"}, "asked a second time"),
-    Record: ({"memory"}, "asked of a copy that was asked nothing before"),
+    Record: ({"memory"}, "asked of a copy never asked before"),
     Rank: ({"order"}, "the group's rollouts in reverse"),
     OnSelf: ({"threads"}, "Keep what a call works with in local variables"),
     Sorts: ({"input", "order"}, "rollouts of a group"),
@@ -453,14 +453,14 @@ def test_each_check_of_a_reward_catches_its_fault(spoilt: type[Any]) -> None:
 @pytest.mark.parametrize(
     ("values", "text"),
     [
-        ([float("nan")], "is nan; a finite number is wanted"),
+        ([float("nan")], "expected a finite number, got nan"),
         ([2.0], "is 2.0 for rollout 0 of problem"),
-        (["1"], "is '1'; a finite number is wanted"),
+        (["1"], "expected a finite number, got '1'"),
         ([0.0, 0.0], "gives 2 values of 'bad' for the 1 rollouts"),
-        (1.0, "name -> list of one number or None a rollout is wanted, not {'bad': 1.0}"),
+        (1.0, "expected name -> list with a number or None for each rollout, got {'bad': 1.0}"),
     ],
 )
-def test_a_reward_without_valid_answers_is_told_that_and_no_more(values: Any, text: str) -> None:
+def test_a_reward_without_valid_answers_fails_that_check_only(values: Any, text: str) -> None:
     class Bad:
         @hookimpl
         def score(self) -> Any:
@@ -484,7 +484,7 @@ def test_groups_that_are_none(groups: Any, text: str) -> None:
         check_reward(Short, groups)
 
 
-def test_what_grows_too_fast_is_told_apart_from_what_is_slow() -> None:
+def test_growing_too_fast_is_distinguished_from_being_slow() -> None:
     from justtinker_core.testing._battery import Battery
 
     battery = Battery("check_reward", "score", "", Short, lambda plugins, group: [], 1.0, 60.0)
@@ -498,7 +498,7 @@ def test_what_grows_too_fast_is_told_apart_from_what_is_slow() -> None:
     wanted, found, fix = battery.too_slow(square) or ("", "", "")
     assert wanted == "8 times the text in about 8 times the time (up to 24), once it matters (0.1 s)"
     assert found == "0.013 s for 8 k, 0.051 s for 16 k, 0.205 s for 32 k, 0.819 s for 64 k"
-    assert "a regular expression that tries again" in fix
+    assert "a regular expression that backtracks" in fix
     assert (battery.too_slow({1000: 0.5, 2000: 1.5}) or ("",))[0] == "at most 1 CPU seconds (best of several)"
 
 
@@ -512,7 +512,7 @@ def test_problems_have_names_of_their_own() -> None:
     assert make_problem("?", None, id="x", kind="code") == Problem("x", "?", None, "code")
 
 
-def test_rollouts_have_a_token_a_character_unless_told() -> None:
+def test_rollouts_have_a_token_per_character_unless_given() -> None:
     assert make_rollout("ab").tokens == (97, 98)
     rollout = make_rollout("ab", tokens=5, truncated=True, told=2)
     assert (rollout.response_tokens, len(rollout.tokens), rollout.truncated) == (5, 7, True)
@@ -520,13 +520,13 @@ def test_rollouts_have_a_token_a_character_unless_told() -> None:
     assert rollout.logprobs[5:] == (0.0, 0.0)
 
 
-def test_groups_are_correct_unless_told() -> None:
+def test_groups_are_correct_unless_given() -> None:
     group = make_group(["a", "b"], tokens=[1, 9], step=7)
     assert [verdict.outcome for verdict in group.verdicts] == ["correct", "correct"]
     assert [rollout.response_tokens for rollout in group.rollouts] == [1, 9]
     assert group.step == 7
     assert make_group(["a"], [Verdict("incorrect", "5")]).verdicts[0].answer == "5"
-    with pytest.raises(ValueError, match=r"^make_group: 1 outcomes for 2 texts; one a text is wanted$"):
+    with pytest.raises(ValueError, match=r"^make_group: expected 2 outcomes, one per text, got 1$"):
         make_group(["a", "b"], ["correct"])
 
 
@@ -571,7 +571,7 @@ def test_options_of_a_class_come_from_its_table(run_with: Runner) -> None:
     assert {r.weights["last_word"] for g in done.groups for r in g.rewards} == {2.0}
     observed = run_with(LastWord(), respond=say, config={"plugins.last_word.mode": "observe"})
     assert {r.total for g in observed.groups for r in g.rewards} == {0.0}
-    with pytest.raises(PluginError, match=r"^\[plugins.last_word\] word: the plugin is given as an instance; give it"):
+    with pytest.raises(PluginError, match=r"^\[plugins.last_word\] word: an instance takes no options; set them on it"):
         run_with(LastWord(), config={"plugins.last_word.word": "x"})
     with pytest.raises(PluginError, match=r"^\[plugins.last_word\] has no option 'wrd'; did you mean 'word'\?$"):
         run_with(LastWord, config={"plugins.last_word.wrd": "x"})
@@ -579,7 +579,7 @@ def test_options_of_a_class_come_from_its_table(run_with: Runner) -> None:
 
 def test_one_class_is_given_once(run_with: Runner) -> None:
     with pytest.raises(
-        PluginError, match=r"^two of the given plugins are called 'last_word': a class can be given once"
+        PluginError, match=r"^two of the given plugins are called 'last_word': give each class only once"
     ):
         run_with(LastWord(), LastWord(word="x"))
 

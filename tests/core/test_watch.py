@@ -1,4 +1,4 @@
-"""A plugin that hangs is told by its name; one that waits for the backend is not."""
+"""A plugin that hangs is named; one that waits for the backend is not."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ class SlowVerify(Judge):
 
 
 def warnings(caplog: pytest.LogCaptureFixture, *of: str) -> list[str]:
-    """What was said; of these plugins only, since a machine that is busy makes others slow, too."""
-    said = [text for r in caplog.records if "has been in" in (text := r.getMessage())]
-    return [text for text in said if not of or text.startswith(tuple(f"plugin {name!r}" for name in of))]
+    """Return the warnings about these plugins only: a busy machine makes others slow too."""
+    texts = [text for r in caplog.records if "has been in" in (text := r.getMessage())]
+    return [text for text in texts if not of or text.startswith(tuple(f"plugin {name!r}" for name in of))]
 
 
 def test_a_slow_reward_is_named_once(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:
     backend, ask, judge, _, mean, rl = cast()
     go(run_of(backend, ask, judge, SlowScore(), mean, rl, config={"run.steps": 3}))
     [text] = warnings(caplog, "slowscore")
-    said = r"plugin 'slowscore' \(under test\) has been in score for \d+ s \(step 2, problem 'p\d'\)"
-    assert re.fullmatch(said + r"; waiting \(said once\)", text)
+    warning = r"plugin 'slowscore' \(under test\) has been in score for \d+ s \(step 2, problem 'p\d'\)"
+    assert re.fullmatch(warning + r"; waiting \(said once\)", text)
 
 
 def test_a_slow_verifier_is_named_with_the_problem(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:
@@ -79,7 +79,7 @@ def test_what_is_slow_before_the_first_step(run_of: RunOf, caplog: pytest.LogCap
 
 
 class SlowBackend(ScriptedBackend):
-    """Its model, its samples and its gradients take long."""
+    """A backend whose model, samples and gradients take long."""
 
     def sampler(self) -> Any:
         return SlowSampler(super().sampler())
@@ -99,7 +99,7 @@ class SlowSampler:
 
 
 class Tool:
-    """Two turns; its own work between them takes a while."""
+    """A tool of two turns; its own work between them takes a while."""
 
     seconds = 0.0
 
@@ -127,7 +127,7 @@ def test_an_environment_that_hangs_between_two_turns(run_of: RunOf, caplog: pyte
     assert "plugin 'slowtool' (under test) has been in rollout for" in text
 
 
-def test_nothing_is_said_of_what_is_quick_and_no_thread_is_left(
+def test_quick_calls_get_no_warning_and_no_thread_is_left(
     run_of: RunOf, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "SLOW", 30.0)
@@ -142,7 +142,7 @@ def test_nothing_is_said_of_what_is_quick_and_no_thread_is_left(
 
 
 class Hang(Correct):
-    """Hangs until the test is over, and presses Ctrl-C twice for its user."""
+    """Hangs until the test is over, and presses Ctrl-C twice."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a reward term weighs: `weight`, a ramp of it, and `mode`, which core gives to every reward plugin."""
+"""Weights of reward terms: `weight`, a ramp of it, and `mode`, which the core adds to every reward plugin."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_a_config_can_evaluate_any_checkpoint(written: Written, trained: Path, t
     assert str(manifest["checkpoint"]).endswith("step_000002.json")
     result = cli("eval", config, "--checkpoint", "nowhere", "--dir", "elsewhere")
     assert result.output == (
-        "Error: 'nowhere' is neither a checkpoint nor a run directory (run.start_from, --checkpoint)\n"
+        "Error: expected a checkpoint or a run directory, got 'nowhere' (run.start_from, --checkpoint)\n"
     )
 
 

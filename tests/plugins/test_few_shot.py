@@ -46,7 +46,7 @@ def test_built_in_examples_end_in_a_box_and_precede_the_question() -> None:
         ),
         (
             [{"problem": "1+1=?", "solution": 2}],
-            'examples.0.solution = 2: input should be a valid string; in quotes it is one: "2"',
+            'examples.0.solution = 2: input should be a valid string; write it in quotes: "2"',
         ),
     ],
 )

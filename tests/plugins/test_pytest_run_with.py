@@ -40,7 +40,7 @@ def test_an_authors_tests_need_nothing_but_the_installed_package(tmp_path: Path)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
     assert "check_reward: LastWord (test_last_word) fails 1 of 2 checks" in done.stdout
-    assert "E           given   '' (rollout 2 of 3; problem 'problem-" in done.stdout
+    assert "E           given     '' (rollout 2 of 3; problem 'problem-" in done.stdout
     assert "failed in score at test_last_word.py:14: IndexError: list index out of range" in done.stdout
     assert "_battery.py" not in done.stdout, "the traceback ends at the author's line"
 

@@ -140,7 +140,7 @@ MISTAKES = [
         [], ["quickstart_rl:boxed"],
         "-p quickstart_rl:boxed: no config here is called 'quickstart_rl'; did you mean 'quickstart-rl'?",
     ),
-    (["run.=3"], [], "--set takes table.key=value, found 'run.=3'"),
+    (["run.=3"], [], "--set: expected table.key=value, got 'run.=3'"),
 ]  # fmt: skip
 
 
@@ -187,7 +187,7 @@ def test_an_error_shows_the_changes_that_led_to_it() -> None:
     assert "quickstart-rl: there is no table [rnu]; did you mean 'run'?" in result.output
     result = cli("check", "quickstart-rl", "--set", "plugins.chatml_think.system=42")
     assert (
-        '[plugins.chatml_think] system = 42: input should be a valid string; in quotes it is one: "42"' in result.output
+        '[plugins.chatml_think] system = 42: input should be a valid string; write it in quotes: "42"' in result.output
     )
 
 

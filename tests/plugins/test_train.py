@@ -390,4 +390,4 @@ def test_a_reporter_that_fails_is_a_warning(written: Written, tmp_path: Path, ca
     config = written("a", "ScriptedBackend", "Sft", "Clumsy")
     (tmp_path / "players.py").write_text(PLAYERS + clumsy)
     assert cli("train", config, "--dir", "out").exit_code == 0
-    assert re.search(r"plugin 'my_clumsy' .* ValueError: oh \(said once; the run goes on\)", caplog.text)
+    assert re.search(r"plugin 'my_clumsy' .* ValueError: oh \(logged once; the run goes on\)", caplog.text)

@@ -11,7 +11,7 @@ import click
 from justtinker_core import config_files, loop
 from justtinker_core.enabling import open_plugins
 from justtinker_core.run import Run
-from justtinker_core.rundir import RunDir, exists
+from justtinker_core.rundir import RunDir, exists_error
 from justtinker_plugins.commands._cli.endings import EXIT_CODES, print_error, print_if_killed, print_to_stderr
 from justtinker_plugins.commands._cli.options import plugin_option, read_configs, set_option
 from justtinker_plugins.commands._cli.plan import make_directories, plan_resumed, plan_runs
@@ -61,7 +61,7 @@ def train(
     else:
         parent, plan = resume, [plan_resumed(path) for path in existing(resume)]
     if resume is None and parent.exists():
-        raise exists(parent)
+        raise exists_error(parent)
     if resume is None and changes:
         click.echo(f"Changed: {changes}")
     if dry_run:

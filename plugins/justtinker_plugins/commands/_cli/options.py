@@ -103,7 +103,7 @@ def apply_set(item: str, configs: Sequence[ConfigChanges], switches: Sequence[st
     if not name and len(configs) > 1 and keys[0] == "plugins" and keys[1:] not in ([], ["enable"]):
         chosen = [each for each in configs if keys[1] in [*each.enabled, *switched_on(each, switches)]]
         if not chosen:
-            hint = config.not_enabled(keys[1], [name for each in configs for name in each.enabled])
+            hint = config.enabling_hint(keys[1], [name for each in configs for name in each.enabled])
             raise PluginError(f"--set {item}: none of {list_names(configs)} enables {keys[1]!r}{hint}")
     elif not name and keys[0] == "data":
         table = keys[: 3 if keys[1:2] == ["eval"] else 2]

@@ -19,7 +19,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, StrictBool, StrictInt
 from pydantic.dataclasses import dataclass
 
 from justtinker_core import Group, PluginError, Problem, Prompt, Rollout
-from justtinker_core.options import place_of
+from justtinker_core.options import keys_of
 from justtinker_core.scorer import text_rollout
 from justtinker_plugins.shared.records.lines import Line, object_of
 from justtinker_plugins.shared.records.runs import existing
@@ -119,7 +119,7 @@ def checked(adapter: TypeAdapter[T], record: Mapping[str, Any], name: str, deriv
         return adapter.validate_python(values)
     except ValidationError as errors:
         error = errors.errors()[0]
-    *owner, key = [part for part in place_of(error, values) if part in record or part not in derived]
+    *owner, key = [part for part in keys_of(error, values) if part in record or part not in derived]
     if error["type"] == "missing":
         has = ", ".join(error["input"] if owner else record)
         raise ValueError(f"{'.'.join(owner) or name} has no {key!r}; it has {has or 'nothing'}")
