@@ -9,17 +9,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import gc
 import inspect
 import math
 import pickle
-import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, wait
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -29,10 +24,12 @@ from justtinker_core.errors import PluginError
 from justtinker_core.hookspecs import implements
 from justtinker_core.plugins import Plugins, marked_methods
 from justtinker_core.testing import _hostile
-from justtinker_core.testing._builders import make_rollout
+from justtinker_core.testing._calls import HungError, attempt, call_at_once, call_in_thread, call_with_alarm
 from justtinker_core.testing._report import MOST, Failure, Report, describe_answer, describe_rollout, shorten
 from justtinker_core.testing._running import activate_given
-from justtinker_core.types import Group, Verdict
+from justtinker_core.testing._speed import cpu_seconds, too_slow
+from justtinker_core.testing._variations import copy_unused, is_same, permuted, with_text
+from justtinker_core.types import Group
 from justtinker_core.weights import RewardOptions
 
 Ask = Callable[[Plugins, Group], Sequence[Any]]
@@ -45,10 +42,6 @@ CROWD = 0.3
 """Seconds for which the threads ask, at least twice per group; up to ten times as long if too few calls overlap."""
 OVERLAPS = 20
 """Calls of each thread that must overlap with others: a busy machine may run one thread at a time for long."""
-
-
-class HungError(BaseException):
-    """The plugin did not return. Not an Exception, so that no plugin catches it as one of its own."""
 
 
 class Battery:
@@ -285,25 +278,11 @@ class Battery:
                 spent: dict[int, float] = {}
                 for size in _hostile.SIZES:
                     spent[size] = self._cpu_seconds(base, shape, size)
-                    if failure := self.too_slow(spent):
+                    if failure := too_slow(spent, self.seconds):
                         failures.append(Failure(f"{shape}, {size:,} characters in one response", *failure))
                         break
                 if len(failures) == MOST:
                     break
-
-    def too_slow(self, spent: Mapping[int, float]) -> tuple[str, str, str] | None:
-        """Return what was expected, what was found, and the fix, if times by size are too long or grow too fast."""
-        *_, last = spent
-        found = ", ".join(f"{seconds:.3f} s for {size // 1000} k" for size, seconds in list(spent.items())[-4:])
-        if spent[last] > self.seconds:
-            fix = "Cap the length that you look at, or raise `seconds` if it must take so long."
-            return f"at most {self.seconds:g} CPU seconds (best of several)", found, fix
-        early = last // 8
-        grows = early in spent and spent[last] > max(24 * spent[early], 3 * spent[last // 2])  # not by a threshold
-        if grows and spent[last] > 0.1:
-            fix = "Something is repeated for each character: a nested loop, or a regular expression that backtracks."
-            return "8 times the text in about 8 times the time (up to 24), once it matters (0.1 s)", found, fix
-        return None
 
     def _cpu_seconds(self, base: Group, shape: str, size: int) -> float:
         """Measure twice and return the shorter time; once, if it is far below any limit or clearly too long."""
@@ -311,123 +290,11 @@ class Battery:
         for salt in range(2):
             group = with_text(base, _hostile.text_of(shape, size, salt))
             try:
-                best = min(best, self.call(partial(self._timed, group), self.patience))
+                best = min(
+                    best, self.call(partial(cpu_seconds, partial(self._ask, self.plugins, group)), self.patience)
+                )
             except HungError:
                 raise HungError(f"{shape}, {size:,} characters in one response") from None
             if not 0.01 < best < 3:
                 break
         return best
-
-    def _timed(self, group: Group) -> float:
-        collecting = gc.isenabled()
-        gc.disable()  # or collecting the garbage of earlier tests would count as the plugin's time
-        try:
-            begun = time.thread_time()
-            with suppress(PluginError):  # other checks report it
-                self._ask(self.plugins, group)
-            return time.thread_time() - begun
-        finally:
-            if collecting:
-                gc.enable()
-
-
-def copy_unused(plugin: Any) -> Any:
-    """Copy a plugin that has not been asked anything yet; None if it cannot be copied."""
-    with suppress(Exception):
-        if dataclasses.is_dataclass(plugin) and not isinstance(plugin, type):
-            return replace(plugin)
-        return copy.deepcopy(plugin)
-    return None
-
-
-class Call(threading.Thread):
-    """A call in a thread of its own, as the loop makes it. The thread is a daemon: if it hangs, the tests still end."""
-
-    def __init__(self, call: Callable[[], Any]) -> None:
-        super().__init__(daemon=True)
-        self._call: Callable[[], Any] = call
-        self._future: Future[Any] = Future()
-        self.start()
-
-    def run(self) -> None:
-        """Make the call."""
-        try:
-            self._future.set_result(self._call())
-        except BaseException as error:
-            self._future.set_exception(error)
-
-    def result(self, patience: float) -> Any:
-        """Return what the call returned, or raise what it raised; HungError if it takes too long."""
-        if not wait([self._future], patience).done:
-            raise HungError("an ordinary group")
-        return self._future.result()
-
-
-def call_in_thread(call: Callable[[], Any], patience: float) -> Any:
-    """Call in a thread of its own. Raises HungError if it takes too long."""
-    return Call(call).result(patience)
-
-
-def call_with_alarm(call: Callable[[], Any], patience: float) -> Any:
-    """Call in this thread, where a signal can end even what lets no other thread run, such as a regular expression.
-
-    Without such a signal, or outside the main thread, call in a thread of its own.
-    """
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        return call_in_thread(call, patience)
-
-    def ring(number: int, frame: Any) -> None:
-        raise HungError("an ordinary group")
-
-    handler, begun = signal.signal(signal.SIGALRM, ring), time.monotonic()
-    left, interval = signal.setitimer(signal.ITIMER_REAL, patience)
-    try:
-        return call()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, handler)
-        if left:  # another alarm, such as pytest-timeout's
-            signal.setitimer(signal.ITIMER_REAL, max(left - (time.monotonic() - begun), 1e-3), interval)
-
-
-def call_at_once(calls: Sequence[Callable[[], Sequence[Any]]], patience: float) -> list[Any]:
-    """Make calls at the same time, switching threads as often as possible; return all items that they return."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        return [answer for call in list(map(Call, calls)) for answer in call.result(patience)]
-    finally:
-        sys.setswitchinterval(interval)
-
-
-def attempt(call: Callable[[], Any]) -> Any:
-    """Return what a call returns, or the PluginError that it raises."""
-    try:
-        return call()
-    except PluginError as error:
-        return error
-
-
-def is_same(old: Any, new: Any) -> bool:
-    """Return whether two answers agree; the last digits of a sum may depend on its order."""
-    if isinstance(old, Verdict):
-        return (old.outcome, old.answer, old.vote) == (new.outcome, new.answer, new.vote)
-    return old.keys() == new.keys() and all(
-        a == b or (a is not None and b is not None and math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9))
-        for a, b in ((old[term], new[term]) for term in old)
-    )
-
-
-def permuted(group: Group, places: Sequence[int]) -> Group:
-    """Return the group with its rollouts, and their verdicts and measures, in another order."""
-
-    def pick(values: Sequence[Any]) -> tuple[Any, ...]:
-        return tuple(values[place] for place in places) if values else ()
-
-    measures = {name: pick(values) for name, values in group.measures.items()}
-    return replace(group, rollouts=pick(group.rollouts), verdicts=pick(group.verdicts), measures=measures)
-
-
-def with_text(group: Group, text: str) -> Group:
-    """Return the group with this text as its last rollout, with a plausible number of tokens."""
-    return replace(group, rollouts=(*group.rollouts[:-1], make_rollout(text, tokens=-(-len(text) // 4))))

@@ -10,8 +10,9 @@ from typing import Any
 from justtinker_core.grading import gather, score
 from justtinker_core.plugins import Plugins
 from justtinker_core.testing import _hostile
-from justtinker_core.testing._battery import Battery, with_text
+from justtinker_core.testing._battery import Battery
 from justtinker_core.testing._builders import make_group, make_rollout
+from justtinker_core.testing._variations import with_text
 from justtinker_core.types import Group, Verdict
 
 THINKING = "<think>Two and two, and nothing else: 2+2=4.</think>\nThe sum is \\boxed{4}."

@@ -25,6 +25,7 @@ from justtinker_core.testing import (
     make_problem,
     make_rollout,
 )
+from justtinker_core.testing._speed import too_slow
 from justtinker_core.testing._stand_ins import Match
 
 CASES: list[Case] = [
@@ -485,21 +486,16 @@ def test_groups_that_are_none(groups: Any, text: str) -> None:
 
 
 def test_growing_too_fast_is_distinguished_from_being_slow() -> None:
-    from justtinker_core.testing._battery import Battery
-
-    battery = Battery("check_reward", "score", "", Short, lambda plugins, group: [], 1.0, 60.0)
     sizes = [1000 * 2**i for i in range(7)]
     linear, square = {n: n * 1e-5 for n in sizes}, {n: n * n * 2e-10 for n in sizes}
-    assert battery.too_slow(linear) is None
-    assert battery.too_slow(dict.fromkeys(sizes, 0.0)) is None
-    assert battery.too_slow({n: n * 1e-5 if n > 20_000 else 0.0 for n in sizes}) is None, (
-        "it begins late, but is linear"
-    )
-    wanted, found, fix = battery.too_slow(square) or ("", "", "")
+    assert too_slow(linear, 1.0) is None
+    assert too_slow(dict.fromkeys(sizes, 0.0), 1.0) is None
+    assert too_slow({n: n * 1e-5 if n > 20_000 else 0.0 for n in sizes}, 1.0) is None, "it begins late, but is linear"
+    wanted, found, fix = too_slow(square, 1.0) or ("", "", "")
     assert wanted == "8 times the text in about 8 times the time (up to 24), once it matters (0.1 s)"
     assert found == "0.013 s for 8 k, 0.051 s for 16 k, 0.205 s for 32 k, 0.819 s for 64 k"
     assert "a regular expression that backtracks" in fix
-    assert (battery.too_slow({1000: 0.5, 2000: 1.5}) or ("",))[0] == "at most 1 CPU seconds (best of several)"
+    assert (too_slow({1000: 0.5, 2000: 1.5}, 1.0) or ("",))[0] == "at most 1 CPU seconds (best of several)"
 
 
 # Builders
