@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from justtinker_core.errors import PluginError, SamplingError
 from justtinker_core.hookspecs import Policy, RunContext, hookimpl
 from justtinker_core.options import plugin
-from justtinker_core.sampling import datum_of
 from justtinker_core.types import (
     Backend,
     Batch,
@@ -30,6 +30,7 @@ from justtinker_core.types import (
 )
 
 if TYPE_CHECKING:
+    from justtinker_core.sampling import datum_of
     from justtinker_core.scorer import Scorer
 
 __version__ = "0.1.0"
@@ -63,9 +64,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "Scorer":  # imports pydantic and numpy
-        from justtinker_core.scorer import Scorer
+LAZY = {"Scorer": "scorer", "datum_of": "sampling"}
+"""Names whose modules are imported when they are first used, so that listing plugins stays quick."""
 
-        return Scorer
+
+def __getattr__(name: str) -> Any:
+    if name in LAZY:
+        return getattr(importlib.import_module(f"justtinker_core.{LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
