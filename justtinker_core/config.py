@@ -133,7 +133,7 @@ class CheckpointSection:
 
 
 def due(step: int, every: int, last: int, at_end: bool = False) -> bool:
-    """Return whether to do after this step what is done `every` so many steps (0: never)."""
+    """Return whether something done `every` so many steps (0: never) is due after this step."""
     return (every > 0 and step % every == 0 and step < last) or (at_end and step == last)
 
 

@@ -35,4 +35,4 @@ def nearest(word: str, known: Collection[str]) -> str:
     close = difflib.get_close_matches(word, list(known), n=1)
     if close:
         return f"; did you mean {close[0]!r}?"
-    return f"; there is {', '.join(sorted(known))}" if known else "; there is none"
+    return f"; known: {', '.join(sorted(known))}" if known else "; there are none"

@@ -141,7 +141,7 @@ MISTAKES = {
     ),
     "a weight for what is no reward": (
         ["--set", "plugins.my_mean.weight=0.3"],
-        "[plugins.my_mean] has no option 'weight'; there is none",
+        "[plugins.my_mean] has no option 'weight'; there are none",
     ),
     "a plugin enabled twice": (["-p", "my_correct"], "mine.toml: -p my_correct: 'my_correct' is enabled already"),
     "a plugin listed twice": (
@@ -232,5 +232,5 @@ def test_of_several_configs_the_wrong_one_is_named(mine: Callable[..., Path], wr
     good = mine()
     bad = written("bad", *CAST, steps=3, more="[plugins.my_rl]\nrolouts = 3\n")
     result = cli("train", good, bad, "--dir", "run")
-    assert result.output == f"Error: {bad}: [plugins.my_rl] has no option 'rolouts'; there is none\n"
+    assert result.output == f"Error: {bad}: [plugins.my_rl] has no option 'rolouts'; there are none\n"
     assert not good.with_name("run").exists()

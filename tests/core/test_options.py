@@ -47,7 +47,7 @@ COMPLAINTS: dict[str, tuple[dict[str, Any], str]] = {
     "unknown": ({"coutn": 3}, "[t] has no option 'coutn'; did you mean 'count'?"),
     "unknown, far from all": (
         {"qqq": 3},
-        "[t] has no option 'qqq'; there is count, flag, inner, mode, name, names, path, rate, table",
+        "[t] has no option 'qqq'; known: count, flag, inner, mode, name, names, path, rate, table",
     ),
     "two unknown": (
         {"coutn": 3, "rat": 1},
@@ -136,8 +136,8 @@ def test_fields_that_are_no_options() -> None:
 
 def test_nearest() -> None:
     assert nearest("trian", ["train", "eval"]) == "; did you mean 'train'?"
-    assert nearest("zz", ["b", "a"]) == "; there is a, b"
-    assert nearest("zz", []) == "; there is none"
+    assert nearest("zz", ["b", "a"]) == "; known: a, b"
+    assert nearest("zz", []) == "; there are none"
 
 
 def test_a_plugin_may_say_what_its_options_are_called_by_others() -> None:

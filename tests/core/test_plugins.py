@@ -93,9 +93,9 @@ def test_an_unknown_name_gets_the_nearest_one() -> None:
 
 def test_an_unknown_name_far_from_all_gets_the_list() -> None:
     known = {n: Found(n, "metrics", "", "", "") for n in ("beta", "alpha")}
-    with pytest.raises(PluginError, match="no plugin called 'zzzz'; there is alpha, beta"):
+    with pytest.raises(PluginError, match="no plugin called 'zzzz'; known: alpha, beta"):
         look_up("zzzz", known)
-    with pytest.raises(PluginError, match="no plugin called 'zzzz'; there is none"):
+    with pytest.raises(PluginError, match="no plugin called 'zzzz'; there are none"):
         look_up("zzzz", {})
 
 
@@ -131,7 +131,7 @@ def test_a_plugin_from_one_file(tmp_path: Path, future: str) -> None:
     ("reference", "text"),
     [
         ("local.py", "expected a local plugin as 'file.py:Class', got 'local.py'"),
-        ("nowhere.py:X", "there is no file nowhere.py for the local plugin X; there is none"),
+        ("nowhere.py:X", "there is no file nowhere.py for the local plugin X; there are none"),
     ],
 )
 def test_a_local_plugin_that_is_not_there(reference: str, text: str) -> None:
@@ -171,7 +171,7 @@ def test_what_is_no_class_is_no_plugin(tmp_path: Path) -> None:
 def test_options_are_those_of_its_table(tmp_path: Path) -> None:
     with raises(r"\[plugins.polite\] has no option 'greting'; did you mean 'greeting'\?"):
         activate(local(tmp_path, GOOD), {"greting": "hi"})
-    with raises(r"\[data.train\] has no option 'x'; there is greeting"):
+    with raises(r"\[data.train\] has no option 'x'; known: greeting"):
         activate(local(tmp_path, GOOD), {"x": 1}, "data.train")
 
 
@@ -190,7 +190,7 @@ def test_a_wrong_value_found_by_the_plugin_itself(tmp_path: Path) -> None:
 def test_a_plain_class_without_options_is_a_plugin(tmp_path: Path) -> None:
     plain = "from justtinker_core import hookimpl\nclass Polite:\n    @hookimpl\n    def measure(self): return {}\n"
     assert activate(local(tmp_path, plain), {}).dump() == {}
-    with raises(r"\[plugins.polite\] has no option 'x'; there is none"):
+    with raises(r"\[plugins.polite\] has no option 'x'; there are none"):
         activate(local(tmp_path, plain), {"x": 1})
 
 
@@ -231,7 +231,7 @@ def test_a_hook_with_an_argument_that_the_question_does_not_have() -> None:
 
     who = r"plugin 'curious' \(.*\): "
     with raises(
-        rf"{who}inspect_step has no argument 'weather'; there is groups, history, stats\n"
+        rf"{who}inspect_step has no argument 'weather'; known: groups, history, stats\n"
         rf"{who}inspect_step has no argument 'stat'; did you mean 'stats'\?\n"
         rf"{who}measure has no argument 'groop'; did you mean 'group'\?"
     ):

@@ -150,9 +150,7 @@ def test_mistakes_are_named(sets: list[str], switches: list[str], text: str) -> 
 
 
 def test_a_plugin_cannot_be_disabled_twice() -> None:
-    assert complaint(switches=["no:format", "no:format"]).startswith(
-        f"-p no:format: {NONE} 'format'; there is answers, "
-    )
+    assert complaint(switches=["no:format", "no:format"]).startswith(f"-p no:format: {NONE} 'format'; known: answers, ")
 
 
 @pytest.mark.parametrize(
