@@ -33,10 +33,10 @@ def shortened(cwd: Path, name: str) -> list[str]:
     return ["sft.toml", "rl.toml"]
 
 
-@pytest.fixture(scope="module", params=BOTH)
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in BOTH])
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the shortened configs of an environment, whose name it has, and a run of both: ``whole``."""
-    folder = tmp_path_factory.mktemp("whole") / request.param
+    folder: Path = tmp_path_factory.mktemp("whole") / request.param
     folder.mkdir()
     finish(justtinker("train", *shortened(folder, request.param), "--dir", "whole", cwd=folder))
     return folder
