@@ -15,8 +15,8 @@ else
 fi
 if [ ! -e "$venv/ready" ]; then
     make "${PYTHON:-python3}"
-    # SDK 0.24.1: newer ones send protobuf, which this server's release does not take.
-    if ! install 'skyrl[tinker,jax]==0.3.0' 'tinker==0.24.1' -e "$top[dev]" >"$venv/install.log" 2>&1; then
+    # SDK 0.24.1: newer ones send protobuf, which this server's release does not take. torch: as in the extra `local`.
+    if ! install 'skyrl[tinker,jax]==0.3.0' 'tinker==0.24.1' 'torch<2.14' -e "$top[dev]" >"$venv/install.log" 2>&1; then
         echo "skipped: the server cannot be installed here:"
         grep -m 3 '^ERROR' "$venv/install.log" || tail -3 "$venv/install.log"
         exit 0

@@ -73,6 +73,7 @@ def commands(page: str) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("docs_run")  # one world for all
 @pytest.mark.parametrize("page", PAGES)
 def test_the_commands_of_a_page_run(page: str, world: Path) -> None:
     if page == "showing.md":

@@ -36,13 +36,14 @@ def shortened(cwd: Path, name: str) -> list[str]:
 @pytest.fixture(scope="module", params=BOTH)
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the shortened configs of an environment, whose name it has, and a run of both: ``whole``."""
-    folder = tmp_path_factory.mktemp("whole") / request.param
+    folder: Path = tmp_path_factory.mktemp("whole") / request.param
     folder.mkdir()
     finish(justtinker("train", *shortened(folder, request.param), "--dir", "whole", cwd=folder))
     return folder
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("whole")
 def test_a_run_and_what_is_done_with_it(tmp_path: Path, whole: Path) -> None:
     name = whole.name
     shutil.copytree(whole / "whole", tmp_path / "run")
@@ -67,6 +68,7 @@ def test_presets_are_ready_to_run(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("whole")
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(whole: Path) -> None:
     process = justtinker("train", "sft.toml", "rl.toml", "--dir", "killed", cwd=whole)
     wait_for_steps(whole / "killed" / f"2-{whole.name}-rl" / "steps.jsonl", 3, process)

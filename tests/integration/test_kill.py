@@ -22,6 +22,7 @@ import pytest
 pytest.importorskip("torch", reason="the local backend needs torch: install the extra 'local'")
 pytest.importorskip("transformers", reason="the local backend needs transformers: install the extra 'local'")
 
+pytestmark = pytest.mark.xdist_group("kill")  # one server, one series to compare with
 KILLS = 20
 FORKED = multiprocessing.get_context("forkserver")
 FORKED.set_forkserver_preload(
