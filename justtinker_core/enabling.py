@@ -59,11 +59,10 @@ def check_roles(config: RunConfig, plugins: Plugins) -> None:
             raise PluginError("there is no table [data.train] to train on")
         for algorithm in plugins.who("collect_batch"):
             hooks = attribute_of(plugins.active[algorithm].instance, "needs")
-            if isinstance(hooks, str) or (unknown := [hook for hook in hooks if hook not in SPECS]):
-                wrong = hooks if isinstance(hooks, str) else unknown[0]
-                raise PluginError(
-                    f"algorithm {algorithm!r}: expected a list of hooks as needs, got {wrong!r}{nearest(wrong, SPECS)}"
-                )
+            if isinstance(hooks, str):
+                raise PluginError(f"algorithm {algorithm!r}: needs: expected a tuple of hook names, got {hooks!r}")
+            for hook in [hook for hook in hooks if hook not in SPECS]:
+                raise PluginError(f"algorithm {algorithm!r}: needs: no hook is called {hook!r}{nearest(hook, SPECS)}")
             needs |= dict.fromkeys(hooks, f"the algorithm {algorithm!r}")
         needs["collect_batch"] = "training"
     all_or_none(partial(plugins.require, hook, why) for hook, why in needs.items())

@@ -29,7 +29,7 @@ class Policy:
         self._parts: list[str] = []
         self._ends: tuple[str, ...] = ()
         self._turn = 0
-        self.since = 0.0
+        self.turn_ended = 0.0
         """When the policy's last turn was over (`time.monotonic`): what comes after is the environment's time."""
         self.truncated = False
         """The response ran out of tokens, or of the model's context: end the episode."""
@@ -47,9 +47,9 @@ class Policy:
             self._group, self._group.prompt.tokens + tuple(self._tokens), ends, 1,
             replace(self._settings, max_tokens=left), self._number, self._turn,
         )  # fmt: skip
-        self.since = math.inf
+        self.turn_ended = math.inf
         sample = self._turns.ask((self._group.index, self._number), request)
-        self.since = time.monotonic()
+        self.turn_ended = time.monotonic()
         self._turn += 1
         self.truncated = not sample.stopped
         turn = self._backend.decode(sample.tokens)
@@ -104,7 +104,7 @@ class TurnBatcher:
         return answer.result()
 
     def leave(self) -> None:
-        """An episode is over."""
+        """Remove an episode that is over."""
         with self._lock:
             self._playing -= 1
             self._send_if_all_wait()
@@ -126,7 +126,7 @@ class TurnBatcher:
             futures = self._sampler.sample([request for request, _ in waiting])
             for (_, answer), future in zip(waiting, futures, strict=True):
                 then(future, lambda samples: samples[0], answer)
-        except BaseException as error:  # nobody may be left waiting
+        except BaseException as error:  # no episode may be left waiting
             for _, answer in waiting:
                 if not answer.done():
                     answer.set_exception(error)

@@ -16,7 +16,7 @@ from justtinker_core.stats import CORE_METRICS
 from justtinker_core.types import Group, Problem, Reward, Rollout, Verdict
 
 GRADERS = 4
-"""Threads that judge groups, where no plugin gives an executor."""
+"""Judging threads if no plugin gives an executor."""
 Columns = dict[str, tuple[float | None, ...]]
 Unscored = Literal["drop", "zero", "abort"]
 
@@ -45,7 +45,7 @@ def judge(group: Group, plugins: Plugins, leave_out: Collection[str] = ()) -> Gr
         asked = [name for name in plugins.who("measure") if name not in leave_out]
         measures, owner = gather("measure", group, plugins, asked)
         for name in [m for m in measures if m in CORE_METRICS or "@" in m]:
-            raise PluginError(f"plugin {owner[name]!r} measures {name!r}, a name of the core's; choose another")
+            raise PluginError(f"plugin {owner[name]!r} measures {name!r}, a reserved name; choose another")
         return score(replace(group, measures=measures), plugins)
     except PluginError as error:
         raise GroupError(str(error), group) from error
@@ -69,7 +69,7 @@ def unverified(problem: Problem, plugins: Plugins) -> str:
     takes = [(name, attribute_of(plugins.active[name].instance, "kinds")) for name in plugins.who("verify")]
     asked = ", ".join(f"{name} ({', '.join(kinds)})" if kinds else name for name, kinds in takes)
     return (
-        f"nobody verifies problem {problem.id!r} of kind {problem.kind!r}: {asked or 'nobody'} passed; "
+        f"no verifier takes problem {problem.id!r} of kind {problem.kind!r} (active: {asked or 'none'}); "
         "enable a verifier for that kind"
     )
 
@@ -104,8 +104,8 @@ def score(group: Group, plugins: Plugins) -> Group:
         for i, value in enumerate(values):
             if value is not None and not abs(value) <= 1:
                 raise PluginError(
-                    f"reward term {term!r} of plugin {owner[term]!r} is {value} for rollout {i} of problem "
-                    f"{group.problem.id!r}; a raw term is a number in [-1, 1]"
+                    f"reward term {term!r} of plugin {owner[term]!r}, rollout {i} of problem {group.problem.id!r}: "
+                    f"expected a raw number in [-1, 1], got {value}"
                 )
     weight = {term: weights[owner[term]] for term in terms}
     scored = [verdict.outcome != "unscored" for verdict in group.verdicts]
@@ -139,7 +139,11 @@ def _advantages(group: Group, places: Sequence[int], plugins: Plugins) -> list[f
     """The advantages that the plugin gives the rollouts at these places."""
     if not places:
         return []
-    name = plugins.who("advantages")[0]
+    name = next(iter(plugins.who("advantages")), "")
+    if not name:
+        raise PluginError(
+            "no active plugin implements advantages: enable one, and name the hook in the algorithm's needs"
+        )
     graded = group.select([i in places for i in range(len(group.rollouts))])
     answer = plugins.ask(name, "advantages", list, group=graded) or []
     if len(answer) != len(places):

@@ -6,7 +6,7 @@ heavy on the CPU manages its own processes. *First answer* means: the core asks 
 `enable` list until one returns something other than None. *Collect* means: it asks them all. A hook that raises ends
 the run with an error that names its plugin. Observers (`report_*`, `finish_run`, and `inspect_step` of a monitor with
 ``fatal = False``) are the exception: the core logs their error once and the run goes on. It also warns of a call that
-takes longer than a minute, with plugin, step and problem; time spent waiting for the backend does not count.
+takes longer than a minute, with plugin, step and problem; not of `open_backend` and `collect_batch`, which wait.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ class RunContext(Protocol):
     eval_problems: dict[str, tuple[Problem, ...]]
     """The problems of each ``[data.eval.NAME]``, by name."""
     skipped: dict[str, Counter[str]]
-    """Data table -> why rows of it gave no problem of this run -> how many."""
+    """Data table -> reason why a row gave no problem -> number of rows."""
     backend: Backend
     """The opened backend."""
     ready: bool
-    """The backend is open and its own plugin has no complaint, so it can encode."""
+    """The backend is open and has passed its own preflight, so it can encode."""
     step: int
     """The current step, from 1; 0 before the first."""
     history: History
@@ -87,10 +87,10 @@ class RunContext(Protocol):
         """The prompt of a problem, encoded."""
 
     def rollouts(self, step: int, problems: Sequence[Problem], n: int) -> tuple[Group, ...]:
-        """Sample, verify, measure and score n rollouts a problem with the current sampler; one group a problem."""
+        """Sample, verify, measure and score n rollouts per problem with the current sampler; one group per problem."""
 
     def stream_rollouts(self, step: int, problems: Sequence[Problem], n: int) -> Iterator[Group]:
-        """Like `rollouts`, but yields each group as soon as it is judged, in the order in which they finish."""
+        """Like `rollouts`, but yields each group as soon as it is judged. Episodes are all played first."""
 
     def credit(self, group: Group) -> Group:
         """Give a judged group its advantages, and ask whether it is kept."""
@@ -114,14 +114,14 @@ class Policy(Protocol):
         """Let the policy go on until (one of) `stop`, or the prompt's stops. Returns the turn, its stop included."""
 
     def observe(self, text: str) -> None:
-        """Add what the environment says; it is never trained. Truncates the episode if it leaves no room for a turn."""
+        """Add what the environment says. It is never trained. If no room is left for a turn, truncate the episode."""
 
     def rollout(self) -> Rollout:
         """The episode so far."""
 
 
 class PluginAttributes:
-    """The class attributes that the core reads of a plugin, with their defaults. All are optional."""
+    """The class attributes that the core reads from plugins, with their defaults. All are optional."""
 
     needs: ClassVar[Sequence[str]] = ()
     """Of an algorithm: hooks that some active plugin must implement, e.g. ``("verify", "score", "advantages")``."""
@@ -130,17 +130,17 @@ class PluginAttributes:
     kinds: ClassVar[Sequence[str]] = ()
     """Of a verifier: the kinds of problems that it takes, for error messages."""
     reads: ClassVar[Sequence[str]] = ()
-    """Of a metric: "tokens" or "logprobs", if it reads them of rollouts. It is left out where a record lacks them."""
+    """Of a metric: "tokens" or "logprobs", if it reads them. The metric is skipped where a record lacks them."""
     default_weight: ClassVar[float] = 1.0
     """Of a reward: its `weight` if the config sets none."""
     other_names: ClassVar[Mapping[str, str]] = {}
-    """What people may call an option by mistake -> its name, for the hint in the error."""
+    """Wrong name of an option -> its right name, for the hint in the error."""
     skipped: ClassVar[Mapping[str, int]] = {}
     """Of a data set, after `load_problems`: why rows gave no problem -> how many."""
 
 
 def attribute_of(plugin: Any, name: str) -> Any:
-    """One of the `PluginAttributes` of a plugin or its class; the default if it has none."""
+    """Return one of the `PluginAttributes` of a plugin or its class; the default if it has none."""
     return getattr(plugin, name, getattr(PluginAttributes, name))
 
 
@@ -148,18 +148,17 @@ def attribute_of(plugin: Any, name: str) -> Any:
 def load_problems(spec: DataSpec, seed: int) -> Iterable[Problem]:
     """Asked of the plugin that a ``[data.…]`` table names, with that table's keys as its options.
 
-    `spec` says which table it is (``spec.name``) and for what (``spec.purpose``: "train" or "eval"). Core applies
-    `limit` and `stratify_by`, and refuses duplicated ids. `seed` is for whoever generates; an evaluation set
-    has its own, so what is held out must not depend on it. Rows that give no problem may be counted by reason in an
-    attribute ``skipped``, a mapping; core keeps it as ``run.skipped``.
+    `spec` names the table (``spec.name``) and its ``spec.purpose``: "train" or "eval". The core applies `limit` and
+    `stratify_by`, and refuses duplicate ids. `seed` is for plugins that generate problems; an evaluation set has its
+    own, so what is held out must not depend on it. A plugin may count rows that gave no problem in ``skipped``.
     """
 
 
 @hookspec
 def drop_problems(run: RunContext) -> Mapping[str, str] | None:
-    """Collect. Called when all data is loaded. Ids of training problems to leave out -> why, as ``run.skipped`` counts.
+    """Collect. Called when all data is loaded. Returns the ids of training problems to leave out -> the reason.
 
-    `run.train_problems` holds what the table's `limit` and the plugins before left.
+    `run.train_problems` holds what `limit` and earlier plugins have left. ``run.skipped`` counts the reasons.
     """
 
 
@@ -172,86 +171,85 @@ def open_backend(run: RunContext) -> Backend:
 def preflight(run: RunContext) -> Sequence[str] | None:
     """Collect. Called when the backend is open, before anything is spent. Each complaint stops the run.
 
-    All are told at once, so a data set that could not be loaded is missing from `run`, and the backend may be out of
-    reach: encode only if ``run.ready`` (the backend's own plugin is asked first).
+    All complaints are reported together, so a data set that could not be loaded is missing from `run`, and the backend
+    may be out of reach: encode only if ``run.ready`` (the backend's own plugin is asked first).
     """
 
 
 @hookspec(firstresult=True)
 def grading_executor(run: RunContext) -> Executor | None:
-    """First answer. Where groups are judged: a `concurrent.futures.Executor`, for judges that wait or other machines.
+    """First answer. Where to judge groups: a `concurrent.futures.Executor`, for slow judges or other machines.
 
-    The core submits one call a group, ``judge(group)``. The call is picklable: another process opens the config's
-    verifiers, metrics and rewards once and judges there. The core shuts the executor down when the run ends. Nobody,
-    or None: a few threads of this process.
+    The core submits one call per group, ``judge(group)``, which verifies, measures and scores. The call can be pickled:
+    another process opens the config's verifiers, metrics and rewards once, and judges there. The core shuts the
+    executor down when the run ends. If no plugin answers, a few threads of this process judge.
     """
 
 
 @hookspec(firstresult=True)
 def build_prompt(problem: Problem) -> str | Sequence[Message] | Prompt | None:
-    """First answer. A text as the model shall see it, chat messages for its chat template, or a `Prompt`."""
+    """First answer. Text exactly as the model sees it, chat messages for its chat template, or a `Prompt`."""
 
 
 @hookspec(firstresult=True)
 def collect_batch(step: int, run: RunContext) -> Batch:
     """Exactly one plugin: the algorithm. Step counts from 1.
 
-    Its class attribute ``needs`` names the other hooks that somebody must implement, e.g.
+    Its class attribute ``needs`` names the other hooks that some active plugin must implement, e.g.
     ``needs = ("build_prompt", "verify", "score", "advantages")``.
     """
 
 
 @hookspec(firstresult=True)
 def expect_tokens(run: RunContext, response: float) -> Mapping[str, float] | None:
-    """First answer, for estimates: tokens of one step if responses have so many (prefill, cached_prefill, sampled,
-    trained). An algorithm may leave it out.
-    """
+    """First answer. Estimate a step's prefill, cached_prefill, sampled and trained tokens from a response's length."""
 
 
 @hookspec(firstresult=True)
 def rollout(problem: Problem, prompt: Prompt, policy: Policy) -> Rollout | None:
-    """First answer. Play one episode (several turns, tools); called once a rollout, in a thread of its own.
+    """First answer. Play one episode (several turns, tools). Called once per rollout, in a thread of its own.
 
-    Nobody, or None: one turn, sampled by core.
+    If no plugin answers, the core samples one turn.
     """
 
 
 @hookspec(firstresult=True)
 def verify(problem: Problem, rollouts: Sequence[Rollout]) -> Sequence[Verdict] | None:
-    """First answer. One verdict a rollout, in order; None: not my kind of problem (``problem.kind``).
+    """First answer. One verdict for each rollout, in order; None for a kind of problem that it does not take.
 
-    May be called from several threads at a time. Nobody answers: an error. Before a run, golds of the usual kinds
-    (math, number, text, choice) are tried: where a right answer need not be the gold, give the problems another kind.
+    Several threads may call it at the same time. If no plugin answers, that is an error. Before a run, the core tries
+    golds of the usual kinds (math, number, text, choice): if a right answer need not be the gold, give the problems
+    another ``kind``.
     """
 
 
 @hookspec
 def measure(group: Group) -> Mapping[str, Sequence[float | None]] | None:
-    """Collect. Name -> one number, or None, a rollout. The step's record holds the mean of each name.
+    """Collect. Name -> one number or None for each rollout. The step's record holds the mean of each name.
 
-    The group has rollouts and verdicts. Two plugins with one name: an error.
+    The group has rollouts and verdicts. Two plugins must not use one name.
     """
 
 
 @hookspec
 def score(group: Group) -> Mapping[str, Sequence[float | None]] | None:
-    """Collect. Reward term -> one raw number in [-1, 1] a rollout, or None where the term does not apply.
+    """Collect. Reward term -> one raw number in [-1, 1] for each rollout, or None where the term does not apply.
 
-    The group has rollouts, verdicts and measures. Only core weighs terms. One term from two plugins, a wrong
-    length, or a number that is not finite or outside [-1, 1]: an error.
+    The group has rollouts, verdicts and measures. Only the core weighs terms. It is an error if two plugins give one
+    term, the length is wrong, or a number is not finite or outside [-1, 1].
     """
 
 
 @hookspec
 def report_progress(stage: str, done: int, total: int) -> None:
-    """Observers, within a step: `done` of `total` groups are scored. Stage: "sample" or "evaluate NAME"."""
+    """Observers. Within a step, `done` of `total` groups are scored. `stage` is "sample" or "evaluate NAME"."""
 
 
 @hookspec(firstresult=True)
 def advantages(group: Group) -> Sequence[float | Sequence[float]]:
-    """Exactly one plugin, if the algorithm needs it. One number a rollout, or one for each of its tokens.
+    """Exactly one plugin, if the algorithm needs it. One number for each rollout, or one for each of its tokens.
 
-    The group holds scored rollouts only (unscored ones have left it, unless the config says otherwise).
+    The group holds only rollouts that could be graded, unless the config says otherwise (``run.unscored``).
     """
 
 
@@ -264,14 +262,14 @@ def keep_group(group: Group) -> bool | None:
 def inspect_step(stats: StepStats, groups: Sequence[Group], history: History) -> Sequence[Finding] | None:
     """Collect. Called after the step's update; `groups` are all of the step, `history` holds what came before.
 
-    A monitor keeps no memory of its own: what it needs stands in the history, so that a resumed run (and a replay)
-    sees what the first one saw. Offline, `groups` may be empty.
+    A monitor keeps no memory of its own. What it needs is in the history, so that a resumed run, or a replay, sees
+    what the first run saw. In a replay, `groups` is empty.
     """
 
 
 @hookspec
 def report_step(run: RunContext, stats: StepStats, findings: Sequence[Finding]) -> None:
-    """Observers. The step is trained and recorded; `run` itself may be at the next one already."""
+    """Observers. The step is trained and recorded; `run` itself may already be at the next one."""
 
 
 @hookspec
@@ -281,7 +279,11 @@ def report_eval(run: RunContext, stats: EvalStats) -> None:
 
 @hookspec
 def finish_run(run: RunContext, status: str) -> None:
-    """Observers, and plugins that own processes. Always called, once: finished, stopped, interrupted or failed."""
+    """Observers, and plugins that own processes. Called exactly once.
+
+    `status` is finished, stopped, interrupted, failed or, of `justtinker eval`, evaluated. A `Scorer` calls it when it
+    is closed, with itself as `run`, which then has a `config` only.
+    """
 
 
 SPECS = {name: spec for name, spec in globals().copy().items() if hasattr(spec, f"{PROJECT}_spec")}
@@ -289,10 +291,10 @@ SPECS = {name: spec for name, spec in globals().copy().items() if hasattr(spec, 
 
 
 def implements(cls: type[Any], hook: str) -> bool:
-    """Whether a plugin class has that hook."""
+    """Return whether a plugin class implements a hook."""
     return hasattr(getattr(cls, hook, None), f"{PROJECT}_impl")
 
 
 def hooks_of(cls: type[Any]) -> list[str]:
-    """The hooks that a plugin class implements, in call order."""
+    """Return the hooks that a plugin class implements, in call order."""
     return [name for name in SPECS if implements(cls, name)]

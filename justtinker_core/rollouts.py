@@ -14,10 +14,10 @@ from justtinker_core.answers import checked_rollout, prompt_of
 from justtinker_core.episodes import Policy, TurnBatcher
 from justtinker_core.errors import PluginError, SamplingError
 from justtinker_core.grading import GRADERS, judge
-from justtinker_core.grading import verify as verify
+from justtinker_core.grading import verify as verify  # documented here
 from justtinker_core.plugins import Plugins
 from justtinker_core.sampling import Settings, make_rollout, request_of, stops_of, submit, then, threads
-from justtinker_core.sampling import datum_of as datum_of
+from justtinker_core.sampling import datum_of as datum_of  # documented here
 from justtinker_core.types import Backend, Group, Problem, Prompt, Rollout, Sample, Sampler
 
 log = logging.getLogger("justtinker")
@@ -32,8 +32,8 @@ def fill_prompt(problem: Problem, plugins: Plugins, backend: Backend) -> Prompt:
     """Ask the prompt plugins for a problem's prompt, render its messages and encode it."""
     answer: Prompt | None = plugins.first("build_prompt", prompt_of, problem=problem)
     if answer is None:
-        who = ", ".join(plugins.who("build_prompt")) or "nobody"
-        raise PluginError(f"no prompt for problem {problem.id!r} of kind {problem.kind!r}: {who} passed")
+        active = ", ".join(plugins.who("build_prompt")) or "none"
+        raise PluginError(f"no prompt plugin takes problem {problem.id!r} of kind {problem.kind!r} (active: {active})")
     text = answer.text or backend.render(answer.messages)
     stop = stops_of(answer.stop) or (backend.end_token,)
     return Prompt(text, answer.messages, stop, tuple(backend.encode(text)))
@@ -66,8 +66,8 @@ def stream(
 ) -> Iterator[Group]:
     """Send the requests for n rollouts a problem now; judge and yield each group as it is done.
 
-    `first` is the index of the first group in its step. `grade` submits a group to be judged; None: to threads of this
-    process. A group that the backend could not sample is left out; PluginError if they are too many.
+    `first` is the index of the first group in its step. `grade` submits a group to be judged; if None, threads of
+    this process judge. A group that the backend could not sample is left out; PluginError if they are too many.
     """
     groups = [
         Group(step, i, problem, fill_prompt(problem, plugins, backend)) for i, problem in enumerate(problems, first)
@@ -105,7 +105,7 @@ def as_judged(
 
 
 def check_failed(failed: Sequence[SamplingError], groups: int, most: float) -> None:
-    """PluginError once more groups than the config allows could not be sampled."""
+    """Raise PluginError if more groups could not be sampled than `max_failed` allows."""
     if len(failed) > most * groups:
         raise PluginError(
             f"{len(failed)} of {groups} groups could not be sampled ([sampling] max_failed = {most}); "
@@ -142,7 +142,7 @@ def play(
                     for g in some
                 ]
             except RuntimeError as error:
-                failure = PluginError(f"the {number} episodes of a step need a thread each: {error}")
+                failure = PluginError(f"cannot start the {number} threads that a step's episodes need: {error}")
                 turns.give_up(failure)
                 raise failure from error
         played += map(rollouts_of_episodes, jobs)

@@ -26,7 +26,7 @@ log = logging.getLogger("justtinker")
 
 @dataclass
 class Run:
-    """One run: what is known of it, and what an algorithm may ask of it. `loop.opened` opens and closes it."""
+    """The state of one run, and the methods that algorithms call. `loop.opened` opens and closes it."""
 
     config: RunConfig
     plugins: Plugins
@@ -42,25 +42,25 @@ class Run:
     failed: int = 0
     """Groups of this step that could not be sampled."""
     spent: float = 0.0
-    """USD, including what was set aside."""
+    """USD spent so far, including steps that were set aside later."""
     backend: Backend = field(init=False)
     ready: bool = False
     """The backend is open and its own plugin has no complaint: it can be asked to encode."""
     train_problems: tuple[Problem, ...] = ()
     eval_problems: dict[str, tuple[Problem, ...]] = field(default_factory=dict)
     skipped: dict[str, Counter[str]] = field(default_factory=dict)
-    """Data table -> why rows of it gave no problem of this run -> how many."""
+    """Data table -> reason why a row gave no problem -> number of rows."""
     status: str = "failed"
     reason: str = ""
     """Why the run ended."""
     writer: RecordWriter = field(default_factory=RecordWriter)
     grade: Grade | None = None
-    """Submits groups to be judged; None: to threads of this process."""
+    """Submits groups to be judged; if None, threads of this process judge."""
     _sampler: Sampler | None = None
     _stale: bool = False
-    """The sampler is of weights that have been trained since."""
-    _groups: tuple[int, int] = (0, 0)
-    """A step, and how many of its groups have been requested."""
+    """The weights have been trained since the sampler was made."""
+    _requested: Counter[int] = field(default_factory=Counter)
+    """Step -> how many of its groups have been requested."""
 
     @property
     def dir(self) -> Path:
@@ -105,18 +105,18 @@ class Run:
         return fill_prompt(problem, self.plugins, self.backend)
 
     def rollouts(self, step: int, problems: Sequence[Problem], n: int) -> tuple[Group, ...]:
-        """Sample, verify, measure and score n rollouts a problem with the current sampler; one group a problem."""
+        """Sample, verify, measure and score n rollouts per problem with the current sampler; one group per problem."""
         return tuple(sorted(self.stream_rollouts(step, problems, n), key=lambda group: group.index))
 
     def stream_rollouts(self, step: int, problems: Sequence[Problem], n: int) -> Iterator[Group]:
-        """Like `rollouts`, but yield each group as soon as it is judged, in the order in which they finish."""
+        """Like `rollouts`, but yield each group as soon as it is judged. Episodes are all played first."""
         sampling = self.config.sampling
         settings = Settings(
             "sample", n, sampling.max_tokens, sampling.temperature, sampling.top_p, self.config.run.seed,
             sampling.max_failed,
         )  # fmt: skip
-        first = self._groups[1] if self._groups[0] == step else 0  # an algorithm may ask for more in the same step
-        self._groups = step, first + len(problems)
+        first = self._requested[step]  # an algorithm may ask for more in the same step
+        self._requested[step] += len(problems)
         sampler = MeteredSampler(self.sampler, self.tokens)
         groups = stream(problems, step, self.plugins, self.backend, sampler, settings, first, self.grade)
         return self._count_failed(groups, len(problems))
@@ -135,7 +135,7 @@ class Run:
     # Records
 
     def versions(self) -> dict[str, object]:
-        """What the manifest says of this process. Warns if an earlier process had other versions."""
+        """Describe this process for the manifest; warn if an earlier process had other versions."""
         plugins = {n: f"{a.found.package} {a.found.version}".strip() for n, a in self.plugins.active.items()}
         before = self.files.manifest().get("plugins", {})
         if changed := [f"{n} ({before[n]}, now {v})" for n, v in plugins.items() if before.get(n, v) != v]:

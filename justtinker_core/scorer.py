@@ -39,8 +39,9 @@ class Scorer:
     active plugin verifies or scores.
 
     Use it as a context manager, or call `close`: verifiers may own processes. It is safe to call from several threads.
-    A pickled scorer opens its plugins again where it is unpickled, once a process. Plugins that do not judge are not
-    imported, so no model is loaded.
+    A pickled scorer opens its plugins again where it is unpickled, once per process. Of installed plugins only those
+    that judge are imported, so no model is loaded; local plugins are, to see what they do. The core passes `active`,
+    plugins that are open already, which `close` then leaves alone.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Scorer:
         self.config = config_of(config, sets, plugins)
         self.plugins = active or open_plugins(judging(self.config))
         all_or_none(partial(self.plugins.require, hook, "scoring") for hook in ("verify", "score"))
-        self._owns_plugins = active is None
+        self._open = active is None
 
     def __enter__(self) -> Scorer:
         return self
@@ -95,7 +96,9 @@ class Scorer:
         for name, column in (("tokens", tokens), ("truncated", truncated)):
             if column is not None and len(column) != len(responses):
                 raise PluginError(f"{name}: expected {len(responses)} entries, one a response, got {len(column)}")
-        cut = truncated or [False] * len(responses)
+        if tokens is not None and min(tokens) < 0:
+            raise PluginError(f"tokens: expected counts, got {min(tokens)}")
+        cut = truncated if truncated is not None else [False] * len(responses)
         counts = tokens if tokens is not None else [None] * len(responses)
         rollouts = tuple(text_rollout(*row) for row in zip(responses, counts, cut, strict=True))
         problem = Problem("scored", question, answer, kind, meta=dict(meta or {}))
@@ -106,13 +109,13 @@ class Scorer:
         return judge(group, self.plugins, self.left_out(group))
 
     def credit(self, group: Group) -> Group:
-        """Give a judged group its advantages, if an advantages plugin is active, and ask whether it is kept."""
+        """Give a judged group its advantages, and ask whether it is kept. Unchanged if no plugin gives advantages."""
         if not self.plugins.who("advantages"):
             return group
         return credit(group, self.plugins, self.config.run.unscored)
 
     def left_out(self, group: Group) -> dict[str, str]:
-        """Metric -> what it reads that the group's rollouts lack, "tokens" or "logprobs"."""
+        """Return the metrics to skip -> what the group's rollouts lack for them, "tokens" or "logprobs"."""
         lacks = {what for rollout in group.rollouts for what in lacking(rollout)}
         found: dict[str, str] = {}
         for name in self.plugins.who("measure") if lacks else ():
@@ -122,8 +125,8 @@ class Scorer:
 
     def close(self) -> None:
         """Let plugins end their processes; safe to call twice."""
-        if self._owns_plugins:
-            self._owns_plugins = False
+        if self._open:
+            self._open = False
             self.plugins.tell("finish_run", run=self, status="finished")
 
 
@@ -158,22 +161,22 @@ def scorer_of_process(config: RunConfig) -> Scorer:
     key = config.dump()
     with _lock:
         scorer = _scorers.get(key)
-        if scorer is None or not scorer._owns_plugins:  # it has been closed
+        if scorer is None or not scorer._open:  # it has been closed
             scorer = _scorers[key] = Scorer(config)
             atexit.register(scorer.close)
         return scorer
 
 
 class UncountedRollout(Rollout):
-    """A rollout that is known as text only. A plugin that asks for its length fails, rather than read 0."""
+    """A rollout that is known as text only. Reading its length raises instead of returning 0."""
 
     __slots__ = ()
 
     @property
     def response_tokens(self) -> NoReturn:
-        """Nobody knows."""
+        """Raise ValueError: the length is unknown."""
         raise ValueError(
-            "the length of a response is not known: give 'tokens' (how many each has), or do without the plugin"
+            "the length of a response is not known: give 'tokens' (how many each has), or disable the plugin"
         )
 
 

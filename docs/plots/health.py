@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from justtinker_core.plugins import Plugins
-from justtinker_plugins.commands._cli.replay import bare, monitors_of, replay
+from justtinker_plugins.commands._cli.replay import active_monitors, default_config, replay
 from justtinker_plugins.shared.records.history import read_records
 
 IMAGE = Path(__file__).parents[1] / "images" / "health.png"
@@ -30,8 +30,8 @@ def main() -> None:
     import matplotlib.pyplot as plt
 
     records = read_records(Path(os.environ["JUSTTINKER_DATA"], "exp_001_collapse.csv"))
-    wanted = bare((), ())
-    said = [s for s in replay(records, Plugins(monitors_of(wanted))) if s.finding.source == "drift"]
+    wanted = default_config((), ())
+    said = [s for s in replay(records, Plugins(active_monitors(wanted))) if s.finding.source == "drift"]
     steps = {s.finding.level: s for s in said}
     began = steps["warn"].finding.evidence["began"]
     figure, panels = plt.subplots(3, 1, figsize=(8, 6.6), sharex=True, layout="constrained")

@@ -1,7 +1,7 @@
 """Evaluations: the same path as training rollouts, then rates with intervals that are clustered by problem.
 
-On a backend that can, they run while training goes on. The loop waits for them at a fixed later step, so that what
-monitors see, and so a stop, does not depend on how long anything took.
+On a backend that can, they run while training goes on. The loop waits for them at a fixed later step, so that
+monitors, and therefore stops, do not depend on timing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def evaluate(run: Run) -> None:
 
 
 class Evaluations:
-    """The evaluations of a run, one step's at a time. Leaving the context waits for none that is under way."""
+    """The evaluations of a run, one step's at a time. Leaving the context does not wait for those under way."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -66,12 +66,12 @@ class Evaluations:
         return [s for s in self._run.config.data if s.purpose == "eval" and s.name not in done]
 
     def forget_recorded(self) -> None:
-        """Remove the samples of evaluations that have a record: a crash may have come between that and this."""
+        """Remove the samples of recorded evaluations: a crash may have come between the record and the removal."""
         for e in self._run.history.evals:
             path_of(self._run.files, file_of(e.name, e.step)).unlink(missing_ok=True)
 
     def begin(self, specs: Sequence[DataSpec]) -> None:
-        """Evaluate the current weights on these sets: here and now, or in the background."""
+        """Evaluate the current weights on these sets, at once or in the background."""
         self.end()
         run, background = self._run, self._run.backend.concurrent
         self._wait_at = run.step + (run.config.evaluation.lag if background else 0)

@@ -1,7 +1,7 @@
 """Train a run from wherever it stands to its end. Knows no algorithm.
 
 A step's record is written before its checkpoint, and the checkpoint before the step's evaluation, so that a run
-which dies anywhere goes on from its last checkpoint as if nothing had happened.
+that dies anywhere resumes from its last checkpoint and ends with the same records.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ log = logging.getLogger("justtinker")
 def train(run: Run) -> str:
     """Train an opened run to its end, from wherever it stands. Returns its status: finished, stopped or interrupted.
 
-    The manifest says the status and, as `reason`, why the run ended.
+    The manifest gets both the status and, as `reason`, why the run ended.
     """
     error = None
     with Evaluations(run) as evaluations:
@@ -40,7 +40,7 @@ def train(run: Run) -> str:
             try:
                 run.status, run.reason = train_steps(run, evaluations, interrupted)
             except GroupError as failure:
-                error = keep_group(run, failure)
+                error = save_offending_group(run, failure)
                 raise PluginError(error) from failure
             except KeyboardInterrupt:
                 run.status, run.reason = "interrupted", f"interrupted in step {run.step}"
@@ -54,7 +54,7 @@ def train(run: Run) -> str:
     return run.status
 
 
-def keep_group(run: Run, error: GroupError) -> str:
+def save_offending_group(run: Run, error: GroupError) -> str:
     """Save the group that a plugin failed on; returns the error with its place."""
     run.files.append("offending_groups.jsonl", {"error": str(error), **group_record(error.group)})
     where = f"step {error.group.step}, problem {error.group.problem.id!r}"
@@ -103,7 +103,7 @@ def checkpoint_kind(step: int, config: RunConfig, now: bool) -> str | None:
 
 @contextmanager
 def interruptible(run: Run) -> Iterator[threading.Event]:
-    """Let the first Ctrl-C ask for a stop after the step and name what holds it up; the second works as before."""
+    """On the first Ctrl-C, ask for a stop after this step and name slow calls. The second works as before."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked
@@ -112,7 +112,7 @@ def interruptible(run: Run) -> Iterator[threading.Event]:
     def first(*_: Any) -> None:
         signal.signal(signal.SIGINT, old)
         asked.set()
-        slow = watch.slow_calls(run.plugins, run.step, watch.WORTH_A_WORD).values()
+        slow = watch.slow_calls(run.plugins, run.step, watch.NAMED_AFTER).values()
         log.warning("; ".join(["finishing this step, then saving; Ctrl-C again stops at once", *slow]))
 
     old = signal.signal(signal.SIGINT, first)

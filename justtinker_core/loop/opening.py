@@ -27,7 +27,7 @@ Check = Callable[[Run], None]
 
 @contextmanager
 def opened(run: Run, checks: Sequence[Check] = ()) -> Iterator[Run]:
-    """Open the run's data and backend and check all there is to check; on leaving, tell the plugins and close all.
+    """Open the run's data and backend and run every preflight check; on leaving, call `finish_run` and close all.
 
     PluginError lists every complaint of data, backend and preflight.
     """
@@ -46,7 +46,7 @@ def opened(run: Run, checks: Sequence[Check] = ()) -> Iterator[Run]:
 
 
 def finish(run: Run, kind: type[BaseException] | None, *_: object) -> None:
-    """Write the last records, then tell the plugins that the run is over."""
+    """Write the last records, then call `finish_run`."""
     if kind is not None and issubclass(kind, KeyboardInterrupt):
         run.status = "interrupted"
     try:
@@ -82,7 +82,7 @@ def drop(run: Run, plugin: str, reasons: Mapping[str, str]) -> None:
     """Leave out the training problems that a plugin names."""
     known = {problem.id for problem in run.train_problems}
     if unknown := [name for name in reasons if name not in known]:
-        raise PluginError(f"plugin {plugin!r} drops {unknown[0]!r}, which is no training problem")
+        raise PluginError(f"plugin {plugin!r} drops {unknown[0]!r}, which is not a training problem")
     run.train_problems = tuple(p for p in run.train_problems if p.id not in reasons)
     if reasons:
         run.skipped["data.train"].update(reasons.values())
@@ -95,12 +95,12 @@ def open_backend(run: Run) -> None:
     """Ask the backend's plugin to open the model."""
     backend = run.plugins.first("open_backend", run=run)
     if backend is None:
-        raise PluginError(f"{run.plugins.who('open_backend')[0]} opened no backend")
+        raise PluginError(f"{run.plugins.who('open_backend')[0]} returned None from open_backend")
     run.backend = backend
 
 
 def preflight(run: Run, checks: Sequence[Check]) -> None:
-    """Ask every plugin and check what is in the way of the run; the backend's own plugin first, then `run.ready`."""
+    """Run every preflight check, the backend's own plugin first; if that has no complaint, set `run.ready`."""
     opener = run.plugins.who("open_backend")[0]
     who = run.plugins.who("preflight") if hasattr(run, "backend") else []
     run.ready = hasattr(run, "backend") and opener not in who
@@ -124,7 +124,7 @@ def check_budget(run: Run) -> None:
 
 
 def open_executor(run: Run, stack: ExitStack) -> None:
-    """Judge on the executor that a plugin gives, if one does; it is shut down before the plugins are told the end."""
+    """Judge on the executor that a plugin gives, if one does. It is shut down before `finish_run`."""
     executor: Executor | None = run.plugins.first("grading_executor", instance_of(Executor), run=run)
     if executor is None:
         return

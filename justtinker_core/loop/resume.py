@@ -1,4 +1,4 @@
-"""Go on with a run from its newest checkpoint, or begin it."""
+"""Resume a run from its newest checkpoint, or begin it."""
 
 from __future__ import annotations
 
@@ -27,22 +27,20 @@ def resume(run: Run, evaluations: Evaluations) -> None:
         break
     else:
         if candidates:
-            raise PluginError(
-                f"none of the {len(candidates)} checkpoints of {run.dir} is there any more; start a new run"
-            )
+            raise PluginError(f"none of the {len(candidates)} checkpoints of {run.dir} still exists; start a new run")
         if run.config.run.start_from:
             start_from(run, checkpoint_of(run.config.run.start_from, run.dir))
     if aside := run.files.rewind(run.step):
-        begins = f"going on from the checkpoint of step {run.step}" if run.step else "no checkpoint yet: beginning anew"
-        log.warning("%s; later records are set aside in %s", begins, aside.name)
+        place = f"the checkpoint of step {run.step}" if run.step else "the beginning, for want of a checkpoint"
+        log.warning("resuming from %s; later records are set aside in %s", place, aside.name)
     run.history, run.spent = run.files.history(), run.files.spent()
     evaluations.forget_recorded()
     if not evaluations.missing(run.step):
-        mark_best(run.files)  # a crash may have come between an evaluation and that
+        mark_best(run.files)  # a crash may have prevented it after the last evaluation
 
 
 def settled(run: Run, evaluations: Evaluations, step: int) -> bool:
-    """Whether no evaluation of an earlier step was still under way at this one: its weights would be gone."""
+    """Whether every evaluation begun before this checkpoint is recorded; if not, its weights are gone."""
     lag = run.config.evaluation.lag if run.backend.concurrent else 0
     return not any(evaluations.missing(earlier) for earlier in range(max(step - lag + 1, 0), step))
 

@@ -13,7 +13,7 @@ from justtinker_core.run import Run
 
 
 def save(run: Run, kind: str) -> None:
-    """Ask the backend to save this step's weights and optimizer; recorded once they are there, holding nothing up."""
+    """Ask the backend to save this step's weights and optimizer; record them, without waiting, once they are there."""
     ttl = run.config.checkpoints.ttl(kind)
     try:
         saved = run.backend.save(f"step_{run.step:06d}", ttl)
@@ -41,11 +41,11 @@ def _record(run: Run, step: int, kind: str, ttl: int | None, saved: Future[str])
 
 def unsaved(run: Run, step: int, error: Exception) -> PluginError:
     """The error of a checkpoint that cannot be written."""
-    return PluginError(f"cannot save the checkpoint of step {step} in {run.dir}: {error}; {last_words(run)}")
+    return PluginError(f"cannot save the checkpoint of step {step} in {run.dir}: {error}; {newest_checkpoint(run)}")
 
 
-def last_words(run: Run) -> str:
-    """Which checkpoint a run that fails can go on from."""
+def newest_checkpoint(run: Run) -> str:
+    """Describe the checkpoint that a failed run can resume from."""
     records = newest_first(run.files.read(FILE))
     if not records:
         return "there is no checkpoint yet"

@@ -13,7 +13,7 @@ import numpy as np
 from justtinker_core.answers import instance_of, number, recordable
 from justtinker_core.errors import PluginError
 from justtinker_core.hookspecs import attribute_of
-from justtinker_core.loop.saving import last_words
+from justtinker_core.loop.saving import newest_checkpoint
 from justtinker_core.plugins import Plugins
 from justtinker_core.run import Run
 from justtinker_core.stats import metrics_of, term_stats
@@ -37,7 +37,7 @@ def one_step(run: Run) -> list[Finding]:
     tokens = dict(run.tokens - before)
     metrics = step_metrics(run, batch, trained)
     stats = StepStats(run.step, metrics, term_stats(batch.groups), tokens, run.backend.usd(tokens), seconds)
-    findings = inspect(run.plugins, stats, batch.groups, run.history)
+    findings = ask_monitors(run.plugins, stats, batch.groups, run.history)
     run.remember(stats)
     if text := over_budget(run):
         evidence = {"spent": run.spent, "step": cost_of_step(run), "budget": run.config.run.budget_usd}
@@ -51,9 +51,7 @@ def step_metrics(run: Run, batch: Batch, trained: dict[str, float]) -> dict[str,
     failed = {"failed_groups": float(run.failed)} if batch.groups else {}
     measured = metrics_of(batch)
     for name in measured.keys() & trained.keys():
-        raise PluginError(
-            f"{name!r} is measured by a plugin, and by the loop or the backend: call the plugin's otherwise"
-        )
+        raise PluginError(f"{name!r} is measured by a plugin, and by the loop or the backend: rename the plugin's")
     return {name: number(v, f"step {run.step}: {name}") for name, v in (measured | trained | failed).items()}
 
 
@@ -75,7 +73,7 @@ def update(run: Run, batch: Batch) -> dict[str, float]:
             losses += result.loss
             metrics.append({**result.metrics, **optim_future.result()})
     except PluginError as error:
-        raise PluginError(f"training failed at step {run.step}: {error}; {last_words(run)}") from error
+        raise PluginError(f"training failed at step {run.step}: {error}; {newest_checkpoint(run)}") from error
     weights = sum(len([w for w in weights_of(d) if w]) for u in batch.updates for d in u.data)
     means = {name: float(np.mean([m[name] for m in metrics if name in m])) for name in sorted(set().union(*metrics))}
     loss = {"loss": losses / weights} if weights else {}
@@ -87,8 +85,8 @@ def weights_of(datum: Datum) -> Sequence[float]:
     return datum.weights if datum.weights is not None else datum.advantages or ()
 
 
-def inspect(plugins: Plugins, stats: StepStats, groups: Sequence[Group], history: History) -> list[Finding]:
-    """Ask the monitors about a step. One with ``fatal = True`` that fails ends the run; the others are survived."""
+def ask_monitors(plugins: Plugins, stats: StepStats, groups: Sequence[Group], history: History) -> list[Finding]:
+    """Ask the monitors about a step. An error ends the run if the monitor has ``fatal = True``; else it is logged."""
     findings: list[Finding] = []
     history = replace(history, evals=tuple(e for e in history.evals if e.seen < stats.step))
     for name in plugins.who("inspect_step"):

@@ -1,4 +1,4 @@
-"""Warn of hook calls that take very long, and name the plugin that hangs. Watches from a thread; ends nothing."""
+"""Warn of hook calls that take very long, and name the plugin. Watches from a thread and ends no call."""
 
 from __future__ import annotations
 
@@ -12,23 +12,27 @@ from justtinker_core.plugins import Call, Plugins
 log = logging.getLogger("justtinker")
 
 SLOW = 60.0
-"""Seconds after which a call is warned of."""
-WORTH_A_WORD = 5.0
+"""Seconds after which a call is reported as slow."""
+NAMED_AFTER = 5.0
 """Seconds after which Ctrl-C names a call."""
-PATIENT = ("open_backend", "collect_batch")
+MAY_BE_SLOW = ("open_backend", "collect_batch")
 """Hooks that wait for sampling, training or a model, which may take minutes."""
 
 
 def slow_calls(plugins: Plugins, step: int, seconds: float) -> dict[tuple[str, str], str]:
     """Plugin and hook -> a sentence about their call, for calls that have gone on for so many seconds."""
     now = time.monotonic()
-    calls = [(call, now - began(call)) for call in list(plugins.under_way.values()) if call.hook not in PATIENT]
+    calls = [
+        (call, now - plugin_time_began(call))
+        for call in list(plugins.under_way.values())
+        if call.hook not in MAY_BE_SLOW
+    ]
     return {(c.found.name, c.hook): describe(c, took, step) for c, took in calls if took >= seconds}
 
 
-def began(call: Call) -> float:
+def plugin_time_began(call: Call) -> float:
     """When the plugin's own time began: in an episode, after the policy's last turn."""
-    return max(call.begun, getattr(call.arguments.get("policy"), "since", 0.0))
+    return max(call.begun, getattr(call.arguments.get("policy"), "turn_ended", 0.0))
 
 
 def describe(call: Call, took: float, step: int) -> str:
@@ -41,14 +45,14 @@ def describe(call: Call, took: float, step: int) -> str:
 
 
 def watch(plugins: Plugins, step: Callable[[], int], over: threading.Event) -> None:
-    """Until `over` is set, warn once a hook of a plugin that takes very long in it. `step` gives the current step."""
+    """Until `over` is set, log one warning per plugin and hook whose call is slow. `step` returns the current step."""
 
     def look() -> None:
         warned: set[tuple[str, str]] = set()
         while not over.wait(SLOW / 6):
             for key, text in slow_calls(plugins, step(), SLOW).items():
                 if key not in warned:
-                    log.warning("%s; waiting (said once)", text)
+                    log.warning("%s; waiting (logged once)", text)
                     warned.add(key)
 
     threading.Thread(target=look, name="watch", daemon=True).start()

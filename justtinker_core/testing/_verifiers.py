@@ -20,7 +20,7 @@ from justtinker_core.types import OUTCOMES, Group, Outcome, Problem, Prompt, Rol
 Case = tuple[Problem | str | None, str, Outcome]
 """A problem (or only its gold), a response, and the outcome that it must get."""
 FEW = 4
-"""How many problems, and responses of each, the costly checks use."""
+"""How many problems the costly checks use, and how many responses of each kind to one."""
 
 
 def check_verifier(plugin: Any, cases: Iterable[Case], *, seconds: float = 1.0, patience: float = 60.0) -> None:

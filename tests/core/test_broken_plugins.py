@@ -44,7 +44,7 @@ BAD_REWARDS: Mapping[str, tuple[Callable[[Group], Any], str]] = {
     "text": (lambda g: {"r": ["high", 0.0]}, f"plugin 'culprit': 'r' of rollout 0 of 'p': {ONE_NUMBER} 'high'"),
     "too large": (
         lambda g: {"r": [0.0, 7]},
-        r"reward term 'r' of plugin 'culprit' is 7.0 for rollout 1 of problem 'p'; a raw term is a number in \[-1, 1\]",
+        r"reward term 'r' of plugin 'culprit', rollout 1 of problem 'p': expected a raw number in \[-1, 1\], got 7.0",
     ),
     "too few": (lambda g: {"r": [0.0]}, "plugin 'culprit' gives 1 values of 'r' for the 2 rollouts of problem 'p'"),
     "one number": (lambda g: {"r": 0.5}, rf"{FAILED}: TypeError: {COLUMNS} {{'r': 0.5}}"),
@@ -209,13 +209,19 @@ def test_a_preflight_that_answers_with_a_text(run_with: testing.Runner) -> None:
         run_with(Culprit())
 
 
-@pytest.mark.parametrize(("needs", "odd"), [(("verfy",), "'verfy'; did you mean 'verify'"), ("verify", "'verify'")])
-def test_an_algorithm_that_needs_what_is_no_hook(run_with: testing.Runner, needs: Any, odd: str) -> None:
+@pytest.mark.parametrize(
+    ("needs", "text"),
+    [
+        (("verfy",), r"no hook is called 'verfy'; did you mean 'verify'\?"),
+        ("verify", "expected a tuple of hook names, got 'verify'"),
+    ],
+)
+def test_an_algorithm_that_needs_what_is_no_hook(run_with: testing.Runner, needs: Any, text: str) -> None:
     class Culprit(Grpo):
         pass
 
     Culprit.needs = needs
-    with pytest.raises(PluginError, match=rf"^algorithm 'culprit': expected a list of hooks as needs, got {odd}"):
+    with pytest.raises(PluginError, match=rf"^algorithm 'culprit': needs: {text}$"):
         run_with(Culprit())
 
 
@@ -229,7 +235,7 @@ def test_a_measure_that_the_loop_makes_itself(run_with: testing.Runner) -> None:
         def optim_step(self, adam: Any) -> Any:
             return then(super().optim_step(adam), lambda metrics: {**metrics, "grad_norm": 1.0})
 
-    text = "^'grad_norm' is measured by a plugin, and by the loop or the backend: call the plugin's otherwise$"
+    text = "^'grad_norm' is measured by a plugin, and by the loop or the backend: rename the plugin's$"
     with pytest.raises(PluginError, match=text):
         run_with(Culprit(), Backend())
 

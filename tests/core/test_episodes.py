@@ -325,7 +325,7 @@ def test_threads_that_cannot_start_leave_no_episode_waiting(monkeypatch: pytest.
         return submit(self, work, *arguments)
 
     monkeypatch.setattr(ThreadPoolExecutor, "submit", limited)
-    text = r"^the 4 episodes of a step need a thread each: can't start new thread$"
+    text = r"^cannot start the 4 threads that a step's episodes need: can't start new thread$"
     with pytest.raises(PluginError, match=text):
         played(Tool(), backend=ScriptedBackend(script))
 

@@ -262,7 +262,7 @@ def test_when_the_newest_checkpoint_is_gone_an_older_one_is_taken(
     assert outcome_of(tmp_path) == before
     [aside] = (tmp_path / "run").glob("set_aside_*")
     assert [r["step"] for r in records(aside, "checkpoints.jsonl")] == [3, 4]
-    assert "going on from the checkpoint of step 2; later records are set aside in set_aside_1" in caplog.text
+    assert "resuming from the checkpoint of step 2; later records are set aside in set_aside_1" in caplog.text
 
 
 def test_without_a_checkpoint_yet_a_resume_begins_anew_and_says_so(
@@ -273,7 +273,10 @@ def test_without_a_checkpoint_yet_a_resume_begins_anew_and_says_so(
     with pytest.raises(PluginError):
         go(run_of(*players))
     assert go(run_of(*cast())) == "finished"
-    assert "no checkpoint yet: beginning anew; later records are set aside in set_aside_1" in caplog.text
+    assert (
+        "resuming from the beginning, for want of a checkpoint; later records are set aside in set_aside_1"
+        in caplog.text
+    )
     assert len(records(tmp_path / "run" / "set_aside_1", "steps.jsonl")) == 2
 
 
@@ -284,7 +287,7 @@ def outcome_of(folder: Path) -> list[Any]:
 def test_when_all_checkpoints_are_gone_it_says_so(run_of: RunOf, tmp_path: Path) -> None:
     go(run_of(*cast()))
     (tmp_path / "run" / "checkpoints" / "step_000002.json").unlink()
-    text = f"none of the 1 checkpoints of {tmp_path / 'run'} is there any more; start a new run"
+    text = f"none of the 1 checkpoints of {tmp_path / 'run'} still exists; start a new run"
     with pytest.raises(PluginError, match=f"^{re.escape(text)}$"):
         go(run_of(*cast()))
     assert len(records(tmp_path / "run", "steps.jsonl")) == 2, "nothing is set aside"
@@ -475,8 +478,8 @@ def test_the_offending_group_is_kept(run_of: RunOf, tmp_path: Path) -> None:
     with pytest.raises(PluginError) as error:
         go(run_of(*cast(), Wild()))
     assert re.fullmatch(
-        r"reward term 'wild' of plugin 'wild' is 2.0 for rollout 1 of problem 'p\d'; a raw term is a number in "
-        rf"\[-1, 1\] \(step 1, problem 'p\d'; the group is kept in {re.escape(str(kept))}\)",
+        r"reward term 'wild' of plugin 'wild', rollout 1 of problem 'p\d': expected a raw number in \[-1, 1\], got 2.0 "
+        rf"\(step 1, problem 'p\d'; the group is kept in {re.escape(str(kept))}\)",
         str(error.value),
     )
     [record] = RunDir(tmp_path / "run").read("offending_groups.jsonl")

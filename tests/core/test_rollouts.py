@@ -70,9 +70,9 @@ def test_a_text_a_chat_or_a_prompt() -> None:
 
 def test_no_plugin_has_a_prompt() -> None:
     problem = Problem("p", "q", kind="chess")
-    with pytest.raises(PluginError, match=r"^no prompt for problem 'p' of kind 'chess': say passed$"):
+    with pytest.raises(PluginError, match=r"^no prompt plugin takes problem 'p' of kind 'chess' \(active: say\)$"):
         fill_prompt(problem, plugins_of(Say(None)), ScriptedBackend())
-    with pytest.raises(PluginError, match=r"^no prompt for problem 'p' of kind 'chess': nobody passed$"):
+    with pytest.raises(PluginError, match=r"^no prompt plugin takes problem 'p' of kind 'chess' \(active: none\)$"):
         fill_prompt(problem, plugins_of(Judge()), ScriptedBackend())
 
 
@@ -218,14 +218,14 @@ def test_the_first_verifier_that_knows_the_kind_decides() -> None:
 
 
 def test_no_plugin_verifies() -> None:
-    with raises("nobody verifies problem 'p' of kind 'math': verify passed; enable a verifier for that kind"):
+    with raises("no verifier takes problem 'p' of kind 'math' (active: verify); enable a verifier for that kind"):
         judge(group(), plugins_of(Verify(None)))
 
     class Chemist(Verify):
         kinds = ("chemistry", "biology")
 
     with raises(
-        "nobody verifies problem 'p' of kind 'math': chemist (chemistry, biology), verify passed; "
+        "no verifier takes problem 'p' of kind 'math' (active: chemist (chemistry, biology), verify); "
         "enable a verifier for that kind"
     ):
         judge(group(), plugins_of(Chemist(None), Verify(None)))
@@ -300,8 +300,8 @@ def test_what_is_no_finite_number_is_refused(kind: Any, value: Any) -> None:
 @pytest.mark.parametrize("value", [1.001, -2.0, 100])
 def test_a_raw_term_outside_of_its_range(value: float) -> None:
     with raises(
-        f"reward term 'x' of plugin 'score' is {float(value)} for rollout 2 of problem 'p'; a raw term is a number in "
-        "[-1, 1]"
+        "reward term 'x' of plugin 'score', rollout 2 of problem 'p': "
+        f"expected a raw number in [-1, 1], got {float(value)}"
     ):
         judge(group(), plugins_of(Judge(), Score({"x": [None, 0.0, value]})))
 
@@ -331,7 +331,7 @@ def test_an_answer_of_the_wrong_shape_names_its_plugin(kind: Any, answer: Any) -
 
 @pytest.mark.parametrize("name", ["reward", "accuracy", "loss", "unscored_rate", "mean_response_tokens", "pass@2"])
 def test_a_measure_may_not_take_a_name_of_the_core(name: str) -> None:
-    with raises(f"plugin 'measure' measures {name!r}, a name of the core's; choose another"):
+    with raises(f"plugin 'measure' measures {name!r}, a reserved name; choose another"):
         judge(group(), plugins_of(Judge(), Measure({name: [0.0] * 3})))
 
 

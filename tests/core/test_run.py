@@ -180,7 +180,7 @@ def test_a_backend_that_does_not_open(run_of: RunOf) -> None:
             return None
 
     report = Report()
-    with raises("nobody opened no backend"):
+    with raises("nobody returned None from open_backend"):
         open_and_close(run_of(Nobody(), Sft(), report))
     assert report.statuses == ["failed"]
 
@@ -445,5 +445,5 @@ def test_dropped_problems_are_counted_and_not_trained(run_of: RunOf) -> None:
 
 
 def test_only_training_problems_can_be_dropped(run_of: RunOf) -> None:
-    with raises("plugin 'drop' drops 'q', which is no training problem"):
+    with raises("plugin 'drop' drops 'q', which is not a training problem"):
         open_and_close(run_of(ScriptedBackend(), Sft(), Drop({"q": "dull"})))

@@ -141,7 +141,7 @@ def local(tmp_path: Path, name: str) -> dict[str, Any]:
 def test_a_reward_that_reads_lengths_fails_without_them_rather_than_see_zero(tmp_path: Path) -> None:
     with Scorer(local(tmp_path, "Long")) as scorer:
         assert [r.terms["long"] for r in ask(scorer, tokens=[5, 1, 20]).rewards] == [0.5, 0.1, 1.0]
-        with pytest.raises(GroupError, match=r"plugin 'long' .* give 'tokens' \(how many each has\), or do without"):
+        with pytest.raises(GroupError, match=r"plugin 'long' .* give 'tokens' \(how many each has\), or disable"):
             ask(scorer)
 
 
@@ -156,8 +156,9 @@ def test_a_metric_that_does_not_say_that_it_reads_logprobs_is_an_error(tmp_path:
         ({"responses": "one"}, "responses: expected a list of one or more texts, got 'one'"),
         ({"responses": []}, r"responses: expected a list of one or more texts, got \[\]"),
         ({"tokens": [1]}, "tokens: expected 3 entries, one a response, got 1"),
+        ({"tokens": [1, -2, 3]}, "tokens: expected counts, got -2"),
         ({"truncated": [True] * 4}, "truncated: expected 3 entries, one a response, got 4"),
-        ({"kind": "poem"}, "nobody verifies problem 'scored' of kind 'poem'"),
+        ({"kind": "poem"}, "no verifier takes problem 'scored' of kind 'poem'"),
     ],
 )
 def test_what_cannot_be_scored(scorer: Scorer, changes: dict[str, Any], text: str) -> None:
@@ -200,7 +201,7 @@ def test_a_pickled_scorer_judges_in_another_process(scorer: Scorer) -> None:
     bad = Group(1, 1, Problem("q", "?", "1", kind="poem"), Prompt("?"), rollouts)
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         judged = pool.submit(scorer.judge, sampled).result()
-        with pytest.raises(GroupError, match="nobody verifies problem 'q'") as error:
+        with pytest.raises(GroupError, match="no verifier takes problem 'q'") as error:
             pool.submit(scorer.judge, bad).result()
     assert [verdict.outcome for verdict in judged.verdicts] == ["correct", "incorrect"]
     assert scorer.credit(judged).advantages == pytest.approx([0.5, -0.5])

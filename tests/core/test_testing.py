@@ -250,7 +250,7 @@ def test_a_verifier_that_always_has_an_outcome_of_its_own_fails_its_cases() -> N
         ),
         (lambda rollouts: Verdict("correct"), "TypeError: expected a list of Verdict, got Verdict("),
         (lambda rollouts: [True] * len(rollouts), "TypeError: expected a Verdict, got True"),
-        (lambda rollouts: None, "nobody verifies problem"),
+        (lambda rollouts: None, "no verifier takes problem"),
     ],
 )
 def test_a_verifier_without_valid_answers_fails_that_check_only(answer: Callable[[Any], Any], text: str) -> None:
@@ -437,7 +437,7 @@ SPOILT_REWARDS = {
     Sorts: ({"input", "order"}, "rollouts of a group"),
     Keeps: ({"pickle"}, "local object"),
     Deviation: ({"odd groups"}, "a group of one: "),
-    Unbounded: ({"hostile texts", "speed"}, "a raw term is a number in [-1, 1]"),
+    Unbounded: ({"hostile texts", "speed"}, "expected a raw number in [-1, 1]"),
     Slow: ({"speed"}, "at most 0.05 CPU seconds (best of several)"),
 }
 
@@ -455,7 +455,7 @@ def test_each_check_of_a_reward_catches_its_fault(spoilt: type[Any]) -> None:
     ("values", "text"),
     [
         ([float("nan")], "expected a finite number, got nan"),
-        ([2.0], "is 2.0 for rollout 0 of problem"),
+        ([2.0], "expected a raw number in [-1, 1], got 2.0"),
         (["1"], "expected a finite number, got '1'"),
         ([0.0, 0.0], "gives 2 values of 'bad' for the 1 rollouts"),
         (1.0, "expected name -> list with a number or None for each rollout, got {'bad': 1.0}"),

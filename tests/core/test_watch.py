@@ -53,7 +53,7 @@ def test_a_slow_reward_is_named_once(run_of: RunOf, caplog: pytest.LogCaptureFix
     go(run_of(backend, ask, judge, SlowScore(), mean, rl, config={"run.steps": 3}))
     [text] = warnings(caplog, "slowscore")
     warning = r"plugin 'slowscore' \(under test\) has been in score for \d+ s \(step 2, problem 'p\d'\)"
-    assert re.fullmatch(warning + r"; waiting \(said once\)", text)
+    assert re.fullmatch(warning + r"; waiting \(logged once\)", text)
 
 
 def test_a_slow_verifier_is_named_with_the_problem(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:
@@ -162,7 +162,7 @@ def test_ctrl_c_says_who_holds_the_step_up_and_does_not_wait_for_it(
     run_of: RunOf, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "SLOW", 60.0)
-    monkeypatch.setattr(watch, "WORTH_A_WORD", 0.1)
+    monkeypatch.setattr(watch, "NAMED_AFTER", 0.1)
     backend, ask, judge, _, mean, rl = cast()
     hang, begun = Hang(), time.monotonic()
     try:

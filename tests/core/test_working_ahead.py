@@ -6,7 +6,9 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
-from justtinker_core import Batch, Group, RunContext, SamplingError, hookimpl
+import pytest
+
+from justtinker_core import Batch, Group, PluginError, RunContext, SamplingError, hookimpl
 from justtinker_core.loop import opened
 from justtinker_core.testing._backend import Ready
 from tests.core.conftest import Rl, RunOf, ScriptedBackend, cast, go, problems
@@ -51,6 +53,23 @@ def test_indices_go_on_within_a_step_even_if_both_streams_are_open(run_of: RunOf
         first, second = (run.stream_rollouts(1, run.train_problems[:2], 2) for _ in range(2))
         assert {g.index for g in first} == {0, 1}
         assert {g.index for g in second} == {2, 3}
+
+
+def test_indices_go_on_within_a_step_that_an_algorithm_comes_back_to(run_of: RunOf) -> None:
+    with opened(run_of(*cast())) as run:
+        for step in (1, 2):
+            run.rollouts(step, run.train_problems[:2], 2)
+        assert [g.index for g in run.rollouts(1, run.train_problems[:2], 2)] == [2, 3]
+        assert [g.index for g in run.rollouts(2, run.train_problems[:1], 2)] == [2]
+
+
+def test_credit_without_an_advantages_plugin_says_what_is_missing(run_of: RunOf) -> None:
+    class Free(Rl):
+        needs = ("build_prompt", "verify", "score")
+
+    backend, ask, judge, correct, _, _ = cast()
+    with pytest.raises(PluginError, match="^no active plugin implements advantages: enable one, and name it in"):
+        go(run_of(backend, ask, judge, correct, Free()))
 
 
 def test_a_group_that_cannot_be_sampled_is_counted_when_the_stream_ends(run_of: RunOf) -> None:

@@ -375,7 +375,7 @@ def test_other_mistakes_are_named() -> None:
     )
     lonely = stack("exact", "correct", rows=CAPITALS, kind="code")
     assert "Error: the plain answer, problem '" in output_of(lonely)
-    assert "nobody verifies problem" in output_of(lonely)
+    assert "no verifier takes problem" in output_of(lonely)
 
 
 def test_a_stack_that_pays_no_plain_answer_cannot_be_audited() -> None:

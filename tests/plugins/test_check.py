@@ -123,7 +123,7 @@ def test_problems_that_no_verifier_takes_are_an_error(written: Written, tmp_path
     (tmp_path / "players.py").write_text(PLAYERS + "\nclass Judge(Player):\n    @hookimpl\n    def verify(self): ...\n")
     result = cli("check", config)
     assert complaints(result.output) == [
-        "[data.train] nobody verifies problem '0' of kind 'math': my_judge passed; enable a verifier for that kind"
+        "[data.train] no verifier takes problem '0' of kind 'math' (active: my_judge); enable a verifier for that kind"
     ]
 
 

@@ -200,9 +200,9 @@ def test_the_directory_that_one_is_in_and_one_without_steps(
 
 
 def test_findings_are_read_with_the_records(run_of: RunOf) -> None:
-    from justtinker_plugins.shared.records.history import of_run
+    from justtinker_plugins.shared.records.history import read_run
 
     run = run_of()
     found = Finding("warn", "m", {"a": 1}, "drift")
     run.files.append("steps.jsonl", asdict(StepStats(3, {})) | {"findings": [asdict(found)]})
-    assert of_run(run.files).said == (RecordedFinding(3, found),)
+    assert read_run(run.files).said == (RecordedFinding(3, found),)

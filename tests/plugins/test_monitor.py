@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from justtinker_core import PluginError
 from justtinker_core.plugins import Plugins
-from justtinker_plugins.commands._cli.replay import bare, monitors_of, replay
+from justtinker_plugins.commands._cli.replay import active_monitors, default_config, replay
 from justtinker_plugins.monitors import DEFAULT
 from justtinker_plugins.shared.records.history import read_records
 from tests.core.conftest import Written, cli
@@ -94,7 +94,7 @@ def test_a_run_is_replayed_as_it_was(trained: Path) -> None:
     from justtinker_core import config_files
 
     wanted = config_files.read(trained)
-    replayed = replay(read_records(trained), Plugins(monitors_of(wanted)))
+    replayed = replay(read_records(trained), Plugins(active_monitors(wanted)))
     assert [(s.finding.level, s.finding.message, dict(s.finding.evidence)) for s in replayed] == [
         (f["level"], f["message"], f["evidence"]) for f in before
     ]
@@ -139,25 +139,33 @@ HEADER = "step,accuracy\n"
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
-        ("h.csv", HEADER + "1,0.5\n2,half\n", ", line 3, column 'accuracy': 'half' is no finite number"),
-        ("h.csv", HEADER + "1,nan\n", ", line 2, column 'accuracy': 'nan' is no finite number"),
-        ("h.csv", HEADER + "one,0.5\n", ", line 2, column 'step': 'one' is no finite number"),
-        ("h.csv", HEADER + "1.5,0.5\n", ", line 2, column 'step': '1.5' is no step; a whole number is wanted"),
-        ("h.csv", HEADER + ",0.5\n", ", line 2, column 'step': '' is no step; a whole number is wanted"),
+        ("h.csv", HEADER + "1,0.5\n2,half\n", ", line 3, column 'accuracy': expected a finite number, got 'half'"),
+        ("h.csv", HEADER + "1,nan\n", ", line 2, column 'accuracy': expected a finite number, got 'nan'"),
+        ("h.csv", HEADER + "one,0.5\n", ", line 2, column 'step': expected a finite number, got 'one'"),
+        ("h.csv", HEADER + "1.5,0.5\n", ", line 2, column 'step': expected a whole number, got '1.5'"),
+        ("h.csv", HEADER + ",0.5\n", ", line 2, column 'step': expected a whole number, got ''"),
         ("h.csv", HEADER + "2,0.5\n1,0.5\n", ", line 3, column 'step': 1 comes after 2; steps must rise"),
         ("h.csv", HEADER + "1,0.5,0.7\n", ", line 2: more cells than the header has columns"),
-        ("h.csv", "a,b\n1,2\n", ", line 1: a column 'step' is wanted, found a, b"),
-        ("h.csv", "", ", line 1: a column 'step' is wanted, found nothing"),
-        ("h.csv", "step,reward,reward\n1,2,3\n", ", line 1: there is more than one column 'reward'"),
+        ("h.csv", "a,b\n1,2\n", ", line 1: expected a column 'step', got a, b"),
+        ("h.csv", "", ", line 1: expected a column 'step', got nothing"),
+        ("h.csv", "step,reward,reward\n1,2,3\n", ", line 1: more than one column is called 'reward'"),
         ("h.csv", HEADER, " holds no steps yet"),
         ("h.jsonl", '{"step": 1}\n{"step":\n', ", line 2 is no JSON: "),
-        ("h.jsonl", "[1]\n", ", line 1: an object is wanted, found [1]"),
-        ("h.jsonl", '{"accuracy": 1}\n', ", line 1, column 'step': None is no step; a whole number is wanted"),
-        ("h.jsonl", '{"step": 1, "accuracy": true}\n', ", line 1, column 'accuracy': True is no finite number"),
+        ("h.jsonl", "[1]\n", ", line 1: expected an object, got [1]"),
+        ("h.jsonl", '{"accuracy": 1}\n', ", line 1, column 'step': expected a whole number, got None"),
+        (
+            "h.jsonl",
+            '{"step": 1, "accuracy": true}\n',
+            ", line 1, column 'accuracy': expected a finite number, got True",
+        ),
         ("h.jsonl", '{"step": 1, "metrics": {}, "x": 1}\n', ", line 1 is no line of steps.jsonl: "),
-        ("h.jsonl", '{"step": 1, "metrics": {"a": NaN}}\n', ", line 1, column 'a': nan is no finite number"),
-        ("h.jsonl", '{"step": 1, "metrics": {"a": "high"}}\n', ", line 1, column 'a': 'high' is no finite number"),
-        ("h.txt", "1\n", " is no history: a run directory, a .csv or a .jsonl file is wanted"),
+        ("h.jsonl", '{"step": 1, "metrics": {"a": NaN}}\n', ", line 1, column 'a': expected a finite number, got nan"),
+        (
+            "h.jsonl",
+            '{"step": 1, "metrics": {"a": "high"}}\n',
+            ", line 1, column 'a': expected a finite number, got 'high'",
+        ),
+        ("h.txt", "1\n", ": expected a run directory, a .csv or a .jsonl file"),
     ],
 )
 def test_bad_input_is_named(tmp_path: Path, name: str, content: str, complaint: str) -> None:
@@ -187,7 +195,7 @@ def test_the_order_of_monitors_does_not_matter(tmp_path: Path, order: list[str])
     records = read_records(collapse(tmp_path / "history.csv"))
     found = []
     for names in (order, DEFAULT):
-        wanted = bare((f"plugins.enable={json.dumps(names)}",), ())
-        replayed = replay(records, Plugins(monitors_of(wanted)))
+        wanted = default_config((f"plugins.enable={json.dumps(names)}",), ())
+        replayed = replay(records, Plugins(active_monitors(wanted)))
         found.append(sorted((s.step, s.finding.source, s.finding.message) for s in replayed))
     assert found[0] == found[1]

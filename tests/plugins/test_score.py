@@ -236,11 +236,11 @@ def test_out_never_overwrites_another_file(stacks: Path) -> None:
     cli("score", "r.jsonl", "--config", "any.toml", "--out", "out", "--jobs", "1")
     before = Path("out").read_bytes()
     result = cli("score", "r.jsonl", "--config", "strict.toml", "--out", "out", "--jobs", "1")
-    assert result.output == ("Error: out is no re-scoring under these configs: name another file, or delete it\n")
+    assert result.output == ("Error: out was scored under other configs: name another file, or delete it\n")
     assert Path("out").read_bytes() == before
     write(stacks / "mine", {"a": 1}, {"b": 2})
     result = cli("score", "r.jsonl", "--config", "any.toml", "--out", "mine", "--jobs", "1")
-    assert result.output == "Error: mine is no re-scoring under these configs: name another file, or delete it\n"
+    assert result.output == "Error: mine was scored under other configs: name another file, or delete it\n"
 
 
 # What can go wrong
@@ -267,7 +267,7 @@ def test_missing_lengths_fail_in_the_plugin_that_reads_them(stacks: Path) -> Non
         result = cli("score", "r.jsonl", "--config", "any.toml", "--jobs", jobs)
         assert result.exit_code == 1
         assert result.output.startswith("Error: r.jsonl, line 1: plugin 'overlong' (justtinker) failed in score at ")
-        assert "the length of a response is not known: give 'tokens' (how many each has), or do without the plugin" in (
+        assert "the length of a response is not known: give 'tokens' (how many each has), or disable the plugin" in (
             result.output
         )
 

@@ -483,7 +483,7 @@ def test_check_lists_data_key_server_and_disk_at_once(
     assert silent.startswith("no server answers at http://127.0.0.1:9")
     assert monitor.startswith("[plugins.early_stopping] evaluation = 'math': there is no table [data.eval.math]")
     assert disk.startswith("only 0 MiB are free")
-    assert verifier.startswith("[data.eval.held_out] nobody verifies problem"), "no model is needed to see that"
+    assert verifier.startswith("[data.eval.held_out] no verifier takes problem"), "no model is needed to see that"
 
 
 def test_check_shows_the_prompt_and_samples_nothing(

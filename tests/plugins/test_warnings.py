@@ -134,7 +134,8 @@ def test_a_reward_that_cannot_be_tried_gives_no_warning(written: Written, caplog
     [
         (
             "Over",
-            "reward term 'over' of plugin 'my_over' is 25.0 for rollout 0 of problem '0'; a raw term is a number in ",
+            "reward term 'over' of plugin 'my_over', rollout 0 of problem '0': "
+            "expected a raw number in [-1, 1], got 25.0",
         ),
         ("Again", "plugins 'my_correct' and 'my_again' both give 'correct' in score"),
         ("Few", "plugin 'my_few' gives 1 values of 'few' for the 2 rollouts of problem '0'"),

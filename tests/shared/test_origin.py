@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from justtinker_core.rundir import RunDir
-from justtinker_plugins.shared.records.origin import shown
+from justtinker_plugins.shared.records.origin import records_to_show
 from tests.core.conftest import Written, cli, records
 
 HELD = '[data.eval.held]\nuse = "listed"\npath = "p.json"\n'
@@ -24,7 +24,7 @@ def series(written: Written, tmp_path: Path) -> Path:
 
 
 def steps_shown(run: Path) -> list[int]:
-    return [stats.step for stats in shown(RunDir(run)).evals]
+    return [stats.step for stats in records_to_show(RunDir(run)).evals]
 
 
 def rewrite(file: Path, old: str, new: str) -> None:
@@ -80,7 +80,7 @@ def test_a_run_is_labelled_by_its_steps(series: Path) -> None:
 
 def test_a_run_that_did_not_evaluate_its_start_is_shown_from_there(series: Path) -> None:
     assert [e["step"] for e in records(series / "2-b", "evals.jsonl")] == [2]
-    found = shown(RunDir(series / "2-b"))
+    found = records_to_show(RunDir(series / "2-b"))
     assert [stats.step for stats in found.evals] == [0, 2]
     assert found.evals[0].metrics == records(series / "1-a", "evals.jsonl")[-1]["metrics"]
     assert (found.evals[0].tokens, found.evals[0].usd) == ({}, None), "the other run has paid for it"

@@ -10,10 +10,10 @@ import click
 from justtinker_core import PluginError
 from justtinker_core.plugins import Plugins
 from justtinker_core.rundir import RunDir
-from justtinker_plugins.commands._cli.replay import bare, monitors_of, replay
+from justtinker_plugins.commands._cli.replay import active_monitors, default_config, replay
 from justtinker_plugins.shared.charts.pictures import pictures_of, write_pictures
 from justtinker_plugins.shared.records.history import Records, read_records
-from justtinker_plugins.shared.records.origin import shown
+from justtinker_plugins.shared.records.origin import records_to_show
 from justtinker_plugins.shared.records.runs import existing
 
 
@@ -35,7 +35,7 @@ def curves(source: Path, directory: Path | None) -> None:
         return
     if source.is_dir():
         source = existing(source)[-1]
-    records = shown(RunDir(source)) if source.is_dir() else with_findings(read_records(source))
+    records = records_to_show(RunDir(source)) if source.is_dir() else with_findings(read_records(source))
     folder = directory or Path()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -52,4 +52,4 @@ def curves(source: Path, directory: Path | None) -> None:
 
 def with_findings(records: Records) -> Records:
     """Add the findings of the default monitors to the records."""
-    return replace(records, said=tuple(replay(records, Plugins(monitors_of(bare((), ()))))))
+    return replace(records, said=tuple(replay(records, Plugins(active_monitors(default_config((), ()))))))

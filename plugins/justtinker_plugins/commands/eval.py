@@ -20,7 +20,7 @@ from justtinker_core.rundir import RunDir
 from justtinker_plugins.commands._cli.endings import print_error, print_if_killed, print_to_stderr
 from justtinker_plugins.commands._cli.options import plugin_option, read_config, set_option
 from justtinker_plugins.commands._preflight.checks import checks_for
-from justtinker_plugins.shared.records.origin import origin
+from justtinker_plugins.shared.records.origin import find_origin
 from justtinker_plugins.shared.records.runs import existing
 
 
@@ -129,7 +129,7 @@ def find_weights(run_dir: Path | None, checkpoint: str | None, start: str | None
         if reference is None:
             return 0, None, None
         path = checkpoint_of(reference, Path.cwd())
-        source = origin(reference, path)
+        source = find_origin(reference, path)
         return (source.step, path, source.run) if source else (0, path, None)
     files = RunDir(run_dir)
     records = {record["step"]: record for record in newest_first(files.read(FILE))}

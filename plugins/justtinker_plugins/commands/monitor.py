@@ -15,7 +15,7 @@ from justtinker_core.plugins import Plugins
 from justtinker_core.types import History
 from justtinker_plugins.commands._cli.endings import EXIT_CODES
 from justtinker_plugins.commands._cli.options import plugin_option, read_config, set_option
-from justtinker_plugins.commands._cli.replay import bare, monitors_of, replay
+from justtinker_plugins.commands._cli.replay import active_monitors, default_config, replay
 from justtinker_plugins.monitors import DEFAULT
 from justtinker_plugins.shared.records.history import RecordedFinding, Records, read_records
 from justtinker_plugins.shared.records.runs import existing, how_it_ended
@@ -40,7 +40,7 @@ def monitor(source: Path, config_source: str | None, sets: tuple[str, ...], swit
         source = existing(source)[-1]
     records = read_records(source)
     used, note = choose_config(config_source or (source if source.is_dir() else None), sets, switches)
-    plugins = Plugins(monitors_of(used))
+    plugins = Plugins(active_monitors(used))
     findings = replay(records, plugins)
     if note:
         click.echo(note)
@@ -56,8 +56,8 @@ def choose_config(
 ) -> tuple[config.RunConfig, str]:
     """Choose the config whose monitors to use, with a note if they are the default ones instead of its own."""
     if source is None:
-        return bare(sets, switches), ""
-    if monitors_of(read_config(source, (), switches)):
+        return default_config(sets, switches), ""
+    if active_monitors(read_config(source, (), switches)):
         return read_config(source, sets, switches), ""
     return read_config(source, sets, (*switches, *DEFAULT)), f"{source} has no monitors: these are the default ones"
 

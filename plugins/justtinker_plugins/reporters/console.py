@@ -26,7 +26,7 @@ from rich.text import Text
 
 from justtinker_core import EvalStats, Finding, RunContext, StepStats, hookimpl, plugin
 from justtinker_core.rundir import RunDir
-from justtinker_plugins.shared.records.origin import evaluated_weights, start_of
+from justtinker_plugins.shared.records.origin import evaluated_weights, starting_evaluations
 from justtinker_plugins.shared.terminal import VERDICTS, one_line, plain_table, printable
 
 log = logging.getLogger("justtinker")
@@ -148,7 +148,7 @@ class Console:
         if (status in ("finished", "evaluated") and run.last) or status == "stopped":  # then no other run follows
             paths = (*run.previous, run.dir)
             evals = [(path, EvalStats(**r)) for path in paths for r in RunDir(path).read("evals.jsonl")]
-            source, start = start_of(RunDir(paths[0]), [stats for path, stats in evals if path == paths[0]])
+            source, start = starting_evaluations(RunDir(paths[0]), [stats for path, stats in evals if path == paths[0]])
             evals = [(source.directory, stats) for stats in start if source] + evals
             if evals:
                 self._terminal.print()

@@ -1,7 +1,7 @@
 r"""Answers that hang or crash a careless grader: towers of powers, deep nesting, long sums, odd bytes.
 
-Each comes without its box and is short enough for a verifier to read. A few equal small golds (9, 951, 1/3), so callers
-must exclude such golds.
+Each comes without its box and is short enough for a verifier to read. A few equal small golds (1, 9, 951, 1/3 ...), so
+callers must exclude such golds.
 """
 
 from __future__ import annotations

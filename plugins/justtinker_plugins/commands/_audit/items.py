@@ -81,7 +81,7 @@ class Item:
     problem: Problem
     gold: str
     wrong_answers: tuple[str, ...]
-    """Three or more, the likeliest first."""
+    """Two or more, the likeliest first."""
     answer_format: str
     """One of `ANSWER_FORMATS`."""
     rng: random.Random

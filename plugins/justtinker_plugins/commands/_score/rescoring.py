@@ -1,7 +1,7 @@
-"""Re-scoring many groups: in batches, in order, on all cores, with what is done kept in a file if one is wanted.
+"""Re-score many groups in batches, in order, on all cores, and keep the results in a file on request.
 
-Each process judges with stacks of its own; this one reads, and takes what comes back. Not more than a few batches are
-under way, so memory does not grow with the number of rollouts.
+Each process judges with scorers of its own; this one reads, and takes what comes back. Only a few batches are under way
+at a time, so memory does not grow with the number of rollouts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from justtinker_plugins.shared.records.lines import Line
 
 BATCH_BYTES = 1 << 18
 AHEAD = 4
-"""Batches under way, a process."""
+"""Batches under way for each process."""
 ADVANTAGES = "group_mean"
 """Of a config that has none."""
 LACKS = {"tokens": "'tokens'", "logprobs": "log-probabilities"}
@@ -91,7 +91,7 @@ def record_of(scorer: Scorer, group: Group, place: str) -> Record:
 
 
 def key_of(line: Line) -> str:
-    """By which a line is known again, wherever its file has been moved."""
+    """Return a key that identifies a line, wherever its file is moved."""
     name = f"{line.file.name} {line.number} ".encode("utf-8", "surrogateescape")
     return hashlib.blake2b(name + line.text, digest_size=12).hexdigest()
 
@@ -100,7 +100,7 @@ _rescorer: Rescorer  # of a scoring process
 
 
 def _open(configs: Configs) -> None:
-    """Begin a scoring process. Ctrl-C is the parent's business."""
+    """Start a scoring process. The parent handles Ctrl-C."""
     global _rescorer
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _rescorer = Rescorer(configs)
@@ -112,7 +112,7 @@ def _score(batch: Sequence[Line]) -> list[Record]:
 
 
 def rescore(lines: Iterable[Line], configs: Configs, jobs: int) -> Iterator[tuple[Line, Sequence[Record]]]:
-    """The records of all lines, in order, batch by batch; with each, its last line. `jobs` 1 stays in this process."""
+    """Yield the records of all lines in order, batch by batch, each with its last line. `jobs` 1: in this process."""
     if jobs == 1:
         rescorer = Rescorer(configs)
         try:
@@ -128,8 +128,8 @@ def rescore(lines: Iterable[Line], configs: Configs, jobs: int) -> Iterator[tupl
             yield batch[-1], future.result()
     except BrokenProcessPool:
         raise PluginError(
-            "a scoring process ended by itself (out of memory?); try fewer with --jobs. With --out, the same command "
-            "goes on where this one ended"
+            "a scoring process died (out of memory?): try fewer with --jobs. With --out, the same command continues "
+            "where this one ended"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
@@ -138,7 +138,7 @@ def rescore(lines: Iterable[Line], configs: Configs, jobs: int) -> Iterator[tupl
 def _ahead(
     items: Iterable[list[Line]], submit: Callable[[list[Line]], Future[list[Record]]], most: int
 ) -> Iterator[tuple[list[Line], Future[list[Record]]]]:
-    """Submit items, at most so many before the first is taken."""
+    """Submit items, at most `most` before the first is taken."""
     waiting: deque[tuple[list[Line], Future[list[Record]]]] = deque()
     for item in items:
         waiting.append((item, submit(item)))
@@ -148,7 +148,7 @@ def _ahead(
 
 
 def batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
-    """Lines together, until they are worth a message."""
+    """Gather lines into batches of BATCH_BYTES."""
     batch: list[Line] = []
     size = 0
     for line in lines:
@@ -163,14 +163,14 @@ def batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
 
 @dataclass(frozen=True)
 class Out:
-    """A file of records that an interrupted scoring goes on with. Its first line says how they were scored."""
+    """A file of records, with which an interrupted scoring continues. Its first line says how they were scored."""
 
     path: Path
     head: Mapping[str, str]
     """Side -> its config's text."""
 
     def begin(self) -> Iterator[Record]:
-        """The records of an earlier call, if it was one like this; afterwards the file is ready for more."""
+        """Yield the records of an earlier call with the same configs; afterwards the file is ready for more."""
         if not self.path.exists():
             self._append([{"scored_with": self.head}], "w")
             return
@@ -184,9 +184,7 @@ class Out:
                 if number > 1:
                     yield record
                 elif record.get("scored_with") != self.head:
-                    raise PluginError(
-                        f"{self.path} is no re-scoring under these configs: name another file, or delete it"
-                    )
+                    raise PluginError(f"{self.path} was scored under other configs: name another file, or delete it")
             file.truncate(end)
         if end == 0:
             self._append([{"scored_with": self.head}], "w")
@@ -197,11 +195,11 @@ class Out:
         except ValueError as error:
             raise PluginError(f"{self.path}, line {number} is no JSON: {error}") from None
         if not isinstance(record, dict) or (number > 1 and "key" not in record):
-            raise PluginError(f"{self.path}, line {number} is not what justtinker score writes: name another file")
+            raise PluginError(f"{self.path}, line {number}: expected a record of justtinker score; name another file")
         return record
 
     def add(self, records: Iterable[Record]) -> None:
-        """Write some more."""
+        """Append records."""
         self._append(records, "a")
 
     def _append(self, records: Iterable[Mapping[str, Any]], mode: str) -> None:
@@ -213,7 +211,7 @@ class Out:
 
 
 def unscored_lines(lines: Iterable[Line], done: Counter[str]) -> Iterator[Line]:
-    """Those that are not done yet; each that is done counts for one line."""
+    """Yield the lines that are not done yet. A key that is done n times stands for n lines."""
     for line in lines:
         if not done or not done[key := key_of(line)]:
             yield line

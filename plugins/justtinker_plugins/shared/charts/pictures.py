@@ -9,13 +9,13 @@ from justtinker_core.rundir import RunDir
 from justtinker_plugins.shared.charts.figure import render_files
 from justtinker_plugins.shared.charts.panels import sheet_of
 from justtinker_plugins.shared.records.history import Records
-from justtinker_plugins.shared.records.origin import shown
+from justtinker_plugins.shared.records.origin import records_to_show
 
 
 def write_pictures(files: RunDir, simple: bool = True) -> list[Path]:
     """Write the pictures into a run directory and return their paths."""
     config = tomllib.loads((files.path / "config.toml").read_text(encoding="utf-8"))
-    pictures = pictures_of(shown(files), config["run"]["name"], simple)
+    pictures = pictures_of(records_to_show(files), config["run"]["name"], simple)
     for name, content in pictures.items():
         files.replace(name, content)
     return [files.path / name for name in pictures]

@@ -22,7 +22,7 @@ from justtinker_plugins.shared.charts import svg
 from justtinker_plugins.shared.charts.panels import seconds_of, sheet_of, start_note, trained_by_reward
 from justtinker_plugins.shared.page.selection import FILTERS, MOST_CHARACTERS, Row, Selection
 from justtinker_plugins.shared.records.history import RecordedFinding, Records
-from justtinker_plugins.shared.records.origin import shown
+from justtinker_plugins.shared.records.origin import records_to_show
 
 NAME = "report.html"
 HERE = Path(__file__).parent
@@ -264,6 +264,6 @@ def write_page(files: RunDir, selection: Selection, status: str) -> Path:
     selection.update(files.path)
     config = (files.path / "config.toml").read_text(encoding="utf-8")
     reason = "" if status == "running" else files.manifest().get("reason") or ""
-    text = page(shown(files), files.spent(), tomllib.loads(config), config, status, selection, reason)
+    text = page(records_to_show(files), files.spent(), tomllib.loads(config), config, status, selection, reason)
     files.replace(NAME, text.encode("utf-8", "replace"))  # a lone surrogate becomes a question mark
     return files.path / NAME

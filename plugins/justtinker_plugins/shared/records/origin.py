@@ -1,4 +1,4 @@
-"""Which weights an evaluation is of, and what is known of the weights that a run started from. Reads records only."""
+"""Where the weights of an evaluation, or of the start of a run, come from. Reads records only."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from justtinker_core import EvalStats, PluginError, config_files
 from justtinker_core.checkpoints import FILE, checkpoint_of, located
 from justtinker_core.discovery import find
 from justtinker_core.rundir import RunDir
-from justtinker_plugins.shared.records.history import Records, of_run
+from justtinker_plugins.shared.records.history import Records, read_run
 
 JUDGES = ("environments", "prompts", "verifiers")
-"""Roles on which the number of an evaluation depends, beside its data, settings and weights."""
+"""Roles that decide an evaluation's numbers, besides its data, settings and weights."""
 ASK_OR_JUDGE = ("rollout", "build_prompt", "verify")
 """The hooks of these roles."""
 
@@ -28,8 +28,8 @@ class Origin:
     step: int
 
 
-def origin(reference: str, path: str) -> Origin | None:
-    """Where a checkpoint comes from: the run directory by which it was named, or in which it lies; None: unknown."""
+def find_origin(reference: str, path: str) -> Origin | None:
+    """Find the run that saved a checkpoint: by the directory that named it, or in which it lies. None if unknown."""
     for directory in (Path(reference), *Path(path).parents):
         if (directory / "config.toml").is_file():
             for record in RunDir(directory).read(FILE):
@@ -39,7 +39,7 @@ def origin(reference: str, path: str) -> Origin | None:
 
 
 def evaluated_weights(directory: Path) -> str:
-    """The weights that `justtinker eval` evaluated in its directory, in a few words; nothing for other directories."""
+    """Name the weights that `justtinker eval` evaluated in a directory; '' for other directories."""
     about = RunDir(directory).manifest()
     if "checkpoint" not in about:
         return ""
@@ -49,12 +49,15 @@ def evaluated_weights(directory: Path) -> str:
     return f"{run} {about['step']}" if run else str(path).rstrip("/").rpartition("/")[2]
 
 
-def shown(files: RunDir) -> Records:
-    """The records of a run as a reporter shows them: with the weights of an evaluation, and, as step 0, what the run
-    that it started from had measured of them last, where this run has not evaluated them itself."""
-    records = of_run(files)
+def records_to_show(files: RunDir) -> Records:
+    """Read the records of a run as reporters show them.
+
+    An evaluation names its weights. A run that did not evaluate its starting weights borrows, as step 0, the last
+    evaluations of the run that they come from.
+    """
+    records = read_run(files)
     found = replace(records, weights=evaluated_weights(files.path))
-    source, borrowed = start_of(files, records.evals)
+    source, borrowed = starting_evaluations(files, records.evals)
     if source is None or not borrowed:
         return found
     start = [replace(stats, step=0, seen=0, tokens={}, usd=None, seconds={}) for stats in borrowed]
@@ -62,16 +65,18 @@ def shown(files: RunDir) -> Records:
     return replace(found, evals=(*start, *records.evals), start=names)
 
 
-def start_of(files: RunDir, evals: Sequence[EvalStats]) -> tuple[Origin | None, list[EvalStats]]:
-    """The run whose weights a run started from, and what it had measured of them on the sets whose starting weights
-    this run has not evaluated itself, in the same way."""
+def starting_evaluations(files: RunDir, evals: Sequence[EvalStats]) -> tuple[Origin | None, list[EvalStats]]:
+    """Find the run that a run started from, and its evaluations of the starting weights.
+
+    Only of sets whose starting weights this run has not evaluated itself, and only if both runs evaluate them alike.
+    """
     own = {stats.name: stats for stats in reversed(evals)}  # the first of each
     wanted = [name for name, stats in own.items() if stats.step > 0]
-    source = _source(files) if wanted and not evaluated_weights(files.path) else None
+    source = _source_run(files) if wanted and not evaluated_weights(files.path) else None
     if source is None:
         return None, []
-    ours, theirs = (_measured_by(directory) for directory in (files.path, source.directory))
-    found = {s.name: s for s in of_run(RunDir(source.directory)).evals if s.step == source.step}
+    ours, theirs = (_evaluation_basis(directory) for directory in (files.path, source.directory))
+    found = {s.name: s for s in read_run(RunDir(source.directory)).evals if s.step == source.step}
     same = [
         found[name]
         for name in wanted
@@ -83,27 +88,27 @@ def start_of(files: RunDir, evals: Sequence[EvalStats]) -> tuple[Origin | None, 
     return source, same
 
 
-def _source(files: RunDir) -> Origin | None:
-    """The finished run whose last weights a run started from."""
+def _source_run(files: RunDir) -> Origin | None:
+    """Find the finished run whose last weights a run started from."""
     try:
         reference = config_files.read(files.path).run.start_from
         if reference is None:
             return None
-        source = origin(str(files.path / reference), checkpoint_of(reference, files.path))
+        source = find_origin(str(files.path / reference), checkpoint_of(reference, files.path))
         if source is None or RunDir(source.directory).manifest().get("status") != "finished":
-            return None  # one that goes on has another newest checkpoint by now
+            return None  # a run that goes on has a newer checkpoint by now
         return source
     except PluginError:
-        return None  # it is gone
+        return None  # the run is gone
 
 
-def _measured_by(directory: Path) -> dict[str, Mapping[str, Any]]:
-    """What the numbers of evaluations depend on: data tables, and the plugins that ask and judge, with options."""
+def _evaluation_basis(directory: Path) -> dict[str, Mapping[str, Any]]:
+    """Return what evaluations depend on: data tables, and the plugins that ask and judge, with their options."""
     of, hooks = config_files.read(directory), RunDir(directory).manifest().get("hooks", {})
     known, local = find(JUDGES), of.local_plugins
 
     def judges(name: str) -> bool:
-        """Of a run that did not record the hooks of its local plugins, any of them may judge."""
+        """Whether a plugin asks or judges. An older run did not record the hooks of local plugins: any of them may."""
         return name in known or (name in local and bool(set(ASK_OR_JUDGE) & set(hooks.get(name, ASK_OR_JUDGE))))
 
     options = {name: (local.get(name), of.plugin_options.get(name)) for name in of.enable if judges(name)}
