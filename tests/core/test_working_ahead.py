@@ -68,7 +68,7 @@ def test_credit_without_an_advantages_plugin_says_what_is_missing(run_of: RunOf)
         needs = ("build_prompt", "verify", "score")
 
     backend, ask, judge, correct, _, _ = cast()
-    with pytest.raises(PluginError, match="^no active plugin implements advantages: enable one, and name it in"):
+    with pytest.raises(PluginError, match=r"^no active plugin implements advantages: enable one, and name the hook in"):
         go(run_of(backend, ask, judge, correct, Free()))
 
 
