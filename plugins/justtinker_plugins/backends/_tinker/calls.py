@@ -65,11 +65,9 @@ class Calls:
     def make(self, call: Callable[[], Any], convert: Callable[[Any], Any], promise: Future[Any]) -> None:
         """Make a call now, without waiting for its answer."""
         try:
-            answer = call()
+            self.after(call(), lambda value: self.settle(promise, lambda: convert(value)), promise)
         except BaseException as error:
             self.settle(promise, error=error)
-        else:
-            self.after(answer, lambda value: self.settle(promise, lambda: convert(value)), promise)
 
     def after(self, answer: Any, use: Callable[[Any], None], *promises: Future[Any]) -> None:
         """Call `use` with the answer once it arrives, in the replies' thread; an error goes to all promises."""
