@@ -28,7 +28,8 @@ def all_of(kind: type[T]) -> Callable[[Any], tuple[T, ...]]:
         values = tuple(answer)
         for value in values:
             if not isinstance(value, kind):
-                raise TypeError(f"expected a {kind.__name__}, got {value!r:.100}")
+                article = "an" if kind.__name__[0] in "AEIOU" else "a"
+                raise TypeError(f"expected {article} {kind.__name__}, got {value!r:.100}")
         return values
 
     return convert

@@ -88,6 +88,8 @@ def override(tables: dict[str, Any], item: str) -> None:
         table = table.setdefault(parent, {})
         if not isinstance(table, dict):
             raise PluginError(f"--set {item}: {parent!r} is not a table")
+    if parents == ["local_plugins"]:
+        text = str(Path(text.strip()).absolute())  # relative to where the command runs, not to the config
     table[last] = toml_value(text)
 
 

@@ -31,6 +31,10 @@ PIECE = 2**16
 """Bytes to unpack at a time."""
 
 
+_HELD: set[Path] = set()
+"""The lock files that this process holds."""
+
+
 class RunDir:
     """The files of one run."""
 
@@ -50,12 +54,26 @@ class RunDir:
             if error.errno not in (errno.EACCES, errno.EAGAIN):  # a file system without locks
                 return
             raise PluginError(f"another process is using {self.path}: wait for it, or end it") from None
+        _HELD.add((self.path / ".lock").resolve())
 
     def unlock(self) -> None:
         """Let other processes in. The lock file stays: it may be another process's by now."""
         if self._lock is not None:
+            _HELD.discard((self.path / ".lock").resolve())
             self._lock.close()
             self._lock = None
+
+    def in_use(self) -> bool:
+        """Return whether a process works in the directory; True where locks cannot tell."""
+        path = self.path / ".lock"
+        if fcntl is None or not path.is_file() or path.resolve() in _HELD:  # closing our own lock's file would free it
+            return True
+        try:
+            with path.open("r+") as file:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        return False
 
     @staticmethod
     def create(path: Path, config: str) -> RunDir:

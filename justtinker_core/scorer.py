@@ -54,7 +54,8 @@ class Scorer:
     ) -> None:
         self.config = config_of(config, sets, plugins)
         self.plugins = active or open_plugins(judging(self.config))
-        all_or_none(partial(self.plugins.require, hook, "scoring") for hook in ("verify", "score"))
+        if active is None:
+            all_or_none(partial(self.plugins.require, hook, "scoring") for hook in ("verify", "score"))
         self._open = active is None
 
     def __enter__(self) -> Scorer:
@@ -82,17 +83,19 @@ class Scorer:
         meta: Mapping[str, Any] | None = None,
         tokens: Sequence[int] | None = None,
         truncated: Sequence[bool] | None = None,
-        step: int = 0,
+        step: int | None = None,
     ) -> Group:
         """Score the responses to one problem as a run would: they are the group.
 
         Returns a `Group` with verdicts, measures, rewards and, if an advantages plugin is active, advantages; all in
         the order of `responses`. `tokens` says how long each response is, in tokens; without it, metrics that read
-        lengths are left out, and a reward that does is an error. `step` matters for weights that follow a schedule.
+        lengths are left out, and a reward that does is an error. `step` is needed if a weight follows a schedule.
         Raises GroupError, a PluginError, if a plugin fails.
         """
-        if isinstance(responses, str) or not responses:
+        if isinstance(responses, str) or not responses or not all(isinstance(text, str) for text in responses):
             raise PluginError(f"responses: expected a list of one or more texts, got {responses!r:.60}")
+        if step is None and (needed := self.step_needed):
+            raise PluginError(f"step: expected a number, since the rewards depend on it ({needed})")
         for name, column in (("tokens", tokens), ("truncated", truncated)):
             if column is not None and len(column) != len(responses):
                 raise PluginError(f"{name}: expected {len(responses)} entries, one a response, got {len(column)}")
@@ -102,7 +105,7 @@ class Scorer:
         counts = tokens if tokens is not None else [None] * len(responses)
         rollouts = tuple(text_rollout(*row) for row in zip(responses, counts, cut, strict=True))
         problem = Problem("scored", question, answer, kind, meta=dict(meta or {}))
-        return self.credit(self.judge(Group(step, 0, problem, Prompt(question), rollouts)))
+        return self.credit(self.judge(Group(step or 0, 0, problem, Prompt(question), rollouts)))
 
     def judge(self, group: Group) -> Group:
         """Verify, measure and score a group; metrics that read what its rollouts lack are left out."""
@@ -134,6 +137,8 @@ def config_of(
     config: str | Path | Mapping[str, Any] | RunConfig, sets: Sequence[str], plugins: Sequence[str]
 ) -> RunConfig:
     """The config that a scorer is made from, changed; a ``[run]`` that it lacks is filled in."""
+    if isinstance(sets, str) or isinstance(plugins, str):
+        raise PluginError(f"sets and plugins: expected lists of texts, got {sets!r} and {plugins!r}")
     if isinstance(config, RunConfig):
         if sets or plugins:
             raise PluginError("a RunConfig cannot be changed by sets or plugins: give the tables or the file")
@@ -162,7 +167,8 @@ def scorer_of_process(config: RunConfig) -> Scorer:
     with _lock:
         scorer = _scorers.get(key)
         if scorer is None or not scorer._open:  # it has been closed
-            scorer = _scorers[key] = Scorer(config)
+            scorer = _scorers[key] = Scorer(config, active=open_plugins(judging(config)))
+            scorer._open = True  # these plugins are its own
             atexit.register(scorer.close)
         return scorer
 

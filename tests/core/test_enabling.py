@@ -181,7 +181,7 @@ MISTAKES = {
     ),
     "a local plugin that is not there": (
         ["-p", "half", "--set", "local_plugins.half=playrs.py:Half"],
-        "there is no file {folder}/playrs.py for the local plugin Half; did you mean 'players.py'?",
+        "there is no file {here}/playrs.py for the local plugin Half; did you mean 'players.py'?",
     ),
     "two mistakes are reported at once": (
         ["-p", "hafl", "-p", "secnd"],
@@ -196,7 +196,7 @@ def test_a_mistake_is_reported_before_anything_runs(mistake: str, mine: Callable
     arguments, text = MISTAKES[mistake]
     config = mine()
     error = refused(config, *arguments).replace(f"{config.parent}/mine.toml", "mine.toml")
-    assert error == text.replace("{folder}", str(config.parent))
+    assert error == text.replace("{folder}", str(config.parent)).replace("{here}", str(Path.cwd()))
 
 
 def test_no_plugin_for_a_role_that_only_the_evaluation_needs(mine: Callable[..., Path]) -> None:

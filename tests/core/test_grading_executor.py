@@ -15,7 +15,7 @@ from justtinker_core import Group, PluginError, hookimpl
 from justtinker_core.config_files import read
 from justtinker_core.enabling import open_plugins
 from justtinker_core.testing import Runner, _backend, _running, _stand_ins
-from tests.core.conftest import Ask, Correct, Mean, Report, Rl, RunOf, ScriptedBackend, cast, go, problems, records
+from tests.core.conftest import Ask, Correct, Mean, Report, Rl, RunOf, ScriptedBackend, Sft, cast, go, problems, records
 from tests.core.conftest import Judge as Verify
 
 
@@ -91,6 +91,37 @@ def test_something_else_is_blamed_on_its_plugin(run_of: RunOf) -> None:
         PluginError, match=r"plugin 'gives' \(under test\) failed in grading_executor.*Executor.*'four'"
     ):
         go(run_of(*cast(), Gives("four")))
+
+
+class Broken(Counting):
+    def __init__(self, at_once: bool) -> None:
+        super().__init__()
+        self.at_once = at_once
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if self.at_once:
+            raise ConnectionError("cluster gone")
+        future: Future[Any] = Future()
+        future.set_exception(ConnectionError("cluster gone"))
+        return future
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_executor_that_fails_is_named_with_the_group(run_of: RunOf, at_once: bool) -> None:
+    text = r"^the executor of gives failed: ConnectionError: cluster gone \(step 1, problem 'p\d'; the group is kept in"
+    with pytest.raises(PluginError, match=text):
+        go(run_of(*cast(), Gives(Broken(at_once))))
+
+
+def test_sft_runs_with_an_executor_too(run_of: RunOf) -> None:
+    """It judges its evaluations only, and has no reward."""
+    executor = Counting()
+    sets = {"train": problems(4), "held": problems(3)}
+    run = run_of(ScriptedBackend(), Ask(), Verify(), Sft(), Gives(executor), problems=sets)
+    assert go(run) == "finished"
+    assert executor.submitted == 6
+    alone = run_of(ScriptedBackend(), Sft(), Gives(Counting()), directory="alone")
+    assert go(alone) == "finished"
 
 
 PLUGIN = """

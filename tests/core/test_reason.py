@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +111,28 @@ def test_evaluated_and_said_by_the_commands(written: Written, tmp_path: Path) ->
     result = cli("eval", "run", "--dir", "again")
     assert result.exit_code == 0, result.output
     assert reason_of(tmp_path / "again") == ("evaluated", "every evaluation set is recorded")
+
+
+def test_a_run_that_was_killed_is_not_called_running(tmp_path: Path) -> None:
+    files = RunDir.create(tmp_path / "run", "")
+    files.manifest(status="running", reason=None)
+    files.lock()
+    assert how_it_ended(tmp_path / "run") == "running"
+    code = "import sys; from pathlib import Path; from justtinker_core.rundir import RunDir as R; "
+    locked = subprocess.run([sys.executable, "-c", f"{code}print(R(Path({str(tmp_path / 'run')!r})).in_use())"],
+                            capture_output=True, text=True, check=True)  # fmt: skip
+    assert locked.stdout == "True\n", "asking here has not freed the lock"
+    files.unlock()
+    ending = f"killed: no process works in it any more; resume with justtinker train --resume {tmp_path / 'run'}"
+    assert how_it_ended(tmp_path / "run") == ending
+
+
+def test_a_run_that_came_to_nothing_says_why(tmp_path: Path) -> None:
+    RunDir.create(tmp_path / "run", "").manifest(status="failed", reason="ValueError: oh")
+    for command in ("show", "monitor"):
+        result = cli(command, tmp_path / "run")
+        assert result.exit_code == 1
+        assert result.output.endswith("; run failed: ValueError: oh\n")
 
 
 def test_a_directory_of_an_older_version_says_its_status() -> None:

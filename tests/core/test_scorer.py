@@ -154,6 +154,7 @@ def test_a_metric_that_does_not_say_that_it_reads_logprobs_is_an_error(tmp_path:
     ("changes", "text"),
     [
         ({"responses": "one"}, "responses: expected a list of one or more texts, got 'one'"),
+        ({"responses": [None]}, r"responses: expected a list of one or more texts, got \[None\]"),
         ({"responses": []}, r"responses: expected a list of one or more texts, got \[\]"),
         ({"tokens": [1]}, "tokens: expected 3 entries, one a response, got 1"),
         ({"tokens": [1, -2, 3]}, "tokens: expected counts, got -2"),
@@ -179,6 +180,19 @@ def test_what_cannot_be_scored(scorer: Scorer, changes: dict[str, Any], text: st
 def test_a_config_that_cannot_score(source: Any, changes: dict[str, Any], text: str) -> None:
     with pytest.raises(PluginError, match=text):
         Scorer(source, **changes)
+
+
+def test_a_schedule_needs_a_step() -> None:
+    weight = "plugins.correct.weight={from=0.0,to=1.0,steps=4}"
+    with Scorer(TABLES, sets=[weight], plugins=["no:format"]) as scorer:
+        assert [reward.total for reward in ask(scorer, step=2).rewards] == [0.5, 0.0, 0.5]
+        with pytest.raises(PluginError, match=r"^step: expected a number, .* \(the weight schedule of correct\)$"):
+            ask(scorer)
+
+
+def test_changes_are_lists() -> None:
+    with pytest.raises(PluginError, match=r"^sets and plugins: expected lists of texts, got 'run.seed=1'"):
+        Scorer(TABLES, sets="run.seed=1")
 
 
 def test_a_run_config_is_not_changed() -> None:

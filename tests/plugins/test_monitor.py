@@ -149,7 +149,7 @@ HEADER = "step,accuracy\n"
         ("h.csv", "a,b\n1,2\n", ", line 1: expected a column 'step', got a, b"),
         ("h.csv", "", ", line 1: expected a column 'step', got nothing"),
         ("h.csv", "step,reward,reward\n1,2,3\n", ", line 1: more than one column is called 'reward'"),
-        ("h.csv", HEADER, " holds no steps yet"),
+        ("h.csv", HEADER, " holds no steps"),
         ("h.jsonl", '{"step": 1}\n{"step":\n', ", line 2 is no JSON: "),
         ("h.jsonl", "[1]\n", ", line 1: expected an object, got [1]"),
         ("h.jsonl", '{"accuracy": 1}\n', ", line 1, column 'step': expected a whole number, got None"),

@@ -81,6 +81,8 @@ def stack_of(source: str | None, rollouts: Sequence[Path]) -> str | Path:
         return run_or_file(source)
     if len(rollouts) == 1 and rollouts[0].is_dir():
         return existing(rollouts[0])[-1]
+    if missing := [path for path in rollouts if not path.exists()]:
+        raise PluginError(f"there is no {missing[0]}: expected files of JSON lines or run directories")
     raise click.UsageError("add --config CONFIG: only a single run directory has a reward stack of its own")
 
 

@@ -73,7 +73,8 @@ def find_step_file(run_dir: Path, step: int | None, evaluation: str | None) -> P
     if not files:
         sets = ", ".join(dict.fromkeys(map(set_of, step_files(run_dir)))) or "none"
         hint = "; use --eval NAME for evaluations" if evaluation is None else ""
-        raise PluginError(f"{run_dir} has no rollouts of {name!r}; it has: {sets}{hint}")
+        ending = f"; run {status}" if (status := how_it_ended(run_dir)) else ""
+        raise PluginError(f"{run_dir} has no rollouts of {name!r}; it has: {sets}{hint}{ending}")
     if step is None:
         return files[-1]
     for path in files:

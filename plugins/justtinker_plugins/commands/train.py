@@ -83,6 +83,7 @@ def train_and_report(parent: Path, run_dirs: list[Path], new: bool) -> None:
         print_error(error)
     if status == "failed" and new and not any(map(has_records, run_dirs)):
         shutil.rmtree(parent, ignore_errors=True)  # so that the same command works once the mistake is corrected
+        print_to_stderr(f"failed before its first step, so {parent} is removed; fix the cause and repeat the command")
     elif status == "failed":
         print_to_stderr(f"failed; fix the cause, then resume with the same config: {command}")
     elif status != "finished":

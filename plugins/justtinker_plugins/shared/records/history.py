@@ -17,6 +17,7 @@ from typing import Any
 
 from justtinker_core import EvalStats, Finding, History, PluginError, StepStats
 from justtinker_core.rundir import RunDir, step_of
+from justtinker_plugins.shared.records.runs import how_it_ended
 
 STEP, EVAL = "step", "eval_"
 
@@ -66,7 +67,8 @@ def read_records(path: Path) -> Records:
     else:
         raise PluginError(f"{path}: expected a run directory, a .csv or a .jsonl file")
     if not records.steps:
-        raise PluginError(f"{path} holds no steps yet")
+        ending = how_it_ended(path) if path.is_dir() else ""
+        raise PluginError(f"{path} holds no steps" + (f"; run {ending}" if ending else ""))
     return records
 
 

@@ -20,5 +20,10 @@ def existing(parent: Path) -> list[Path]:
 
 def how_it_ended(run_dir: Path) -> str:
     """The status of a run and, if its manifest says it, why the run ended; '' for a directory without a manifest."""
-    manifest = RunDir(run_dir).manifest()
-    return ": ".join(filter(None, (manifest.get("status"), manifest.get("reason"))))
+    files = RunDir(run_dir)
+    manifest = files.manifest()
+    status, reason = manifest.get("status"), manifest.get("reason")
+    if status == "running" and not files.in_use():
+        command = "eval" if "checkpoint" in manifest else "train"
+        return f"killed: no process works in it any more; resume with justtinker {command} --resume {run_dir}"
+    return ": ".join(filter(None, (status, reason)))
