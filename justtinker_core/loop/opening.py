@@ -37,8 +37,9 @@ def opened(run: Run, checks: Sequence[Check] = ()) -> Iterator[Run]:
         stack.callback(run.files.unlock)
         stack.callback(close_backend, run)
         over = threading.Event()
+        watcher = watch(run.plugins, lambda: run.step, over)
+        stack.callback(watcher.join, 1.0)  # left alone, it could free the model while the interpreter ends: an abort
         stack.callback(over.set)
-        watch(run.plugins, lambda: run.step, over)
         stack.push(partial(finish, run))
         check_roles(run.config, run.plugins)
         all_or_none([partial(load_data, run), partial(open_backend, run), partial(preflight, run, checks)])

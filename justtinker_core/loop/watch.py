@@ -44,8 +44,11 @@ def describe(call: Call, took: float, step: int) -> str:
     return f"plugin {call.found.name!r} ({call.found.package}) has been in {call.hook} for {took:.0f} s ({where})"
 
 
-def watch(plugins: Plugins, step: Callable[[], int], over: threading.Event) -> None:
-    """Until `over` is set, log one warning per plugin and hook whose call is slow. `step` returns the current step."""
+def watch(plugins: Plugins, step: Callable[[], int], over: threading.Event) -> threading.Thread:
+    """Start a thread that, until `over` is set, logs one warning per plugin and hook whose call is slow.
+
+    `step` returns the current step.
+    """
 
     def look() -> None:
         warned: set[tuple[str, str]] = set()
@@ -55,4 +58,6 @@ def watch(plugins: Plugins, step: Callable[[], int], over: threading.Event) -> N
                     log.warning("%s; waiting (logged once)", text)
                     warned.add(key)
 
-    threading.Thread(target=look, name="watch", daemon=True).start()
+    thread = threading.Thread(target=look, name="watch", daemon=True)
+    thread.start()
+    return thread

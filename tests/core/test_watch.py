@@ -177,3 +177,8 @@ def test_ctrl_c_says_who_holds_the_step_up_and_does_not_wait_for_it(
     assert re.fullmatch(
         asked + r"plugin 'hang' \(under test\) has been in score for \d+ s \(step 1, problem 'p\d'\)", text
     )
+
+
+def test_its_thread_ends_with_the_run(run_of: RunOf) -> None:
+    go(run_of(*cast()))
+    assert "watch" not in [thread.name for thread in threading.enumerate()]
