@@ -97,8 +97,8 @@ def page() -> str:
     parts.append(
         '## [local_plugins]\n\n`name = "file.py:Class"`, relative to the config file. On the command line, '
         "`--set local_plugins.NAME=file.py:Class -p NAME` adds one to any config, relative to the working directory. "
-        "`manifest.json` holds the first 12 digits of the file's SHA-256 (not of what it imports); `--resume` warns if a file, or a package's version, "
-        "has changed since.\n"
+        "`manifest.json` holds the first 12 digits of the file's SHA-256 (not of what it imports); "
+        "`--resume` warns if a file, or a package's version, has changed since.\n"
     )
     return "\n".join(parts)
 
