@@ -16,7 +16,7 @@ import numpy as np
 
 from justtinker_core.options import configure
 from justtinker_core.plugins import Plugins
-from justtinker_plugins.commands.monitor import bare, monitors_of, replay
+from justtinker_plugins.commands._cli.replay import active_monitors, default_config, replay
 from justtinker_plugins.monitors.drift import Drift
 from justtinker_plugins.monitors.thresholds import Thresholds
 from tests.plugins.health_runs import ACCURACY, LENGTH, THINKING, resampled, told
@@ -35,7 +35,7 @@ COLUMNS = ("warning", "stop", "recipe's warning")
 @cache
 def default_monitors() -> Plugins:
     """Set up once a process."""
-    return Plugins(monitors_of(bare((), ())))
+    return Plugins(active_monitors(default_config((), ())))
 
 
 def false_alarms(seed: int, block: int) -> list[tuple[str, str]]:

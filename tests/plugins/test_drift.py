@@ -16,7 +16,7 @@ from justtinker_core import PluginError
 from justtinker_core.options import configure
 from justtinker_core.plugins import Plugins
 from justtinker_core.types import History, StepStats
-from justtinker_plugins.commands.monitor import bare, monitors_of, replay
+from justtinker_plugins.commands._cli.replay import active_monitors, default_config, replay
 from justtinker_plugins.monitors.drift import Drift
 from justtinker_plugins.shared.records.history import Records
 from tests.plugins.health_runs import ACCURACY, LENGTH, THINKING, published, resampled, series, told
@@ -201,7 +201,7 @@ def test_the_bar_does_not_hang_on_one_number(changes: dict[str, Any]) -> None:
 @cache
 def default_monitors() -> Plugins:
     """Set up once a process: a monitor has no memory."""
-    return Plugins(monitors_of(bare((), ())))
+    return Plugins(active_monitors(default_config((), ())))
 
 
 def healthy_alarms(seed: int) -> list[tuple[int, str, str]]:

@@ -100,7 +100,7 @@ def test_every_stretch_holds_about_the_same_proportions(counts: list[int]) -> No
         ({"a": "files"}, "sources.a = 'files': input should be an object"),
         ({"a": {"use": "flies"}}, "sources.a: no plugin called 'flies'; did you mean 'files'?"),
         ({"a": {"use": 3}}, "sources.a: [data.train] use = 3: input should be a valid string"),
-        ({"a": {"use": "exact"}}, "sources.a: [data.train] use = 'exact': one of the verifiers, which loads"),
+        ({"a": {"use": "exact"}}, "sources.a: [data.train] use = 'exact': expected a plugin that loads"),
         ({"a": {"use": "files", "paht": "x"}}, "sources.a: [data.train] has no option 'paht'; did you mean 'path'?"),
         ({"a": {"use": "files", "path": "no.jsonl"}}, "sources.a: there is no file no.jsonl"),
         ({"a": {"use": "arithmetic", "limit": 0}}, "sources.a: [data.train] limit = 0: "),

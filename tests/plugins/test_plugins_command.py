@@ -40,7 +40,7 @@ def words(*arguments: str | Path) -> str:
 def test_every_plugin_is_listed_with_role_package_and_what_it_is() -> None:
     result = cli("plugins")
     assert result.exit_code == 0
-    assert re.search(r"^redundancy +rewards +justtinker \d\S+ +The redundancy term", result.output, re.MULTILINE)
+    assert re.search(r"^redundancy +rewards +justtinker \d\S+ +Penalise redundancy: a", result.output, re.MULTILINE)
     assert re.search(r"^train +commands +justtinker \d\S+ +Run configs one after the", result.output, re.MULTILINE)
 
 
@@ -119,8 +119,8 @@ def test_a_plugin_is_explained() -> None:
     for part in (
         "redundancy one of the rewards, from justtinker",
         "plugins/justtinker_plugins/rewards/redundancy.py",
-        "Takes from a correct answer what its repetitions deserve",
-        "score `redundancy`: minus the penalty of each rollout",
+        "Penalises a correct answer for its repetitions",
+        "score Return `redundancy`: the negative penalty of each rollout",
         'method "exact" | "fast" | "flat" "flat"',
         "threshold float in [0, 1) 0.3",
         'with "redundancy" in the list `enable` of [plugins]',
@@ -149,7 +149,7 @@ def test_a_file_is_explained(tmp_path: Path) -> None:
     )
     text = words("plugins", f"{file}:LastWord")
     assert text.startswith(
-        f"last_word from a local file {file} Has it. Hooks measure Name -> one number, or None, a rollout Options"
+        f"last_word from a local file {file} Has it. Hooks measure Name -> one number or None for each rollout Options"
     )
     assert text.endswith("[plugins.last_word] most = 3")
     assert "there is no file nowhere.py" in cli("plugins", "nowhere.py:X").output

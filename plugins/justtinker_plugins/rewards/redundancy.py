@@ -59,7 +59,7 @@ class Redundancy:
 
     @hookimpl
     def score(self, group: Group) -> dict[str, list[float | None]]:
-        """Return `redundancy`: minus the penalty of each rollout, None where it does not apply."""
+        """Return `redundancy`: the negative penalty of each rollout, or None where it does not apply."""
         measured = group.measures if "redundancy_penalty" in group.measures else self.measure(group)
         raw = [-penalty if penalty else 0.0 for penalty in measured["redundancy_penalty"]]
         return {"redundancy": gated(group, raw, self.only_correct)}
