@@ -10,9 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from justtinker_core import Group, PluginError, Problem, Prompt, Rollout
+from justtinker_core import Group, PluginError, Problem, Prompt, Rollout, Scorer
 from justtinker_core.answers import checked_verdicts
-from justtinker_core.grading import judge
 from justtinker_core.run import Run
 
 TOLERANCE = 1e-9
@@ -65,7 +64,8 @@ def judge_texts(run: Run, problem: Problem, texts: Sequence[str], logprob: float
     """Judge made-up responses with the weights of the last step; None if a plugin cannot judge without logprobs."""
     rollouts = make_rollouts(run, texts, logprob)
     try:
-        return judge(Group(max(run.config.run.steps, 1), 0, problem, Prompt(), rollouts), run.plugins)
+        group = Group(max(run.config.run.steps, 1), 0, problem, Prompt(), rollouts)
+        return Scorer(run.config, active=run.plugins).judge(group)
     except PluginError:
         if not math.isnan(logprob):
             raise
