@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
@@ -50,8 +50,12 @@ def collect(
     grade: Grade | None = None,
 ) -> tuple[Group, ...]:
     """The groups of `stream`, in the order of their problems."""
-    judged = stream(problems, step, plugins, backend, sampler, settings, first, grade)
-    return tuple(sorted(judged, key=lambda group: group.index))
+    return in_order(stream(problems, step, plugins, backend, sampler, settings, first, grade))
+
+
+def in_order(groups: Iterable[Group]) -> tuple[Group, ...]:
+    """The groups of a step in the order of their problems."""
+    return tuple(sorted(groups, key=lambda group: group.index))
 
 
 def stream(

@@ -15,7 +15,7 @@ from justtinker_core import data, grading
 from justtinker_core.config import RunConfig
 from justtinker_core.hookspecs import hooks_of
 from justtinker_core.plugins import Plugins
-from justtinker_core.rollouts import Grade, fill_prompt, stream
+from justtinker_core.rollouts import Grade, fill_prompt, in_order, stream
 from justtinker_core.rundir import RecordWriter, RunDir
 from justtinker_core.sampling import MeteredSampler, Settings
 from justtinker_core.types import Backend, EvalStats, Group, History, Problem, Prompt, Sampler, StepStats
@@ -106,7 +106,7 @@ class Run:
 
     def rollouts(self, step: int, problems: Sequence[Problem], n: int) -> tuple[Group, ...]:
         """Sample, verify, measure and score n rollouts per problem with the current sampler; one group per problem."""
-        return tuple(sorted(self.stream_rollouts(step, problems, n), key=lambda group: group.index))
+        return in_order(self.stream_rollouts(step, problems, n))
 
     def stream_rollouts(self, step: int, problems: Sequence[Problem], n: int) -> Iterator[Group]:
         """Like `rollouts`, but yield each group as soon as it is judged. Episodes are all played first."""

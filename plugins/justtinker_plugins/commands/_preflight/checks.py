@@ -17,6 +17,7 @@ from pathlib import Path
 
 from justtinker_core import PluginError, Problem, Rollout
 from justtinker_core.grading import unverified, verify
+from justtinker_core.hookspecs import attribute_of
 from justtinker_core.run import Run
 from justtinker_core.types import DataSpec
 from justtinker_plugins.commands._preflight.warnings import find_warnings
@@ -93,7 +94,7 @@ def table_complaints(run: Run, spec: DataSpec, problems: Sequence[Problem]) -> I
 def is_sampled(run: Run, spec: DataSpec) -> bool:
     """Whether the run samples responses to these problems. It does not if it only imitates demonstrations."""
     algorithms = [run.plugins.active[name].instance for name in run.plugins.who("collect_batch")]
-    return spec.purpose == "eval" or any("verify" in getattr(a, "needs", ()) for a in algorithms)
+    return spec.purpose == "eval" or any("verify" in attribute_of(a, "needs") for a in algorithms)
 
 
 def response_limit(run: Run, spec: DataSpec) -> tuple[int, str]:

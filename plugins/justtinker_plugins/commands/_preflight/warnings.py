@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from justtinker_core import Group, PluginError, Problem, Prompt, Rollout, Scorer
 from justtinker_core.answers import checked_verdicts
+from justtinker_core.hookspecs import attribute_of
 from justtinker_core.run import Run
 
 TOLERANCE = 1e-9
@@ -35,7 +36,7 @@ def find_warnings(run: Run, problems: Sequence[Problem], pairs: PairsById) -> It
 def trains_on_rewards(run: Run) -> bool:
     """Whether the run's algorithm needs rewards."""
     algorithms = (run.plugins.active[name].instance for name in run.plugins.who("collect_batch"))
-    return any("score" in getattr(algorithm, "needs", ()) for algorithm in algorithms)
+    return any("score" in attribute_of(algorithm, "needs") for algorithm in algorithms)
 
 
 def blind_rewards(run: Run, problems: Sequence[Problem], pairs: PairsById) -> Iterator[str]:
