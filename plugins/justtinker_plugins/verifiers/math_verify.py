@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Annotated
 
 from pydantic import Field
@@ -71,10 +72,14 @@ class MathVerify:
         if not gold:
             return [Verdict("unscored", found.answer, "gold", "the problem has no gold") for found in extracted]
         answers = [found.answer for found in extracted if found.answer is not None]
-        values = {answer: without_asked_name(problem.question, gold, answer) for answer in answers}
+        question = problem.question
+        values = {answer: _value_of(question, gold, answer) for answer in answers}
         compared = self._compare_all(gold, set(values.values()))
-        gate = _refuse_rounded if self.accept_restated else _refuse_restated
-        comparisons = {a: gate(problem.question, gold, value, compared[value]) for a, value in values.items()}
+        gates = [gate for gate in GATES if not (self.accept_restated and gate in RESTATED_GATES)]
+        comparisons = {
+            answer: _guarded(partial(_refusal, gates, question, gold, value, compared[value]))
+            for answer, value in values.items()
+        }
         return [_verdict(found, comparisons) for found in extracted]
 
     @hookimpl
@@ -86,7 +91,7 @@ class MathVerify:
         if group.problem.kind not in self.kinds:
             return None
         gold = gold_text(group.problem.answer)
-        values = [v.answer and without_asked_name(group.problem.question, gold, v.answer) for v in group.verdicts]
+        values = [v.answer and _value_of(group.problem.question, gold, v.answer) for v in group.verdicts]
         with self._lock:
             slow = [(gold, value) in self._slow_pairs for value in values]
         ended = [verdict.rung.startswith((LIMIT, FAILED)) for verdict in group.verdicts]
@@ -151,18 +156,37 @@ def _compare_safely(gold: str, answer: str) -> Comparison:
     return _guarded(lambda: compare(gold, answer))
 
 
-def _refuse_restated(question: str, gold: str, answer: str, comparison: Comparison) -> Comparison:
-    if not comparison.equal or comparison.rung == "string":
-        return comparison
-    restated = Comparison(False, "gate", "the answer only restates the question")
-    return _guarded(
-        lambda: restated if restates(question, gold, answer) else _refuse_rounded(question, gold, answer, comparison)
-    )
+def _restated(question: str, gold: str, answer: str) -> str:
+    return "the answer only restates the question" if restates(question, gold, answer) else ""
 
 
-def _refuse_rounded(question: str, gold: str, answer: str, comparison: Comparison) -> Comparison:
-    rounded = Comparison(False, "gate", "only its rounding is the gold, and the question asks for no rounding")
-    return _guarded(lambda: rounded if comparison.equal and rounds_unasked(question, gold, answer) else comparison)
+def _rounded(question: str, gold: str, answer: str) -> str:
+    unasked = rounds_unasked(question, gold, answer)
+    return "only its rounding is the gold, and the question asks for no rounding" if unasked else ""
+
+
+AskedOf = Callable[[str, str, str], str]
+"""Takes the question, the gold and the answer."""
+READINGS: tuple[AskedOf, ...] = (without_asked_name,)
+"""How the question says to read an answer, before it is compared: each returns the answer, perhaps shortened."""
+GATES: tuple[AskedOf, ...] = (_restated, _rounded)
+"""What the question says against an answer that equals the gold: each returns why it is refused, or ""."""
+RESTATED_GATES = frozenset({_restated})
+"""Those that ``accept_restated`` leaves out."""
+
+
+def _value_of(question: str, gold: str, answer: str) -> str:
+    for reading in READINGS:
+        answer = reading(question, gold, answer)
+    return answer
+
+
+def _refusal(gates: Sequence[AskedOf], question: str, gold: str, answer: str, found: Comparison) -> Comparison:
+    """Refuse an equal answer that a gate objects to. Whoever writes the gold's own string has done the work."""
+    if not found.equal or found.rung == "string":
+        return found
+    reason = next((why for gate in gates if (why := gate(question, gold, answer))), "")
+    return Comparison(False, "gate", reason) if reason else found
 
 
 def _guarded(work: Callable[[], Comparison]) -> Comparison:
