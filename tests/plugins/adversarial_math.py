@@ -1,7 +1,8 @@
 r"""Answers of a policy that hunts for reward, answers that would hang a grader, and honest answers, all without boxes.
 
 `HACKS` (gold, answer) and `RESPONSES` (gold, whole response) are never correct. `BOMBS` (gold, answer) are never
-correct and are refused quickly. `HONEST` (gold, answer) are always correct.
+correct and are refused quickly. `HONEST` (gold, answer) are always correct. `HOSTILE` are answers that no gold is
+unscored for: they are undefined, endless, enormous, minute, not mathematics, or known to sympy only.
 """
 
 # ruff: noqa: RUF001 (letters that look like others)
@@ -663,6 +664,74 @@ BOMBS: list[tuple[str, str]] = [
     ("2", "1" + r"\pm 1" * 400),
     ("2", "2" + r" \text{ cm} x" * 150),
     ("13", r"12 \cdot \frac{1e4999}{1e4999}"),
+]
+
+HOSTILE: list[str] = [
+    *ANSWERS,
+    *(
+        r"1/0",
+        "0/0",
+        r"\ln 0",
+        "0^0",
+        "0^{-1}",
+        "(-1)!",
+        r"(-\frac{1}{2})!",
+        r"\binom{-1}{2}",
+        r"\log_1 5",
+        r"\sqrt[0]{5}",
+    ),
+    *(
+        r"\tan\frac{\pi}{2}",
+        r"\frac{1}{\sqrt2\sqrt3-\sqrt6}",
+        r"\infty-\infty",
+        r"\sqrt[-3]{5}",
+        r"\arcsin 5",
+        "i^{i^i}",
+    ),
+    *("2^{2^{2^{2^{100}}}}", "e^{e^{e^{e^e}}}", "e^{-e^{e^{10}}}", "3000!!", r"\sin 2^{2^{100}}", r"\tanh 10^{9}"),
+    *(r"\sqrt3+10^{-4000}", r"\lfloor\pi\cdot10^{3000}\rfloor", r"\pi^{\frac{10^{300}}{10^{300}+1}}", "2.5e-4999"),
+    *(
+        r"\int_0^1 x dx",
+        r"\sum_{n=1}^\infty \frac{1}{n^{1.0001}}",
+        r"\lim_{x\to0}\frac{\sin x}{x}",
+        r"\prod_{k=1}^{\infty} k",
+    ),
+    *(
+        r"\max(10^{400},\pi)",
+        r"\min(e^{-3000},1)",
+        r"\max(\ln 0,1)",
+        r"\max(1/0,1)",
+        r"\gcd(2^{5000},3)",
+        r"\max(9^{9^{9}},1)",
+    ),
+    *(
+        r"\sgn(3)",
+        r"\Re(3+i)",
+        r"\arg(i)",
+        r"\sech 1",
+        r"\overset{a}{b}",
+        r"A\cap B",
+        r"\forall x",
+        r"\deg",
+        r"5 \bmod 3",
+    ),
+    *(r"\begin{cases} x & x>0\\ -x & x<0\end{cases}", r"\begin{vmatrix}1&2\\3&4\end{vmatrix}", r"\{x\mid x>0\}"),
+    *(
+        r"\int",
+        r"\sum",
+        r"\frac{",
+        r"\sqrt",
+        "^",
+        "_",
+        "&",
+        r"\{",
+        "}",
+        "(((((",
+        "\ud800",
+        "\x00",
+        r"50\%\%\%",
+        r"\mp 0",
+    ),
 ]
 
 HONEST: list[tuple[str, str]] = [

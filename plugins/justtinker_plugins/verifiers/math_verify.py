@@ -21,7 +21,14 @@ from justtinker_core import Group, Problem, Rollout, Verdict, hookimpl, plugin
 from justtinker_core.types import Outcome
 from justtinker_plugins.shared.answers import Extracted, Pipeline, extract, gold_text
 from justtinker_plugins.shared.latex.chains import without_asked_name
-from justtinker_plugins.shared.latex.ladder import compare, overlooked_difference, restates, rounds_unasked, vote_of
+from justtinker_plugins.shared.latex.ladder import (
+    compare,
+    overlooked_difference,
+    restates,
+    rounds_unasked,
+    tells_from_itself,
+    vote_of,
+)  # fmt: skip
 from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.numbers import Comparison
 from justtinker_plugins.shared.latex.sympy_worker import WARM_UP
@@ -77,7 +84,7 @@ class MathVerify:
         compared = self._compare_all(gold, set(values.values()))
         gates = [gate for gate in GATES if not (self.accept_restated and gate in RESTATED_GATES)]
         comparisons = {
-            answer: _guarded(partial(_refusal, gates, question, gold, value, compared[value]))
+            answer: _guarded(gold, partial(_refusal, gates, question, gold, value, compared[value]))
             for answer, value in values.items()
         }
         return [_verdict(found, comparisons) for found in extracted]
@@ -107,13 +114,16 @@ class MathVerify:
         return found
 
     def _ask_workers(self, gold: str, answers: list[str]) -> dict[str, Comparison]:
-        """Grade all answers, and the gold against itself: if that fails, the gold is to blame and not the answers."""
+        """Grade all answers, and the gold against itself: if nobody can do that, the gold is to blame, not the answers.
+
+        If only our own reader can, an answer that it cannot read is wrong: no text may leave itself unscored.
+        """
         pool = self._workers()
         asked = {answer: pool.submit(normalise(gold), normalise(answer)) for answer in [gold, *answers]}
         found = {answer: comparison_of(gold, answer, future.result()) for answer, future in asked.items()}
         self._note_slow(gold, [answer for answer, future in asked.items() if future.result().seconds > self.slow])
         with_itself = found.pop(gold)
-        if with_itself.equal:
+        if with_itself.equal or (with_itself.equal is False and tells_from_itself(gold)):
             return found
         reason = f"the gold cannot be graded: {with_itself.reason}"
         return dict.fromkeys(answers, Comparison(None, "gold" if with_itself.rung != FAILED else FAILED, reason))
@@ -153,7 +163,7 @@ class MathVerify:
 
 
 def _compare_safely(gold: str, answer: str) -> Comparison:
-    return _guarded(lambda: compare(gold, answer))
+    return _guarded(gold, lambda: compare(gold, answer))
 
 
 def _restated(question: str, gold: str, answer: str) -> str:
@@ -189,24 +199,33 @@ def _refusal(gates: Sequence[AskedOf], question: str, gold: str, answer: str, fo
     return Comparison(False, "gate", reason) if reason else found
 
 
-def _guarded(work: Callable[[], Comparison]) -> Comparison:
+def _guarded(gold: str, work: Callable[[], Comparison]) -> Comparison:
+    """Do some work. A bug of our own must not end a run; unless the gold provokes it, too, the answer is wrong."""
     try:
         return work()
-    except Exception as error:  # our own bug must neither end a run nor count as a wrong answer
-        return Comparison(None, FAILED, f"the verifier failed: {error!r}")
+    except Exception as error:
+        return Comparison(False if _is_sound(gold) else None, FAILED, f"the verifier failed: {error!r}")
+
+
+def _is_sound(gold: str) -> bool:
+    try:
+        return compare(gold, gold).equal is not False and tells_from_itself(gold)
+    except Exception:
+        return False
 
 
 def comparison_of(gold: str, answer: str, result: Result) -> Comparison:
-    """Read a worker's result: an answer at fault is wrong, a grader at fault leaves it unscored."""
+    """Read a worker's result: an answer at fault is wrong; a busy machine or a lost worker leaves it unscored."""
     if result.status in ("cpu_limit", "memory"):
         return Comparison(False, LIMIT, f"too much for a worker: {result.detail}")
     if result.status != "ok":
-        return Comparison(None, FAILED, f"the worker failed ({result.status}): {result.detail}")
+        equal = False if result.status == "error" else None
+        return Comparison(equal, FAILED, f"the worker failed ({result.status}): {result.detail}")
     outcome, reason = result.value
     if outcome == "equal" and (difference := overlooked_difference(gold, answer)):
         return Comparison(False, "after_check", difference)
     rung = "after_check" if outcome == "overlooked" else "sympy"
-    return Comparison({"equal": True, "gold": None}.get(outcome, False), rung, reason)
+    return Comparison(outcome == "equal", "gold" if outcome == "gold" else rung, reason)
 
 
 def _verdict(found: Extracted, comparisons: Mapping[str, Comparison]) -> Verdict:

@@ -15,7 +15,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from fractions import Fraction
-from functools import cache
+from functools import cache, reduce
+from operator import mul
 from typing import Any, NamedTuple, TypeGuard, TypeVar
 
 from justtinker_plugins.shared.latex.parse import Node
@@ -32,7 +33,7 @@ from justtinker_plugins.shared.latex.values import (
 SURE_BITS = 200
 """The bits, 60 digits, in which equal values agree beyond what their expressions can hide."""
 FIRST_BITS, MAX_BITS = 512, 32_768
-MAX_WORK = 25_000
+MAX_WORK = 15_000
 """For one comparison, in microseconds or so."""
 MAX_LOG = 1020
 """The bits of a logarithm: 2^{2^{1000}} can be worked out, the next tower cannot."""
@@ -114,7 +115,7 @@ class _Evaluation:
         rule = getattr(self, "_" + node[0], None)
         if rule is None:
             raise UnsupportedError(f"{node[0]} is not a number")
-        self._spend(5 + self.bits / 64)
+        self._spend(20 + self.bits / 64)
         ball: Ball = rule(*node[1:])
         return ball
 
@@ -174,8 +175,8 @@ class _Evaluation:
         if self.spent > MAX_WORK:
             raise TooLargeError("too much work to compare")
 
-    def _spend_on_function(self) -> None:
-        self._spend(20 + (self.bits / 64) ** 2 / 2)
+    def _spend_on_function(self, times: int = 1) -> None:
+        self._spend(times * (20 + (self.bits / 64) ** 2 / 2))
 
     # -- arithmetic of balls -----------------------------------------------------------------------------------
 
@@ -188,17 +189,27 @@ class _Evaluation:
         return Ball(-a.value, a.error)
 
     def sum(self, balls: Iterable[Ball]) -> Ball:
+        """A sum. It takes more digits if a term that is not noise drowns in the errors of the others."""
         terms = list(balls)
+        error = max(term.error for term in terms)
         sizes = [self._mag(term.value) for term in terms if term.value and not self._is_noise(term)]
         if sizes:
             self.hidden += max(sizes) - min(sizes)
+            if error > min(sizes):
+                raise VagueError
         rounding = max(sizes, default=EXACT) - self.bits
         total = sum((term.value for term in terms[1:]), terms[0].value)
-        return Ball(total, max(rounding, *(term.error for term in terms)) + len(terms).bit_length() + 1)
+        return Ball(total, max(rounding, error) + len(terms).bit_length() + 1)
 
-    def product(self, a: Ball, b: Ball) -> Ball:
-        sizes = [max(self._mag(ball.value), ball.error) for ball in (a, b)]
-        return self._ball(a.value * b.value, sizes[0] + b.error, sizes[1] + a.error)
+    def product(self, balls: Iterable[Ball]) -> Ball:
+        factors = list(balls)
+        value = reduce(mul, (factor.value for factor in factors))
+        if any(map(self._is_noise, factors)):
+            return self._ball(value, sum(max(self._mag(factor.value), factor.error) + 1 for factor in factors))
+        if not value:
+            return Ball(value, EXACT)
+        relative = max(-self.bits, *map(self._relative, factors))
+        return self._ball(value, self._mag(value) + relative + len(factors).bit_length())
 
     def quotient(self, a: Ball, b: Ball) -> Ball:
         if self._is_zero(b):
@@ -228,7 +239,7 @@ class _Evaluation:
     def power(self, base: Ball, exponent: Ball) -> Ball:
         """The principal power."""
         if not self._is_zero(base):
-            return self.exp(self.product(exponent, self.log(base)))
+            return self.exp(self.product((exponent, self.log(base))))
         if self._is_zero(exponent) or exponent.value.real <= 0:
             raise UndefinedError("a power of zero")
         return Ball(self.m.mpc(0), EXACT)
@@ -236,15 +247,18 @@ class _Evaluation:
     def whole_power(self, base: Ball, n: int) -> Ball:
         if n < 0:
             return self.quotient(self.rational(Fraction(1)), self.whole_power(base, -n))
-        if not n and self._is_zero(base):
-            raise UndefinedError("a power of zero")
+        if not n:
+            if self._is_zero(base):
+                raise UndefinedError("a power of zero")
+            return self.rational(Fraction(1))
         value = base.value**n
-        if self._is_noise(base):
+        if self._is_noise(base) or not value:
             return self._ball(value, n * (base.error + 1))
         return self._ball(value, self._mag(value) + max(self._relative(base), -self.bits) + n.bit_length())
 
-    def function(self, f: Callable[[Any], Any], a: Ball) -> Ball:
-        self._spend_on_function()
+    def function(self, f: Callable[[Any], Any], a: Ball, times: int = 1) -> Ball:
+        """A function without poles, which takes so many times as long as others."""
+        self._spend_on_function(times)
         if self._mag(a.value) > self.bits or a.error > 0:
             raise VagueError
         self._hide(a)
@@ -252,8 +266,8 @@ class _Evaluation:
         value = f(a.value)
         if a.error == EXACT:
             return self._ball(value)
-        self._spend_on_function()
-        return self._ball(value, self._mag(f(a.value + self.m.ldexp(1, int(a.error))) - value))
+        self._spend_on_function(times)
+        return self._ball(value, self._mag(f(a.value + self._radius(a)) - value))
 
     # -- nodes -------------------------------------------------------------------------------------------------
 
@@ -278,10 +292,7 @@ class _Evaluation:
         return self.sum(map(self.evaluate, parts))
 
     def _mul(self, parts: tuple[Node, ...]) -> Ball:
-        total = self.evaluate(parts[0])
-        for part in parts[1:]:
-            total = self.product(total, self.evaluate(part))
-        return total
+        return self.product(map(self.evaluate, parts))
 
     def _div(self, a: Node, b: Node) -> Ball:
         return self.quotient(self.evaluate(a), self.evaluate(b))
@@ -290,7 +301,7 @@ class _Evaluation:
         return self.quotient(self.evaluate(a), self.rational(Fraction(100)))
 
     def _deg(self, a: Node) -> Ball:
-        return self.product(self.evaluate(a), self.quotient(self._const("\\pi"), self.rational(Fraction(180))))
+        return self.product((self.evaluate(a), self.quotient(self._const("\\pi"), self.rational(Fraction(180)))))
 
     def _unit(self, a: Node, _: str) -> Ball:
         return self.evaluate(a)
@@ -307,6 +318,7 @@ class _Evaluation:
             return self.power(base, self.evaluate(b))
         if n.denominator == 1 and abs(n) <= MAX_WHOLE_POWER:
             return self.whole_power(base, int(n))
+        self.hidden += n.denominator.bit_length() + n.numerator.bit_length()
         exponent = self.rational(n)
         if self._is_negative(base) and (n.denominator == 1 or (odd_root_power(b) and not self.principal)):
             size = self.power(self.negative(base), exponent)
@@ -352,9 +364,9 @@ class _Evaluation:
 
     def _gamma(self, a: Ball) -> Ball:
         """The factorial of a number, whole or not: the gamma function one further."""
-        if self.bits > FIRST_BITS or self._mag(a.value) > MAX_LOG - 20:
+        if self.bits > 2 * FIRST_BITS or self._mag(a.value) > MAX_LOG - 20:
             raise TooLargeError("a factorial too large to compare")
-        return self.function(lambda z: self.m.gamma(z + 1), a)
+        return self.function(lambda z: self.m.gamma(z + 1), a, 10)
 
     def _binom(self, a: Node, b: Node) -> Ball:
         n, k = self._exact(a), self._exact(b)
@@ -368,7 +380,7 @@ class _Evaluation:
             return self.rational(Fraction(math.comb(int(n), int(k))))
         top, bottom = self.evaluate(a), self.evaluate(b)
         rest = self.sum((top, self.negative(bottom)))
-        return self.quotient(self._gamma(top), self.product(self._gamma(bottom), self._gamma(rest)))
+        return self.quotient(self._gamma(top), self.product((self._gamma(bottom), self._gamma(rest))))
 
 
 def _is_countable(n: Fraction | None) -> TypeGuard[Fraction]:
@@ -378,8 +390,8 @@ def _is_countable(n: Fraction | None) -> TypeGuard[Fraction]:
 _Function = Callable[[_Evaluation, Ball], Ball]
 
 
-def _smooth(name: str) -> _Function:
-    return lambda e, a: e.function(getattr(e.m, name), a)
+def _smooth(name: str, times: int = 1) -> _Function:
+    return lambda e, a: e.function(getattr(e.m, name), a, times)
 
 
 def _ratio(top: _Function, bottom: _Function) -> _Function:
@@ -416,9 +428,9 @@ _FUNCTIONS: dict[str, _Function] = {
     "ln": _Evaluation.log,
     "log": _Evaluation.log,
     "lg": lambda e, a: e.quotient(e.log(a), e.log(e.rational(Fraction(10)))),
-    "arcsin": _smooth("asin"),
-    "arccos": _smooth("acos"),
-    "arctan": _smooth("atan"),
+    "arcsin": _smooth("asin", 4),
+    "arccos": _smooth("acos", 4),
+    "arctan": _smooth("atan", 4),
     "abs": _Evaluation.size,
     "floor": _Evaluation.floor,
     "ceil": lambda e, a: e.negative(e.floor(e.negative(a))),
