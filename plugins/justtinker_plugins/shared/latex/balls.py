@@ -347,10 +347,11 @@ class _Evaluation:
         return Ball(self.m.mpc(abs(a.value)), a.error)
 
     def floor(self, a: Ball) -> Ball:
-        """The whole number below. A number that cannot be told from a whole number is that number."""
+        """The whole number below, whose digits count. What cannot be told from a whole number is that number."""
         below, above = (self.m.floor(a.value.real + (side * self._radius(a))) for side in (-1, 1))
         if below != above and (a.error > -SURE_BITS or not self._is_settled()):
             raise VagueError
+        self.hidden += max(0, self._mag(above))
         return Ball(self.m.mpc(above), EXACT)
 
     def _radius(self, a: Ball) -> Any:
