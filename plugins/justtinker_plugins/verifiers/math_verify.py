@@ -20,6 +20,7 @@ from pydantic import Field
 from justtinker_core import Group, Problem, Rollout, Verdict, hookimpl, plugin
 from justtinker_core.types import Outcome
 from justtinker_plugins.shared.answers import Extracted, Pipeline, extract, gold_text
+from justtinker_plugins.shared.latex.asked_units import without_asked_words, wrong_unit
 from justtinker_plugins.shared.latex.chains import without_asked_name
 from justtinker_plugins.shared.latex.ladder import compare, overlooked_difference, restates, rounds_unasked, vote_of
 from justtinker_plugins.shared.latex.normalise import normalise
@@ -167,9 +168,9 @@ def _rounded(question: str, gold: str, answer: str) -> str:
 
 AskedOf = Callable[[str, str, str], str]
 """Takes the question, the gold and the answer."""
-READINGS: tuple[AskedOf, ...] = (without_asked_name,)
+READINGS: tuple[AskedOf, ...] = (without_asked_words, without_asked_name)
 """How the question says to read an answer, before it is compared: each returns the answer, perhaps shortened."""
-GATES: tuple[AskedOf, ...] = (_restated, _rounded)
+GATES: tuple[AskedOf, ...] = (_restated, _rounded, wrong_unit)
 """What the question says against an answer that equals the gold: each returns why it is refused, or ""."""
 RESTATED_GATES = frozenset({_restated})
 """Those that ``accept_restated`` leaves out."""

@@ -16,6 +16,9 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from justtinker_plugins.shared.latex.number_words import FACTOR, factor_of, in_digits
+from justtinker_plugins.shared.latex.units import LETTERS
+
 _UNICODE = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ",
     "÷": r"\div ", "∗": "*", "√": r"\sqrt ", "∛": r"\sqrt[3]", "∞": r"\infty ", "°": r"^\circ ", "º": r"^\circ ",
@@ -24,7 +27,7 @@ _UNICODE = {
     "″": "''", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "⁄": "/", "∕": "/", "％": r"\%",
     "≡": r"\equiv ", "→": r"\to ", "∑": r"\sum ", "∏": r"\prod ", "∫": r"\int ", "ℏ": r"\hbar ", "ℝ": r"\mathbb{R}",
     "∼": r"\sim ", "…": r"\ldots ", "⋯": r"\ldots ", "‖": r"\|", "⟨": r"\langle ", "⟩": r"\rangle ",
-    "€": r"\euro ", "£": r"\pounds ",
+    "€": r"\euro ", "£": r"\pounds ", "¥": r"\yen ", "¢": r"\text{cents} ",
 }  # fmt: skip
 _GREEK = {
     letter: rf"\{name} "
@@ -58,6 +61,8 @@ _STYLES = (
 _DELIMITERS = "left|right|middle|[bB]igg?[lrm]?"
 _SPACES = "quad|qquad|thinspace|enspace|enskip|medspace|thickspace|negthinspace|hfill|nobreakspace|allowbreak"
 
+_HEAT = {"C": "celsius", "F": "fahrenheit"}
+
 _ALIGNED = re.compile(r"& *(?==|<|>|\\(?:le|ge|leq|geq|ne|neq|approx)(?![A-Za-z]))|(?<==) *&")
 _CONTINUES = re.compile(r" *(?:=|\\approx(?![A-Za-z]))")
 
@@ -82,8 +87,10 @@ _RULES = [
         (rf"\\(?:begin|end) *\{{(?:{_FRAMES})\}}", " "),
         (r"\{ *\\rm(?![A-Za-z]) *([^{}\\]*)\}", r"\\mathrm{\1}"),
         (rf"\\(?:{_DELIMITERS})(?![A-Za-z])\.?|\\(?:{_STYLES})(?![A-Za-z])", " "),
+        (r"(?<=[0-9])(?: *\\q?quad(?![A-Za-z]))+ *(?=[0-9])", "; "),
         (rf"\\(?:{_SPACES})(?![A-Za-z])", " "),
         (r"\\hspace\*? *\{[^{}]*\}|\\[hv]?phantom *\{[^{}]*\}|\\(?:label|tag\*?) *\{[^{}]*\}", " "),
+        (r"(?<![0-9.,])0\{,\}(?=[0-9])", "0."),
         (r"(?<=[0-9])(?:\\[,!:; ]|\{,\}|\\thinspace|~)(?=[0-9]{3}(?![0-9]))", ","),
         (r"(?<![0-9.,}(\[{])([0-9]++)\{,\}([0-9]{1,2}|[0-9]{4,})(?![0-9,]|\{,\})", r"\1.\2"),
         (r"(?<=[0-9])\{,\}(?=[0-9])", ","),
@@ -103,9 +110,13 @@ _RULES = [
         (r"^\\text *\{ *\$([^${}]*+(?:\{[^{}]*\}[^${}]*+)*+)\$ *\}$", r"\1"),
         (r"^\\text *\{ *((?:\\[$])? *-?[0-9][0-9.,]* *(?:\\?%)?) *\}$", r"\1"),
         (r"\\text *\{ *\\(euro|pounds|\$) *\}", r"\\\1 "),
-        (r"\bper +cent\b", "percent"),
+        (r"\b(?:per +cent|por +ciento)\b", "percent"),
+        (r"百分之 *([0-9.]+)", r"\1\\%"),
+        (r"\^ *\{? *\\circ *\}? *(?:\\(?:text|mathrm) *\{ *([CF]) *\}|([CF])(?![A-Za-z]))",
+         lambda m: rf"\text{{{_HEAT[m[1] or m[2]]}}}"),
         (r"\^ *\{ *(-?[0-9]) *\}(?=[^{}\\]*\})", r"^\1"),  # in \\text, whose braces may not nest
-        (r"\\text *\{ *([0-9][0-9.,]*) +([A-Za-z ]+)\}", r"\1\\text{\2}"),
+        (rf"\\text *\{{ *([0-9][0-9.,]*) *([{LETTERS}][{LETTERS} ]*)\}}", r"\1\\text{\2}"),
+        (FACTOR.pattern, factor_of),
         (r"\\mathbb *\{?([RZNQC])\}?", r"\\\1 "),
         (r"\\(?:text)?color *\{[^{}]*\}", " "),
         (r"\\operatorname\*? *\{([A-Z][A-Za-z]+)\}", r"\\text{\1}"),
@@ -181,4 +192,4 @@ def normalise(text: str) -> str:
         text = _STOPS_AT_ENDS.sub("", text.strip())
         if text == before:
             break
-    return text
+    return in_digits(text)
