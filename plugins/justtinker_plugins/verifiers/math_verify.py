@@ -20,7 +20,8 @@ from pydantic import Field
 from justtinker_core import Group, Problem, Rollout, Verdict, hookimpl, plugin
 from justtinker_core.types import Outcome
 from justtinker_plugins.shared.answers import Extracted, Pipeline, extract, gold_text
-from justtinker_plugins.shared.latex.asked_units import without_asked_words, wrong_unit
+from justtinker_plugins.shared.latex.asked_units import wrong_unit
+from justtinker_plugins.shared.latex.asked_words import without_asked_words
 from justtinker_plugins.shared.latex.chains import without_asked_name
 from justtinker_plugins.shared.latex.ladder import compare, overlooked_difference, restates, rounds_unasked, vote_of
 from justtinker_plugins.shared.latex.normalise import normalise

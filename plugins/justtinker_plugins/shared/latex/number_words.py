@@ -18,9 +18,23 @@ _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _SMALL = {word: n for n, word in enumerate(_BELOW_TWENTY.split())}
 _SMALL |= {word: 10 * n for n, word in enumerate(_TENS.split(), 2)}
 _POWERS = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
-_PARTS = (
-    "half third quarter fourth fifth sixth seventh eighth ninth tenth eleventh twelfth hundredth thousandth halve"
-).split()
+_PARTS = [
+    "half",
+    "third",
+    "quarter",
+    "fourth",
+    "fifth",
+    "sixth",
+    "seventh",
+    "eighth",
+    "ninth",
+    "tenth",
+    "eleventh",
+    "twelfth",
+    "hundredth",
+    "thousandth",
+    "halve",
+]
 _DENOMINATORS = dict(zip(_PARTS, (2, 3, 4, 4, *range(5, 13), 100, 1000, 2), strict=True))
 
 NUMBER_WORDS = frozenset([*_SMALL, *_POWERS, *_DENOMINATORS, "hundred", "dozen"])

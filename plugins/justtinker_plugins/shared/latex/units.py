@@ -31,7 +31,7 @@ _MEASURES = {
     "ton": "ton tons tonne tonnes tonelada toneladas 吨",
     "oz": "oz ounce ounces",
     "l": "l L liter liters litre litres litro litros 升",
-    "ml": "ml milliliter milliliters mililitro mililitros 毫升",
+    "ml": "ml mL milliliter milliliters mililitro mililitros 毫升",
     "gal": "gallon gallons",
     "s": "s sec secs second seconds segundo segundos 秒",
     "min": "min mins minute minutes minuto minutos 分钟",
@@ -102,11 +102,9 @@ MONEY = frozenset({"dollar", "euro", "gbp", "yuan", "yen"})
 _EITHER = {"pound": {"lb", "gbp"}, "¥": {"yuan", "yen"}, "deg": {"celsius", "fahrenheit"}}
 """What may mean one or the other: a pound of apples, a pound of money."""
 
-_SHORT = "cm|mm|km|kg|mph|USD|(?<= )(?:ft|lbs?|oz|mi|yd|hrs?|mins?|sec|ml|mL|deg)(?= *(?:$|[,;)}]))"
+_SHORT = "cm|mm|km|kg|mph|USD|(?<= )(?:ft|in|lbs?|oz|mi|yd|hrs?|mins?|sec|ml|mL|deg)(?= *(?:$|[,;)}]))"
 _LONG = "|".join(sorted((w for w in [*_NAME, *_COUNTED, *_POWERS] if len(w) > 3 or w in ("way", "per")), key=len)[::-1])
-RAW_UNITS = (
-    rf"(?<=[0-9)}} ])(?:{_SHORT}|(?i:{_LONG}))(?: *[/ ] *(?:{_SHORT}|(?i:{_LONG}))(?![{LETTERS}])|/(?:h|s|m)(?![{LETTERS}]))*+(?![{LETTERS}])"
-)
+RAW_UNITS = rf"(?<=[0-9)}} ])(?:{_SHORT}|(?i:{_LONG}))(?: *[/ ] *(?:{_SHORT}|(?i:{_LONG}))(?![{LETTERS}])|/(?:h|s|m)(?![{LETTERS}]))*+(?![{LETTERS}])"
 """A pattern of unit words outside ``\\text``. Most words of three letters are products, such as ``5abc``."""
 
 
