@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Annotated
 
@@ -70,7 +71,7 @@ class MathVerify:
         if problem.kind not in self.kinds:
             return None
         extracted = [extract(rollout.text, self.pipeline, self.max_chars) for rollout in rollouts]
-        gold = gold_text(problem.answer)
+        gold = _gold_of(problem)
         if not gold:
             return [Verdict("unscored", found.answer, "gold", "the problem has no gold") for found in extracted]
         answers = [found.answer for found in extracted if found.answer is not None]
@@ -82,7 +83,7 @@ class MathVerify:
             answer: _guarded(partial(_refusal, gates, question, gold, value, compared[value]))
             for answer, value in values.items()
         }
-        return [_verdict(found, comparisons) for found in extracted]
+        return [_verdict(found, comparisons, values) for found in extracted]
 
     @hookimpl
     def measure(self, group: Group) -> dict[str, list[float]] | None:
@@ -92,7 +93,7 @@ class MathVerify:
         """
         if group.problem.kind not in self.kinds:
             return None
-        gold = gold_text(group.problem.answer)
+        gold = _gold_of(group.problem)
         values = [v.answer and _value_of(group.problem.question, gold, v.answer) for v in group.verdicts]
         with self._lock:
             slow = [(gold, value) in self._slow_pairs for value in values]
@@ -177,9 +178,18 @@ RESTATED_GATES = frozenset({_restated})
 """Those that ``accept_restated`` leaves out."""
 
 
+def _gold_of(problem: Problem) -> str:
+    """The gold, without a noun that the question names: the problem may ask for cupcakes and have "58 cupcakes"."""
+    gold = gold_text(problem.answer)
+    with suppress(Exception):  # our own bug: the gold is then read as it is written
+        gold = without_asked_words(problem.question, gold, gold)
+    return gold
+
+
 def _value_of(question: str, gold: str, answer: str) -> str:
     for reading in READINGS:
-        answer = reading(question, gold, answer)
+        with suppress(Exception):  # our own bug: the answer is then read as it is written
+            answer = reading(question, gold, answer)
     return answer
 
 
@@ -211,11 +221,11 @@ def comparison_of(gold: str, answer: str, result: Result) -> Comparison:
     return Comparison({"equal": True, "gold": None}.get(outcome, False), rung, reason)
 
 
-def _verdict(found: Extracted, comparisons: Mapping[str, Comparison]) -> Verdict:
+def _verdict(found: Extracted, comparisons: Mapping[str, Comparison], values: Mapping[str, str]) -> Verdict:
     if found.answer is None:
         return Verdict("incorrect", None, "extract", found.reason)
     comparison = comparisons[found.answer]
     outcome: Outcome = "correct" if comparison.equal else "incorrect" if comparison.equal is False else "unscored"
     rung = comparison.rung if found.pipeline == "boxed" else f"{comparison.rung} ({found.pipeline})"
-    vote = None if outcome == "unscored" else vote_of(found.answer)
+    vote = None if outcome == "unscored" else vote_of(values[found.answer])
     return Verdict(outcome, found.answer, rung, comparison.reason, vote)

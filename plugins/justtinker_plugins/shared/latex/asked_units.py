@@ -55,8 +55,7 @@ _IMPERATIVES = "find|compute|determine|calculate|evaluate|calcul[ae]|hall[ae]|en
 _ASKS = re.compile(
     rf"\b(?P<word>how|what|which|cuánt[oa]s?|qué|cuál(?:es)?|{_IMPERATIVES})\b|多少|几|求", re.IGNORECASE
 )
-_SURELY_IMPERATIVES = "find|compute|determine|calculate|evaluate|calcul[ae]|hall[ae]|encuentr[ae]|determin[ae]"
-_ASKS = re.compile(rf"[?？求]|^(?:{_IMPERATIVES})\b", re.IGNORECASE)
+_SURELY_ASKS = re.compile(rf"[?？求]|^(?:{_IMPERATIVES})\b", re.IGNORECASE)
 _SAYS_HOW = re.compile(r"\b(?:express|give|enter|write|state|answer|exprese|expresa|respuesta)\b", re.IGNORECASE)
 _HOW_MANY = re.compile(
     rf"\b(?:how many|cuánt[oa]s)\b|^(?:(?!that |with |whose )[{LETTERS}']+ ){{1,6}}number of\b", re.IGNORECASE

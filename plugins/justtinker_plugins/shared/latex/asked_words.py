@@ -15,8 +15,9 @@ from justtinker_plugins.shared.latex.number_words import digits_of
 from justtinker_plugins.shared.latex.units import CJK, LETTERS, is_unit, is_unit_word
 
 _LEAD = re.compile(
-    r"^(?:\\text *\{)? *(?:(?:so|thus|hence|therefore),? +)?(?:(?:the|our|my) +)?(?:(?:final|correct) +)?(?:(?:answer|"
-    r"result|total) *(?:is(?: equal to)?(?![a-z])|equals(?![a-z])|[:=])+|la respuesta es(?![a-z])|答案[是为:]) *:? *(\})?",
+    r"^(?:\\text *\{)? *(?:(?:so|thus|hence|therefore),? +)?(?:(?:the|our|my) +)?(?:(?:final|correct) +)?"
+    r"(?:(?:answer|result|total) *(?:is(?: equal to)?(?![a-z])|equals(?![a-z])|[:=])+"
+    r"|la respuesta es(?![a-z])|答案[是为:]) *:? *(\})?",
     re.IGNORECASE,
 )
 _LAST = re.compile(r"(?:^|[ ,])+(?:in (?:all|total)|en total|altogether|total|overall|left over|left|remaining|old) *$")
@@ -31,7 +32,7 @@ def without_asked_words(question: str, gold: str, answer: str) -> str:
     r"""Reduce ``58 \text{ cupcakes}`` to 58 if the question asks for cupcakes, and "The answer is 58" to 58."""
     asked = asked_of(question)
     plain = answer
-    for factor in asked.factors:
+    for factor in (word for word in asked.factors if word not in gold):
         plain = re.sub(rf"(?<=[0-9}}]) *(\\text *\{{ *)?\b{factor}s?\b", r"\1", plain)
     plain = _LEAD.sub(lambda m: "" if m[1] or "{" not in m[0] else r"\text{", normalise(plain), count=1)
     plain = _digits_first(normalise(plain.replace("\x00", " ")))  # NUL tells "1 2" from 12
@@ -52,7 +53,8 @@ def _digits_first(text: str) -> str:
 
 def _what_is_left(match: re.Match[str], asked: Asked, question: str) -> str:
     """The words after a number, without those that the question asks for. From an unknown word on, all stay."""
-    words = _LAST.sub("", match["text"] or match["raw"] or "").split()
+    written = match["text"] or match["raw"] or ""
+    words = _LAST.sub("", written).split()
     kept: list[str] = []
     for i, word in enumerate(words):
         bare = word.strip(",.")
@@ -63,7 +65,7 @@ def _what_is_left(match: re.Match[str], asked: Asked, question: str) -> str:
         elif not (stem(bare) in asked.nouns or (bare.lower() in GLUE and i < len(words) - 1)):
             kept += words[i:]
             break
-    if kept == words and words:
+    if kept == written.split() and kept:
         return match[0]
     return rf"\text{{{' '.join(kept)}}}" if any(kept) else ""
 

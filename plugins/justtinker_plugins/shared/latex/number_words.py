@@ -1,4 +1,4 @@
-r"""Numbers in English words: "forty-two", "three hundred and five", "two thirds"; and words such as "million" after digits.
+r"""Numbers in English words: "forty-two", "two thirds"; and words that multiply the number before them: "million".
 
 "12 million" is a product, so whoever writes it for a gold of 12 is wrong. Words in another order, and numbers side by
 side as in "four two", are no number.
@@ -18,24 +18,8 @@ _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _SMALL = {word: n for n, word in enumerate(_BELOW_TWENTY.split())}
 _SMALL |= {word: 10 * n for n, word in enumerate(_TENS.split(), 2)}
 _POWERS = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
-_PARTS = [
-    "half",
-    "third",
-    "quarter",
-    "fourth",
-    "fifth",
-    "sixth",
-    "seventh",
-    "eighth",
-    "ninth",
-    "tenth",
-    "eleventh",
-    "twelfth",
-    "hundredth",
-    "thousandth",
-    "halve",
-]
-_DENOMINATORS = dict(zip(_PARTS, (2, 3, 4, 4, *range(5, 13), 100, 1000, 2), strict=True))
+_PARTS = "half third quarter fourth fifth sixth seventh eighth ninth tenth eleventh twelfth hundredth thousandth halve"
+_DENOMINATORS = dict(zip(_PARTS.split(), (2, 3, 4, 4, *range(5, 13), 100, 1000, 2), strict=True))
 
 NUMBER_WORDS = frozenset([*_SMALL, *_POWERS, *_DENOMINATORS, "hundred", "dozen"])
 """The words that numbers are made of."""
@@ -79,7 +63,7 @@ def digits_of(words: list[str]) -> str:
 
 
 def _whole_number(words: list[str]) -> int | None:
-    """Read "two thousand three hundred and five". Each part must be smaller than what the part before leaves room for."""
+    """Read "two thousand three hundred and five". Each part must fit into the room that the part before leaves."""
     if words == ["zero"]:
         return 0
     total, group, room, power = 0, 0, 1000, 15

@@ -79,8 +79,9 @@ _COUNTED = frozenset(
     "permutations outcome outcomes subset subsets function functions sequence sequences root roots zero zeros real "
     "lattice distinct different ordered possible positive total prime square squares cube cubes line lines plane "
     "planes region regions set sets term terms factor factors divisor divisors primes chord chords polygon polygons "
-    "hexagon hexagons intersection intersections matching matchings handshake handshakes polynomial polynomials string strings step steps "
-    "turn turns move moves game games match matches path paths route routes case cases choice choices student students "
+    "hexagon hexagons intersection intersections matching matchings handshake handshakes polynomial polynomials string "
+    "strings step steps turn turns move moves game games match matches path paths route routes case cases choice "
+    "choices student students "
     "committee committees color colors colour colours group groups team teams row rows column columns tile tiles "
     "veces formas maneras personas puntos 个 只 条 本 张 辆 人 名 位 次 种 棵 块 支 枝 件 台 朵 匹 头 页 间 把 杯 碗 "
     "道 题 分 倍 颗 根 粒 架 艘 口 套 面".split()
@@ -103,8 +104,9 @@ _EITHER = {"pound": {"lb", "gbp"}, "¥": {"yuan", "yen"}, "deg": {"celsius", "fa
 """What may mean one or the other: a pound of apples, a pound of money."""
 
 _SHORT = "cm|mm|km|kg|mph|USD|(?<= )(?:ft|in|lbs?|oz|mi|yd|hrs?|mins?|sec|ml|mL|deg)(?= *(?:$|[,;)}]))"
-_LONG = "|".join(sorted((w for w in [*_NAME, *_COUNTED, *_POWERS] if len(w) > 3 or w in ("way", "per")), key=len)[::-1])
-RAW_UNITS = rf"(?<=[0-9)}} ])(?:{_SHORT}|(?i:{_LONG}))(?: *[/ ] *(?:{_SHORT}|(?i:{_LONG}))(?![{LETTERS}])|/(?:h|s|m)(?![{LETTERS}]))*+(?![{LETTERS}])"
+_LONG = sorted((w for w in [*_NAME, *_COUNTED, *_POWERS] if len(w) > 3 or w in ("way", "per")), key=len, reverse=True)
+_RAW = rf"(?:{_SHORT}|(?i:{'|'.join(_LONG)}))(?![{LETTERS}])"
+RAW_UNITS = rf"(?<=[0-9)}} ]){_RAW}(?: *[/ ] *{_RAW}|/(?:h|s|m)(?![{LETTERS}]))*+"
 """A pattern of unit words outside ``\\text``. Most words of three letters are products, such as ``5abc``."""
 
 
