@@ -76,12 +76,13 @@ class MathVerify:
             return [Verdict("unscored", found.answer, "gold", "the problem has no gold") for found in extracted]
         answers = [found.answer for found in extracted if found.answer is not None]
         question = problem.question
-        values = {answer: _value_of(question, gold, answer) for answer in answers}
+        read = {answer: _read(question, gold, answer) for answer in answers}
+        values = {answer: value for answer, (value, _) in read.items()}
         compared = self._compare_all(gold, set(values.values()))
         gates = [gate for gate in GATES if not (self.accept_restated and gate in RESTATED_GATES)]
         comparisons = {
-            answer: _guarded(partial(_refusal, gates, question, gold, value, compared[value]))
-            for answer, value in values.items()
+            answer: failed or _guarded(partial(_refusal, gates, question, gold, value, compared[value]))
+            for answer, (value, failed) in read.items()
         }
         return [_verdict(found, comparisons, values) for found in extracted]
 
@@ -94,7 +95,7 @@ class MathVerify:
         if group.problem.kind not in self.kinds:
             return None
         gold = _gold_of(group.problem)
-        values = [v.answer and _value_of(group.problem.question, gold, v.answer) for v in group.verdicts]
+        values = [v.answer and _read(group.problem.question, gold, v.answer)[0] for v in group.verdicts]
         with self._lock:
             slow = [(gold, value) in self._slow_pairs for value in values]
         ended = [verdict.rung.startswith((LIMIT, FAILED)) for verdict in group.verdicts]
@@ -186,11 +187,15 @@ def _gold_of(problem: Problem) -> str:
     return gold
 
 
-def _value_of(question: str, gold: str, answer: str) -> str:
-    for reading in READINGS:
-        with suppress(Exception):  # our own bug: the answer is then read as it is written
-            answer = reading(question, gold, answer)
-    return answer
+def _read(question: str, gold: str, answer: str) -> tuple[str, Comparison | None]:
+    """The answer as the question says to read it; or as it is, and the comparison that fails by our own bug."""
+    value = answer
+    try:
+        for reading in READINGS:
+            value = reading(question, gold, value)
+    except Exception as error:
+        return answer, _failure(error)
+    return value, None
 
 
 def _refusal(gates: Sequence[AskedOf], question: str, gold: str, answer: str, found: Comparison) -> Comparison:
@@ -205,7 +210,11 @@ def _guarded(work: Callable[[], Comparison]) -> Comparison:
     try:
         return work()
     except Exception as error:  # our own bug must neither end a run nor count as a wrong answer
-        return Comparison(None, FAILED, f"the verifier failed: {error!r}")
+        return _failure(error)
+
+
+def _failure(error: Exception) -> Comparison:
+    return Comparison(None, FAILED, f"the verifier failed: {error!r}")
 
 
 def comparison_of(gold: str, answer: str, result: Result) -> Comparison:

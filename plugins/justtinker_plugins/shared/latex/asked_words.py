@@ -72,7 +72,7 @@ def _what_is_left(match: re.Match[str], asked: Asked, question: str) -> str:
 
 def _chinese_left(word: str, asked: Asked, question: str) -> str:
     """A Chinese word without a noun of the question: 只 for 只鸟, if the question is about birds."""
-    unit = next((word[:n] for n in range(len(word), 0, -1) if is_unit(word[:n])), "")
+    unit = next((word[:n] for n in range(min(len(word), 6), 0, -1) if is_unit(word[:n])), "")
     if unit and word[len(unit) :] in question:
         return unit
     return "" if word in asked.chinese else word
