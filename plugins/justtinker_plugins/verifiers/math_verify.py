@@ -25,6 +25,7 @@ from justtinker_plugins.shared.latex.ladder import compare, overlooked_differenc
 from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.numbers import Comparison
 from justtinker_plugins.shared.latex.sympy_worker import WARM_UP
+from justtinker_plugins.shared.latex.units import with_words_as_text
 from justtinker_plugins.shared.pool.pool import Pool, Result
 
 WORKER = "justtinker_plugins.shared.latex.sympy_worker:grade"
@@ -167,7 +168,7 @@ def _rounded(question: str, gold: str, answer: str) -> str:
 
 AskedOf = Callable[[str, str, str], str]
 """Takes the question, the gold and the answer."""
-READINGS: tuple[AskedOf, ...] = (without_asked_name,)
+READINGS: tuple[AskedOf, ...] = (with_words_as_text, without_asked_name)
 """How the question says to read an answer, before it is compared: each returns the answer, perhaps shortened."""
 GATES: tuple[AskedOf, ...] = (_restated, _rounded)
 """What the question says against an answer that equals the gold: each returns why it is refused, or ""."""
