@@ -22,6 +22,8 @@ Gold = TypeVar("Gold")
 Pipeline = Literal["strict", "flexible", "gsm8k"]
 """strict: only the last ``\\boxed{…}``. flexible: without a box, also `Answer: x`, `#### x`, `the answer is x`.
 gsm8k: only `#### x`."""
+Boxes = Literal["last", "all"]
+"""last: only the last box counts. all: the boxes of a response may also be the parts of its answer."""
 
 _MARKERS = {
     "flexible": re.compile(

@@ -146,7 +146,7 @@ def _after(after: str, before: str, in_maths: bool) -> str:
     if in_maths and (end := _END.match(right)):
         return _after(right[end.end() :].removeprefix("!"), before, False)
     if found := _FOLLOWS.match(right):
-        return found.group()
+        return found.group().split()[0]
     attached = not _SPACE.search(after[: len(after) - len(right)])
     found = _FOLLOWS_CLOSELY.match(right) if attached or in_maths else None
     is_emphasis = right.startswith("_") and before.endswith("_")

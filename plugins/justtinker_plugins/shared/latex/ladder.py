@@ -145,6 +145,30 @@ verifier for mathematics does not read.
 """
 
 
+TEXT = "text"
+"""The rung of a gold that nobody can read, and that only the same text answers."""
+
+
+def compare_as_text(gold: str, answer: str) -> Comparison:
+    """Compare with a gold that neither our reader nor sympy can read: only the same text answers it."""
+    equal = _as_text(gold) == _as_text(answer)
+    return Comparison(equal, TEXT, "" if equal else "not the text of the gold, which cannot be read in any other way")
+
+
+def _as_text(text: str) -> str:
+    """A text without spaces, braces, text commands and final punctuation; words of several letters in lower case."""
+    bare = re.sub(r"[\s\x00{}]", "", re.sub(r"\\(?:text|mathrm|style) *(?=\{)", "", normalise(text))).strip(".,;:!?")
+    return bare if re.search(r"\\|(?<![^\W\d_])[^\W\d_](?![^\W\d_])", bare) else bare.casefold()
+
+
+def parts_of(gold: str) -> tuple[str, ...]:
+    """The parts of a gold that is a list, such as ``3, 4`` or "x = 3 and y = 4"; any other gold is its only part."""
+    readings = readings_of(normalise(gold))
+    found = tuple(chains.split_list(normalise(gold)))
+    is_list = isinstance(readings, tuple) and readings[0][0] == "list" and len(readings[0][1]) == len(found)
+    return tuple(part.replace("\x00", " ") for part in found) if is_list else (gold,)
+
+
 def _without_text_commands(answer: str) -> str:
     """Remove text commands and braces around words."""
     return re.sub(r"\\(?:text|mathrm|style) *\{([^{}]*)\}", r"\1", answer).strip("{} ")
