@@ -20,6 +20,7 @@ from pydantic import Field
 from justtinker_core import Group, Problem, Rollout, Verdict, hookimpl, plugin
 from justtinker_core.types import Outcome
 from justtinker_plugins.shared.answers import Boxes, Extracted, Pipeline, extract, gold_text
+from justtinker_plugins.shared.latex.bases import other_base, with_asked_base
 from justtinker_plugins.shared.latex.chains import without_asked_name
 from justtinker_plugins.shared.latex.ladder import (
     compare,
@@ -191,9 +192,9 @@ def _rounded(question: str, gold: str, answer: str) -> str:
 
 AskedOf = Callable[[str, str, str], str]
 """Takes the question, the gold and the answer."""
-READINGS: tuple[AskedOf, ...] = (with_words_as_text, without_asked_name)
+READINGS: tuple[AskedOf, ...] = (with_words_as_text, without_asked_name, with_asked_base)
 """How the question says to read an answer, before it is compared: each returns the answer, perhaps shortened."""
-GATES: tuple[AskedOf, ...] = (_restated, _rounded)
+GATES: tuple[AskedOf, ...] = (_restated, _rounded, other_base)
 """What the question says against an answer that equals the gold: each returns why it is refused, or ""."""
 RESTATED_GATES = frozenset({_restated})
 """Those that ``accept_restated`` leaves out."""
