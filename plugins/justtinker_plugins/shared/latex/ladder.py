@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 
 from justtinker_plugins.shared.latex import chains, parse, restated
+from justtinker_plugins.shared.latex.congruences import compare_congruences, compare_cycles
 from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.numbers import Comparison, equal_if_any
 from justtinker_plugins.shared.latex.parse import Node
+from justtinker_plugins.shared.latex.piecewise import compare_piecewise
 from justtinker_plugins.shared.latex.restated import Readings, without_spaces
 from justtinker_plugins.shared.latex.sets import without_range, without_set_builder
 from justtinker_plugins.shared.latex.structure import compare_trees
@@ -79,8 +81,14 @@ def compare(gold: str, answer: str) -> Comparison:
         return _compare_choice(choice[1], answer)
     if _SHORT_WORD.fullmatch(gold) and without_text_commands(answer) == gold:
         return Comparison(True, "string")
-    if (found := compare_times(gold, answer)) is not None:
-        return found
+    for compare_special in (
+        compare_times,
+        compare_congruences,
+        compare_cycles,
+        partial(compare_piecewise, compare=compare),
+    ):
+        if (found := compare_special(gold, answer)) is not None:
+            return found
     golds = readings_of(gold)
     if isinstance(golds, tuple) and golds[0][0] == "text":
         return _compare_words(golds[0][1], answer)
