@@ -164,7 +164,7 @@ verifier for mathematics does not read.
 
 
 TEXT = "text"
-"""The rung of a gold that nobody can read, and that only the same text answers."""
+"""The rung of a gold that nobody can read, and that only the same text answers. `check` counts these golds."""
 
 
 def compare_as_text(gold: str, answer: str) -> Comparison:
