@@ -174,8 +174,8 @@ def compare_as_text(gold: str, answer: str) -> Comparison:
 
 
 def _as_text(text: str) -> str:
-    """A text without spaces, braces, text commands and final punctuation; words of several letters in lower case."""
-    bare = re.sub(r"[\s\x00{}]", "", re.sub(r"\\(?:text|mathrm|style) *(?=\{)", "", normalise(text))).strip(".,;:!?")
+    """A text without spaces, text commands and final punctuation; words of several letters in lower case."""
+    bare = re.sub(r"\{(\w)\}", r"\1", without_spaces(without_text_commands(normalise(text)))).strip(".,;:!?")
     return bare if re.search(r"\\|(?<![^\W\d_])[^\W\d_](?![^\W\d_])", bare) else bare.casefold()
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from justtinker_plugins.shared.latex.numbers import Comparison
+from justtinker_plugins.shared.latex.words import without_text_commands
 
 _CASES = re.compile(r"(?:[^{}=]{0,60}=)? *\\begin *\{cases\}(?P<rows>(?:(?!\\begin|\\end)[\s\S])*)\\end *\{cases\}")
 _IF = re.compile(
@@ -24,7 +25,7 @@ _OPPOSITE = {
     "=": r"\neq ", "<": r"\ge ", ">": r"\le ", r"\le": ">", r"\ge": "<", r"\neq": "=", "even": "odd", "odd": "even",
 }  # fmt: skip
 _TURNS = re.compile(r"[=<>]|\\(?:le|ge|neq)(?![A-Za-z])|even|odd")
-_SILENT = re.compile(r"\\text *(?=\{)|[{}\s\x00]|\b(?:is|are|an?)\b")
+_SILENT = re.compile(r"\s|\b(?:is|are|an?)\b")
 _LETTER = re.compile(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])")
 MOST_BRANCHES = 12
 
@@ -86,7 +87,7 @@ def _same_condition(gold: Branch, answer: Branch, golds: list[Branch], answers: 
     if not gold.condition and not answer.condition:
         return True
     first, second = gold.condition or _opposite(golds), answer.condition or _opposite(answers)
-    if _SILENT.sub("", first) == _SILENT.sub("", second) != "":
+    if _SILENT.sub("", without_text_commands(first)) == _SILENT.sub("", without_text_commands(second)) != "":
         return True
     if r"\text" in first + second or set(_LETTER.findall(first)) != set(_LETTER.findall(second)):
         return False

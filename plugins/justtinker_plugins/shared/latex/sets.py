@@ -27,7 +27,8 @@ def as_set(node: Node, *, gold: bool = False) -> Node:
     if node == _LINE or (node[0] == "text" and _ALL_REALS.fullmatch(node[1].strip(" ."))):
         return REALS
     if node[0] == "both":
-        return _between_bounds(node[1], node[2]) or (("list", node[1:]) if gold else _NOTHING)
+        excluded = not gold and len(symbols(node)) == 1
+        return _between_bounds(node[1], node[2]) or (_NOTHING if excluded else ("list", node[1:]))
     if node[0] == "add" and len(node[1]) == 2 and node[1][0] == REALS and node[1][1][0] == "neg":
         node = ("without", REALS, node[1][1][1])
     if node[0] == "without" and as_set(node[1]) == REALS:

@@ -11,13 +11,15 @@ from justtinker_plugins.shared.latex.numbers import Comparison
 from justtinker_plugins.shared.latex.words import without_text_commands
 
 _TIME = re.compile(r"(?:at )?([0-9]{1,2})(?::([0-9]{2}))? ?(?:([ap])\.? ?m\.?|(noon|midnight))?", re.IGNORECASE)
+_MAY_BE_UNIT = re.compile(r"^[0-9]+[^0-9:.]*[ap]m")
+"""5 pm is also a length."""
 _WORDS = {"noon": 12 * 60, "midnight": 0}
 
 
 def compare_times(gold: str, answer: str) -> Comparison | None:
     """Compare two normalised texts as times of day; None if the gold is no time with a.m. or p.m."""
     expected, given = _minutes(gold), _minutes(answer, clock=True)
-    if expected is None:
+    if expected is None or (given is None and _MAY_BE_UNIT.search(gold)):
         return None
     reason = "" if expected == given else "not a time of day" if given is None else "a different time of day"
     return Comparison(not reason, "string", reason)

@@ -151,7 +151,7 @@ def continued_decimal(raw: str) -> Fraction | None:
         if reach >= 2 * size and reach > longest:
             longest, period = reach, size
     start = len(raw) - longest
-    return repeating_decimal(raw[:start], raw[start : start + period]) if period else None
+    return repeating_decimal("0" + raw[:start], raw[start : start + period]) if period else None
 
 
 class TokenStream:

@@ -16,15 +16,15 @@ _EMPTY: Node = ("set", ())
 _INFINITY: Node = ("sym", r"\infty")
 _MEANINGS: dict[str, Node] = {
     **dict.fromkeys(("no solution", "no solutions", "empty set", "none"), _EMPTY),
-    **dict.fromkeys(("real numbers", "reals", "real number", "set of real numbers", "set of all real numbers"), REALS),
-    **dict.fromkeys(("integers", "integer", "set of integers", "set of all integers"), ("sym", r"\Z")),
+    **dict.fromkeys(("real numbers", "reals", "real number"), REALS),
+    **dict.fromkeys(("integers", "integer"), ("sym", r"\Z")),
     **dict.fromkeys(("infinity", "positive infinity", "plus infinity"), _INFINITY),
     **dict.fromkeys(("negative infinity", "minus infinity"), ("neg", _INFINITY)),
     **dict.fromkeys(("does not exist", "dne", "doesn't exist", "limit does not exist"), ("text", "does not exist")),
 }
-_ALL = frozenset({REALS, ("sym", r"\Z")})
-_QUANTIFIER = re.compile(r"(all the|all|every|any|the) ")
-_FILLER = re.compile(r"(?:there (?:is|are)|it|the) ")
+_QUANTIFIER = re.compile(
+    r"^(?:(?:all|every|any|there is|there are|it)(?: the)?|the(?: set of)?(?: all)?|set of(?: all)?) "
+)
 
 
 def bare_words(words: str) -> str:
@@ -33,18 +33,12 @@ def bare_words(words: str) -> str:
 
 
 def without_text_commands(normal: str) -> str:
-    """Remove text commands and braces around words."""
-    return _TEXT.sub(r"\1", normal).strip("{} ")
+    """Remove text commands, and braces around the whole."""
+    text = _TEXT.sub(r"\1", normal).strip()
+    return text[1:-1].strip() if re.fullmatch(r"\{[^{}]*\}", text) else text
 
 
 def meaning(normal: str) -> Node | None:
-    """What a normalised text means that is all words; None if it has no meaning of its own.
-
-    "real numbers" alone are not a set: they may say of which kind an answer is.
-    """
+    """What a normalised text means that is all words; None if it has no meaning of its own."""
     words = bare_words(without_text_commands(normal))
-    quantifier = _QUANTIFIER.match(words)
-    found = _MEANINGS.get(_FILLER.sub("", words, count=1))
-    if quantifier and found is None:
-        found = _MEANINGS.get(words[quantifier.end() :])
-    return None if found in _ALL and quantifier is None else found
+    return _MEANINGS.get(_QUANTIFIER.sub("", words, count=1))
