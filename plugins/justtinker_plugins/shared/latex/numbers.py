@@ -150,7 +150,7 @@ def _above_one(gold: Node) -> bool:
 def _compare_bases(gold: Node, answer: Node) -> Comparison:
     if gold[0] != answer[0]:
         return Comparison(False, "gate", "only one of gold and answer is written in a base")
-    equal = gold[1].lstrip("0") == answer[1].lstrip("0") and _base_in_digits(gold[2]) == _base_in_digits(answer[2])
+    equal = gold[1].lstrip("0") == answer[1].lstrip("0") and base_in_digits(gold[2]) == base_in_digits(answer[2])
     return Comparison(equal, "gate", "" if equal else "a different number or base")
 
 
@@ -158,7 +158,8 @@ _NUMERALS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "t
 _BASES = {name: str(n) for n, name in enumerate(_NUMERALS, 2)}
 
 
-def _base_in_digits(name: str) -> str:
+def base_in_digits(name: str) -> str:
+    """The name of a base in digits: "eight" is 8. A name that is no numeral stays as it is."""
     return _BASES.get(name, name)
 
 
