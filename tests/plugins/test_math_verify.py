@@ -300,7 +300,8 @@ def test_an_answer_with_the_noun_of_the_question_shares_the_vote(verifier: MathV
 
 
 DISGUISES = [
-    r"\text{(C)} %s", r"\approx %s", "f(-1) = %s", r"\max f = %s", r"P(A) = %s", r"1 + \cdots + 3 = %s", r"\det A = %s",
+    r"\text{The answer is } %s", r"\text{(C)} %s", r"\approx %s", "f(-1) = %s", r"\max f = %s", r"P(A) = %s",
+    r"1 + \cdots + 3 = %s", r"\det A = %s",
     r"\text{(C)} \max f = %s", r"%s\,\mathrm{m}", "€%s", "%s€", r"\text{$%s$}", r"\huge %s", "%s。", r"{%s \over 1}",
     r"\begin{aligned} x &= %s \end{aligned}", r"\begin{cases} x = %s \end{cases}",
 ]  # fmt: skip

@@ -47,7 +47,7 @@ def spelling(text: str) -> str:
         [r"\ln(2)", r"\mathrm{ln}(2)", r"\text{ln}(2)"],
         ["2.5", "2{,}5"],
         ["0.125", "0{,}125"],
-        ["1; 2", r"1\quad 2", r"1\qquad2", r"1 \quad\quad 2"],
+        ["1, 2", r"1\quad 2", r"1\qquad2", r"1 \quad\quad 2"],
         [r"15\%", "15％", "百分之15"],
         ["15 percent", "15 per cent", "15 por ciento"],
         [r"15\text{celsius}", "15°C", r"15^{\circ}\text{C}", r"15^\circ C", "15℃"],
