@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from justtinker_plugins.shared.latex.units import is_unit, measure
+from justtinker_plugins.shared.latex.units import is_unit, measure, with_words_as_text
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,18 @@ def test_other_words_are_not_units(text: str) -> None:
 )
 def test_measures(one: str, other: str, same: bool) -> None:
     assert (measure(one) == measure(other)) == same
+
+
+@pytest.mark.parametrize(
+    ("answer", "read"),
+    [
+        ("7 apples", r"7\text{ apples}"),
+        ("$7$ apples", r"7\text{ apples}"),
+        (r"$\frac12$ square inches", r"\frac12\text{ square inches}"),
+        ("-3.5 degrees", r"-3.5\text{ degrees}"),
+        *[(other, other) for other in ("7", "7 dozen", "7 xyz", "7 or 8", "$7$ or $8$", "x apples", "7 m", "")],
+        ("7 apples and 8 pears", "7 apples and 8 pears"),
+    ],
+)
+def test_units_behind_a_number_are_words(answer: str, read: str) -> None:
+    assert with_words_as_text("?", "7", answer) == read
