@@ -163,7 +163,7 @@ class _Reader(TokenStream):
     def _juxtaposed(self, left: Node) -> Node:
         before, after = self.tokens[self.at - 1], self.peek
         is_imaginary = left == _I or (left[0] == "mul" and left[1][-1] == _I)  # i5 is 5i
-        if after.kind == "num" and before.value not in (")", "]") and not is_imaginary:
+        if after.kind == "num" and before.value not in (")", "]", "!") and not is_imaginary:
             raise MalformedError(f"{before.value!r} and {after.value!r} side by side")
         right = self.factor()
         return ("add", (left, right)) if _is_mixed_number(left, right, after) else _mul(left, right)

@@ -12,7 +12,7 @@ import math
 import re
 
 from justtinker_plugins.shared.latex.parse import Node
-from justtinker_plugins.shared.latex.values import FLOAT, approximate, is_scalar, symbols
+from justtinker_plugins.shared.latex.values import approximate, is_scalar, symbols
 
 REALS: Node = ("sym", "\\R")
 _INFINITY: Node = ("sym", "\\infty")
@@ -41,7 +41,7 @@ def _real(node: Node) -> float | None:
     if symbols(node) or not is_scalar(node):
         return None
     try:
-        value = approximate(node, FLOAT).value
+        value = approximate(node).value
     except ValueError:
         return None
     return float(value.real) if not value.imag else None
