@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,6 +23,7 @@ from rich.text import Text
 from justtinker_core import PluginError, Problem, Scorer, data
 from justtinker_core.config import RunConfig
 from justtinker_core.enabling import installed
+from justtinker_plugins.commands._audit import topics
 from justtinker_plugins.commands._audit.cases import (
     KINDS,
     Case,
@@ -68,6 +69,9 @@ share = click.FloatRange(0, 1)
 @plugin_option
 @click.option("--problems", default=24, show_default=True, type=click.IntRange(0), help="How many; 0: only --cases.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the draw of problems and responses.")
+@click.option(
+    "--built-in/--no-built-in", default=True, help="Whether to add problems with golds that the data may lack."
+)
 @click.option("--step", type=click.IntRange(1), help="Step of weight schedules. Default: the last step.")
 @click.option("--cases", "cases_file", metavar="FILE", type=path, help="Audit your own responses too: JSON lines.")
 @click.option("--write-cases", "out", metavar="FILE", type=path, help="Write every response, to read and to edit.")
@@ -77,14 +81,14 @@ share = click.FloatRange(0, 1)
 @click.option("--show", default=5, show_default=True, type=click.IntRange(0), help="Print at most this many failures.")
 @click.option("--json", "summary", type=path, help="Write the results and every failure as one JSON object.")
 def audit(
-    source: str, sets: tuple[str, ...], switches: tuple[str, ...], problems: int, seed: int, step: int | None,
-    cases_file: Path | None, out: Path | None, max_paid: float, max_in_full: float, max_refused: float, show: int,
-    summary: Path | None,
+    source: str, sets: tuple[str, ...], switches: tuple[str, ...], problems: int, seed: int, built_in: bool,
+    step: int | None, cases_file: Path | None, out: Path | None, max_paid: float, max_in_full: float,
+    max_refused: float, show: int, summary: Path | None,
 ) -> None:  # fmt: skip
     """Try to cheat a reward stack before a policy does: does it pay hacks, does it refuse honest answers?
 
-    Writes responses to problems of the CONFIG's own data ([data.train], else its evaluation sets) and computes their
-    rewards. Samples nothing. Exits with code 1 if a larger share of a battery failed than --max-… allows.
+    Writes responses to problems of the CONFIG's own data ([data.train], else its evaluation sets), and to a few of its
+    own for golds that the data may lack, and computes their rewards. Samples nothing. Exits with code 1 if a larger share of a battery failed than --max-… allows.
     """
     limits: dict[Kind, float] = {"wrong": max_paid, "sloppy": max_in_full, "honest": max_refused, "number": 0.0}
     own_cases = read_cases(cases_file) if cases_file else []
@@ -94,7 +98,9 @@ def audit(
     step = step or max(config.run.steps, 1)
     with Scorer(config) as scorer:
         auditor = Auditor(scorer, step, config.sampling.max_tokens)
-        results = run_audit(auditor, draw_problems(config, problems, seed), own_cases, seed, out)
+        drawn = draw_problems(config, problems, seed)
+        added = topics.draw_problems({problem.kind for problem in drawn}, seed) if built_in else []
+        results = run_audit(auditor, drawn, added, own_cases, seed, out)
     note = f"weights as of step {step:,} ({scorer.step_needed})" if scorer.step_needed else ""
     print_report(Console(highlight=False), results, limits, show, note)
     if summary is not None:
@@ -109,6 +115,10 @@ class Audit:
 
     batteries: Sequence[BatteryResult]
     problems: int
+    built_in: int
+    """How many problems the audit added to those of the data."""
+    left_out: Sequence[Problem]
+    """Built-in problems whose plain right answer the stack does not pay."""
     seconds: float
 
     @property
@@ -124,6 +134,8 @@ class Audit:
         """Return the results as a JSON object."""
         return {
             "problems": self.problems,
+            "built_in": self.built_in,
+            "left_out": [{"question": each.question, "answer": each.answer} for each in self.left_out],
             "responses": self.responses,
             "limits": dict(limits),
             "passed": not self.exceeding(limits),
@@ -155,19 +167,26 @@ def draw_problems(config: RunConfig, n: int, seed: int) -> list[Problem]:
 
 
 def run_audit(
-    auditor: Auditor, problems: Sequence[Problem], own_cases: Sequence[Case], seed: int, out: Path | None
+    auditor: Auditor,
+    problems: Sequence[Problem],
+    built_in: Sequence[Problem],
+    own_cases: Sequence[Case],
+    seed: int,
+    out: Path | None,
 ) -> Audit:
     """Make all cases and judge them; write them to `out` if given."""
     start = time.perf_counter()
     generated, audited = make_all_cases(auditor, problems, seed)
+    added, left_out = make_built_in_cases(auditor, built_in, seed)
     golds = [gold_text(problem.answer) for problem in problems[:3]]
-    cases = [*generated, *(add_references(case, auditor, golds, seed) for case in own_cases)]
+    cases = [*generated, *added, *(add_references(case, auditor, golds, seed) for case in own_cases)]
     if out is not None:
         write_cases(out, cases)
     with progress_bar() as bar:
         judged = list(bar.track(auditor.judge_all(cases), len(cases)))
-    distinct = len({each.case.problem.id for each in judged})
-    return Audit(collect_results(judged, audited), distinct, time.perf_counter() - start)
+    distinct = len({each.case.problem.id for each in judged} - {problem.id for problem in built_in})
+    tried, seconds = len(built_in) - len(left_out), time.perf_counter() - start
+    return Audit(collect_results(judged, audited), distinct, tried, left_out, seconds)
 
 
 def make_all_cases(auditor: Auditor, problems: Sequence[Problem], seed: int) -> tuple[list[Case], int]:
@@ -178,11 +197,9 @@ def make_all_cases(auditor: Auditor, problems: Sequence[Problem], seed: int) -> 
     Raises:
         PluginError: the stack pays the right answer to no problem.
     """
-    golds = [gold_text(problem.answer) for problem in problems]
     cases: list[Case] = []
     unpaid: list[Case] = []
-    for i, problem in enumerate(problems):
-        others = [golds[(i + k) % len(golds)] for k in range(1, 4)]
+    for problem, others in with_other_golds(problems):
         if item := auditor.make_item(problem, others, seed):
             cases += cases_of(item)
         else:
@@ -194,6 +211,20 @@ def make_all_cases(auditor: Auditor, problems: Sequence[Problem], seed: int) -> 
             f"is nothing to compare with. Problem {first.case.problem.id!r}: {describe_verdict(first)}. {GOLD_ADVICE}"
         )
     return [*cases, *unpaid], len(problems) - len(unpaid)
+
+
+def make_built_in_cases(auditor: Auditor, problems: Sequence[Problem], seed: int) -> tuple[list[Case], list[Problem]]:
+    """Make the cases of built-in problems, and list those whose plain right answer the stack does not pay."""
+    items = [(problem, auditor.make_item(problem, others, seed)) for problem, others in with_other_golds(problems)]
+    cases = [case for _, item in items if item for case in cases_of(item, topics.BATTERIES)]
+    return cases, [problem for problem, item in items if item is None]
+
+
+def with_other_golds(problems: Sequence[Problem]) -> Iterator[tuple[Problem, list[str]]]:
+    """Yield each problem with the golds of the three after it."""
+    golds = [gold_text(problem.answer) for problem in problems]
+    for i, problem in enumerate(problems):
+        yield problem, [golds[(i + k) % len(golds)] for k in range(1, 4)]
 
 
 def progress_bar() -> Progress:
@@ -208,9 +239,18 @@ def progress_bar() -> Progress:
 
 def print_report(console: Console, results: Audit, limits: Mapping[Kind, float], show: int, note: str) -> None:
     """Print the tables, the worst failures and the conclusion."""
-    console.print(f"{results.responses:,} responses to {results.problems:,} problems, {results.seconds:.1f} s")
+    built_in = f" and {results.built_in:,} built-in ones" if results.built_in else ""
+    console.print(
+        f"{results.responses:,} responses to {results.problems:,} problems{built_in}, {results.seconds:.1f} s"
+    )
     if note:
         console.print(note)
+    if results.left_out:
+        golds = one_line(", ".join(str(problem.answer) for problem in results.left_out), 200)
+        console.print(
+            Text(f"left out {len(results.left_out)} built-in problems, whose gold the stack does not pay: {golds}"),
+            soft_wrap=True,
+        )
     for kind, title in KINDS.items():
         if batteries := [battery for battery in results.batteries if battery.kind == kind]:
             console.print(Text(f"\n{title}", style="bold"))

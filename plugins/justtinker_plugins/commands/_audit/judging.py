@@ -16,6 +16,7 @@ from justtinker_core.grading import GRADERS
 from justtinker_core.scorer import Scorer, text_rollout
 from justtinker_plugins.commands._audit.cases import BATTERIES, Case, Kind, plain_case
 from justtinker_plugins.commands._audit.items import ANSWER_FORMATS, Item, item_of
+from justtinker_plugins.commands._audit.topics import is_built_in
 
 PAID_ABOVE = 0.1
 """A wrong answer of more worth counts as paid. Terms that compare lengths shift the worth by less."""
@@ -51,6 +52,8 @@ class JudgedCase:
             low, high = self.case.paid
             return not low <= self.reward <= high
         worth = self.worth or 0.0
+        if self.case.graded and self.unscored:
+            return True
         if self.case.paid == "less":
             return worth > 1 - LEAST_COST
         return worth < FULL_FROM if self.case.paid else worth > PAID_ABOVE
@@ -63,11 +66,16 @@ class Auditor:
         self.scorer, self.step, self.max_tokens = scorer, step, max_tokens
 
     def make_item(self, problem: Problem, others: Sequence[str], seed: int) -> Item | None:
-        """Make the item of a problem in the first answer format that the stack pays; None if it pays none."""
+        """Make the item of a problem in the first answer format that the stack pays; None if it pays none.
+
+        The plain wrong response has the likeliest wrong answer, or if the stack pays that too, a hopeless one.
+        """
         for answer_format in ANSWER_FORMATS:
             item = item_of(problem, others, answer_format, seed)
-            if self.judge(plain_case(item)).worth is not None:
-                return item
+            for wrong in (item.plain_wrong, item.wrong_answers[-1]):
+                item = replace(item, plain_wrong=wrong)
+                if self.judge(plain_case(item)).worth is not None:
+                    return item
         return None
 
     def judge(self, case: Case) -> JudgedCase:
@@ -127,7 +135,7 @@ class BatteryResult:
     description: str
     judged: Sequence[JudgedCase]
     inapplicable: int
-    """The number of problems that the battery does not fit."""
+    """The number of problems of the data that the battery does not fit."""
 
     @property
     def failed(self) -> int:
@@ -162,7 +170,7 @@ def collect_results(judged: Sequence[JudgedCase], problems: int) -> list[Battery
     for kind, batteries in BATTERIES.items() if problems else ():
         for name, battery in batteries.items():
             own = [each for each in generated if each.case.name == name]
-            fits = len({each.case.problem.id for each in own})
+            fits = len({each.case.problem.id for each in own if not is_built_in(each.case.problem)})
             results.append(BatteryResult(name, kind, battery.__doc__ or "", own, max(problems - fits, 0)))
     from_files = [each for each in judged if each.case.location]
     for name, kind in dict.fromkeys((each.case.name, each.case.kind) for each in from_files):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from justtinker_plugins.commands._audit.variants.forms import BASE, INTEGER, TEXT, Variant, is_single_expression
+from justtinker_plugins.commands._audit.variants.forms import BASE, INTEGER, Variant, is_single_expression
 
 
 def _names(text: str) -> Iterator[Variant]:
-    if TEXT.fullmatch(text) or re.search(r"[=<>,]|\\(?:in|le|ge|text|mbox|cup|pm)|_[0-9{]+$", text) or text[0] in "([":
+    if re.search(r"[=<>,]|\\(?:in|le|ge|text|mbox|cup|pm)|_[0-9{]+$", text) or text[0] in "([":
         return
     for name in ("Q", r"\beta", "S_{9}", r"\text{Area}"):
         if name.strip("\\")[0] not in text:

@@ -10,10 +10,38 @@ INTEGER = re.compile(r"-?[0-9]+")
 DECIMAL = re.compile(r"-?[0-9]*\.[0-9]+")
 SCIENTIFIC = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?)e(-?)([0-9]+)")
 FRACTION = re.compile(r"(-?)\\[dt]?frac\{([0-9]+)\}\{([0-9]+)\}")
-TEXT = re.compile(r"\\text\{([A-Za-z]+)\}")
 DEGREES = re.compile(r"([0-9.]+)\^\{?\\circ\}?")
 BASE = re.compile(r"([0-9]+)_\{?([0-9]+)\}?")
 NAMED = re.compile(r"([A-Za-z](?:\([a-z]\))?) ?= ?([^=,]+)")
+
+_STYLED = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox) ?\{ ?([^{}]*?)[ .]*\}\.?")
+_PHRASE = re.compile(r"[A-Za-z][A-Za-z'-]+(?: [A-Za-z'-]+)*")
+_PLAIN_WORD = re.compile(r"[A-Z][a-z]{2,}|[a-z]{4,}|[Yy]es|[Nn]o|[Oo]dd")
+_LETTER = re.compile(r"\(?([A-Z])\)?")
+
+
+def word_of(gold: str) -> str:
+    r"""Return the word or words that a gold is, without ``\text{}`` or the like; empty if it is anything else.
+
+    Without it only what is no product of letters counts: ``Rome`` and ``odd``, not ``ab``.
+    """
+    styled = _STYLED.fullmatch(gold)
+    text = styled[1] if styled else gold
+    plain = styled is not None or any(map(_PLAIN_WORD.fullmatch, text.split(" ")))
+    return text if plain and _PHRASE.fullmatch(text) else ""
+
+
+def letter_of(gold: str) -> str:
+    r"""Return the capital letter that a gold is, as of a choice: ``B``, ``(B)``, ``\text{(B)}``; else empty."""
+    styled = _STYLED.fullmatch(gold)
+    letter = _LETTER.fullmatch(styled[1] if styled else gold)
+    return letter[1] if letter else ""
+
+
+def dressed_as(gold: str, name: str, other: str) -> str:
+    """Return the gold with another word or letter in place of its own."""
+    before, _, after = gold.rpartition(name)
+    return before + other + after
 
 
 def strip_wrapping(gold: str) -> str:
@@ -58,3 +86,11 @@ def decimal_text(value: Fraction) -> str:
     digits = str(abs(int(value * 10**places))).rjust(places + 1, "0")
     whole, part = digits[: len(digits) - places], digits[len(digits) - places :]
     return ("-" if value < 0 else "") + (f"{whole}.{part}" if part else whole)
+
+
+def has_finite_decimals(bottom: int) -> bool:
+    """Return whether fractions with this denominator have decimals that end."""
+    for prime in (2, 5):
+        while bottom % prime == 0:
+            bottom //= prime
+    return bottom == 1

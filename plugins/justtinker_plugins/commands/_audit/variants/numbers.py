@@ -13,6 +13,7 @@ from justtinker_plugins.commands._audit.variants.forms import (
     SCIENTIFIC,
     Variant,
     decimal_text,
+    has_finite_decimals,
 )
 
 
@@ -121,19 +122,11 @@ def _fractions(text: str) -> Iterator[Variant]:
     if top > bottom and top % bottom:
         yield "mixed", rf"{sign}{top // bottom}\frac{{{top % bottom}}}{{{bottom}}}"
         yield "mixed", f"{sign}{top // bottom} {top % bottom}/{bottom}"
-    if _has_finite_decimals(bottom):
+    if has_finite_decimals(bottom):
         yield "decimal", decimal_text(Fraction(f"{sign}{top}/{bottom}"))
     yield "approximation", rf"{text} \approx {float(Fraction(f'{sign}{top}/{bottom}')):.3f}"
     if bottom < 10 and top < 10:
         yield "no braces", rf"{sign}\frac{top}{bottom}"
-
-
-def _has_finite_decimals(bottom: int) -> bool:
-    """Return whether fractions with this denominator have decimals that end."""
-    for prime in (2, 5):
-        while bottom % prime == 0:
-            bottom //= prime
-    return bottom == 1
 
 
 RULES = (_integers, _decimals, _scientific, _fractions)

@@ -1,91 +1,30 @@
-"""Words, letters and what stands beside a number: units, degrees, money, the base."""
+"""Words and the letters of choices, as people write them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from fractions import Fraction
 
-from justtinker_plugins.commands._audit.variants.forms import BASE, DEGREES, TEXT, Variant, decimal_text
-
-NUMBER_WORDS = {"5": "five", "6": "six", "8": "eight", "9": "nine"}
+from justtinker_plugins.commands._audit.variants.forms import Variant, letter_of, word_of
 
 
 def _words(text: str) -> Iterator[Variant]:
-    match = TEXT.fullmatch(text)
-    if match:
-        word = match.group(1)
-        yield from (
-            ("bare", word),
-            ("bold", rf"\textbf{{{word}}}"),
-            ("roman", rf"\mathrm{{{word}}}"),
-            ("mbox", rf"\mbox{{{word}}}"),
-        )
-        yield from (
-            ("case", rf"\text{{{word.lower()}}}"),
-            ("case", rf"\text{{{word.capitalize()}}}"),
-            ("stop", rf"\text{{{word}.}}"),
-            ("spaces", rf"\text{{ {word} }}"),
-        )
-    if match := re.fullmatch(r"\\text\{\(([A-E])\)\}", text):
-        letter = match.group(1)
+    if word := word_of(text):
         for template in (
-            "{}",
-            "({})",
-            r"\text{{{}}}",
-            r"\textbf{{({})}}",
-            r"\mathrm{{{}}}",
-            r"\text{{({}) }}",
-            r"\mathbf{{{}}}",
-            r"\boxed{{\text{{{}}}}}",
-        ):
+            "{}", r"\text{{{}}}", r"\textbf{{{}}}", r"\textit{{{}}}", r"\mbox{{{}}}", r"\text{{ {} }}", r"\text{{{}.}}",
+            r"\text{{{}}}.",
+        ):  # fmt: skip
+            yield "word", template.format(word)
+        if " " not in word:
+            yield "word", rf"\mathrm{{{word}}}"
+        yield from (("case", word.lower()), ("case", rf"\text{{{word[0].upper()}{word[1:]}}}"))
+
+
+def _letters(text: str) -> Iterator[Variant]:
+    if letter := letter_of(text):
+        for template in (
+            "{}", "({})", r"\text{{{}}}", r"\textbf{{({})}}", r"\mathrm{{{}}}", r"\text{{({}) }}", r"\mathbf{{{}}}",
+        ):  # fmt: skip
             yield "choice", template.format(letter)
 
 
-def _degrees_and_bases(text: str) -> Iterator[Variant]:
-    if match := DEGREES.fullmatch(text):
-        n = match.group(1)
-        for unit in ("", r"^\circ", r"^{\circ}", "°", r"\degree", r" \text{ degrees}", r"\,^\circ", r"^\circ."):
-            yield "degrees", n + unit
-        yield "named", rf"\angle ABC = {n}^\circ"
-    if match := BASE.fullmatch(text):
-        n, base = match.groups()
-        yield from (
-            ("base", f"{n}_{{{base}}}"),
-            ("base", f"{n}_{base}"),
-            ("base", rf"{n}_{{\text{{{NUMBER_WORDS.get(base, base)}}}}}"),
-        )
-
-
-def _units(text: str) -> Iterator[Variant]:
-    if match := re.fullmatch(r"([0-9.]+) ?\\?%", text):
-        n = match.group(1)
-        yield from (
-            ("percent", rf"{n}\%"),
-            ("percent", f"{n}%"),
-            ("percent", rf"{n} \%"),
-            ("percent", n),
-            ("percent", rf"{n} \text{{ percent}}"),
-        )
-        yield "decimal", decimal_text(Fraction(n) / 100)
-    if match := re.fullmatch(r"\\\$([0-9.,\\!]+)", text):
-        n = re.sub(r"[,\\!]", "", match.group(1))
-        yield from (("money", n), ("money", rf"\${n}"), ("money", rf"{n} \text{{ dollars}}"))
-    if match := re.fullmatch(r"([0-9.]+) ?\\(?:text|mbox)\{ ?([a-z]+)\}(\^2)?", text):
-        n, unit, power = match.groups()
-        yield from (
-            ("unit", n),
-            ("unit", rf"{n}\ \mathrm{{{unit}}}{power or ''}"),
-            ("unit", rf"{n}~\text{{{unit}}}{power or ''}"),
-        )
-    if match := re.fullmatch(r"([0-9]+(?:,\\?!? ?[0-9]{3})+)", text):
-        n = re.sub(r"[,\\! ]", "", text)
-        yield from (
-            ("thousands", n),
-            ("thousands", f"{int(n):,}"),
-            ("thousands", f"{int(n):,}".replace(",", r"\,")),
-            ("thousands", f"{int(n):,}".replace(",", "{,}")),
-        )
-
-
-RULES = (_words, _degrees_and_bases, _units)
+RULES = (_words, _letters)

@@ -10,19 +10,28 @@ from justtinker_plugins.commands._audit.variants.forms import (
     FRACTION,
     INTEGER,
     SCIENTIFIC,
-    TEXT,
     Variant,
+    dressed_as,
     is_list,
     is_single_expression,
+    letter_of,
     split_list,
     strip_wrapping,
+    word_of,
 )
+
+_OPPOSITES = (
+    ("yes", "no"), ("true", "false"), ("even", "odd"), ("left", "right"), ("east", "west"), ("north", "south"),
+    ("convergent", "divergent"), ("converges", "diverges"), ("rational", "irrational"), ("red", "blue"),
+)  # fmt: skip
+_OPPOSITE = {word: other for a, b in _OPPOSITES for word, other in ((a, b), (b, a))}
 
 
 def wrong_variants(gold: str, neighbours: list[str]) -> Iterator[Variant]:
-    """Yield near misses: off by one, another sign, digit or power, a neighbour's gold."""
+    """Yield near misses: off by one, another sign, digit, power, letter or word, a neighbour's gold."""
     text = strip_wrapping(gold)
-    if not TEXT.fullmatch(text) and not text.startswith(r"\text"):
+    yield from _other_word(text)
+    if not word_of(text) and not letter_of(text) and not text.startswith(r"\text"):
         yield from _off_by_one(text)
         yield from _other_sign(text)
         yield from _other_digit(text)
@@ -30,6 +39,14 @@ def wrong_variants(gold: str, neighbours: list[str]) -> Iterator[Variant]:
     for neighbour in map(strip_wrapping, neighbours):
         if _letters_of(neighbour) != _letters_of(text):
             yield "neighbour", neighbour
+
+
+def _other_word(text: str) -> Iterator[Variant]:
+    """Yield another letter of a choice, dressed alike, or the opposite of a word."""
+    if letter := letter_of(text):
+        yield from (("letter", dressed_as(text, letter, other)) for other in "ABCD" if other != letter)
+    if (word := word_of(text)) and (other := _OPPOSITE.get(word.lower())):
+        yield "word", dressed_as(text, word, other.capitalize() if word[0].isupper() else other)
 
 
 def _letters_of(text: str) -> str:
