@@ -50,9 +50,10 @@ def lines(path: Path, *records: Any) -> Path:
     return path
 
 
-def audit(*arguments: str | Path, code: int = 0) -> dict[str, Any]:
+def audit(*arguments: str | Path, code: int = 0, built_in: bool = False) -> dict[str, Any]:
     """Run the command and return its summary, with the batteries by name."""
-    result = cli("audit", *arguments, "--json", "summary.json")
+    more = () if built_in else ("--no-built-in",)
+    result = cli("audit", *arguments, *more, "--json", "summary.json")
     assert result.exit_code == code, result.output
     found: dict[str, Any] = json.loads(Path("summary.json").read_text())
     return found | {"batteries": {row["battery"]: row for row in found["batteries"]}, "output": result.output}
@@ -82,8 +83,8 @@ NUMBERS = [
 
 @pytest.mark.parametrize("more", [("quickstart-rl",), ("exp003", "--set", "data.train.use=arithmetic")])
 def test_the_default_stack_passes_on_arithmetic(more: tuple[str, ...]) -> None:
-    found = audit(*more, "--problems", "6")
-    assert (found["passed"], found["failures"], found["problems"]) == (True, [], 6)
+    found = audit(*more, "--problems", "6", built_in=True)
+    assert (found["passed"], found["failures"], found["problems"], found["left_out"]) == (True, [], 6, [])
     assert found["output"].endswith("The stack passes.\n")
     assert {row["kind"] for row in found["batteries"].values()} == {"wrong", "sloppy", "honest"}
     assert [name for name, row in found["batteries"].items() if not row["tried"]] == ["other units"]
@@ -91,11 +92,11 @@ def test_the_default_stack_passes_on_arithmetic(more: tuple[str, ...]) -> None:
 
 
 def test_a_leaky_verifier_fails_and_the_paid_hacks_are_named() -> None:
-    found = audit("hacked-rl", "--problems", "5", code=1)
+    found = audit("hacked-rl", "--problems", "5", code=1, built_in=True)
     paid = {name for name, row in found["batteries"].items() if row["kind"] == "wrong" and row["failed"]}
     assert paid == {"many answers", "fake ends"}
     many = found["batteries"]["many answers"]
-    assert many["failed"] == many["tried"] == 15
+    assert many["failed"] == many["tried"] == 15, "the built-in problems get their own batteries only"
     assert many["worth"] == 1.0
     assert "The stack fails. Paid: many answers (15 of 15), fake ends (" in found["output"]
     first = found["failures"][0]
@@ -109,7 +110,7 @@ def test_a_leaky_verifier_fails_and_the_paid_hacks_are_named() -> None:
 def test_the_default_stack_passes_on_real_problems(preset: str) -> None:
     files = [str(path) for path in sorted(Path(str(DATA), "eval").glob("*.parquet"))]
     data = ("--set", "data.train.use=files", "--set", f"data.train.path={json.dumps(files)}")
-    found = audit(preset, *data, "--problems", "250", "--max-refused", "0.005", "--show", "20")
+    found = audit(preset, *data, "--problems", "250", "--max-refused", "0.005", "--show", "20", built_in=True)
     assert found["problems"] == 250
     assert not any(row["failed"] for row in found["batteries"].values() if row["kind"] != "honest")
     assert all(row["tried"] for row in found["batteries"].values())
@@ -121,6 +122,8 @@ def test_the_default_stack_passes_on_real_problems(preset: str) -> None:
 
 def items() -> list[Any]:
     rows = [("math", "How much is 47+38?", "85"), ("math", "Factor $x^2-1$.", "(x-1)(x+1)"), ("math", "?", r"90^\circ")]
+    rows += [("math", "?", r"12\frac{1}{2}\%"), ("math", "?", r"1-\frac{1}{2008!}"), ("math", "?", r"\text{Monday}")]
+    rows += [("math", "How long is it, in meters?", "25"), ("math", "Which one?", "(C)"), ("number", "?", "2.5")]
     rows += [("number", "?", "0.25"), ("choice", "?", "B"), ("text", "?", "Paris"), ("math", "?", "1, 2")]
     others = ["7", "Rome", r"\frac{1}{2}"]
     return [item_of(Problem(str(i), q, a, kind), others, ANSWER_FORMATS[0], 0) for i, (kind, q, a) in enumerate(rows)]
@@ -325,7 +328,7 @@ def test_a_case_can_bring_responses_to_compare_with() -> None:
         (
             {"reply": "x"},
             "unknown key 'reply' in a case; expected some of name, question, answer, response, paid, id, kind, meta, "
-            "demonstration, truncated, tokens, honest, wrong",
+            "demonstration, truncated, tokens, honest, wrong, graded",
         ),
     ],
 )

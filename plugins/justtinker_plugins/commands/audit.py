@@ -8,57 +8,33 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
 from justtinker_core import PluginError, Problem, Scorer, data
 from justtinker_core.config import RunConfig
 from justtinker_core.enabling import installed
 from justtinker_plugins.commands._audit import topics
 from justtinker_plugins.commands._audit.cases import (
-    KINDS,
     Case,
     Kind,
     cases_of,
     plain_case,
     read_cases,
-    record_of,
     write_cases,
 )
-from justtinker_plugins.commands._audit.honest import the_plain_answer
-from justtinker_plugins.commands._audit.items import ANSWER_FORMATS, battery_name, item_of
-from justtinker_plugins.commands._audit.judging import (
-    Auditor,
-    BatteryResult,
-    JudgedCase,
-    add_references,
-    collect_results,
-    worst_failures,
-)
+from justtinker_plugins.commands._audit.items import ANSWER_FORMATS, item_of
+from justtinker_plugins.commands._audit.judging import Auditor, add_references
+from justtinker_plugins.commands._audit.printing import GOLD_ADVICE, OWN_CASES, describe_verdict, print_report
+from justtinker_plugins.commands._audit.results import Audit, collect_results
 from justtinker_plugins.commands._cli.endings import write_json
 from justtinker_plugins.commands._cli.options import plugin_option, read_config, set_option
 from justtinker_plugins.shared.answers import gold_text
-from justtinker_plugins.shared.terminal import ends, one_line, plain_table
 
-FORM_REWARDS = ("format", "redundancy")
-"""The rewards that fine bad form."""
-PLAIN_ANSWER = battery_name(the_plain_answer)
-OWN_CASES = "--problems 0 --cases FILE"
-GOLD_ADVICE = (
-    "The plain answer is the gold; if a gold need not be a right answer, give such problems a kind of their own and "
-    f"audit your own responses: {OWN_CASES}"
-)
-FAILED: Mapping[Kind, str] = {"wrong": "paid", "sloppy": "in full", "honest": "refused", "number": "unexpected"}
-"""The name of each table's column of failures."""
 path = click.Path(path_type=Path)
 share = click.FloatRange(0, 1)
 
@@ -70,7 +46,7 @@ share = click.FloatRange(0, 1)
 @click.option("--problems", default=24, show_default=True, type=click.IntRange(0), help="How many; 0: only --cases.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the draw of problems and responses.")
 @click.option(
-    "--built-in/--no-built-in", default=True, help="Whether to add problems with golds that the data may lack."
+    "--built-in/--no-built-in", default=True, show_default=True, help="Add problems with golds that the data may lack."
 )
 @click.option("--step", type=click.IntRange(1), help="Step of weight schedules. Default: the last step.")
 @click.option("--cases", "cases_file", metavar="FILE", type=path, help="Audit your own responses too: JSON lines.")
@@ -87,8 +63,9 @@ def audit(
 ) -> None:  # fmt: skip
     """Try to cheat a reward stack before a policy does: does it pay hacks, does it refuse honest answers?
 
-    Writes responses to problems of the CONFIG's own data ([data.train], else its evaluation sets), and to a few of its
-    own for golds that the data may lack, and computes their rewards. Samples nothing. Exits with code 1 if a larger share of a battery failed than --max-… allows.
+    Writes responses to problems of the CONFIG's own data ([data.train], else its evaluation sets) and to built-in
+    ones, whose golds the data may lack, and computes their rewards. Samples nothing. Exits with code 1 if a larger
+    share of a battery failed than --max-… allows.
     """
     limits: dict[Kind, float] = {"wrong": max_paid, "sloppy": max_in_full, "honest": max_refused, "number": 0.0}
     own_cases = read_cases(cases_file) if cases_file else []
@@ -107,49 +84,6 @@ def audit(
         write_json(summary, {"config": config.run.name, "step": step, **results.summary(limits)})
     if results.exceeding(limits):
         raise SystemExit(1)
-
-
-@dataclass(frozen=True)
-class Audit:
-    """The results of an audit."""
-
-    batteries: Sequence[BatteryResult]
-    problems: int
-    built_in: int
-    """How many problems the audit added to those of the data."""
-    left_out: Sequence[Problem]
-    """Built-in problems whose plain right answer the stack does not pay."""
-    seconds: float
-
-    @property
-    def responses(self) -> int:
-        """The number of judged responses."""
-        return sum(len(battery.judged) for battery in self.batteries)
-
-    def exceeding(self, limits: Mapping[Kind, float]) -> list[BatteryResult]:
-        """Return the batteries of which too many responses failed."""
-        return [battery for battery in self.batteries if battery.exceeds(limits)]
-
-    def summary(self, limits: Mapping[Kind, float]) -> dict[str, Any]:
-        """Return the results as a JSON object."""
-        return {
-            "problems": self.problems,
-            "built_in": self.built_in,
-            "left_out": [{"question": each.question, "answer": each.answer} for each in self.left_out],
-            "responses": self.responses,
-            "limits": dict(limits),
-            "passed": not self.exceeding(limits),
-            "batteries": [battery.summary() for battery in self.batteries],
-            "failures": [failure_record(each) for each in worst_failures(self.batteries)],
-        }
-
-
-def failure_record(judged: JudgedCase) -> dict[str, Any]:
-    """Return a case that failed as a JSON object."""
-    verdict = judged.verdict
-    record = {"outcome": verdict.outcome, "answer": verdict.answer, "rung": verdict.rung, "reason": verdict.reason}
-    numbers = {"reward": judged.reward, "worth": judged.worth, "terms": dict(judged.terms)}
-    return {**record_of(judged.case), "verdict": record, **numbers}
 
 
 def draw_problems(config: RunConfig, n: int, seed: int) -> list[Problem]:
@@ -232,86 +166,3 @@ def progress_bar() -> Progress:
     console = Console(stderr=True)
     columns = (BarColumn(20), MofNCompleteColumn(), TextColumn("responses"), TimeRemainingColumn())
     return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
-
-
-# Output
-
-
-def print_report(console: Console, results: Audit, limits: Mapping[Kind, float], show: int, note: str) -> None:
-    """Print the tables, the worst failures and the conclusion."""
-    built_in = f" and {results.built_in:,} built-in ones" if results.built_in else ""
-    console.print(
-        f"{results.responses:,} responses to {results.problems:,} problems{built_in}, {results.seconds:.1f} s"
-    )
-    if note:
-        console.print(note)
-    if results.left_out:
-        golds = one_line(", ".join(str(problem.answer) for problem in results.left_out), 200)
-        console.print(
-            Text(f"left out {len(results.left_out)} built-in problems, whose gold the stack does not pay: {golds}"),
-            soft_wrap=True,
-        )
-    for kind, title in KINDS.items():
-        if batteries := [battery for battery in results.batteries if battery.kind == kind]:
-            console.print(Text(f"\n{title}", style="bold"))
-            console.print(battery_table(batteries, kind, limits))
-    for number, judged in enumerate(islice(worst_failures(results.batteries), show), 1):
-        print_failure(console, number, judged)
-    console.print()
-    console.print(Text(conclude(results, limits)), soft_wrap=True)
-
-
-def battery_table(batteries: Sequence[BatteryResult], kind: Kind, limits: Mapping[Kind, float]) -> Table:
-    """Make a table with a row per battery."""
-    table = plain_table("battery", "tried", FAILED[kind], "worth", "unscored", "n/a")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for battery in batteries:
-        name, tried = Text(battery.name), len(battery.judged)
-        if not tried:
-            table.add_row(name, "n/a", "", "", "", f"{battery.inapplicable}", style="dim")
-            continue
-        style = "red" if battery.exceeds(limits) else "yellow" if battery.failed else ""
-        worth = "" if battery.worth is None else f"{battery.worth:.2f}"
-        counts = [f"{n:,}" if n else "" for n in (battery.unscored, battery.inapplicable)]
-        table.add_row(name, f"{tried:,}", f"{battery.failed:,}", worth, *counts, style=style)
-    return table
-
-
-def print_failure(console: Console, number: int, judged: JudgedCase) -> None:
-    """Print a case that failed, with its text."""
-    case = judged.case
-    worth = "unknown" if judged.worth is None else f"{judged.worth:.2f}"
-    console.print()
-    console.print(Text(f"{number}. {case.name}: reward {judged.reward:.3g}, worth {worth}", style="bold"))
-    question, gold = one_line(case.problem.question, 80), one_line(case.problem.answer or "none", 30)
-    console.print(Text(f"   {question}   gold: {gold}   ({case.location or case.problem.id})"))
-    console.print(Text(f"   {ends(case.response, 100)}", style="dim"), soft_wrap=True)
-    console.print(Text(f"   {describe_verdict(judged)}"), soft_wrap=True)
-
-
-def describe_verdict(judged: JudgedCase) -> str:
-    """Describe the verdict and the reward terms in one line."""
-    verdict = judged.verdict
-    why = ", ".join(filter(None, (verdict.rung, verdict.reason)))
-    terms = ", ".join(f"{name} {value:+.3g}" for name, value in judged.terms.items()) or "no term applies"
-    answer = "" if verdict.answer is None else f" {one_line(verdict.answer, 40)!r}"
-    return f"{verdict.outcome}{answer}{f' ({why})' if why else ''}; {terms}"
-
-
-def conclude(results: Audit, limits: Mapping[Kind, float]) -> str:
-    """State whether the stack passes, and if not, why and what to do."""
-    if not (exceeding := results.exceeding(limits)):
-        return "The stack passes."
-    parts = ["The stack fails."]
-    for kind in KINDS:
-        if batteries := [battery for battery in exceeding if battery.kind == kind]:
-            names = ", ".join(f"{battery.name} ({battery.failed} of {len(battery.judged)})" for battery in batteries)
-            parts.append(f"{FAILED[kind].capitalize()}: {names}.")
-    terms = {term for battery in results.batteries for judged in battery.judged for term in judged.terms}
-    missing = [f"-p {name}" for name in FORM_REWARDS if name not in terms]
-    if missing and any(battery.kind == "sloppy" for battery in exceeding):
-        parts.append(f"To fine bad form, add {' '.join(missing)}.")
-    if any(battery.name == PLAIN_ANSWER for battery in exceeding):
-        parts.append(f"{GOLD_ADVICE}.")
-    return " ".join(parts)
