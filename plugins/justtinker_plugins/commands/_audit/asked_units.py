@@ -62,7 +62,8 @@ def the_unit_asked_for(item: Item) -> Iterator[str]:
         return
     texts = [number, f"{number}\\text{{ {unit}}}", f"{number} \\text{{ {unit}}}", f"{number}~\\mathrm{{{unit}}}"]
     if sign := UNITS[unit]:
-        texts += [f"{number}\\text{{ {sign}}}", f"{number}\\ \\mathrm{{{sign}}}", f"{number}\\,\\text{{{sign}}}"]
+        texts += [f"{number}\\text{{ {sign}}}", f"{number}~\\mathrm{{{sign}}}"]
+        texts += [f"{number}\\ \\mathrm{{{sign}}}", f"{number}\\,\\text{{{sign}}}"]
     if unit == "dollars":
         texts.append(f"\\${number}")
     yield from (item.respond(item.format(text)) for text in texts if text != item.gold)
@@ -70,7 +71,7 @@ def the_unit_asked_for(item: Item) -> Iterator[str]:
 
 def draw_problems(rng: random.Random) -> Iterator[tuple[str, str]]:
     """Draw problems that ask for a length, a weight, a time and an amount of money in a certain unit."""
-    a, b = rng.randrange(3, 40), rng.choice((4, 5, 20))
+    a, b = rng.randrange(5, 40), rng.choice((4, 5, 20))
     yield f"A ribbon of {a} m is cut into {b} equal parts. How long is each, in centimeters?", f"{a * 100 // b}"
     yield f"A path is {a}.25 km long. What is its length in meters?", f"{a * 1000 + 250}"
     yield f"A train needs {a} minutes. How many seconds is that?", f"{60 * a}"

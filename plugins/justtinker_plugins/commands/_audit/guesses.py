@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 
 from justtinker_plugins.commands._audit.honest import battery_of_variants
-from justtinker_plugins.commands._audit.items import Battery, Item, Topic, register_in
+from justtinker_plugins.commands._audit.items import LAST_RESORT, Battery, Item, Topic, register_in
 from justtinker_plugins.commands._audit.variants.forms import dressed_as, letter_of, word_of
 
 WRONG: dict[str, Battery] = {}
@@ -25,7 +25,7 @@ def name_pairs(gold: str, wrong: tuple[str, ...]) -> list[str]:
     read = letter_of if letter_of(gold) else word_of
     if not (name := read(gold)):
         return []
-    others = (read(text) for text in (*wrong, SOME_WORD, "Z"))
+    others = (read(text) for text in (*wrong, SOME_WORD, "Z") if text not in LAST_RESORT)
     other = next(text for text in others if text and text.casefold() != name.casefold())
     a, b = gold, dressed_as(gold, name, other)
     return [

@@ -89,9 +89,11 @@ def mixed_numbers_as_products(item: Item) -> Iterator[str]:
             f"\\frac{{{whole * top}}}{{{bottom}}}",
             f"{whole} \\cdot \\frac{{{top}}}{{{bottom}}}",
         ]
-        texts += [f"{whole}", f"\\frac{{{whole}{top}}}{{{bottom}}}", *write_mixed(whole + 1, top, bottom)]
+        texts += [f"{whole}", *write_mixed(whole + 1, top, bottom)]
+        if int(f"{whole}{top}") != whole * bottom + top:
+            texts.append(f"\\frac{{{whole}{top}}}{{{bottom}}}")
     top, bottom = number.value.numerator, number.value.denominator
-    for k in (2, 3, 4):
+    for k in (1, 2, 3) if bottom > 1 else (2, 3, 4):
         texts += write_mixed(k * top, 1, k * bottom)
     yield from (item.respond(item.format(number.write(text))) for text in texts)
 
