@@ -247,6 +247,12 @@ def test_an_ungraded_near_miss_of_a_huge_number_is_a_failure() -> None:
         ("How long is it, in centimeters?", "25", r"25\text{ cm}", r"25\text{ kilometers}"),
         ("How many meters is it long?", "2.5", r"2.5~\mathrm{m}", r"2.5\text{ m}^2"),
         ("Give the weight in kilograms.", r"7\text{ kg}", "7", r"7\text{ grams}"),
+        (
+            "It weighs 3 tons. How heavy is half of it? Answer in kilograms.",
+            "1500",
+            r"1500\text{ kg}",
+            r"1500\text{ seconds}",
+        ),
         ("How many dollars did she pay?", "18.90", r"\$18.90", r"18.90\text{ cents}"),
         ("How many dollars did she pay?", r"\$18", "18", r"18\text{ cents}"),
         ("How many seconds does it take?", r"\frac{1}{2}", r"\frac{1}{2}\,\text{s}", r"\frac{1}{2}~\mathrm{h}"),
@@ -263,6 +269,7 @@ def test_a_unit_that_the_question_fixes(question: str, gold: str, right: str, wr
     ("question", "gold", "kind"),
     [
         ("How far is it?", "25", "math"),
+        ("Let $n$ be the price in cents. What is the sum of the digits of $n$?", "11", "math"),
         ("How many meters are 3 km, in kilometers?", "3", "math"),
         ("How fast is it, in meters per second?", "5", "math"),
         ("How long is it, in meters?", r"25\text{ km}", "math"),

@@ -29,9 +29,16 @@ _GOLD = re.compile(
 )
 
 
+def asking_part(question: str) -> str:
+    """Return a question from the sentence of its last question mark on, or its last sentence."""
+    sentences = re.split(r"(?<=[.?!]) +", question.strip())
+    asking = [i for i, sentence in enumerate(sentences) if "?" in sentence]
+    return " ".join(sentences[asking[-1] if asking else -1 :])
+
+
 def asked_unit(item: Item) -> tuple[str, str]:
     """Return the one unit in which the question asks, and the gold's number; two empty texts if there is none."""
-    asked = {name.lower() for name in _ASKED.findall(item.problem.question)}
+    asked = {name.lower() for name in _ASKED.findall(asking_part(item.problem.question))}
     gold = _GOLD.fullmatch(strip_wrapping(item.gold))
     if len(asked) != 1 or gold is None or item.problem.kind != "math" or not gold[2].strip("0."):
         return "", ""
