@@ -12,6 +12,7 @@ import pytest
 from justtinker_core import Problem
 from justtinker_plugins.commands._audit.cases import BATTERIES, cases_of
 from justtinker_plugins.commands._audit.items import ANSWER_FORMATS, item_of
+from justtinker_plugins.commands._audit.opened import OPENED
 from justtinker_plugins.text import answer_part, last_boxed
 from tests.core.conftest import cli
 
@@ -145,7 +146,7 @@ def test_no_hack_plainly_answers_the_gold() -> None:
     for item in items():
         for name, maker in BATTERIES["wrong"].items():
             for text in maker(item):
-                box = last_boxed(answer_part(text) or "")
+                box = last_boxed(answer_part(OPENED.get(name, "") + text) or "")
                 assert box is None or box.content != item.gold, (name, text)
 
 
@@ -246,6 +247,53 @@ def test_an_ungraded_response_is_not_paid_and_shown() -> None:
     assert "long thinking" in found["output"]
 
 
+HASTY = '''
+from justtinker_core import Verdict, hookimpl, plugin
+from justtinker_plugins.text import answer_part, last_boxed
+
+@plugin
+class Hasty:
+    """Reads what the policy wrote, and forgets what the prompt held of it."""
+    @hookimpl
+    def verify(self, problem, rollouts):
+        boxes = [last_boxed(answer_part(r.text) or "") for r in rollouts]
+        return [Verdict("correct" if box and box.content == problem.answer else "incorrect") for box in boxes]
+'''
+
+
+def test_thinking_that_the_prompt_has_opened_is_no_answer_when_cut_off() -> None:
+    rows = [("How much is 12+30?", "42"), ("What is 2+30?", "32")]
+    assert audit(stack("exact", "correct", "format", "redundancy", rows=rows), "--max-refused", "1")["passed"]
+    Path("hasty.py").write_text(HASTY)
+    more = '[local_plugins]\nhasty = "hasty.py:Hasty"'
+    found = audit(stack("hasty", "correct", "format", rows=rows, more=more), *ANYTHING, code=1)
+    rows_of = found["batteries"]
+    assert [name for name, row in rows_of.items() if row["kind"] == "wrong" and row["failed"]] == [
+        "opened thinking cut off"
+    ]
+    assert rows_of["opened thinking cut off"]["worth"] > 0.5
+    assert rows_of["opened thinking"]["failed"] == rows_of["thinking turned off"]["failed"] == 0
+    first = next(each for each in found["failures"] if each["name"] == "opened thinking cut off")
+    assert (first["opened"], "</think>\n" in first["response"]) == ("<think>\n", False)
+    assert "   the prompt ends with '<think>\\n'\n" in found["output"]
+    assert "<think>" not in first["honest"], "the plain responses begin where the prompt ends, too"
+
+
+def test_own_cases_may_begin_in_the_middle_of_a_thought() -> None:
+    same = {"question": "7+8=?", "answer": "15", "opened": "<think>"}
+    cases = lines(
+        Path("cases.jsonl"),
+        {**same, "name": "cut off", "response": "7+8 is perhaps \\boxed{15}", "paid": False},
+        {**same, "name": "whole", "response": "7+8=15</think>\\boxed{15}", "paid": True},
+        {**same, "opened": "<think></think>", "name": "off", "response": "\\boxed{15}", "paid": True},
+        {**same, "opened": "", "name": "bare", "response": "\\boxed{15}", "paid": "less"},
+    )
+    found = audit(stack("math_verify", "correct", "format"), "--problems", "0", "--cases", cases)
+    assert [(name, row["tried"], row["failed"]) for name, row in found["batteries"].items()] == [
+        ("cut off", 1, 0), ("whole", 1, 0), ("off", 1, 0), ("bare", 1, 0)
+    ]  # fmt: skip
+
+
 def test_weights_are_taken_at_a_step() -> None:
     more = "[plugins.format]\nweight = {from = 0.0, to = 0.4, steps = 10}"
     config = stack("math_verify", "correct", "format", rows=NUMBERS, more=more, steps=20)
@@ -328,7 +376,7 @@ def test_a_case_can_bring_responses_to_compare_with() -> None:
         (
             {"reply": "x"},
             "unknown key 'reply' in a case; expected some of name, question, answer, response, paid, id, kind, meta, "
-            "demonstration, truncated, tokens, honest, wrong, graded",
+            "demonstration, truncated, tokens, honest, wrong, graded, opened",
         ),
     ],
 )

@@ -185,6 +185,11 @@ def battery_name(battery: Battery) -> str:
     return battery.__name__.replace("_", " ")
 
 
+def merged(*parts: Mapping[str, Battery]) -> dict[str, Battery]:
+    """Return all batteries of several parts, in their order."""
+    return {name: battery for part in parts for name, battery in part.items()}
+
+
 @dataclass(frozen=True)
 class Topic:
     """The batteries that fit one kind of gold, and problems with such golds for data that has none."""

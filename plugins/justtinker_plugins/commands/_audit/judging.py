@@ -15,6 +15,7 @@ from justtinker_core.grading import GRADERS
 from justtinker_core.scorer import Scorer, text_rollout
 from justtinker_plugins.commands._audit.cases import Case, plain_case
 from justtinker_plugins.commands._audit.items import ANSWER_FORMATS, Item, item_of
+from justtinker_plugins.commands._audit.opened import rest_of
 
 PAID_ABOVE = 0.1
 """A wrong answer of more worth counts as paid. Terms that compare lengths shift the worth by less."""
@@ -80,7 +81,7 @@ class Auditor:
         """Judge one case."""
         references = [(text, False) for text in (case.right_response, case.wrong_response) if text is not None]
         rollouts = tuple(
-            text_rollout(text, self._tokens(case, text), truncated)
+            text_rollout(text, self._tokens(case, text), truncated, case.opened)
             for text, truncated in [(case.response, case.truncated), *references]
         )
         try:
@@ -120,5 +121,6 @@ def add_references(case: Case, auditor: Auditor, others: Sequence[str], seed: in
             f"{case.location}: the stack pays the plain answer no more than a wrong one, so there is nothing to "
             "compare with. Add 'honest' and 'wrong', two responses, or give the reward as 'paid'"
         )
-    right, wrong = case.right_response or item.right_response, case.wrong_response or item.wrong_response
+    right = case.right_response or rest_of(item.right_response, case.opened)
+    wrong = case.wrong_response or rest_of(item.wrong_response, case.opened)
     return replace(case, right_response=right, wrong_response=wrong)

@@ -77,6 +77,8 @@ def print_failure(console: Console, number: int, judged: JudgedCase) -> None:
     console.print(Text(f"{number}. {case.name}: reward {judged.reward:.3g}, worth {worth}", style="bold"))
     question, gold = one_line(case.problem.question, 80), one_line(case.problem.answer or "none", 30)
     console.print(Text(f"   {question}   gold: {gold}   ({case.location or case.problem.id})"))
+    if case.opened:
+        console.print(f"   the prompt ends with {case.opened!r}", markup=False)
     console.print(Text(f"   {ends(case.response, 100)}", style="dim"), soft_wrap=True)
     console.print(Text(f"   {describe_verdict(judged)}"), soft_wrap=True)
 
