@@ -109,7 +109,7 @@ def mixed_numbers(item: Item) -> Iterator[str]:
     if has_finite_decimals(bottom):
         texts.insert(0, plain_text(number.value) if "$" not in number.before else f"{float(number.value):.2f}")
     if "$" not in number.before:
-        texts += [f"\\frac{{{whole * bottom + top}}}{{{bottom}}}", f"{whole * bottom + top}/{bottom}"]
+        texts.append(f"\\frac{{{whole * bottom + top}}}{{{bottom}}}")
     yield from (item.respond(item.format(number.write(text))) for text in texts if number.write(text) != item.gold)
 
 

@@ -58,15 +58,22 @@ def near_misses_of_tiny_and_huge(item: Item) -> Iterator[str]:
     yield from (item.respond(item.format(text)) for text in texts if text != gold)
 
 
+def squared_base(power: int, base: int) -> tuple[str, ...]:
+    """Write a power with the square of its base, if the power is even."""
+    return (f"{base * base}^{{{power // 2}}}",) if power % 2 == 0 else ()
+
+
 _SAME: tuple[tuple[str, Callable[[int, int], tuple[str, ...]]], ...] = (
-    (r"(?P<n>N)!", lambda n, _: (f"{n} \\cdot {n - 1}!", f"{n - 1}! \\cdot {n}")),
     (r"\\frac\{1\}\{(?P<n>N)!\}", lambda n, _: (f"1/{n}!", f"({n}!)^{{-1}}", f"\\dfrac{{1}}{{{n}!}}")),
     (
         r"1 ?- ?\\frac\{1\}\{(?P<n>N)!\}",
         lambda n, _: (f"\\frac{{{n}!-1}}{{{n}!}}", f"1 - 1/{n}!", f"-\\frac{{1}}{{{n}!}} + 1"),
     ),
-    (r"(?P<b>N)\^\{(?P<n>N)\}", lambda n, b: (f"{b} \\cdot {b}^{{{n - 1}}}", f"{b}^{{{n - 1}}} \\cdot {b}")),
-    (r"(?P<b>N)\^\{(?P<n>N)\} ?- ?1", lambda n, b: (f"-1 + {b}^{{{n}}}", f"{b} \\cdot {b}^{{{n - 1}}} - 1")),
+    (r"(?P<b>N)\^\{(?P<n>N)\}", lambda n, b: squared_base(n, b)),
+    (
+        r"(?P<b>N)\^\{(?P<n>N)\} ?- ?1",
+        lambda n, b: (f"-1 + {b}^{{{n}}}", *(f"{power} - 1" for power in squared_base(n, b))),
+    ),
     (
         r"\\frac\{1\}\{(?P<b>N)\^\{(?P<n>N)\}\}",
         lambda n, b: (f"{b}^{{-{n}}}", f"\\left(\\frac{{1}}{{{b}}}\\right)^{{{n}}}", f"(1/{b})^{{{n}}}"),
@@ -82,7 +89,7 @@ _SAME: tuple[tuple[str, Callable[[int, int], tuple[str, ...]]], ...] = (
 
 @register_in(HONEST)
 def tiny_and_huge_numbers(item: Item) -> Iterator[str]:
-    """A gold beyond floats, written otherwise: a power split or turned over, a binomial in factorials."""
+    """A gold beyond floats, written otherwise: a quotient as a power, a binomial in factorials, powers of 4 for 2."""
     gold = strip_wrapping(item.gold)
     for pattern, rewrite in _SAME if item.mathematical and growing_numbers(gold) else ():
         if found := re.fullmatch(pattern.replace("N", "[0-9]{1,9}"), gold):
