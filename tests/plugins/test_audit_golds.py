@@ -104,15 +104,21 @@ def test_a_gold_that_is_a_last_resort_has_two_wrong_answers(gold: str, kind: str
 # Mixed numbers
 
 
-@given(whole=st.integers(1, 99), bottom=st.integers(2, 12), top=st.integers(1, 11), unit=st.sampled_from(["", r"\%"]))
-def test_mixed_numbers_equal_the_gold_and_products_do_not(whole: int, bottom: int, top: int, unit: str) -> None:
+@given(
+    whole=st.integers(1, 99),
+    bottom=st.integers(2, 12),
+    top=st.integers(1, 11),
+    around=st.sampled_from(["{}", r"{}\%", "-{}", r"\${}"]),
+)
+def test_mixed_numbers_equal_the_gold_and_products_do_not(whole: int, bottom: int, top: int, around: str) -> None:
     """`numeric` reads mixed numbers as exact rationals, so it tells whether an answer is right."""
     value = whole + Fraction(top % bottom or 1, bottom)
-    for gold in (
-        rf"{whole}\frac{{{top % bottom or 1}}}{{{bottom}}}{unit}",
-        rf"\frac{{{value.numerator}}}{{{value.denominator}}}{unit}",
-        f"{value.numerator}/{value.denominator}{unit}",
+    for number in (
+        rf"{whole}\frac{{{top % bottom or 1}}}{{{bottom}}}",
+        rf"\frac{{{value.numerator}}}{{{value.denominator}}}",
+        f"{value.numerator}/{value.denominator}",
     ):
+        gold = around.format(number)
         item = make_item(gold)
         want = read_number(gold)
         assert want is not None
@@ -203,7 +209,18 @@ def test_tiny_and_huge_numbers_equal_the_gold_and_near_misses_do_not(template: s
 
 
 def test_other_golds_are_neither_tiny_nor_huge() -> None:
-    for gold in ("42", "2^{10}", "(-1)^{2008}", "1^{99}", "x^{100}", "10!", r"\frac{1}{2}", "A", "2^{99}, 3^{99}"):
+    for gold in (
+        "42",
+        "2^{10}",
+        "(-1)^{2008}",
+        r"\left(-1\right)^{99}",
+        "1^{99}",
+        "x^{100}",
+        "10!",
+        r"\frac{1}{2}",
+        "A",
+        "2^{99}, 3^{99}",
+    ):
         assert answers("near misses of tiny and huge", make_item(gold)) == [], gold
         assert answers("tiny and huge numbers", make_item(gold)) == [], gold
     assert "1" in answers("near misses of tiny and huge", make_item(r"1-\frac{1}{2008!}"))

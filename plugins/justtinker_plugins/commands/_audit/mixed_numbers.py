@@ -33,14 +33,15 @@ class Number:
 
     value: Fraction
     """Positive."""
-    before: str
-    """Sign and currency."""
+    sign: str
+    money: str
+    """A dollar sign, or nothing."""
     unit: str
     """A percent or degree sign, or nothing."""
 
     def write(self, number: str) -> str:
         """Write another number in the place of this one."""
-        return f"{self.before}{number}{self.unit}"
+        return f"{self.sign}{self.money}{number}{self.unit}"
 
     @property
     def parts(self) -> tuple[int, int, int] | None:
@@ -59,7 +60,7 @@ def read_number(gold: str) -> Number | None:
     if not found["decimal"] and (bottom == 0 or (whole and bottom <= top)):
         return None
     value = Fraction(found["decimal"]) if found["decimal"] else whole + Fraction(top, bottom)
-    return Number(value, found["sign"] + found["money"], found["unit"]) if value else None
+    return Number(value, found["sign"], found["money"], found["unit"]) if value else None
 
 
 def write_mixed(whole: int, top: int, bottom: int) -> Iterator[str]:
@@ -107,8 +108,11 @@ def mixed_numbers(item: Item) -> Iterator[str]:
     whole, top, bottom = number.parts
     texts = [*write_mixed(whole, top, bottom)]
     if has_finite_decimals(bottom):
-        texts.insert(0, plain_text(number.value) if "$" not in number.before else f"{float(number.value):.2f}")
-    if "$" not in number.before:
+        cents = number.value * 100
+        texts.insert(
+            0, f"{float(cents) / 100:.2f}" if number.money and cents.denominator == 1 else plain_text(number.value)
+        )
+    if not number.money:
         texts.append(f"\\frac{{{whole * bottom + top}}}{{{bottom}}}")
     yield from (item.respond(item.format(number.write(text))) for text in texts if number.write(text) != item.gold)
 

@@ -18,7 +18,7 @@ LARGE = 40
 """Powers, factorials and binomials of numbers above this leave the digits of a float."""
 
 _TOKENS = re.compile(r"(?:[0-9 +*/!^{}()-]|\\(?:[dt]?frac|binom|sqrt|cdot|times|pi|left|right)(?![A-Za-z])|e)+")
-_UNIT_BASE = re.compile(r"(?:\(-1\)|(?<![0-9])[01])\}? *\^")
+_UNIT_BASE = re.compile(r"(?<![0-9])[01](?:(?:\\right)?\))?\}? *\^")
 _GROWING = re.compile(r"(?P<number>[0-9]{2,9})(?=\)?!)|\^\{-?(?P<power>[0-9]{2,9})\}|\\binom\{(?P<top>[0-9]{2,9})\}")
 
 
