@@ -18,9 +18,9 @@ from justtinker_core import Problem
 from justtinker_plugins.commands._audit import topics
 from justtinker_plugins.commands._audit.cases import BATTERIES
 from justtinker_plugins.commands._audit.items import ANSWER_FORMATS, Item, item_of
-from justtinker_plugins.commands._audit.mixed_numbers import read_number as read_gold
 from justtinker_plugins.commands._audit.variants import equivalent_variants
 from justtinker_plugins.commands._audit.variants.forms import letter_of, word_of
+from justtinker_plugins.commands._audit.variants.single_numbers import read_number as read_gold
 from justtinker_plugins.text import last_boxed
 from justtinker_plugins.verifiers.numeric import read_number
 from tests.plugins.test_audit import audit, here, stack
@@ -148,6 +148,20 @@ def test_mixed_numbers_keep_what_stands_around_them(gold: str, right: set[str], 
         found = answers(battery, make_item(gold))
         assert set(found) >= some
         assert bool(found) == bool(some)
+
+
+@pytest.mark.parametrize(
+    ("gold", "same", "other"),
+    [
+        (r"62\frac{1}{2}\%", r"62.5\%", r"62.5^\circ + 1"), (r"\$3.50", r"\$3\frac12", r"\$3.60"),
+        ("0.5", r"\frac{1}{2}", r"-\frac{1}{2}"), (r"50\%", r"\frac{1}{2}", r"\frac{1}{3}"),
+        ("(B)", r"\text{B}", "(A)"), ("Rome", r"\textbf{rome}", "Paris"),
+    ],
+)  # fmt: skip
+def test_another_problems_gold_of_the_same_value_is_no_wrong_answer(gold: str, same: str, other: str) -> None:
+    item = make_item(gold, others=(same, other))
+    assert other in item.wrong_answers
+    assert same not in item.wrong_answers
 
 
 def test_no_mixed_number_where_the_question_fixes_the_form() -> None:

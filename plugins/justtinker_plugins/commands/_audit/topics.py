@@ -10,6 +10,7 @@ from collections.abc import Collection
 
 from justtinker_core import Problem
 from justtinker_plugins.commands._audit import asked_units, guesses, mixed_numbers, sizes
+from justtinker_plugins.commands._audit.variants.single_numbers import read_number
 
 TOPICS = (guesses.TOPIC, mixed_numbers.TOPIC, sizes.TOPIC, asked_units.TOPIC)
 BATTERIES = frozenset(name for topic in TOPICS for name in (*topic.wrong, *topic.honest))
@@ -30,5 +31,5 @@ def draw_problems(kinds: Collection[str], seed: int) -> list[Problem]:
     return [
         Problem(f"{BUILT_IN}{number}", question, gold, kind)
         for number, (question, gold) in enumerate(drawn, 1)
-        if kind == "math" or mixed_numbers.read_number(gold)
+        if kind == "math" or read_number(gold)
     ]

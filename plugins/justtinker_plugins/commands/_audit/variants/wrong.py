@@ -19,6 +19,7 @@ from justtinker_plugins.commands._audit.variants.forms import (
     strip_wrapping,
     word_of,
 )
+from justtinker_plugins.commands._audit.variants.single_numbers import same_number
 
 _OPPOSITES = (
     ("yes", "no"), ("true", "false"), ("even", "odd"), ("left", "right"), ("east", "west"), ("north", "south"),
@@ -37,7 +38,7 @@ def wrong_variants(gold: str, neighbours: list[str]) -> Iterator[Variant]:
         yield from _other_digit(text)
         yield from _other_power(text)
     for neighbour in map(strip_wrapping, neighbours):
-        if _letters_of(neighbour) != _letters_of(text):
+        if not _may_be_equal(neighbour, text):
             yield "neighbour", neighbour
 
 
@@ -47,6 +48,14 @@ def _other_word(text: str) -> Iterator[Variant]:
         yield from (("letter", dressed_as(text, letter, other)) for other in "ABCD" if other != letter)
     if (word := word_of(text)) and (other := _OPPOSITE.get(word.lower())):
         yield "word", dressed_as(text, word, other.capitalize() if word[0].isupper() else other)
+
+
+def _may_be_equal(one: str, other: str) -> bool:
+    """Return whether two golds are the same number, letter or word, or hold the same characters."""
+    if _letters_of(one) == _letters_of(other) or same_number(one, other):
+        return True
+    names = [letter_of(text) or word_of(text).casefold() for text in (one, other)]
+    return names[0] == names[1] != ""
 
 
 def _letters_of(text: str) -> str:
