@@ -11,7 +11,7 @@ from typing import Any
 
 import mpmath
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from justtinker_core import Problem
@@ -401,3 +401,47 @@ def test_a_stack_that_pays_the_likeliest_wrong_answer_is_audited_all_the_same() 
     assert found["batteries"]["near misses"]["failed"] > 0
     written = [json.loads(line) for line in Path("cases").read_text().splitlines()]
     assert all(case["wrong"].endswith(r"\boxed{not the answer}") for case in written)
+
+
+# Any gold
+
+PIECES = (
+    "\\frac",
+    "{",
+    "}",
+    "1",
+    "23",
+    "/",
+    "^",
+    "!",
+    "%",
+    "$",
+    "\\text",
+    "A",
+    "no",
+    " ",
+    ".",
+    "-",
+    "=",
+    ",",
+    "(",
+    ")",
+)
+
+
+@example(gold="$", kind="math", question="?")
+@example(gold="{}", kind="math", question="?")
+@example(gold="1e999999999", kind="number", question="How many meters?")
+@given(
+    gold=st.lists(st.sampled_from(PIECES), min_size=1, max_size=9).map("".join).filter(str.strip),
+    kind=st.sampled_from(["math", "number", "text", "choice", "other"]),
+    question=st.sampled_from(["?", "How many meters?"]),
+)
+def test_any_gold_can_be_audited(gold: str, kind: str, question: str) -> None:
+    item = make_item(gold, question, kind)
+    assert len(item.wrong_answers) >= 2
+    assert item.plain_wrong != gold
+    for makers in BATTERIES.values():
+        for maker in makers.values():
+            for text in maker(item):
+                assert isinstance(text, str)

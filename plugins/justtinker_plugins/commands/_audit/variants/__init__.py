@@ -32,7 +32,7 @@ def equivalent_variants(gold: str) -> Iterator[Variant]:
     text = strip_wrapping(gold)
     seen = {gold}
     rules: _Rules = words.RULES if word_of(text) or letter_of(text) else _MATHEMATICS
-    for make in rules:
+    for make in rules if text else ():
         for kind, variant in make(text):
             if variant not in seen:
                 seen.add(variant)

@@ -97,7 +97,8 @@ def _scientific(text: str) -> Iterator[Variant]:
         if "." in mantissa
         else rf"{mantissa}.0 \times 10^{{{sign}{exponent}}}",
     )
-    yield "written out", decimal_text(Fraction(text))
+    if int(exponent) < 30:
+        yield "written out", decimal_text(Fraction(text))
     if mantissa == "1":
         yield "power of ten", f"10^{{{sign}{exponent}}}"
 
