@@ -330,7 +330,6 @@ def half_an_answer(item: Item) -> Iterator[str]:
         yield item.respond(f"\\boxed{{{item.gold}}} \\boxed{{}}")
         yield item.respond(f"boxed{{{item.gold}}}")
         yield item.respond(f"\\b\u043exed{{{item.gold}}}")  # a Cyrillic o
-        yield item.respond(f"\\fbox{{{item.gold}}}")
         yield item.respond(f"I get {item.gold}.")
 
 
