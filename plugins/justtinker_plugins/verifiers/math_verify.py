@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Annotated
 
@@ -19,16 +20,21 @@ from pydantic import Field
 
 from justtinker_core import Group, Problem, Rollout, Verdict, hookimpl, plugin
 from justtinker_core.types import Outcome
-from justtinker_plugins.shared.answers import Extracted, Pipeline, extract, gold_text
+from justtinker_plugins.shared.answers import Boxes, Extracted, Pipeline, extract, gold_text
+from justtinker_plugins.shared.latex.asked_units import wrong_unit
+from justtinker_plugins.shared.latex.asked_words import without_asked_words
+from justtinker_plugins.shared.latex.bases import other_base, with_asked_base
 from justtinker_plugins.shared.latex.chains import without_asked_name
 from justtinker_plugins.shared.latex.ladder import (
     compare,
+    compare_as_text,
     overlooked_difference,
+    parts_of,
     restates,
     rounds_unasked,
     tells_from_itself,
     vote_of,
-)  # fmt: skip
+)
 from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.numbers import Comparison
 from justtinker_plugins.shared.latex.sympy_worker import WARM_UP
@@ -50,6 +56,9 @@ class MathVerify:
     """Kinds of problems that it judges, as in `Problem.kind`."""
     pipeline: Pipeline = "strict"
     """strict: boxed answers only. flexible: without a box, also ``Answer: x``, ``#### x``, ``the answer is x``."""
+    boxes: Boxes = "last"
+    """last: only the last box counts. all: a gold of several parts, such as ``3, 4``, may also be answered in as many
+    boxes, in the gold's order. More boxes than parts are wrong; a gold of one part takes the last box."""
     max_chars: Annotated[int, Field(ge=1)] = 2000
     """Longer answers are wrong."""
     limit: Annotated[float, Field(gt=0)] = 1.0
@@ -74,20 +83,32 @@ class MathVerify:
         """Judge each rollout. Equal answers of a group are graded once, and its worker tasks run at the same time."""
         if problem.kind not in self.kinds:
             return None
-        extracted = [extract(rollout.text, self.pipeline, self.max_chars) for rollout in rollouts]
-        gold = gold_text(problem.answer)
+        gold = _gold_of(problem)
+        golds = parts_of(gold) if self.boxes == "all" else (gold,)
+        extracted = [extract(rollout.response, self.pipeline, self.max_chars, len(golds)) for rollout in rollouts]
         if not gold:
             return [Verdict("unscored", found.answer, "gold", "the problem has no gold") for found in extracted]
-        answers = [found.answer for found in extracted if found.answer is not None]
-        question = problem.question
-        values = {answer: _value_of(question, gold, answer) for answer in answers}
-        compared = self._compare_all(gold, set(values.values()))
+        question, boxes = problem.question, [found.parts for found in extracted if found.parts]
+        judged = self._judge(question, gold, [found.answer for found in extracted if found.answer and not found.parts])
+        by_part = [
+            self._judge(question, part, answers) for part, answers in zip(golds, zip(*boxes, strict=True), strict=False)
+        ]
+        compared = [
+            _of_all(map(dict.__getitem__, by_part, found.parts)) if found.parts else judged.get(found.answer or "")
+            for found in extracted
+        ]
+        return [
+            _verdict(question, gold, found, comparison) for found, comparison in zip(extracted, compared, strict=True)
+        ]
+
+    def _judge(self, question: str, gold: str, answers: Sequence[str]) -> dict[str, Comparison]:
+        read = {answer: _read(question, gold, answer) for answer in answers}
+        compared = self._compare_all(gold, {value for value, _ in read.values()})
         gates = [gate for gate in GATES if not (self.accept_restated and gate in RESTATED_GATES)]
-        comparisons = {
-            answer: _guarded(gold, partial(_refusal, gates, question, gold, value, compared[value]))
-            for answer, value in values.items()
+        return {
+            answer: failed or _guarded(partial(_refusal, gates, question, gold, compared[value]), value, gold)
+            for answer, (value, failed) in read.items()
         }
-        return [_verdict(found, comparisons) for found in extracted]
 
     @hookimpl
     def measure(self, group: Group) -> dict[str, list[float]] | None:
@@ -97,8 +118,8 @@ class MathVerify:
         """
         if group.problem.kind not in self.kinds:
             return None
-        gold = gold_text(group.problem.answer)
-        values = [v.answer and _value_of(group.problem.question, gold, v.answer) for v in group.verdicts]
+        gold = _gold_of(group.problem)
+        values = [v.answer and _read(group.problem.question, gold, v.answer)[0] for v in group.verdicts]
         with self._lock:
             slow = [(gold, value) in self._slow_pairs for value in values]
         ended = [verdict.rung.startswith((LIMIT, FAILED)) for verdict in group.verdicts]
@@ -125,6 +146,8 @@ class MathVerify:
         with_itself = found.pop(gold)
         if with_itself.equal or (with_itself.equal is False and tells_from_itself(gold)):
             return found
+        if with_itself.rung not in (LIMIT, FAILED):
+            return {answer: compare_as_text(gold, answer) for answer in answers}
         reason = f"the gold cannot be graded: {with_itself.reason}"
         return dict.fromkeys(answers, Comparison(None, "gold" if with_itself.rung != FAILED else FAILED, reason))
 
@@ -163,7 +186,10 @@ class MathVerify:
 
 
 def _compare_safely(gold: str, answer: str) -> Comparison:
-    return _guarded(gold, lambda: compare(gold, answer))
+    try:
+        return compare(gold, answer)
+    except Exception as error:
+        return _failure(error, lambda text: (compare(gold, text), tells_from_itself(text)), gold)
 
 
 def _restated(question: str, gold: str, answer: str) -> str:
@@ -177,12 +203,28 @@ def _rounded(question: str, gold: str, answer: str) -> str:
 
 AskedOf = Callable[[str, str, str], str]
 """Takes the question, the gold and the answer."""
-READINGS: tuple[AskedOf, ...] = (without_asked_name,)
+READINGS: tuple[AskedOf, ...] = (without_asked_words, without_asked_name, with_asked_base)
 """How the question says to read an answer, before it is compared: each returns the answer, perhaps shortened."""
-GATES: tuple[AskedOf, ...] = (_restated, _rounded)
+GATES: tuple[AskedOf, ...] = (_restated, _rounded, other_base, wrong_unit)
 """What the question says against an answer that equals the gold: each returns why it is refused, or ""."""
 RESTATED_GATES = frozenset({_restated})
 """Those that ``accept_restated`` leaves out."""
+
+
+def _gold_of(problem: Problem) -> str:
+    """The gold, without a noun that the question names: the problem may ask for cupcakes and have "58 cupcakes"."""
+    gold = gold_text(problem.answer)
+    with suppress(Exception):  # our own bug: the gold is then read as it is written
+        gold = without_asked_words(problem.question, gold, gold)
+    return gold
+
+
+def _read(question: str, gold: str, answer: str) -> tuple[str, Comparison | None]:
+    """The answer as the question says to read it; or as it is, and the comparison that fails by our own bug."""
+    try:
+        return _value_of(question, gold, answer), None
+    except Exception as error:
+        return answer, _failure(error, partial(_value_of, question, gold), gold)
 
 
 def _value_of(question: str, gold: str, answer: str) -> str:
@@ -191,7 +233,7 @@ def _value_of(question: str, gold: str, answer: str) -> str:
     return answer
 
 
-def _refusal(gates: Sequence[AskedOf], question: str, gold: str, answer: str, found: Comparison) -> Comparison:
+def _refusal(gates: Sequence[AskedOf], question: str, gold: str, found: Comparison, answer: str) -> Comparison:
     """Refuse an equal answer that a gate objects to. Whoever writes the gold's own string has done the work."""
     if not found.equal or found.rung == "string":
         return found
@@ -199,19 +241,21 @@ def _refusal(gates: Sequence[AskedOf], question: str, gold: str, answer: str, fo
     return Comparison(False, "gate", reason) if reason else found
 
 
-def _guarded(gold: str, work: Callable[[], Comparison]) -> Comparison:
-    """Do some work. A bug of our own must not end a run; unless the gold provokes it, too, the answer is wrong."""
+def _guarded(work: Callable[[str], Comparison], answer: str, gold: str) -> Comparison:
+    """Do some work on an answer. A bug of our own must not end a run."""
     try:
-        return work()
+        return work(answer)
     except Exception as error:
-        return Comparison(False if _is_sound(gold) else None, FAILED, f"the verifier failed: {error!r}")
+        return _failure(error, work, gold)
 
 
-def _is_sound(gold: str) -> bool:
-    try:
-        return compare(gold, gold).equal is not False and tells_from_itself(gold)
-    except Exception:
-        return False
+def _failure(error: Exception, work: Callable[[str], object], gold: str) -> Comparison:
+    """The answer that provokes a bug of ours is wrong, unless the same work on the gold fails, too: then unscored."""
+    equal = None
+    with suppress(Exception):
+        work(gold)
+        equal = False
+    return Comparison(equal, FAILED, f"the verifier failed: {error!r}")
 
 
 def comparison_of(gold: str, answer: str, result: Result) -> Comparison:
@@ -228,11 +272,15 @@ def comparison_of(gold: str, answer: str, result: Result) -> Comparison:
     return Comparison(outcome == "equal", "gold" if outcome == "gold" else rung, reason)
 
 
-def _verdict(found: Extracted, comparisons: Mapping[str, Comparison]) -> Verdict:
-    if found.answer is None:
+def _of_all(comparisons: Iterable[Comparison]) -> Comparison:
+    """What decides about an answer of several parts: one that is wrong, else an undecided one, else any."""
+    return min(comparisons, key=lambda comparison: (False, None, True).index(comparison.equal))
+
+
+def _verdict(question: str, gold: str, found: Extracted, comparison: Comparison | None) -> Verdict:
+    if found.answer is None or comparison is None:
         return Verdict("incorrect", None, "extract", found.reason)
-    comparison = comparisons[found.answer]
     outcome: Outcome = "correct" if comparison.equal else "incorrect" if comparison.equal is False else "unscored"
     rung = comparison.rung if found.pipeline == "boxed" else f"{comparison.rung} ({found.pipeline})"
-    vote = None if outcome == "unscored" else vote_of(found.answer)
+    vote = None if outcome == "unscored" else vote_of(_read(question, gold, found.answer)[0])
     return Verdict(outcome, found.answer, rung, comparison.reason, vote)
