@@ -371,7 +371,7 @@ HACKS: list[tuple[str, str]] = [
     ("5", r"V"),
     ("12", r"12\overline{3}"),
     ("12", r"12 \mid 24"),
-    ("1000", r"1\text{ thousand}"),
+    ("1000", r"1\text{ million}"),
     ("(3,4)", r"x = 4, y = 3"),
     ("(3,4)", r"x = 3, x = 4"),
     ("[3,4]", r"x = 3, y = 4"),

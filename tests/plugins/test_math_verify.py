@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 (Chinese punctuation)
 from __future__ import annotations
 
 import os
@@ -315,8 +316,52 @@ def test_what_the_question_asks_for_names_the_answer(
     assert (verdict.outcome, verdict.answer) == (outcome, answer)
 
 
+LAMPS = "A shop sells 30 lamps and 7 vases. How many lamps does it sell in two days?"
+PLANK = "A plank of 3 m is cut in five. What is the length of a part in centimeters?"
+
+
+@pytest.mark.parametrize(
+    ("question", "gold", "answer", "outcome"),
+    [
+        (LAMPS, "60", r"60 \text{ lamps}", "correct"),
+        (LAMPS, "60", "sixty lamps", "correct"),
+        (LAMPS, "60", r"\text{The answer is } 60", "correct"),
+        (LAMPS, r"60 \text{ lamps}", "60", "correct"),
+        (LAMPS, "60 lamps", "60 lamps", "correct"),
+        (LAMPS, "60", r"60 \text{ dozen lamps}", "incorrect"),
+        (LAMPS, "60", "60 lamps or 70", "incorrect"),
+        (LAMPS, "60", r"60\%", "incorrect"),
+        (LAMPS, "60", r"60\text{ percent}", "incorrect"),
+        (LAMPS, "60", r"60^\circ", "incorrect"),
+        (LAMPS, "60", r"60 \text{ pairs of lamps}", "incorrect"),
+        (PLANK, "60", r"60 \text{ cm}", "correct"),
+        (PLANK, "60", r"60 \text{ m}", "incorrect"),
+        (PLANK, "60", r"60 \text{ kg}", "incorrect"),
+        (PLANK, "60", r"60 \text{ cm}^2", "incorrect"),
+        (PLANK, r"60\text{ cm}", "60", "correct"),
+        ("What is $x$?", "60", r"60 \text{ cm}", "correct"),
+        ("How many dollars is it?", "60", r"60\text{ cents}", "incorrect"),
+        ("How many millions live there?", "6", "6 million", "correct"),
+        ("How many people live there?", "6000000", "6 million people", "correct"),
+        ("桌上有多少本书？", "60", "６０本书", "correct"),
+        ("桌上有多少本书？", "60", "60厘米", "incorrect"),
+        ("¿Cuántos libros hay?", "60", r"60 \text{ libros}", "correct"),
+    ],
+)
+def test_units_and_nouns_are_read_with_the_question(
+    verifier: MathVerify, question: str, gold: str, answer: str, outcome: str
+) -> None:
+    assert boxed(verifier, gold, answer, question).outcome == outcome
+
+
+def test_an_answer_with_the_noun_of_the_question_shares_the_vote(verifier: MathVerify) -> None:
+    answers = ["60", r"60 \text{ lamps}", "sixty lamps", "60 lamps left"]
+    assert {v.vote for v in grade(verifier, "61", [rf"\boxed{{{a}}}" for a in answers], LAMPS)} == {"60"}
+
+
 DISGUISES = [
-    r"\text{(C)} %s", r"\approx %s", "f(-1) = %s", r"\max f = %s", r"P(A) = %s", r"1 + \cdots + 3 = %s", r"\det A = %s",
+    r"\text{The answer is } %s", r"\text{(C)} %s", r"\approx %s", "f(-1) = %s", r"\max f = %s", r"P(A) = %s",
+    r"1 + \cdots + 3 = %s", r"\det A = %s",
     r"\text{(C)} \max f = %s", r"%s\,\mathrm{m}", "€%s", "%s€", r"\text{$%s$}", r"\huge %s", "%s。", r"{%s \over 1}",
     r"\begin{aligned} x &= %s \end{aligned}", r"\begin{cases} x = %s \end{cases}",
 ]  # fmt: skip
@@ -464,6 +509,15 @@ def test_a_bug_in_the_gate_for_restating_ends_no_run(monkeypatch: pytest.MonkeyP
     assert boxed(MathVerify(), "12", r"\frac{24}{2}", "How much is 7+5?").reason == (
         "the verifier failed: RuntimeError('oops')"
     )
+
+
+def test_a_bug_in_a_reading_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(question: str, gold: str, answer: str) -> str:
+        raise RuntimeError("oops")
+
+    monkeypatch.setattr(math_verify, "READINGS", (broken,))
+    verdict = boxed(MathVerify(), "12", "12")
+    assert (verdict.outcome, verdict.reason) == ("unscored", "the verifier failed: RuntimeError('oops')")
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds the workers in /proc")

@@ -19,6 +19,14 @@ SEMANTICS: dict[str, list[tuple[str, list[str], list[str]]]] = {
     ],
     "decimals": [("204", ["204.", "204.0", "204.000", "+204"], ["204.01", "20.4", "2.04", "203.99999999999"]), ("1.25", ["1.250", "5/4", r"1\frac14"], ["1.2", "1.3", "1.251"])],
     "mixed numbers": [(r"1\frac{4}{5}", ["9/5", "1.8", "1 4/5", r"1\tfrac45"], [r"\frac{4}{5}", r"1 \cdot \frac{4}{5}", "14/5", "1.45"]), (r"-2\frac{1}{2}", ["-5/2", "-2.5"], ["-1.5", "2.5", "-1"])],
+    "mixed numbers beside a sign": [
+        (r"18\frac{3}{4}\%", [r"18.75\%", r"18\tfrac34\%", "18 3/4 %", "18¾%", "0.1875", r"\frac{75}{4}\%", "18.75 percent"], [r"13.5\%", r"\frac{27}{2}\%", r"18\%", r"4\frac34\%", r"18\frac{3}{4}^\circ"]),
+        ("18.75", [r"18\frac34\%", r"18\frac34^\circ", r"\$18\frac34", r"18\frac34 \text{ cm}"], [r"18\frac14\%"]),
+        ("13.5", [], [r"18\frac34\%", r"\$18\frac34", r"18\frac34^\circ"]),
+        (r"7\frac12^\circ", [r"7.5^\circ", r"\frac{15}{2}^\circ", r"7\frac{1}{2}^{\circ}"], [r"3.5^\circ", r"\frac72^\circ"]),
+        (r"\$5\frac14", [r"\$5.25", "5.25", r"5\frac14 \text{ dollars}"], [r"\$1.25", "1.25", r"£5\frac14"]),
+        (r"2\frac12:3", ["2.5:3"], ["1:3", "3:2.5"]),
+    ],
     "percent": [
         (r"25\%", ["25%", "25", "0.25", r"\frac14", r"25 \text{ percent}"], ["2.5", r"0.25\%", "2500", "4"]),
         ("0.25", [r"25\%", "1/4"], ["25", r"0.25\%"]),
@@ -27,6 +35,10 @@ SEMANTICS: dict[str, list[tuple[str, list[str], list[str]]]] = {
     "thousands": [
         ("3159", [r"3\,159", "3,159", "3{,}159", r"3,\!159", "3 159", "3159.0"], ["3,15,9", "3.159", "3, 159, 0", "3,1590", "31,59"]),
         ("1234567", ["1,234,567", r"1\,234\,567"], ["1,234,568", "1,234", "1, 234, 567, 0"]),
+        ("246", ["246.0"], ["0,246", r"0{,}246", "00,246"]),
+        ("0.246", [r"0{,}246"], ["0,246", "246"]),
+        ("27500", ["27,500", r"27\,500"], [r"27\quad500", r"27 \qquad 500", "27; 500"]),
+        ("27, 500", [r"27\quad 500"], ["27500", "27,500,0"]),
         ("(1234, 5)", ["(1,234, 5)", "(1234,5)"], ["(1, 234, 5)", "(1234)"]),
         ("2, 345", ["345, 2", r"2 \text{ and } 345"], ["2, 346", "2", "347"]),
     ],
@@ -36,6 +48,17 @@ SEMANTICS: dict[str, list[tuple[str, list[str], list[str]]]] = {
         ("204", [r"204~\text{cm}", r"204 \text{ ways}", r"204\,\mathrm{km/h}", "204 cm", r"\$204"], [r"204 \text{ million}", r"204 \text{ or more}", r"204 \text{ dozen}", r"204 \text{ times 2}"]),
         (r"5 \text{ cm}", ["5", "5 cm", r"5 \text{ centimeters}"], [r"5 \text{ m}", r"5\text{ cm}^2", "5m", "50"]),
         (r"\$3.50", ["3.5", r"\$3.5", r"3.50 \text{ dollars}"], [r"3.5 \text{ cents}", "350"]),
+    ],
+    "words after a number": [
+        ("31", ["31 miles", "31 feet", "31 ft", "31 in.", "31 sec", "31 percent", "31 ways", "31 square units", "31 miles per hour", "31 km/h", "31千米", "31个", "31 metros"], ["31 million", "31 dozen", "31 miles or 32", "31 not miles", "31 xyz", "31 m", "31abc", "31狗"]),
+        ("0.31", ["31 percent", "31 per cent", "31 por ciento", "百分之31"], ["31", "0.31 percent"]),
+        ("31000000", [r"31 \text{ million}", "31 million", "31 million miles", r"31\text{ millones}", r"3{,}100\text{ 万}", "0.31亿 "], ["31", "31 billion", "31 thousand", r"\text{million } 31"]),
+        ("31", ["thirty-one", r"\text{thirty-one}", "Thirty one"], ["thirty", "one", "thirteen", r"\text{thirty or thirty-one}", r"\text{not thirty-one}"]),
+        (r"\text{thirty-one}", ["31", "thirty-one"], ["thirty"]),
+        ("£31", ["31 pounds", "31"], [r"\$31", "31 lb", "31 euros"]),
+        (r"31\text{ lb}", ["31 pounds", "31 lbs"], ["£31", "31 kg"]),
+        (r"31^\circ\text{C}", [r"31^\circ", "31°C", "31", "31 degrees Celsius"], [r"31^\circ F", r"31\%"]),
+        (r"B^{1/2}", [r"\sqrt{B}"], [r"B^{1/2}\%", r"B^{1/2}\text{ km}B", "B"]),
     ],
     "scientific notation": [
         ("1.24e-8", [r"1.24 \times 10^{-8}", "1.24E-8", "1.24e-08", r"12.4 \cdot 10^{-9}", "0.0000000124", "1.24*10^-8", r"\frac{1.24}{10^8}"], ["1.24e8", "1.24e-7", "1.25e-8", "0", "0.0", "1.24", r"1.24 e^{-8}", "1.24 - 8"]),

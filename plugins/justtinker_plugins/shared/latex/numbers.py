@@ -17,7 +17,7 @@ from justtinker_plugins.shared.latex.balls import same_value, value_of
 from justtinker_plugins.shared.latex.parse import Node
 from justtinker_plugins.shared.latex.residues import same_rational
 from justtinker_plugins.shared.latex.tokens import TooLargeError, UnsupportedError
-from justtinker_plugins.shared.latex.units import measure
+from justtinker_plugins.shared.latex.units import measure, same_measure
 from justtinker_plugins.shared.latex.values import (
     InexactError,
     Point,
@@ -88,25 +88,29 @@ def _part_at_point(part: object, point: Point) -> object:
     return _at_point(part, point) if isinstance(part[0], str) else tuple(_at_point(p, point) for p in part)
 
 
-def _strip_marks(node: Node) -> tuple[Node, set[str]]:
+def strip_marks(node: Node) -> tuple[Node, set[str]]:
     """Take units, degree and percent signs off a value; return the bare value and the marks it had."""
     marks: set[str] = set()
     while node[0] in ("unit", "deg", "pct") or (node[0] == "neg" and node[1][0] in ("unit", "deg", "pct")):
         if node[0] == "neg":
             node = (node[1][0], ("neg", node[1][1]), *node[1][2:])
-        name = measure(node[2]) if node[0] == "unit" else node[0]
-        marks.add({"degree": "deg", "percent": "pct"}.get(name, name))
+        marks.add(measure(node[2]) if node[0] == "unit" else node[0])
         node = node[1]
     return node, marks - {""}
 
 
+def same_marks(some: set[str], others: set[str]) -> bool:
+    """Whether two sets of marks, as `strip_marks` returns them, can be the same."""
+    return len(some) == len(others) and all(map(same_measure, sorted(some), sorted(others)))
+
+
 def compare_values(gold: Node, answer: Node) -> Comparison:
     """Compare two trees that are single values, perhaps with units."""
-    gold, gold_marks = _strip_marks(gold)
-    answer, marks = _strip_marks(answer)
+    gold, gold_marks = strip_marks(gold)
+    answer, marks = strip_marks(answer)
     if gold[0] == "base" or answer[0] == "base":
         return _compare_bases(gold, answer)
-    if gold_marks and marks and gold_marks != marks:
+    if gold_marks and marks and not same_marks(gold_marks, marks):
         return Comparison(False, "gate", f"{'/'.join(sorted(marks))} where the gold has {'/'.join(sorted(gold_marks))}")
     if not (is_scalar(gold) and is_scalar(answer)):
         return Comparison(False if is_scalar(gold) else None, "gate", "not a single value")

@@ -44,6 +44,10 @@ _BOUNDS = frozenset({"<", ">", "<=", ">="})
 _LONE_LETTER = re.compile(r"\(?([A-Za-z])\)?\.?")
 _MATRICES = frozenset({"pmatrix", "bmatrix", "matrix", "Bmatrix", "smallmatrix", "array"})
 _OPEN, _CLOSE = {"(", "[", r"\{", "]", r"\langle"}, {")", "]", r"\}", "[", r"\rangle"}
+_SIMPLE_FRACTION = re.compile(
+    r"\\frac(?:\{(?P<top>[0-9]{1,18})\}|(?P<top_digit>[0-9]))(?:\{(?P<bottom>[0-9]{1,18})\}|(?P<bottom_digit>[0-9]))"
+    r"(?!\^(?!\\circ)|!)"
+)
 _SEPARATORS = {",", ";"}
 _CONJUNCTIONS = {"or", "and", ", or", ", and", "and/or"}
 
@@ -165,8 +169,7 @@ class _Reader(TokenStream):
         is_imaginary = left == _I or (left[0] == "mul" and left[1][-1] == _I)  # i5 is 5i
         if after.kind == "num" and before.value not in (")", "]", "!") and not is_imaginary:
             raise MalformedError(f"{before.value!r} and {after.value!r} side by side")
-        right = self.factor()
-        return ("add", (left, right)) if _is_mixed_number(left, right, after) else _mul(left, right)
+        return _mul(left, self.factor())
 
     def _at_factor(self) -> bool:
         token = self.peek
@@ -223,9 +226,23 @@ class _Reader(TokenStream):
     def factor(self) -> Node:
         """A primary with its powers, factorials, degree and percent signs."""
         self.deeper()
-        node = self.postfix(self.primary())
+        node = self.postfix(self._mixed_number(self.primary()))
         self.depth -= 1
         return node
+
+    def _mixed_number(self, whole: Node) -> Node:
+        r"""Join a whole number and the proper fraction after it, as in ``1\frac{4}{5}``, which is nine fifths.
+
+        A sign before or after it belongs to both: ``12\frac12\%`` is an eighth. A bracket before the fraction, or a
+        power after it, makes a product.
+        """
+        if self.peek != Token("cmd", r"\frac") or whole[0] != "num" or whole[1].denominator != 1:
+            return whole
+        ahead = _SIMPLE_FRACTION.match("".join(t.value for t in self.tokens[self.at : self.at + 9]))
+        if not ahead or self.tokens[self.at - 1].value in (")", "]"):
+            return whole
+        top, bottom = (int(ahead[name] or ahead[name + "_digit"]) for name in ("top", "bottom"))
+        return ("add", (whole, self.primary())) if 0 < top < bottom else whole
 
     def postfix(self, node: Node) -> Node:
         for _ in range(MAX_DEPTH):
@@ -470,7 +487,7 @@ def _currency_rule(name: str) -> Callable[[_Reader], Node]:
     return lambda reader: ("unit", reader.factor(), name)
 
 
-_CURRENCIES = {r"\$": "dollars", r"\euro": "euros", r"\pounds": "pounds"}
+_CURRENCIES = {r"\$": "dollars", r"\euro": "euros", r"\pounds": "sterling", r"\yen": "¥"}
 _COMMANDS: dict[str, Callable[[_Reader], Node]] = {
     "frac": _Reader._fraction,
     "sqrt": _Reader._root,
@@ -504,16 +521,6 @@ def _mul(left: Node, right: Node) -> Node:
     if "text" in (left[0], right[0]):
         raise MalformedError("words cannot be multiplied")
     return ("mul", (*left[1], right)) if left[0] == "mul" else ("mul", (left, right))
-
-
-def _is_mixed_number(left: Node, right: Node, after: Token) -> bool:
-    r"""Whether a whole number stands before a proper fraction, as in ``1\frac{4}{5}``, which is nine fifths."""
-    if after != Token("cmd", r"\frac") or left[0] != "num" or left[1].denominator != 1:
-        return False
-    if right[0] != "div" or right[1][0] != "num" or right[2][0] != "num":
-        return False
-    top, bottom = right[1][1], right[2][1]
-    return bool(top.denominator == bottom.denominator == 1 and 0 < top < bottom)
 
 
 def _set(opening: str, closing: str, inside: Node) -> Node:
