@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from justtinker_plugins.commands._audit.items import Battery, Item, register_in
 from justtinker_plugins.commands._audit.variants import DECIMAL, INTEGER, equivalent_variants
+from justtinker_plugins.shared.latex.asked_form import forms_asked
 
 HONEST: dict[str, Battery] = {}
 
@@ -113,14 +114,16 @@ def a_table_of_cases(item: Item) -> Iterator[str]:
 def _battery_of_variants(changes: frozenset[str]) -> Battery:
     def battery(item: Item) -> Iterator[str]:
         for change, text in equivalent_variants(item.gold) if item.mathematical else ():
-            if change in changes and not unusual(item.gold, change, text):
+            if change in changes and not unusual(item.gold, change, text, item.problem.question):
                 yield item.respond(item.format(text))
 
     return battery
 
 
-def unusual(gold: str, change: str, text: str) -> bool:
-    """Return whether people would question this form of a plain number, although it is right."""
+def unusual(gold: str, change: str, text: str, question: str) -> bool:
+    """Return whether people would question this form, although it is right: a question may ask for another one."""
+    if change in NUMBERS and forms_asked(question):
+        return True
     if INTEGER.fullmatch(gold):
         return change in ("set", "leading zero", "fraction", "unit") or text.startswith("\\$")
     return change == "unit" and DECIMAL.fullmatch(gold) is not None

@@ -71,19 +71,19 @@ def without_spaces(normal: str) -> str:
 
 def restates(question: str, gold: str, answer: str, readings_of: ReadingsOf) -> bool:
     """Whether an equal answer only repeats an expression of the question: ``x^2 - 1`` for "Factor ``x^2 - 1``"."""
-    unworked = _unworked(question, gold, readings_of)
+    found = unworked(question, gold, readings_of)
     gold, answer = normalise(gold), normalise(answer)
     golds, answers = readings_of(gold), readings_of(answer)
     gold, answer, question = map(without_spaces, (gold, answer, _normal_question(question)))
-    if _parts(golds) & ({e.parts for e in unworked} | _parts(answers)):
+    if _parts(golds) & ({e.parts for e in found} | _parts(answers)):
         return False  # there was no work to do, or it is done
-    if len(gold) > 3 and gold in _without_texts([answer, *(e.text for e in unworked)], question, gold):
+    if len(gold) > 3 and gold in _without_texts([answer, *(e.text for e in found)], question, gold):
         return False  # the question names the gold, so there was a choice to make
     if _occurs(answer, question) and not _WITHOUT_WORK.fullmatch(answer) and _WORK.search(answer):
         return True
     if isinstance(answers, ValueError):
         return False
-    return any(all(_contains_unworked(side, unworked, golds) for side in unnamed_sides(tree)) for tree in answers)
+    return any(all(_contains_unworked(side, found, golds) for side in unnamed_sides(tree)) for tree in answers)
 
 
 def _parts(trees: Readings) -> set[tuple[str, ...]]:
@@ -126,15 +126,16 @@ class Unworked(NamedTuple):
     """An expression of the question that equals the gold and leaves something to work out."""
 
     text: str
+    tree: Node
     parts: tuple[str, ...]
     members: Members
 
 
 @lru_cache(maxsize=256)
-def _unworked(question: str, gold: str, readings_of: ReadingsOf) -> tuple[Unworked, ...]:
+def unworked(question: str, gold: str, readings_of: ReadingsOf) -> tuple[Unworked, ...]:
     golds = readings_of(normalise(gold))
-    found = [(text, tree) for text, tree in _expressions(question, readings_of) if _may_be_gold(golds, tree)]
-    return tuple(Unworked(text, sorted_parts(tree), members(tree)) for text, tree in found)
+    found = [(text, tree) for text, tree in expressions(question, readings_of) if _may_be_gold(golds, tree)]
+    return tuple(Unworked(text, tree, sorted_parts(tree), members(tree)) for text, tree in found)
 
 
 def _may_be_gold(golds: Readings, tree: Node) -> bool:
@@ -142,7 +143,7 @@ def _may_be_gold(golds: Readings, tree: Node) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _expressions(question: str, readings_of: ReadingsOf) -> tuple[tuple[str, Node], ...]:
+def expressions(question: str, readings_of: ReadingsOf) -> tuple[tuple[str, Node], ...]:
     found: list[tuple[str, Node]] = []
     for text in map(normalise, dict.fromkeys(math_snippets(question))):
         trees = readings_of(text) if len(text) <= LONG else ()
@@ -277,7 +278,7 @@ def _is_root(node: Node) -> bool:
 def _is_sum(node: Node) -> bool:
     if node[0] == "mul":  # mixed numbers included
         return any(part[0] == "add" and sum(map(_is_arithmetic, part[1])) > 1 for part in node[1])
-    return node[0] == "add" and sum(map(_is_arithmetic, node[1])) > 1 and not _is_mixed_number(node[1])
+    return node[0] == "add" and sum(map(_is_arithmetic, node[1])) > 1 and not is_mixed_number(node[1])
 
 
 def _is_sum_of_decimals(node: Node) -> bool:
@@ -285,7 +286,7 @@ def _is_sum_of_decimals(node: Node) -> bool:
     return node[0] == "add" and sum(_is_arithmetic(t) and all(n[0] != "div" for n in nodes(t)) for t in node[1]) > 1
 
 
-def _is_mixed_number(terms: tuple[Node, ...]) -> bool:
+def is_mixed_number(terms: tuple[Node, ...]) -> bool:
     r"""Whether a sum was written as ``1\frac{4}{5}``."""
     if [term[0] for term in terms] != ["num", "div"] or {part[0] for part in terms[1][1:]} != {"num"}:
         return False
@@ -298,12 +299,12 @@ def _is_arithmetic(term: Node) -> bool:
     if term[0] == "neg":
         return _is_arithmetic(term[1])
     factors = term[1] if term[0] == "mul" else (term,)
-    if any(map(_is_big_power, factors)) and all((n := value_or_none(part)) and n.denominator == 1 for part in factors):
+    if any(map(is_big_power, factors)) and all((n := value_or_none(part)) and n.denominator == 1 for part in factors):
         return False
     return not any(n[0] in ("sym", "const", "fact", "binom") for n in nodes(term))
 
 
-def _is_big_power(node: Node) -> bool:
+def is_big_power(node: Node) -> bool:
     """Whether a power is as good a way to write a whole number as its digits: ``2^{10}``, not ``47^1``."""
     if node[0] != "pow" or (base := value_or_none(node[1])) is None or (exponent := value_or_none(node[2])) is None:
         return False
