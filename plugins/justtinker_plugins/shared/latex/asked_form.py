@@ -66,6 +66,11 @@ _FORMS = {
     "to expand": rf"{_ORDER}expand\b|\bexpanded form|\bmultipl(?:y|ied) out",
 }
 _NAMED = {form: re.compile(pattern, re.IGNORECASE) for form, pattern in _FORMS.items()}
+_NAMES_A_FORM = re.compile(
+    "simpl|lowest|irreducible|reduce|common fraction|rational|factor|product of|decimal|mixed|scientific|expan|multipl",
+    re.IGNORECASE,
+)
+"""One of these stands in every pattern of `_FORMS`."""
 _COMPUTE = r"\b(?:comput\w+|evaluat\w+|calculat\w+|work out|what is|what's|how much is|find|simplify|value of)\b"
 _COMPUTES = re.compile(_COMPUTE, re.IGNORECASE)
 _COMPUTES_NEXT = re.compile(rf"{_COMPUTE}[^$.?!\\]{{0,80}}$", re.IGNORECASE)
@@ -82,6 +87,8 @@ _GIVEN = re.compile(
 @lru_cache(maxsize=256)
 def forms_asked(question: str) -> frozenset[str]:
     """The forms of an answer that a question asks for, as words that follow "the question asks"."""
+    if not _NAMES_A_FORM.search(question):
+        return frozenset()
     return frozenset(form for form, pattern in _NAMED.items() if pattern.search(question))
 
 
@@ -106,11 +113,12 @@ class Work(NamedTuple):
 
 def work_dodged(question: str, gold: str, answer: str) -> str:
     """What an equal answer leaves of the work that the question asks for; "" if nothing."""
-    golds, forms, work = readings_of(normalise(gold)), forms_asked(question), _work_of(question, gold)
-    if isinstance(golds, ValueError) or not (forms or work):
+    golds, answers = readings_of(normalise(gold)), readings_of(normalise(claim_of(gold, answer)))
+    if isinstance(golds, ValueError) or isinstance(answers, ValueError):
         return ""
-    answers = readings_of(normalise(claim_of(gold, answer)))
-    if isinstance(answers, ValueError):
+    forms = forms_asked(question)
+    work = None if restated.all_written_out(answers) else _work_of(question, gold)
+    if not (forms or work):
         return ""
     wanted = _alone(tidy(value_if_named(golds[0])))
     found = [_left_by_all([_left(forms, work, wanted, s) for s in restated.unnamed_sides(tree)]) for tree in answers]

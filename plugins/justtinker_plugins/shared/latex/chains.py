@@ -106,7 +106,10 @@ def asked_expressions(question: str) -> frozenset[str]:
 
 def without_asked_name(question: str, gold: str, answer: str) -> str:
     """Reduce ``m + n = 113`` to 113 if the question asks for m + n; otherwise return the answer as it is."""
-    name, *values = split_sides(normalise(answer))
+    normal = normalise(answer)
+    if "=" not in normal:
+        return answer
+    name, *values = split_sides(normal)
     if not values or without_spaces(name) not in asked_expressions(question) or len(split_sides(normalise(gold))) > 1:
         return answer
     return " = ".join(values).replace("\x00", " ")  # NUL tells "1 2" from 12

@@ -71,9 +71,12 @@ def without_spaces(normal: str) -> str:
 
 def restates(question: str, gold: str, answer: str, readings_of: ReadingsOf) -> bool:
     """Whether an equal answer only repeats an expression of the question: ``x^2 - 1`` for "Factor ``x^2 - 1``"."""
-    found = unworked(question, gold, readings_of)
+    found_in = (question, gold, readings_of)
     gold, answer = normalise(gold), normalise(answer)
     golds, answers = readings_of(gold), readings_of(answer)
+    if all_written_out(answers):
+        return False  # spares most answers what follows
+    found = unworked(*found_in)
     gold, answer, question = map(without_spaces, (gold, answer, _normal_question(question)))
     if _parts(golds) & ({e.parts for e in found} | _parts(answers)):
         return False  # there was no work to do, or it is done
@@ -84,6 +87,13 @@ def restates(question: str, gold: str, answer: str, readings_of: ReadingsOf) -> 
     if isinstance(answers, ValueError):
         return False
     return any(all(_contains_unworked(side, found, golds) for side in unnamed_sides(tree)) for tree in answers)
+
+
+def all_written_out(trees: Readings) -> bool:
+    """Whether a side of each reading is a number, name or the like, without an operation."""
+    return not isinstance(trees, ValueError) and all(
+        any(not any(node[0] in _OPERATIONS for node in nodes(side)) for side in unnamed_sides(tree)) for tree in trees
+    )
 
 
 def _parts(trees: Readings) -> set[tuple[str, ...]]:
@@ -119,6 +129,7 @@ def _without_texts(texts: list[str], question: str, gold: str) -> str:
 
 LONG = 300
 """Characters, or nodes, beyond which an expression is not taken apart."""
+_OPERATIONS = frozenset({"add", "mul", "pow", "root", "div", "fn", "fact", "binom"})
 _WORKABLE = ("add", "mul", "pow", "root", "neg", "div", "fn", "fact")
 
 
