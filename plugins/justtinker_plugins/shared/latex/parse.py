@@ -160,7 +160,7 @@ class _Reader(TokenStream):
 
     def _juxtaposed(self, left: Node) -> Node:
         before, after = self.tokens[self.at - 1], self.peek
-        if after.kind == "num" and before.value not in (")", "]"):
+        if after.kind == "num" and before.value not in (")", "]", "!"):
             raise MalformedError(f"{before.value!r} and {after.value!r} side by side")
         right = self.factor()
         return ("add", (left, right)) if _is_mixed_number(left, right, after) else _mul(left, right)

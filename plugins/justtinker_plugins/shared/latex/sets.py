@@ -11,7 +11,7 @@ import itertools
 import re
 
 from justtinker_plugins.shared.latex.parse import Node
-from justtinker_plugins.shared.latex.values import FLOAT, approximate, is_scalar, symbols
+from justtinker_plugins.shared.latex.values import approximate, is_scalar, symbols
 
 REALS: Node = ("sym", "\\R")
 _INFINITY: Node = ("sym", "\\infty")
@@ -38,7 +38,7 @@ def _real(node: Node) -> float | None:
     if symbols(node) or not is_scalar(node):
         return None
     try:
-        value = approximate(node, FLOAT).value
+        value = approximate(node).value
     except ValueError:
         return None
     return float(value.real) if not value.imag else None
