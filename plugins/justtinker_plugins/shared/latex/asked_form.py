@@ -175,9 +175,8 @@ def _work_of(question: str, gold: str) -> Work | None:
 def _with_given_letters(question: str, value: Fraction) -> list[Node]:
     """The expressions of a question that are worth a value with the numbers that it gives for their letters."""
     given = {name: Fraction(number) for name, number in _GIVEN.findall(question)}
-    trees = [tree for _, tree in restated.expressions(question, readings_of) if given]
     found = []
-    for tree in trees:
+    for _, tree in restated.expressions(question, readings_of) if given else ():
         with suppress(ValueError):
             if symbols(tree) and exact_value(tree, given) == value:
                 found.append(tree)

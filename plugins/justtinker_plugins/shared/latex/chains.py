@@ -42,6 +42,8 @@ _CALL = re.compile(r"[fghpqFGH] *(?:\^ *\{ *-1 *\} *)?\((?:[^()a-z]|\\[a-z]+){1,
 
 def split_sides(normal: str) -> list[str]:
     """Split a chain at each ``=`` outside brackets. If a bracket or a side is missing, the whole text is one side."""
+    if "=" not in normal:
+        return [normal]
     ends, depth = [-1], 0
     for match in _TOKEN.finditer(normal):
         token = match.group()
@@ -106,10 +108,7 @@ def asked_expressions(question: str) -> frozenset[str]:
 
 def without_asked_name(question: str, gold: str, answer: str) -> str:
     """Reduce ``m + n = 113`` to 113 if the question asks for m + n; otherwise return the answer as it is."""
-    normal = normalise(answer)
-    if "=" not in normal:
-        return answer
-    name, *values = split_sides(normal)
+    name, *values = split_sides(normalise(answer))
     if not values or without_spaces(name) not in asked_expressions(question) or len(split_sides(normalise(gold))) > 1:
         return answer
     return " = ".join(values).replace("\x00", " ")  # NUL tells "1 2" from 12

@@ -179,6 +179,8 @@ _RULES_BY_NEED = [(needs_one_of(pattern.pattern), pattern, replacement) for patt
 def normalise(text: str) -> str:
     """Write a text in the one spelling that the parser reads and that equal-looking answers share."""
     text = to_ascii(text.replace("\x00", "\ufffd")).strip()  # NUL is ours: it tells "1 2" from "12"
+    if text.isdigit():
+        return text
     for _ in range(MOST_PASSES):  # what one rule removes may have hidden something from an earlier one
         before = text
         for needs, pattern, replacement in _RULES_BY_NEED:
