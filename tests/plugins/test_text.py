@@ -71,7 +71,7 @@ def test_what_comes_before_the_first_box_does_not_matter(before: str, after: str
     text = " \\boxed{" + after
     alone, behind = last_boxed(text), last_boxed(before + text)
     assert alone is not None
-    assert behind == alone._replace(start=alone.start + len(before))
+    assert behind == alone._replace(start=alone.start + len(before), end=alone.end + len(before))
 
 
 @pytest.mark.parametrize("slashes", range(1, 6))

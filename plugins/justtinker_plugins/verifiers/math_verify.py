@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Annotated
 
@@ -19,13 +19,23 @@ from pydantic import Field
 
 from justtinker_core import Group, Problem, Rollout, Verdict, hookimpl, plugin
 from justtinker_core.types import Outcome
-from justtinker_plugins.shared.answers import Extracted, Pipeline, extract, gold_text
+from justtinker_plugins.shared.answers import Boxes, Extracted, Pipeline, extract, gold_text
 from justtinker_plugins.shared.latex.asked_form import work_dodged
+from justtinker_plugins.shared.latex.bases import other_base, with_asked_base
 from justtinker_plugins.shared.latex.chains import without_asked_name
-from justtinker_plugins.shared.latex.ladder import compare, overlooked_difference, restates, rounds_unasked, vote_of
+from justtinker_plugins.shared.latex.ladder import (
+    compare,
+    compare_as_text,
+    overlooked_difference,
+    parts_of,
+    restates,
+    rounds_unasked,
+    vote_of,
+)
 from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.numbers import Comparison
 from justtinker_plugins.shared.latex.sympy_worker import WARM_UP
+from justtinker_plugins.shared.latex.units import with_words_as_text
 from justtinker_plugins.shared.pool.pool import Pool, Result
 
 WORKER = "justtinker_plugins.shared.latex.sympy_worker:grade"
@@ -44,6 +54,9 @@ class MathVerify:
     """Kinds of problems that it judges, as in `Problem.kind`."""
     pipeline: Pipeline = "strict"
     """strict: boxed answers only. flexible: without a box, also ``Answer: x``, ``#### x``, ``the answer is x``."""
+    boxes: Boxes = "last"
+    """last: only the last box counts. all: a gold of several parts, such as ``3, 4``, may also be answered in as many
+    boxes, in the gold's order. More boxes than parts are wrong; a gold of one part takes the last box."""
     max_chars: Annotated[int, Field(ge=1)] = 2000
     """Longer answers are wrong."""
     limit: Annotated[float, Field(gt=0)] = 1.0
@@ -68,20 +81,30 @@ class MathVerify:
         """Judge each rollout. Equal answers of a group are graded once, and its worker tasks run at the same time."""
         if problem.kind not in self.kinds:
             return None
-        extracted = [extract(rollout.response, self.pipeline, self.max_chars) for rollout in rollouts]
         gold = gold_text(problem.answer)
+        golds = parts_of(gold) if self.boxes == "all" else (gold,)
+        extracted = [extract(rollout.response, self.pipeline, self.max_chars, len(golds)) for rollout in rollouts]
         if not gold:
             return [Verdict("unscored", found.answer, "gold", "the problem has no gold") for found in extracted]
-        answers = [found.answer for found in extracted if found.answer is not None]
-        question = problem.question
+        question, boxes = problem.question, [found.parts for found in extracted if found.parts]
+        judged = self._judge(question, gold, [found.answer for found in extracted if found.answer and not found.parts])
+        by_part = [
+            self._judge(question, part, answers) for part, answers in zip(golds, zip(*boxes, strict=True), strict=False)
+        ]
+        compared = [
+            _of_all(map(dict.__getitem__, by_part, found.parts)) if found.parts else judged.get(found.answer or "")
+            for found in extracted
+        ]
+        return [_verdict(found, comparison) for found, comparison in zip(extracted, compared, strict=True)]
+
+    def _judge(self, question: str, gold: str, answers: Sequence[str]) -> dict[str, Comparison]:
         values = {answer: _value_of(question, gold, answer) for answer in answers}
         compared = self._compare_all(gold, set(values.values()))
         gates = [gate for gate in GATES if not (self.accept_restated and gate in RESTATED_GATES)]
-        comparisons = {
+        return {
             answer: _guarded(partial(_refusal, gates, question, gold, value, compared[value]))
             for answer, value in values.items()
         }
-        return [_verdict(found, comparisons) for found in extracted]
 
     @hookimpl
     def measure(self, group: Group) -> dict[str, list[float]] | None:
@@ -116,6 +139,8 @@ class MathVerify:
         with_itself = found.pop(gold)
         if with_itself.equal:
             return found
+        if with_itself.rung not in (LIMIT, FAILED):
+            return {answer: compare_as_text(gold, answer) for answer in answers}
         reason = f"the gold cannot be graded: {with_itself.reason}"
         return dict.fromkeys(answers, Comparison(None, "gold" if with_itself.rung != FAILED else FAILED, reason))
 
@@ -168,9 +193,9 @@ def _rounded(question: str, gold: str, answer: str) -> str:
 
 AskedOf = Callable[[str, str, str], str]
 """Takes the question, the gold and the answer."""
-READINGS: tuple[AskedOf, ...] = (without_asked_name,)
+READINGS: tuple[AskedOf, ...] = (with_words_as_text, without_asked_name, with_asked_base)
 """How the question says to read an answer, before it is compared: each returns the answer, perhaps shortened."""
-GATES: tuple[AskedOf, ...] = (_restated, work_dodged, _rounded)
+GATES: tuple[AskedOf, ...] = (_restated, work_dodged, _rounded, other_base)
 """What the question says against an answer that equals the gold: each returns why it is refused, or ""."""
 RESTATED_GATES = frozenset({_restated, work_dodged})
 """Those that ``accept_restated`` leaves out: both refuse an answer that leaves the question's own work."""
@@ -210,10 +235,14 @@ def comparison_of(gold: str, answer: str, result: Result) -> Comparison:
     return Comparison({"equal": True, "gold": None}.get(outcome, False), rung, reason)
 
 
-def _verdict(found: Extracted, comparisons: Mapping[str, Comparison]) -> Verdict:
-    if found.answer is None:
+def _of_all(comparisons: Iterable[Comparison]) -> Comparison:
+    """What decides about an answer of several parts: one that is wrong, else an undecided one, else any."""
+    return min(comparisons, key=lambda comparison: (False, None, True).index(comparison.equal))
+
+
+def _verdict(found: Extracted, comparison: Comparison | None) -> Verdict:
+    if found.answer is None or comparison is None:
         return Verdict("incorrect", None, "extract", found.reason)
-    comparison = comparisons[found.answer]
     outcome: Outcome = "correct" if comparison.equal else "incorrect" if comparison.equal is False else "unscored"
     rung = comparison.rung if found.pipeline == "boxed" else f"{comparison.rung} ({found.pipeline})"
     vote = None if outcome == "unscored" else vote_of(found.answer)

@@ -108,7 +108,7 @@ def compare_values(gold: Node, answer: Node) -> Comparison:
         return _compare_bases(gold, answer)
     if gold_marks and marks and gold_marks != marks:
         return Comparison(False, "gate", f"{'/'.join(sorted(marks))} where the gold has {'/'.join(sorted(gold_marks))}")
-    if not (is_scalar(gold) and is_scalar(answer)):
+    if not (_is_rational(gold) or is_scalar(gold)) or not (_is_rational(answer) or is_scalar(answer)):
         return Comparison(False if is_scalar(gold) else None, "gate", "not a single value")
     found = _compare_numbers(gold, answer)
     if "pct" in marks ^ gold_marks and (not found.equal or "pct" in marks):
@@ -117,6 +117,12 @@ def compare_values(gold: Node, answer: Node) -> Comparison:
         radians = _compare_numbers(("deg", gold), answer) if "deg" in gold_marks else found
         found = radians if radians.equal and _has_pi(answer) else found
     return found
+
+
+def _is_rational(node: Node) -> bool:
+    """Whether a tree is seen at once to be a number: ``-12``, ``3/4``."""
+    parts = node[1:] if node[0] in ("neg", "div") else (node,)
+    return all(part[0] == "num" for part in parts)
 
 
 def _has_pi(node: Node) -> bool:
@@ -150,7 +156,7 @@ def _above_one(gold: Node) -> bool:
 def _compare_bases(gold: Node, answer: Node) -> Comparison:
     if gold[0] != answer[0]:
         return Comparison(False, "gate", "only one of gold and answer is written in a base")
-    equal = gold[1].lstrip("0") == answer[1].lstrip("0") and _base_in_digits(gold[2]) == _base_in_digits(answer[2])
+    equal = gold[1].lstrip("0") == answer[1].lstrip("0") and base_in_digits(gold[2]) == base_in_digits(answer[2])
     return Comparison(equal, "gate", "" if equal else "a different number or base")
 
 
@@ -158,7 +164,8 @@ _NUMERALS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "t
 _BASES = {name: str(n) for n, name in enumerate(_NUMERALS, 2)}
 
 
-def _base_in_digits(name: str) -> str:
+def base_in_digits(name: str) -> str:
+    """The name of a base in digits: "eight" is 8. A name that is no numeral stays as it is."""
     return _BASES.get(name, name)
 
 

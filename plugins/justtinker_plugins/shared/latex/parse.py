@@ -21,6 +21,7 @@ from justtinker_plugins.shared.latex.tokens import (
     TokenStream,
     TooLargeError,
     UnsupportedError,
+    continued_decimal,
     decimal_literal,
     joined,
     repeating_decimal,
@@ -32,6 +33,8 @@ Node = tuple[Any, ...]
 """``("num", Fraction(5))``, ``("add", (a, b))``, ``("rel", sides, signs)``, ``("tuple", "[)", parts)`` and so on."""
 
 MAX_DEPTH = 40
+_CLOSING, _BRACE, _END = Token("op", "}"), frozenset({"}"}), frozenset({"end"})
+_I: Node = ("const", "i")
 
 _ACCENTS = frozenset("dot ddot vec hat bar tilde widehat widetilde overline overrightarrow".split())  # noqa: SIM905
 _RELATIONS = {
@@ -49,7 +52,7 @@ _CONJUNCTIONS = {"or", "and", ", or", ", and", "and/or"}
 def parse(text: str, *, thousands: bool = False, units: bool = True) -> Node:
     """Read a whole normalised text as one tree. Raises MalformedError, UnsupportedError or TooLargeError."""
     reader = _Reader(tokenise(text, thousands=thousands, units=units))
-    node = reader.items(closers=frozenset({"end"}))
+    node = reader.items(closers=_END)
     if reader.peek is not END:
         raise MalformedError(f"expected the end, got {reader.peek.value!r}")
     return node
@@ -160,7 +163,8 @@ class _Reader(TokenStream):
 
     def _juxtaposed(self, left: Node) -> Node:
         before, after = self.tokens[self.at - 1], self.peek
-        if after.kind == "num" and before.value not in (")", "]", "!"):
+        is_imaginary = left == _I or (left[0] == "mul" and left[1][-1] == _I)  # i5 is 5i
+        if after.kind == "num" and before.value not in (")", "]", "!") and not is_imaginary:
             raise MalformedError(f"{before.value!r} and {after.value!r} side by side")
         right = self.factor()
         return ("add", (left, right)) if _is_mixed_number(left, right, after) else _mul(left, right)
@@ -254,7 +258,10 @@ class _Reader(TokenStream):
         TeX takes one digit of an unbraced number. With `one_digit` so does this; in powers people mean all digits.
         """
         if self.take("{"):
-            node = self.items(frozenset({"}"}))
+            if self.peek.kind == "num" and self.tokens[self.at + 1] == _CLOSING:  # as most are
+                self.at += 2
+                return ("num", decimal_literal(self.tokens[self.at - 2].value))
+            node = self.items(_BRACE)
             self.expect("}")
             return node
         if not one_digit and self.take("-"):
@@ -301,6 +308,9 @@ class _Reader(TokenStream):
         if raw.endswith(".") and [t.value for t in self.tokens[self.at : self.at + 3 : 2]] == ["(", ")"]:
             self.at += 3  # 0.(3)
             return ("num", repeating_decimal(raw, self.tokens[self.at - 2].value))
+        if self.peek == Token("cmd", r"\ldots") and (value := continued_decimal(raw)) is not None:
+            self.next()
+            return ("num", value)
         return ("num", decimal_literal(raw))
 
     def _symbol(self, name: str) -> Node:

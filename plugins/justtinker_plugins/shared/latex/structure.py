@@ -19,12 +19,7 @@ from justtinker_plugins.shared.latex.numbers import (
 from justtinker_plugins.shared.latex.parse import Node
 from justtinker_plugins.shared.latex.sets import REALS, as_set
 from justtinker_plugins.shared.latex.values import is_scalar, nodes, rounds_to, symbols
-
-
-def bare_words(words: str) -> str:
-    """Words in lower case, single-spaced, without punctuation around them."""
-    return " ".join(words.split()).strip(" .,;:!'\"").casefold()
-
+from justtinker_plugins.shared.latex.words import bare_words
 
 COLLECTIONS = ("list", "set")
 
@@ -33,7 +28,7 @@ def compare_trees(gold: Node, answer: Node) -> Comparison:
     """Compare the trees of a gold and an answer of any kind."""
     if gold[0] == answer[0] == "num":
         return compare_values(gold, answer)
-    gold, answer = _scale_matrix(_expand_signs(as_set(gold))), _scale_matrix(_expand_signs(as_set(answer)))
+    gold, answer = _scale_matrix(_expand_signs(as_set(gold, gold=True))), _scale_matrix(_expand_signs(as_set(answer)))
     if gold[0] == "rel":
         return _compare_to_gold_relation(gold, answer)
     if answer[0] == "rel":

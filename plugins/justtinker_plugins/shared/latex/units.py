@@ -104,6 +104,15 @@ def _is_known(word: str) -> bool:
     return bool(_unit_of(word)) or word.lower() in _COUNTED or word.lower() in _POWERS
 
 
+_NUMBER_AND_WORDS = re.compile(r"(\$[^$]*\$|[-+]?[0-9][0-9.,/]*)[ \t]+([A-Za-z]{3,}(?: [A-Za-z]{3,})*)")
+
+
+def with_words_as_text(question: str, gold: str, answer: str) -> str:
+    r"""Write the units behind a number as words: ``$7$ apples`` is ``7\text{ apples}``, and no product of letters."""
+    found = _NUMBER_AND_WORDS.fullmatch(answer)
+    return rf"{found[1].strip('$')}\text{{ {found[2]}}}" if found and is_unit(found[2]) else answer
+
+
 _PIECE = re.compile(r"(?P<word>[A-Za-z]+)|\^ *\{? *(?P<power>-?[0-9]{1,2})|(?P<sign>[²³/])")
 _RATES = {"mph": ("mi", "h"), "kph": ("km", "h")}
 
