@@ -52,7 +52,7 @@ def split_list(normal: str) -> list[str]:
 
 def split_sides(normal: str) -> list[str]:
     """Split a chain at each ``=`` outside brackets. If a bracket or a side is missing, the whole text is one side."""
-    return _split(normal, "=")
+    return [normal] if "=" not in normal else _split(normal, "=")
 
 
 def _split(normal: str, separators: str) -> list[str]:

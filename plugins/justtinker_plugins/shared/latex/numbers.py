@@ -112,7 +112,7 @@ def compare_values(gold: Node, answer: Node) -> Comparison:
         return _compare_bases(gold, answer)
     if gold_marks and marks and not same_marks(gold_marks, marks):
         return Comparison(False, "gate", f"{'/'.join(sorted(marks))} where the gold has {'/'.join(sorted(gold_marks))}")
-    if not (is_scalar(gold) and is_scalar(answer)):
+    if not (_is_rational(gold) or is_scalar(gold)) or not (_is_rational(answer) or is_scalar(answer)):
         return Comparison(False if is_scalar(gold) else None, "gate", "not a single value")
     found = _compare_numbers(gold, answer)
     if "pct" in marks ^ gold_marks and (not found.equal or "pct" in marks):
@@ -121,6 +121,12 @@ def compare_values(gold: Node, answer: Node) -> Comparison:
         radians = _compare_numbers(("deg", gold), answer) if "deg" in gold_marks else found
         found = radians if radians.equal and _has_pi(answer) else found
     return found
+
+
+def _is_rational(node: Node) -> bool:
+    """Whether a tree is seen at once to be a number: ``-12``, ``3/4``."""
+    parts = node[1:] if node[0] in ("neg", "div") else (node,)
+    return all(part[0] == "num" for part in parts)
 
 
 def _has_pi(node: Node) -> bool:

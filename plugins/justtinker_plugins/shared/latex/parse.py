@@ -33,6 +33,7 @@ Node = tuple[Any, ...]
 """``("num", Fraction(5))``, ``("add", (a, b))``, ``("rel", sides, signs)``, ``("tuple", "[)", parts)`` and so on."""
 
 MAX_DEPTH = 40
+_CLOSING, _BRACE, _END = Token("op", "}"), frozenset({"}"}), frozenset({"end"})
 _I: Node = ("const", "i")
 
 _ACCENTS = frozenset("dot ddot vec hat bar tilde widehat widetilde overline overrightarrow".split())  # noqa: SIM905
@@ -55,7 +56,7 @@ _CONJUNCTIONS = {"or", "and", ", or", ", and", "and/or"}
 def parse(text: str, *, thousands: bool = False, units: bool = True) -> Node:
     """Read a whole normalised text as one tree. Raises MalformedError, UnsupportedError or TooLargeError."""
     reader = _Reader(tokenise(text, thousands=thousands, units=units))
-    node = reader.items(closers=frozenset({"end"}))
+    node = reader.items(closers=_END)
     if reader.peek is not END:
         raise MalformedError(f"expected the end, got {reader.peek.value!r}")
     return node
@@ -274,7 +275,10 @@ class _Reader(TokenStream):
         TeX takes one digit of an unbraced number. With `one_digit` so does this; in powers people mean all digits.
         """
         if self.take("{"):
-            node = self.items(frozenset({"}"}))
+            if self.peek.kind == "num" and self.tokens[self.at + 1] == _CLOSING:  # as most are
+                self.at += 2
+                return ("num", decimal_literal(self.tokens[self.at - 2].value))
+            node = self.items(_BRACE)
             self.expect("}")
             return node
         if not one_digit and self.take("-"):

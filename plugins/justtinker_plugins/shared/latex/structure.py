@@ -26,6 +26,8 @@ COLLECTIONS = ("list", "set")
 
 def compare_trees(gold: Node, answer: Node) -> Comparison:
     """Compare the trees of a gold and an answer of any kind."""
+    if gold[0] == answer[0] == "num":
+        return compare_values(gold, answer)
     gold, answer = _scale_matrix(_expand_signs(as_set(gold, gold=True))), _scale_matrix(_expand_signs(as_set(answer)))
     if gold[0] == "rel":
         return _compare_to_gold_relation(gold, answer)
@@ -156,7 +158,7 @@ def _expand_signs(node: Node) -> Node:
             wide = _expand_signs(item)
             items.extend(wide[1] if wide[0] == "list" else (wide,))
         return (node[0], tuple(items))
-    if node[0] in ("tuple", "matrix", "union", "text") or not any(n[0] in ("pm", "mp") for n in nodes(node)):
+    if node[0] in ("num", "tuple", "matrix", "union", "text") or not any(n[0] in ("pm", "mp") for n in nodes(node)):
         return node
     return ("list", (_choose_sign(node, False), _choose_sign(node, True)))
 
