@@ -20,8 +20,15 @@ from pydantic import Field
 from justtinker_core import Group, Problem, Rollout, Verdict, hookimpl, plugin
 from justtinker_core.types import Outcome
 from justtinker_plugins.shared.answers import Extracted, Pipeline, extract, gold_text
-from justtinker_plugins.shared.latex.chains import without_asked_name
-from justtinker_plugins.shared.latex.ladder import compare, overlooked_difference, restates, rounds_unasked, vote_of
+from justtinker_plugins.shared.latex.chains import with_golds_name, without_asked_name
+from justtinker_plugins.shared.latex.ladder import (
+    compare,
+    overlooked_difference,
+    restates,
+    rounds_unasked,
+    vote_of,
+    with_golds_constants,
+)
 from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.numbers import Comparison
 from justtinker_plugins.shared.latex.sympy_worker import WARM_UP
@@ -167,7 +174,7 @@ def _rounded(question: str, gold: str, answer: str) -> str:
 
 AskedOf = Callable[[str, str, str], str]
 """Takes the question, the gold and the answer."""
-READINGS: tuple[AskedOf, ...] = (without_asked_name,)
+READINGS: tuple[AskedOf, ...] = (without_asked_name, with_golds_name, with_golds_constants)
 """How the question says to read an answer, before it is compared: each returns the answer, perhaps shortened."""
 GATES: tuple[AskedOf, ...] = (_restated, _rounded)
 """What the question says against an answer that equals the gold: each returns why it is refused, or ""."""

@@ -100,13 +100,31 @@ def asked_expressions(question: str) -> frozenset[str]:
         if len(sides) > 1:
             related.update(sides)
         elif _ASKS_FOR.search(question, max(0, match.start() - 120), match.start()):
-            asked.update(s for s in sides if re.search("[A-Za-z]", s) and not has_several_values(s))
-    return frozenset(asked - related)
+            ratio = sides[0].replace(":", "")
+            asked.update(s for s in sides if re.search("[A-Za-z]", s) and not has_several_values(ratio))
+    return frozenset(map(_name_key, asked - related))
+
+
+def _name_key(name: str) -> str:
+    r"""A name in one spelling: ``|AB|``, ``\overline{AB}`` and AB are the length of one segment."""
+    found = _SEGMENT.fullmatch(without_spaces(name))
+    return found[1] or found[2] if found else without_spaces(name)
+
+
+_SEGMENT = re.compile(r"\|([A-Z]{2})\||\\overline\{([A-Z]{2})\}")
 
 
 def without_asked_name(question: str, gold: str, answer: str) -> str:
     """Reduce ``m + n = 113`` to 113 if the question asks for m + n; otherwise return the answer as it is."""
     name, *values = split_sides(normalise(answer))
-    if not values or without_spaces(name) not in asked_expressions(question) or len(split_sides(normalise(gold))) > 1:
+    if not values or _name_key(name) not in asked_expressions(question) or len(split_sides(normalise(gold))) > 1:
         return answer
     return " = ".join(values).replace("\x00", " ")  # NUL tells "1 2" from 12
+
+
+def with_golds_name(question: str, gold: str, answer: str) -> str:
+    """Write 113 as ``m + n = 113`` if the gold does and the question asks for m + n; the other way round."""
+    name, *values = split_sides(normalise(gold))
+    if not values or _name_key(name) not in asked_expressions(question) or len(split_sides(normalise(answer))) > 1:
+        return answer
+    return f"{name} = {answer}".replace("\x00", " ")
