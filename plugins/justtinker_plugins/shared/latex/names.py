@@ -57,8 +57,13 @@ def is_quantity(node: Node) -> bool:
     if node[0] == "div":
         return all(map(_is_of_figure, node[1:]))
     if node[0] == "fn":
-        return _is_of_figure(node[2])
+        return node[1] in _MEASURES and _is_of_figure(node[2])
+    if node[0] == "mul":
+        return _is_of_figure(node) and not any(part[0] == "num" for part in node[1])
     return node[0] == "pow" and node[2][0] == "num" and (_is_of_figure(node[1]) or is_quantity(node[1]))
+
+
+_MEASURES = frozenset(["abs", "sin", "cos", "tan", "cot", "sec", "csc"])
 
 
 _FIGURE = re.compile(r"[A-Z](?:_.*|'+)?|\\(?:angle|triangle|overrightarrow|overline|widehat|hat|vec)\b.*")

@@ -147,7 +147,7 @@ class _Reader(TokenStream):
             elif self.take("/", r"\div"):
                 self.deeper()  # 1/1/1/... nests on the left
                 node = ("div", node, self.signed_factor())
-            elif self._at_unit() and not (self.peek.upright and _has_symbol(node)):
+            elif self._at_unit() and not (_is_letter(self.peek) and _has_symbol(node)):
                 self.deeper()
                 node = ("unit", node, self._unit_name())
             elif self.peek.kind == "cmd" and self.peek.value in _CURRENCIES:
@@ -530,6 +530,11 @@ _KNOWN_TO_SYMPY = frozenset(
     "arccsc overset underset stackrel cap setminus mid forall exists Re Im arg deg dim ker hom".split()
 )
 _STARTERS = frozenset(_COMMANDS) | FUNCTIONS | LETTERS | _ACCENTS
+
+
+def _is_letter(unit: Token) -> bool:
+    r"""Whether a unit may be a second letter beside a first one: the A of ``C \\text{ A}``."""
+    return unit.upright or len(unit.value) == 1
 
 
 def _has_symbol(node: Node) -> bool:

@@ -19,7 +19,7 @@ _KINDS = {
     "integer": "integer", "integers": "integer", "whole": "integer", "real": "real", "reals": "real",
     "rational": "rational", "complex": "complex",
 }  # fmt: skip
-_ANY = frozenset("any all every each arbitrary constant constants parameter parameters".split())  # noqa: SIM905
+_ANY = frozenset("any all every each arbitrary const constant constants parameter parameters".split())  # noqa: SIM905
 _FILLERS = frozenset("where with for is are be being a an the and some fixed as here number numbers".split())  # noqa: SIM905
 _SIGNS = frozenset([",", ";", "(", ")", ".", r"\in"])
 _LETTER = re.compile(r"[A-Za-z](?:_(?:[A-Za-z0-9]|\{[A-Za-z0-9]{1,3}\}))?|\\(?:alpha|beta|gamma|lambda|mu|theta)")

@@ -25,7 +25,7 @@ _PIECE = re.compile(
 )
 _FUNCTION_WORD = re.compile(rf"(?<![A-Za-z\\])({'|'.join(sorted(FUNCTIONS, key=len, reverse=True))})(?![A-Za-z])")
 _ALONE = re.compile(rf"(?<![A-Za-z\\])(?!a\b)[A-Za-z]{_INDEX}(?![A-Za-z])")
-MOST_RENAMED = 3
+MOST_RENAMED, LONGEST = 3, 300
 
 
 def bare(letter: str) -> str:
@@ -75,7 +75,7 @@ def renamings(
     `declared` holds the letters that the gold and that the answer declare, `free` those that are constants of either.
     """
     lacking, added = letters(gold) - letters(answer), letters(answer) - letters(gold)
-    if not 0 < len(lacking) == len(added) <= MOST_RENAMED:
+    if not 0 < len(lacking) == len(added) <= MOST_RENAMED or len(answer) > LONGEST:
         return
     bound = set(_bound(gold, answer))
     for chosen in permutations(sorted(lacking)):
@@ -98,21 +98,23 @@ def free_constants(
 ) -> frozenset[str]:
     r"""The letters of a gold and an answer, both normalised, that may be any constant: none of the question's.
 
-    The gold must be a family, as people write it: of functions (``f(x) = cx``), or with a letter that it or the answer
-    declares (``\frac{\pi}{4} + n\pi``, and n is whole if nothing else is said).
+    The gold must be a family, as people write it: of functions (``f(x) = cx``); with a letter that it declares, or that
+    the answer declares (``\frac{\pi}{4} + n\pi``, where n is whole); or of solutions for a letter of the question.
     """
     of_gold, of_answer = declared
-    declared_letters = {*of_gold, *of_answer}
-    if not calls(gold) and not declared_letters:
+    solved_for = _SOLVED_FOR.match(gold)
+    if not calls(gold) and not of_gold and not of_answer:
         return frozenset()
+    asked = letters_of_question(question)
     found = letters(gold) | letters(answer)
-    if calls(gold) or of_gold:
-        found = frozenset(letter for letter in found if _CONSTANT.fullmatch(letter) or letter in declared_letters)
+    if calls(gold) or of_gold or (solved_for and bare(solved_for[1]) in asked):
+        found = frozenset(letter for letter in found if _CONSTANT.fullmatch(letter) or letter in {*of_gold, *of_answer})
     else:
-        found &= declared_letters | _COUNTERS
-    return found - letters_of_question(question)
+        found &= {*of_answer, *_COUNTERS}
+    return found - asked - {name for _, names in calls(gold) + calls(answer) for name in names}
 
 
+_SOLVED_FOR = re.compile(rf"([A-Za-z]{_INDEX}) *=")
 _PLAIN_LETTER = re.compile(r"(?<![A-Za-z'])[B-HJ-Zb-z](?![A-Za-z'])")
 
 
@@ -123,10 +125,14 @@ def letters_of_question(question: str) -> frozenset[str]:
     return frozenset().union(*map(letters, maths), _PLAIN_LETTER.findall(MATHS.sub(" ", question)))
 
 
+_VARIABLES = frozenset("klmnrstuvwxyz")
+"""Letters for any argument of a function. f(a) and P(A) are values at one place."""
+
+
 def _bound(gold: str, answer: str) -> Iterator[tuple[str, str]]:
     """The answer's and the gold's letter for each argument of a function that both define."""
     arguments = dict(calls(answer))
     for head, theirs in calls(gold):
         mine = arguments.get(head, ())
-        if len(mine) == len(theirs):
+        if len(mine) == len(theirs) and _VARIABLES.issuperset(mine + theirs):
             yield from zip(mine, theirs, strict=True)
