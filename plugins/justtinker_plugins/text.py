@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from justtinker_core import Rollout
+
 OPEN, CLOSE = "<think>", "</think>"
 
 # What a reader does not see: control characters, Unicode's "default ignorable" ones (joiners, direction marks, Hangul
@@ -66,6 +68,11 @@ def says_something(text: str) -> bool:
 def letters_and_digits(text: str) -> Iterator[str]:
     """Iterate over the letters and digits of a text that a reader can see."""
     return (c for c in text if c.isalnum() and c not in _BLANK_LETTERS)
+
+
+def thinks(rollout: Rollout) -> bool:
+    """Whether a response has a whole thinking block of its own, and the prompt did not close it."""
+    return CLOSE not in rollout.opened and thinking_part(rollout.response) is not None
 
 
 class Box(NamedTuple):

@@ -188,3 +188,37 @@ def test_imitation_needs_no_rewards(written: Written, caplog: pytest.LogCaptureF
     Path("players.py").write_text(PLAYERS + MORE)
     assert cli("check", config).exit_code == 0
     assert warned(caplog) == []
+
+
+SAMPLES = (
+    "[data.train] samples = 4 does nothing: it is for evaluation sets; how many rollouts a training problem gets is an "
+    "option of the algorithm (grpo: rollouts_per_problem)"
+)
+GREEDY = (
+    "[sampling] temperature = 0: the rollouts of a problem are all alike, so their advantages are 0 and nothing is "
+    "learned; set 1, or evaluation.temperature if you mean evaluations"
+)
+
+
+@pytest.mark.parametrize(
+    ("setting", "warnings"),
+    [
+        ("data.train.samples=4", [SAMPLES]),
+        ("data.train.samples=1", []),
+        ("sampling.temperature=0", [GREEDY]),
+        ("sampling.temperature=0.1", []),
+        ("evaluation.temperature=0", []),
+    ],
+)
+def test_settings_that_do_nothing_or_leave_nothing_to_learn(
+    written: Written, caplog: pytest.LogCaptureFixture, setting: str, warnings: list[str]
+) -> None:
+    config = written("a", *CAST, "Correct")
+    assert cli("check", config, "--set", setting).exit_code == 0
+    assert warned(caplog) == warnings
+
+
+def test_imitation_samples_nothing(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+    config = written("a", "ScriptedBackend", "Ask", "Judge", "Sft")
+    assert cli("check", config, "--set", "sampling.temperature=0").exit_code == 0
+    assert warned(caplog) == []

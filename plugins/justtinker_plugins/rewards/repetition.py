@@ -33,6 +33,6 @@ class Repetition:
     @hookimpl
     def score(self, group: Group) -> dict[str, list[float | None]]:
         """Return `repetition`: a number in [-1, 0] for each rollout, None where it does not apply."""
-        texts = read_texts([encode(rollout.text.lower()) for rollout in group.rollouts])
+        texts = read_texts([encode(rollout.response.lower()) for rollout in group.rollouts])
         shares = repeated_shares(texts, self.n, min_words=self.n)
         return {"repetition": gated(group, (0.0 - shares).tolist(), self.only_correct)}

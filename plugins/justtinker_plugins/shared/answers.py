@@ -133,7 +133,7 @@ def judge_rollouts(
         return [Verdict("unscored", rung="gold", reason=gold) for _ in rollouts]
 
     def verdict(rollout: Rollout) -> Verdict:
-        found = extract(rollout.text, pipeline, max_chars)
+        found = extract(rollout.response, pipeline, max_chars)
         if found.answer is None:
             return Verdict("incorrect", None, f"extract {found.pipeline}".strip(), found.reason)
         reason = mismatch(gold, found.answer)

@@ -74,7 +74,7 @@ class MathVerify:
         """Judge each rollout. Equal answers of a group are graded once, and its worker tasks run at the same time."""
         if problem.kind not in self.kinds:
             return None
-        extracted = [extract(rollout.text, self.pipeline, self.max_chars) for rollout in rollouts]
+        extracted = [extract(rollout.response, self.pipeline, self.max_chars) for rollout in rollouts]
         gold = gold_text(problem.answer)
         if not gold:
             return [Verdict("unscored", found.answer, "gold", "the problem has no gold") for found in extracted]

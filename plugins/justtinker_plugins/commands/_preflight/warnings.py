@@ -24,6 +24,7 @@ PairsById = Mapping[str, Sequence[AnswerPair]]
 
 def find_warnings(run: Run, problems: Sequence[Problem], pairs: PairsById) -> Iterator[str]:
     """Yield every warning about a run, from judging answers to some of its training problems."""
+    yield from useless_settings(run)
     if run.plugins.who("rollout"):
         return  # episodes cannot be made up
     if trains_on_rewards(run):
@@ -31,6 +32,22 @@ def find_warnings(run: Run, problems: Sequence[Problem], pairs: PairsById) -> It
         yield from blind_rewards(run, problems, pairs)
         yield from rewarded_penalties(run, problems, pairs)
     yield from unasked_verifiers(run, [*problems, *(p for some in run.eval_problems.values() for p in some)])
+
+
+def useless_settings(run: Run) -> Iterator[str]:
+    """Warn about settings that do nothing, or leave nothing to learn from."""
+    config = run.config
+    for spec in config.data:
+        if spec.purpose == "train" and spec.samples != 1:
+            yield (
+                f"[data.train] samples = {spec.samples} does nothing: it is for evaluation sets; how many rollouts a "
+                "training problem gets is an option of the algorithm (grpo: rollouts_per_problem)"
+            )
+    if trains_on_rewards(run) and config.sampling.temperature == 0:
+        yield (
+            "[sampling] temperature = 0: the rollouts of a problem are all alike, so their advantages are 0 and "
+            "nothing is learned; set 1, or evaluation.temperature if you mean evaluations"
+        )
 
 
 def trains_on_rewards(run: Run) -> bool:
