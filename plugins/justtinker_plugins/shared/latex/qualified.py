@@ -22,6 +22,8 @@ _KINDS = {
 _ANY = frozenset("any all every each arbitrary const constant constants parameter parameters".split())  # noqa: SIM905
 _FILLERS = frozenset("where with for is are be being a an the and some fixed as here number numbers".split())  # noqa: SIM905
 _SIGNS = frozenset([",", ";", "(", ")", ".", r"\in"])
+_AFTER_LETTER = _SIGNS | {"", "is", "are", "and"}
+"""What follows the letter a, but not the article."""
 _LETTER = re.compile(r"[A-Za-z](?:_(?:[A-Za-z0-9]|\{[A-Za-z0-9]{1,3}\}))?|\\(?:alpha|beta|gamma|lambda|mu|theta)")
 _PIECE = re.compile(r"\\(?:text|style) *\{([^{}]*)\}|(\\[A-Za-z]+|[A-Za-z](?:_(?:[A-Za-z0-9]|\{[^{}]*\}))?|[^ ])")
 _WORD = re.compile(r"[A-Za-z](?:_(?:[A-Za-z0-9]|\{[^{}]*\}))?(?![A-Za-z])|[A-Za-z]+|[^ ]")
@@ -57,14 +59,14 @@ def _kinds(words: list[tuple[str, bool]]) -> Kinds:
     named: list[str] = []
     kinds = set[str]()
     positive = quantified = False
-    for word, in_text in words:
+    for (word, in_text), (following, _) in zip(words, [*words[1:], ("", False)], strict=True):
         if word in _KINDS:
             kinds.add(_KINDS[word])
         elif word == "positive":
             positive = True
         elif word in _ANY or word == r"\forall":
             quantified = True
-        elif _LETTER.fullmatch(word) and not (in_text and word in ("a", "A")):
+        elif _LETTER.fullmatch(word) and not (in_text and word == "a" and following not in _AFTER_LETTER):
             named.append(bare(word))
         elif word not in _FILLERS and word not in _SIGNS:
             return {}
@@ -76,13 +78,14 @@ def _kinds(words: list[tuple[str, bool]]) -> Kinds:
 
 _WHOLE = frozenset("ijklmnpqrst")
 """Letters that are taken to be whole numbers if nothing else is said."""
+_CONSTANTS = frozenset("abcdABCD")
 _FREE = frozenset(["any", "real"])
 
 
 def drop_qualifiers(gold: str, answer: str) -> tuple[str, str]:
     """The claims of a gold and an answer, both normalised, if they mean their letters alike; else both as they are."""
     (wanted, of_gold), (claim, of_answer) = split_qualifier(gold), split_qualifier(answer)
-    if not set(of_gold) | set(of_answer) <= letters(wanted) & letters(claim):
+    if not (of_gold or of_answer) or not (set(of_gold) <= letters(wanted) and set(of_answer) <= letters(claim)):
         return gold, answer
     arguments = {letter for inside in calls(wanted) + calls(claim) for letter in inside[1]}
     for letter in set(of_gold) | set(of_answer):
@@ -101,5 +104,5 @@ def _mean_the_same(letter: str, gold: str | None, answer: str | None, *, is_func
     if said in _FREE:
         return is_function or letter[0] not in _WHOLE
     if gold is None:
-        return said in ("integer", "natural") and not is_function
+        return said in ("integer", "natural") and not is_function and letter[0] not in _CONSTANTS
     return said == "integer" and letter[0] in _WHOLE
