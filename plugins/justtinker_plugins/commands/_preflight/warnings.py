@@ -152,19 +152,15 @@ def unasked_verifiers(run: Run, problems: Sequence[Problem]) -> Iterator[str]:
 
 def letters_as_mathematics(run: Run) -> Iterator[str]:
     """Warn of golds that look like the letter of a choice, but are judged as mathematics."""
-    for table, problems in {
-        "train": run.train_problems,
-        **{f"eval.{n}": p for n, p in run.eval_problems.items()},
-    }.items():
-        by_gold = {p.answer: p for p in problems if p.kind == "math" and p.answer is not None and is_choice(p.answer)}
-        found = {gold: judge for gold, problem in by_gold.items() if (judge := judge_of_mathematics(run, problem))}
-        if found:
-            gold, judge = next(iter(found.items()))
-            count = sum(problem.answer in found for problem in problems)
+    for table, problems in [("train", run.train_problems), *((f"eval.{n}", p) for n, p in run.eval_problems.items())]:
+        letters = [p for p in problems if p.kind == "math" and p.answer is not None and is_choice(p.answer)]
+        judges = {gold: judge_of_mathematics(run, p) for gold, p in {p.answer: p for p in letters}.items()}
+        if found := [problem for problem in letters if judges[problem.answer]]:
             yield (
-                f"[data.{table}] {count} of {len(problems)} golds look like the letter of a choice ({gold!r} of "
-                f"problem {by_gold[gold].id!r}), and {judge!r} judges them as mathematics, where b is not B; give such "
-                "problems kind = 'choice', in a table of their own, and enable the verifier 'choice'"
+                f"[data.{table}] {len(found)} of {len(problems)} golds look like the letter of a choice "
+                f"({found[0].answer!r} of problem {found[0].id!r}), and {judges[found[0].answer]!r} judges them as "
+                "mathematics, where b is not B; give such problems kind = 'choice', in a table of their own, and enable "
+                "the verifier 'choice'"
             )
 
 

@@ -25,7 +25,8 @@ from justtinker_plugins.shared.latex.numbers import (
 )
 from justtinker_plugins.shared.latex.parse import Node
 from justtinker_plugins.shared.latex.sets import REALS, as_set
-from justtinker_plugins.shared.latex.values import is_scalar, nodes, rounds_to, symbols
+from justtinker_plugins.shared.latex.signs import expand_signs
+from justtinker_plugins.shared.latex.values import is_scalar, rounds_to, symbols
 
 
 def bare_words(words: str) -> str:
@@ -38,7 +39,7 @@ COLLECTIONS = ("list", "set")
 
 def compare_trees(gold: Node, answer: Node) -> Comparison:
     """Compare the trees of a gold and an answer of any kind."""
-    gold, answer = (_scale_matrix(_expand_signs(as_set(group_ratios(tree)))) for tree in (gold, answer))
+    gold, answer = (_scale_matrix(expand_signs(as_set(group_ratios(tree)))) for tree in (gold, answer))
     if gold[0] == "rel":
         return _compare_to_gold_relation(gold, answer)
     if answer[0] == "rel":
@@ -134,7 +135,7 @@ def _spread_name(items: tuple[Node, ...]) -> tuple[Node, ...]:
     """Give all items the name that only the first one has, as in ``x = 1, -2``."""
     expanded: list[Node] = []
     for item in items:
-        item = _expand_signs(item)
+        item = expand_signs(item)
         expanded.extend(item[1] if item[0] == "list" else (item,))
     first = expanded[0] if expanded else ("text", "")
     if first[0] == "rel" and len(expanded) > 1 and all(i[0] != "rel" for i in expanded[1:]) and is_name(first[1][0]):
@@ -155,35 +156,6 @@ def _compare_multisets(golds: tuple[Node, ...], answers: tuple[Node, ...]) -> Co
         left.pop(tried.index(chosen))
         found.append(chosen)
     return equal_if_all(found)
-
-
-# -- plus or minus -----------------------------------------------------------------------------------------------
-
-
-def _expand_signs(node: Node) -> Node:
-    r"""Read ``1 \pm x`` as a list of two. All signs of one expression change together."""
-    if node[0] in ("list", "set"):
-        items: list[Node] = []
-        for item in node[1]:
-            wide = _expand_signs(item)
-            items.extend(wide[1] if wide[0] == "list" else (wide,))
-        return (node[0], tuple(items))
-    if node[0] in ("tuple", "matrix", "union", "text") or not any(n[0] in ("pm", "mp") for n in nodes(node)):
-        return node
-    return ("list", (_choose_sign(node, False), _choose_sign(node, True)))
-
-
-def _choose_sign(node: Node, negative: bool) -> Node:
-    if node[0] in ("pm", "mp"):
-        left, right = (_choose_sign(part, negative) for part in node[1:])
-        return ("add", (left, ("neg", right) if negative == (node[0] == "pm") else right))
-    return tuple(_signed_part(part, negative) for part in node)
-
-
-def _signed_part(part: object, negative: bool) -> object:
-    if not isinstance(part, tuple) or not part:
-        return part
-    return _choose_sign(part, negative) if isinstance(part[0], str) else tuple(_signed_part(p, negative) for p in part)
 
 
 # -- equations and other relations -------------------------------------------------------------------------------
