@@ -159,8 +159,8 @@ def letters_as_mathematics(run: Run) -> Iterator[str]:
             yield (
                 f"[data.{table}] {len(found)} of {len(problems)} golds look like the letter of a choice "
                 f"({found[0].answer!r} of problem {found[0].id!r}), and {judges[found[0].answer]!r} judges them as "
-                "mathematics, where b is not B; give such problems kind = 'choice', in a table of their own, and enable "
-                "the verifier 'choice'"
+                "mathematics, where b is not B; give such problems kind = 'choice', in a table of their own, and "
+                "enable the verifier 'choice'"
             )
 
 
