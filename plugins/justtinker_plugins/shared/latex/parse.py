@@ -342,7 +342,8 @@ class _Reader(TokenStream):
         """The tokens between the round brackets that open here; none if there are no such brackets."""
         depth = 0
         for end in range(self.at, len(self.tokens) if self.peek == Token("op", "(") else 0):
-            depth += (self.tokens[end] == Token("op", "(")) - (self.tokens[end] == Token("op", ")"))
+            value = self.tokens[end].value
+            depth += (value == "(") - (value == ")")
             if not depth:
                 return self.tokens[self.at + 1 : end]
         return []

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import islice
 
 from justtinker_plugins.shared.latex.renamed import bare, calls, letters
@@ -35,6 +36,7 @@ Kinds = Mapping[str, str]
 """What is said of each letter: ``{"n": "integer"}``. ``any`` is a constant, or an argument of any kind."""
 
 
+@lru_cache(maxsize=4096)
 def split_qualifier(normal: str) -> tuple[str, Kinds]:
     """Split a normalised text into its claim and what it says of its letters; without such words, ``{}``."""
     starts = (match.start() for match in _START.finditer(normal, max(0, len(normal) - LONGEST)))
