@@ -47,6 +47,8 @@ def test_sides_of_equations_are_no_names(text: str) -> None:
         (r"\frac{PQ}{RS}=\frac{2}{\sqrt5}", [r"\frac{2\sqrt5}{5}", r"\frac{PQ}{RS}=\frac{2\sqrt5}{5}"],
          [r"\frac{\sqrt5}{2}", r"\frac{RS}{PQ}=\frac{2}{\sqrt5}"]),
         ("|PQ|=4", ["4", "PQ=4", "|PQ|=4"], ["5", "PR=4", "|PR|=4"]),
+        ("5:9", ["k=5:9"], ["k=9:5", "S_1:S_2=5:9", "5:9=k:1"]),
+        ("2x", [r"2x \text{ m}"], [r"2x \text{ A}"]),
         (r"\sin B=0.6", ["0.6", r"\frac35", r"\sin B=\frac35"], ["0.8", r"\cos B=0.6"]),
         (r"\frac{PQ}{RS}=\frac{TU}{VW}", [r"\frac{PQ}{RS}=\frac{TU}{VW}"], [r"\frac{TU}{VW}"]),
         ("y(t)=Ae^{3t}", ["y=Ae^{3t}", "Ae^{3t}"], ["x=Ae^{3t}", "y=Ae^{2t}", "y(2)=Ae^{3t}"]),

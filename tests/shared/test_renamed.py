@@ -74,6 +74,7 @@ FIND = r"Find all functions $g$ with $g(x+y)=g(x)+g(y)$."
         (r"Let $a$ be given. Find $g$.", "g(x)=bx", "g(x)=ax", False),
         ("Let k be given. Find a function g.", "g(x)=bx", "g(x)=kx", False),
         ("Let k be given. Find a function g.", "g(x)=bx", "g(x)=ax", True),
+        ("Find a function g in terms of a.", "g(x)=bx", "g(x)=ax", False),
         (FIND, "P(A)=p", "P(B)=p", False),
         (FIND, "2b", "2a", False),
         (FIND, "b", "a", False),
@@ -91,7 +92,11 @@ def test_constants_that_the_question_does_not_name(question: str, gold: str, ans
 
 
 def test_the_letters_of_a_question_are_those_of_its_mathematics_and_those_alone() -> None:
-    assert letters_of_question(r"Let $a_1$ be a number, I mean k, of \(x+\sin y\). Is it B's?") == {
+    assert letters_of_question(
+        r"Let $a_1$ be a number, I mean k, of \(x+\sin y\). Is it B's? Given A and a, a is A."
+    ) == {
+        "A",
+        "a",
         "a_1",
         "k",
         "x",

@@ -13,7 +13,7 @@ from justtinker_plugins.shared.latex.tokens import LETTERS, Token
 
 NAMES_OF_FUNCTIONS = frozenset("fghFGH")
 _USUAL_LETTERS: Mapping[str, frozenset[str]] = {
-    **dict.fromkeys("ghFGH", frozenset("xyztn")),
+    **dict.fromkeys("ghFGH", frozenset("xyzstn")),
     **dict.fromkeys("pqPQ", frozenset("x")),
 }
 """What the arguments of a function of this name consist of."""

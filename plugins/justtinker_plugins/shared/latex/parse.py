@@ -535,7 +535,7 @@ _STARTERS = frozenset(_COMMANDS) | FUNCTIONS | LETTERS | _ACCENTS
 
 def _is_letter(unit: Token) -> bool:
     r"""Whether a unit may be a second letter beside a first one: the A of ``C \\text{ A}``."""
-    return unit.upright or len(unit.value) == 1
+    return unit.upright or (len(unit.value) == 1 and unit.value.isupper())
 
 
 def _has_symbol(node: Node) -> bool:

@@ -115,12 +115,14 @@ def free_constants(
 
 
 _SOLVED_FOR = re.compile(rf"([A-Za-z]{_INDEX}) *=")
-_PLAIN_LETTER = re.compile(r"(?<![A-Za-z'])[B-HJ-Zb-z](?![A-Za-z'])")
+_PLAIN_LETTER = re.compile(
+    r"(?<![A-Za-z'])(?:[B-HJ-Zb-z](?![A-Za-z'])|[aA](?=\s*(?:[^\sA-Za-z']|$)|\s+(?:and|or|is|are|be)\b))"
+)
 
 
 @lru_cache(maxsize=256)
 def letters_of_question(question: str) -> frozenset[str]:
-    """The letters that a question names: all in its mathematics, and those that stand alone but "a" and "I"."""
+    """The letters that a question names: all in its mathematics, and those that stand alone, but no "I" or article."""
     maths = [normalise(next(filter(None, match.groups()))) for match in MATHS.finditer(question)]
     return frozenset().union(*map(letters, maths), _PLAIN_LETTER.findall(MATHS.sub(" ", question)))
 

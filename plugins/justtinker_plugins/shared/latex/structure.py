@@ -192,6 +192,9 @@ def _compare_to_gold_relation(gold: Node, answer: Node) -> Comparison:
     named = _name_and_value(gold)
     if named and (found := _compare_with_named(*named, answer)):
         return found
+    given = _name_and_value(answer)
+    if set(gold[2]) == {":"} and given and is_name(given[0]):
+        return compare_trees(gold, given[1])
     if gold[2] == ("=",):
         return _compare_equations(gold, answer)
     if gold[2] == ("in",):
