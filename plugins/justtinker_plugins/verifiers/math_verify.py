@@ -25,7 +25,7 @@ from justtinker_plugins.shared.latex.asked_form import work_dodged
 from justtinker_plugins.shared.latex.asked_units import wrong_unit
 from justtinker_plugins.shared.latex.asked_words import without_asked_words
 from justtinker_plugins.shared.latex.bases import other_base, with_asked_base
-from justtinker_plugins.shared.latex.chains import without_asked_name
+from justtinker_plugins.shared.latex.chains import with_golds_name, without_asked_name
 from justtinker_plugins.shared.latex.ladder import (
     compare,
     compare_as_text,
@@ -34,6 +34,7 @@ from justtinker_plugins.shared.latex.ladder import (
     restates,
     rounds_unasked,
     vote_of,
+    with_golds_constants,
 )
 from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.numbers import Comparison
@@ -197,7 +198,13 @@ def _rounded(question: str, gold: str, answer: str) -> str:
 
 AskedOf = Callable[[str, str, str], str]
 """Takes the question, the gold and the answer."""
-READINGS: tuple[AskedOf, ...] = (without_asked_words, without_asked_name, with_asked_base)
+READINGS: tuple[AskedOf, ...] = (
+    without_asked_words,
+    without_asked_name,
+    with_golds_name,
+    with_golds_constants,
+    with_asked_base,
+)
 """How the question says to read an answer, before it is compared: each returns the answer, perhaps shortened."""
 GATES: tuple[AskedOf, ...] = (_restated, work_dodged, _rounded, other_base, wrong_unit)
 """What the question says against an answer that equals the gold: each returns why it is refused, or ""."""
