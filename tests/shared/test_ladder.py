@@ -251,6 +251,44 @@ def test_any_text_is_compared(gold: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("gold", "right", "wrong"),
+    [
+        (r"\frac{\sqrt7}{5} \approx 0.529", [r"\frac{\sqrt{7}}{5}", "0.529", r"\approx 0.529", r"s = 0.529",
+         r"\frac{\sqrt{7}}{5} \approx 0.529", r"s=\frac{\sqrt7}{5}\approx 0.529"],
+         ["0.53", "0.5292", r"\frac{\sqrt7}{4}", r"\frac{\sqrt7}{4} \approx 0.529", r"\frac{529001}{1000000} \approx 0.529",
+          r"\frac{\sqrt7}{5} \approx 0.6", r"0.529 \approx 0.53", r"\frac{\sqrt7}{5}=0.529"]),
+        (r"s = \frac{\ln 3}{2} \approx 0.549", [r"\frac{\ln 3}{2}", "0.549", r"s \approx 0.549", r"s=\frac{\ln 3}{2}"],
+         [r"t = 0.549", "0.55", r"\frac{\ln 2}{3}", r"t=\frac{\ln 3}{2}"]),
+        (r"\frac{20}{3} \text{ cm} \approx 6.67 \text{ cm}", [r"\frac{20}{3}", r"6.67\text{ cm}"], ["6.7", "6.667"]),
+        (r"\sqrt2 \approx 1.41, \sqrt7 \approx 2.65", [r"\sqrt2, \sqrt7", "1.41, 2.65"], ["1.41, 2.64", r"\sqrt2"]),
+        (r"\sqrt2 \approx 1.5", [r"\sqrt2 \approx 1.5"], ["1.5"]),
+        (r"12.6 \approx 13", [r"12.6 \approx 13"], ["12.6", "13"]),
+        (r"\approx 0.529", ["0.529", r"\approx 0.529", r"s \approx 0.529"], ["0.53"]),
+        ("0.529", ["0.529"], [r"\frac{\sqrt7}{5}", "0.53"]),
+    ],
+)  # fmt: skip
+def test_a_gold_that_is_given_exactly_and_rounded(gold: str, right: list[str], wrong: list[str]) -> None:
+    assert [answer for answer in right if not compare(gold, answer).equal] == []
+    assert [answer for answer in wrong if compare(gold, answer).equal] == []
+
+
+@pytest.mark.parametrize(
+    ("gold", "right", "wrong"),
+    [
+        ("f(x+3)", ["f(3+x)", "f(x+3)"], ["fx+3f", "f(x+2)", "g(x+3)", "f(x)+3", "f(-x-3)"]),
+        ("2g(x-4)+1", ["1+2g(-4+x)", "g(x-4)*2+1"], ["2gx-8g+1", "2g(x-4)"]),
+        ("f(x)+f(y)", ["f(y)+f(x)"], ["f(x+y)", "fx+fy"]),
+        ("f(2x,y+1)", ["f(x+x,1+y)"], ["f(y+1,2x)", "f(2x,y)"]),
+        (r"\frac{h(a+b)}{2}", [r"\frac{ha+hb}{2}", r"\frac12 h(b+a)"], ["h(a+b)"]),
+        ("P(1+r)^2", ["P(1+2r+r^2)"], ["P(1+r)"]),
+    ],
+)
+def test_a_function_at_an_expression_is_no_product(gold: str, right: list[str], wrong: list[str]) -> None:
+    assert [answer for answer in right if not compare(gold, answer).equal] == []
+    assert [answer for answer in wrong if compare(gold, answer).equal is not False] == []
+
+
+@pytest.mark.parametrize(
     ("question", "gold", "answer", "restated"),
     [
         ("Factor $x^2-1$", "(x-1)(x+1)", "x^2 - 1", True),

@@ -134,6 +134,30 @@ def test_operators_are_unsupported(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["f(x+1)", "f(2x)", "f(a+b)", "g(2-x)", "P(x-1)", "h(f(x)+1)", "f^{-1}(x+1)", "f(f(x))"]
+)
+def test_an_expression_is_the_argument_of_a_function(text: str) -> None:
+    assert tree(text)[0] == "call"
+
+
+@pytest.mark.parametrize("text", ["g(m-M)", "h(a+b)", "P(1+r)", "x(y+1)", "2f", "k(x+1)", "G(M+m)", "f"])
+def test_an_expression_is_a_factor_after_other_letters(text: str) -> None:
+    assert "call" not in str(tree(text))
+
+
+@pytest.mark.parametrize("text", ["C(n,2)", "f(-1)", "V(x,+0,z)", "f^{-1}(3)", "I(0)", r"g(\theta)", "P(-2)"])
+def test_simple_arguments_are_part_of_the_name(text: str) -> None:
+    assert tree(text) == ("sym", normalise(text).strip())
+
+
+def test_a_sum_is_read_on_demand() -> None:
+    assert parse(r"\sum_{k=1}^n u_{k+1}x + 2", sums=True) == (
+        "add", (("big", "sum", "k", num(1), ("sym", "n"),
+                 ("mul", (("call", "u_", (("add", (("sym", "k"), num(1))),)), ("sym", "x")))), num(2)),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("(" * 100 + "1" + ")" * 100, "nested more than 40 deep"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from justtinker_plugins.shared.latex.ladder import compare
 from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.parse import parse
-from justtinker_plugins.shared.latex.sets import REALS, as_set, without_range, without_set_builder
+from justtinker_plugins.shared.latex.sets import REALS, as_set, without_set_builder
 
 
 @pytest.mark.parametrize(
@@ -78,24 +78,6 @@ def test_a_set_builder_is_reduced_to_its_condition(text: str, inside: str | None
     assert without_set_builder(normal) == (inside or normal)
 
 
-@pytest.mark.parametrize(
-    ("gold", "answer", "left"),
-    [
-        (r"n\pi", r"n\pi, n \in \mathbb{Z}", r"n\pi"),
-        (r"n\pi", r"n\pi \text{ where } n\in\mathbb{Z}", r"n\pi"),
-        (r"n\pi", r"n\pi (n \in \mathbb{Z})", r"n\pi"),
-        (r"n\pi", r"n\pi, k \in \mathbb{Z}", None),
-        (r"n\pi", r"n\pi, n \in \mathbb{R}", None),
-        (r"\pi", r"n\pi, n \in \mathbb{Z}", None),
-        (r"n\pi, n \in \mathbb{N}", r"n\pi, n \in \mathbb{Z}", None),
-        ("12", r"12, n \in \mathbb{Z}", None),
-    ],
-)
-def test_the_range_of_a_letter_is_dropped(gold: str, answer: str, left: str | None) -> None:
-    gold, answer = normalise(gold), normalise(answer)
-    assert without_range(gold, answer).strip() == (left or answer).strip()
-
-
 @given(st.sets(st.integers(-9, 9), min_size=1, max_size=5), st.randoms(use_true_random=False))
 def test_all_reals_but_some_points(points: set[int], dice: object) -> None:
     shuffled = list(points)
@@ -130,7 +112,6 @@ def test_time_is_linear_in_the_length(piece: str) -> None:
         text = piece * count
         started = time.process_time()
         without_set_builder(text)
-        without_range("n", text)
         return time.process_time() - started
 
     seconds(1)

@@ -16,6 +16,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from justtinker_plugins.shared.latex.needs import needs_one_of
 from justtinker_plugins.shared.latex.number_words import FACTOR, factor_of, in_digits
 from justtinker_plugins.shared.latex.units import LETTERS
 
@@ -28,7 +29,9 @@ _UNICODE = {
     "≡": r"\equiv ", "→": r"\to ", "∑": r"\sum ", "∏": r"\prod ", "∫": r"\int ", "ℏ": r"\hbar ", "ℝ": r"\mathbb{R}",
     "∼": r"\sim ", "…": r"\ldots ", "⋯": r"\ldots ", "‖": r"\|", "⟨": r"\langle ", "⟩": r"\rangle ",
     "€": r"\euro ", "£": r"\pounds ", "¥": r"\yen ", "¢": r"\text{cents} ", "˚": r"^\circ ", "、": ",", "∶": ":",
-    "∣": "|", "⇒": r"\Rightarrow ", "⟹": r"\Rightarrow ", "∴": r"\therefore ",
+    "∣": "|", "⇒": r"\Rightarrow ", "⟹": r"\Rightarrow ", "∴": r"\therefore ", "∖": r"\setminus ", "∧": r"\land ",
+    "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "∨": r"\lor ", "∜": r"\sqrt[4]",
+    "⨯": r"\times ", "✕": r"\times ",
 }  # fmt: skip
 _GREEK = {
     letter: rf"\{name} "
@@ -145,7 +148,8 @@ _RULES = [
         (r"\\(?:lbrack)(?![A-Za-z])", "["),
         (r"\\(?:rbrack)(?![A-Za-z])", "]"),
         (r"\\(?:lvert|rvert|vert)(?![A-Za-z])", "|"),
-        (r"\\(?:degree|degrees)(?![A-Za-z])", r"^\\circ "),
+        (r"(?<=[)\]}]) *U *(?=[(\[]|\\\{)", r"\\cup "),
+        (r"\\(?:degree|degrees|textdegree)(?![A-Za-z])", r"^\\circ "),
         (r"\^ *\{ *\\circ *\}", r"^\\circ "),
         (r"\^ *\{ *((?:\\prime *)+)\}", lambda m: "'" * m.group(1).count("prime")),
         (r"\^ *\\prime(?![A-Za-z])", "'"),
@@ -193,14 +197,22 @@ _STOPS_AT_ENDS = re.compile(
 MOST_PASSES = 6
 
 
+_RULES_BY_NEED = [(needs_one_of(pattern.pattern), pattern, replacement) for pattern, replacement in _RULES]
+
+
 @lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
     """Write a text in the one spelling that the parser reads and that equal-looking answers share."""
     text = to_ascii(text.replace("\x00", "\ufffd")).strip()  # NUL is ours: it tells "1 2" from "12"
+    if text.isdigit():
+        return text
     for _ in range(MOST_PASSES):  # what one rule removes may have hidden something from an earlier one
         before = text
-        for pattern, replacement in _RULES:
-            text = pattern.sub(replacement, text)
+        for needs, pattern, replacement in _RULES_BY_NEED:
+            for need in needs:
+                if need in text:
+                    text = pattern.sub(replacement, text)
+                    break
         text = _STOPS_AT_ENDS.sub("", text.strip())
         if text == before:
             break
