@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Annotated
@@ -20,11 +20,16 @@ from pydantic import Field
 
 from justtinker_core import Group, Problem, Rollout, Verdict, hookimpl, plugin
 from justtinker_core.types import Outcome
-from justtinker_plugins.shared.answers import Extracted, Pipeline, extract, gold_text
+from justtinker_plugins.shared.answers import Boxes, Extracted, Pipeline, extract, gold_text
+from justtinker_plugins.shared.latex.asked_units import wrong_unit
+from justtinker_plugins.shared.latex.asked_words import without_asked_words
+from justtinker_plugins.shared.latex.bases import other_base, with_asked_base
 from justtinker_plugins.shared.latex.chains import with_golds_name, without_asked_name
 from justtinker_plugins.shared.latex.ladder import (
     compare,
+    compare_as_text,
     overlooked_difference,
+    parts_of,
     restates,
     rounds_unasked,
     vote_of,
@@ -51,6 +56,9 @@ class MathVerify:
     """Kinds of problems that it judges, as in `Problem.kind`."""
     pipeline: Pipeline = "strict"
     """strict: boxed answers only. flexible: without a box, also ``Answer: x``, ``#### x``, ``the answer is x``."""
+    boxes: Boxes = "last"
+    """last: only the last box counts. all: a gold of several parts, such as ``3, 4``, may also be answered in as many
+    boxes, in the gold's order. More boxes than parts are wrong; a gold of one part takes the last box."""
     max_chars: Annotated[int, Field(ge=1)] = 2000
     """Longer answers are wrong."""
     limit: Annotated[float, Field(gt=0)] = 1.0
@@ -75,20 +83,32 @@ class MathVerify:
         """Judge each rollout. Equal answers of a group are graded once, and its worker tasks run at the same time."""
         if problem.kind not in self.kinds:
             return None
-        extracted = [extract(rollout.response, self.pipeline, self.max_chars) for rollout in rollouts]
-        gold = gold_text(problem.answer)
+        gold = _gold_of(problem)
+        golds = parts_of(gold) if self.boxes == "all" else (gold,)
+        extracted = [extract(rollout.response, self.pipeline, self.max_chars, len(golds)) for rollout in rollouts]
         if not gold:
             return [Verdict("unscored", found.answer, "gold", "the problem has no gold") for found in extracted]
-        answers = [found.answer for found in extracted if found.answer is not None]
-        question = problem.question
-        values = {answer: _value_of(question, gold, answer) for answer in answers}
-        compared = self._compare_all(gold, set(values.values()))
+        question, boxes = problem.question, [found.parts for found in extracted if found.parts]
+        judged = self._judge(question, gold, [found.answer for found in extracted if found.answer and not found.parts])
+        by_part = [
+            self._judge(question, part, answers) for part, answers in zip(golds, zip(*boxes, strict=True), strict=False)
+        ]
+        compared = [
+            _of_all(map(dict.__getitem__, by_part, found.parts)) if found.parts else judged.get(found.answer or "")
+            for found in extracted
+        ]
+        return [
+            _verdict(question, gold, found, comparison) for found, comparison in zip(extracted, compared, strict=True)
+        ]
+
+    def _judge(self, question: str, gold: str, answers: Sequence[str]) -> dict[str, Comparison]:
+        read = {answer: _read(question, gold, answer) for answer in answers}
+        compared = self._compare_all(gold, {value for value, _ in read.values()})
         gates = [gate for gate in GATES if not (self.accept_restated and gate in RESTATED_GATES)]
-        comparisons = {
-            answer: _guarded(partial(_refusal, gates, question, gold, value, compared[value]))
-            for answer, value in values.items()
+        return {
+            answer: failed or _guarded(partial(_refusal, gates, question, gold, value, compared[value]))
+            for answer, (value, failed) in read.items()
         }
-        return [_verdict(found, comparisons) for found in extracted]
 
     @hookimpl
     def measure(self, group: Group) -> dict[str, list[float]] | None:
@@ -98,8 +118,8 @@ class MathVerify:
         """
         if group.problem.kind not in self.kinds:
             return None
-        gold = gold_text(group.problem.answer)
-        values = [v.answer and _value_of(group.problem.question, gold, v.answer) for v in group.verdicts]
+        gold = _gold_of(group.problem)
+        values = [v.answer and _read(group.problem.question, gold, v.answer)[0] for v in group.verdicts]
         with self._lock:
             slow = [(gold, value) in self._slow_pairs for value in values]
         ended = [verdict.rung.startswith((LIMIT, FAILED)) for verdict in group.verdicts]
@@ -123,6 +143,8 @@ class MathVerify:
         with_itself = found.pop(gold)
         if with_itself.equal:
             return found
+        if with_itself.rung not in (LIMIT, FAILED):
+            return {answer: compare_as_text(gold, answer) for answer in answers}
         reason = f"the gold cannot be graded: {with_itself.reason}"
         return dict.fromkeys(answers, Comparison(None, "gold" if with_itself.rung != FAILED else FAILED, reason))
 
@@ -175,19 +197,37 @@ def _rounded(question: str, gold: str, answer: str) -> str:
 
 AskedOf = Callable[[str, str, str], str]
 """Takes the question, the gold and the answer."""
-READINGS: tuple[AskedOf, ...] = (without_asked_name, with_golds_name, with_golds_constants)
+READINGS: tuple[AskedOf, ...] = (
+    without_asked_words,
+    without_asked_name,
+    with_golds_name,
+    with_asked_base,
+    with_golds_constants,
+)
 """How the question says to read an answer, before it is compared: each returns the answer, perhaps shortened."""
-GATES: tuple[AskedOf, ...] = (_restated, _rounded)
+GATES: tuple[AskedOf, ...] = (_restated, _rounded, other_base, wrong_unit)
 """What the question says against an answer that equals the gold: each returns why it is refused, or ""."""
 RESTATED_GATES = frozenset({_restated})
 """Those that ``accept_restated`` leaves out."""
 
 
-def _value_of(question: str, gold: str, answer: str) -> str:
-    for reading in READINGS:
-        with suppress(Exception):  # our own bug must not end a run; the answer is then compared as it is
-            answer = reading(question, gold, answer)
-    return answer
+def _gold_of(problem: Problem) -> str:
+    """The gold, without a noun that the question names: the problem may ask for cupcakes and have "58 cupcakes"."""
+    gold = gold_text(problem.answer)
+    with suppress(Exception):  # our own bug: the gold is then read as it is written
+        gold = without_asked_words(problem.question, gold, gold)
+    return gold
+
+
+def _read(question: str, gold: str, answer: str) -> tuple[str, Comparison | None]:
+    """The answer as the question says to read it; or as it is, and the comparison that fails by our own bug."""
+    value = answer
+    try:
+        for reading in READINGS:
+            value = reading(question, gold, value)
+    except Exception as error:
+        return answer, _failure(error)
+    return value, None
 
 
 def _refusal(gates: Sequence[AskedOf], question: str, gold: str, answer: str, found: Comparison) -> Comparison:
@@ -202,7 +242,11 @@ def _guarded(work: Callable[[], Comparison]) -> Comparison:
     try:
         return work()
     except Exception as error:  # our own bug must neither end a run nor count as a wrong answer
-        return Comparison(None, FAILED, f"the verifier failed: {error!r}")
+        return _failure(error)
+
+
+def _failure(error: Exception) -> Comparison:
+    return Comparison(None, FAILED, f"the verifier failed: {error!r}")
 
 
 def comparison_of(gold: str, answer: str, result: Result) -> Comparison:
@@ -218,11 +262,15 @@ def comparison_of(gold: str, answer: str, result: Result) -> Comparison:
     return Comparison({"equal": True, "gold": None}.get(outcome, False), rung, reason)
 
 
-def _verdict(found: Extracted, comparisons: Mapping[str, Comparison]) -> Verdict:
-    if found.answer is None:
+def _of_all(comparisons: Iterable[Comparison]) -> Comparison:
+    """What decides about an answer of several parts: one that is wrong, else an undecided one, else any."""
+    return min(comparisons, key=lambda comparison: (False, None, True).index(comparison.equal))
+
+
+def _verdict(question: str, gold: str, found: Extracted, comparison: Comparison | None) -> Verdict:
+    if found.answer is None or comparison is None:
         return Verdict("incorrect", None, "extract", found.reason)
-    comparison = comparisons[found.answer]
     outcome: Outcome = "correct" if comparison.equal else "incorrect" if comparison.equal is False else "unscored"
     rung = comparison.rung if found.pipeline == "boxed" else f"{comparison.rung} ({found.pipeline})"
-    vote = None if outcome == "unscored" else vote_of(found.answer)
+    vote = None if outcome == "unscored" else vote_of(_read(question, gold, found.answer)[0])
     return Verdict(outcome, found.answer, rung, comparison.reason, vote)

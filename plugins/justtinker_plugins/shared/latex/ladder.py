@@ -9,23 +9,27 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import product
 
 from justtinker_plugins.shared.latex import chains, parse, restated
+from justtinker_plugins.shared.latex.congruences import compare_congruences, compare_cycles
 from justtinker_plugins.shared.latex.names import is_bare_name
 from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.numbers import Comparison, equal_if_any
 from justtinker_plugins.shared.latex.parse import Node
+from justtinker_plugins.shared.latex.piecewise import compare_piecewise
 from justtinker_plugins.shared.latex.qualified import drop_qualifiers, split_qualifier
 from justtinker_plugins.shared.latex.renamed import free_constants, rename, renamings
 from justtinker_plugins.shared.latex.restated import Readings, without_spaces
 from justtinker_plugins.shared.latex.sets import without_set_builder
-from justtinker_plugins.shared.latex.structure import bare_words, compare_trees
+from justtinker_plugins.shared.latex.structure import compare_trees
 from justtinker_plugins.shared.latex.sums import are_same_sums
-from justtinker_plugins.shared.latex.tokens import MalformedError, TooLargeError, UnsupportedError
+from justtinker_plugins.shared.latex.times import compare_times
+from justtinker_plugins.shared.latex.tokens import SPOKEN, MalformedError, TooLargeError, UnsupportedError
 from justtinker_plugins.shared.latex.units import is_unit
 from justtinker_plugins.shared.latex.values import exact_value, nodes, symbols
+from justtinker_plugins.shared.latex.words import bare_words, meaning, without_text_commands
 
 _GROUPED = re.compile("[0-9][,\x00][0-9]{3}")
 _WORDS_ONLY = re.compile(
@@ -45,9 +49,13 @@ def readings_of(normal: str) -> Readings:
 
     An answer is right if one of its readings is: physics answers are typeset as ``12\,\mathrm{m}``, and some golds
     have ``\mathrm{A}`` for a point. A unit only follows a value without letters, so ``\mathrm{m}\mathrm{g}`` does not
-    answer m. ``\mathrm{e}`` and ``\mathrm{i}`` are numbers.
+    answer m. ``\mathrm{e}`` and ``\mathrm{i}`` are numbers. A word such as ``theta`` is also a symbol.
     """
-    if _WORDS_ONLY.fullmatch(normal):
+    if (known := meaning(normal)) is not None:
+        return (known,)
+    words = without_text_commands(normal)
+    spoken = words.partition(" ")[0] in SPOKEN
+    if _WORDS_ONLY.fullmatch(normal) and not spoken:
         return (("text", normal),)
     found: list[Node] = []
     trouble: ValueError | None = None
@@ -60,6 +68,8 @@ def readings_of(normal: str) -> Readings:
             trouble = error
         except RecursionError:
             trouble = TooLargeError("nested too deep")
+    if spoken and _WORDS_ONLY.fullmatch(words):
+        found.append(("text", words))
     return trouble if trouble and not found else tuple(dict.fromkeys(found))
 
 
@@ -83,8 +93,16 @@ def _compare_normal(gold: str, answer: str) -> Comparison:
         return Comparison(equal, "rational", "" if equal else "a different number")
     if choice := _CHOICE.fullmatch(gold):
         return _compare_choice(choice[1], answer)
-    if _SHORT_WORD.fullmatch(gold) and _without_text_commands(answer) == gold:
+    if _SHORT_WORD.fullmatch(gold) and without_text_commands(answer) == gold:
         return Comparison(True, "string")
+    for compare_special in (
+        compare_times,
+        compare_congruences,
+        compare_cycles,
+        partial(compare_piecewise, compare=compare),
+    ):
+        if (found := compare_special(gold, answer)) is not None:
+            return found
     golds = readings_of(gold)
     if isinstance(golds, ValueError) and split_qualifier(gold)[1]:
         return Comparison(False, "gate", "says something else of its letters than the gold")
@@ -168,32 +186,54 @@ verifier for mathematics does not read.
 """
 
 
-def _without_text_commands(answer: str) -> str:
-    """Remove text commands and braces around words."""
-    return re.sub(r"\\(?:text|mathrm|style) *\{([^{}]*)\}", r"\1", answer).strip("{} ")
+TEXT = "text"
+"""The rung of a gold that nobody can read, and that only the same text answers. `check` counts these golds."""
+
+
+def compare_as_text(gold: str, answer: str) -> Comparison:
+    """Compare with a gold that neither our reader nor sympy can read: only the same text answers it."""
+    equal = _as_text(gold) == _as_text(answer)
+    return Comparison(equal, TEXT, "" if equal else "not the text of the gold, which cannot be read in any other way")
+
+
+def _as_text(text: str) -> str:
+    """A text without spaces, text commands and final punctuation; words of several letters in lower case."""
+    bare = re.sub(r"\{(\w)\}", r"\1", without_spaces(without_text_commands(normalise(text)))).strip(".,;:!?")
+    return bare if re.search(r"\\|(?<![^\W\d_])[^\W\d_](?![^\W\d_])", bare) else bare.casefold()
+
+
+def parts_of(gold: str) -> tuple[str, ...]:
+    """The parts of a gold that is a list, such as ``3, 4`` or "x = 3 and y = 4"; any other gold is its only part."""
+    readings = readings_of(normalise(gold))
+    found = tuple(chains.split_list(normalise(gold)))
+    is_list = isinstance(readings, tuple) and readings[0][0] == "list" and len(readings[0][1]) == len(found)
+    return tuple(part.replace("\x00", " ") for part in found) if is_list else (gold,)
 
 
 def _compare_choice(letter: str, answer: str) -> Comparison:
     """Compare with a gold ``\\text{(C)}``: it asks for that letter, in any case, with or without brackets."""
-    given = _CHOSEN.fullmatch(_without_text_commands(answer))
+    given = _CHOSEN.fullmatch(without_text_commands(answer))
     equal = given is not None and given[1].upper() == letter
     return Comparison(equal, "string", "" if equal else "not the choice of the gold")
 
 
 def _compare_words(words: str, answer: str) -> Comparison:
-    """Compare with a gold of words: it asks for the same words, in any case."""
-    equal = bare_words(_without_text_commands(answer)) == bare_words(words)
+    """Compare with a gold of words: it asks for the same words, in any case, or for words of the same meaning."""
+    equal = bare_words(without_text_commands(answer)) == bare_words(words) or meaning(answer) == ("text", words)
     return Comparison(equal, "string", "" if equal else "not the words of the gold")
 
 
 _OPERATOR = "sum|prod|int|iint|iiint|oint|lim|limsup|liminf|binom|choose|max|min|gcd|lcm|det|sup|inf|bmod|pmod|mod"
 _OPERATORS = re.compile(rf"(?<!_)(?<!_\{{)\\(?:{_OPERATOR}|begin *\{{[vV]matrix\}})(?![A-Za-z])|!")
+_COUNTING = frozenset({"\\binom", "\\choose", "!"})
+"""Where the gold has one of these, it is left unevaluated, and the others say the same."""
 _ALWAYS_REFUSED = frozenset({"\\sum", "\\prod", "\\int", "\\iint", "\\iiint", "\\oint", "\\lim"})
 
 
 def _refuse_unevaluated(gold: str, golds: Readings, answer: str) -> Comparison | None:
     """Refuse an answer with an operator left to evaluate that the gold lacks; None if there is no such operator."""
-    found = set(_OPERATORS.findall(answer)) - set(_OPERATORS.findall(gold))
+    found, own = set(_OPERATORS.findall(answer)), set(_OPERATORS.findall(gold))
+    found -= own | _COUNTING if own & _COUNTING else own
     if found and isinstance(golds, tuple) and symbols(golds[0]):
         found &= _ALWAYS_REFUSED
     return Comparison(False, "gate", f"{min(found)} is left unevaluated") if found else None

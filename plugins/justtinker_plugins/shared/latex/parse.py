@@ -22,6 +22,7 @@ from justtinker_plugins.shared.latex.tokens import (
     TokenStream,
     TooLargeError,
     UnsupportedError,
+    continued_decimal,
     decimal_literal,
     joined,
     repeating_decimal,
@@ -33,6 +34,7 @@ Node = tuple[Any, ...]
 """``("num", Fraction(5))``, ``("add", (a, b))``, ``("rel", sides, signs)``, ``("tuple", "[)", parts)`` and so on."""
 
 MAX_DEPTH = 40
+_I: Node = ("const", "i")
 
 _ACCENTS = frozenset("dot ddot vec hat bar tilde widehat widetilde overline overrightarrow".split())  # noqa: SIM905
 _RELATIONS = {
@@ -43,6 +45,10 @@ _BOUNDS = frozenset({"<", ">", "<=", ">="})
 _LONE_LETTER = re.compile(r"\(?([A-Za-z])\)?\.?")
 _MATRICES = frozenset({"pmatrix", "bmatrix", "matrix", "Bmatrix", "smallmatrix", "array"})
 _OPEN, _CLOSE = {"(", "[", r"\{", "]", r"\langle"}, {")", "]", r"\}", "[", r"\rangle"}
+_SIMPLE_FRACTION = re.compile(
+    r"\\frac(?:\{(?P<top>[0-9]{1,18})\}|(?P<top_digit>[0-9]))(?:\{(?P<bottom>[0-9]{1,18})\}|(?P<bottom_digit>[0-9]))"
+    r"(?!\^(?!\\circ)|!)"
+)
 _SEPARATORS = {",", ";"}
 _CONJUNCTIONS = {"or", "and", ", or", ", and", "and/or"}
 
@@ -166,10 +172,10 @@ class _Reader(TokenStream):
 
     def _juxtaposed(self, left: Node) -> Node:
         before, after = self.tokens[self.at - 1], self.peek
-        if after.kind == "num" and before.value not in (")", "]"):
+        is_imaginary = left == _I or (left[0] == "mul" and left[1][-1] == _I)  # i5 is 5i
+        if after.kind == "num" and before.value not in (")", "]", "!") and not is_imaginary:
             raise MalformedError(f"{before.value!r} and {after.value!r} side by side")
-        right = self.factor()
-        return ("add", (left, right)) if _is_mixed_number(left, right, after) else _mul(left, right)
+        return _mul(left, self.factor())
 
     def _at_factor(self) -> bool:
         token = self.peek
@@ -228,9 +234,23 @@ class _Reader(TokenStream):
     def factor(self) -> Node:
         """A primary with its powers, factorials, degree and percent signs."""
         self.deeper()
-        node = self.postfix(self.primary())
+        node = self.postfix(self._mixed_number(self.primary()))
         self.depth -= 1
         return node
+
+    def _mixed_number(self, whole: Node) -> Node:
+        r"""Join a whole number and the proper fraction after it, as in ``1\frac{4}{5}``, which is nine fifths.
+
+        A sign before or after it belongs to both: ``12\frac12\%`` is an eighth. A bracket before the fraction, or a
+        power after it, makes a product.
+        """
+        if self.peek != Token("cmd", r"\frac") or whole[0] != "num" or whole[1].denominator != 1:
+            return whole
+        ahead = _SIMPLE_FRACTION.match("".join(t.value for t in self.tokens[self.at : self.at + 9]))
+        if not ahead or self.tokens[self.at - 1].value in (")", "]"):
+            return whole
+        top, bottom = (int(ahead[name] or ahead[name + "_digit"]) for name in ("top", "bottom"))
+        return ("add", (whole, self.primary())) if 0 < top < bottom else whole
 
     def postfix(self, node: Node) -> Node:
         for _ in range(MAX_DEPTH):
@@ -309,6 +329,9 @@ class _Reader(TokenStream):
         if raw.endswith(".") and [t.value for t in self.tokens[self.at : self.at + 3 : 2]] == ["(", ")"]:
             self.at += 3  # 0.(3)
             return ("num", repeating_decimal(raw, self.tokens[self.at - 2].value))
+        if self.peek == Token("cmd", r"\ldots") and (value := continued_decimal(raw)) is not None:
+            self.next()
+            return ("num", value)
         return ("num", decimal_literal(raw))
 
     def _symbol(self, name: str) -> Node:
@@ -319,7 +342,7 @@ class _Reader(TokenStream):
                 index = self.raw_argument()
                 if any(letter in index for letter in self.indices):  # a_k in a sum over k
                     self.at = start + 1
-                    return ("call", name + "_", (self.argument(),))
+                    return ("call", name + "_", self.argument())
                 name += "_" + index
             elif self.take("'"):
                 name += "'"
@@ -359,7 +382,7 @@ class _Reader(TokenStream):
         self.expect(")")
         self.bars = bars
         self.depth -= 1
-        return ("call", name, tuple(arguments))
+        return ("call", name, *arguments)
 
     def _big_operator(self, name: str) -> Node:
         """``\\sum_{k=1}^n a_k``: the body is the product that follows, up to a plus or minus."""
@@ -512,7 +535,7 @@ def _currency_rule(name: str) -> Callable[[_Reader], Node]:
     return lambda reader: ("unit", reader.factor(), name)
 
 
-_CURRENCIES = {r"\$": "dollars", r"\euro": "euros", r"\pounds": "pounds"}
+_CURRENCIES = {r"\$": "dollars", r"\euro": "euros", r"\pounds": "sterling", r"\yen": "¥"}
 _COMMANDS: dict[str, Callable[[_Reader], Node]] = {
     "frac": _Reader._fraction,
     "sqrt": _Reader._root,
@@ -551,16 +574,6 @@ def _mul(left: Node, right: Node) -> Node:
     if "text" in (left[0], right[0]):
         raise MalformedError("words cannot be multiplied")
     return ("mul", (*left[1], right)) if left[0] == "mul" else ("mul", (left, right))
-
-
-def _is_mixed_number(left: Node, right: Node, after: Token) -> bool:
-    r"""Whether a whole number stands before a proper fraction, as in ``1\frac{4}{5}``, which is nine fifths."""
-    if after != Token("cmd", r"\frac") or left[0] != "num" or left[1].denominator != 1:
-        return False
-    if right[0] != "div" or right[1][0] != "num" or right[2][0] != "num":
-        return False
-    top, bottom = right[1][1], right[2][1]
-    return bool(top.denominator == bottom.denominator == 1 and 0 < top < bottom)
 
 
 def _set(opening: str, closing: str, inside: Node) -> Node:

@@ -27,19 +27,15 @@ from justtinker_plugins.shared.latex.parse import Node
 from justtinker_plugins.shared.latex.sets import REALS, as_set
 from justtinker_plugins.shared.latex.signs import expand_signs
 from justtinker_plugins.shared.latex.values import is_scalar, rounds_to, symbols
-
-
-def bare_words(words: str) -> str:
-    """Words in lower case, single-spaced, without punctuation around them."""
-    return " ".join(words.split()).strip(" .,;:!'\"").casefold()
-
+from justtinker_plugins.shared.latex.words import bare_words
 
 COLLECTIONS = ("list", "set")
 
 
 def compare_trees(gold: Node, answer: Node) -> Comparison:
     """Compare the trees of a gold and an answer of any kind."""
-    gold, answer = (_scale_matrix(expand_signs(as_set(group_ratios(tree)))) for tree in (gold, answer))
+    gold, answer = as_set(group_ratios(gold), gold=True), as_set(group_ratios(answer))
+    gold, answer = _scale_matrix(expand_signs(gold)), _scale_matrix(expand_signs(answer))
     if gold[0] == "rel":
         return _compare_to_gold_relation(gold, answer)
     if answer[0] == "rel":
