@@ -359,6 +359,26 @@ def test_an_answer_with_the_noun_of_the_question_shares_the_vote(verifier: MathV
     assert {v.vote for v in grade(verifier, "61", [rf"\boxed{{{a}}}" for a in answers], LAMPS)} == {"60"}
 
 
+@pytest.mark.parametrize(
+    ("question", "gold", "answer", "reason"),
+    [
+        (r"Compute $13 \cdot 27$.", "351", r"\frac{26 \cdot 54}{4}", "for a value, and arithmetic is left"),
+        (r"Simplify $\sqrt{98}$.", r"7\sqrt{2}", r"\sqrt{2 \cdot 49}", "to simplify, and a root can be simplified"),
+        ("Factor $x^2+3x-10$.", "(x-2)(x+5)", "x(x+3)-10", "to factor, and a sum is left"),
+        ("Expand $(x-2)(x+5)$.", "x^2+3x-10", "(x-2)x+5(x-2)", "to expand, and brackets are left"),
+        ("Which is it, in lowest terms?", r"\frac{2}{3}", "4/6", "for lowest terms, and a fraction can be reduced"),
+    ],
+)
+def test_an_answer_has_the_form_that_is_asked_for(
+    verifier: MathVerify, question: str, gold: str, answer: str, reason: str
+) -> None:
+    verdict = boxed(verifier, gold, answer, question)
+    assert (verdict.outcome, verdict.reason) == ("incorrect", f"the question asks {reason}")
+    assert boxed(verifier, gold, f"{answer} = {gold}", question).outcome == "correct"
+    assert boxed(verifier, gold, answer, "What is it?").outcome == "correct"
+    assert boxed(MathVerify(accept_restated=True), gold, answer, question).outcome == "correct"
+
+
 DISGUISES = [
     r"\text{The answer is } %s", r"\text{(C)} %s", r"\approx %s", "f(-1) = %s", r"\max f = %s", r"P(A) = %s",
     r"1 + \cdots + 3 = %s", r"\det A = %s",

@@ -153,7 +153,7 @@ def test_simple_arguments_are_part_of_the_name(text: str) -> None:
 def test_a_sum_is_read_on_demand() -> None:
     assert parse(r"\sum_{k=1}^n u_{k+1}x + 2", sums=True) == (
         "add", (("big", "sum", "k", num(1), ("sym", "n"),
-                 ("mul", (("call", "u_", ("add", (("sym", "k"), num(1)))), ("sym", "x")))), num(2)),
+                 ("mul", (("call", "u_", (("add", (("sym", "k"), num(1))),)), ("sym", "x")))), num(2)),
     )  # fmt: skip
 
 

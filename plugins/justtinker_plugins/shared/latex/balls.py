@@ -27,7 +27,6 @@ from justtinker_plugins.shared.latex.values import (
     UndefinedError,
     exact_value,
     odd_root_power,
-    stand_in,
 )  # fmt: skip
 
 SURE_BITS = 200
@@ -344,9 +343,6 @@ class _Evaluation:
 
     def _radius(self, a: Ball) -> Any:
         return self.m.ldexp(1, int(a.error)) if a.error != EXACT else 0
-
-    def _call(self, name: str, *arguments: Node) -> Ball:
-        return self.evaluate(stand_in(name, arguments))
 
     def _fact(self, a: Node) -> Ball:
         n = self._exact(a)

@@ -46,23 +46,24 @@ _COMMA = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 
 def split_list(normal: str) -> list[str]:
     """Split a list at each comma, semicolon, "and" or "or" outside brackets. ``1,234`` is taken for one number."""
-    parts = _split(_COMMA.sub("\x01", _CONJUNCTION.sub(";", normal)), ",;")
+    parts = split_at(",;", _COMMA.sub("\x01", _CONJUNCTION.sub(";", normal)))
     return [part.replace("\x01", ",") for part in parts] if len(parts) > 1 else [normal]
 
 
 def split_sides(normal: str) -> list[str]:
     """Split a chain at each ``=`` outside brackets. If a bracket or a side is missing, the whole text is one side."""
-    return _split(normal, "=")
+    return [normal] if "=" not in normal else split_at("=", normal)
 
 
-def _split(normal: str, separators: str) -> list[str]:
+def split_at(signs: str, normal: str) -> list[str]:
+    """Split a text at each of some signs outside brackets. If a bracket or a part is missing, all of it is one part."""
     ends, depth = [-1], 0
     for match in _TOKEN.finditer(normal):
         token = match.group()
         depth += (token in _OPEN) - (token in _CLOSE)
         if depth < 0:
             return [normal]
-        if token in separators and not depth:
+        if token in signs and not depth:
             ends.append(match.start())
     found = [normal[a + 1 : b].strip() for a, b in zip(ends, [*ends[1:], len(normal)], strict=True)]
     return found if not depth and all(found) else [normal]
@@ -145,7 +146,7 @@ def without_asked_name(question: str, gold: str, answer: str) -> str:
     asked, gold = asked_expressions(question), normalise(gold)
     if not asked or _name_key(gold) in asked or len(split_sides(gold)) > 1:
         return answer
-    items = [split_sides(item) for item in split_list(normalise(answer))]
+    items = [split_sides(item) for item in split_at(",", normalise(answer))]
     values = [item[1:] if len(item) > 1 and _name_key(item[0]) in asked else item for item in items]
     return ", ".join(" = ".join(sides) for sides in values).replace("\x00", " ") if values != items else answer
 

@@ -263,12 +263,13 @@ def rounds_unasked(question: str, gold: str, answer: str) -> bool:
 
     A question asks for one with "nearest", "round", "approximate" or the like. A decimal gold is itself a rounding.
     """
-    if not _INTEGER.fullmatch(normalise(gold)) or _ROUNDING.search(question):
+    if not _INTEGER.fullmatch(normalise(gold)):
         return False
     golds, answers = readings_of(normalise(gold)), readings_of(normalise(claim_of(gold, answer)))
     if isinstance(golds, ValueError) or isinstance(answers, ValueError):
         return False
-    return any(tree[0] == "rel" and restated.only_rounded(golds[0], tree) for tree in answers)
+    rounded = any(tree[0] == "rel" and restated.only_rounded(golds[0], tree) for tree in answers)
+    return rounded and not _ROUNDING.search(question)
 
 
 # -- what math-verify overlooks -----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from justtinker_plugins.shared.latex.parse import Node
 from justtinker_plugins.shared.latex.values import exact_value, nodes
 
-ONE: Node = ("num", 1)
+ONE: Node = ("num", Fraction(1))
 _NOT_PARTS = frozenset({"neg", "add", "mul", "deg", "unit", "pct"})
 MOST_COPIES = 9
 _LONG = 10**300

@@ -34,6 +34,7 @@ Node = tuple[Any, ...]
 """``("num", Fraction(5))``, ``("add", (a, b))``, ``("rel", sides, signs)``, ``("tuple", "[)", parts)`` and so on."""
 
 MAX_DEPTH = 40
+_CLOSING, _BRACE, _END = Token("op", "}"), frozenset({"}"}), frozenset({"end"})
 _I: Node = ("const", "i")
 
 _ACCENTS = frozenset("dot ddot vec hat bar tilde widehat widetilde overline overrightarrow".split())  # noqa: SIM905
@@ -59,7 +60,7 @@ def parse(text: str, *, thousands: bool = False, units: bool = True, sums: bool 
     With `sums`, ``\sum_{k=1}^n a_k`` is a ``("big", "sum", "k", low, high, body)`` instead of unsupported.
     """
     reader = _Reader(tokenise(text, thousands=thousands, units=units), sums)
-    node = reader.items(closers=frozenset({"end"}))
+    node = reader.items(closers=_END)
     if reader.peek is not END:
         raise MalformedError(f"expected the end, got {reader.peek.value!r}")
     return node
@@ -282,7 +283,10 @@ class _Reader(TokenStream):
         TeX takes one digit of an unbraced number. With `one_digit` so does this; in powers people mean all digits.
         """
         if self.take("{"):
-            node = self.items(frozenset({"}"}))
+            if self.peek.kind == "num" and self.tokens[self.at + 1] == _CLOSING:  # as most are
+                self.at += 2
+                return ("num", decimal_literal(self.tokens[self.at - 2].value))
+            node = self.items(_BRACE)
             self.expect("}")
             return node
         if not one_digit and self.take("-"):
@@ -342,7 +346,7 @@ class _Reader(TokenStream):
                 index = self.raw_argument()
                 if any(letter in index for letter in self.indices):  # a_k in a sum over k
                     self.at = start + 1
-                    return ("call", name + "_", self.argument())
+                    return ("call", name + "_", (self.argument(),))
                 name += "_" + index
             elif self.take("'"):
                 name += "'"
@@ -382,7 +386,7 @@ class _Reader(TokenStream):
         self.expect(")")
         self.bars = bars
         self.depth -= 1
-        return ("call", name, *arguments)
+        return ("call", name, tuple(arguments))
 
     def _big_operator(self, name: str) -> Node:
         """``\\sum_{k=1}^n a_k``: the body is the product that follows, up to a plus or minus."""

@@ -14,7 +14,7 @@ def expand_signs(node: Node) -> Node:
             wide = expand_signs(item)
             items.extend(wide[1] if wide[0] == "list" else (wide,))
         return (node[0], tuple(items))
-    if node[0] in ("tuple", "matrix", "union", "text") or not any(n[0] in ("pm", "mp") for n in nodes(node)):
+    if node[0] in ("num", "tuple", "matrix", "union", "text") or not any(n[0] in ("pm", "mp") for n in nodes(node)):
         return node
     return ("list", (_choose_sign(node, False), _choose_sign(node, True)))
 

@@ -34,6 +34,8 @@ COLLECTIONS = ("list", "set")
 
 def compare_trees(gold: Node, answer: Node) -> Comparison:
     """Compare the trees of a gold and an answer of any kind."""
+    if gold[0] == answer[0] == "num":
+        return compare_values(gold, answer)
     gold, answer = as_set(group_ratios(gold), gold=True), as_set(group_ratios(answer))
     gold, answer = _scale_matrix(expand_signs(gold)), _scale_matrix(expand_signs(answer))
     if gold[0] == "rel":

@@ -38,7 +38,7 @@ def _are_equal(gold: Node, answer: Node) -> bool:
     names: dict[Node, Node] = {}
     for node in [*known, *given]:
         same = next((other for other in names if _is_same(other, node)), None)
-        names[node] = names[same] if same else ("call", f"sum {len(names)}")
+        names[node] = names[same] if same else ("call", f"sum {len(names)}", ())
     return compare_trees(_replace(gold, names), _replace(answer, names)).equal is True
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import cmath
 import math
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from fractions import Fraction
 from typing import NamedTuple
@@ -35,27 +35,21 @@ def nodes(node: Node) -> Iterator[Node]:
         top = stack.pop()
         if isinstance(top[0], str):
             yield top
-        stack.extend(part for part in top if isinstance(part, tuple) and part)
+        for part in top:
+            if type(part) is tuple and part:
+                stack.append(part)
 
 
 def symbols(node: Node) -> frozenset[str]:
     """The names of all symbols of a tree, and of functions that are known by their names only."""
+    if node[0] == "num":
+        return frozenset()
     return frozenset(n[1] for n in nodes(node) if n[0] in ("sym", "call"))
-
-
-def stand_in(name: str, arguments: Sequence[Node]) -> Node:
-    """The function to evaluate for one that is nothing but its name: smooth, and another one for each name."""
-    own: Node = ("sym", name)
-    if not arguments:
-        return own
-    powers = [("mul", (("pow", own, ("num", Fraction(at))), argument)) for at, argument in enumerate(arguments)]
-    place: Node = ("add", tuple(powers))
-    return ("add", (("fn", "cos", ("add", (own, place))), ("pow", place, ("num", Fraction(3)))))
 
 
 def is_scalar(node: Node) -> bool:
     """Whether a tree is a single value: no list, interval, matrix, relation or text, not even as a part."""
-    return not any(
+    return node[0] == "num" or not any(
         n[0] in ("tuple", "list", "set", "matrix", "union", "text", "rel", "base", "without", "both")
         for n in nodes(node)
     )
@@ -186,6 +180,9 @@ NOWHERE: Point = {}
 
 def exact_value(node: Node, point: Point = NOWHERE) -> Fraction:
     """Evaluate a tree as a fraction. Raises InexactError, UndefinedError or TooLargeError."""
+    if node[0] == "num":
+        value: Fraction = node[1]
+        return value
     return _ExactEvaluator(point).evaluate(node)
 
 
@@ -306,9 +303,6 @@ class _Approximator:
         if name not in _FUNCTIONS:
             raise UnsupportedError(name)
         return _FUNCTIONS[name](value)
-
-    def _call(self, name: str, *arguments: Node) -> complex:
-        return self.evaluate(stand_in(name, arguments))
 
     def _fact(self, a: Node) -> complex:
         value = self.evaluate(a)
