@@ -21,10 +21,11 @@ from pydantic import Field
 from justtinker_core import Group, Problem, Rollout, Verdict, hookimpl, plugin
 from justtinker_core.types import Outcome
 from justtinker_plugins.shared.answers import Boxes, Extracted, Pipeline, extract, gold_text
+from justtinker_plugins.shared.latex.asked_form import work_dodged
 from justtinker_plugins.shared.latex.asked_units import wrong_unit
 from justtinker_plugins.shared.latex.asked_words import without_asked_words
 from justtinker_plugins.shared.latex.bases import other_base, with_asked_base
-from justtinker_plugins.shared.latex.chains import without_asked_name
+from justtinker_plugins.shared.latex.chains import with_golds_name, without_asked_name
 from justtinker_plugins.shared.latex.ladder import (
     compare,
     compare_as_text,
@@ -33,6 +34,7 @@ from justtinker_plugins.shared.latex.ladder import (
     restates,
     rounds_unasked,
     vote_of,
+    with_golds_constants,
 )
 from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.numbers import Comparison
@@ -69,7 +71,7 @@ class MathVerify:
     slow: Annotated[float, Field(gt=0)] = 1.0
     """Wall-clock seconds in a worker after which a verdict counts in ``slow_verdict_rate``."""
     accept_restated: bool = False
-    """Also accept an expression of the question that equals the gold but was to be worked out."""
+    """Also accept an expression that equals the gold but leaves the question's own work: restated, not reduced."""
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -196,12 +198,18 @@ def _rounded(question: str, gold: str, answer: str) -> str:
 
 AskedOf = Callable[[str, str, str], str]
 """Takes the question, the gold and the answer."""
-READINGS: tuple[AskedOf, ...] = (without_asked_words, without_asked_name, with_asked_base)
+READINGS: tuple[AskedOf, ...] = (
+    without_asked_words,
+    without_asked_name,
+    with_golds_name,
+    with_golds_constants,
+    with_asked_base,
+)
 """How the question says to read an answer, before it is compared: each returns the answer, perhaps shortened."""
-GATES: tuple[AskedOf, ...] = (_restated, _rounded, other_base, wrong_unit)
+GATES: tuple[AskedOf, ...] = (_restated, work_dodged, _rounded, other_base, wrong_unit)
 """What the question says against an answer that equals the gold: each returns why it is refused, or ""."""
-RESTATED_GATES = frozenset({_restated})
-"""Those that ``accept_restated`` leaves out."""
+RESTATED_GATES = frozenset({_restated, work_dodged})
+"""Those that ``accept_restated`` leaves out: both refuse an answer that leaves the question's own work."""
 
 
 def _gold_of(problem: Problem) -> str:

@@ -16,6 +16,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from justtinker_plugins.shared.latex.needs import needs_one_of
 from justtinker_plugins.shared.latex.number_words import FACTOR, factor_of, in_digits
 from justtinker_plugins.shared.latex.units import LETTERS
 
@@ -193,14 +194,22 @@ _STOPS_AT_ENDS = re.compile(
 MOST_PASSES = 6
 
 
+_RULES_BY_NEED = [(needs_one_of(pattern.pattern), pattern, replacement) for pattern, replacement in _RULES]
+
+
 @lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
     """Write a text in the one spelling that the parser reads and that equal-looking answers share."""
     text = to_ascii(text.replace("\x00", "\ufffd")).strip()  # NUL is ours: it tells "1 2" from "12"
+    if text.isdigit():
+        return text
     for _ in range(MOST_PASSES):  # what one rule removes may have hidden something from an earlier one
         before = text
-        for pattern, replacement in _RULES:
-            text = pattern.sub(replacement, text)
+        for needs, pattern, replacement in _RULES_BY_NEED:
+            for need in needs:
+                if need in text:
+                    text = pattern.sub(replacement, text)
+                    break
         text = _STOPS_AT_ENDS.sub("", text.strip())
         if text == before:
             break

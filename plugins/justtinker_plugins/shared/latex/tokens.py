@@ -93,7 +93,7 @@ _NUMBER_AS_TEXT = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 def _token(kind: str, value: str) -> Token:
     if kind == "num":
-        return Token(kind, re.sub("[,\x00]", "", value))
+        return Token(kind, value.replace(",", "").replace("\x00", ""))
     if kind == "text":
         words = " ".join(value[value.index("{") + 1 : -1].split())
         if words == "to":  # 3 to 2 is 3:2
@@ -120,6 +120,8 @@ def _command(name: str) -> Token:
 
 def decimal_literal(raw: str) -> Fraction:
     """The exact value of ``12.5e-3``. The caps are checked before Python reads the digits."""
+    if raw.isdigit() and len(raw) <= MAX_DIGITS:
+        return Fraction(int(raw))
     mantissa, _, exponent = raw.partition("e")
     if len(mantissa) > MAX_DIGITS or len(exponent) > 5 or abs(int(exponent or 0)) > MAX_EXPONENT:
         raise TooLargeError(f"a number of more than {MAX_DIGITS} digits")
