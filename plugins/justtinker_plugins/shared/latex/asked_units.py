@@ -20,7 +20,16 @@ from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.number_words import FACTORS, NUMBER_WORDS
 from justtinker_plugins.shared.latex.numbers import strip_marks
 from justtinker_plugins.shared.latex.parse import Node
-from justtinker_plugins.shared.latex.units import CJK, LETTERS, MONEY, is_unit, is_unit_word, measure, same_measure
+from justtinker_plugins.shared.latex.units import (
+    CJK,
+    LETTERS,
+    MONEY,
+    THINGS,
+    is_unit,
+    is_unit_word,
+    measure,
+    same_measure,
+)
 from justtinker_plugins.shared.latex.values import nodes, symbols
 
 
@@ -92,7 +101,7 @@ _CHANGES = NUMBER_WORDS | frozenset(
     "docena".split()
 )
 """Words that may change a value, unless the question counts just these things: "how many pairs"."""
-_GROUPS = frozenset("pair triple group set team row column committee".split())  # noqa: SIM905
+_GROUPS = frozenset("pair tripl group set team row column committe".split())  # noqa: SIM905
 _IRREGULAR = dict(
     zip(
         "people children men women mice geese feet teeth halves wolves leaves loaves knives shelves dice oxen".split(),  # noqa: SIM905
@@ -247,9 +256,11 @@ def _contradiction(marks: set[str], asked: Asked) -> str:
 
 
 def _other_things(tree: Node, asked: Asked) -> str:
-    """The groups that an answer counts, if the question counts single things and never says "pairs"."""
-    if not asked.counts or "solution" in asked.nouns:
+    """What an answer counts, if the question counts other things: oranges for apples, or pairs for gloves."""
+    if not asked.counts:
         return ""
-    words = {stem(word) for node in nodes(tree) if node[0] == "unit" for word in node[2].split()}
-    groups = sorted(word for word in words if word in {stem(g) for g in _GROUPS} - asked.nouns)
-    return f"a number of {groups[0]}s where the question counts other things" if groups else ""
+    words = [word for node in nodes(tree) if node[0] == "unit" for word in node[2].split()]
+    others = sorted(w for w in words if (w in THINGS or stem(w) in _GROUPS) and stem(w) not in asked.nouns)
+    if not others or (stem(others[0]) == "pair" and "solution" in asked.nouns):
+        return ""
+    return f"{others[0]} where the question counts other things"
