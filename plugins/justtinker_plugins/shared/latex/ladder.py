@@ -120,6 +120,13 @@ def _compare_normal(gold: str, answer: str) -> Comparison:
     return (_refuse_unevaluated(gold, golds, answer) if found.equal is None else None) or found
 
 
+def tells_from_itself(gold: str) -> bool:
+    """Whether our own reader finds a gold equal to itself by more than its text."""
+    golds = readings_of(normalise(gold))
+    is_words = isinstance(golds, tuple) and golds[0][0] == "text"
+    return is_words or _compare_readings(golds, golds).equal is True
+
+
 def strip_to_claim(gold: str, answer: str) -> str:
     """Strip a choice's letter, a letter's range, and sides that only name from an answer. Both texts are normalised."""
     _, answer = drop_qualifiers(gold, without_set_builder(answer))
