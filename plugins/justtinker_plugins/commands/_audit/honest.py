@@ -116,18 +116,18 @@ def battery_of_variants(changes: frozenset[str]) -> Battery:
 
     def battery(item: Item) -> Iterator[str]:
         for change, text in equivalent_variants(item.gold):
-            if change in changes and not unusual(item, change, text):
+            if change in changes and not unusual(item, change):
                 yield item.respond(item.format(text))
 
     return battery
 
 
-def unusual(item: Item, change: str, text: str) -> bool:
+def unusual(item: Item, change: str) -> bool:
     """Return whether people would question this form of the gold, although it is right."""
     if not item.mathematical:
         return change != ("choice" if item.problem.kind == "choice" else "word")
     if INTEGER.fullmatch(item.gold):
-        return change in ("set", "leading zero", "fraction", "unit") or text.startswith("\\$")
+        return change in ("set", "leading zero", "fraction", "unit")
     return change == "unit" and DECIMAL.fullmatch(item.gold) is not None
 
 

@@ -41,7 +41,7 @@ def _sums(text: str) -> Iterator[Variant]:
             ("times two halves", rf"\frac{{{2 * int(match.group(1))}{match.group(2)}}}{{2}}"),
         )
         yield "brackets", f"({match.group(1)}){match.group(2)}"
-        yield "unit", text + r" \text{ cm}"
+        yield "unit", text + r" \text{ units}"
     if match := re.fullmatch(r"\\sqrt\{?([0-9]+)\}?", text):
         yield from (
             ("power", rf"{match.group(1)}^{{1/2}}"),

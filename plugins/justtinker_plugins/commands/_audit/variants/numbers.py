@@ -33,19 +33,10 @@ def _integers(text: str) -> Iterator[Variant]:
         ("brackets", f"({n})"),
         ("set", rf"\{{{n}\}}"),
     )
-    for unit in (
-        r"~\text{cm}",
-        r"\text{ units}",
-        r" \text{ ways}",
-        r"\ \mathrm{cm}^2",
-        r"^\circ",
-        "°",
-        r"\degree",
-        r" \text{ square units}",
-    ):
-        yield "unit", f"{n}{unit}"
+    for unit in (r"~\text{units}", r"\text{ units}", " units", r" \text{ ways}", r" \text{ square units}"):
+        yield "unit", f"{n}{unit}"  # any other may contradict the question
     if n >= 0:
-        yield from (("plus sign", f"+{n}"), ("leading zero", f"0{n}"), ("dollars", rf"\${n}"))
+        yield from (("plus sign", f"+{n}"), ("leading zero", f"0{n}"))
     if abs(n) >= 1000:
         for separator in (",", r"\,", "{,}", r",\!", " "):
             yield "thousands", f"{n:,}".replace(",", separator)
@@ -75,7 +66,7 @@ def _decimals(text: str) -> Iterator[Variant]:
     if text.startswith("0."):
         yield "no leading zero", text[1:]
     yield from (("slash", f"{value.numerator}/{value.denominator}"), ("percent", rf"{decimal_text(value * 100)}\%"))
-    yield from (("unit", text + r" \text{ cm}"), ("unit", text + r"\ \mathrm{kg}"))
+    yield from (("unit", text + r" \text{ units}"), ("unit", text + r"\ \mathrm{units}"))
     yield from _powers_of_ten(value)
 
 
@@ -87,7 +78,7 @@ def _scientific(text: str) -> Iterator[Variant]:
     for template in (
         r"{} \times 10^{{{}}}", r"{}\times10^{{{}}}", r"{} \cdot 10^{{{}}}", "{}*10^{}", "{} * 10^{{{}}}", "{}E{}",
         r"{} × 10^{{{}}}", r"{}\,\times\,10^{{{}}}", r"{} \times {{10}}^{{{}}}",
-        r"{} \times 10^{{{}}} \text{{ m}}", r"{}\times 10^{{{}}}~\mathrm{{kg}}",
+        r"{} \times 10^{{{}}} \text{{ units}}", r"{}\times 10^{{{}}}~\mathrm{{units}}",
     ):  # fmt: skip
         yield "scientific", template.format(mantissa, sign + exponent)
     yield "scientific", f"{mantissa}e{sign or '+'}{exponent.rjust(2, '0')}"
