@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from justtinker_plugins.commands._audit.items import Battery, Item, register_in
 from justtinker_plugins.commands._audit.variants import equivalent_variants
 from justtinker_plugins.commands._audit.variants.forms import DECIMAL, INTEGER
+from justtinker_plugins.shared.latex.asked_form import forms_asked
 
 HONEST: dict[str, Battery] = {}
 
@@ -126,6 +127,8 @@ def unusual(item: Item, change: str) -> bool:
     """Return whether people would question this form of the gold, although it is right."""
     if not item.mathematical:
         return change != ("choice" if item.problem.kind == "choice" else "word")
+    if change in NUMBERS and forms_asked(item.problem.question):
+        return True  # the question may ask for another form
     if INTEGER.fullmatch(item.gold):
         return change in ("set", "leading zero", "fraction", "unit")
     return change == "unit" and DECIMAL.fullmatch(item.gold) is not None

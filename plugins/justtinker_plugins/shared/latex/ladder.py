@@ -14,13 +14,17 @@ from itertools import product
 
 from justtinker_plugins.shared.latex import chains, parse, restated
 from justtinker_plugins.shared.latex.congruences import compare_congruences, compare_cycles
+from justtinker_plugins.shared.latex.names import is_bare_name
 from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.numbers import Comparison, equal_if_any
 from justtinker_plugins.shared.latex.parse import Node
 from justtinker_plugins.shared.latex.piecewise import compare_piecewise
+from justtinker_plugins.shared.latex.qualified import drop_qualifiers, split_qualifier
+from justtinker_plugins.shared.latex.renamed import free_constants, rename, renamings
 from justtinker_plugins.shared.latex.restated import Readings, without_spaces
-from justtinker_plugins.shared.latex.sets import without_range, without_set_builder
+from justtinker_plugins.shared.latex.sets import without_set_builder
 from justtinker_plugins.shared.latex.structure import compare_trees
+from justtinker_plugins.shared.latex.sums import are_same_sums
 from justtinker_plugins.shared.latex.times import compare_times
 from justtinker_plugins.shared.latex.tokens import SPOKEN, MalformedError, TooLargeError, UnsupportedError
 from justtinker_plugins.shared.latex.units import is_unit
@@ -71,7 +75,17 @@ def readings_of(normal: str) -> Readings:
 
 def compare(gold: str, answer: str) -> Comparison:
     """Compare a gold and an answer, both as written, without boxes. Not symmetric: the gold says what is asked for."""
-    gold, answer = without_set_builder(normalise(gold)), normalise(answer)
+    gold, answer = _ROUNDED.sub("", without_set_builder(normalise(gold))), normalise(answer)
+    found = _compare_normal(gold, answer)
+    declared = split_qualifier(gold)[1], split_qualifier(answer)[1]
+    for names in () if found.equal else renamings(gold, answer, declared):
+        if (again := _compare_normal(gold, rename(answer, names))).equal:
+            return again
+    return found
+
+
+def _compare_normal(gold: str, answer: str) -> Comparison:
+    gold, answer = drop_qualifiers(gold, answer)
     if gold and without_spaces(gold) == without_spaces(answer):
         return Comparison(True, "string")
     if _INTEGER.fullmatch(gold) and _INTEGER.fullmatch(answer):
@@ -90,11 +104,15 @@ def compare(gold: str, answer: str) -> Comparison:
         if (found := compare_special(gold, answer)) is not None:
             return found
     golds = readings_of(gold)
+    if isinstance(golds, ValueError) and split_qualifier(gold)[1]:
+        return Comparison(False, "gate", "says something else of its letters than the gold")
     if isinstance(golds, tuple) and golds[0][0] == "text":
         return _compare_words(golds[0][1], answer)
     if isinstance(golds, tuple) and _PAIR.search(gold):
         golds = golds[-1:]
     answer = strip_to_claim(gold, answer)
+    if are_same_sums(gold, answer):
+        return Comparison(True, "probe")
     refused = _refuse_unevaluated(gold, golds, chains.split_sides(answer)[-1])
     found = refused or _compare_readings(golds, readings_of(answer))
     return (_refuse_unevaluated(gold, golds, answer) if found.equal is None else None) or found
@@ -102,9 +120,13 @@ def compare(gold: str, answer: str) -> Comparison:
 
 def strip_to_claim(gold: str, answer: str) -> str:
     """Strip a choice's letter, a letter's range, and sides that only name from an answer. Both texts are normalised."""
-    answer = without_range(gold, _PREFIX.sub("", without_set_builder(answer)))
+    _, answer = drop_qualifiers(gold, without_set_builder(answer))
+    golds = readings_of(gold)
+    if isinstance(golds, tuple) and any(map(is_bare_name, golds)):
+        return answer
+    answer = _PREFIX.sub("", answer)
     sides = chains.split_sides(answer)
-    if len(sides) == 1 or len(chains.split_sides(gold)) > 1 or isinstance(readings_of(gold), ValueError):
+    if len(sides) == 1 or len(chains.split_sides(gold)) > 1 or isinstance(golds, ValueError):
         return answer
     return chains.without_naming_sides(sides, readings_of)
 
@@ -155,6 +177,7 @@ def vote_of(answer: str) -> str:
 
 _CHOICE = re.compile(r"\\text *\{ *\(([A-Z])\)[.:]? *\}")
 _CHOSEN = re.compile(r"\(? *([A-Za-z]) *\)?[.:]?")
+_ROUNDED = re.compile(r"^\\approx *(?=[^\\ ])")
 _PREFIX = re.compile(r"^(?:\\text *\{ *\(?[A-E]\)[.:]? *\})? *(?:\\approx(?! *\\approx))? *(?=\S)")
 """What may precede a value: the letter of a choice, or a sign that the value is rounded.
 
@@ -221,6 +244,17 @@ def restates(question: str, gold: str, answer: str) -> bool:
     return restated.restates(question, gold, claim_of(gold, answer), readings_of)
 
 
+def with_golds_constants(question: str, gold: str, answer: str) -> str:
+    """Rename constants that neither answer has from the question as in the gold; else return the answer as it is."""
+    wanted, given = normalise(gold), normalise(answer)
+    declared = split_qualifier(wanted)[1], split_qualifier(given)[1]
+    free = free_constants(question, wanted, given, declared)
+    for names in renamings(wanted, given, declared, free) if free else ():
+        if compare(gold, renamed := rename(given, names).replace("\x00", " ")).equal:
+            return renamed
+    return answer
+
+
 _ROUNDING = re.compile(r"nearest|closest|round|approx|estimate|decimal|significant", re.IGNORECASE)
 
 
@@ -229,12 +263,13 @@ def rounds_unasked(question: str, gold: str, answer: str) -> bool:
 
     A question asks for one with "nearest", "round", "approximate" or the like. A decimal gold is itself a rounding.
     """
-    if not _INTEGER.fullmatch(normalise(gold)) or _ROUNDING.search(question):
+    if not _INTEGER.fullmatch(normalise(gold)):
         return False
     golds, answers = readings_of(normalise(gold)), readings_of(normalise(claim_of(gold, answer)))
     if isinstance(golds, ValueError) or isinstance(answers, ValueError):
         return False
-    return any(tree[0] == "rel" and restated.only_rounded(golds[0], tree) for tree in answers)
+    rounded = any(tree[0] == "rel" and restated.only_rounded(golds[0], tree) for tree in answers)
+    return rounded and not _ROUNDING.search(question)
 
 
 # -- what math-verify overlooks -----------------------------------------------------------------------------------

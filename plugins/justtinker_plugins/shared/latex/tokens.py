@@ -10,6 +10,8 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
+from justtinker_plugins.shared.latex.units import CJK, RAW_UNITS
+
 MAX_TOKENS, MAX_DIGITS, MAX_EXPONENT = 1500, 2000, 5000
 
 
@@ -53,12 +55,12 @@ NAMES = frozenset(
 """Words that name a symbol also without a backslash. ``mu``, ``nu`` and ``xi`` are products of letters."""
 SPOKEN = FUNCTIONS | NAMES | (_SYNONYMS.keys() - {"tg", "ctg"}) | {"sqrt"}
 """Words that are read as commands also without a backslash."""
-_THOUSANDS = r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?|[0-9]{1,3}(?:\x00[0-9]{3})+(?![0-9\x00])|"
+_THOUSANDS = r"[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?|[1-9][0-9]{0,2}(?:\x00[0-9]{3})+(?![0-9\x00])|"
 _REST = (
     r"[0-9]+\.?[0-9]*(?:e[+-]?[0-9]+)?|\.[0-9]+(?:e[+-]?[0-9]+)?)"
     r"|(?P<text>\\text *\{[^{}]*\})|(?P<roman>\\mathrm\{[A-Za-z]\})"
+    rf"|(?P<unit>{RAW_UNITS}|(?<=[0-9)}} ])[{CJK}]+)"
     r"|(?P<word>(?<![A-Za-z\\])(?:or|and|to|" + "|".join(sorted(SPOKEN, key=len, reverse=True)) + r")(?![A-Za-z]))"
-    r"|(?P<unit>(?<=[0-9)} ])(?:cm|mm|km|kg|mph|inches|inch|feet|degrees|dollars|cents|units|minutes|hours|meters)(?![A-Za-z]))"  # noqa: E501
     r"|(?P<env>\\(?:begin|end) *\{[A-Za-z]+\*?\})"
     r"|(?P<cmd>\\[A-Za-z]+|\\.)|(?P<sym>[A-Za-z])|(?P<op>[-+*/^_=<>(){}\[\],;:!|%&'])|(?P<gap>[ \x00]+)|(?P<bad>.)"
 )
@@ -91,7 +93,7 @@ _NUMBER_AS_TEXT = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 def _token(kind: str, value: str) -> Token:
     if kind == "num":
-        return Token(kind, re.sub("[,\x00]", "", value))
+        return Token(kind, value.replace(",", "").replace("\x00", ""))
     if kind == "text":
         words = " ".join(value[value.index("{") + 1 : -1].split())
         if words == "to":  # 3 to 2 is 3:2
@@ -118,6 +120,8 @@ def _command(name: str) -> Token:
 
 def decimal_literal(raw: str) -> Fraction:
     """The exact value of ``12.5e-3``. The caps are checked before Python reads the digits."""
+    if raw.isdigit() and len(raw) <= MAX_DIGITS:
+        return Fraction(int(raw))
     mantissa, _, exponent = raw.partition("e")
     if len(mantissa) > MAX_DIGITS or len(exponent) > 5 or abs(int(exponent or 0)) > MAX_EXPONENT:
         raise TooLargeError(f"a number of more than {MAX_DIGITS} digits")

@@ -35,17 +35,21 @@ def nodes(node: Node) -> Iterator[Node]:
         top = stack.pop()
         if isinstance(top[0], str):
             yield top
-        stack.extend(part for part in top if isinstance(part, tuple) and part)
+        for part in top:
+            if type(part) is tuple and part:
+                stack.append(part)
 
 
 def symbols(node: Node) -> frozenset[str]:
-    """The names of all symbols of a tree."""
-    return frozenset(n[1] for n in nodes(node) if n[0] == "sym")
+    """The names of all symbols of a tree, and of functions that are known by their names only."""
+    if node[0] == "num":
+        return frozenset()
+    return frozenset(n[1] for n in nodes(node) if n[0] in ("sym", "call"))
 
 
 def is_scalar(node: Node) -> bool:
     """Whether a tree is a single value: no list, interval, matrix, relation or text, not even as a part."""
-    return not any(
+    return node[0] == "num" or not any(
         n[0] in ("tuple", "list", "set", "matrix", "union", "text", "rel", "base", "without", "both")
         for n in nodes(node)
     )
@@ -176,6 +180,9 @@ NOWHERE: Point = {}
 
 def exact_value(node: Node, point: Point = NOWHERE) -> Fraction:
     """Evaluate a tree as a fraction. Raises InexactError, UndefinedError or TooLargeError."""
+    if node[0] == "num":
+        value: Fraction = node[1]
+        return value
     return _ExactEvaluator(point).evaluate(node)
 
 
