@@ -39,6 +39,7 @@ from justtinker_plugins.shared.latex.ladder import (
 )
 from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.numbers import Comparison
+from justtinker_plugins.shared.latex.options import without_choices_text
 from justtinker_plugins.shared.latex.sympy_worker import WARM_UP
 from justtinker_plugins.shared.pool.pool import Pool, Result
 
@@ -206,6 +207,7 @@ def _rounded(question: str, gold: str, answer: str) -> str:
 AskedOf = Callable[[str, str, str], str]
 """Takes the question, the gold and the answer."""
 READINGS: tuple[AskedOf, ...] = (
+    without_choices_text,
     without_asked_words,
     without_asked_name,
     with_golds_name,
