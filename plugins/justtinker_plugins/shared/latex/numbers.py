@@ -279,7 +279,8 @@ def _probe_points(gold: Node, answer: Node) -> list[Point]:
     if steps:
         points += [{n: _STAIRS[(k + 5 * i) % len(_STAIRS)] for i, n in enumerate(names)} for k in range(len(_STAIRS))]
     if any(map(_is_root_of_letters, (*nodes(gold), *nodes(answer)))):
-        points += [{n: value_at(n, seed) * far ** (seed % 2) for n in names} for seed in range(2, 10)]
+        near: list[Point] = [{n: value_at(n, seed) for n in names} for seed in range(2, 10)]
+        points += [*near, *({n: p[n] * far for n in names} for p in near[:4])]
     return points
 
 
