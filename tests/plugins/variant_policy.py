@@ -87,9 +87,14 @@ class Policy(ScriptedBackend):
         return futures
 
 
+UNFINISHED = NUMBERS | {"around", "times one half", "times two halves"}
+"""Changes that a question for lowest terms, a simple form or a value may forbid."""
+
+
 def variants(gold: str, question: str) -> list[str]:
     """Ways to write the gold that extraction does not turn into the gold's own text, nor the question forbids."""
-    as_asked = [text for change, text in equivalent_variants(gold) if not (change in NUMBERS and forms_asked(question))]
+    left_out = UNFINISHED if forms_asked(question) else ()
+    as_asked = [text for change, text in equivalent_variants(gold) if change not in left_out]
     return [text for text in as_asked if extracted(text) != gold.strip()]
 
 

@@ -126,6 +126,8 @@ def test_asked_names_are_dropped_one_by_one(question: str, gold: str, answer: st
         ("Find $x+y$.", "x+y=9", "y+x=9", "y+x=9"),
         ("Find the line.", "x+y=9", "9", "9"),
         ("Find $x+y$.", "9", "9", "9"),
+        ("Find all $a$.", "a=2, a=-6", r"\{a=2, a=-6\}", r"\{a=2, a=-6\}"),
+        ("Find all $a$.", "a=2, a=-6", "2, -6", "2, -6"),
     ],
 )
 def test_the_golds_name_is_written_if_it_is_asked_for(question: str, gold: str, answer: str, value: str) -> None:

@@ -153,7 +153,8 @@ def without_asked_name(question: str, gold: str, answer: str) -> str:
 
 def with_golds_name(question: str, gold: str, answer: str) -> str:
     """Write 113 as ``m + n = 113`` if the gold does and the question asks for m + n; the other way round."""
-    name, *values = split_sides(normalise(gold))
-    if not values or name_key(name) not in asked_expressions(question) or len(split_sides(normalise(answer))) > 1:
+    normal = normalise(gold)
+    name, *values = split_sides(normal)
+    if not values or len(split_list(normal)) > 1 or "=" in answer or name_key(name) not in asked_expressions(question):
         return answer
     return f"{name} = {answer}".replace("\x00", " ")  # NUL tells "1 2" from 12
