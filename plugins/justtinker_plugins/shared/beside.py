@@ -84,6 +84,8 @@ def _ends_in_mathematics(before: str) -> bool:
 
 def _around(before: str) -> str:
     r"""The command in whose argument the box stands and that changes it, as in ``\sqrt{\boxed{5}}``."""
+    if "{" not in before:
+        return ""
     depth = 0
     for at in range(len(before) - 1, -1, -1):
         if before[at] not in "{}" or before[at - 1 : at] == "\\":
