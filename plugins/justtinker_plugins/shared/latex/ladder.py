@@ -8,9 +8,12 @@ a few milliseconds here, and none is evaluated as Python.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
+from fractions import Fraction
 from functools import lru_cache, partial
 from itertools import product
+from typing import NamedTuple
 
 from justtinker_plugins.shared.latex import chains, parse, restated
 from justtinker_plugins.shared.latex.congruences import compare_congruences, compare_cycles
@@ -22,7 +25,13 @@ from justtinker_plugins.shared.latex.restated import Readings, without_spaces
 from justtinker_plugins.shared.latex.sets import without_range, without_set_builder
 from justtinker_plugins.shared.latex.structure import compare_trees
 from justtinker_plugins.shared.latex.times import compare_times
-from justtinker_plugins.shared.latex.tokens import SPOKEN, MalformedError, TooLargeError, UnsupportedError
+from justtinker_plugins.shared.latex.tokens import (
+    SPOKEN,
+    MalformedError,
+    TooLargeError,
+    UnsupportedError,
+    decimal_literal,
+)
 from justtinker_plugins.shared.latex.units import is_unit
 from justtinker_plugins.shared.latex.values import exact_value, nodes, symbols
 from justtinker_plugins.shared.latex.words import bare_words, meaning, without_text_commands
@@ -36,6 +45,7 @@ _WORDS_ONLY = re.compile(
 _SHORT_WORD = re.compile("[A-Za-z]{2,3}")
 _PAIR = re.compile(r"(?:[(\[]|\\\{) *[0-9]{1,3}(?:,[0-9]{3})+ *(?:[)\]]|\\\})")
 """A gold such as ``(1,234)`` is a pair: nobody puts a single number in brackets."""
+_PLAIN = re.compile(r"-?[0-9]{1,300}(?:\.[0-9]{0,300})?")
 _INTEGER = re.compile(r"-?[0-9]{1,300}")
 
 
@@ -69,35 +79,68 @@ def readings_of(normal: str) -> Readings:
     return trouble if trouble and not found else tuple(dict.fromkeys(found))
 
 
-def compare(gold: str, answer: str) -> Comparison:
-    """Compare a gold and an answer, both as written, without boxes. Not symmetric: the gold says what is asked for."""
-    gold, answer = without_set_builder(normalise(gold)), normalise(answer)
-    if gold and without_spaces(gold) == without_spaces(answer):
-        return Comparison(True, "string")
-    if _INTEGER.fullmatch(gold) and _INTEGER.fullmatch(answer):
-        equal = int(gold) == int(answer)
-        return Comparison(equal, "rational", "" if equal else "a different number")
-    if choice := _CHOICE.fullmatch(gold):
-        return _compare_choice(choice[1], answer)
-    if _SHORT_WORD.fullmatch(gold) and without_text_commands(answer) == gold:
-        return Comparison(True, "string")
-    for compare_special in (
+Special = Callable[[str, str], Comparison | None]
+"""Compares two normalised texts; None if the gold is not of its kind."""
+
+
+class Gold(NamedTuple):
+    """What is prepared of a gold, once for all answers to it."""
+
+    text: str
+    closed_up: str
+    number: Fraction | None
+    """The value of a plain number."""
+    choice: str
+    is_short_word: bool
+    special: Special | None
+    """How to compare a time of day, a congruence, a function by cases; None for other golds."""
+    readings: Readings
+
+
+@lru_cache(maxsize=1024)
+def prepared(gold: str) -> Gold:
+    text = without_set_builder(normalise(gold))
+    choice = _CHOICE.fullmatch(text)
+    specials: tuple[Special, ...] = (
         compare_times,
         compare_congruences,
         compare_cycles,
         partial(compare_piecewise, compare=compare),
-    ):
-        if (found := compare_special(gold, answer)) is not None:
-            return found
-    golds = readings_of(gold)
+    )
+    special = next((f for f in specials if f(text, text) is not None), None)
+    readings = readings_of(text)
+    if isinstance(readings, tuple) and _PAIR.search(text):
+        readings = readings[-1:]
+    is_word = _SHORT_WORD.fullmatch(text) is not None
+    letter = choice[1] if choice else ""
+    return Gold(text, without_spaces(text), _plain_number(text), letter, is_word, special, readings)
+
+
+def _plain_number(normal: str) -> Fraction | None:
+    return decimal_literal(normal) if _PLAIN.fullmatch(normal) else None
+
+
+def compare(gold: str, answer: str) -> Comparison:
+    """Compare a gold and an answer, both as written, without boxes. Not symmetric: the gold says what is asked for."""
+    wanted, answer = prepared(gold), normalise(answer)
+    if wanted.text and wanted.closed_up == without_spaces(answer):
+        return Comparison(True, "string")
+    if wanted.number is not None and (number := _plain_number(answer)) is not None:
+        equal = wanted.number == number
+        return Comparison(equal, "rational", "" if equal else "a different number")
+    if wanted.choice:
+        return _compare_choice(wanted.choice, answer)
+    if wanted.is_short_word and without_text_commands(answer) == wanted.text:
+        return Comparison(True, "string")
+    if wanted.special and (found := wanted.special(wanted.text, answer)) is not None:
+        return found
+    golds = wanted.readings
     if isinstance(golds, tuple) and golds[0][0] == "text":
         return _compare_words(golds[0][1], answer)
-    if isinstance(golds, tuple) and _PAIR.search(gold):
-        golds = golds[-1:]
-    answer = strip_to_claim(gold, answer)
-    refused = _refuse_unevaluated(gold, golds, chains.split_sides(answer)[-1])
+    answer = strip_to_claim(wanted.text, answer)
+    refused = _refuse_unevaluated(wanted.text, golds, chains.split_sides(answer)[-1])
     found = refused or _compare_readings(golds, readings_of(answer))
-    return (_refuse_unevaluated(gold, golds, answer) if found.equal is None else None) or found
+    return (_refuse_unevaluated(wanted.text, golds, answer) if found.equal is None else None) or found
 
 
 def strip_to_claim(gold: str, answer: str) -> str:
