@@ -222,3 +222,41 @@ def test_imitation_samples_nothing(written: Written, caplog: pytest.LogCaptureFi
     config = written("a", "ScriptedBackend", "Ask", "Judge", "Sft")
     assert cli("check", config, "--set", "sampling.temperature=0").exit_code == 0
     assert warned(caplog) == []
+
+
+def letters_warning(count: int, gold: str, problem: str) -> str:
+    return (
+        f"[data.train] {count} of 4 golds look like the letter of a choice ({gold!r} of problem {problem!r}), and "
+        "'math_verify' judges them as mathematics, where b is not B; give such problems kind = 'choice', in a table of "
+        "their own, and enable the verifier 'choice'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("golds", "warnings"),
+    [
+        (("7", "B", "(D)", "B"), [letters_warning(3, "B", "1")]),
+        (("7", r"\mathrm{D}", "12", "x"), [letters_warning(1, r"\mathrm{D}", "1")]),
+        (("7", r"\text{(D)}", "12", "x"), []),
+        (("7", "AB", "F", "d"), []),
+    ],
+)
+def test_letters_of_choices_that_are_judged_as_mathematics(
+    written: Written, caplog: pytest.LogCaptureFixture, golds: tuple[str, ...], warnings: list[str]
+) -> None:
+    config = written("a", *CAST, "Correct")
+    config.write_text(config.read_text().replace('"my_judge"', '"math_verify"'))
+    rows = [{"id": str(i), "question": "Which?", "answer": gold} for i, gold in enumerate(golds)]
+    Path("p.json").write_text(json.dumps(rows))
+    result = cli("check", config)
+    assert result.exit_code == 0, result.output
+    assert warned(caplog) == warnings
+
+
+def test_choices_of_their_own_kind_give_no_warning(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+    config = written("a", *CAST, "Correct")
+    config.write_text(config.read_text().replace('"my_judge"', '"math_verify", "choice"'))
+    rows = [{"id": k, "question": "Which?", "answer": a, "kind": k} for k, a in (("choice", "B"), ("math", "7"))]
+    Path("p.json").write_text(json.dumps(rows))
+    assert cli("check", config).exit_code == 0
+    assert warned(caplog) == []

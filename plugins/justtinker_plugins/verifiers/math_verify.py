@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Annotated
 
@@ -21,8 +22,10 @@ from justtinker_core import Group, Problem, Rollout, Verdict, hookimpl, plugin
 from justtinker_core.types import Outcome
 from justtinker_plugins.shared.answers import Boxes, Extracted, Pipeline, extract, gold_text
 from justtinker_plugins.shared.latex.asked_form import work_dodged
+from justtinker_plugins.shared.latex.asked_units import wrong_unit
+from justtinker_plugins.shared.latex.asked_words import without_asked_words
 from justtinker_plugins.shared.latex.bases import other_base, with_asked_base
-from justtinker_plugins.shared.latex.chains import without_asked_name
+from justtinker_plugins.shared.latex.chains import with_golds_name, without_asked_name
 from justtinker_plugins.shared.latex.ladder import (
     compare,
     compare_as_text,
@@ -31,11 +34,11 @@ from justtinker_plugins.shared.latex.ladder import (
     restates,
     rounds_unasked,
     vote_of,
+    with_golds_constants,
 )
 from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.numbers import Comparison
 from justtinker_plugins.shared.latex.sympy_worker import WARM_UP
-from justtinker_plugins.shared.latex.units import with_words_as_text
 from justtinker_plugins.shared.pool.pool import Pool, Result
 
 WORKER = "justtinker_plugins.shared.latex.sympy_worker:grade"
@@ -81,7 +84,7 @@ class MathVerify:
         """Judge each rollout. Equal answers of a group are graded once, and its worker tasks run at the same time."""
         if problem.kind not in self.kinds:
             return None
-        gold = gold_text(problem.answer)
+        gold = _gold_of(problem)
         golds = parts_of(gold) if self.boxes == "all" else (gold,)
         extracted = [extract(rollout.response, self.pipeline, self.max_chars, len(golds)) for rollout in rollouts]
         if not gold:
@@ -95,15 +98,17 @@ class MathVerify:
             _of_all(map(dict.__getitem__, by_part, found.parts)) if found.parts else judged.get(found.answer or "")
             for found in extracted
         ]
-        return [_verdict(found, comparison) for found, comparison in zip(extracted, compared, strict=True)]
+        return [
+            _verdict(question, gold, found, comparison) for found, comparison in zip(extracted, compared, strict=True)
+        ]
 
     def _judge(self, question: str, gold: str, answers: Sequence[str]) -> dict[str, Comparison]:
-        values = {answer: _value_of(question, gold, answer) for answer in answers}
-        compared = self._compare_all(gold, set(values.values()))
+        read = {answer: _read(question, gold, answer) for answer in answers}
+        compared = self._compare_all(gold, {value for value, _ in read.values()})
         gates = [gate for gate in GATES if not (self.accept_restated and gate in RESTATED_GATES)]
         return {
-            answer: _guarded(partial(_refusal, gates, question, gold, value, compared[value]))
-            for answer, value in values.items()
+            answer: failed or _guarded(partial(_refusal, gates, question, gold, value, compared[value]))
+            for answer, (value, failed) in read.items()
         }
 
     @hookimpl
@@ -114,8 +119,8 @@ class MathVerify:
         """
         if group.problem.kind not in self.kinds:
             return None
-        gold = gold_text(group.problem.answer)
-        values = [v.answer and _value_of(group.problem.question, gold, v.answer) for v in group.verdicts]
+        gold = _gold_of(group.problem)
+        values = [v.answer and _read(group.problem.question, gold, v.answer)[0] for v in group.verdicts]
         with self._lock:
             slow = [(gold, value) in self._slow_pairs for value in values]
         ended = [verdict.rung.startswith((LIMIT, FAILED)) for verdict in group.verdicts]
@@ -193,18 +198,37 @@ def _rounded(question: str, gold: str, answer: str) -> str:
 
 AskedOf = Callable[[str, str, str], str]
 """Takes the question, the gold and the answer."""
-READINGS: tuple[AskedOf, ...] = (with_words_as_text, without_asked_name, with_asked_base)
+READINGS: tuple[AskedOf, ...] = (
+    without_asked_words,
+    without_asked_name,
+    with_golds_name,
+    with_golds_constants,
+    with_asked_base,
+)
 """How the question says to read an answer, before it is compared: each returns the answer, perhaps shortened."""
-GATES: tuple[AskedOf, ...] = (_restated, work_dodged, _rounded, other_base)
+GATES: tuple[AskedOf, ...] = (_restated, work_dodged, _rounded, other_base, wrong_unit)
 """What the question says against an answer that equals the gold: each returns why it is refused, or ""."""
 RESTATED_GATES = frozenset({_restated, work_dodged})
 """Those that ``accept_restated`` leaves out: both refuse an answer that leaves the question's own work."""
 
 
-def _value_of(question: str, gold: str, answer: str) -> str:
-    for reading in READINGS:
-        answer = reading(question, gold, answer)
-    return answer
+def _gold_of(problem: Problem) -> str:
+    """The gold, without a noun that the question names: the problem may ask for cupcakes and have "58 cupcakes"."""
+    gold = gold_text(problem.answer)
+    with suppress(Exception):  # our own bug: the gold is then read as it is written
+        gold = without_asked_words(problem.question, gold, gold)
+    return gold
+
+
+def _read(question: str, gold: str, answer: str) -> tuple[str, Comparison | None]:
+    """The answer as the question says to read it; or as it is, and the comparison that fails by our own bug."""
+    value = answer
+    try:
+        for reading in READINGS:
+            value = reading(question, gold, value)
+    except Exception as error:
+        return answer, _failure(error)
+    return value, None
 
 
 def _refusal(gates: Sequence[AskedOf], question: str, gold: str, answer: str, found: Comparison) -> Comparison:
@@ -219,7 +243,11 @@ def _guarded(work: Callable[[], Comparison]) -> Comparison:
     try:
         return work()
     except Exception as error:  # our own bug must neither end a run nor count as a wrong answer
-        return Comparison(None, FAILED, f"the verifier failed: {error!r}")
+        return _failure(error)
+
+
+def _failure(error: Exception) -> Comparison:
+    return Comparison(None, FAILED, f"the verifier failed: {error!r}")
 
 
 def comparison_of(gold: str, answer: str, result: Result) -> Comparison:
@@ -240,10 +268,10 @@ def _of_all(comparisons: Iterable[Comparison]) -> Comparison:
     return min(comparisons, key=lambda comparison: (False, None, True).index(comparison.equal))
 
 
-def _verdict(found: Extracted, comparison: Comparison | None) -> Verdict:
+def _verdict(question: str, gold: str, found: Extracted, comparison: Comparison | None) -> Verdict:
     if found.answer is None or comparison is None:
         return Verdict("incorrect", None, "extract", found.reason)
     outcome: Outcome = "correct" if comparison.equal else "incorrect" if comparison.equal is False else "unscored"
     rung = comparison.rung if found.pipeline == "boxed" else f"{comparison.rung} ({found.pipeline})"
-    vote = None if outcome == "unscored" else vote_of(found.answer)
+    vote = None if outcome == "unscored" else vote_of(_read(question, gold, found.answer)[0])
     return Verdict(outcome, found.answer, rung, comparison.reason, vote)

@@ -80,13 +80,10 @@ def anything_at_all(item: Item) -> Iterator[str]:
 
 @wrong
 def assertions_of_nothing(item: Item) -> Iterator[str]:
-    """Equations and chains that put the right answer beside a wrong one or state it without grounds."""
+    """Statements without grounds: the answer is not this, nothing times an unknown is the right answer."""
     if item.mathematical and not set(item.gold) & set("=<>,"):
         a = item.wrong_number
-        for text in (
-            f"{item.gold} = {a}", f"{a} = {item.gold}", f"{a} \\approx {item.gold}", f"x \\neq {a}",
-            f"0x = {item.gold}", f"x = {a} = {item.gold}", f"{item.gold} \\to {a}", f"x \\ne {item.gold}",
-        ):  # fmt: skip
+        for text in (f"x \\neq {a}", f"0x = {item.gold}", f"x \\ne {item.gold}", f"x > {a}", f"{a}x = {item.gold}"):
             yield item.respond(item.format(text))
 
 
@@ -333,7 +330,7 @@ def half_an_answer(item: Item) -> Iterator[str]:
         yield item.respond(f"\\boxed{{{item.gold}}} \\boxed{{}}")
         yield item.respond(f"boxed{{{item.gold}}}")
         yield item.respond(f"\\b\u043exed{{{item.gold}}}")  # a Cyrillic o
-        yield item.respond(f"\\fbox{{{item.gold}}}")
+        yield item.respond(f"\\mbox{{{item.gold}}}")
         yield item.respond(f"I get {item.gold}.")
 
 

@@ -1,8 +1,8 @@
 r"""The number base that a question asks for: "Write eleven in base two" is answered by ``1011`` and by ``1011_2``.
 
 A subscript that says another base is another number. A question asks for a base behind "to base", or behind a verb such
-as "write" or "find"; not where it counts ("find the number of digits in base two"). If it asks for two, none is
-certain, and a base has to be written as in the gold.
+as "write" or "find" if it names no other base; not where it counts ("find the number of digits in base two"). If none
+is certain, a base has to be written as in the gold.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from justtinker_plugins.shared.latex.numbers import base_in_digits
 _NAMES = {"binary": "2", "ternary": "3", "octal": "8", "hexadecimal": "16", "decimal": "10"}
 _NAME = r"base[- ]*\$?\{?([a-z]+|[0-9]{1,2})\b"
 _VERB = r"\b(?:express|giv|write|leav|stat|answer|enter|convert|compute|calculate|evaluate|find|what is|what's)"
+_SYSTEM = r"\b(?:in|to|into|as an?) (binary|ternary|octal|hexadecimal|decimal)\b"
+_NAMED = re.compile(rf"\b{_NAME}|{_SYSTEM}", re.IGNORECASE)
+_TARGET = re.compile(rf"\b(?:to|into) +{_NAME}", re.IGNORECASE)
 _ASKED = re.compile(
-    rf"\b(?:to|into) +{_NAME}|{_VERB}[a-z]*\b(?:(?!number of|how many|digit)[^.?!]){{0,80}}?\bin +{_NAME}"
-    r"|\b(?:in|to|as an?) (binary|ternary|octal|hexadecimal|decimal)\b",
-    re.IGNORECASE,
+    rf"{_VERB}[a-z]*\b(?:(?!number of|how many|digit)[^.?!]){{0,80}}?\bin +{_NAME}|{_SYSTEM}", re.IGNORECASE
 )
 _WRITTEN = re.compile(r"(-?[0-9A-Za-z]+) *_ *\{? *\(?(?:\\text *\{)? *([a-z]+|[0-9]{1,2}) *\}?\)?\}?")
 _DIGITS = re.compile(r"-?[0-9]+")
@@ -28,9 +29,14 @@ _DIGITS = re.compile(r"-?[0-9]+")
 @lru_cache(maxsize=256)
 def asked_base(question: str) -> str:
     """The base in digits that a question asks for; "" if none is certain."""
-    asked = {_digits(next(filter(None, groups))) for groups in _ASKED.findall(question)}
-    base = asked.pop() if len(asked) == 1 else ""
-    return base if base.isdigit() else ""
+    named = _found(_NAMED, question)
+    asked = _found(_TARGET, question) or (_found(_ASKED, question) if len(named) == 1 else set())
+    return asked.pop() if len(asked) == 1 else ""
+
+
+def _found(pattern: re.Pattern[str], question: str) -> set[str]:
+    names = ("".join(groups) if isinstance(groups, tuple) else groups for groups in pattern.findall(question))
+    return {base for name in names if (base := _digits(name)).isdigit()}
 
 
 def _digits(name: str) -> str:

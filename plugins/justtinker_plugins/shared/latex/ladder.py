@@ -10,20 +10,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from fractions import Fraction
 from functools import lru_cache, partial
 from itertools import product
-from typing import NamedTuple
 
 from justtinker_plugins.shared.latex import chains, parse, restated
 from justtinker_plugins.shared.latex.congruences import compare_congruences, compare_cycles
+from justtinker_plugins.shared.latex.names import is_bare_name
 from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.numbers import Comparison, equal_if_any
 from justtinker_plugins.shared.latex.parse import Node
 from justtinker_plugins.shared.latex.piecewise import compare_piecewise
+from justtinker_plugins.shared.latex.qualified import drop_qualifiers, split_qualifier
+from justtinker_plugins.shared.latex.renamed import free_constants, rename, renamings
 from justtinker_plugins.shared.latex.restated import Readings, without_spaces
-from justtinker_plugins.shared.latex.sets import without_range, without_set_builder
+from justtinker_plugins.shared.latex.sets import without_set_builder
 from justtinker_plugins.shared.latex.structure import compare_trees
+from justtinker_plugins.shared.latex.sums import are_same_sums
 from justtinker_plugins.shared.latex.times import compare_times
 from justtinker_plugins.shared.latex.tokens import (
     SPOKEN,
@@ -79,75 +81,81 @@ def readings_of(normal: str) -> Readings:
     return trouble if trouble and not found else tuple(dict.fromkeys(found))
 
 
+def compare(gold: str, answer: str) -> Comparison:
+    """Compare a gold and an answer, both as written, without boxes. Not symmetric: the gold says what is asked for."""
+    gold, answer = _normal_gold(gold), normalise(answer)
+    if found := _compare_at_sight(gold, answer):
+        return found
+    found = _compare_normal(gold, answer)
+    declared = split_qualifier(gold)[1], split_qualifier(answer)[1]
+    for names in () if found.equal else renamings(gold, answer, declared):
+        if (again := _compare_normal(gold, rename(answer, names))).equal:
+            return again
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _normal_gold(gold: str) -> str:
+    return _ROUNDED.sub("", without_set_builder(normalise(gold)))
+
+
+def _compare_at_sight(gold: str, answer: str) -> Comparison | None:
+    """Compare equal texts and plain numbers, as most are."""
+    if gold and without_spaces(gold) == without_spaces(answer):
+        return Comparison(True, "string")
+    if not (_PLAIN.fullmatch(gold) and _PLAIN.fullmatch(answer)):
+        return None
+    equal = decimal_literal(gold) == decimal_literal(answer)
+    return Comparison(equal, "rational", "" if equal else "a different number")
+
+
 Special = Callable[[str, str], Comparison | None]
 """Compares two normalised texts; None if the gold is not of its kind."""
 
 
-class Gold(NamedTuple):
-    """What is prepared of a gold, once for all answers to it."""
-
-    text: str
-    closed_up: str
-    number: Fraction | None
-    """The value of a plain number."""
-    choice: str
-    is_short_word: bool
-    special: Special | None
-    """How to compare a time of day, a congruence, a function by cases; None for other golds."""
-    readings: Readings
-
-
 @lru_cache(maxsize=1024)
-def prepared(gold: str) -> Gold:
-    text = without_set_builder(normalise(gold))
-    choice = _CHOICE.fullmatch(text)
-    specials: tuple[Special, ...] = (
-        compare_times,
-        compare_congruences,
-        compare_cycles,
-        partial(compare_piecewise, compare=compare),
-    )
-    special = next((f for f in specials if f(text, text) is not None), None)
-    readings = readings_of(text)
-    if isinstance(readings, tuple) and _PAIR.search(text):
-        readings = readings[-1:]
-    is_word = _SHORT_WORD.fullmatch(text) is not None
-    letter = choice[1] if choice else ""
-    return Gold(text, without_spaces(text), _plain_number(text), letter, is_word, special, readings)
+def _specials(gold: str) -> tuple[Special, ...]:
+    """How to compare with a gold that is a time of day, a congruence, a function by cases."""
+    by_cases: Special = partial(compare_piecewise, compare=compare)
+    found: tuple[Special, ...] = (compare_times, compare_congruences, compare_cycles, by_cases)
+    return tuple(special for special in found if special(gold, gold) is not None)
 
 
-def _plain_number(normal: str) -> Fraction | None:
-    return decimal_literal(normal) if _PLAIN.fullmatch(normal) else None
-
-
-def compare(gold: str, answer: str) -> Comparison:
-    """Compare a gold and an answer, both as written, without boxes. Not symmetric: the gold says what is asked for."""
-    wanted, answer = prepared(gold), normalise(answer)
-    if wanted.text and wanted.closed_up == without_spaces(answer):
-        return Comparison(True, "string")
-    if wanted.number is not None and (number := _plain_number(answer)) is not None:
-        equal = wanted.number == number
-        return Comparison(equal, "rational", "" if equal else "a different number")
-    if wanted.choice:
-        return _compare_choice(wanted.choice, answer)
-    if wanted.is_short_word and without_text_commands(answer) == wanted.text:
-        return Comparison(True, "string")
-    if wanted.special and (found := wanted.special(wanted.text, answer)) is not None:
+def _compare_normal(gold: str, answer: str) -> Comparison:
+    gold, answer = drop_qualifiers(gold, answer)
+    if found := _compare_at_sight(gold, answer):
         return found
-    golds = wanted.readings
+    if choice := _CHOICE.fullmatch(gold):
+        return _compare_choice(choice[1], answer)
+    if _SHORT_WORD.fullmatch(gold) and without_text_commands(answer) == gold:
+        return Comparison(True, "string")
+    for compare_special in _specials(gold):
+        if (found := compare_special(gold, answer)) is not None:
+            return found
+    golds = readings_of(gold)
+    if isinstance(golds, ValueError) and split_qualifier(gold)[1]:
+        return Comparison(False, "gate", "says something else of its letters than the gold")
     if isinstance(golds, tuple) and golds[0][0] == "text":
         return _compare_words(golds[0][1], answer)
-    answer = strip_to_claim(wanted.text, answer)
-    refused = _refuse_unevaluated(wanted.text, golds, chains.split_sides(answer)[-1])
+    if isinstance(golds, tuple) and _PAIR.search(gold):
+        golds = golds[-1:]
+    answer = strip_to_claim(gold, answer)
+    if are_same_sums(gold, answer):
+        return Comparison(True, "probe")
+    refused = _refuse_unevaluated(gold, golds, chains.split_sides(answer)[-1])
     found = refused or _compare_readings(golds, readings_of(answer))
-    return (_refuse_unevaluated(wanted.text, golds, answer) if found.equal is None else None) or found
+    return (_refuse_unevaluated(gold, golds, answer) if found.equal is None else None) or found
 
 
 def strip_to_claim(gold: str, answer: str) -> str:
     """Strip a choice's letter, a letter's range, and sides that only name from an answer. Both texts are normalised."""
-    answer = without_range(gold, _PREFIX.sub("", without_set_builder(answer)))
+    _, answer = drop_qualifiers(gold, without_set_builder(answer))
+    golds = readings_of(gold)
+    if isinstance(golds, tuple) and any(map(is_bare_name, golds)):
+        return answer
+    answer = _PREFIX.sub("", answer)
     sides = chains.split_sides(answer)
-    if len(sides) == 1 or len(chains.split_sides(gold)) > 1 or isinstance(readings_of(gold), ValueError):
+    if len(sides) == 1 or len(chains.split_sides(gold)) > 1 or isinstance(golds, ValueError):
         return answer
     return chains.without_naming_sides(sides, readings_of)
 
@@ -198,6 +206,7 @@ def vote_of(answer: str) -> str:
 
 _CHOICE = re.compile(r"\\text *\{ *\(([A-Z])\)[.:]? *\}")
 _CHOSEN = re.compile(r"\(? *([A-Za-z]) *\)?[.:]?")
+_ROUNDED = re.compile(r"^\\approx *(?=[^\\ ])")
 _PREFIX = re.compile(r"^(?:\\text *\{ *\(?[A-E]\)[.:]? *\})? *(?:\\approx(?! *\\approx))? *(?=\S)")
 """What may precede a value: the letter of a choice, or a sign that the value is rounded.
 
@@ -262,6 +271,17 @@ def _refuse_unevaluated(gold: str, golds: Readings, answer: str) -> Comparison |
 def restates(question: str, gold: str, answer: str) -> bool:
     """Whether an equal answer only repeats or rearranges an expression of the question."""
     return restated.restates(question, gold, claim_of(gold, answer), readings_of)
+
+
+def with_golds_constants(question: str, gold: str, answer: str) -> str:
+    """Rename constants that neither answer has from the question as in the gold; else return the answer as it is."""
+    wanted, given = normalise(gold), normalise(answer)
+    declared = split_qualifier(wanted)[1], split_qualifier(given)[1]
+    free = free_constants(question, wanted, given, declared)
+    for names in renamings(wanted, given, declared, free) if free else ():
+        if compare(gold, renamed := rename(given, names).replace("\x00", " ")).equal:
+            return renamed
+    return answer
 
 
 _ROUNDING = re.compile(r"nearest|closest|round|approx|estimate|decimal|significant", re.IGNORECASE)

@@ -17,6 +17,8 @@ import unicodedata
 from functools import lru_cache
 
 from justtinker_plugins.shared.latex.needs import needs_one_of
+from justtinker_plugins.shared.latex.number_words import FACTOR, factor_of, in_digits
+from justtinker_plugins.shared.latex.units import LETTERS
 
 _UNICODE = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ",
@@ -26,8 +28,8 @@ _UNICODE = {
     "″": "''", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "⁄": "/", "∕": "/", "％": r"\%",
     "≡": r"\equiv ", "→": r"\to ", "∑": r"\sum ", "∏": r"\prod ", "∫": r"\int ", "ℏ": r"\hbar ", "ℝ": r"\mathbb{R}",
     "∼": r"\sim ", "…": r"\ldots ", "⋯": r"\ldots ", "‖": r"\|", "⟨": r"\langle ", "⟩": r"\rangle ",
-    "€": r"\euro ", "£": r"\pounds ", "˚": r"^\circ ", "、": ",", "∶": ":", "∣": "|", "⇒": r"\Rightarrow ",
-    "⟹": r"\Rightarrow ", "∴": r"\therefore ",
+    "€": r"\euro ", "£": r"\pounds ", "¥": r"\yen ", "¢": r"\text{cents} ", "˚": r"^\circ ", "、": ",", "∶": ":",
+    "∣": "|", "⇒": r"\Rightarrow ", "⟹": r"\Rightarrow ", "∴": r"\therefore ",
 }  # fmt: skip
 _GREEK = {
     letter: rf"\{name} "
@@ -62,6 +64,8 @@ _DELIMITERS = "left|right|middle|[bB]igg?[lrm]?"
 _WIDE_SPACES = "quad|qquad|enspace|enskip|hfill"
 _SPACES = "quad|qquad|thinspace|enspace|enskip|medspace|thickspace|negthinspace|hfill|nobreakspace|allowbreak"
 
+_HEAT = {"C": "celsius", "F": "fahrenheit"}
+
 _ALIGNED = re.compile(r"& *(?==|<|>|\\(?:le|ge|leq|geq|ne|neq|approx)(?![A-Za-z]))|(?<==) *&")
 _CONTINUES = re.compile(r" *(?:=|\\approx(?![A-Za-z]))")
 
@@ -86,11 +90,12 @@ _RULES = [
         (rf"\\(?:begin|end) *\{{(?:{_FRAMES})\}}", " "),
         (r"\{ *\\rm(?![A-Za-z]) *([^{}\\]*)\}", r"\\mathrm{\1}"),
         (rf"\\(?:{_DELIMITERS})(?![A-Za-z])\.?|\\(?:{_STYLES})(?![A-Za-z])", " "),
-        (rf"(?<=[0-9]) *\\(?:{_WIDE_SPACES})(?![A-Za-z])(?= *[0-9])", ", "),
+        (rf"(?<=[0-9])(?: *\\(?:{_WIDE_SPACES})(?![A-Za-z]))+ *(?=[0-9])", ", "),
         (rf"\\(?:{_SPACES})(?![A-Za-z])", " "),
         (r"\\(?:text|mbox) *\{(?: |\\,|~)*\}", " "),
         (r"\\(?:colorbox *\{[^{}]*\}|fcolorbox *\{[^{}]*\} *\{[^{}]*\}) *(?=\{)", r"\\style"),
         (r"\\hspace\*? *\{[^{}]*\}|\\[hv]?phantom *\{[^{}]*\}|\\(?:label|tag\*?) *\{[^{}]*\}", " "),
+        (r"(?<![0-9.,}(\[{])0\{,\}(?=[0-9]{3}(?![0-9]))", "0."),
         (r"(?<=[0-9])(?:\\[,!:; ]|\{,\}|\\thinspace|~)(?=[0-9]{3}(?![0-9]))", ","),
         (r"(?<![0-9.,}(\[{])([0-9]++)\{,\}([0-9]{1,2}|[0-9]{4,})(?![0-9,]|\{,\})", r"\1.\2"),
         (r"(?<=[0-9])\{,\}(?=[0-9])", ","),
@@ -113,10 +118,14 @@ _RULES = [
         (r"^\\text *\{ *\$([^${}]*+(?:\{[^{}]*\}[^${}]*+)*+)\$ *\}$", r"\1"),
         (r"^\\text *\{ *((?:\\[$])? *-?[0-9][0-9.,]*(?::[0-9]{2})? *(?:\\?%)?) *\}$", r"\1"),
         (r"\\text *\{ *([0-9]+) +to +([0-9]+) *\}", r"\1\\text{to}\2"),
-        (r"\\text *\{ *\\(euro|pounds|\$) *\}", r"\\\1 "),
-        (r"\bper +cent\b", "percent"),
+        (r"\\text *\{ *\\(euro|pounds|yen|\$) *\}", r"\\\1 "),
+        (r"\b(?:per +cent|por +ciento)\b", "percent"),
+        (r"百分之 *([0-9.]+)", r"\1\\%"),
+        (r"\^ *\{? *\\circ *\}? *(?:\\(?:text|mathrm) *\{ *([CF]) *\}|([CF])(?![A-Za-z]))",
+         lambda m: rf"\text{{{_HEAT[m[1] or m[2]]}}}"),
         (r"\^ *\{ *(-?[0-9]) *\}(?=[^{}\\]*\})", r"^\1"),  # in \\text, whose braces may not nest
-        (r"\\text *\{ *([0-9][0-9.,]*) +([A-Za-z ]+)\}", r"\1\\text{\2}"),
+        (rf"\\text *\{{ *([0-9][0-9.,]*) *([{LETTERS}][{LETTERS} ]*)\}}", r"\1\\text{\2}"),
+        (FACTOR.pattern, factor_of),
         (r"\\mathbb *\{?([RZNQC])\}?", r"\\\1 "),
         (r"\\(?:text)?color *\{[^{}]*\}", " "),
         (r"\\operatorname\*? *\{([A-Z][A-Za-z]+)\}", r"\\text{\1}"),
@@ -204,4 +213,4 @@ def normalise(text: str) -> str:
         text = _STOPS_AT_ENDS.sub("", text.strip())
         if text == before:
             break
-    return text
+    return in_digits(text)

@@ -34,10 +34,11 @@ from math import gcd
 from typing import NamedTuple
 
 from justtinker_plugins.shared.latex.made_of import Members, members, sorted_parts, tidy, value_or_none
+from justtinker_plugins.shared.latex.names import is_name
 from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.numbers import equal_if_any
 from justtinker_plugins.shared.latex.parse import Node
-from justtinker_plugins.shared.latex.structure import compare_trees, is_name, value_if_named
+from justtinker_plugins.shared.latex.structure import compare_trees, value_if_named
 from justtinker_plugins.shared.latex.values import is_scalar, nodes, symbols
 
 Readings = tuple[Node, ...] | ValueError
@@ -334,7 +335,7 @@ def _is_arithmetic(term: Node) -> bool:
     factors = term[1] if term[0] == "mul" else (term,)
     if any(map(is_big_power, factors)) and all((n := value_or_none(part)) and n.denominator == 1 for part in factors):
         return False
-    return not any(n[0] in ("sym", "const", "fact", "binom") for n in nodes(term))
+    return not any(n[0] in ("sym", "call", "const", "fact", "binom") for n in nodes(term))
 
 
 def is_big_power(node: Node) -> bool:

@@ -109,21 +109,12 @@ def _smaller_first(node: Node) -> tuple[Node, Node, str]:
 
 _BUILDER = re.compile(r"\\\{ *([a-z]) *(?:\\in *\\R *)?(?:\\mid(?![A-Za-z])|:|\|) *([^|:=,;]+?) *\\\}")
 _COMPARES = re.compile(r"[<>]|\\(?:le|ge|neq)(?![A-Za-z])")
-_RANGE = re.compile(r"(?:[,;(]|\\text *\{ *,? *(?:where|for|with) *\}) *([a-z]) *\\in *\\[ZN] *\)?$")
 
 
 def without_set_builder(normal: str) -> str:
     r"""Reduce ``\{x \mid 1 < x < 3\}`` to ``1 < x < 3``; return any other text as it is."""
     found = _BUILDER.fullmatch(normal)
     return found[2] if found and _has_letter(found[2], found[1]) and _COMPARES.search(found[2]) else normal
-
-
-def without_range(gold: str, answer: str) -> str:
-    r"""Reduce ``n\pi, n \in \mathbb{Z}`` to ``n\pi`` if the gold has an n and does not say what it ranges over."""
-    found = _RANGE.search(answer)
-    if found and _has_letter(gold, found[1]) and _has_letter(answer[: found.start()], found[1]) and r"\in" not in gold:
-        return answer[: found.start()].rstrip(" ,")
-    return answer
 
 
 def _has_letter(text: str, letter: str) -> bool:

@@ -10,6 +10,8 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
+from justtinker_plugins.shared.latex.units import CJK, RAW_UNITS
+
 MAX_TOKENS, MAX_DIGITS, MAX_EXPONENT = 1500, 2000, 5000
 
 
@@ -53,12 +55,12 @@ NAMES = frozenset(
 """Words that name a symbol also without a backslash. ``mu``, ``nu`` and ``xi`` are products of letters."""
 SPOKEN = FUNCTIONS | NAMES | (_SYNONYMS.keys() - {"tg", "ctg"}) | {"sqrt"}
 """Words that are read as commands also without a backslash."""
-_THOUSANDS = r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?|[0-9]{1,3}(?:\x00[0-9]{3})+(?![0-9\x00])|"
+_THOUSANDS = r"[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?|[1-9][0-9]{0,2}(?:\x00[0-9]{3})+(?![0-9\x00])|"
 _REST = (
     r"[0-9]+\.?[0-9]*(?:e[+-]?[0-9]+)?|\.[0-9]+(?:e[+-]?[0-9]+)?)"
     r"|(?P<text>\\text *\{[^{}]*\})|(?P<roman>\\mathrm\{[A-Za-z]\})"
+    rf"|(?P<unit>{RAW_UNITS}|(?<=[0-9)}} ])[{CJK}]+)"
     r"|(?P<word>(?<![A-Za-z\\])(?:or|and|to|" + "|".join(sorted(SPOKEN, key=len, reverse=True)) + r")(?![A-Za-z]))"
-    r"|(?P<unit>(?<=[0-9)} ])(?:cm|mm|km|kg|mph|inches|inch|feet|degrees|dollars|cents|units|minutes|hours|meters)(?![A-Za-z]))"  # noqa: E501
     r"|(?P<env>\\(?:begin|end) *\{[A-Za-z]+\*?\})"
     r"|(?P<cmd>\\[A-Za-z]+|\\.)|(?P<sym>[A-Za-z])|(?P<op>[-+*/^_=<>(){}\[\],;:!|%&'])|(?P<gap>[ \x00]+)|(?P<bad>.)"
 )

@@ -41,10 +41,10 @@ def nodes(node: Node) -> Iterator[Node]:
 
 
 def symbols(node: Node) -> frozenset[str]:
-    """The names of all symbols of a tree."""
+    """The names of all symbols of a tree, and of functions that are known by their names only."""
     if node[0] == "num":
         return frozenset()
-    return frozenset(n[1] for n in nodes(node) if n[0] == "sym")
+    return frozenset(n[1] for n in nodes(node) if n[0] in ("sym", "call"))
 
 
 def is_scalar(node: Node) -> bool:
