@@ -55,6 +55,7 @@ _FOLLOWS = re.compile(
     r"\$?\^(?!\s*(?:\\circ|\{\s*\\circ|\\degree|\\text|\*))|[⁰¹²³⁴-⁹⁻×÷·±√−]"
     r"|/ ?(?![smh](?![A-Za-z]))(?:[0-9({]|\\(?!text|mathrm)|[A-Za-z](?![A-Za-z]))"
     rf"|\\(?:{_FUNCTIONS}|{_OPERATORS}|{_GREEK})(?![A-Za-z])|\* ?[0-9]|(?:pi|sqrt)(?![A-Za-z])"
+    r"|(?:\\(?:text|mathrm) *\{ *)?(?:hundred|thousand|million|billion|trillion|dozen)"
     r"|[-+] *(?:[0-9]|\\(?!text|\(|\[)[A-Za-z]|[B-HJ-Zb-hj-z](?![A-Za-z]))"
 )
 _FOLLOWS_CLOSELY = re.compile(

@@ -29,7 +29,9 @@ _UNICODE = {
     "≡": r"\equiv ", "→": r"\to ", "∑": r"\sum ", "∏": r"\prod ", "∫": r"\int ", "ℏ": r"\hbar ", "ℝ": r"\mathbb{R}",
     "∼": r"\sim ", "…": r"\ldots ", "⋯": r"\ldots ", "‖": r"\|", "⟨": r"\langle ", "⟩": r"\rangle ",
     "€": r"\euro ", "£": r"\pounds ", "¥": r"\yen ", "¢": r"\text{cents} ", "˚": r"^\circ ", "、": ",", "∶": ":",
-    "∣": "|", "⇒": r"\Rightarrow ", "⟹": r"\Rightarrow ", "∴": r"\therefore ",
+    "∣": "|", "⇒": r"\Rightarrow ", "⟹": r"\Rightarrow ", "∴": r"\therefore ", "∖": r"\setminus ", "∧": r"\land ",
+    "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "∨": r"\lor ", "∜": r"\sqrt[4]",
+    "⨯": r"\times ", "✕": r"\times ",
 }  # fmt: skip
 _GREEK = {
     letter: rf"\{name} "
@@ -146,7 +148,8 @@ _RULES = [
         (r"\\(?:lbrack)(?![A-Za-z])", "["),
         (r"\\(?:rbrack)(?![A-Za-z])", "]"),
         (r"\\(?:lvert|rvert|vert)(?![A-Za-z])", "|"),
-        (r"\\(?:degree|degrees)(?![A-Za-z])", r"^\\circ "),
+        (r"(?<=[)\]}]) *U *(?=[(\[]|\\\{)", r"\\cup "),
+        (r"\\(?:degree|degrees|textdegree)(?![A-Za-z])", r"^\\circ "),
         (r"\^ *\{ *\\circ *\}", r"^\\circ "),
         (r"\^ *\{ *((?:\\prime *)+)\}", lambda m: "'" * m.group(1).count("prime")),
         (r"\^ *\\prime(?![A-Za-z])", "'"),

@@ -90,7 +90,7 @@ def _without_calls(node: Node) -> Node:
         return tuple(_part_without_calls(part) for part in node)
     name: Node = ("sym", node[1])
     terms = ((("pow", name, ("num", Fraction(at))), _without_calls(part)) for at, part in enumerate(node[2]))
-    place: Node = ("add", tuple(("mul", factors) for factors in terms))
+    place: Node = ("add", (("num", Fraction(0)), *(("mul", factors) for factors in terms)))
     return ("add", (("fn", "cos", ("add", (name, place))), ("pow", place, ("num", Fraction(3)))))
 
 
