@@ -23,7 +23,7 @@ from justtinker_plugins.shared.latex.ladder import vote_of
 from justtinker_plugins.shared.pool.pool import Result
 from justtinker_plugins.verifiers import math_verify
 from justtinker_plugins.verifiers.math_verify import MathVerify, comparison_of
-from tests.plugins.adversarial_math import BOMBS, HACKS, HONEST, RESPONSES
+from tests.plugins.adversarial_math import BOMBS, HACKS, HONEST, HOSTILE, RESPONSES
 from tests.plugins.real_golds import load_golds
 
 DATA = os.environ.get("JUSTTINKER_DATA")
@@ -448,15 +448,17 @@ def test_a_gold_that_nobody_can_read_is_compared_as_text(
         (Result("ok", ("different", "why")), False, "why"),
         (Result("ok", ("overlooked", "why")), False, "why"),
         (Result("ok", ("answer", "why")), False, "why"),
-        (Result("ok", ("gold", "why")), None, "why"),
+        (Result("ok", ("gold", "why")), False, "why"),
         (Result("cpu_limit", detail="x"), False, "too much for a worker: x"),
         (Result("memory", detail="x"), False, "too much for a worker: x"),
         (Result("wall_limit", detail="x"), None, "the worker failed (wall_limit): x"),
         (Result("died", detail="x"), None, "the worker failed (died): x"),
-        (Result("error", detail="x"), None, "the worker failed (error): x"),
+        (Result("error", detail="x"), False, "the worker failed (error): x"),
     ],
 )
-def test_a_fault_of_the_grader_leaves_unscored(result: Result, outcome: bool | None, reason: str) -> None:
+def test_only_a_busy_machine_or_a_lost_worker_leaves_unscored(
+    result: Result, outcome: bool | None, reason: str
+) -> None:
     comparison = comparison_of("1", "1", result)
     assert (comparison.equal, comparison.reason) == (outcome, reason)
 
@@ -540,6 +542,21 @@ def test_a_bug_in_a_reading_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None
     assert (verdict.outcome, verdict.reason) == ("unscored", "the verifier failed: RuntimeError('oops')")
 
 
+@pytest.mark.parametrize("place", ["READINGS", "GATES", "compare"])
+def test_an_answer_that_alone_provokes_a_bug_is_wrong(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    real = math_verify.compare
+
+    def broken(*texts: str) -> object:
+        if texts[-1] == r"\frac{24}{2}":
+            raise RuntimeError("oops")
+        return {"READINGS": texts[-1], "GATES": ""}.get(place) if place != "compare" else real(*texts)
+
+    monkeypatch.setattr(math_verify, place, broken if place == "compare" else (broken,))
+    wrong, right = grade(MathVerify(), "12", [r"\boxed{\frac{24}{2}}", r"\boxed{12.0}"])
+    assert (wrong.outcome, wrong.rung, right.outcome) == ("incorrect", "failed", "correct")
+    assert wrong.reason == "the verifier failed: RuntimeError('oops')"
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds the workers in /proc")
 def test_killed_workers_cost_no_verdict() -> None:
     verifier = MathVerify(workers=2)
@@ -570,6 +587,26 @@ def _kill_a_worker_now_and_then(stop: threading.Event) -> None:
         for worker in workers[:1]:
             os.kill(worker, signal.SIGKILL)
         time.sleep(0.3)
+
+
+HUGE = [
+    *("1998^{3996}", "7^{9000}", r"\binom{1998}{999}", "1998!", r"\frac{1}{1998!}", "e^{-3000}", r"\pi^{3000}"),
+    *("2^{2^{2^{2^{100}}}}", "5^{2^{900}}-1", r"\sqrt{2}(2^{9000}-1)", "x^{3000}", "x^{2^{2^{100}}}", "1-e^{-200}"),
+]
+
+
+@pytest.mark.parametrize("gold", HUGE)
+def test_a_gold_outside_the_range_of_floats_is_told_from_other_numbers(verifier: MathVerify, gold: str) -> None:
+    others = [r"\pi", "0", "1", "x", r"\frac{1}{0}", f"{gold}+1", f"-({gold})", f"2({gold})", f"({gold})+10^{{-9999}}"]
+    same, *different = grade(verifier, gold, [rf"\boxed{{{answer}}}" for answer in [f"({gold})", *others]])
+    assert same.outcome == "correct"
+    assert [verdict.answer for verdict in different if verdict.outcome != "incorrect"] == []
+
+
+def test_a_worker_that_cannot_read_a_gold_leaves_no_answer_unscored(verifier: MathVerify) -> None:
+    """Our reader knows the gold, math-verify does not, and only math-verify knows the answer."""
+    verdict = boxed(verifier, r"\langle 1, 2 \rangle", r"\overset{x}{y}")
+    assert (verdict.outcome, verdict.rung) == ("incorrect", "gold")
 
 
 # -- threads, memory, processes --------------------------------------------------------------------------------------
@@ -634,6 +671,39 @@ def test_ten_megabytes_get_a_verdict(verifier: MathVerify) -> None:
 
 
 # -- real golds ------------------------------------------------------------------------------------------------------
+
+
+_PIECES = st.sampled_from(HOSTILE) | st.sampled_from(["{gold}", "0", "x", r"\pi", "10^{-300}"]) | st.text(max_size=9)
+_ANSWERS = st.recursive(
+    _PIECES,
+    lambda sub: (
+        st.tuples(sub, st.sampled_from(["+", "-", r"\cdot ", "/", "^", ",", "=", " "]), sub).map("".join)
+        | st.tuples(
+            st.sampled_from([r"\frac{1}{", r"\sqrt[3]{", r"\max(1,", r"\int_0^1 ", r"\sin(", "(", "-", "2^{"]),
+            sub,
+            st.sampled_from(["}", ")", "!", r"\%", "^{1/3}", " dx", r"\text{ m}"]),
+        ).map("".join)
+    ),
+    max_leaves=4,
+)
+
+
+@needs_data
+@pytest.mark.slow
+def test_no_answer_leaves_itself_unscored() -> None:
+    golds = sorted({gold for _, gold in load_golds(Path(str(DATA)) / "eval")})
+    verifier = MathVerify(workers=2, limit=0.5)
+
+    @settings(max_examples=250, deadline=None)
+    @given(st.sampled_from([*golds, *HUGE]), st.lists(_ANSWERS, min_size=3, max_size=3))
+    def judge(gold: str, answers: list[str]) -> None:
+        verdicts = grade(verifier, gold, [rf"\boxed{{{answer.replace('{gold}', gold)}}}" for answer in answers])
+        assert [verdict for verdict in verdicts if verdict.outcome == "unscored"] == []
+
+    try:
+        judge()
+    finally:
+        verifier.finish_run()
 
 
 @needs_data

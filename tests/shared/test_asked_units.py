@@ -72,7 +72,8 @@ CASES: list[tuple[str, list[str], list[str]]] = [
     ("One mug costs €10. What do five mugs cost?", ["€50", "50 euros", "50"], [r"\$50", "50 dollars"]),
     ("How many pounds is it?", ["50 pounds", "£50", "50 lbs"], [r"\$50", "50 kg"]),
     ("How many owls are there?", ["50", "50 owls", "50 ways"],
-     [r"50\%", r"50^\circ", r"50\text{ percent}", "50 kg", "50 miles", r"\$50", "50 pairs", r"\text{50 groups}"]),
+     [r"50\%", r"50^\circ", r"50\text{ percent}", "50 kg", "50 miles", r"\$50", "50 pairs",
+      r"\text{50 groups}", "50 cats"]),
     ("How many pairs of owls are there?", ["50 pairs"], [r"50\%"]),
     ("How many solutions has the system?", ["50 pairs"], [r"50\%"]),
     ("What percent of 20 is 10?", [r"50\%", "50 percent", "50"], ["50 dollars", r"50^\circ"]),
@@ -80,6 +81,9 @@ CASES: list[tuple[str, list[str], list[str]]] = [
     ("Find the temperature in degrees Celsius.", [r"50^\circ C", r"50^\circ\text{C}", r"50^\circ"],
      [r"50^\circ F", r"50\text{ K}"]),
     ("What is the force in newtons?", [r"50\text{ N}", r"50\text{ kg m/s}^2"], [r"50\text{ J}", r"50\,\mathrm{J}"]),
+    ("How high is it, in meters?", [r"50\text{ m}"], [r"50\text{ meters per second}", r"50\,\mathrm{m/s}"]),
+    ("How many grams does one weigh?", [r"50\text{ g}"], [r"50\text{ grams per hour}", r"50\text{ g/cm}^3"]),
+    ("Find the speed in miles per hour.", [r"50\text{ miles per hour}"], ["50 miles", "50 feet per hour"]),
     ("How many boys and how many hours?", ["50 hours"], ["50 kg"]),
     ("What is $x$?", ["50", r"50^\circ", "50 cm", r"50\%"], []),
     ("这条绳子长多少米？", ["50米", r"50\text{ m}"], ["50厘米", "50千克"]),
@@ -96,7 +100,7 @@ def test_units_that_contradict_the_question(question: str, right: list[str], wro
 def test_reasons_name_the_units() -> None:
     assert wrong_unit(ROPE, "50", r"50\text{ kg}") == "kg where the question asks for cm"
     assert wrong_unit("How many owls?", "50", r"50\%") == "pct where the question counts things"
-    assert wrong_unit("How many owls?", "50", "50 pairs") == "a number of pairs where the question counts other things"
+    assert wrong_unit("How many owls?", "50", "50 pairs") == "pairs where the question counts other things"
     assert wrong_unit("It costs €5.", "50", r"\$50") == "dollar where the question has euro"
 
 

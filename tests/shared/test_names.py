@@ -73,7 +73,7 @@ def test_named_values(gold: str, right: list[str], wrong: list[str]) -> None:
         (r"\mathrm{D}", ["D"], ["C=D", "D=C"]),
         ("(D)", ["D", "(D)"], ["C=D", "(C)=(D)"]),
         ("z", ["z"], ["z=y", "y=z"]),
-        ("PQ", ["PQ"], ["PQ=RS", "RS=PQ"]),
+        ("PQ", ["PQ", r"\overline{PQ}"], ["PQ=RS", "RS=PQ", r"\overline{PR}", r"\overline{PQ}=\overline{RS}"]),
         (r"\angle P", [r"\angle P"], [r"\angle Q=\angle P"]),
         ("C, D", ["D, C"], ["C, A=D", "A=C, B=D"]),
         ("y=D", ["D", "y=D"], ["C=D", "y=C=D"]),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import time
 from fractions import Fraction
 
 import pytest
@@ -66,7 +67,14 @@ def test_caps_of_fractions(text: str) -> None:
         exact_value(tree(text))
 
 
-@pytest.mark.parametrize("text", ["9^{9^9}", "e^{1000}", "200!", r"\cosh(500)", "(10^{100})^2", "2^{2^{2^{2^{2}}}}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("9^{9^9}", "e^{1000}", "200!", r"\cosh(500)", "(10^{100})^2", "2^{2^{2^{2^{2}}}}"),
+        *("e^{-1000}", "10^{-160}", r"\frac{1}{10^{400}}", r"10^{-100} \cdot 10^{-100} \cdot 10^{100}"),
+        r"\lfloor 10^5 + \frac{1}{10^{10}} \rfloor",
+    ],
+)
 def test_caps_of_floats(text: str) -> None:
     with pytest.raises(TooLargeError):
         approximate(tree(text))
@@ -87,6 +95,12 @@ def test_caps_of_floats(text: str) -> None:
         ("3!", 6),
         (r"\binom{4}{2}", 6),
         ("(-1)^{1/2}", 1j),
+        ("(-8)^{1/3}", -2),
+        ("(-8)^{5/3}", -32),
+        ("(-8)^{-2/3}", 0.25),
+        ("(-32)^{0.2}", -2),
+        ("(-8)^{2/4}", math.sqrt(8) * 1j),
+        (r"\sqrt{\cos 2}", math.sqrt(-math.cos(2)) * 1j),
     ],
 )
 def test_approximate_values(text: str, value: complex) -> None:
@@ -106,6 +120,18 @@ def test_trees_that_are_not_numbers(text: str) -> None:
 def test_symbols() -> None:
     assert symbols(tree(r"2x_1 + f(x) - \frac{\pi}{\alpha} e^{i t}")) == {"x_1", "f(x)", r"\alpha", "t"}
     assert symbols(tree(r"\begin{pmatrix} a & 1 \\ (b, c) & \{d\} \end{pmatrix}")) == {"a", "b", "c", "d"}
+
+
+def test_a_principal_power_is_an_option() -> None:
+    value = approximate(tree("(-8)^{1/3}"), principal=True).value
+    assert value == pytest.approx(complex(1, math.sqrt(3)))
+
+
+def test_fractions_that_take_long_to_reduce_are_given_up_soon() -> None:
+    start = time.process_time()
+    with pytest.raises(TooLargeError):
+        exact_value(tree("+".join(rf"\frac{{1}}{{{k}^{{9000}}}}" for k in range(3, 99))))
+    assert time.process_time() - start < 0.5
 
 
 @given(st.text(max_size=5), st.integers(0, 5))

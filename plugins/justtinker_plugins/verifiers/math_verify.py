@@ -33,11 +33,13 @@ from justtinker_plugins.shared.latex.ladder import (
     parts_of,
     restates,
     rounds_unasked,
+    tells_from_itself,
     vote_of,
     with_golds_constants,
 )
 from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.numbers import Comparison
+from justtinker_plugins.shared.latex.options import without_choices_text
 from justtinker_plugins.shared.latex.sympy_worker import WARM_UP
 from justtinker_plugins.shared.pool.pool import Pool, Result
 
@@ -107,7 +109,7 @@ class MathVerify:
         compared = self._compare_all(gold, {value for value, _ in read.values()})
         gates = [gate for gate in GATES if not (self.accept_restated and gate in RESTATED_GATES)]
         return {
-            answer: failed or _guarded(partial(_refusal, gates, question, gold, value, compared[value]))
+            answer: failed or _guarded(partial(_refusal, gates, question, gold, compared[value]), value, gold)
             for answer, (value, failed) in read.items()
         }
 
@@ -136,13 +138,16 @@ class MathVerify:
         return found
 
     def _ask_workers(self, gold: str, answers: list[str]) -> dict[str, Comparison]:
-        """Grade all answers, and the gold against itself: if that fails, the gold is to blame and not the answers."""
+        """Grade all answers, and the gold against itself: if nobody can do that, the gold is to blame, not the answers.
+
+        If only our own reader can, an answer that it cannot read is wrong: no text may leave itself unscored.
+        """
         pool = self._workers()
         asked = {answer: pool.submit(normalise(gold), normalise(answer)) for answer in [gold, *answers]}
         found = {answer: comparison_of(gold, answer, future.result()) for answer, future in asked.items()}
         self._note_slow(gold, [answer for answer, future in asked.items() if future.result().seconds > self.slow])
         with_itself = found.pop(gold)
-        if with_itself.equal:
+        if with_itself.equal or (with_itself.equal is False and tells_from_itself(gold)):
             return found
         if with_itself.rung not in (LIMIT, FAILED):
             return {answer: compare_as_text(gold, answer) for answer in answers}
@@ -184,7 +189,10 @@ class MathVerify:
 
 
 def _compare_safely(gold: str, answer: str) -> Comparison:
-    return _guarded(lambda: compare(gold, answer))
+    try:
+        return compare(gold, answer)
+    except Exception as error:
+        return _failure(error, lambda text: (compare(gold, text), tells_from_itself(text)), gold)
 
 
 def _restated(question: str, gold: str, answer: str) -> str:
@@ -199,6 +207,7 @@ def _rounded(question: str, gold: str, answer: str) -> str:
 AskedOf = Callable[[str, str, str], str]
 """Takes the question, the gold and the answer."""
 READINGS: tuple[AskedOf, ...] = (
+    without_choices_text,
     without_asked_words,
     without_asked_name,
     with_golds_name,
@@ -222,16 +231,19 @@ def _gold_of(problem: Problem) -> str:
 
 def _read(question: str, gold: str, answer: str) -> tuple[str, Comparison | None]:
     """The answer as the question says to read it; or as it is, and the comparison that fails by our own bug."""
-    value = answer
     try:
-        for reading in READINGS:
-            value = reading(question, gold, value)
+        return _value_of(question, gold, answer), None
     except Exception as error:
-        return answer, _failure(error)
-    return value, None
+        return answer, _failure(error, partial(_value_of, question, gold), gold)
 
 
-def _refusal(gates: Sequence[AskedOf], question: str, gold: str, answer: str, found: Comparison) -> Comparison:
+def _value_of(question: str, gold: str, answer: str) -> str:
+    for reading in READINGS:
+        answer = reading(question, gold, answer)
+    return answer
+
+
+def _refusal(gates: Sequence[AskedOf], question: str, gold: str, found: Comparison, answer: str) -> Comparison:
     """Refuse an equal answer that a gate objects to. Whoever writes the gold's own string has done the work."""
     if not found.equal or found.rung == "string":
         return found
@@ -239,28 +251,35 @@ def _refusal(gates: Sequence[AskedOf], question: str, gold: str, answer: str, fo
     return Comparison(False, "gate", reason) if reason else found
 
 
-def _guarded(work: Callable[[], Comparison]) -> Comparison:
+def _guarded(work: Callable[[str], Comparison], answer: str, gold: str) -> Comparison:
+    """Do some work on an answer. A bug of our own must not end a run."""
     try:
-        return work()
-    except Exception as error:  # our own bug must neither end a run nor count as a wrong answer
-        return _failure(error)
+        return work(answer)
+    except Exception as error:
+        return _failure(error, work, gold)
 
 
-def _failure(error: Exception) -> Comparison:
-    return Comparison(None, FAILED, f"the verifier failed: {error!r}")
+def _failure(error: Exception, work: Callable[[str], object], gold: str) -> Comparison:
+    """The answer that provokes a bug of ours is wrong, unless the same work on the gold fails, too: then unscored."""
+    equal = None
+    with suppress(Exception):
+        work(gold)
+        equal = False
+    return Comparison(equal, FAILED, f"the verifier failed: {error!r}")
 
 
 def comparison_of(gold: str, answer: str, result: Result) -> Comparison:
-    """Read a worker's result: an answer at fault is wrong, a grader at fault leaves it unscored."""
+    """Read a worker's result: an answer at fault is wrong; a busy machine or a lost worker leaves it unscored."""
     if result.status in ("cpu_limit", "memory"):
         return Comparison(False, LIMIT, f"too much for a worker: {result.detail}")
     if result.status != "ok":
-        return Comparison(None, FAILED, f"the worker failed ({result.status}): {result.detail}")
+        equal = False if result.status == "error" else None
+        return Comparison(equal, FAILED, f"the worker failed ({result.status}): {result.detail}")
     outcome, reason = result.value
     if outcome == "equal" and (difference := overlooked_difference(gold, answer)):
         return Comparison(False, "after_check", difference)
     rung = "after_check" if outcome == "overlooked" else "sympy"
-    return Comparison({"equal": True, "gold": None}.get(outcome, False), rung, reason)
+    return Comparison(outcome == "equal", "gold" if outcome == "gold" else rung, reason)
 
 
 def _of_all(comparisons: Iterable[Comparison]) -> Comparison:

@@ -57,7 +57,7 @@ def another_unit_than_asked(item: Item) -> Iterator[str]:
     others = [name for name in same if name != unit] + [kind[0] for kind in _KINDS if kind != same]
     endings = [f"\\text{{ {other}}}" for other in others]
     endings += [f"~\\mathrm{{{UNITS[other]}}}" for other in others if UNITS[other]]
-    endings += [f"\\text{{ {UNITS[unit] or unit}}}^2", "\\%", f"\\text{{ {unit} per second}}", "^\\circ"]
+    endings += [f"\\text{{ {UNITS[unit] or unit}}}^2", "\\%", f"\\text{{ {unit} per {others[-1][:-1]}}}", "^\\circ"]
     yield from (item.respond(item.format(number + ending)) for ending in endings)
 
 

@@ -176,6 +176,18 @@ def the_right_answer_in_another_one(item: Item) -> Iterator[str]:
 
 
 @wrong
+def a_box_within_a_term(item: Item) -> Iterator[str]:
+    """A box that holds the right number, and a sign, a root, a power or another term beside it."""
+    box = item.format(item.gold)
+    if item.boxed and item.mathematical and item.numeric and abs(int(item.gold)) > 2:
+        for text in (
+            f"x = -{box}", f"{box}^2", f"\\sqrt{{{box}}}", f"\\frac{{{box}}}{{2}}", f"2 \\cdot {box}", f"{box} + 1",
+            f"1 - {box}", f"{box}!", f"\\frac{{1}}{{{box}}}",
+        ):  # fmt: skip
+            yield item.respond(f"${text}$")
+
+
+@wrong
 def nothing(item: Item) -> Iterator[str]:
     """An empty response, an empty answer or an invisible one."""
     yield from ("", " \n", "<think>\n", "<think></think>", f"<think>\n{item.think()}\n</think>\n\n")

@@ -12,6 +12,7 @@ from justtinker_plugins.commands._audit.items import Battery, Item, register_in
 from justtinker_plugins.commands._audit.variants import equivalent_variants
 from justtinker_plugins.commands._audit.variants.forms import DECIMAL, INTEGER
 from justtinker_plugins.shared.latex.asked_form import forms_asked
+from justtinker_plugins.shared.latex.asked_units import asked_of
 
 HONEST: dict[str, Battery] = {}
 
@@ -117,20 +118,23 @@ def battery_of_variants(changes: frozenset[str]) -> Battery:
 
     def battery(item: Item) -> Iterator[str]:
         for change, text in equivalent_variants(item.gold):
-            if change in changes and not unusual(item, change, text):
+            if change in changes and not unusual(item, change):
                 yield item.respond(item.format(text))
 
     return battery
 
 
-def unusual(item: Item, change: str, text: str) -> bool:
+def unusual(item: Item, change: str) -> bool:
     """Return whether people would question this form of the gold, although it is right."""
     if not item.mathematical:
         return change != ("choice" if item.problem.kind == "choice" else "word")
     if change in NUMBERS and forms_asked(item.problem.question):
         return True  # the question may ask for another form
+    if change == "percent" and DECIMAL.fullmatch(item.gold):
+        asked = asked_of(item.problem.question)
+        return abs(float(item.gold)) > 1 or bool(asked.measures - {"pct"}) or asked.counts
     if INTEGER.fullmatch(item.gold):
-        return change in ("set", "leading zero", "fraction", "unit") or text.startswith("\\$")
+        return change in ("set", "leading zero", "fraction", "unit")
     return change == "unit" and DECIMAL.fullmatch(item.gold) is not None
 
 

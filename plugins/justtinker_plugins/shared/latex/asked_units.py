@@ -20,7 +20,16 @@ from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.number_words import FACTORS, NUMBER_WORDS
 from justtinker_plugins.shared.latex.numbers import strip_marks
 from justtinker_plugins.shared.latex.parse import Node
-from justtinker_plugins.shared.latex.units import CJK, LETTERS, MONEY, is_unit, is_unit_word, measure, same_measure
+from justtinker_plugins.shared.latex.units import (
+    CJK,
+    LETTERS,
+    MONEY,
+    THINGS,
+    is_unit,
+    is_unit_word,
+    measure,
+    same_measure,
+)
 from justtinker_plugins.shared.latex.values import nodes, symbols
 
 
@@ -65,6 +74,8 @@ _IN = re.compile(rf"(?<!given )(?<!measured )\b(?:in|en)\s+(?=[$ {_MARK}~]*[{LET
 _PERCENT = re.compile(r"\b(?:what|as an?|the|qué|in)\s+(?:percent|percentage|porcentaje)\b|百分之几", re.IGNORECASE)
 _DEGREES = re.compile(r"\bdegree measure\b", re.IGNORECASE)
 _SIZE = re.compile(r"\b(?:area|volume|surface|área|volumen)\b", re.IGNORECASE)
+_DERIVED = re.compile("[a-zM]{0,2}(?:N|J|W|V|Hz|Pa|C|T|F|eV|erg)")
+"""Units that other units multiply to."""
 _LENGTHS = frozenset("cm mm dm m km in ft yd mi".split())  # noqa: SIM905
 
 _WORD = re.compile(rf"(?<![\\{LETTERS}])[{LETTERS}]{{3,}}")
@@ -92,7 +103,7 @@ _CHANGES = NUMBER_WORDS | frozenset(
     "docena".split()
 )
 """Words that may change a value, unless the question counts just these things: "how many pairs"."""
-_GROUPS = frozenset("pair triple group set team row column committee".split())  # noqa: SIM905
+_GROUPS = frozenset("pair tripl group set team row column committe".split())  # noqa: SIM905
 _IRREGULAR = dict(
     zip(
         "people children men women mice geese feet teeth halves wolves leaves loaves knives shelves dice oxen".split(),  # noqa: SIM905
@@ -245,8 +256,8 @@ def _marks(tree: Node) -> set[str]:
 def _contradiction(marks: set[str], asked: Asked) -> str:
     for mark in sorted(marks):
         if asked.measures:
-            # kg m s^-2 may answer a question for newtons
-            if not any(same_measure(mark, known) or (" " in mark and known.isalpha()) for known in asked.measures):
+            # kg m s^-2 may answer a question for newtons, and nothing of two units one for meters
+            if not any(same_measure(m, mark) or (" " in mark and _DERIVED.fullmatch(m)) for m in asked.measures):
                 return f"{mark} where the question asks for {' or '.join(sorted(asked.measures))}"
         elif asked.counts:
             return f"{mark} where the question counts things"
@@ -256,9 +267,11 @@ def _contradiction(marks: set[str], asked: Asked) -> str:
 
 
 def _other_things(tree: Node, asked: Asked) -> str:
-    """The groups that an answer counts, if the question counts single things and never says "pairs"."""
-    if not asked.counts or "solution" in asked.nouns:
+    """What an answer counts, if the question counts other things: oranges for apples, or pairs for gloves."""
+    if not asked.counts:
         return ""
-    words = {stem(word) for node in nodes(tree) if node[0] == "unit" for word in node[2].split()}
-    groups = sorted(word for word in words if word in {stem(g) for g in _GROUPS} - asked.nouns)
-    return f"a number of {groups[0]}s where the question counts other things" if groups else ""
+    words = [word for node in nodes(tree) if node[0] == "unit" for word in node[2].split()]
+    others = sorted(w for w in words if (w in THINGS or stem(w) in _GROUPS) and stem(w) not in asked.nouns)
+    if not others or (stem(others[0]) == "pair" and "solution" in asked.nouns):
+        return ""
+    return f"{others[0]} where the question counts other things"

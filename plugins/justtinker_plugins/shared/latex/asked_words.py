@@ -59,6 +59,8 @@ def _digits_first(text: str) -> str:
 
 def _what_is_left(match: re.Match[str], asked: Asked, question: str) -> str:
     """The words after a number, without those that the question asks for. From an unknown word on, all stay."""
+    if _ends_in_words(match.string[: match.start()]):
+        return match[0]
     written = match["text"] or match["raw"] or ""
     words = _LAST.sub("", written).split()
     kept: list[str] = []
@@ -74,6 +76,13 @@ def _what_is_left(match: re.Match[str], asked: Asked, question: str) -> str:
     if kept == written.split() and kept:
         return match[0]
     return rf"\text{{{' '.join(kept)}}}" if any(kept) else ""
+
+
+def _ends_in_words(text: str) -> bool:
+    r"""Whether a text ends in words instead of a number: ``\text{east}``, after which a word is another answer."""
+    before, _, inside = text.rpartition("{")
+    written = before.rstrip().endswith("\\text") and inside.endswith("}")
+    return written and re.search("[^0-9 }]", inside) is not None
 
 
 def _chinese_left(word: str, asked: Asked, question: str) -> str:

@@ -121,18 +121,18 @@ def asked_expressions(question: str) -> frozenset[str]:
         sides = [without_spaces(side) for side in split_sides(normalise(name))]
         asks = name != snippet or _ASKS_FOR.search(question, max(0, match.start() - 120), match.start())
         if len(sides) > 1:
-            related.update(map(_name_key, sides))
+            related.update(map(name_key, sides))
         elif asks or (end_of_asked >= 0 and _ASKS_ON.fullmatch(question, end_of_asked, match.start())):
             end_of_asked = match.end()
             ratio = sides[0].replace(":", "")
-            asked.update(_name_key(s) for s in sides if re.search("[A-Za-z]", s) and not has_several_values(ratio))
+            asked.update(name_key(s) for s in sides if re.search("[A-Za-z]", s) and not has_several_values(ratio))
     return frozenset(asked - related)
 
 
 _SEGMENT = re.compile(r"\|([A-Z]{2})\||\\overline\{([A-Z]{2})\}")
 
 
-def _name_key(name: str) -> str:
+def name_key(name: str) -> str:
     r"""A name in one spelling: ``|AB|``, ``\overline{AB}`` and AB are the length of one segment."""
     found = _SEGMENT.fullmatch(without_spaces(name))
     return found[1] or found[2] if found else without_spaces(name)
@@ -146,16 +146,16 @@ def without_asked_name(question: str, gold: str, answer: str) -> str:
     if "=" not in normalise(answer):
         return answer
     asked, gold = asked_expressions(question), normalise(gold)
-    if not asked or _name_key(gold) in asked or len(split_sides(gold)) > 1:
+    if not asked or name_key(gold) in asked or len(split_sides(gold)) > 1:
         return answer
     items = [split_sides(item) for item in split_at(",", normalise(answer))]
-    values = [item[1:] if len(item) > 1 and _name_key(item[0]) in asked else item for item in items]
+    values = [item[1:] if len(item) > 1 and name_key(item[0]) in asked else item for item in items]
     return ", ".join(" = ".join(sides) for sides in values).replace("\x00", " ") if values != items else answer
 
 
 def with_golds_name(question: str, gold: str, answer: str) -> str:
     """Write 113 as ``m + n = 113`` if the gold does and the question asks for m + n; the other way round."""
     name, *values = split_sides(normalise(gold))
-    if not values or _name_key(name) not in asked_expressions(question) or len(split_sides(normalise(answer))) > 1:
+    if not values or name_key(name) not in asked_expressions(question) or len(split_sides(normalise(answer))) > 1:
         return answer
     return f"{name} = {answer}".replace("\x00", " ")  # NUL tells "1 2" from 12

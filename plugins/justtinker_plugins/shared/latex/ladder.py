@@ -39,6 +39,8 @@ from justtinker_plugins.shared.latex.values import exact_value, nodes, symbols
 from justtinker_plugins.shared.latex.words import bare_words, meaning, without_text_commands
 
 _GROUPED = re.compile("[0-9][,\x00][0-9]{3}")
+_DECIMAL_COMMA = re.compile("-?0,[0-9]+(?=[^0-9,;.]*$)")
+"""A zero cannot stand before thousands."""
 _WORDS_ONLY = re.compile(
     r"[A-Za-z]{4,}(?:[ -][A-Za-z]+)*|yes|no|odd|all"
     r"|(?:([A-Z])[A-Z]?\1|([A-Z])\2[A-Z]|[A-Z]([A-Z])\3)",  # SAS, HHT: a product would have a square
@@ -127,7 +129,7 @@ def _compare_normal(gold: str, answer: str) -> Comparison:
         return found
     if choice := _CHOICE.fullmatch(gold):
         return _compare_choice(choice[1], answer)
-    if _SHORT_WORD.fullmatch(gold) and without_text_commands(answer) == gold:
+    if _SHORT_WORD.fullmatch(gold) and gold in (without_text_commands(answer), chains.name_key(answer)):
         return Comparison(True, "string")
     for compare_special in _specials(gold):
         if (found := compare_special(gold, answer)) is not None:
@@ -143,8 +145,15 @@ def _compare_normal(gold: str, answer: str) -> Comparison:
     if are_same_sums(gold, answer):
         return Comparison(True, "probe")
     refused = _refuse_unevaluated(gold, golds, chains.split_sides(answer)[-1])
-    found = refused or _compare_readings(golds, readings_of(answer))
+    found = refused or _compare_readings(golds, _readings_of_answer(answer))
     return (_refuse_unevaluated(gold, golds, answer) if found.equal is None else None) or found
+
+
+def tells_from_itself(gold: str) -> bool:
+    """Whether our own reader finds a gold equal to itself by more than its text."""
+    golds = readings_of(normalise(gold))
+    is_words = isinstance(golds, tuple) and golds[0][0] == "text"
+    return is_words or _compare_readings(golds, golds).equal is True
 
 
 def strip_to_claim(gold: str, answer: str) -> str:
@@ -167,6 +176,13 @@ def claim_of(gold: str, answer: str) -> str:
     question's own expression.
     """
     return strip_to_claim(normalise(gold), normalise(answer)).replace("\x00", " ")  # NUL tells "1 2" from 12
+
+
+def _readings_of_answer(answer: str) -> Readings:
+    """Also read an answer ``0,25`` as a decimal. A gold ``0,1`` is a list: two solutions."""
+    readings = readings_of(answer)
+    decimal = readings_of(answer.replace(",", ".")) if _DECIMAL_COMMA.match(answer) else ()
+    return readings if isinstance(readings, ValueError) or isinstance(decimal, ValueError) else (*decimal, *readings)
 
 
 def _compare_readings(golds: Readings, answers: Readings) -> Comparison:

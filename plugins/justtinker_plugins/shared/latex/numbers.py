@@ -1,7 +1,7 @@
 """Compare two single values: without units and marks, as fractions if both are rational, otherwise at points.
 
 These are the rungs `rational` and `probe`. A probe rejects in floating point; it accepts only if both sides are the
-same fraction (`values`, `residues`), or the same number in as many digits as they can differ in (`balls`), at every
+same fraction (`values`, `residues`), or the same number in as many digits as they can differ in (`digits`), at every
 point. What no feasible number of digits can tell apart, such as towers of powers, is equal only part by part. Lists,
 intervals and equations are left to `structure`.
 """
@@ -13,7 +13,7 @@ from contextlib import suppress
 from fractions import Fraction
 from typing import NamedTuple
 
-from justtinker_plugins.shared.latex.balls import same_value, value_of
+from justtinker_plugins.shared.latex.digits import same_value, value_of
 from justtinker_plugins.shared.latex.parse import Node
 from justtinker_plugins.shared.latex.residues import same_rational
 from justtinker_plugins.shared.latex.tokens import TooLargeError, UnsupportedError

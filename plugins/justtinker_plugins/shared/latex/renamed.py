@@ -99,11 +99,13 @@ def free_constants(
     r"""The letters of a gold and an answer, both normalised, that may be any constant: none of the question's.
 
     The gold must be a family, as people write it: of functions (``f(x) = cx``); with a letter that it declares, or that
-    the answer declares (``\frac{\pi}{4} + n\pi``, where n is whole); or of solutions for a letter of the question.
+    the answer declares (``\frac{\pi}{4} + n\pi``, where n is whole); or the general solution that the question asks
+    for.
     """
     of_gold, of_answer = declared
     solved_for = _SOLVED_FOR.match(gold)
-    if not calls(gold) and not of_gold and not of_answer:
+    asks_for_all = bool(solved_for) and _ASKS_FOR_ALL.search(question) is not None
+    if not (calls(gold) or of_gold or of_answer or asks_for_all):
         return frozenset()
     asked = letters_of_question(question)
     found = letters(gold) | letters(answer)
@@ -114,6 +116,7 @@ def free_constants(
     return found - asked - {name for _, names in calls(gold) + calls(answer) for name in names}
 
 
+_ASKS_FOR_ALL = re.compile(r"\bgeneral (?:solution|form)|\bdifferential equation|\ball solutions", re.IGNORECASE)
 _SOLVED_FOR = re.compile(rf"([A-Za-z]{_INDEX}) *=")
 _PLAIN_LETTER = re.compile(
     r"(?<![A-Za-z'])(?:[B-HJ-Zb-z](?![A-Za-z'])|[aA](?=\s*(?:[^\sA-Za-z']|$)|\s+(?:and|or|is|are|be)\b))"

@@ -1,4 +1,4 @@
-r"""Whether two rational numbers too long to write out are equal: ``\frac{1}{2010!}``, ``3^{2^{1000}} - 1``.
+r"""Whether two rational numbers too long to write out are equal: ``\frac{1}{1990!}``, ``5^{2^{900}} - 1``.
 
 Both are worked out as fractions modulo a number of 256 bits, and compared without a division: a/b = c/d if ad = bc.
 Equal numbers always agree. Unequal ones agree only if the modulus divides the difference ad - bc, and no writer can aim

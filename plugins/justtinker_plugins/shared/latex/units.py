@@ -1,7 +1,7 @@
 """The words that may follow a number without changing it: units of measure and names of counted things.
 
 English, Spanish and Chinese. Nothing is converted: for a gold of ``5 m`` the answer ``5 cm`` is wrong, and so is
-``500 cm``. The list of counted things is short, since `asked_units` takes them from the question.
+``500 cm``. The list of counted things is short: `asked_words` takes more from the question.
 """
 
 from __future__ import annotations
@@ -72,20 +72,30 @@ _MEASURES = {
     "pct": "percent",
     "micro": "mu",
 }
-_COUNTED = frozenset(
-    "cdot unit units unidad unidades per por point points way ways people person persons time times item items "  # noqa: SIM905
-    "object objects element elements number numbers integer integers solution solutions value values digit digits "
-    "pair pairs triple triples triangle triangles rectangle rectangles circle circles side sides edge edges vertex "
-    "vertices face faces diagonal diagonals arrangement arrangements combination combinations permutation "
-    "permutations outcome outcomes subset subsets function functions sequence sequences root roots zero zeros real "
-    "lattice distinct different ordered possible positive total prime square squares cube cubes line lines plane "
-    "planes region regions set sets term terms factor factors divisor divisors primes chord chords polygon polygons "
-    "hexagon hexagons intersection intersections matching matchings handshake handshakes polynomial polynomials string "
-    "strings step steps turn turns move moves game games match matches path paths route routes case cases choice "
-    "choices student students "
-    "committee committees color colors colour colours group groups team teams row rows column columns tile tiles "
-    "veces formas maneras personas puntos 个 只 条 本 张 辆 人 名 位 次 种 棵 块 支 枝 件 台 朵 匹 头 页 间 把 杯 碗 "
-    "道 题 分 倍 颗 根 粒 架 艘 口 套 面".split()
+THINGS = frozenset(
+    "apple apples orange oranges ball balls marble marbles card cards coin coins penny pennies nickel nickels dime "  # noqa: SIM905
+    "dimes book books page pages car cars block blocks box boxes bag bags ticket tickets vote votes cup cups piece "
+    "pieces slice slices pizza pizzas cookie cookies egg eggs dog dogs cat cats bird birds fish flower flowers tree "
+    "trees seat seats room rooms packet packets pencil pencils pen pens house houses bottle bottles bus buses stamp "
+    "stamps toy toys candy candies sheep".split()
+)
+"""Counted things that nobody confuses: 5 oranges are not 5 apples."""
+_COUNTED = THINGS | frozenset(
+    "cdot unit units unidad unidades per por point points way ways people person persons time times item items object "  # noqa: SIM905
+    "objects element elements number numbers integer integers solution solutions value values digit digits pair pairs "
+    "triple triples triangle triangles rectangle rectangles circle circles side sides edge edges vertex vertices face "
+    "faces diagonal diagonals arrangement arrangements combination combinations permutation permutations outcome "
+    "outcomes subset subsets function functions sequence sequences root roots zero zeros real lattice distinct "
+    "different ordered possible positive total prime square squares cube cubes line lines plane planes region regions "
+    "set sets term terms factor factors divisor divisors primes chord chords polygon polygons hexagon hexagons "
+    "intersection intersections matching matchings handshake handshakes polynomial polynomials string strings step "
+    "steps turn turns move moves game games match matches path paths route routes case cases choice choices student "
+    "students committee committees color colors colour colours group groups team teams row rows column columns tile "
+    "tiles veces formas maneras personas puntos child children boy boys girl girls man men woman women player players "
+    "word words letter letters round rounds 个 只 条 本 张 辆 人 名 位 次 种 棵 块 支 枝 件 台 朵 匹 头 页 间 把 杯 碗 "
+    "道 题 分 倍 颗 根 粒 架 艘 口 套 面 "
+    "member members worker workers friend friends question questions problem problems trip trips lap laps toss tosses "
+    "flip flips roll rolls".split()
 )
 _PREFIXES = "f p n u mu m c k M G T"
 _BASES = "m g s A K mol Hz N Pa J W C V F T eV pc erg L bar Ohm"

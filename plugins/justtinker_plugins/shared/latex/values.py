@@ -69,10 +69,12 @@ class _ExactEvaluator:
         rule = getattr(self, "_" + node[0], None)
         if rule is None:
             raise InexactError(node[0])
-        value: Fraction = rule(*node[1:])
-        bits = value.numerator.bit_length() + value.denominator.bit_length()
-        self.work += bits
-        if bits > MAX_BITS or self.work > MAX_WORK:
+        return self._counted(rule(*node[1:]))
+
+    def _counted(self, value: Fraction) -> Fraction:
+        top, bottom = value.numerator.bit_length(), value.denominator.bit_length()
+        self.work += top + bottom + top * bottom // 2500  # what it takes to reduce a fraction
+        if top + bottom > MAX_BITS or self.work > MAX_WORK:
             raise TooLargeError(f"a number of more than {MAX_BITS} bits")
         return value
 
@@ -90,14 +92,13 @@ class _ExactEvaluator:
     def _add(self, parts: tuple[Node, ...]) -> Fraction:
         total = Fraction(0)
         for part in parts:
-            total += self.evaluate(part)
+            total = self._counted(total + self.evaluate(part))
         return total
 
     def _mul(self, parts: tuple[Node, ...]) -> Fraction:
         total = Fraction(1)
         for part in parts:
-            total *= self.evaluate(part)
-            self._check(total.numerator.bit_length() + total.denominator.bit_length())
+            total = self._counted(total * self.evaluate(part))
         return total
 
     def _div(self, a: Node, b: Node) -> Fraction:
@@ -199,7 +200,14 @@ def _reciprocal(f: Callable[[complex], complex]) -> Callable[[complex], complex]
 
 
 def _floor(z: complex) -> complex:
-    return complex(math.floor(z.real + 1e-9), 0)
+    nearest = round(z.real)
+    if 0 < abs(z.real - nearest) < 1e-9 * max(1.0, abs(z.real)):
+        raise TooLargeError("a number too close to a whole number")
+    return complex(math.floor(z.real))
+
+
+def _log(z: complex) -> complex:
+    return cmath.log(_snapped(z))
 
 
 def _gamma(z: complex) -> complex:
@@ -212,7 +220,7 @@ _FUNCTIONS: dict[str, Callable[[complex], complex]] = {
     **{name: getattr(cmath, name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp")},
     **{f"arc{name}": getattr(cmath, "a" + name) for name in ("sin", "cos", "tan")},
     "sec": _reciprocal(cmath.cos), "csc": _reciprocal(cmath.sin), "cot": lambda z: cmath.cos(z) / cmath.sin(z),
-    "coth": _reciprocal(cmath.tanh), "ln": cmath.log, "log": cmath.log, "lg": cmath.log10,
+    "coth": _reciprocal(cmath.tanh), "ln": _log, "log": _log, "lg": lambda z: _log(z) / math.log(10),
     "abs": abs, "floor": _floor, "ceil": lambda z: -_floor(-z),
 }  # fmt: skip
 _CONSTANTS = {"e": complex(math.e), "i": 1j, "\\pi": complex(math.pi)}
@@ -230,7 +238,7 @@ class _Approximator:
         rule = getattr(self, "_" + node[0], None)
         if rule is None:
             raise UnsupportedError(f"{node[0]} is not a number")
-        value: complex = rule(*node[1:])
+        value: complex = rule(*node[1:]) + 0  # -0j would put a root on the other side of its branch cut
         self.peak = max(self.peak, self._size(value))
         return value
 
@@ -255,7 +263,7 @@ class _Approximator:
         return self._num(self.point[name])
 
     def _neg(self, a: Node) -> complex:
-        return 0 - self.evaluate(a)  # -z would turn 0j into -0j, and roots onto the other side of the branch cut
+        return -self.evaluate(a)
 
     def _add(self, parts: tuple[Node, ...]) -> complex:
         return sum((self.evaluate(part) for part in parts[1:]), self.evaluate(parts[0]))
@@ -280,7 +288,7 @@ class _Approximator:
         return self.evaluate(a)
 
     def _pow(self, a: Node, b: Node) -> complex:
-        base, exponent = self.evaluate(a), self.evaluate(b)
+        base, exponent = _snapped(self.evaluate(a)), self.evaluate(b)
         if base and exponent and abs(exponent) * abs(math.log(abs(base))) > 350:
             raise TooLargeError("a power too large to compare")
         if _is_negative(base) and not self.principal and (n := odd_root_power(b)):
@@ -289,7 +297,7 @@ class _Approximator:
         return base**exponent
 
     def _root(self, degree: Node, a: Node) -> complex:
-        n, value = self.evaluate(degree), self.evaluate(a)
+        n, value = self.evaluate(degree), _snapped(self.evaluate(a))
         if n == 2:
             return cmath.sqrt(value)
         if _is_negative(value) and n.imag == 0 and n.real % 2 == 1:  # people mean the real root
@@ -317,8 +325,13 @@ class _Approximator:
         return _gamma(n + 1) / (_gamma(k + 1) * _gamma(n - k + 1))
 
 
+def _snapped(z: complex) -> complex:
+    """A number without an imaginary part that can only be a rounding error."""
+    return complex(z.real) if abs(z.imag) <= 1e-12 * abs(z) else z
+
+
 def _is_negative(z: complex) -> bool:
-    return z.real < 0 and abs(z.imag) <= 1e-12 * abs(z)
+    return z.real < 0 and not z.imag
 
 
 def odd_root_power(exponent: Node) -> Fraction | None:
