@@ -40,8 +40,9 @@ def test_what_a_pattern_needs(pattern: str, needs: tuple[str, ...]) -> None:
 
 
 PIECES = [
-    r"\frac", r"\dfrac", "{", "}", "1", "2", "x", r"\text", r"\mathrm", "m", " ", ",", "^", r"\circ", r"\left", r"\right",
-    "(", ")", r"\,", "~", "$", r"\\", r"\begin{aligned}", r"\end{aligned}", "&", "=", "E", r"\ge", r"\leq", "\u2212", "np.", "**",
+    r"\frac", r"\dfrac", "{", "}", "1", "2", "x", r"\text", r"\mathrm", "m", " ", ",", "^", r"\circ", r"\left",
+    r"\right", "(", ")", r"\,", "~", "$", r"\\", r"\begin{aligned}", r"\end{aligned}", "&", "=", "E", r"\ge", r"\leq",
+    "\u2212", "np.", "**",
 ]  # fmt: skip
 
 
