@@ -21,8 +21,10 @@ from justtinker_core import Problem, hookimpl, plugin
 from justtinker_core.rollouts import fill_prompt
 from justtinker_core.run import Run
 from justtinker_core.types import Sample, SampleRequest
+from justtinker_plugins.commands._audit.honest import NUMBERS
 from justtinker_plugins.commands._audit.variants import equivalent_variants
 from justtinker_plugins.shared.answers import extract
+from justtinker_plugins.shared.latex.asked_form import forms_asked
 from tests.core.conftest import ScriptedBackend, cli
 
 CONFIG = """
@@ -69,7 +71,7 @@ class Policy(ScriptedBackend):
             golds = other_golds(problems) if plugin.shuffled else [str(p.answer) for p in problems]
             for problem, gold in zip(problems, golds, strict=True):
                 prompt = fill_prompt(problem, run.plugins, self)
-                self.answers[prompt.tokens] = variants(gold)
+                self.answers[prompt.tokens] = variants(gold, problem.question)
 
     def sampler(self) -> Any:
         """Return itself."""
@@ -85,9 +87,10 @@ class Policy(ScriptedBackend):
         return futures
 
 
-def variants(gold: str) -> list[str]:
-    """Ways to write the gold that extraction does not turn into the gold's own text."""
-    return [text for _, text in equivalent_variants(gold) if extracted(text) != gold.strip()]
+def variants(gold: str, question: str) -> list[str]:
+    """Ways to write the gold that extraction does not turn into the gold's own text, nor the question forbids."""
+    as_asked = [text for change, text in equivalent_variants(gold) if not (change in NUMBERS and forms_asked(question))]
+    return [text for text in as_asked if extracted(text) != gold.strip()]
 
 
 def extracted(answer: str) -> str | None:

@@ -84,6 +84,8 @@ CASES: list[tuple[str, list[str], list[str]]] = [
     ("How high is it, in meters?", [r"50\text{ m}"], [r"50\text{ meters per second}", r"50\,\mathrm{m/s}"]),
     ("How many grams does one weigh?", [r"50\text{ g}"], [r"50\text{ grams per hour}", r"50\text{ g/cm}^3"]),
     ("Find the speed in miles per hour.", [r"50\text{ miles per hour}"], ["50 miles", "50 feet per hour"]),
+    ("What is the force in newtons?", [r"50\text{ N}", r"50\text{ kg m/s}^2"], [r"50\text{ J}", r"50\text{ N/m}"]),
+    ("How many grams does it weigh?", ["50 grams"], ["50 grams per second", r"50\text{ g/s}"]),
     ("How many boys and how many hours?", ["50 hours"], ["50 kg"]),
     ("What is $x$?", ["50", r"50^\circ", "50 cm", r"50\%"], []),
     ("这条绳子长多少米？", ["50米", r"50\text{ m}"], ["50厘米", "50千克"]),

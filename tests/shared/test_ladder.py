@@ -134,6 +134,10 @@ SEMANTICS: dict[str, list[tuple[str, list[str], list[str]]]] = {
     "expressions": [
         (r"\frac{n(n+1)}{2}", ["n(n+1)/2", r"\frac{n^2+n}{2}", r"\frac12 n (n+1)", r"\frac{n}{2}(n+1)"], ["n(n+1)", r"\frac{n(n-1)}{2}", r"\frac{m(m+1)}{2}", "n^2/2"]),
         ("|x|", [r"\sqrt{x^2}", r"\lvert x \rvert", "|-x|"], ["x", "-x", "x^2"]),
+        ("|x-8|", ["|8-x|", r"\sqrt{(x-8)^2}"], ["8-x", "x-8"]),  # the corner lies beyond the first points
+        (r"\sqrt{(x-8)^2}", ["|x-8|", "((8-x)^2)^{1/2}"], ["8-x", "x-8"]),
+        ("3|2y-30|", ["|6y-90|"], ["90-6y"]),
+        (r"\sqrt{x+9}", [r"3\sqrt{\frac{x}{9}+1}"], [r"3+\frac{x}{9}"]),
         (r"\sqrt{4 \pi r^2}", [r"2 r \sqrt{\pi}"], [r"4 r \sqrt{\pi}", r"2 r \pi"]),
         (r"\lfloor n/2 \rfloor", [r"\lceil (n-1)/2 \rceil"], ["n/2", r"\lceil n/2 \rceil"]),
         (r"10^{20}x + 1", ["1 + 10^{20} x"], ["10^{20}x + 2", "10^{20}x"]),

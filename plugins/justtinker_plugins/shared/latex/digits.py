@@ -157,6 +157,7 @@ class _Evaluation(Balls):
     def _fact(self, a: Node) -> Ball:
         n = self._exact(a)
         if _is_countable(n):
+            self.spend(int(n) / 10)
             return self.rational(Fraction(math.factorial(int(n))))
         return self._gamma(self.evaluate(a))
 
@@ -169,6 +170,7 @@ class _Evaluation(Balls):
     def _binom(self, a: Node, b: Node) -> Ball:
         n, k = self._exact(a), self._exact(b)
         if _is_countable(n) and _is_countable(k):
+            self.spend(int(n) / 10)
             return self.rational(Fraction(math.comb(int(n), int(k))))
         top, bottom = self.evaluate(a), self.evaluate(b)
         rest = self.sum((top, self.negative(bottom)))

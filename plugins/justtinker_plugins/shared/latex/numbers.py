@@ -262,7 +262,8 @@ _COUNTERS = frozenset("nmkdijrspqNMKLTS")
 def _probe_points(gold: Node, answer: Node) -> list[Point]:
     """Choose the points to compare at: positive, whole for counters such as n, of both signs for ``|x|``.
 
-    Steps, corners, and a root on one side only need many points: with few, different expressions agree by chance.
+    Steps, corners and roots need many points, also beyond the numbers that occur: with few, different expressions
+    agree by chance, as ``7 - x`` and ``|x - 7|`` do.
     """
     names = sorted(symbols(gold))
     if not names:
@@ -272,13 +273,32 @@ def _probe_points(gold: Node, answer: Node) -> list[Point]:
     if (steps or (used | other) & {"fact", "binom"}) and all(name[0] in _COUNTERS for name in names):
         return _whole_number_points(names, many=bool(steps))
     points: list[Point] = [{name: value_at(name, seed) for name in names} for seed in range(2)]
+    far = 1 + _largest_number(gold, answer)
     if "abs" in used | other:
         points += [{n: value_at(n, seed) * (-1) ** (seed >> i) for i, n in enumerate(names)} for seed in range(2, 14)]
+        points += [{n: p[n] * far for n in names} for p in points[2:]]
     if steps:
         points += [{n: _STAIRS[(k + 5 * i) % len(_STAIRS)] for i, n in enumerate(names)} for k in range(len(_STAIRS))]
-    if "root" in used ^ other:
-        points += [{name: value_at(name, seed) for name in names} for seed in range(2, 10)]
+    if any(map(_is_root_of_letters, (*nodes(gold), *nodes(answer)))):
+        near: list[Point] = [{n: value_at(n, seed) for n in names} for seed in range(2, 10)]
+        points += [*near, *({n: p[n] * far for n in names} for p in near[:4])]
     return points
+
+
+def _largest_number(*sides: Node) -> Fraction:
+    """The largest number of two trees, at most 100: ``|x - 7|`` has its corner there."""
+    return min(
+        max((abs(n[1]) for side in sides for n in nodes(side) if n[0] == "num"), default=Fraction(0)), Fraction(100)
+    )
+
+
+def _is_root_of_letters(node: Node) -> bool:
+    is_root = node[0] == "root" or (node[0] == "pow" and node[2][0] in ("div", "num"))
+    return is_root and bool(symbols(node)) and (node[0] == "root" or not _is_whole(node[2]))
+
+
+def _is_whole(node: Node) -> bool:
+    return bool(node[0] == "num" and node[1].denominator == 1)
 
 
 def _whole_number_points(names: list[str], *, many: bool) -> list[Point]:

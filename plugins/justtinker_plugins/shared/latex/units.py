@@ -111,8 +111,11 @@ _WORD = re.compile(rf"[{LETTERS}]+")
 _ONLY_UNITS = re.compile(rf"[ .]*+(?:\\?[{LETTERS}]++(?:\^?\{{?-?[1-4²³]\}}?)?[ ./*·-]*+)*+")
 _CHINESE_POWERS = (("平方", " square "), ("立方", " cubic "), ("每", " per "))
 MONEY = frozenset({"dollar", "euro", "gbp", "yuan", "yen"})
-_EITHER = {"pound": {"lb", "gbp"}, "¥": {"yuan", "yen"}, "deg": {"celsius", "fahrenheit"}}
-"""What may mean one or the other: a pound of apples, a pound of money."""
+_EITHER = {
+    "pound": {"lb", "gbp"}, "¥": {"yuan", "yen"}, "deg": {"celsius", "fahrenheit"}, "Hz": {"s^-1"},
+    "N": {"kg m s^-2"}, "J": {"N m", "kg m^2 s^-2"}, "W": {"J s^-1", "kg m^2 s^-3"}, "Pa": {"N m^-2", "kg m^-1 s^-2"},
+}  # fmt: skip
+"""What may mean one or the other, such as a pound of apples and a pound of money; or the same in base units."""
 
 _SHORT = "cm|mm|km|kg|mph|USD|(?<= )(?:ft|in|lbs?|oz|mi|yd|hrs?|mins?|sec|ml|mL|deg)(?= *(?:$|[,;)}]))"
 _LONG = sorted((w for w in [*_NAME, *_COUNTED, *_POWERS] if len(w) > 3 or w in ("way", "per")), key=len, reverse=True)
