@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from justtinker_plugins.text import visible
 
@@ -28,6 +29,7 @@ def read_letter(text: str, case_sensitive: bool = False) -> Letter | None:
     return Letter(name if case_sensitive else name.upper())
 
 
+@lru_cache(maxsize=1024)
 def is_choice(gold: str) -> bool:
     r"""Whether a gold looks like the letter of a choice: a capital from A to E alone, as in ``B`` or ``\text{(B)}``."""
     letter = read_letter(gold, case_sensitive=True)

@@ -13,7 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from typing import Annotated
 
 from pydantic import Field
@@ -237,6 +237,7 @@ def _read(question: str, gold: str, answer: str) -> tuple[str, Comparison | None
         return answer, _failure(error, partial(_value_of, question, gold), gold)
 
 
+@lru_cache(maxsize=1024)
 def _value_of(question: str, gold: str, answer: str) -> str:
     for reading in READINGS:
         answer = reading(question, gold, answer)
