@@ -38,6 +38,7 @@ _EXPECTED = {
     "gsm8k": "'####'",
 }
 _MARKER_NAMES = {"hashes": "####", "label": "Answer:", "sentence": "answer is"}
+_BOXES = ("\\boxed", "\\fbox", "\\framebox")
 _SENTENCE_END = re.compile(r"\.(?=\s|\**$)")
 
 
@@ -99,7 +100,7 @@ def _stripped(text: str) -> str:
 def _unwrap_box(content: str) -> str:
     r"""Unwrap a box inside a box: ``\boxed{5}`` is 5. Nobody means a third one."""
     for _ in range(2):
-        inner = last_boxed(content) if content.startswith("\\") else None
+        inner = last_boxed(content) if content.startswith(_BOXES) else None
         if inner is None or inner.start or inner.end < len(content) or inner.opened > 2 or inner.content is None:
             break
         content = _stripped(inner.content)

@@ -166,7 +166,7 @@ _RULES = [
         (r"(?<![A-Za-z])(?<=[0-9.])E(?=[+-]?[0-9])", "e"),
         (r"(?<![A-Za-z0-9.}])([0-9]++) +([0-9]++) */ *([0-9]++)(?![.][0-9])", r"\1\\frac{\2}{\3}"),
         (r"(?<=[0-9]) +(?=[0-9])", "\x00"),
-        (r"\s+", " "),
+        (r"\s{2,}|[^\S ]", " "),
         (r" ?。$", ""),
     )
 ]  # fmt: skip
@@ -192,8 +192,10 @@ _STOPS_AT_ENDS = re.compile(
     r"(?<![.,;])\s*(?:[.,;]|\.\.)$|\s*\\\\$|(?<!\\)\\$"
     r"|^(?:=|\\(?:Rightarrow|Longrightarrow|implies|therefore|rightarrow)(?![A-Za-z])) *"
 )
+_LAST_SIGNS, _FIRST_SIGNS = (".", ",", ";", "\\"), ("=", r"\R", r"\L", r"\i", r"\t", r"\r")
 """What says nothing at the ends: stops, a line break, half a ``\\ ``; and before the value ``=`` and arrows."""
 
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 MOST_PASSES = 6
 
 
@@ -204,7 +206,7 @@ _RULES_BY_NEED = [(needs_one_of(pattern.pattern), pattern, replacement) for patt
 def normalise(text: str) -> str:
     """Write a text in the one spelling that the parser reads and that equal-looking answers share."""
     text = to_ascii(text.replace("\x00", "\ufffd")).strip()  # NUL is ours: it tells "1 2" from "12"
-    if text.isdigit():
+    if text.isdigit() or _NUMBER.fullmatch(text):
         return text
     for _ in range(MOST_PASSES):  # what one rule removes may have hidden something from an earlier one
         before = text
@@ -213,7 +215,9 @@ def normalise(text: str) -> str:
                 if need in text:
                     text = pattern.sub(replacement, text)
                     break
-        text = _STOPS_AT_ENDS.sub("", text.strip())
+        text = text.strip()
+        if text.endswith(_LAST_SIGNS) or text.startswith(_FIRST_SIGNS):
+            text = _STOPS_AT_ENDS.sub("", text)
         if text == before:
             break
     return in_digits(text)

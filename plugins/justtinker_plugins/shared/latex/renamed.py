@@ -24,6 +24,7 @@ _PIECE = re.compile(
     rf"|(?P<letter>(?:\\(?:{_GREEK})(?![A-Za-z])|(?<!\\)[A-Za-z]){_INDEX})|\\[A-Za-z]+"
 )
 _FUNCTION_WORD = re.compile(rf"(?<![A-Za-z\\])({'|'.join(sorted(FUNCTIONS, key=len, reverse=True))})(?![A-Za-z])")
+_LETTER = re.compile("[A-Za-z]")
 _ALONE = re.compile(rf"(?<![A-Za-z\\])(?!a\b)[A-Za-z]{_INDEX}(?![A-Za-z])")
 MOST_RENAMED, LONGEST = 3, 300
 
@@ -36,6 +37,8 @@ def bare(letter: str) -> str:
 @lru_cache(maxsize=2048)
 def letters(normal: str) -> frozenset[str]:
     """The letters of a normalised text, each with its index; words and commands are none."""
+    if not _LETTER.search(normal):
+        return frozenset()
     found = (match["letter"] for match in _PIECE.finditer(_FUNCTION_WORD.sub(r"\\\1", normal)))
     return frozenset(bare(letter) for letter in found if letter and letter not in ("e", "i"))
 

@@ -28,16 +28,14 @@ class UndefinedError(ValueError):
     """The value is undefined: a division by zero, a logarithm of zero."""
 
 
-def nodes(node: Node) -> Iterator[Node]:
-    """Iterate over the node and all nodes below it."""
-    stack = [node]
-    while stack:
-        top = stack.pop()
-        if isinstance(top[0], str):
-            yield top
+def nodes(node: Node) -> list[Node]:
+    """The node and all nodes below it."""
+    found = [node]
+    for top in found:  # which grows
         for part in top:
             if type(part) is tuple and part:
-                stack.append(part)
+                found.append(part)
+    return [top for top in found if type(top[0]) is str]
 
 
 def symbols(node: Node) -> frozenset[str]:

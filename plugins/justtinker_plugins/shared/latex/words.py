@@ -12,6 +12,7 @@ from justtinker_plugins.shared.latex.parse import Node
 from justtinker_plugins.shared.latex.sets import REALS
 
 _TEXT = re.compile(r"\\(?:text|mathrm|style) *\{([^{}]*)\}")
+_BRACES = re.compile(r"\{[^{}]*\}")
 _EMPTY: Node = ("set", ())
 _INFINITY: Node = ("sym", r"\infty")
 _MEANINGS: dict[str, Node] = {
@@ -22,6 +23,7 @@ _MEANINGS: dict[str, Node] = {
     **dict.fromkeys(("negative infinity", "minus infinity"), ("neg", _INFINITY)),
     **dict.fromkeys(("does not exist", "dne", "doesn't exist", "limit does not exist"), ("text", "does not exist")),
 }
+_NO_WORD = "0123456789-+("
 _QUANTIFIER = re.compile(
     r"^(?:(?:all|every|any|there is|there are|it)(?: the)?|the(?: set of)?(?: all)?|set of(?: all)?) "
 )
@@ -34,11 +36,13 @@ def bare_words(words: str) -> str:
 
 def without_text_commands(normal: str) -> str:
     """Remove text commands, and braces around the whole."""
-    text = _TEXT.sub(r"\1", normal).strip()
-    return text[1:-1].strip() if re.fullmatch(r"\{[^{}]*\}", text) else text
+    text = (_TEXT.sub(r"\1", normal) if "\\" in normal else normal).strip()
+    return text[1:-1].strip() if text.startswith("{") and _BRACES.fullmatch(text) else text
 
 
 def meaning(normal: str) -> Node | None:
     """What a normalised text means that is all words; None if it has no meaning of its own."""
+    if normal[:1] in _NO_WORD:
+        return None  # as most are
     words = bare_words(without_text_commands(normal))
     return _MEANINGS.get(_QUANTIFIER.sub("", words, count=1))
