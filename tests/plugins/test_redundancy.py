@@ -21,7 +21,7 @@ from justtinker_plugins.rewards.redundancy import Redundancy
 from justtinker_plugins.shared.redundancy import chunks, exact, fast, flat
 from justtinker_plugins.shared.redundancy.flat import MATHEMATICS, Coefficients, fit
 from justtinker_plugins.shared.redundancy.ngrams import repeated_shares
-from justtinker_plugins.shared.redundancy.reading import encode, read_texts
+from justtinker_plugins.shared.redundancy.reading import encode
 from tests.plugins.loop_disguises import DISGUISES, SENTENCE, disguised, hosts, penalties
 from tests.plugins.reasoning_data import Judged, judge, labelled, with_loops
 from tests.plugins.reward_groups import scored
@@ -72,9 +72,9 @@ def test_a_word_is_known_by_each_of_its_bytes(length: int) -> None:
         for changed in (b"b", b"\xe1", b"\0"):
             others.append(bytes(word[:i] + changed + word[i + 1 :]))
         others.append(bytes(word[:i]))
-    data = read_texts([b" ".join(others), b" ".join([*others, *others])])
+    data = [b" ".join(others), b" ".join([*others, *others])]
     distinct = len(set(others) - {b""})
-    assert repeated_shares(data, 1, min_words=1).tolist() == [0.0, 1 - distinct / (2 * distinct)]
+    assert repeated_shares(data, 1, min_words=1)[0].tolist() == [0.0, 1 - distinct / (2 * distinct)]
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
@@ -84,10 +84,10 @@ def test_texts_of_any_size_and_order_beside_other_work(workers: int) -> None:
     draw.shuffle(sizes)
     batch = [" ".join(draw.choices(["so", "it", "is", "twelve", "and a bit"], k=size)) for size in sizes]
     expected = [plain_repetition(text) for text in batch]
-    data = read_texts([encode(text) for text in batch])
+    data = [encode(text) for text in batch]
     with ThreadPoolExecutor(max(workers, 1)) as pool:
         pool.submit(time.sleep, 0.02)  # what they are busy with at first
-        assert repeated_shares(data, 5, pool=pool if workers else None).tolist() == expected
+        assert repeated_shares(data, 5, pool=pool if workers else None)[0].tolist() == expected
 
 
 def test_the_example_of_the_docs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,16 +148,16 @@ def test_a_text_of_nothing_but_marks_and_a_short_one() -> None:
 @pytest.mark.parametrize("alphabet", ["ab", "\x00 a", "abcdefghij \u221a\u2264\u03c0", "\ud800\ud801"])
 def test_chunk_similarity_at_the_edges(size: int, alphabet: str) -> None:
     text = "".join(random.Random(size).choices(alphabet, k=size))
-    assert chunks.chunk_similarities([text, text[::-1] * 2]).tolist() == [
-        plain_chunk_similarity(text),
-        plain_chunk_similarity(text[::-1] * 2),
-    ]
+    batch = [text, text[::-1] * 2]
+    similar = chunks.chunk_similarities(batch, [encode(t) for t in batch])
+    assert similar.tolist() == [plain_chunk_similarity(t) for t in batch]
 
 
 def test_chunk_similarity_of_a_large_alphabet() -> None:
     text = "".join(map(chr, random.Random(0).choices(range(0x4E00, 0x9000), k=3000)))
     batch = [text, text[:700] * 3, HEALTHY[0]]
-    assert chunks.chunk_similarities(batch).tolist() == [plain_chunk_similarity(t) for t in batch]
+    similar = chunks.chunk_similarities(batch, [encode(t) for t in batch])
+    assert similar.tolist() == [plain_chunk_similarity(t) for t in batch]
 
 
 def test_the_recipes_published_ends() -> None:

@@ -12,7 +12,7 @@ from pydantic import Field
 from justtinker_core import Group, hookimpl, plugin
 from justtinker_plugins.rewards._gate import gated
 from justtinker_plugins.shared.redundancy.ngrams import MAX_N, repeated_shares
-from justtinker_plugins.shared.redundancy.reading import encode, read_texts
+from justtinker_plugins.shared.redundancy.reading import encode
 
 
 @plugin
@@ -33,6 +33,6 @@ class Repetition:
     @hookimpl
     def score(self, group: Group) -> dict[str, list[float | None]]:
         """Return `repetition`: a number in [-1, 0] for each rollout, None where it does not apply."""
-        texts = read_texts([encode(rollout.text.lower()) for rollout in group.rollouts])
-        shares = repeated_shares(texts, self.n, min_words=self.n)
+        texts = [encode(rollout.text.lower()) for rollout in group.rollouts]
+        shares, _ = repeated_shares(texts, self.n, min_words=self.n)
         return {"repetition": gated(group, (0.0 - shares).tolist(), self.only_correct)}

@@ -24,7 +24,7 @@ from justtinker_core import PluginError
 from justtinker_plugins.shared.redundancy.compression import ALL, sizes_while, zstd_sizes
 from justtinker_plugins.shared.redundancy.exact import Scores
 from justtinker_plugins.shared.redundancy.ngrams import repeated_shares
-from justtinker_plugins.shared.redundancy.reading import as_written, encode, loose, loose_masked, masked, read_texts
+from justtinker_plugins.shared.redundancy.reading import as_written, encode, loose, loose_masked, masked
 
 SHORT = 500  # characters; shorter texts are never penalised
 FINE_FROM, FINE_FULL = 1.25, 3.25
@@ -69,15 +69,17 @@ def score_batch(texts: Sequence[str], coefficients: Coefficients = MATHEMATICS) 
     - ``redundancy_score``: the raw score on the recipe's scale, where the penalty begins at 0.3 and is full at 1:
       clip(0.3 + 0.7 (raw - 1.25) / 2, 0, 1)
     """
-    data = [encode(text) for text in texts]
+    characters = np.array([len(text) for text in texts], np.float64)
+    long_enough = characters >= SHORT
+    data = [encode(text) for text in texts if len(text) >= SHORT]
 
     def in_numpy(pool: Executor | None) -> NDArray[np.float64]:
         return repeated_16_grams(data, coefficients.mask_digits, pool)
 
-    sizes, repetition = sizes_while(data, zstd_sizes, in_numpy, ALL)
-    characters = np.array([len(text) for text in texts], np.float64)
-    excess = (coefficients.expected_log_ratio(characters) - log_ratios(data, sizes)) / coefficients.scale
-    excess, repetition = (np.where(characters < SHORT, 0.0, term) for term in (excess, repetition))
+    excess, repetition = np.zeros((2, len(texts)))
+    sizes, repetition[long_enough] = sizes_while(data, zstd_sizes, in_numpy, ALL)
+    expected = coefficients.expected_log_ratio(characters[long_enough])
+    excess[long_enough] = (expected - log_ratios(data, sizes)) / coefficients.scale
     raw = np.maximum(excess, 0.0) / 4 + 4 * repetition
     score = np.clip(0.3 + 0.7 * (raw - FINE_FROM) / (FINE_FULL - FINE_FROM), 0.0, 1.0)
     return {"redundancy_score": score, "excess_compression": excess, "ngram_repetition": repetition}
@@ -85,17 +87,12 @@ def score_batch(texts: Sequence[str], coefficients: Coefficients = MATHEMATICS) 
 
 def repeated_16_grams(data: Sequence[bytes], mask_digits: bool, pool: Executor | None = None) -> NDArray[np.float64]:
     """The share of repeated 16-grams (N,), read loosely; texts of few words also as written, if that gives more."""
-    read_loosely = read_texts(data, loose_masked if mask_digits else loose)
-    shares = repeated_shares(read_loosely, 16, cut_long_words=True, pool=pool)
-    sparse = [i for i, text in enumerate(data) if _letters_in(read_loosely[i]) < MOSTLY_WORDS * len(text)]
-    if sparse:
-        written = read_texts([data[i] for i in sparse], masked if mask_digits else as_written)
-        shares[sparse] = np.maximum(shares[sparse], repeated_shares(written, 16, cut_long_words=True))
+    loosely, written = (loose_masked, masked) if mask_digits else (loose, as_written)
+    shares, letters = repeated_shares(data, 16, reading=loosely, cut_long_words=True, pool=pool)
+    sparse = np.flatnonzero(letters < [MOSTLY_WORDS * len(text) for text in data]).tolist()
+    again, _ = repeated_shares([data[i] for i in sparse], 16, reading=written, cut_long_words=True)
+    shares[sparse] = np.maximum(shares[sparse], again)
     return shares
-
-
-def _letters_in(read_loosely: bytes) -> int:
-    return int(np.count_nonzero(np.frombuffer(read_loosely, np.uint8) != ord(" ")))
 
 
 def fit(texts: Sequence[str]) -> Coefficients:

@@ -1,6 +1,7 @@
 """Count repeated word n-grams in many texts at once, in numpy: what sets of tuples would give, ten times as fast.
 
-Words are those of ``str.split()``, found in the bytes that `reading.read_texts` returns. Each word is hashed to 64
+Words are those of ``str.split()``, found in the bytes that `reading.read_texts` returns. (Where numba is installed,
+`compiled.ngrams` does the same faster.) Each word is hashed to 64
 bits, and each n-gram from the hashes of its words; then the n-grams of a text are sorted and equal neighbours counted.
 
 How likely is a collision? All multipliers are drawn at random when the module is loaded, so nobody can write a text
@@ -37,7 +38,15 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from justtinker_plugins.shared.redundancy.reading import BLOCK, is_space
+from justtinker_plugins.shared.redundancy.compiled import usable
+from justtinker_plugins.shared.redundancy.reading import (
+    BLOCK,
+    Reading,
+    as_written,
+    is_space,
+    read_texts,
+    with_narrow_spaces,
+)
 
 U64 = NDArray[np.uint64]
 
@@ -56,30 +65,48 @@ def repeated_shares(
     texts: Sequence[bytes],
     n: int,
     *,
+    reading: Reading = as_written,
     min_words: int | None = None,
     cut_long_words: bool = False,
     pool: Executor | None = None,
-) -> NDArray[np.float64]:
-    """1 - distinct / total of each text's word n-grams (N,).
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """1 - distinct / total of each text's word n-grams (N,), and the bytes of its words (N,).
 
     Args:
-        texts: N texts from `read_texts`.
+        texts: N encoded texts.
         n: words in a gram, 1 to 64.
+        reading: how to read them.
         min_words: texts with fewer words get 0; at least n; the default is 2n, as in the recipe.
         cut_long_words: cut words of more than 64 bytes into words of 8, to catch loops without white space.
         pool: threads that sort when they have time. Each takes a whole run of texts at a time: two threads that compete
             for the interpreter lock are slower than one.
     """
     least = 2 * n if min_words is None else max(min_words, n)
+    if not usable(sum(map(len, texts))):
+        return _in_numpy(read_texts(texts, reading), n, least, cut_long_words, pool)
+    from justtinker_plugins.shared.redundancy.compiled.ngrams import count
+
+    totals, distinct, sizes = count([*with_narrow_spaces(texts)], n, least, reading, CUT if cut_long_words else 1 << 62)
+    shares = np.array([1.0 - d / t if t else 0.0 for d, t in zip(distinct.tolist(), totals.tolist(), strict=True)])
+    left = np.flatnonzero(totals < 0).tolist()
+    shares[left] = _in_numpy(read_texts([texts[i] for i in left], reading), n, least, cut_long_words, pool)[0]
+    return shares, sizes
+
+
+def _in_numpy(
+    texts: Sequence[bytes], n: int, least: int, cut_long_words: bool, pool: Executor | None
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Do `repeated_shares` of texts as they are read."""
     runs = []
+    sizes = np.zeros(len(texts), np.int64)
     for run in _runs(texts):
-        totals, grams = _grams([texts[i] for i in run], n, least, cut_long_words)
+        totals, sizes[run], grams = _grams([texts[i] for i in run], n, least, cut_long_words)
         runs.append((run, totals, grams, pool.submit(_distinct, grams) if pool else None))
     shares = np.zeros(len(texts))
     for run, totals, grams, task in reversed(runs):  # the pool starts at the other end
         distinct = _distinct(grams) if task is None or task.cancel() else task.result()
         shares[run] = [1.0 - some / total if total else 0.0 for some, total in zip(distinct, totals, strict=True)]
-    return shares
+    return shares, sizes
 
 
 def _runs(texts: Sequence[bytes]) -> Iterator[list[int]]:
@@ -96,8 +123,10 @@ def _runs(texts: Sequence[bytes]) -> Iterator[list[int]]:
         yield run
 
 
-def _grams(texts: Sequence[bytes], n: int, least: int, cut_long_words: bool) -> tuple[list[int], NDArray[np.int64]]:
-    """Count the n-grams of each text (0 if it has fewer than `least` words), and hash them.
+def _grams(
+    texts: Sequence[bytes], n: int, least: int, cut_long_words: bool
+) -> tuple[list[int], NDArray[np.int64], NDArray[np.int64]]:
+    """Count the n-grams of each text (0 if it has fewer than `least` words) and the bytes of its words; hash the grams.
 
     The hashes are (N, most n-grams): a row for each text, filled up with its first hash.
     """
@@ -107,13 +136,15 @@ def _grams(texts: Sequence[bytes], n: int, least: int, cut_long_words: bool) -> 
         starts, lengths = _cut(starts, lengths)
     hashes = _gram_hashes(_word_hashes(data, starts, lengths), n).view(np.int64)
     ends = accumulate(map(len, texts), lambda at, size: at + size + 1, initial=1)
-    first_word = np.searchsorted(starts, list(ends)).tolist()
+    places = np.searchsorted(starts, list(ends))
+    sizes = np.diff(np.concatenate([[0], np.cumsum(lengths)])[places])
+    first_word = places.tolist()
     totals = [stop - first - n + 1 if stop - first >= least else 0 for first, stop in pairwise(first_word)]
     rows = np.empty((len(texts), max(totals)), np.int64)
     for row, first, total in zip(rows, first_word, totals, strict=False):
         row[:total] = hashes[first : first + total]
         row[total:] = row[0] if total else 0
-    return totals, rows
+    return totals, sizes, rows
 
 
 def _distinct(rows: NDArray[np.int64]) -> list[int]:

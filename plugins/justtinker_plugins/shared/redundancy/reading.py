@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 1 << 18  # bytes at a time: their arrays fit into the cache
-_SPACES = b"\t\n\v\f\r\x1c\x1d\x1e\x1f "  # ASCII's white space, by str.split()
+SPACES = b"\t\n\v\f\r\x1c\x1d\x1e\x1f "  # ASCII's white space, by str.split()
 _WIDE = [chr(c).encode() for c in range(0x80, 0x3001) if chr(c).isspace()]
 _WIDE_SPACE = {  # bytes of a character in UTF-8 -> the white space of that width, as numbers
     width: np.array([int.from_bytes(c) for c in _WIDE if len(c) == width], np.uint32) for width in (2, 3)
@@ -28,9 +28,9 @@ Reading = Callable[[bytes], bytes]
 _NUL, _NEVER = b"\0", b"\xff"  # no UTF-8 text has a byte 0xff
 _ZEROS = b"0" * 10
 _MASKED = bytes.maketrans(_NUL + string.digits.encode(), _NEVER + _ZEROS)
-_LOOSE = bytes.maketrans(_SPACES + string.ascii_uppercase.encode(), b" " * 10 + string.ascii_lowercase.encode())
+_LOOSE = bytes.maketrans(SPACES + string.ascii_uppercase.encode(), b" " * 10 + string.ascii_lowercase.encode())
 _LOOSE_MASKED = _LOOSE.translate(_MASKED)
-_DROPPED = bytes({*range(256)} - {*_SPACES, *string.ascii_letters.encode(), *string.digits.encode()})
+_DROPPED = bytes({*range(256)} - {*SPACES, *string.ascii_letters.encode(), *string.digits.encode()})
 
 
 def as_written(text: bytes) -> bytes:
@@ -70,7 +70,13 @@ def blocks(texts: Sequence[AnyStr], size: int = BLOCK) -> Iterator[Sequence[AnyS
 
 def read_texts(texts: Sequence[bytes], reading: Reading = as_written) -> list[bytes]:
     """Read encoded texts; the results have only ASCII's white space and no NUL."""
-    return [reading(text) for run in blocks(texts) for text in _with_narrow_spaces(run)]
+    return [reading(text) for text in with_narrow_spaces(texts)]
+
+
+def with_narrow_spaces(texts: Sequence[bytes]) -> Iterator[bytes]:
+    """Yield encoded texts with white space beyond ASCII replaced by spaces, one for each byte."""
+    for run in blocks(texts):
+        yield from _with_narrow_spaces(run)
 
 
 def is_space(text: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -81,7 +87,6 @@ def is_space(text: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def _with_narrow_spaces(texts: Sequence[bytes]) -> Sequence[bytes]:
-    """Replace white space beyond ASCII by spaces, one for each byte."""
     beyond = [text for text in texts if not text.isascii()]
     data = np.frombuffer(b"  ".join([*beyond, b""]), np.uint8)
     places = _wide_spaces(data)

@@ -1,0 +1,169 @@
+"""Read texts, hash their words and n-grams, and count the distinct ones, in one go: `redundancy.ngrams` explains it.
+
+The hashes are drawn and put together as there, with two differences. Words of up to 4,096 bytes are hashed without
+BLAKE2b, with more multipliers; longer ones are left to numpy. Distinct n-grams are counted in a hash table.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from justtinker_plugins.shared.redundancy.compiled.memory import join, load, reverse_bytes
+from justtinker_plugins.shared.redundancy.reading import SPACES, Reading
+
+U = np.uint64
+LONGEST = 4096
+"""Bytes of a word."""
+
+_MULTIPLIERS = np.frombuffer(secrets.token_bytes(3 * 8 * (LONGEST // 4 + 1)), np.uint64).reshape(3, -1)
+_ODD = U(secrets.randbits(64) | 1)
+_KEEP = np.array([2 ** (8 * n) - 1 for n in range(9)], np.uint64)  # the first n bytes of a little-endian number
+
+
+def count(
+    texts: Sequence[bytes], n: int, least: int, reading: Reading, cut: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Count all n-grams, the distinct ones, and the bytes that are not white space, of each text (N,).
+
+    Texts of fewer than `least` words have 0 n-grams; texts with words that are too long have -1. Words of more than
+    `cut` bytes are read as words of 8. The texts may have no white space beyond ASCII.
+    """
+    each = [reading(bytes([b])) for b in range(256)]
+    values = np.array([0 if not out or out in SPACES else out[0] for out in each], np.uint8)
+    kept = np.array([len(out) for out in each], np.uint8)
+    data, ends = join(texts)
+    counts = np.zeros((3, len(texts)), np.int64)
+    _count(data, ends, n, least, cut, values, kept, _MULTIPLIERS, _ODD, _KEEP, counts)
+    return counts[0], counts[1], counts[2]
+
+
+@njit(nogil=True, cache=True)
+def _count(data, ends, n, least, cut, values, kept, multipliers, odd, keep, counts):
+    longest = np.diff(ends).max()
+    most = longest // 2 + 1  # words
+    read = np.empty(longest + 16, np.uint8)
+    edges = np.empty(longest + 2, np.int64)
+    hashes, grams, table = np.empty(most, np.uint64), np.empty(most, np.uint64), np.empty(_slots(most), np.uint64)
+    for j in range(len(ends) - 1):
+        size = _read(data[ends[j] : ends[j + 1]], values, kept, read)
+        words = _find_words(read, size, edges)
+        counts[2, j] = _letters(edges, words)
+        words = _hash_words(read.ctypes.data, edges, words, cut, multipliers, odd, keep, hashes)
+        if words < least:
+            counts[0, j] = min(words, 0)
+            continue
+        total = words - n + 1
+        counts[0, j] = total
+        if n == 16:
+            _combine(hashes, total + 12, 4, 1, multipliers[2], hashes)
+            _combine(hashes, total, 4, 4, multipliers[2, 4:], grams)
+        else:
+            _combine(hashes, total, n, 1, multipliers[2], grams)
+        counts[1, j] = _distinct(grams[:total], table)
+
+
+@njit(nogil=True, cache=True)
+def _slots(number):
+    """The size of a table for so many: a power of two, and at least twice as many."""
+    size = 16
+    while size < 2 * number:
+        size *= 2
+    return size
+
+
+@njit(nogil=True, cache=True)
+def _read(text, values, kept, read):
+    """Write what a text reads like, white space as 0, and return its length."""
+    size = U(0)
+    for i in range(len(text)):
+        byte = text[i]
+        read[size] = values[byte]
+        size += U(kept[byte])
+    read[size] = 0
+    return np.int64(size)
+
+
+@njit(nogil=True, cache=True)
+def _find_words(read, size, edges):
+    """Write where each word starts and ends, and return how many there are."""
+    number, before = U(0), np.uint8(0)
+    for i in range(size + 1):  # a space stands behind the text
+        now = np.uint8(read[i] != 0)
+        edges[number] = i
+        number += U(now ^ before)
+        before = now
+    return np.int64(number) // 2
+
+
+@njit(nogil=True, cache=True)
+def _letters(edges, words):
+    total = 0
+    for k in range(words):
+        total += edges[2 * k + 1] - edges[2 * k]
+    return total
+
+
+@njit(nogil=True, cache=True)
+def _hash_words(base, edges, words, cut, multipliers, odd, keep, hashes):
+    """Hash the words and return how many there are after cutting; -1 if one is too long."""
+    number = 0
+    for k in range(words):
+        start, stop = edges[2 * k], edges[2 * k + 1]
+        if stop - start > cut:
+            for at in range(start, stop, 8):
+                hashes[number] = reverse_bytes((load(base, at) & keep[min(8, stop - at)]) * odd)
+                number += 1
+            continue
+        if stop - start > LONGEST:
+            return -1
+        found = reverse_bytes((load(base, start) & keep[min(8, stop - start)]) * odd)
+        if stop - start > 8:
+            found += _hash_rest(base, start + 8, stop, multipliers, keep)
+        hashes[number] = found
+        number += 1
+    return number
+
+
+@njit(nogil=True, cache=True)
+def _hash_rest(base, start, stop, multipliers, keep):
+    upper, lower, i = multipliers[0, -1], multipliers[1, -1], 0
+    for at in range(start, stop, 8):
+        piece = load(base, at) & keep[min(8, stop - at)]
+        low, high = piece & U(0xFFFF_FFFF), piece >> U(32)
+        upper += low * multipliers[0, i] + high * multipliers[0, i + 1]
+        lower += low * multipliers[1, i] + high * multipliers[1, i + 1]
+        i += 2
+    return (upper & U(0xFFFF_FFFF_0000_0000)) | (lower >> U(32))
+
+
+@njit(nogil=True, cache=True)
+def _combine(hashes, size, n, stride, multipliers, grams):
+    for i in range(size):
+        total = hashes[i]
+        for j in range(1, n):
+            total += hashes[i + j * stride] * multipliers[j]
+        grams[i] = total
+
+
+@njit(nogil=True, cache=True)
+def _distinct(grams, table):
+    slots = _slots(len(grams))
+    table[:slots] = 0
+    shift, found = U(64), 0
+    while U(1) << (U(64) - shift) < slots:
+        shift -= U(1)
+    for i in range(len(grams)):
+        gram = max(grams[i], U(1))  # 0 is an empty slot
+        slot = gram >> shift  # the upper bits are the more random ones
+        while table[slot] != gram:
+            if table[slot] == 0:
+                table[slot] = gram
+                found += 1
+                break
+            slot = (slot + U(1)) & U(slots - 1)
+    return found
