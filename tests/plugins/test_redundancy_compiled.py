@@ -96,7 +96,7 @@ texts = st.one_of(letters, st.builds(lambda t, k: (t + " ") * k, letters, st.int
 def test_counts_are_those_of_numpy(reading: Any, n: int, least: int, cut: bool, batch: list[str]) -> None:
     data = [encode(text) for text in batch]
     read = read_texts(data, reading)
-    totals, distinct, sizes = ngrams.count(read, n, least, as_written, CUT if cut else 1 << 62)
+    totals, distinct, sizes = ngrams.count(read, n, least, CUT if cut else 1 << 62)
     shares, expected = _in_numpy(read, n, least, cut, None)
     assert sizes.tolist() == expected.tolist()
     for total, different, share, text in zip(totals.tolist(), distinct.tolist(), shares.tolist(), read, strict=True):

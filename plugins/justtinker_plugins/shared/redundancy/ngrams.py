@@ -45,7 +45,6 @@ from justtinker_plugins.shared.redundancy.reading import (
     as_written,
     is_space,
     read_texts,
-    with_narrow_spaces,
 )
 
 U64 = NDArray[np.uint64]
@@ -82,14 +81,15 @@ def repeated_shares(
             for the interpreter lock are slower than one.
     """
     least = 2 * n if min_words is None else max(min_words, n)
+    texts = read_texts(texts, reading)
     if not usable(sum(map(len, texts))):
-        return _in_numpy(read_texts(texts, reading), n, least, cut_long_words, pool)
+        return _in_numpy(texts, n, least, cut_long_words, pool)
     from justtinker_plugins.shared.redundancy.compiled.ngrams import count
 
-    totals, distinct, sizes = count([*with_narrow_spaces(texts)], n, least, reading, CUT if cut_long_words else 1 << 62)
+    totals, distinct, sizes = count(texts, n, least, CUT if cut_long_words else 1 << 62)
     shares = np.array([1.0 - d / t if t else 0.0 for d, t in zip(distinct.tolist(), totals.tolist(), strict=True)])
     left = np.flatnonzero(totals < 0).tolist()
-    shares[left] = _in_numpy(read_texts([texts[i] for i in left], reading), n, least, cut_long_words, pool)[0]
+    shares[left] = _in_numpy([texts[i] for i in left], n, least, cut_long_words, pool)[0]
     return shares, sizes
 
 

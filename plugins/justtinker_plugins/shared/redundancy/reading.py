@@ -70,13 +70,7 @@ def blocks(texts: Sequence[AnyStr], size: int = BLOCK) -> Iterator[Sequence[AnyS
 
 def read_texts(texts: Sequence[bytes], reading: Reading = as_written) -> list[bytes]:
     """Read encoded texts; the results have only ASCII's white space and no NUL."""
-    return [reading(text) for text in with_narrow_spaces(texts)]
-
-
-def with_narrow_spaces(texts: Sequence[bytes]) -> Iterator[bytes]:
-    """Yield encoded texts with white space beyond ASCII replaced by spaces, one for each byte."""
-    for run in blocks(texts):
-        yield from _with_narrow_spaces(run)
+    return [reading(text) for run in blocks(texts) for text in _with_narrow_spaces(run)]
 
 
 def is_space(text: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -87,6 +81,7 @@ def is_space(text: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def _with_narrow_spaces(texts: Sequence[bytes]) -> Sequence[bytes]:
+    """Replace white space beyond ASCII by spaces, one for each byte."""
     beyond = [text for text in texts if not text.isascii()]
     data = np.frombuffer(b"  ".join([*beyond, b""]), np.uint8)
     places = _wide_spaces(data)

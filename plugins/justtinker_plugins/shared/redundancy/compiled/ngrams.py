@@ -1,4 +1,4 @@
-"""Read texts, hash their words and n-grams, and count the distinct ones, in one go: `redundancy.ngrams` explains it.
+"""Hash the words and n-grams of texts, and count the distinct ones, in one go: `redundancy.ngrams` explains it.
 
 The hashes are drawn and put together as there, with two differences. Words of up to 4,096 bytes are hashed without
 BLAKE2b, with more multipliers; longer ones are left to numpy. Distinct n-grams are counted in a hash table.
@@ -14,7 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from justtinker_plugins.shared.redundancy.compiled.memory import join, load, reverse_bytes
-from justtinker_plugins.shared.redundancy.reading import SPACES, Reading
+from justtinker_plugins.shared.redundancy.reading import SPACES
 
 U = np.uint64
 LONGEST = 4096
@@ -22,38 +22,35 @@ LONGEST = 4096
 
 _MULTIPLIERS = np.frombuffer(secrets.token_bytes(3 * 8 * (LONGEST // 4 + 1)), np.uint64).reshape(3, -1)
 _ODD = U(secrets.randbits(64) | 1)
+_IN_WORD = np.array([b not in SPACES for b in range(256)], np.uint8)
 _KEEP = np.array([2 ** (8 * n) - 1 for n in range(9)], np.uint64)  # the first n bytes of a little-endian number
 
 
 def count(
-    texts: Sequence[bytes], n: int, least: int, reading: Reading, cut: int
+    texts: Sequence[bytes], n: int, least: int, cut: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Count all n-grams, the distinct ones, and the bytes that are not white space, of each text (N,).
+    """Count all n-grams, the distinct ones, and the bytes of words, of each text from `read_texts` (N,).
 
     Texts of fewer than `least` words have 0 n-grams; texts with words that are too long have -1. Words of more than
-    `cut` bytes are read as words of 8. The texts may have no white space beyond ASCII.
+    `cut` bytes are read as words of 8.
     """
-    each = [reading(bytes([b])) for b in range(256)]
-    values = np.array([0 if not out or out in SPACES else out[0] for out in each], np.uint8)
-    kept = np.array([len(out) for out in each], np.uint8)
     data, ends = join(texts)
     counts = np.zeros((3, len(texts)), np.int64)
-    _count(data, ends, n, least, cut, values, kept, _MULTIPLIERS, _ODD, _KEEP, counts)
+    _count(data, ends, n, least, cut, _MULTIPLIERS, _ODD, _KEEP, counts)
     return counts[0], counts[1], counts[2]
 
 
 @njit(nogil=True, cache=True)
-def _count(data, ends, n, least, cut, values, kept, multipliers, odd, keep, counts):
+def _count(data, ends, n, least, cut, multipliers, odd, keep, counts):
     longest = np.diff(ends).max()
     most = longest // 2 + 1  # words
-    read = np.empty(longest + 16, np.uint8)
-    edges = np.empty(longest + 2, np.int64)
+    edges = np.empty(longest + 2, np.uint32)
     hashes, grams, table = np.empty(most, np.uint64), np.empty(most, np.uint64), np.empty(_slots(most), np.uint64)
     for j in range(len(ends) - 1):
-        size = _read(data[ends[j] : ends[j + 1]], values, kept, read)
-        words = _find_words(read, size, edges)
+        text = data[ends[j] : ends[j + 1]]
+        words = _find_words(text, edges)
         counts[2, j] = _letters(edges, words)
-        words = _hash_words(read.ctypes.data, edges, words, cut, multipliers, odd, keep, hashes)
+        words = _hash_words(text.ctypes.data, edges, words, cut, multipliers, odd, keep, hashes)
         if words < least:
             counts[0, j] = min(words, 0)
             continue
@@ -77,34 +74,23 @@ def _slots(number):
 
 
 @njit(nogil=True, cache=True)
-def _read(text, values, kept, read):
-    """Write what a text reads like, white space as 0, and return its length."""
-    size = U(0)
-    for i in range(len(text)):
-        byte = text[i]
-        read[size] = values[byte]
-        size += U(kept[byte])
-    read[size] = 0
-    return np.int64(size)
-
-
-@njit(nogil=True, cache=True)
-def _find_words(read, size, edges):
+def _find_words(text, edges):
     """Write where each word starts and ends, and return how many there are."""
     number, before = U(0), np.uint8(0)
-    for i in range(size + 1):  # a space stands behind the text
-        now = np.uint8(read[i] != 0)
+    for i in range(len(text)):
+        now = _IN_WORD[text[i]]
         edges[number] = i
         number += U(now ^ before)
         before = now
-    return np.int64(number) // 2
+    edges[number] = len(text)
+    return np.int64(number + U(before)) // 2
 
 
 @njit(nogil=True, cache=True)
 def _letters(edges, words):
     total = 0
     for k in range(words):
-        total += edges[2 * k + 1] - edges[2 * k]
+        total += np.int64(edges[2 * k + 1] - edges[2 * k])
     return total
 
 
@@ -113,7 +99,7 @@ def _hash_words(base, edges, words, cut, multipliers, odd, keep, hashes):
     """Hash the words and return how many there are after cutting; -1 if one is too long."""
     number = 0
     for k in range(words):
-        start, stop = edges[2 * k], edges[2 * k + 1]
+        start, stop = np.int64(edges[2 * k]), np.int64(edges[2 * k + 1])
         if stop - start > cut:
             for at in range(start, stop, 8):
                 hashes[number] = reverse_bytes((load(base, at) & keep[min(8, stop - at)]) * odd)
