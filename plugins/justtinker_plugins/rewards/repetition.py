@@ -34,5 +34,5 @@ class Repetition:
     def score(self, group: Group) -> dict[str, list[float | None]]:
         """Return `repetition`: a number in [-1, 0] for each rollout, None where it does not apply."""
         texts = [encode(rollout.text.lower()) for rollout in group.rollouts]
-        shares, _ = repeated_shares(texts, self.n, min_words=self.n)
+        shares = repeated_shares(texts, self.n, min_words=self.n).shares
         return {"repetition": gated(group, (0.0 - shares).tolist(), self.only_correct)}

@@ -31,7 +31,7 @@ def score_batch(texts: Sequence[str], *, chunks: bool = True) -> Scores:
 
     def in_numpy(pool: Executor | None) -> tuple[NDArray[np.float64], Scores]:
         similar = {"chunk_similarity": chunk_similarities(texts, data)} if chunks else {}
-        return repeated_shares(data, 5, pool=pool)[0], similar
+        return repeated_shares(data, 5, pool=pool).shares, similar
 
     sizes, (repetition, similarity) = sizes_while(data, zlib_sizes, in_numpy)
     return combine(texts, sizes / [max(len(d), 1) for d in data], repetition) | similarity

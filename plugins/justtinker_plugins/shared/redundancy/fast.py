@@ -23,7 +23,7 @@ _FITTED = (1_000, 40_000)  # bytes
 def score_batch(texts: Sequence[str]) -> Scores:
     """Approximate `exact.score_batch`, without ``chunk_similarity``."""
     data = [encode(text) for text in texts]
-    sizes, repetition = sizes_while(data, zstd_sizes, lambda pool: repeated_shares(data, 5, pool=pool)[0], ALL)
+    sizes, repetition = sizes_while(data, zstd_sizes, lambda pool: repeated_shares(data, 5, pool=pool).shares, ALL)
     lengths = np.array([max(len(d), 1) for d in data], np.float64)
     y = np.log(np.clip(lengths, *_FITTED) / 8000)
     return combine(texts, _CONSTANT + (_SLOPE + _SLOPE_BY_LENGTH * y) * sizes / lengths, repetition)

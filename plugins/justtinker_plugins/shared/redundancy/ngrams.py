@@ -34,6 +34,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from hashlib import blake2b
 from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,7 @@ from justtinker_plugins.shared.redundancy.reading import (
     Reading,
     as_written,
     is_space,
+    masked_digits,
     read_texts,
 )
 
@@ -60,21 +62,40 @@ _KEEP = np.array([2 ** (8 * n) - 1 for n in range(9)], np.uint64)  # the first n
 _LOW, _HALF = np.uint64(0xFFFF_FFFF), np.uint64(32)
 
 
+class Counts(NamedTuple):
+    """What `repeated_shares` counts in N texts."""
+
+    shares: NDArray[np.float64]
+    """1 - distinct / total of the n-grams (N,)."""
+    letters: NDArray[np.int64]
+    """Bytes of words (N,)."""
+    words: NDArray[np.int64]
+    """Words (N,), 0 if not asked for."""
+    different: NDArray[np.int64]
+    """Different words, by their first 8 bytes (N,), 0 if not asked for."""
+    rare: NDArray[np.int64]
+    """Those of them that occur once or twice (N,), 0 if not asked for."""
+
+
 def repeated_shares(
     texts: Sequence[bytes],
     n: int,
     *,
     reading: Reading = as_written,
+    mask_digits: bool = False,
+    vocabulary: bool = False,
     min_words: int | None = None,
     cut_long_words: bool = False,
     pool: Executor | None = None,
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """1 - distinct / total of each text's word n-grams (N,), and the bytes of its words (N,).
+) -> Counts:
+    """Count each text's word n-grams and those that are repeated.
 
     Args:
         texts: N encoded texts.
         n: words in a gram, 1 to 64.
         reading: how to read them.
+        mask_digits: read every digit as 0 in the n-grams; only if `reading` is `loose`.
+        vocabulary: count different and rare words too, with their digits.
         min_words: texts with fewer words get 0; at least n; the default is 2n, as in the recipe.
         cut_long_words: cut words of more than 64 bytes into words of 8, to catch loops without white space.
         pool: threads that sort when they have time. Each takes a whole run of texts at a time: two threads that compete
@@ -83,30 +104,42 @@ def repeated_shares(
     least = 2 * n if min_words is None else max(min_words, n)
     texts = read_texts(texts, reading)
     if not usable(sum(map(len, texts))):
-        return _in_numpy(texts, n, least, cut_long_words, pool)
+        return _in_numpy(texts, n, least, mask_digits, vocabulary, cut_long_words, pool)
     from justtinker_plugins.shared.redundancy.compiled.ngrams import count
 
-    totals, distinct, sizes = count(texts, n, least, CUT if cut_long_words else 1 << 62)
+    totals, distinct, *others = count(texts, n, least, CUT if cut_long_words else 1 << 62, mask_digits, vocabulary)
     shares = np.array([1.0 - d / t if t else 0.0 for d, t in zip(distinct.tolist(), totals.tolist(), strict=True)])
     left = np.flatnonzero(totals < 0).tolist()
-    shares[left] = _in_numpy([texts[i] for i in left], n, least, cut_long_words, pool)[0]
-    return shares, sizes
+    by_numpy = _in_numpy([texts[i] for i in left], n, least, mask_digits, vocabulary, cut_long_words, pool)
+    for column, values in zip((shares, *others), by_numpy, strict=True):
+        column[left] = values
+    return Counts(shares, *others)
 
 
 def _in_numpy(
-    texts: Sequence[bytes], n: int, least: int, cut_long_words: bool, pool: Executor | None
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    texts: Sequence[bytes],
+    n: int,
+    least: int,
+    mask_digits: bool,
+    vocabulary: bool,
+    cut_long_words: bool,
+    pool: Executor | None,
+) -> Counts:
     """Do `repeated_shares` of texts as they are read."""
     runs = []
-    sizes = np.zeros(len(texts), np.int64)
+    counts = np.zeros((4, len(texts)), np.int64)
     for run in _runs(texts):
-        totals, sizes[run], grams = _grams([texts[i] for i in run], n, least, cut_long_words)
+        words = _Words([texts[i] for i in run], cut_long_words)
+        totals, grams = words.grams(n, least, mask_digits)
+        counts[0, run] = words.letters()
+        if vocabulary:
+            counts[1:, run] = words.vocabulary()
         runs.append((run, totals, grams, pool.submit(_distinct, grams) if pool else None))
     shares = np.zeros(len(texts))
     for run, totals, grams, task in reversed(runs):  # the pool starts at the other end
         distinct = _distinct(grams) if task is None or task.cancel() else task.result()
         shares[run] = [1.0 - some / total if total else 0.0 for some, total in zip(distinct, totals, strict=True)]
-    return shares, sizes
+    return Counts(shares, *counts)
 
 
 def _runs(texts: Sequence[bytes]) -> Iterator[list[int]]:
@@ -123,28 +156,54 @@ def _runs(texts: Sequence[bytes]) -> Iterator[list[int]]:
         yield run
 
 
-def _grams(
-    texts: Sequence[bytes], n: int, least: int, cut_long_words: bool
-) -> tuple[list[int], NDArray[np.int64], NDArray[np.int64]]:
-    """Count the n-grams of each text (0 if it has fewer than `least` words) and the bytes of its words; hash the grams.
+class _Words:
+    """The words of a run of texts."""
 
-    The hashes are (N, most n-grams): a row for each text, filled up with its first hash.
-    """
-    data = np.frombuffer(b" ".join([b"", *texts, b" " * 8]), np.uint8)
-    starts, lengths = _words(is_space(data))
-    if cut_long_words and int(lengths.max(initial=0)) > CUT:
-        starts, lengths = _cut(starts, lengths)
-    hashes = _gram_hashes(_word_hashes(data, starts, lengths), n).view(np.int64)
-    ends = accumulate(map(len, texts), lambda at, size: at + size + 1, initial=1)
-    places = np.searchsorted(starts, list(ends))
-    sizes = np.diff(np.concatenate([[0], np.cumsum(lengths)])[places])
-    first_word = places.tolist()
-    totals = [stop - first - n + 1 if stop - first >= least else 0 for first, stop in pairwise(first_word)]
-    rows = np.empty((len(texts), max(totals)), np.int64)
+    def __init__(self, texts: Sequence[bytes], cut_long_words: bool) -> None:
+        self.data = np.frombuffer(b" ".join([b"", *texts, b" " * 8]), np.uint8)
+        self.starts, self.lengths = _words(is_space(self.data))
+        if cut_long_words and int(self.lengths.max(initial=0)) > CUT:
+            self.starts, self.lengths = _cut(self.starts, self.lengths)
+        ends = accumulate(map(len, texts), lambda at, size: at + size + 1, initial=1)
+        self.first = np.searchsorted(self.starts, list(ends))  # word of each text, and the last one's end
+
+    def letters(self) -> NDArray[np.int64]:
+        return np.diff(np.concatenate([[0], np.cumsum(self.lengths)])[self.first])
+
+    def grams(self, n: int, least: int, mask_digits: bool) -> tuple[list[int], NDArray[np.int64]]:
+        """Count the n-grams of each text (0 if it has fewer than `least` words), and hash them.
+
+        The hashes are (N, most n-grams): a row for each text, filled up with its first hash.
+        """
+        data = masked_digits(self.data) if mask_digits else self.data
+        hashes = _gram_hashes(_word_hashes(data, self.starts, self.lengths), n).view(np.int64)
+        first_word = self.first.tolist()
+        totals = [stop - first - n + 1 if stop - first >= least else 0 for first, stop in pairwise(first_word)]
+        return totals, _rows(hashes, first_word, totals)
+
+    def vocabulary(self) -> NDArray[np.int64]:
+        """Count the words of each text, the different ones by their first 8 bytes, and those that occur twice at most.
+
+        Returns (3, N).
+        """
+        eight_bytes_at = np.ndarray((len(self.data) - 7,), "<u8", self.data, strides=(1,))
+        keys = eight_bytes_at[self.starts] & _KEEP.take(self.lengths, mode="clip")
+        found = np.zeros((3, len(self.first) - 1), np.int64)
+        found[0] = np.diff(self.first)
+        for j, (first, stop) in enumerate(pairwise(self.first.tolist())):
+            one = keys[first:stop].view(np.int64)
+            one.sort()
+            new = np.flatnonzero(np.concatenate([[True], one[1:] != one[:-1]])[: len(one)])
+            found[1:, j] = len(new), np.count_nonzero(np.diff(new, append=len(one)) <= 2)
+        return found
+
+
+def _rows(hashes: NDArray[np.int64], first_word: list[int], totals: list[int]) -> NDArray[np.int64]:
+    rows = np.empty((len(totals), max(totals)), np.int64)
     for row, first, total in zip(rows, first_word, totals, strict=False):
         row[:total] = hashes[first : first + total]
         row[total:] = row[0] if total else 0
-    return totals, sizes, rows
+    return rows
 
 
 def _distinct(rows: NDArray[np.int64]) -> list[int]:

@@ -29,7 +29,6 @@ _NUL, _NEVER = b"\0", b"\xff"  # no UTF-8 text has a byte 0xff
 _ZEROS = b"0" * 10
 _MASKED = bytes.maketrans(_NUL + string.digits.encode(), _NEVER + _ZEROS)
 _LOOSE = bytes.maketrans(SPACES + string.ascii_uppercase.encode(), b" " * 10 + string.ascii_lowercase.encode())
-_LOOSE_MASKED = _LOOSE.translate(_MASKED)
 _DROPPED = bytes({*range(256)} - {*SPACES, *string.ascii_letters.encode(), *string.digits.encode()})
 
 
@@ -46,11 +45,6 @@ def masked(text: bytes) -> bytes:
 def loose(text: bytes) -> bytes:
     """Keep lower-case letters, digits and spaces. Dropped bytes leave no gap: ``**so**, it's`` becomes ``so its``."""
     return text.translate(_LOOSE, _DROPPED)
-
-
-def loose_masked(text: bytes) -> bytes:
-    """Read like `loose`, with every digit as 0."""
-    return text.translate(_LOOSE_MASKED, _DROPPED)
 
 
 def encode(text: str) -> bytes:
@@ -71,6 +65,11 @@ def blocks(texts: Sequence[AnyStr], size: int = BLOCK) -> Iterator[Sequence[AnyS
 def read_texts(texts: Sequence[bytes], reading: Reading = as_written) -> list[bytes]:
     """Read encoded texts; the results have only ASCII's white space and no NUL."""
     return [reading(text) for run in blocks(texts) for text in _with_narrow_spaces(run)]
+
+
+def masked_digits(text: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Read every digit as 0."""
+    return np.where(text - np.uint8(ord("0")) < 10, np.uint8(ord("0")), text)
 
 
 def is_space(text: NDArray[np.uint8]) -> NDArray[np.bool_]:

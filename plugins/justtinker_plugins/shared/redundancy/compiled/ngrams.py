@@ -27,30 +27,36 @@ _KEEP = np.array([2 ** (8 * n) - 1 for n in range(9)], np.uint64)  # the first n
 
 
 def count(
-    texts: Sequence[bytes], n: int, least: int, cut: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Count all n-grams, the distinct ones, and the bytes of words, of each text from `read_texts` (N,).
+    texts: Sequence[bytes], n: int, least: int, cut: int, mask_digits: bool = False, vocabulary: bool = False
+) -> NDArray[np.int64]:
+    """Count in each text from `read_texts`: n-grams, distinct ones, bytes of words, words, different words, rare ones.
 
     Texts of fewer than `least` words have 0 n-grams; texts with words that are too long have -1. Words of more than
-    `cut` bytes are read as words of 8.
+    `cut` bytes are read as words of 8. The last two only with `vocabulary`; `redundancy.ngrams` says what they are.
+    Digits can be masked in texts that are read loosely. Returns (6, N).
     """
     data, ends = join(texts)
-    counts = np.zeros((3, len(texts)), np.int64)
-    _count(data, ends, n, least, cut, _MULTIPLIERS, _ODD, _KEEP, counts)
-    return counts[0], counts[1], counts[2]
+    counts = np.zeros((6, len(texts)), np.int64)
+    _count(data, ends, n, least, cut, mask_digits, vocabulary, _MULTIPLIERS, _ODD, _KEEP, counts)
+    return counts
 
 
 @njit(nogil=True, cache=True)
-def _count(data, ends, n, least, cut, multipliers, odd, keep, counts):
+def _count(data, ends, n, least, cut, mask_digits, vocabulary, multipliers, odd, keep, counts):
     longest = np.diff(ends).max()
     most = longest // 2 + 1  # words
     edges = np.empty(longest + 2, np.uint32)
     hashes, grams, table = np.empty(most, np.uint64), np.empty(most, np.uint64), np.empty(_slots(most), np.uint64)
+    starts, times = np.empty(most, np.uint64), np.empty(_slots(most), np.uint8)
     for j in range(len(ends) - 1):
         text = data[ends[j] : ends[j + 1]]
         words = _find_words(text, edges)
         counts[2, j] = _letters(edges, words)
-        words = _hash_words(text.ctypes.data, edges, words, cut, multipliers, odd, keep, hashes)
+        mask = U(0x0F0F_0F0F_0F0F_0F0F) if mask_digits else U(0)
+        words = _hash_words(text.ctypes.data, edges, words, cut, mask, multipliers, odd, keep, hashes, starts)
+        if vocabulary and words > 0:
+            counts[3, j] = words
+            counts[4, j], counts[5, j] = _different(starts[:words], table, times)
         if words < least:
             counts[0, j] = min(words, 0)
             continue
@@ -88,43 +94,69 @@ def _find_words(text, edges):
 
 @njit(nogil=True, cache=True)
 def _letters(edges, words):
-    total = 0
+    total = np.int64(0)
     for k in range(words):
         total += np.int64(edges[2 * k + 1] - edges[2 * k])
     return total
 
 
 @njit(nogil=True, cache=True)
-def _hash_words(base, edges, words, cut, multipliers, odd, keep, hashes):
-    """Hash the words and return how many there are after cutting; -1 if one is too long."""
+def _hash_words(base, edges, words, cut, mask, multipliers, odd, keep, hashes, starts):
+    """Hash the words, and write their first 8 bytes; return how many there are after cutting, -1 if one is too long."""
     number = 0
     for k in range(words):
         start, stop = np.int64(edges[2 * k]), np.int64(edges[2 * k + 1])
-        if stop - start > cut:
-            for at in range(start, stop, 8):
-                hashes[number] = reverse_bytes((load(base, at) & keep[min(8, stop - at)]) * odd)
-                number += 1
-            continue
-        if stop - start > LONGEST:
+        step = 8 if stop - start > cut else stop - start
+        if step > LONGEST:
             return -1
-        found = reverse_bytes((load(base, start) & keep[min(8, stop - start)]) * odd)
-        if stop - start > 8:
-            found += _hash_rest(base, start + 8, stop, multipliers, keep)
-        hashes[number] = found
-        number += 1
+        for at in range(start, stop, step):
+            starts[number] = load(base, at) & keep[min(8, stop - at)]
+            hashes[number] = reverse_bytes(_masked(starts[number], mask) * odd)
+            if step > 8:
+                hashes[number] += _hash_rest(base, at + 8, stop, mask, multipliers, keep)
+            number += 1
     return number
 
 
 @njit(nogil=True, cache=True)
-def _hash_rest(base, start, stop, multipliers, keep):
+def _masked(piece, mask):
+    """Turn digits into 0; letters have bit 6. Without effect if the mask is 0."""
+    return piece & ~((~piece >> U(6) & U(0x0101_0101_0101_0101)) * U(15) & mask)
+
+
+@njit(nogil=True, cache=True)
+def _hash_rest(base, start, stop, mask, multipliers, keep):
     upper, lower, i = multipliers[0, -1], multipliers[1, -1], 0
     for at in range(start, stop, 8):
-        piece = load(base, at) & keep[min(8, stop - at)]
+        piece = _masked(load(base, at) & keep[min(8, stop - at)], mask)
         low, high = piece & U(0xFFFF_FFFF), piece >> U(32)
         upper += low * multipliers[0, i] + high * multipliers[0, i + 1]
         lower += low * multipliers[1, i] + high * multipliers[1, i + 1]
         i += 2
     return (upper & U(0xFFFF_FFFF_0000_0000)) | (lower >> U(32))
+
+
+@njit(nogil=True, cache=True)
+def _different(starts, table, times):
+    """How many different words there are, and how many of them occur once or twice."""
+    slots = _slots(len(starts))
+    table[:slots] = 0
+    shift, different, rare = U(64), 0, 0
+    while U(1) << (U(64) - shift) < slots:
+        shift -= U(1)
+    for start in starts:
+        slot = start * U(0x9E37_79B9_7F4A_7C15) >> shift
+        while table[slot] != start and table[slot] != 0:
+            slot = (slot + U(1)) & U(slots - 1)
+        if table[slot] == 0:
+            table[slot] = start
+            times[slot] = 1
+            different += 1
+            rare += 1
+        else:
+            rare -= times[slot] == 2
+            times[slot] = min(times[slot] + 1, 3)
+    return different, rare
 
 
 @njit(nogil=True, cache=True)
