@@ -67,7 +67,8 @@ def sizes_while(
     on the last core would slow that work down). Give a fast compressor `ALL` in one call: after every call it would
     wait for the interpreter lock, which `work` holds on and off. `work` may use the threads too, if there are any.
     """
-    runs = deque(enumerate(blocks(texts, share)))
+    helpers = CORES - 1 if sum(map(len, texts)) >= _SHARE else 0
+    runs = deque(enumerate(blocks(texts, share if helpers else ALL)))
     found: dict[int, list[int]] = {}
 
     def take_runs() -> None:
@@ -78,7 +79,6 @@ def sizes_while(
                 return
             found[place] = sizes(run)
 
-    helpers = CORES - 1 if sum(map(len, texts)) >= _SHARE else 0
     with ThreadPoolExecutor(max(helpers, 1)) as pool:
         futures = [pool.submit(take_runs) for _ in range(helpers)]
         result = work(pool if helpers else None)

@@ -12,7 +12,7 @@ Healthy texts have raw scores near 0.1. The penalty begins at 1.25 and is full a
 
 A loop of synonyms repeats no 16-grams and compresses little better than healthy text. But it uses up its words: nearly
 all of them come up again and again, while in healthy text most different words occur once or twice. So a text is also
-fined whose share of such rare words is five standard deviations too low; the greater of the two penalties counts.
+fined whose share of such rare words is four standard deviations too low; the greater of the two penalties counts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from justtinker_plugins.shared.redundancy.reading import as_written, encode, loo
 SHORT = 500  # characters; shorter texts are never penalised
 FINE_FROM, FINE_FULL = 1.25, 3.25
 FEWEST = 30  # texts that a fit needs
-MISSING_FROM, MISSING_FULL = 5.0, 11.0
+MISSING_FROM, MISSING_FULL = 4.0, 10.0
 FEWEST_WORDS = 400  # with fewer, a loop of synonyms has not used up its words, and honest lists of cases would be fined
 RARE = (-0.450, -0.127, 0.0773)
 """Log share of rare words in healthy mathematics: at 600 words, its slope by ln(words), its standard deviation."""
@@ -79,7 +79,7 @@ def score_batch(texts: Sequence[str], coefficients: Coefficients = MATHEMATICS) 
     - ``missing_rare_words``: how few of the different words are rare, in standard deviations of healthy text; 0 below
       400 words or 500 characters; left out unless the coefficients ask for the vocabulary
     - ``redundancy_score``: both on the recipe's scale, where the penalty begins at 0.3 and is full at 1:
-      clip(0.3 + 0.7 max((raw - 1.25) / 2, (missing_rare_words - 5) / 6), 0, 1)
+      clip(0.3 + 0.7 max((raw - 1.25) / 2, (missing_rare_words - 4) / 6), 0, 1)
     """
     characters = np.array([len(text) for text in texts], np.float64)
     long_enough = characters >= SHORT

@@ -45,7 +45,7 @@ from justtinker_plugins.shared.redundancy.reading import (
     Reading,
     as_written,
     is_space,
-    masked_digits,
+    masked,
     read_texts,
 )
 
@@ -157,7 +157,7 @@ def _runs(texts: Sequence[bytes]) -> Iterator[list[int]]:
 
 
 class _Words:
-    """The words of a run of texts."""
+    """The words of a run of texts; no byte of them may be 0."""
 
     def __init__(self, texts: Sequence[bytes], cut_long_words: bool) -> None:
         self.data = np.frombuffer(b" ".join([b"", *texts, b" " * 8]), np.uint8)
@@ -166,6 +166,8 @@ class _Words:
             self.starts, self.lengths = _cut(self.starts, self.lengths)
         ends = accumulate(map(len, texts), lambda at, size: at + size + 1, initial=1)
         self.first = np.searchsorted(self.starts, list(ends))  # word of each text, and the last one's end
+        self.eight_bytes_at = np.ascontiguousarray(np.ndarray((len(self.data) - 7,), "<u8", self.data, strides=(1,)))
+        self.beginnings = self._pieces(self.starts, self.lengths)
 
     def letters(self) -> NDArray[np.int64]:
         return np.diff(np.concatenate([[0], np.cumsum(self.lengths)])[self.first])
@@ -175,8 +177,7 @@ class _Words:
 
         The hashes are (N, most n-grams): a row for each text, filled up with its first hash.
         """
-        data = masked_digits(self.data) if mask_digits else self.data
-        hashes = _gram_hashes(_word_hashes(data, self.starts, self.lengths), n).view(np.int64)
+        hashes = _gram_hashes(self._hashes(mask_digits), n).view(np.int64)
         first_word = self.first.tolist()
         totals = [stop - first - n + 1 if stop - first >= least else 0 for first, stop in pairwise(first_word)]
         return totals, _rows(hashes, first_word, totals)
@@ -186,16 +187,51 @@ class _Words:
 
         Returns (3, N).
         """
-        eight_bytes_at = np.ndarray((len(self.data) - 7,), "<u8", self.data, strides=(1,))
-        keys = eight_bytes_at[self.starts] & _KEEP.take(self.lengths, mode="clip")
+        keys = self.beginnings.view(np.int64).copy()
         found = np.zeros((3, len(self.first) - 1), np.int64)
-        found[0] = np.diff(self.first)
         for j, (first, stop) in enumerate(pairwise(self.first.tolist())):
-            one = keys[first:stop].view(np.int64)
+            one = keys[first:stop]
             one.sort()
-            new = np.flatnonzero(np.concatenate([[True], one[1:] != one[:-1]])[: len(one)])
-            found[1:, j] = len(new), np.count_nonzero(np.diff(new, append=len(one)) <= 2)
+            different = int(stop > first) + int(np.count_nonzero(one[1:] != one[:-1]))
+            third = np.concatenate([[False], one[2:] == one[:-2]])  # from its third occurrence on
+            found[:, j] = stop - first, different, different - np.count_nonzero(third[1:] > third[:-1])
         return found
+
+    def _pieces(self, starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> U64:
+        """The first 8 bytes from each place on, or fewer."""
+        found: U64 = self.eight_bytes_at.take(starts)
+        found &= _KEEP.take(lengths, mode="clip")
+        return found
+
+    def _hashes(self, mask_digits: bool) -> U64:
+        """Hash the words."""
+        hide = _mask if mask_digits else np.copy
+        hashes = hide(self.beginnings)
+        hashes *= _ODD
+        hashes.byteswap(inplace=True)
+        longer = np.flatnonzero(self.lengths > 8)
+        starts, lengths = self.starts[longer] + 8, self.lengths[longer] - 8  # of the rests
+        upper, lower = _multilinear(hide(self._pieces(starts, lengths)), 0)
+        for k in range(8, LONG - 8, 8):
+            more = np.flatnonzero(lengths > k)
+            sums = _multilinear(hide(self._pieces(starts[more] + k, lengths[more] - k)), k // 4)
+            upper[more] += sums[0]
+            lower[more] += sums[1]
+        hashes[longer] += (upper + _WORD_A[-1] & ~_LOW) | (lower + _WORD_B[-1] >> _HALF)
+        for i in np.flatnonzero(lengths > LONG - 8).tolist():
+            word = self.data[starts[i] - 8 : starts[i] + lengths[i]].tobytes()
+            word = masked(word) if mask_digits else word
+            hashes[longer[i]] = int.from_bytes(blake2b(word, digest_size=8, key=_KEY).digest())
+        return hashes
+
+
+def _mask(pieces: U64) -> U64:
+    """Turn the digits of words that are read loosely into 0: unlike letters, they have no bit 6."""
+    digits = ~pieces
+    digits >>= np.uint64(6)
+    digits &= np.uint64(0x0101_0101_0101_0101)
+    digits *= np.uint64(0x0F)
+    return pieces & ~digits
 
 
 def _rows(hashes: NDArray[np.int64], first_word: list[int], totals: list[int]) -> NDArray[np.int64]:
@@ -228,33 +264,6 @@ def _cut(starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> tuple[NDArray[n
     cut = np.where(pieces > 1, 8, lengths).repeat(pieces)
     cut[last] = lengths - 8 * (pieces - 1)
     return np.repeat(starts, pieces) + 8 * place, cut
-
-
-def _word_hashes(data: NDArray[np.uint8], starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> U64:
-    """Hash the words at these places; no byte of them may be 0."""
-    eight_bytes_at = np.ascontiguousarray(np.ndarray((len(data) - 7,), "<u8", data, strides=(1,)))  # faster so
-
-    def pieces(starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> U64:
-        found: U64 = eight_bytes_at.take(starts)
-        found &= _KEEP.take(lengths, mode="clip")
-        return found
-
-    hashes = pieces(starts, lengths)
-    hashes *= _ODD
-    hashes.byteswap(inplace=True)
-    longer = np.flatnonzero(lengths > 8)
-    starts, lengths = starts[longer] + 8, lengths[longer] - 8  # of the rests
-    upper, lower = _multilinear(pieces(starts, lengths), 0)
-    for k in range(8, LONG - 8, 8):
-        more = np.flatnonzero(lengths > k)
-        sums = _multilinear(pieces(starts[more] + k, lengths[more] - k), k // 4)
-        upper[more] += sums[0]
-        lower[more] += sums[1]
-    hashes[longer] += (upper + _WORD_A[-1] & ~_LOW) | (lower + _WORD_B[-1] >> _HALF)
-    for i in np.flatnonzero(lengths > LONG - 8).tolist():
-        word = data[starts[i] - 8 : starts[i] + lengths[i]].tobytes()
-        hashes[longer[i]] = int.from_bytes(blake2b(word, digest_size=8, key=_KEY).digest())
-    return hashes
 
 
 def _multilinear(eight_bytes: U64, first: int) -> tuple[U64, U64]:

@@ -67,11 +67,6 @@ def read_texts(texts: Sequence[bytes], reading: Reading = as_written) -> list[by
     return [reading(text) for run in blocks(texts) for text in _with_narrow_spaces(run)]
 
 
-def masked_digits(text: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Read every digit as 0."""
-    return np.where(text - np.uint8(ord("0")) < 10, np.uint8(ord("0")), text)
-
-
 def is_space(text: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Find the white space in a text from `read_texts`."""
     space = text - np.uint8(9) < 5  # tab, newline, …

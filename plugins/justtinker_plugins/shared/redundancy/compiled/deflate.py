@@ -69,7 +69,8 @@ def computed_sizes(texts: Sequence[bytes]) -> list[int]:
 @njit(nogil=True, cache=True)
 def _count_symbols(data, ends, literals, distances, stored, blocks):
     """Count the symbols of each block, and the blocks of each text."""
-    heads_3, heads_5, places = np.empty(1 << 15, np.uint32), np.empty(1 << 15, np.uint16), np.empty(LIMIT, np.uint64)
+    heads_3, heads_5 = np.empty(1 << 15, np.uint32), np.empty(1 << 15, np.uint16)
+    places = np.empty(np.diff(ends).max(), np.uint64)
     block = 0
     for j in range(len(blocks)):
         size, bits = ends[j + 1] - ends[j], 10
