@@ -10,7 +10,7 @@ import random
 from justtinker_plugins.shared.redundancy import exact, flat
 from tests.plugins.case_lists import KINDS as LISTS
 from tests.plugins.case_lists import case_list
-from tests.plugins.loop_disguises import hosts
+from tests.plugins.loop_disguises import HALF, hosts
 from tests.plugins.reasoning_data import labelled
 
 PLAIN = {
@@ -145,16 +145,15 @@ def fined(texts: list[str], vocabulary: bool = True) -> str:
 
 
 def print_tables() -> None:
-    """40 texts a row, half of each kind; then of each list of cases."""
+    """40 loops a row, half of each kind, also between the halves of a text; then 40 lists of cases a row."""
     healthy = hosts(*labelled("reasoning_texts"))
-    print("| characters | exact | flat without | flat | half of the text |\n|---|---|---|---|---|")
+    print("| characters | exact | before | now | in a healthy text |\n|---|---|---|---|---|")
     for size in (500, 1000, 2000, 3000, 4000, 6000, 8000, 12_000):
         kinds = sorted(KINDS) * 20
         loops = [synonym_loop(random.Random(f"{size}{i}"), size, kind) for i, kind in enumerate(kinds)]
-        whole = [t for t, loop in zip(*labelled("reasoning_texts"), strict=True) if not loop and len(t) >= size // 2]
-        mixed = [text[: size // 2] + loop[: size // 2] for text, loop in zip(whole, loops, strict=False)]
+        inside = [f"{text[:HALF]}\n{loop}\n{text[HALF : 2 * HALF]}" for text, loop in zip(healthy, loops, strict=True)]
         exactly = (exact.score_batch(loops, chunks=False)["redundancy_score"] > 0.3).mean()
-        print(f"| {size:,} | {exactly:.0%} | {fined(loops, False)} | {fined(loops)} | {fined(mixed)} |")
+        print(f"| {size:,} | {exactly:.0%} | {fined(loops, False)} | {fined(loops)} | {fined(inside)} |")
     print("| list of cases | reasoning first | characters | before | now |\n|---|---|---|---|---|")
     for part in (0.3, 0.0):
         for kind in LISTS:
