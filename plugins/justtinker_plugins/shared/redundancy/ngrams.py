@@ -59,6 +59,7 @@ _WORD_A, _WORD_B, _GRAM = np.frombuffer(secrets.token_bytes(3 * 8 * (MAX_N + 1))
 _ODD = np.uint64(secrets.randbits(64) | 1)
 _KEY = secrets.token_bytes(16)
 _KEEP = np.array([2 ** (8 * n) - 1 for n in range(9)], np.uint64)  # the first n bytes of a little-endian word
+_ONES = np.uint64(0x0101_0101_0101_0101)
 _LOW, _HALF = np.uint64(0xFFFF_FFFF), np.uint64(32)
 
 
@@ -74,7 +75,7 @@ class Counts(NamedTuple):
     different: NDArray[np.int64]
     """Different words, by their first 8 bytes (N,), 0 if not asked for."""
     rare: NDArray[np.int64]
-    """Those of them that occur once or twice (N,), 0 if not asked for."""
+    """Those of them that occur once or twice or have a digit (N,), 0 if not asked for."""
 
 
 def repeated_shares(
@@ -183,10 +184,7 @@ class _Words:
         return totals, _rows(hashes, first_word, totals)
 
     def vocabulary(self) -> NDArray[np.int64]:
-        """Count the words of each text, the different ones by their first 8 bytes, and those that occur twice at most.
-
-        Returns (3, N).
-        """
+        """Count the words of each text, the different ones by their first 8 bytes, and the rare ones (3, N)."""
         keys = self.beginnings.view(np.int64).copy()
         found = np.zeros((3, len(self.first) - 1), np.int64)
         for j, (first, stop) in enumerate(pairwise(self.first.tolist())):
@@ -194,7 +192,9 @@ class _Words:
             one.sort()
             different = int(stop > first) + int(np.count_nonzero(one[1:] != one[:-1]))
             third = np.concatenate([[False], one[2:] == one[:-2]])  # from its third occurrence on
-            found[:, j] = stop - first, different, different - np.count_nonzero(third[1:] > third[:-1])
+            frequent = one[1:-1][third[1:] > third[:-1]].view(np.uint64)
+            digits = (~frequent >> np.uint64(6)) & (frequent >> np.uint64(5)) & _ONES  # bit 5 but not bit 6
+            found[:, j] = stop - first, different, different - np.count_nonzero(digits == 0)
         return found
 
     def _pieces(self, starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> U64:
@@ -229,7 +229,7 @@ def _mask(pieces: U64) -> U64:
     """Turn the digits of words that are read loosely into 0: unlike letters, they have no bit 6."""
     digits = ~pieces
     digits >>= np.uint64(6)
-    digits &= np.uint64(0x0101_0101_0101_0101)
+    digits &= _ONES
     digits *= np.uint64(0x0F)
     return pieces & ~digits
 

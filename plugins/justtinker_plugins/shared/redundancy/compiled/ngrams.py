@@ -137,8 +137,14 @@ def _hash_rest(base, start, stop, mask, multipliers, keep):
 
 
 @njit(nogil=True, cache=True)
+def _has_digit(piece):
+    """Whether one of its bytes has bit 5 but not bit 6."""
+    return (~piece >> U(6)) & (piece >> U(5)) & U(0x0101_0101_0101_0101) != 0
+
+
+@njit(nogil=True, cache=True)
 def _different(starts, table, times):
-    """How many different words there are, and how many of them occur once or twice."""
+    """How many different words there are, and how many of them occur once or twice or have a digit."""
     slots = _slots(len(starts))
     table[:slots] = 0
     shift, different, rare = U(64), 0, 0
@@ -154,7 +160,7 @@ def _different(starts, table, times):
             different += 1
             rare += 1
         else:
-            rare -= times[slot] == 2
+            rare -= times[slot] == 2 and not _has_digit(start)
             times[slot] = min(times[slot] + 1, 3)
     return different, rare
 
