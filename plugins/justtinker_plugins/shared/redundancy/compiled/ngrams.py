@@ -1,6 +1,6 @@
 """Hash the words and n-grams of texts, and count the distinct ones, in one go: `redundancy.ngrams` explains it.
 
-The hashes are drawn and put together as there, with two differences. Words of up to 4,096 bytes are hashed without
+The hashes are drawn and put together as there, with two differences. Words of up to 64 KiB are hashed without
 BLAKE2b, with more multipliers; longer ones are left to numpy. Distinct n-grams are counted in a hash table.
 """
 
@@ -17,7 +17,7 @@ from justtinker_plugins.shared.redundancy.compiled.memory import join, load, rev
 from justtinker_plugins.shared.redundancy.reading import SPACES
 
 U = np.uint64
-LONGEST = 4096
+LONGEST = 1 << 16
 """Bytes of a word."""
 
 _MULTIPLIERS = np.frombuffer(secrets.token_bytes(3 * 8 * (LONGEST // 4 + 1)), np.uint64).reshape(3, -1)
@@ -105,16 +105,19 @@ def _hash_words(base, edges, words, cut, mask, multipliers, odd, keep, hashes, s
     """Hash the words, and write their first 8 bytes; return how many there are after cutting, -1 if one is too long."""
     number = 0
     for k in range(words):
-        start, stop = np.int64(edges[2 * k]), np.int64(edges[2 * k + 1])
-        step = 8 if stop - start > cut else stop - start
-        if step > LONGEST:
+        at, stop = np.int64(edges[2 * k]), np.int64(edges[2 * k + 1])
+        if stop - at > cut:
+            while stop - at > 8:
+                starts[number] = load(base, at)
+                hashes[number] = reverse_bytes(_masked(starts[number], mask) * odd)
+                at, number = at + 8, number + 1
+        elif stop - at > LONGEST:
             return -1
-        for at in range(start, stop, step):
-            starts[number] = load(base, at) & keep[min(8, stop - at)]
-            hashes[number] = reverse_bytes(_masked(starts[number], mask) * odd)
-            if step > 8:
-                hashes[number] += _hash_rest(base, at + 8, stop, mask, multipliers, keep)
-            number += 1
+        starts[number] = load(base, at) & keep[min(8, stop - at)]
+        hashes[number] = reverse_bytes(_masked(starts[number], mask) * odd)
+        if stop - at > 8:
+            hashes[number] += _hash_rest(base, at + 8, stop, mask, multipliers, keep)
+        number += 1
     return number
 
 
