@@ -44,6 +44,7 @@ from justtinker_plugins.shared.redundancy.reading import (
     BLOCK,
     Reading,
     as_written,
+    blocks,
     is_space,
     masked,
     read_texts,
@@ -99,8 +100,8 @@ def repeated_shares(
         vocabulary: count different and rare words too, with their digits.
         min_words: texts with fewer words get 0; at least n; the default is 2n, as in the recipe.
         cut_long_words: cut words of more than 64 bytes into words of 8, to catch loops without white space.
-        pool: threads that sort when they have time. Each takes a whole run of texts at a time: two threads that compete
-            for the interpreter lock are slower than one.
+        pool: threads that count, or only sort, when they have time. Each takes a whole run of texts at a time: two
+            threads that compete for the interpreter lock are slower than one.
     """
     least = 2 * n if min_words is None else max(min_words, n)
     texts = read_texts(texts, reading)
@@ -108,7 +109,14 @@ def repeated_shares(
         return _in_numpy(texts, n, least, mask_digits, vocabulary, cut_long_words, pool)
     from justtinker_plugins.shared.redundancy.compiled.ngrams import count
 
-    totals, distinct, *others = count(texts, n, least, CUT if cut_long_words else 1 << 62, mask_digits, vocabulary)
+    longest = CUT if cut_long_words else 1 << 62
+
+    def work(run: Sequence[bytes]) -> NDArray[np.int64]:
+        return count(run, n, least, longest, mask_digits, vocabulary)
+
+    tasks = [(run, pool.submit(work, run) if pool else None) for run in blocks(texts)]
+    counted = [work(run) if task is None or task.cancel() else task.result() for run, task in reversed(tasks)]
+    totals, distinct, *others = np.concatenate(counted[::-1], axis=1)
     shares = np.array([1.0 - d / t if t else 0.0 for d, t in zip(distinct.tolist(), totals.tolist(), strict=True)])
     left = np.flatnonzero(totals < 0).tolist()
     by_numpy = _in_numpy([texts[i] for i in left], n, least, mask_digits, vocabulary, cut_long_words, pool)
