@@ -87,13 +87,13 @@ class Policy(ScriptedBackend):
         return futures
 
 
-UNFINISHED = NUMBERS | {"around", "times one half", "times two halves"}
-"""Changes that a question for lowest terms, a simple form or a value may forbid."""
+UNFINISHED = frozenset({"around", "times one half", "times two halves"})
+"""Changes that leave work, such as ``\\frac{24}{2}``, which a question for a value forbids."""
 
 
 def variants(gold: str, question: str) -> list[str]:
     """Ways to write the gold that extraction does not turn into the gold's own text, nor the question forbids."""
-    left_out = UNFINISHED if forms_asked(question) else ()
+    left_out = UNFINISHED | NUMBERS if forms_asked(question) else UNFINISHED
     as_asked = [text for change, text in equivalent_variants(gold) if change not in left_out]
     return [text for text in as_asked if extracted(text) != gold.strip()]
 
