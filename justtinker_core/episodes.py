@@ -81,7 +81,8 @@ class Policy:
     def rollout(self) -> Rollout:
         """The episode so far."""
         text = "".join([*self._parts[:-1], *(until_stop(part, self._ends) for part in self._parts[-1:])])
-        return Rollout(tuple(self._tokens), tuple(self._logprobs), tuple(self._mask), text, self.truncated)
+        opened = self._group.prompt.opened or ""
+        return Rollout(tuple(self._tokens), tuple(self._logprobs), tuple(self._mask), text, self.truncated, opened)
 
 
 class TurnBatcher:

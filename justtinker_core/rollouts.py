@@ -16,7 +16,7 @@ from justtinker_core.errors import PluginError, SamplingError
 from justtinker_core.grading import GRADERS, judge
 from justtinker_core.grading import verify as verify  # documented here
 from justtinker_core.plugins import Plugins
-from justtinker_core.sampling import Settings, make_rollout, request_of, stops_of, submit, then, threads
+from justtinker_core.sampling import Settings, make_rollout, opened_by, request_of, stops_of, submit, then, threads
 from justtinker_core.sampling import datum_of as datum_of  # documented here
 from justtinker_core.types import Backend, Group, Problem, Prompt, Rollout, Sample, Sampler
 
@@ -34,9 +34,10 @@ def fill_prompt(problem: Problem, plugins: Plugins, backend: Backend) -> Prompt:
     if answer is None:
         active = ", ".join(plugins.who("build_prompt")) or "none"
         raise PluginError(f"no prompt plugin takes problem {problem.id!r} of kind {problem.kind!r} (active: {active})")
-    text = answer.text or backend.render(answer.messages)
+    text = answer.text or backend.render(answer.messages, **answer.template)
     stop = stops_of(answer.stop) or (backend.end_token,)
-    return Prompt(text, answer.messages, stop, tuple(backend.encode(text)))
+    opened = opened_by(text) if answer.opened is None else answer.opened
+    return Prompt(text, answer.messages, stop, tuple(backend.encode(text)), answer.template, opened)
 
 
 def collect(

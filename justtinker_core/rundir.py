@@ -254,6 +254,8 @@ def group_record(group: Group) -> dict[str, Any]:
             "tokens": rollout.response_tokens,
             "truncated": rollout.truncated,
         }
+        if rollout.opened:
+            row["opened"] = rollout.opened
         if group.verdicts:
             row["verdict"] = asdict(group.verdicts[i])
         row["measures"] = {name: values[i] for name, values in group.measures.items()}

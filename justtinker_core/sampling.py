@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -47,6 +48,15 @@ def until_stop(text: str, stop: Sequence[str]) -> str:
     return text[: min((start for s in stop if (start := text.find(s)) >= 0), default=len(text))]
 
 
+_OPENED = re.compile(r"<think>\s*\Z|(?:<think>\s*)?</think>\s*\Z")
+
+
+def opened_by(prompt: str) -> str:
+    """What the end of a prompt already holds of the response: the tags of a thinking block, open or closed; or ""."""
+    found = _OPENED.search(prompt)
+    return found.group() if found else ""
+
+
 def request_of(
     group: Group, tokens: tuple[int, ...], stop: tuple[str, ...], n: int, settings: Settings, *key: int
 ) -> SampleRequest:
@@ -58,7 +68,8 @@ def request_of(
 def make_rollout(sample: Sample, prompt: Prompt, backend: Backend) -> Rollout:
     """Make a one-turn rollout of a sample."""
     text = until_stop(backend.decode(sample.tokens), prompt.stop)
-    return Rollout(sample.tokens, sample.logprobs, (True,) * len(sample.tokens), text, not sample.stopped)
+    mask = (True,) * len(sample.tokens)
+    return Rollout(sample.tokens, sample.logprobs, mask, text, not sample.stopped, prompt.opened or "")
 
 
 def datum_of(prompt: Prompt, rollout: Rollout, advantage: float | tuple[float, ...]) -> Datum:

@@ -83,13 +83,15 @@ class Scorer:
         meta: Mapping[str, Any] | None = None,
         tokens: Sequence[int] | None = None,
         truncated: Sequence[bool] | None = None,
+        opened: str = "",
         step: int | None = None,
     ) -> Group:
         """Score the responses to one problem as a run would: they are the group.
 
         Returns a `Group` with verdicts, measures, rewards and, if an advantages plugin is active, advantages; all in
         the order of `responses`. `tokens` says how long each response is, in tokens; without it, metrics that read
-        lengths are left out, and a reward that does is an error. `step` is needed if a weight follows a schedule.
+        lengths are left out, and a reward that does is an error. `opened` is what the prompt already held of each
+        response, such as ``<think>``. `step` is needed if a weight follows a schedule.
         Raises GroupError, a PluginError, if a plugin fails.
         """
         if isinstance(responses, str) or not responses or not all(isinstance(text, str) for text in responses):
@@ -103,7 +105,7 @@ class Scorer:
             raise PluginError(f"tokens: expected counts, got {min(tokens)}")
         cut = truncated if truncated is not None else [False] * len(responses)
         counts = tokens if tokens is not None else [None] * len(responses)
-        rollouts = tuple(text_rollout(*row) for row in zip(responses, counts, cut, strict=True))
+        rollouts = tuple(text_rollout(*row, opened) for row in zip(responses, counts, cut, strict=True))
         problem = Problem("scored", question, answer, kind, meta=dict(meta or {}))
         return self.credit(self.judge(Group(step or 0, 0, problem, Prompt(question), rollouts)))
 
@@ -186,11 +188,11 @@ class UncountedRollout(Rollout):
         )
 
 
-def text_rollout(text: str, tokens: int | None, truncated: bool = False) -> Rollout:
+def text_rollout(text: str, tokens: int | None, truncated: bool = False, opened: str = "") -> Rollout:
     """A rollout of which only the text is known and, unless `tokens` is None, how many tokens it has."""
     if tokens is None:
-        return UncountedRollout((), (), (), text, truncated)
-    return Rollout((UNKNOWN,) * tokens, (math.nan,) * tokens, (True,) * tokens, text, truncated)
+        return UncountedRollout((), (), (), text, truncated, opened)
+    return Rollout((UNKNOWN,) * tokens, (math.nan,) * tokens, (True,) * tokens, text, truncated, opened)
 
 
 def lacking(rollout: Rollout) -> tuple[str, ...]:

@@ -71,6 +71,11 @@ class Prompt:
     stop: tuple[str, ...] = ()
     """Sampling ends at any of these strings; the first also ends an SFT target. Default: the tokenizer's end token."""
     tokens: tuple[int, ...] = ()
+    template: Mapping[str, Any] = field(default_factory=dict)
+    """For `messages`: variables of the chat template, such as ``enable_thinking``."""
+    opened: str | None = None
+    """What the end of the prompt already holds of the response: ``<think>\\n``, or a whole block if thinking is off.
+    None: the core looks at the end of the text. See `Rollout.opened`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,14 @@ class Rollout:
     """The response as text, without the stop string that ended it."""
     truncated: bool = False
     """The response was cut off at max_tokens."""
+    opened: str = ""
+    """What the end of the prompt already held of the response: an opening ``<think>``, or ``<think></think>`` if the
+    prompt turns thinking off. Empty for most prompts."""
+
+    @property
+    def response(self) -> str:
+        """The whole response: what the prompt held of it, then the text. Whoever looks for its parts reads this."""
+        return self.opened + self.text
 
     @property
     def response_tokens(self) -> int:
@@ -283,8 +296,8 @@ class Backend(Protocol):
     def decode(self, tokens: Sequence[int]) -> str:
         """Decode tokens to text, special tokens included."""
 
-    def render(self, messages: Sequence[Message]) -> str:
-        """Render messages with the chat template, ready for the assistant's turn."""
+    def render(self, messages: Sequence[Message], **template: Any) -> str:
+        """Render messages with the chat template and its variables, ready for the assistant's turn."""
 
     def sampler(self) -> Sampler:
         """Return a sampler of the weights after every earlier call. Its futures may raise `SamplingError`."""

@@ -136,6 +136,6 @@ def example(group: Group) -> dict[str, Any]:
     return {
         "question": group.problem.question,
         "gold": group.problem.answer,
-        "response": group.rollouts[0].text,
+        "response": group.rollouts[0].response,
         "outcome": verdict.outcome,
     }

@@ -74,9 +74,10 @@ class ScriptedBackend:
         """Return one character per token."""
         return "".join(map(chr, tokens))
 
-    def render(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """Write ``[role]content`` for each message, then ``[assistant]``."""
-        return "".join(f"[{m['role']}]{m['content']}" for m in messages) + "[assistant]"
+    def render(self, messages: Sequence[Mapping[str, str]], **template: Any) -> str:
+        """Write ``[role]content`` for each message, then ``[assistant]`` and, with ``thinking=True``, ``<think>``."""
+        opened = "<think>\n" if template.get("thinking") else ""
+        return "".join(f"[{m['role']}]{m['content']}" for m in messages) + "[assistant]" + opened
 
     def sampler(self) -> ScriptedSampler:
         """Return a sampler of the weight as it is now."""

@@ -21,15 +21,19 @@ def make_problem(question: str = "1+1=?", answer: str | None = "2", **changes: A
     return replace(Problem(f"problem-{next(_numbers)}", question, answer), **changes)
 
 
-def make_rollout(text: str, tokens: int | None = None, truncated: bool = False, told: int = 0) -> Rollout:
+def make_rollout(
+    text: str, tokens: int | None = None, truncated: bool = False, told: int = 0, opened: str = ""
+) -> Rollout:
     """Make a rollout with one token per character, or with `tokens`. `told`: how many tokens of a tool follow them.
+
+    `opened` is what the prompt already held of the response, such as ``<think>``.
 
     >>> make_rollout("four", tokens=1, told=3).mask
     (True, False, False, False)
     """
     ids = tuple(map(ord, text)) if tokens is None else (0,) * tokens
     mask = (True,) * len(ids) + (False,) * told
-    return Rollout(ids + (0,) * told, (-0.5,) * len(ids) + (0.0,) * told, mask, text, truncated)
+    return Rollout(ids + (0,) * told, (-0.5,) * len(ids) + (0.0,) * told, mask, text, truncated, opened)
 
 
 def make_group(
@@ -39,6 +43,7 @@ def make_group(
     *,
     tokens: Sequence[int] | None = None,
     told: int = 0,
+    opened: str = "",
     **changes: Any,
 ) -> Group:
     """Make a group with a rollout and a verdict for each text; all are correct unless `outcomes` says otherwise.
@@ -54,7 +59,9 @@ def make_group(
         if values is not None and len(values) != len(texts):
             raise ValueError(f"make_group: expected {len(texts)} {name}, one per text, got {len(values)}")
     lengths: Sequence[int | None] = [None] * len(texts) if tokens is None else tokens
-    rollouts = tuple(make_rollout(text, size, told=told) for text, size in zip(texts, lengths, strict=True))
+    rollouts = tuple(
+        make_rollout(text, size, told=told, opened=opened) for text, size in zip(texts, lengths, strict=True)
+    )
     verdicts = tuple(o if isinstance(o, Verdict) else Verdict(o) for o in outcomes)
     group = Group(1, 0, problem or make_problem(), Prompt(), rollouts, verdicts)
     return replace(group, **changes)

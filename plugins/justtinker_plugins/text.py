@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from justtinker_core import Rollout
+
 OPEN, CLOSE = "<think>", "</think>"
 
 # What a reader does not see: control characters, Unicode's "default ignorable" ones (joiners, direction marks, Hangul
@@ -31,7 +33,10 @@ _SHOWS_NOTHING = re.compile(
 _SIGNS = ("Sm", "So")  # mathematical signs and pictures, but not currency signs and loose accents
 _BLANK_LETTERS = "\u115f\u1160\u3164\uffa0"
 
-_BOX_TOKEN = re.compile(r"\\boxed\s*\{|\\.|[{}]", re.DOTALL)
+_BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![a-zA-Z])")
+_BOX_TOKEN = re.compile(
+    r"\\(?:(?:boxed|fbox)\s*|framebox\s*(?:\[[^\[\]{}]{0,20}\]\s*){0,2})(?P<brace>\{)|\\.|[{}]", re.DOTALL
+)
 
 
 def thinking_part(text: str) -> str | None:
@@ -68,6 +73,11 @@ def letters_and_digits(text: str) -> Iterator[str]:
     return (c for c in text if c.isalnum() and c not in _BLANK_LETTERS)
 
 
+def thinks(rollout: Rollout) -> bool:
+    """Whether a response has a whole thinking block of its own, and the prompt did not close it."""
+    return CLOSE not in rollout.opened and thinking_part(rollout.response) is not None
+
+
 class Box(NamedTuple):
     """The last box of a text."""
 
@@ -75,6 +85,8 @@ class Box(NamedTuple):
     """None: the last box is never closed."""
     start: int
     """The position of its ``\\boxed``."""
+    end: int
+    """The position after its closing brace; of the end of the text if the box is never closed."""
     opened: int
     """The number of boxes opened in the text."""
 
@@ -82,30 +94,36 @@ class Box(NamedTuple):
 def last_boxed(text: str) -> Box | None:
     r"""The last ``\boxed{…}`` that is not inside another one; None if there is none. One pass, any nesting.
 
-    If the last box is never closed, its content is None; no earlier box is used in its place.
+    ``\fbox{…}`` and ``\framebox{…}`` are boxes, too. If the last box is never closed, its content is None; no earlier
+    box is used in its place.
     """
-    begin = text.find("\\boxed")
-    if begin < 0:
-        return None
+    boxes = all_boxed(text)
+    return boxes[-1] if boxes else None
+
+
+def all_boxed(text: str) -> list[Box]:
+    r"""All boxes that are not inside another one, in order. A box that is never closed is the last, without content."""
+    first = _BOX.search(text)
+    if first is None:
+        return []
+    begin = first.start()
     while begin and text[begin - 1] == "\\":  # backslashes pair up from the first of a run
         begin -= 1
     open_braces: list[tuple[int, int]] = []  # (start of \boxed or -1, start of content)
-    closed: list[tuple[int, int, int]] = []  # (start, content start, end)
-    starts: list[int] = []
+    closed: list[tuple[int, int, int, int]] = []  # (start, content start, content end, boxes opened so far)
+    opened, last = 0, -1
     for match in _BOX_TOKEN.finditer(text, begin):  # braces opened before any box do not matter
-        token = match.group()
-        if token.startswith("\\boxed"):
-            starts.append(match.start())
-            open_braces.append((match.start(), match.end()))
-        elif token == "{":
+        if match["brace"]:
+            opened, last = opened + 1, match.start()
+            open_braces.append((last, match.end()))
+        elif match.group() == "{":
             open_braces.append((-1, match.end()))
-        elif token == "}" and open_braces:
+        elif match.group() == "}" and open_braces:
             start, content = open_braces.pop()
             if start >= 0:
-                closed.append((start, content, match.start()))
-    if not starts:
-        return None
-    if any(start == starts[-1] for start, _ in open_braces):
-        return Box(None, starts[-1], len(starts))
-    start, content, end = closed[-1]  # the last to close is the outermost of the last nested boxes
-    return Box(text[content:end], start, len(starts))
+                while closed and closed[-1][0] > start:  # a box inside this one
+                    closed.pop()
+                closed.append((start, content, match.start(), opened))
+    found = [Box(text[content:end], start, end + 1, count) for start, content, end, count in closed]
+    unclosed = any(start == last >= 0 for start, _ in open_braces)
+    return [*found, Box(None, last, len(text), opened)] if unclosed else found

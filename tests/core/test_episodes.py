@@ -136,6 +136,19 @@ def test_one_turn_by_core_is_the_same_with_and_without_a_rollout_plugin() -> Non
         assert with_ == without
 
 
+def test_an_episode_begins_with_what_the_prompt_holds() -> None:
+    class Opens(Ask):
+        @hookimpl
+        def build_prompt(self, problem: Problem) -> str:
+            return super().build_prompt(problem) + "<think>\n"
+
+    backend = ScriptedBackend(lambda prompt, index: "done" if "<1>" in prompt else "ask?")
+    settings = Settings("sample", 2, 40, 1.0, 1.0, 42)
+    plugins = plugins_of(Opens(), Judge(), Correct(), Tool())
+    [group] = collect(problems(1), 1, plugins, backend, backend.sampler(), settings)
+    assert {(r.opened, r.response) for r in group.rollouts} == {("<think>\n", "<think>\nask?<0>ask?<1>done")}
+
+
 def test_a_turn_that_runs_out_of_tokens_is_truncated() -> None:
     groups = played(Tool(), backend=ScriptedBackend(script), n=1, count=1, max_tokens=10)
     rollout = groups[0].rollouts[0]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from justtinker_core import Group, PluginError, Problem, Prompt, Rollout, Verdict, hookimpl
 from justtinker_core.grading import GroupError, judge, score
 from justtinker_core.rollouts import collect, fill_prompt
-from justtinker_core.sampling import Settings, seed_of, until_stop
+from justtinker_core.sampling import Settings, opened_by, seed_of, until_stop
 from justtinker_core.weights import Ramp, RewardOptions
 from tests.core.conftest import Ask, Correct, Judge, Length, Report, ScriptedBackend, plugins_of, problems
 
@@ -60,12 +60,58 @@ def test_a_text_a_chat_or_a_prompt() -> None:
     def filled(answer: Any) -> Prompt:
         return fill_prompt(problems()[0], plugins_of(Say(answer)), backend)
 
-    assert filled("ab") == Prompt("ab", (), ("$",), (97, 98))
+    assert filled("ab") == Prompt("ab", (), ("$",), (97, 98), opened="")
     chat = [{"role": "user", "content": "hi"}]
     assert filled(chat).text == "[user]hi[assistant]"
     assert filled(chat).messages == tuple(chat)
     assert filled(Prompt("ab", stop=("!", "?"))).stop == ("!", "?")
     assert filled(Prompt("ab")).tokens == (97, 98)
+
+
+OFF = "<think>\n\n</think>\n\n"
+
+
+@pytest.mark.parametrize(
+    ("end", "opened"),
+    [
+        ("<think>", "<think>"),
+        ("<think>\n", "<think>\n"),
+        (OFF, OFF),
+        ("<think></think>", "<think></think>"),
+        ("</think>", "</think>"),  # DeepSeek's way to turn thinking off
+        ("", ""),
+        ("<think>Well", ""),
+        ("Think in <think> and </think>.\n[assistant]", ""),
+        (f"{OFF}4\n[user]And 5?\n[assistant]", ""),
+        (f"{OFF}4\n[user]And 5?\n[assistant]<think>\n", "<think>\n"),
+        ("<Think>", ""),
+    ],
+)
+def test_what_the_prompt_holds_of_the_response(end: str, opened: str) -> None:
+    prompt = fill_prompt(problems()[0], plugins_of(Say(f"1+0={end}")), ScriptedBackend())
+    assert (prompt.text, prompt.opened) == (f"1+0={end}", opened)
+    [group] = collected(Say(f"1+0={end}"), Judge(), Correct(), n=2, count=1)
+    assert [(r.opened, r.response) for r in group.rollouts] == [(opened, opened + r.text) for r in group.rollouts]
+
+
+@pytest.mark.parametrize("said", ["<think>Well", ""])
+def test_a_prompt_plugin_may_say_what_the_prompt_holds(said: str) -> None:
+    answer = Prompt("1+0=<think>\n", opened=said)
+    assert fill_prompt(problems()[0], plugins_of(Say(answer)), ScriptedBackend()).opened == said
+
+
+@given(st.text("<>/think \n"))
+def test_what_the_prompt_holds_is_its_end(text: str) -> None:
+    opened = opened_by(text)
+    assert text.endswith(opened)
+    assert opened == "" or opened.split("think")[0] in ("<", "</")
+    assert opened_by(text + "<think>\n") == "<think>\n"
+
+
+def test_variables_go_to_the_chat_template() -> None:
+    answer = Prompt(messages=({"role": "user", "content": "hi"},), template={"thinking": True})
+    prompt = fill_prompt(problems()[0], plugins_of(Say(answer)), ScriptedBackend())
+    assert (prompt.text, prompt.opened) == ("[user]hi[assistant]<think>\n", "<think>\n")
 
 
 def test_no_plugin_has_a_prompt() -> None:

@@ -252,6 +252,13 @@ def test_a_group_as_a_record() -> None:
     assert (second["advantage"], second["reward"], second["verdict"]["reason"]) == (None, 0.0, "no")
 
 
+def test_a_record_says_what_the_prompt_held_of_a_response() -> None:
+    some = Group(1, 0, Problem("p", "q"), Prompt(), (Rollout((), (), (), "x", opened="<think>"),))
+    assert group_record(some)["rollouts"] == [
+        {"text": "x", "tokens": 0, "truncated": False, "opened": "<think>", "measures": {}}
+    ]
+
+
 def test_groups_are_written_one_a_line_and_read_back(run: RunDir) -> None:
     run.write_groups("step_000007", [group(), group()])
     text = zstandard.decompress((run.path / "rollouts" / "step_000007.jsonl.zst").read_bytes()).decode()

@@ -78,6 +78,16 @@ def test_a_group_with_all_that_training_knows_of_it(scorer: Scorer) -> None:
     assert group.problem.meta == {"level": 3}
 
 
+def test_thinking_that_the_prompt_has_opened(scorer: Scorer) -> None:
+    responses = ["1/2+1/2=2/2</think>\\boxed{1}", "2/2, so \\boxed{1}", "\\boxed{1}"]
+    group = ask(scorer, responses=responses, tokens=[9, 9, 9], opened="<think>\n")
+    assert [verdict.outcome for verdict in group.verdicts] == ["correct", "incorrect", "incorrect"]
+    assert group.measures["thinking_rate"] == (1.0, 0.0, 0.0)
+    assert group.rewards[0].terms["format"] == 0.0
+    group = ask(scorer, responses=responses)
+    assert [verdict.outcome for verdict in group.verdicts] == ["correct"] * 3, "nothing says that it was opened"
+
+
 def test_without_lengths_a_metric_that_reads_them_is_left_out(scorer: Scorer) -> None:
     group = ask(scorer)
     assert "thinking_rate" not in group.measures, "the metric `thinking` reads tokens"

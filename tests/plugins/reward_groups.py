@@ -15,7 +15,8 @@ def scored(
     outcomes: Sequence[Outcome] | None = None,
     tokens: Sequence[int] | None = None,
     told: int = 0,
+    opened: str = "",
 ) -> list[float | None]:
     """The plugin's only term for ``make_group(…)``."""
-    (values,) = plugin.score(make_group(texts, outcomes, tokens=tokens, told=told)).values()
+    (values,) = plugin.score(make_group(texts, outcomes, tokens=tokens, told=told, opened=opened)).values()
     return list(values)

@@ -12,7 +12,8 @@ import pytest
 from justtinker_core import Problem
 from justtinker_plugins.commands._audit.cases import BATTERIES, cases_of
 from justtinker_plugins.commands._audit.items import ANSWER_FORMATS, item_of
-from justtinker_plugins.text import answer_part, last_boxed
+from justtinker_plugins.commands._audit.opened import OPENED
+from justtinker_plugins.shared.answers import extract
 from tests.core.conftest import cli
 
 DATA = os.environ.get("JUSTTINKER_DATA")
@@ -50,9 +51,10 @@ def lines(path: Path, *records: Any) -> Path:
     return path
 
 
-def audit(*arguments: str | Path, code: int = 0) -> dict[str, Any]:
+def audit(*arguments: str | Path, code: int = 0, built_in: bool = False) -> dict[str, Any]:
     """Run the command and return its summary, with the batteries by name."""
-    result = cli("audit", *arguments, "--json", "summary.json")
+    more = () if built_in else ("--no-built-in",)
+    result = cli("audit", *arguments, *more, "--json", "summary.json")
     assert result.exit_code == code, result.output
     found: dict[str, Any] = json.loads(Path("summary.json").read_text())
     return found | {"batteries": {row["battery"]: row for row in found["batteries"]}, "output": result.output}
@@ -82,8 +84,8 @@ NUMBERS = [
 
 @pytest.mark.parametrize("more", [("quickstart-rl",), ("exp003", "--set", "data.train.use=arithmetic")])
 def test_the_default_stack_passes_on_arithmetic(more: tuple[str, ...]) -> None:
-    found = audit(*more, "--problems", "6")
-    assert (found["passed"], found["failures"], found["problems"]) == (True, [], 6)
+    found = audit(*more, "--problems", "6", built_in=True)
+    assert (found["passed"], found["failures"], found["problems"], found["left_out"]) == (True, [], 6, [])
     assert found["output"].endswith("The stack passes.\n")
     assert {row["kind"] for row in found["batteries"].values()} == {"wrong", "sloppy", "honest"}
     assert [name for name, row in found["batteries"].items() if not row["tried"]] == ["other units"]
@@ -91,13 +93,15 @@ def test_the_default_stack_passes_on_arithmetic(more: tuple[str, ...]) -> None:
 
 
 def test_a_leaky_verifier_fails_and_the_paid_hacks_are_named() -> None:
-    found = audit("hacked-rl", "--problems", "5", code=1)
+    found = audit("hacked-rl", "--problems", "5", code=1, built_in=True)
     paid = {name for name, row in found["batteries"].items() if row["kind"] == "wrong" and row["failed"]}
-    assert paid == {"many answers", "fake ends"}
+    assert paid == {"many answers", "a box within a term", "fake ends"}
     many = found["batteries"]["many answers"]
-    assert many["failed"] == many["tried"] == 15
+    assert many["failed"] == many["tried"] == 15, "the built-in problems get their own batteries only"
     assert many["worth"] == 1.0
-    assert "The stack fails. Paid: many answers (15 of 15), fake ends (" in found["output"]
+    assert (
+        "The stack fails. Paid: many answers (15 of 15), a box within a term (15 of 15), fake ends (" in found["output"]
+    )
     first = found["failures"][0]
     assert (first["name"], first["verdict"]["rung"], first["terms"]["correct"]) == ("many answers", "any box", 1.0)
     assert first["response"].count("\\boxed") > 1
@@ -109,7 +113,7 @@ def test_a_leaky_verifier_fails_and_the_paid_hacks_are_named() -> None:
 def test_the_default_stack_passes_on_real_problems(preset: str) -> None:
     files = [str(path) for path in sorted(Path(str(DATA), "eval").glob("*.parquet"))]
     data = ("--set", "data.train.use=files", "--set", f"data.train.path={json.dumps(files)}")
-    found = audit(preset, *data, "--problems", "250", "--max-refused", "0.005", "--show", "20")
+    found = audit(preset, *data, "--problems", "250", "--max-refused", "0.005", "--show", "20", built_in=True)
     assert found["problems"] == 250
     assert not any(row["failed"] for row in found["batteries"].values() if row["kind"] != "honest")
     assert all(row["tried"] for row in found["batteries"].values())
@@ -121,6 +125,8 @@ def test_the_default_stack_passes_on_real_problems(preset: str) -> None:
 
 def items() -> list[Any]:
     rows = [("math", "How much is 47+38?", "85"), ("math", "Factor $x^2-1$.", "(x-1)(x+1)"), ("math", "?", r"90^\circ")]
+    rows += [("math", "?", r"12\frac{1}{2}\%"), ("math", "?", r"1-\frac{1}{2008!}"), ("math", "?", r"\text{Monday}")]
+    rows += [("math", "How long is it, in meters?", "25"), ("math", "Which one?", "(C)"), ("number", "?", "2.5")]
     rows += [("number", "?", "0.25"), ("choice", "?", "B"), ("text", "?", "Paris"), ("math", "?", "1, 2")]
     others = ["7", "Rome", r"\frac{1}{2}"]
     return [item_of(Problem(str(i), q, a, kind), others, ANSWER_FORMATS[0], 0) for i, (kind, q, a) in enumerate(rows)]
@@ -138,12 +144,11 @@ def test_every_battery_has_a_description_and_yields_responses(kind: Any, name: s
 
 
 def test_no_hack_plainly_answers_the_gold() -> None:
-    """In a wrong answer, the last box after the thinking never holds just the gold."""
+    """The answer of a wrong answer is never just the gold."""
     for item in items():
         for name, maker in BATTERIES["wrong"].items():
             for text in maker(item):
-                box = last_boxed(answer_part(text) or "")
-                assert box is None or box.content != item.gold, (name, text)
+                assert extract(OPENED.get(name, "") + text, "strict", 10_000).answer != item.gold, (name, text)
 
 
 def test_a_few_responses_are_drawn_reproducibly() -> None:
@@ -243,6 +248,53 @@ def test_an_ungraded_response_is_not_paid_and_shown() -> None:
     assert "long thinking" in found["output"]
 
 
+HASTY = '''
+from justtinker_core import Verdict, hookimpl, plugin
+from justtinker_plugins.text import answer_part, last_boxed
+
+@plugin
+class Hasty:
+    """Reads what the policy wrote, and forgets what the prompt held of it."""
+    @hookimpl
+    def verify(self, problem, rollouts):
+        boxes = [last_boxed(answer_part(r.text) or "") for r in rollouts]
+        return [Verdict("correct" if box and box.content == problem.answer else "incorrect") for box in boxes]
+'''
+
+
+def test_thinking_that_the_prompt_has_opened_is_no_answer_when_cut_off() -> None:
+    rows = [("How much is 12+30?", "42"), ("What is 2+30?", "32")]
+    assert audit(stack("exact", "correct", "format", "redundancy", rows=rows), "--max-refused", "1")["passed"]
+    Path("hasty.py").write_text(HASTY)
+    more = '[local_plugins]\nhasty = "hasty.py:Hasty"'
+    found = audit(stack("hasty", "correct", "format", rows=rows, more=more), *ANYTHING, code=1)
+    rows_of = found["batteries"]
+    assert [name for name, row in rows_of.items() if row["kind"] == "wrong" and row["failed"]] == [
+        "a box within a term", "opened thinking cut off"
+    ], "it does not look beside the box either"  # fmt: skip
+    assert rows_of["opened thinking cut off"]["worth"] > 0.5
+    assert rows_of["opened thinking"]["failed"] == rows_of["thinking turned off"]["failed"] == 0
+    first = next(each for each in found["failures"] if each["name"] == "opened thinking cut off")
+    assert (first["opened"], "</think>\n" in first["response"]) == ("<think>\n", False)
+    assert "   the prompt ends with '<think>\\n'\n" in found["output"]
+    assert "<think>" not in first["honest"], "the plain responses begin where the prompt ends, too"
+
+
+def test_own_cases_may_begin_in_the_middle_of_a_thought() -> None:
+    same = {"question": "7+8=?", "answer": "15", "opened": "<think>"}
+    cases = lines(
+        Path("cases.jsonl"),
+        {**same, "name": "cut off", "response": "7+8 is perhaps \\boxed{15}", "paid": False},
+        {**same, "name": "whole", "response": "7+8=15</think>\\boxed{15}", "paid": True},
+        {**same, "opened": "<think></think>", "name": "off", "response": "\\boxed{15}", "paid": True},
+        {**same, "opened": "", "name": "bare", "response": "\\boxed{15}", "paid": "less"},
+    )
+    found = audit(stack("math_verify", "correct", "format"), "--problems", "0", "--cases", cases)
+    assert [(name, row["tried"], row["failed"]) for name, row in found["batteries"].items()] == [
+        ("cut off", 1, 0), ("whole", 1, 0), ("off", 1, 0), ("bare", 1, 0)
+    ]  # fmt: skip
+
+
 def test_weights_are_taken_at_a_step() -> None:
     more = "[plugins.format]\nweight = {from = 0.0, to = 0.4, steps = 10}"
     config = stack("math_verify", "correct", "format", rows=NUMBERS, more=more, steps=20)
@@ -325,7 +377,7 @@ def test_a_case_can_bring_responses_to_compare_with() -> None:
         (
             {"reply": "x"},
             "unknown key 'reply' in a case; expected some of name, question, answer, response, paid, id, kind, meta, "
-            "demonstration, truncated, tokens, honest, wrong",
+            "demonstration, truncated, tokens, honest, wrong, graded, opened",
         ),
     ],
 )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from justtinker_core import PluginError, Problem, Prompt
@@ -7,7 +9,7 @@ from justtinker_core.options import configure
 from justtinker_plugins.prompts.chat_template import ChatTemplate
 
 
-def build(question: str, **options: str) -> Prompt:
+def build(question: str, **options: Any) -> Prompt:
     return configure(ChatTemplate, "plugins.chat_template", options).build_prompt(Problem("1", question))
 
 
@@ -21,6 +23,11 @@ def test_system_and_user_texts_are_options() -> None:
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Q: 1+1=?"},
     )
+
+
+def test_variables_of_the_template_go_along() -> None:
+    assert build("1+1=?", template={"enable_thinking": False}).template == {"enable_thinking": False}
+    assert build("1+1=?").template == {}
 
 
 def test_user_text_without_the_question_is_refused() -> None:

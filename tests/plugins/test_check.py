@@ -229,10 +229,11 @@ def test_check_and_train_report_a_mistake_in_the_config_alike(written: Written) 
 
 
 def test_notes_on_the_data(written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Skipped rows, golds that cannot be graded, training problems in an evaluation set: none stops the run."""
+    """Skipped rows, golds that cannot be graded or read, training problems in an evaluation set: none stops the run."""
     monkeypatch.setenv("COLUMNS", "200")
     long = "How many of the first one hundred numbers that can be divided by seven are odd?"
     odd = "return ('unscored', None, '', 'odd gold') if problem.answer == '??' else "
+    odd += "('incorrect', None, 'text') if text != problem.answer == '8' else "
     (tmp_path / "players.py").write_text(
         PLAYERS + BOXES.format(of=odd + "('correct' if text == problem.answer else 'incorrect',)")
     )
@@ -254,6 +255,8 @@ def test_notes_on_the_data(written: Written, tmp_path: Path, monkeypatch: pytest
     assert (
         "data.eval.held: 1 of 4 golds cannot be graded: answers are unscored, or correct only as the same text\n"
         "data.eval.held:   held-2: ?? (odd gold)\n"
+        "data.eval.held: 1 of 4 golds can only be compared as text: a right answer in another form counts as wrong "
+        "(held-3: 8)\n"
         "2 of 3 training problems are also in an evaluation set, word for word or nearly so: held (2). "
         "To drop them: -p decontaminate\n"
         "  train-4 is 100% of held's held-4: 5+5?\n"

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from justtinker_core.testing import make_group
-from justtinker_plugins.rewards.format import Format, problem_with
+from justtinker_core.testing import make_group, make_rollout
+from justtinker_plugins.rewards.format import Format, problem_of, problem_with
 from tests.plugins.reward_groups import scored
 from tests.plugins.test_text import NOTHING
 
@@ -112,3 +112,30 @@ def test_never_breaks_and_pays_only_one_shape(parts: list[str]) -> None:
         assert text.lstrip().startswith("<think>")
         assert (text.count("<think>"), text.count("</think>")) == (1, 1)
         assert text.partition("</think>")[2].strip()
+
+
+OFF = "<think>\n\n</think>\n\n"
+
+
+@pytest.mark.parametrize(
+    ("opened", "text", "problem"),
+    [
+        ("<think>\n", "1 + 1 = 2\n</think>\n\n\\boxed{2}", None),
+        ("<think>", "1 + 1 = 2</think>2", None),
+        ("<think>\n", "1 + 1 = 2 \\boxed{2}", "not exactly one <think> and one </think> after it"),  # cut off
+        ("<think>\n", GOOD, "not exactly one <think> and one </think> after it"),  # opened twice
+        ("<think>\n", "</think>\n\n\\boxed{2}", "an empty thinking block"),
+        ("<think>\n", "1 + 1 = 2</think>\\boxed{}", "no answer after the thinking block"),
+        (OFF, "The answer is \\boxed{2}.", None),
+        ("</think>", "2", None),
+        (OFF, GOOD, "a thinking tag, though the prompt turns thinking off"),
+        (OFF, "\\boxed{2}</think>", "a thinking tag, though the prompt turns thinking off"),
+        (OFF, "\\boxed{ }", "no answer"),
+        (OFF, "2<|im_end|>", "a control token inside the response"),
+        ("", "1 + 1 = 2\n</think>\n\n\\boxed{2}", "not exactly one <think> and one </think> after it"),
+    ],
+)
+def test_a_block_that_the_prompt_has_opened_or_closed(opened: str, text: str, problem: str | None) -> None:
+    rollout = make_rollout(text, opened=opened)
+    assert problem_of(rollout, markers=Format().markers) == problem
+    assert scored(Format(), [text], opened=opened) == [0.0 if problem is None else -1.0]

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 (Chinese punctuation)
 from __future__ import annotations
 
 import os
@@ -17,11 +18,12 @@ from justtinker_core import Group, PluginError, Problem, Rollout, Verdict
 from justtinker_core.options import configure
 from justtinker_core.types import Prompt
 from justtinker_plugins.commands._audit.variants import equivalent_variants, wrong_variants
+from justtinker_plugins.commands._preflight.data import AS_TEXT
 from justtinker_plugins.shared.latex.ladder import vote_of
 from justtinker_plugins.shared.pool.pool import Result
 from justtinker_plugins.verifiers import math_verify
 from justtinker_plugins.verifiers.math_verify import MathVerify, comparison_of
-from tests.plugins.adversarial_math import BOMBS, HACKS, HONEST, RESPONSES
+from tests.plugins.adversarial_math import BOMBS, HACKS, HONEST, HOSTILE, RESPONSES
 from tests.plugins.real_golds import load_golds
 
 DATA = os.environ.get("JUSTTINKER_DATA")
@@ -170,7 +172,9 @@ def test_other_kinds_of_problems_are_ignored(verifier: MathVerify) -> None:
     assert MathVerify(kinds=("code",)).verify(Problem("p", "?", "1", kind="code"), [rollout(r"\boxed{1}")]) is not None
 
 
-@pytest.mark.parametrize("text", ["Answer: 12", "#### 12", "So the answer is 12."])
+@pytest.mark.parametrize(
+    "text", ["Answer: 12", "#### 12", "So the answer is 12.", "The answer is \\[12\\].", "Answer: `$12$`"]
+)
 def test_the_flexible_pipeline_is_an_option_and_is_named(verifier: MathVerify, text: str) -> None:
     (flexible,) = grade(MathVerify(pipeline="flexible"), "12", [text])
     assert flexible.outcome == "correct"
@@ -195,6 +199,63 @@ def test_an_answer_that_is_too_long_is_wrong() -> None:
 def test_a_bad_option_is_named(options: dict[str, object], text: str) -> None:
     with pytest.raises(PluginError, match=text):
         configure(MathVerify, "plugins.math_verify", options)
+
+
+# -- several boxes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("gold", "response", "last", "every"),
+    [
+        ("3, 4", r"$a=\boxed{3}$, $b=\boxed{4}$", "incorrect", "correct"),
+        ("3, 4", r"$a=\boxed{4}$, $b=\boxed{3}$", "incorrect", "incorrect"),
+        ("3, 4", r"\boxed{3, 4}", "correct", "correct"),
+        ("3, 4", r"\boxed{4, 3}", "correct", "correct"),
+        ("3, 4", r"\boxed{3}, \boxed{4}, \boxed{5}", "incorrect", "incorrect"),
+        ("3, 4", r"\boxed{3}, \boxed{4}, so \boxed{3, 4}", "correct", "incorrect"),
+        ("3, 4", r"\boxed{3, 5}, \boxed{4}", "incorrect", "incorrect"),
+        ("3, 4", r"\boxed{3}, \boxed{4 \text{ or } 5}", "incorrect", "incorrect"),
+        ("4", r"\boxed{3}, \boxed{4}", "correct", "correct"),
+        ("4", r"\boxed{4}, \boxed{3}", "incorrect", "incorrect"),
+        ("(3, 4)", r"\boxed{3}, \boxed{4}", "incorrect", "incorrect"),
+        (r"x = 3 \text{ and } y = 4", r"\boxed{x=3}, \boxed{y=4}", "incorrect", "correct"),
+        (r"x = 3 \text{ and } y = 4", r"\boxed{y=4}, \boxed{x=3}", "incorrect", "incorrect"),
+        (r"\text{yes}, 4", r"\boxed{\text{Yes}} and \boxed{\frac{8}{2}}", "incorrect", "correct"),
+    ],
+)
+def test_several_boxes_are_the_parts_of_a_gold_if_an_option_says_so(
+    verifier: MathVerify, gold: str, response: str, last: str, every: str
+) -> None:
+    assert grade(verifier, gold, [response])[0].outcome == last
+    assert grade(MathVerify(boxes="all"), gold, [response])[0].outcome == every
+
+
+def test_one_wrong_box_decides_and_a_box_may_need_a_worker() -> None:
+    verifier = MathVerify(boxes="all", workers=1, limit=60.0)
+    try:
+        texts = [r"\boxed{\sum_{k=1}^n a_k}, \boxed{7}", r"\boxed{3}, \boxed{7}", r"\boxed{3}, \boxed{\frac{8}{2}}"]
+        verdicts = grade(verifier, "3, 4", texts)
+        assert [verdict.outcome for verdict in verdicts] == ["incorrect", "incorrect", "correct"]
+        assert [verdict.answer for verdict in verdicts] == [r"\sum_{k=1}^n a_k, 7", "3, 7", r"3, \frac{8}{2}"]
+        assert verdicts[1].reason == "a different number"
+    finally:
+        verifier.finish_run()
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "reason"),
+    [
+        ("1001", "correct", ""),
+        ("1001_2", "correct", ""),
+        ("1001_{10}", "incorrect", "the answer is in base 10, where base 2 is asked"),
+        ("1001_3", "incorrect", "only one of gold and answer is written in a base"),
+    ],
+)
+def test_the_base_that_the_question_names_may_be_written(
+    verifier: MathVerify, answer: str, outcome: str, reason: str
+) -> None:
+    verdict = boxed(verifier, "1001", answer, "Write nine in base two.")
+    assert (verdict.outcome, verdict.reason) == (outcome, reason)
 
 
 # -- the question, restated ------------------------------------------------------------------------------------------
@@ -255,8 +316,72 @@ def test_what_the_question_asks_for_names_the_answer(
     assert (verdict.outcome, verdict.answer) == (outcome, answer)
 
 
+LAMPS = "A shop sells 30 lamps and 7 vases. How many lamps does it sell in two days?"
+PLANK = "A plank of 3 m is cut in five. What is the length of a part in centimeters?"
+
+
+@pytest.mark.parametrize(
+    ("question", "gold", "answer", "outcome"),
+    [
+        (LAMPS, "60", r"60 \text{ lamps}", "correct"),
+        (LAMPS, "60", "sixty lamps", "correct"),
+        (LAMPS, "60", r"\text{The answer is } 60", "correct"),
+        (LAMPS, r"60 \text{ lamps}", "60", "correct"),
+        (LAMPS, "60 lamps", "60 lamps", "correct"),
+        (LAMPS, "60", r"60 \text{ dozen lamps}", "incorrect"),
+        (LAMPS, "60", "60 lamps or 70", "incorrect"),
+        (LAMPS, "60", r"60\%", "incorrect"),
+        (LAMPS, "60", r"60\text{ percent}", "incorrect"),
+        (LAMPS, "60", r"60^\circ", "incorrect"),
+        (LAMPS, "60", r"60 \text{ pairs of lamps}", "incorrect"),
+        (PLANK, "60", r"60 \text{ cm}", "correct"),
+        (PLANK, "60", r"60 \text{ m}", "incorrect"),
+        (PLANK, "60", r"60 \text{ kg}", "incorrect"),
+        (PLANK, "60", r"60 \text{ cm}^2", "incorrect"),
+        (PLANK, r"60\text{ cm}", "60", "correct"),
+        ("What is $x$?", "60", r"60 \text{ cm}", "correct"),
+        ("How many dollars is it?", "60", r"60\text{ cents}", "incorrect"),
+        ("How many millions live there?", "6", "6 million", "correct"),
+        ("How many people live there?", "6000000", "6 million people", "correct"),
+        ("桌上有多少本书？", "60", "６０本书", "correct"),
+        ("桌上有多少本书？", "60", "60厘米", "incorrect"),
+        ("¿Cuántos libros hay?", "60", r"60 \text{ libros}", "correct"),
+    ],
+)
+def test_units_and_nouns_are_read_with_the_question(
+    verifier: MathVerify, question: str, gold: str, answer: str, outcome: str
+) -> None:
+    assert boxed(verifier, gold, answer, question).outcome == outcome
+
+
+def test_an_answer_with_the_noun_of_the_question_shares_the_vote(verifier: MathVerify) -> None:
+    answers = ["60", r"60 \text{ lamps}", "sixty lamps", "60 lamps left"]
+    assert {v.vote for v in grade(verifier, "61", [rf"\boxed{{{a}}}" for a in answers], LAMPS)} == {"60"}
+
+
+@pytest.mark.parametrize(
+    ("question", "gold", "answer", "reason"),
+    [
+        (r"Compute $13 \cdot 27$.", "351", r"\frac{26 \cdot 54}{4}", "for a value, and arithmetic is left"),
+        (r"Simplify $\sqrt{98}$.", r"7\sqrt{2}", r"\sqrt{2 \cdot 49}", "to simplify, and a root can be simplified"),
+        ("Factor $x^2+3x-10$.", "(x-2)(x+5)", "x(x+3)-10", "to factor, and a sum is left"),
+        ("Expand $(x-2)(x+5)$.", "x^2+3x-10", "(x-2)x+5(x-2)", "to expand, and brackets are left"),
+        ("Which is it, in lowest terms?", r"\frac{2}{3}", "4/6", "for lowest terms, and a fraction can be reduced"),
+    ],
+)
+def test_an_answer_has_the_form_that_is_asked_for(
+    verifier: MathVerify, question: str, gold: str, answer: str, reason: str
+) -> None:
+    verdict = boxed(verifier, gold, answer, question)
+    assert (verdict.outcome, verdict.reason) == ("incorrect", f"the question asks {reason}")
+    assert boxed(verifier, gold, f"{answer} = {gold}", question).outcome == "correct"
+    assert boxed(verifier, gold, answer, "What is it?").outcome == "correct"
+    assert boxed(MathVerify(accept_restated=True), gold, answer, question).outcome == "correct"
+
+
 DISGUISES = [
-    r"\text{(C)} %s", r"\approx %s", "f(-1) = %s", r"\max f = %s", r"P(A) = %s", r"1 + \cdots + 3 = %s", r"\det A = %s",
+    r"\text{The answer is } %s", r"\text{(C)} %s", r"\approx %s", "f(-1) = %s", r"\max f = %s", r"P(A) = %s",
+    r"1 + \cdots + 3 = %s", r"\det A = %s",
     r"\text{(C)} \max f = %s", r"%s\,\mathrm{m}", "€%s", "%s€", r"\text{$%s$}", r"\huge %s", "%s。", r"{%s \over 1}",
     r"\begin{aligned} x &= %s \end{aligned}", r"\begin{cases} x = %s \end{cases}",
 ]  # fmt: skip
@@ -304,11 +429,16 @@ def test_without_a_gold_all_are_unscored(verifier: MathVerify, gold: str | None)
     assert verdict == Verdict("unscored", "1", "gold", "the problem has no gold")
 
 
-def test_a_gold_that_nobody_can_parse_is_matched_as_text_or_unscored(verifier: MathVerify) -> None:
-    same, other = grade(verifier, r"t(0,4] \foo", [r"\boxed{t(0, 4] \foo}", r"\boxed{5}"])
-    assert (same.outcome, same.rung) == ("correct", "string")
-    assert other.outcome == "unscored"
-    assert other.reason == "the gold cannot be graded: math-verify cannot parse the gold"
+@pytest.mark.parametrize(
+    ("gold", "same", "other"), [(r"t(0,4] \foo", r"t(0, 4] \foo", "5"), ("小明", r"\text{小明}", "小红")]
+)
+def test_a_gold_that_nobody_can_read_is_compared_as_text(
+    verifier: MathVerify, gold: str, same: str, other: str
+) -> None:
+    right, wrong = grade(verifier, gold, [rf"\boxed{{{same}}}", rf"\boxed{{{other}}}"])
+    assert right.outcome == "correct"
+    assert (wrong.outcome, wrong.rung) == ("incorrect", AS_TEXT)
+    assert wrong.reason == "not the text of the gold, which cannot be read in any other way"
 
 
 @pytest.mark.parametrize(
@@ -318,15 +448,17 @@ def test_a_gold_that_nobody_can_parse_is_matched_as_text_or_unscored(verifier: M
         (Result("ok", ("different", "why")), False, "why"),
         (Result("ok", ("overlooked", "why")), False, "why"),
         (Result("ok", ("answer", "why")), False, "why"),
-        (Result("ok", ("gold", "why")), None, "why"),
+        (Result("ok", ("gold", "why")), False, "why"),
         (Result("cpu_limit", detail="x"), False, "too much for a worker: x"),
         (Result("memory", detail="x"), False, "too much for a worker: x"),
         (Result("wall_limit", detail="x"), None, "the worker failed (wall_limit): x"),
         (Result("died", detail="x"), None, "the worker failed (died): x"),
-        (Result("error", detail="x"), None, "the worker failed (error): x"),
+        (Result("error", detail="x"), False, "the worker failed (error): x"),
     ],
 )
-def test_a_fault_of_the_grader_leaves_unscored(result: Result, outcome: bool | None, reason: str) -> None:
+def test_only_a_busy_machine_or_a_lost_worker_leaves_unscored(
+    result: Result, outcome: bool | None, reason: str
+) -> None:
     comparison = comparison_of("1", "1", result)
     assert (comparison.equal, comparison.reason) == (outcome, reason)
 
@@ -401,6 +533,30 @@ def test_a_bug_in_the_gate_for_restating_ends_no_run(monkeypatch: pytest.MonkeyP
     )
 
 
+def test_a_bug_in_a_reading_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(question: str, gold: str, answer: str) -> str:
+        raise RuntimeError("oops")
+
+    monkeypatch.setattr(math_verify, "READINGS", (broken,))
+    verdict = boxed(MathVerify(), "12", "12")
+    assert (verdict.outcome, verdict.reason) == ("unscored", "the verifier failed: RuntimeError('oops')")
+
+
+@pytest.mark.parametrize("place", ["READINGS", "GATES", "compare"])
+def test_an_answer_that_alone_provokes_a_bug_is_wrong(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    real = math_verify.compare
+
+    def broken(*texts: str) -> object:
+        if texts[-1] == r"\frac{24}{2}":
+            raise RuntimeError("oops")
+        return {"READINGS": texts[-1], "GATES": ""}.get(place) if place != "compare" else real(*texts)
+
+    monkeypatch.setattr(math_verify, place, broken if place == "compare" else (broken,))
+    wrong, right = grade(MathVerify(), "12", [r"\boxed{\frac{24}{2}}", r"\boxed{12.0}"])
+    assert (wrong.outcome, wrong.rung, right.outcome) == ("incorrect", "failed", "correct")
+    assert wrong.reason == "the verifier failed: RuntimeError('oops')"
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds the workers in /proc")
 def test_killed_workers_cost_no_verdict() -> None:
     verifier = MathVerify(workers=2)
@@ -431,6 +587,26 @@ def _kill_a_worker_now_and_then(stop: threading.Event) -> None:
         for worker in workers[:1]:
             os.kill(worker, signal.SIGKILL)
         time.sleep(0.3)
+
+
+HUGE = [
+    *("1998^{3996}", "7^{9000}", r"\binom{1998}{999}", "1998!", r"\frac{1}{1998!}", "e^{-3000}", r"\pi^{3000}"),
+    *("2^{2^{2^{2^{100}}}}", "5^{2^{900}}-1", r"\sqrt{2}(2^{9000}-1)", "x^{3000}", "x^{2^{2^{100}}}", "1-e^{-200}"),
+]
+
+
+@pytest.mark.parametrize("gold", HUGE)
+def test_a_gold_outside_the_range_of_floats_is_told_from_other_numbers(verifier: MathVerify, gold: str) -> None:
+    others = [r"\pi", "0", "1", "x", r"\frac{1}{0}", f"{gold}+1", f"-({gold})", f"2({gold})", f"({gold})+10^{{-9999}}"]
+    same, *different = grade(verifier, gold, [rf"\boxed{{{answer}}}" for answer in [f"({gold})", *others]])
+    assert same.outcome == "correct"
+    assert [verdict.answer for verdict in different if verdict.outcome != "incorrect"] == []
+
+
+def test_a_worker_that_cannot_read_a_gold_leaves_no_answer_unscored(verifier: MathVerify) -> None:
+    """Our reader knows the gold, math-verify does not, and only math-verify knows the answer."""
+    verdict = boxed(verifier, r"\langle 1, 2 \rangle", r"\overset{x}{y}")
+    assert (verdict.outcome, verdict.rung) == ("incorrect", "gold")
 
 
 # -- threads, memory, processes --------------------------------------------------------------------------------------
@@ -495,6 +671,39 @@ def test_ten_megabytes_get_a_verdict(verifier: MathVerify) -> None:
 
 
 # -- real golds ------------------------------------------------------------------------------------------------------
+
+
+_PIECES = st.sampled_from(HOSTILE) | st.sampled_from(["{gold}", "0", "x", r"\pi", "10^{-300}"]) | st.text(max_size=9)
+_ANSWERS = st.recursive(
+    _PIECES,
+    lambda sub: (
+        st.tuples(sub, st.sampled_from(["+", "-", r"\cdot ", "/", "^", ",", "=", " "]), sub).map("".join)
+        | st.tuples(
+            st.sampled_from([r"\frac{1}{", r"\sqrt[3]{", r"\max(1,", r"\int_0^1 ", r"\sin(", "(", "-", "2^{"]),
+            sub,
+            st.sampled_from(["}", ")", "!", r"\%", "^{1/3}", " dx", r"\text{ m}"]),
+        ).map("".join)
+    ),
+    max_leaves=4,
+)
+
+
+@needs_data
+@pytest.mark.slow
+def test_no_answer_leaves_itself_unscored() -> None:
+    golds = sorted({gold for _, gold in load_golds(Path(str(DATA)) / "eval")})
+    verifier = MathVerify(workers=2, limit=0.5)
+
+    @settings(max_examples=250, deadline=None)
+    @given(st.sampled_from([*golds, *HUGE]), st.lists(_ANSWERS, min_size=3, max_size=3))
+    def judge(gold: str, answers: list[str]) -> None:
+        verdicts = grade(verifier, gold, [rf"\boxed{{{answer.replace('{gold}', gold)}}}" for answer in answers])
+        assert [verdict for verdict in verdicts if verdict.outcome == "unscored"] == []
+
+    try:
+        judge()
+    finally:
+        verifier.finish_run()
 
 
 @needs_data

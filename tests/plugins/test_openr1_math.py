@@ -120,3 +120,31 @@ def test_other_types_are_refused(tmp_path: Path, cells: dict[str, Any], message:
     with pytest.raises(PluginError) as error:
         load(Openr1Math, source=source, held_out=0.0)
     assert str(error.value).startswith(f"[data.train] {source} (default, train), row 1, {message}")
+
+
+@pytest.mark.parametrize(
+    ("question_type", "answer", "kind"),
+    [
+        ("MCQ", "D", "choice"),
+        ("MCQ", "(D)", "choice"),
+        ("MCQ", r"\text{D}", "choice"),
+        ("MCQ", "12", "math"),
+        ("MCQ", "d", "math"),
+        ("MCQ", "A, C", "math"),
+        ("math-word-problem", "D", "math"),
+        ("math-word-problem", "12", "math"),
+        (None, "D", "choice"),
+        (None, r"\mathrm{(D)}", "choice"),
+        (None, "F", "math"),
+        (None, "AD", "math"),
+        (None, "12", "math"),
+    ],
+)
+@pytest.mark.parametrize("purpose", ["train", "eval"])
+def test_multiple_choices_are_set_apart(
+    tmp_path: Path, question_type: str | None, answer: str, kind: str, purpose: str
+) -> None:
+    cells = row(1) | {"answer": answer} | ({"question_type": question_type} if question_type else {})
+    held_out = {"train": 0.0, "eval": 0.999}[purpose]
+    (problem,), _ = load(Openr1Math, purpose, source=copy(tmp_path, [cells]), held_out=held_out)
+    assert (problem.answer, problem.kind) == (answer, kind)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from justtinker_plugins.commands._cli.texts import read_texts
 from justtinker_plugins.commands.bench import made_up_texts
 from justtinker_plugins.rewards.redundancy import Redundancy
 from tests.core.conftest import cli
@@ -70,3 +71,10 @@ def test_a_missing_file(tmp_path: Path) -> None:
     result = cli("redundancy", tmp_path / "no.txt")
     assert result.exit_code == 1
     assert result.output == f"Error: there is no file {tmp_path}/no.txt\n"
+
+
+def test_a_rollout_is_read_with_what_the_prompt_held_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    rollouts = [{"text": "a</think>b", "opened": "<think>"}, {"text": "c"}]
+    path.write_text(json.dumps({"rollouts": rollouts}) + "\n" + json.dumps("d"))
+    assert read_texts(path) == ["<think>a</think>b", "c", "d"]

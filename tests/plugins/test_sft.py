@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from justtinker_core import PluginError, Problem, loop
+from justtinker_core import PluginError, Problem, hookimpl, loop
 from justtinker_core.loop import opened
 from justtinker_plugins.algorithms.sft import Sft
 from tests.core.conftest import Ask, RunOf, ScriptedBackend, problems
@@ -70,11 +72,71 @@ def test_no_usable_demonstration_is_an_error_with_reasons(run_of: RunOf) -> None
     )
 
 
-def test_a_model_for_which_the_tag_is_several_tokens_is_refused(run_of: RunOf) -> None:
-    with (
-        pytest.raises(PluginError, match="<think> is not one token for this model: 1"),
-        opened(run_of(ScriptedBackend(), Ask(), Sft(), problems=[Problem("p", "1", demonstration=THINKS)])),
-    ):
+@pytest.mark.parametrize("backend", [ScriptedBackend(), Characters()])
+def test_a_tag_of_several_tokens_is_trained_and_noted(
+    run_of: RunOf, backend: ScriptedBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(run_of(backend, Ask(), Sft(batch_size=1), problems=[Problem("p", "1", demonstration=THINKS)])) as run:
+        loop.train(run)
+    [datum] = backend.updates[0].data
+    assert backend.decode(datum.targets) == f"={THINKS}$"
+    notes = [record.getMessage() for record in caplog.records]
+    expected = ["<think> is 7 tokens for scripted: it learns the tag piece by piece"]
+    assert notes == ([] if isinstance(backend, Characters) else expected)
+
+
+class Opens(Ask):
+    """Asks with a prompt that ends in `end`."""
+
+    def __init__(self, end: str) -> None:
+        super().__init__()
+        self.end = end
+
+    @hookimpl
+    def build_prompt(self, problem: Problem) -> str:
+        return f"{super().build_prompt(problem)}{self.end}"
+
+
+@pytest.mark.parametrize(
+    ("end", "demonstration", "trained_on"),
+    [
+        ("<think>\n", "<think>\nab</think>c", "ab</think>c$"),
+        ("<think>\n", "<think>ab</think>c", "ab</think>c$"),
+        ("<think>\n", "<think>\n\nab</think>c", "\nab</think>c$"),
+        ("<think>", "<think>\nab</think>c", "\nab</think>c$"),
+        ("<think>\n\n</think>\n\n", "c", "c$"),
+        ("</think>", "c", "c$"),
+    ],
+)
+def test_a_demonstration_is_trained_without_what_the_prompt_holds(
+    run_of: RunOf, end: str, demonstration: str, trained_on: str
+) -> None:
+    backend = Characters()
+    sft = Sft(batch_size=1, require_thinking="</think>" not in end)
+    problem = Problem("p", "1", demonstration=demonstration)
+    with opened(run_of(backend, Opens(end), sft, problems=[problem])) as run:
+        loop.train(run)
+    [datum] = backend.updates[0].data
+    assert datum.weights is not None
+    assert backend.decode(datum.inputs[:1] + datum.targets) == f"1={end}{trained_on}"
+    learned = [target for target, weight in zip(datum.targets, datum.weights, strict=True) if weight]
+    assert backend.decode(learned) == trained_on
+
+
+@pytest.mark.parametrize(
+    ("end", "demonstration", "reason"),
+    [
+        ("<think>\n", "c", "no thinking block, but the prompt opens one"),
+        ("<think>\n\n</think>\n\n", THINKS, "a thinking block, but the prompt turns thinking off"),
+    ],
+)
+def test_a_demonstration_that_does_not_fit_the_prompt_is_left_out(
+    run_of: RunOf, end: str, demonstration: str, reason: str
+) -> None:
+    run = run_of(
+        Characters(), Opens(end), Sft(require_thinking=False), problems=[Problem("p", "1", None, "math", demonstration)]
+    )
+    with pytest.raises(PluginError, match=re.escape(f"({reason}: 1)")), opened(run):
         pytest.fail("preflight must find this before the run begins")
 
 

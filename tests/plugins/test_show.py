@@ -152,3 +152,13 @@ def test_a_run_without_rollouts_and_a_damaged_file(run: Path, tmp_path: Path) ->
     assert cli("show", run).output == f"Error: {file}, line 1: expected the line to be an object, got [1]\n"
     file.write_bytes(zstandard.compress(b"{}\n"))
     assert cli("show", run).output == f"Error: {file}, line 1 is no group of rollouts: it has no 'rollouts'\n"
+
+
+def test_a_rollout_whose_thinking_the_prompt_opened(run: Path) -> None:
+    some = Group(
+        5, 0, Problem("p", "q", "1"), Prompt("q<think>\n"), (Rollout((1,), (0.0,), (True,), "hm", opened="<think>\n"),)
+    )
+    RunDir(run).write_groups("step_000005", [some])
+    output = cli("show", run, "--rollout", "0.0").output
+    assert "\nresponse, after <think> ──" in output
+    assert "\nresponse ──" in cli("show", run, "--step", "3", "--rollout", "0.0").output

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from justtinker_plugins.text import answer_part, last_boxed, letters_and_digits, says_something, thinking_part, visible
+from justtinker_plugins.text import (
+    all_boxed,
+    answer_part,
+    last_boxed,
+    letters_and_digits,
+    says_something,
+    thinking_part,
+    visible,
+)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +49,14 @@ def test_parts(text: str, thinking: str | None, answer: str | None) -> None:
         (r"\boxed{}", ""),
         (r"} \boxed{3}", "3"),
         ("\\boxed{a\\\\}", "a\\\\"),
+        (r"\fbox{7}", "7"),
+        (r"\framebox{7}", "7"),
+        (r"\framebox[2cm][l]{7}", "7"),
+        (r"\boxed{6} \fbox{7}", "7"),
+        (r"\fbox{6} \boxed{7}", "7"),
+        (r"\boxed{\fbox{7}}", r"\fbox{7}"),
+        (r"\boxed{6} \fbox{7", None),
+        (r"\boxed{6} \framebox 7", "6"),
     ],
 )
 def test_last_boxed(text: str, content: str | None) -> None:
@@ -49,8 +65,26 @@ def test_last_boxed(text: str, content: str | None) -> None:
     assert box.content == content
 
 
+@pytest.mark.parametrize(
+    ("text", "contents"),
+    [
+        ("none", []),
+        (r"\boxed{1} and \boxed{2}", ["1", "2"]),
+        (r"\boxed{1} and \boxed{2 \boxed{3} \boxed{4}}", ["1", r"2 \boxed{3} \boxed{4}"]),
+        (r"\boxed{1} and \boxed{2", ["1", None]),
+        (r"\boxed{1} and \boxed{2 \boxed{3}", ["1", "3"]),
+        (r"\fbox{1}\framebox{2}", ["1", "2"]),
+    ],
+)
+def test_all_boxes_that_are_in_no_other_one(text: str, contents: list[str | None]) -> None:
+    boxes = all_boxed(text)
+    assert [box.content for box in boxes] == contents
+    assert all(text[box.start] == "\\" and text[: box.end][-1] == "}" for box in boxes if box.content is not None)
+
+
 def test_no_box() -> None:
     assert last_boxed("the answer is 5") is None
+    assert last_boxed(r"\fboxed{5} \frameboxes{5}") is None
     assert last_boxed(r"\boxed 5") is None
 
 
@@ -62,8 +96,10 @@ def test_the_last_box_is_found(before: str, content: str) -> None:
     assert box.content.endswith(content)
 
 
-def test_many_open_boxes_take_linear_time() -> None:
+def test_many_boxes_take_linear_time() -> None:
     assert last_boxed("\\boxed{" * 200_000) is not None
+    assert last_boxed("\\boxed{" * 100_000 + "}" * 100_000) is not None
+    assert last_boxed("\\framebox[" * 100_000) is None
 
 
 @given(st.text(alphabet="\\\\{}b 1", max_size=40), st.text(alphabet="\\\\{}boxed 1", max_size=40))
@@ -71,7 +107,7 @@ def test_what_comes_before_the_first_box_does_not_matter(before: str, after: str
     text = " \\boxed{" + after
     alone, behind = last_boxed(text), last_boxed(before + text)
     assert alone is not None
-    assert behind == alone._replace(start=alone.start + len(before))
+    assert behind == alone._replace(start=alone.start + len(before), end=alone.end + len(before))
 
 
 @pytest.mark.parametrize("slashes", range(1, 6))

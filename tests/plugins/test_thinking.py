@@ -13,10 +13,10 @@ def measure(*rollouts: Rollout) -> dict[str, list[float | None]]:
     return {name: list(values) for name, values in Thinking().measure(group).items()}
 
 
-def respond(text: str, *, told: int = 0) -> Rollout:
+def respond(text: str, *, told: int = 0, opened: str = "") -> Rollout:
     """A rollout with one token a tag and a character, `told` tokens more that a tool wrote."""
     mask = (True,) * len(re.sub("</?think>", "t", text)) + (False,) * told
-    return Rollout((0,) * len(mask), (0.0,) * len(mask), mask, text)
+    return Rollout((0,) * len(mask), (0.0,) * len(mask), mask, text, opened=opened)
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,22 @@ def test_tokens_are_the_share_of_what_the_policy_wrote() -> None:
     words = Rollout((0,) * 12, (0.0,) * 12, (True,) * 12, "<think>" + "a" * 50 + "</think>" + "b" * 50)
     assert measure(words)["thinking_tokens"] == [5.0]
     assert measure(respond("<think>ab</think>2", told=18))["thinking_tokens"] == [pytest.approx(2.0)]
+
+
+@pytest.mark.parametrize(
+    ("opened", "text", "thinking", "tokens"),
+    [
+        ("<think>\n", "1+1=2</think>\\boxed{2}", 1.0, 6.0),  # the line break of the prompt counts as a character
+        ("<think>", "1+1=2</think>\\boxed{2}", 1.0, 5.0),
+        ("<think>", "1+1=2 \\boxed{2}", 0.0, None),
+        ("<think>", "</think>2", 1.0, 0.0),
+        ("<think>\n\n</think>\n\n", "\\boxed{2}", 0.0, None),
+        ("</think>", "\\boxed{2}", 0.0, None),
+    ],
+)
+def test_thinking_that_the_prompt_has_opened_or_closed(
+    opened: str, text: str, thinking: float, tokens: float | None
+) -> None:
+    found = measure(respond(text, opened=opened))
+    assert found["thinking_rate"] == [thinking]
+    assert found["thinking_tokens"] == [pytest.approx(tokens)]

@@ -188,3 +188,75 @@ def test_imitation_needs_no_rewards(written: Written, caplog: pytest.LogCaptureF
     Path("players.py").write_text(PLAYERS + MORE)
     assert cli("check", config).exit_code == 0
     assert warned(caplog) == []
+
+
+SAMPLES = (
+    "[data.train] samples = 4 does nothing: it is for evaluation sets; how many rollouts a training problem gets is an "
+    "option of the algorithm (grpo: rollouts_per_problem)"
+)
+GREEDY = (
+    "[sampling] temperature = 0: the rollouts of a problem are all alike, so their advantages are 0 and nothing is "
+    "learned; set 1, or evaluation.temperature if you mean evaluations"
+)
+
+
+@pytest.mark.parametrize(
+    ("setting", "warnings"),
+    [
+        ("data.train.samples=4", [SAMPLES]),
+        ("data.train.samples=1", []),
+        ("sampling.temperature=0", [GREEDY]),
+        ("sampling.temperature=0.1", []),
+        ("evaluation.temperature=0", []),
+    ],
+)
+def test_settings_that_do_nothing_or_leave_nothing_to_learn(
+    written: Written, caplog: pytest.LogCaptureFixture, setting: str, warnings: list[str]
+) -> None:
+    config = written("a", *CAST, "Correct")
+    assert cli("check", config, "--set", setting).exit_code == 0
+    assert warned(caplog) == warnings
+
+
+def test_imitation_samples_nothing(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+    config = written("a", "ScriptedBackend", "Ask", "Judge", "Sft")
+    assert cli("check", config, "--set", "sampling.temperature=0").exit_code == 0
+    assert warned(caplog) == []
+
+
+def letters_warning(count: int, gold: str, problem: str) -> str:
+    return (
+        f"[data.train] {count} of 4 golds look like the letter of a choice ({gold!r} of problem {problem!r}), and "
+        "'math_verify' judges them as mathematics, where b is not B; give such problems kind = 'choice', in a table of "
+        "their own, and enable the verifier 'choice'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("golds", "warnings"),
+    [
+        (("7", "B", "(D)", "B"), [letters_warning(3, "B", "1")]),
+        (("7", r"\mathrm{D}", "12", "x"), [letters_warning(1, r"\mathrm{D}", "1")]),
+        (("7", r"\text{(D)}", "12", "x"), []),
+        (("7", "AB", "F", "d"), []),
+    ],
+)
+def test_letters_of_choices_that_are_judged_as_mathematics(
+    written: Written, caplog: pytest.LogCaptureFixture, golds: tuple[str, ...], warnings: list[str]
+) -> None:
+    config = written("a", *CAST, "Correct")
+    config.write_text(config.read_text().replace('"my_judge"', '"math_verify"'))
+    rows = [{"id": str(i), "question": "Which?", "answer": gold} for i, gold in enumerate(golds)]
+    Path("p.json").write_text(json.dumps(rows))
+    result = cli("check", config)
+    assert result.exit_code == 0, result.output
+    assert warned(caplog) == warnings
+
+
+def test_choices_of_their_own_kind_give_no_warning(written: Written, caplog: pytest.LogCaptureFixture) -> None:
+    config = written("a", *CAST, "Correct")
+    config.write_text(config.read_text().replace('"my_judge"', '"math_verify", "choice"'))
+    rows = [{"id": k, "question": "Which?", "answer": a, "kind": k} for k, a in (("choice", "B"), ("math", "7"))]
+    Path("p.json").write_text(json.dumps(rows))
+    assert cli("check", config).exit_code == 0
+    assert warned(caplog) == []

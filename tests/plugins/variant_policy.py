@@ -21,8 +21,11 @@ from justtinker_core import Problem, hookimpl, plugin
 from justtinker_core.rollouts import fill_prompt
 from justtinker_core.run import Run
 from justtinker_core.types import Sample, SampleRequest
+from justtinker_plugins.commands._audit.honest import NUMBERS
 from justtinker_plugins.commands._audit.variants import equivalent_variants
+from justtinker_plugins.commands._audit.variants.forms import INTEGER
 from justtinker_plugins.shared.answers import extract
+from justtinker_plugins.shared.latex.asked_form import forms_asked
 from tests.core.conftest import ScriptedBackend, cli
 
 CONFIG = """
@@ -69,7 +72,7 @@ class Policy(ScriptedBackend):
             golds = other_golds(problems) if plugin.shuffled else [str(p.answer) for p in problems]
             for problem, gold in zip(problems, golds, strict=True):
                 prompt = fill_prompt(problem, run.plugins, self)
-                self.answers[prompt.tokens] = variants(gold)
+                self.answers[prompt.tokens] = variants(gold, problem.question)
 
     def sampler(self) -> Any:
         """Return itself."""
@@ -85,9 +88,16 @@ class Policy(ScriptedBackend):
         return futures
 
 
-def variants(gold: str) -> list[str]:
-    """Ways to write the gold that extraction does not turn into the gold's own text."""
-    return [text for _, text in equivalent_variants(gold) if extracted(text) != gold.strip()]
+UNFINISHED = frozenset({"around", "times one half", "times two halves"})
+"""Changes that leave work, such as ``\\frac{24}{2}``, which a question for a value forbids."""
+
+
+def variants(gold: str, question: str) -> list[str]:
+    """Ways to write the gold that extraction does not turn into the gold's own text, nor the question forbids."""
+    left_out = UNFINISHED | ({"fraction"} if INTEGER.fullmatch(gold) else set())
+    left_out |= NUMBERS if forms_asked(question) else set()
+    as_asked = [text for change, text in equivalent_variants(gold) if change not in left_out]
+    return [text for text in as_asked if extracted(text) != gold.strip()]
 
 
 def extracted(answer: str) -> str | None:

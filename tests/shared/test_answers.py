@@ -26,6 +26,11 @@ BOTH: tuple[Pipeline, ...] = ("strict", "flexible")
         (r"\boxed{\boxed{5}}", "5"),
         (r"\boxed{\boxed{1} \boxed{2}}", r"\boxed{1} \boxed{2}"),
         (r"Answer: 4 and then \boxed{5}, Answer: 6", "5"),
+        (r"\fbox{5}", "5"),
+        (r"so \framebox[2cm]{$5$}", "$5$"),
+        (r"\boxed{\fbox{5}}", "5"),
+        ("\\boxed{5\\ }", "5"),
+        ("\\boxed{5 \\\\ }", "5 \\\\"),
     ],
 )
 def test_the_last_box_after_thinking_is_the_answer(text: str, answer: str, pipeline: Pipeline) -> None:
@@ -45,6 +50,9 @@ def test_the_last_box_after_thinking_is_the_answer(text: str, answer: str, pipel
         (r"\boxed{5} \boxed{}", r"the last \boxed{…} is empty"),
         (r"\boxed{5} \boxed{6", r"the last \boxed{…} is never closed"),
         (r"\boxed{" + "1" * 101 + "}", r"the last \boxed{…} is longer than 100 characters"),
+        (r"x = -\boxed{5}", "'-' beside the box changes its value: put all of it in the box"),
+        (r"\boxed{5}^2", "'^' beside the box changes its value: put all of it in the box"),
+        (r"\sqrt{\boxed{5}}", r"'\\sqrt' beside the box changes its value: put all of it in the box"),
     ],
 )
 def test_a_bad_last_box_is_no_answer(text: str, reason: str, pipeline: Pipeline) -> None:
@@ -65,6 +73,21 @@ def test_a_bad_last_box_is_no_answer(text: str, reason: str, pipeline: Pipeline)
         ("The final answer is: **$\\frac12$**.", "\\frac12", "answer is"),
         ("The answer is 4. No, the answer is 5.", "5", "answer is"),
         ("Answer: 4\n#### 5", "5", "####"),
+        (r"The answer is \[5\]", "5", "answer is"),
+        ("The answer is:\n\\[\n x = \\frac{1}{2}.\n\\]\nDone.", r"x = \frac{1}{2}.", "answer is"),
+        ("The answer is\n\n$$\n5\n$$", "5", "answer is"),
+        (r"Answer: \(5\).", "5", "Answer:"),
+        (r"The answer is \[3.5\]. I am sure.", "3.5", "answer is"),
+        (r"The answer is \[5\] or \[6\].", r"5  or \[6\]", "answer is"),
+        (r"Answer: \(5\) cm", "5  cm", "Answer:"),
+        (r"The answer is \[5", r"\[5", "answer is"),
+        ("Answer: `$5$`", "5", "Answer:"),
+        ("Answer: `5`.", "5", "Answer:"),
+        ("Answer: ``5``", "5", "Answer:"),
+        ("Answer：5", "5", "Answer:"),  # noqa: RUF001
+        ("**Answer：** 5", "5", "Answer:"),  # noqa: RUF001
+        ("The answer is $5$ apples.", "$5$ apples", "answer is"),
+        ("Answer: 5 apples", "5 apples", "Answer:"),
     ],
 )
 def test_flexible_names_what_matched(text: str, answer: str, matched: str) -> None:
@@ -86,6 +109,46 @@ def test_flexible_names_what_matched(text: str, answer: str, matched: str) -> No
 def test_flexible_without_an_answer(text: str, reason: str) -> None:
     found = extract(text, "flexible", 100)
     assert (found.answer, found.reason) == (None, reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "parts"),
+    [
+        (r"$a=\boxed{5}$ and $b=\boxed{6}$", "5, 6", ("5", "6")),
+        (r"\fbox{x=5} \boxed{\boxed{6}}", "x=5, 6", ("x=5", "6")),
+        (r"\boxed{5, 6}", "5, 6", ()),
+        (r"<think>\boxed{4} \boxed{5} \boxed{6}</think>\boxed{5}, \boxed{6}", "5, 6", ("5", "6")),
+    ],
+)
+def test_boxes_may_be_the_parts_of_an_answer(text: str, answer: str, parts: tuple[str, ...]) -> None:
+    assert extract(text, "strict", 100, 2) == Extracted(answer, "boxed", parts=parts)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (r"\boxed{5} \boxed{6} \boxed{7}", "3 boxes where the gold has 2 parts"),
+        (r"\boxed{5} \boxed{6} so \boxed{5, 6}", "3 boxes where the gold has 2 parts"),
+        (r"\boxed{5} \boxed{}", r"the last \boxed{…} is empty"),
+        (r"\boxed{5} \boxed{6", r"the last \boxed{…} is never closed"),
+        (r"-\boxed{5} \boxed{6}", "'-' beside the box changes its value: put all of it in the box"),
+        (r"\boxed{" + "5" * 60 + r"}, \boxed{" + "6" * 60 + "}", r"the last \boxed{…} is longer than 100 characters"),
+        ("5 and 6", r"no \boxed{…} in the answer"),
+    ],
+)
+def test_other_boxes_are_no_answer_of_two_parts(text: str, reason: str) -> None:
+    found = extract(text, "strict", 100, 2)
+    assert (found.answer, found.reason) == (None, reason)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+@given(contents=st.lists(st.integers(0, 99).map(str), min_size=1, max_size=4))
+def test_several_boxes_never_are_two_guesses(contents: list[str], parts: int) -> None:
+    found = extract(" and ".join(rf"\boxed{{{content}}}" for content in contents), "strict", 100, parts)
+    if parts == 1 or len(contents) == 1:
+        assert found.answer == contents[-1]
+    else:
+        assert found.answer == (", ".join(contents) if len(contents) == parts else None)
 
 
 def test_gsm8k_accepts_its_own_form_only() -> None:

@@ -12,6 +12,7 @@ from justtinker_plugins.shared.latex.chains import (
     asked_expressions,
     has_several_values,
     split_sides,
+    with_golds_name,
     without_asked_name,
     without_naming_sides,
 )
@@ -81,6 +82,56 @@ Compute \(\cos A\) and, for a line, determine its slope $x+y$."""
 def test_expressions_that_a_question_asks_for() -> None:
     assert asked_expressions(QUESTION) == {"m+n", "|z|", r"\cosA"}
     assert asked_expressions("Find $x < 2$. Find $12$. Find $a, b$.") == set()
+
+
+@pytest.mark.parametrize(
+    ("question", "names"),
+    [
+        ("Find the ratio $PM:MQ$.", {"PM:MQ"}),
+        (r"Find $|PQ|$ and $\overline{RS}$.", {"PQ", "RS"}),
+        ("Find $y_1$, $y_2$ and the value of $z$.", {"y_1", "y_2", "z"}),
+        ("Find $y$ if $z$ is even.", {"y"}),
+        (r"If $y=2$, then $\sin B=$ ____.", {r"\sinB"}),
+        (r"If $y=2$, then $\sin B=\underline{\hspace{1cm}}$.", {r"\sinB"}),
+        (r"If $y=2$, then $z=?$", {"z"}),
+        ("If $y=2$, then $z=3$. Find $z$.", set()),
+    ],
+)
+def test_names_are_asked_for_in_several_ways(question: str, names: set[str]) -> None:
+    assert asked_expressions(question) == names
+
+
+@pytest.mark.parametrize(
+    ("question", "gold", "answer", "value"),
+    [
+        ("Find $y$ and $z$.", "a, b", "y = a, z = b", "a, b"),
+        ("Find $y$ and $z$.", "(a, b)", "(y, z) = (a, b)", "(y, z) = (a, b)"),
+        ("Find $y$.", "a", "z = a", "z = a"),
+        ("Find $y$ in terms of $a$.", "a", "y = a", "a"),
+        ("Give $A$, $B$ or $C$.", "B", "A = B", "A = B"),
+        ("Find $PM:MQ$.", "3:8", "PM:MQ = 3:8", "3:8"),
+        ("Find $PM:MQ$.", "3:8", "MQ:PM = 3:8", "MQ:PM = 3:8"),
+        ("Find $PQ$.", "8", "|PQ| = 8", "8"),
+        ("Find $|PQ|$.", "8", "PR = 8", "PR = 8"),
+    ],
+)
+def test_asked_names_are_dropped_one_by_one(question: str, gold: str, answer: str, value: str) -> None:
+    assert without_asked_name(question, gold, answer) == value
+
+
+@pytest.mark.parametrize(
+    ("question", "gold", "answer", "value"),
+    [
+        ("Find $x+y$.", "x+y=9", "9", "x+y = 9"),
+        ("Find $x+y$.", "x+y=9", "y+x=9", "y+x=9"),
+        ("Find the line.", "x+y=9", "9", "9"),
+        ("Find $x+y$.", "9", "9", "9"),
+        ("Find all $a$.", "a=2, a=-6", r"\{a=2, a=-6\}", r"\{a=2, a=-6\}"),
+        ("Find all $a$.", "a=2, a=-6", "2, -6", "2, -6"),
+    ],
+)
+def test_the_golds_name_is_written_if_it_is_asked_for(question: str, gold: str, answer: str, value: str) -> None:
+    assert with_golds_name(question, gold, answer) == value
 
 
 @pytest.mark.parametrize(

@@ -91,11 +91,15 @@ def test_a_file_is_read_in_pieces(tmp_path: Path) -> None:
 TEXT = st.text(st.characters(exclude_categories=()))
 
 
-@given(st.lists(st.tuples(TEXT, st.integers(0, 50), st.booleans()), min_size=1, max_size=4), TEXT, st.integers(0, 9))
-def test_what_core_writes_is_read_back(rows: list[tuple[str, int, bool]], question: str, step: int) -> None:
+OPENED = st.sampled_from(["", "<think>", "<think>\n\n</think>"])
+ROW = st.tuples(TEXT, st.integers(0, 50), st.booleans(), OPENED)
+
+
+@given(st.lists(ROW, min_size=1, max_size=4), TEXT, st.integers(0, 9))
+def test_what_core_writes_is_read_back(rows: list[tuple[str, int, bool, str]], question: str, step: int) -> None:
     import tempfile
 
-    rollouts = tuple(Rollout((7,) * n, (-0.5,) * n, (True,) * n, text, cut) for text, n, cut in rows)
+    rollouts = tuple(Rollout((7,) * n, (-0.5,) * n, (True,) * n, text, cut, opened) for text, n, cut, opened in rows)
     problem = Problem("id", question, "gold", "kind", None, {"level": 3})
     group = Group(step, 4, problem, Prompt("the prompt"), rollouts)
     reward = Reward({"a": 0.1 + 0.2}, {"a": 1 / 3})
@@ -105,8 +109,14 @@ def test_what_core_writes_is_read_back(rows: list[tuple[str, int, bool]], questi
         [line] = lines(Path(folder) / "rollouts" / "step_000001.jsonl.zst")
     found, recorded = group_of(line)
     assert (found.step, found.index, found.problem, found.prompt.text) == (step, 4, problem, "the prompt")
-    assert [(r.text, r.response_tokens, r.truncated) for r in found.rollouts] == rows
+    assert [(r.text, r.response_tokens, r.truncated, r.opened) for r in found.rollouts] == rows
     assert recorded == [reward.total] * len(rows)
+
+
+def test_a_short_line_says_once_what_the_prompt_held() -> None:
+    record = {"question": "q", "responses": ["a", "b"], "opened": "<think>\n"}
+    assert [r.response for r in group_of(line_of(record))[0].rollouts] == ["<think>\na", "<think>\nb"]
+    assert [r.response for r in group_of(line_of({**record, "opened": None}))[0].rollouts] == ["a", "b"]
 
 
 def test_nobody_can_mistake_what_is_not_recorded() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from justtinker_plugins.shared.latex.ladder import compare, overlooked_difference, restates
+from justtinker_plugins.shared.latex.ladder import compare, compare_as_text, overlooked_difference, parts_of, restates
 from tests.plugins.adversarial_math import BOMBS, HACKS, HONEST
 
 SEMANTICS: dict[str, list[tuple[str, list[str], list[str]]]] = {
@@ -19,6 +19,15 @@ SEMANTICS: dict[str, list[tuple[str, list[str], list[str]]]] = {
     ],
     "decimals": [("204", ["204.", "204.0", "204.000", "+204"], ["204.01", "20.4", "2.04", "203.99999999999"]), ("1.25", ["1.250", "5/4", r"1\frac14"], ["1.2", "1.3", "1.251"])],
     "mixed numbers": [(r"1\frac{4}{5}", ["9/5", "1.8", "1 4/5", r"1\tfrac45"], [r"\frac{4}{5}", r"1 \cdot \frac{4}{5}", "14/5", "1.45"]), (r"-2\frac{1}{2}", ["-5/2", "-2.5"], ["-1.5", "2.5", "-1"])],
+    "mixed numbers beside a sign": [
+        (r"18\frac{3}{4}\%", [r"18.75\%", r"18\tfrac34\%", "18 3/4 %", "18¾%", "0.1875", r"\frac{75}{4}\%", "18.75 percent"], [r"13.5\%", r"\frac{27}{2}\%", r"18\%", r"4\frac34\%", r"18\frac{3}{4}^\circ"]),
+        ("18.75", [r"18\frac34\%", r"18\frac34^\circ", r"\$18\frac34", r"18\frac34 \text{ cm}"], [r"18\frac14\%"]),
+        ("13.5", [], [r"18\frac34\%", r"\$18\frac34", r"18\frac34^\circ"]),
+        (r"7\frac12^\circ", [r"7.5^\circ", r"\frac{15}{2}^\circ", r"7\frac{1}{2}^{\circ}"], [r"3.5^\circ", r"\frac72^\circ"]),
+        (r"\$5\frac14", [r"\$5.25", "5.25", r"5\frac14 \text{ dollars}"], [r"\$1.25", "1.25", r"£5\frac14"]),
+        (r"2\frac12:3", ["2.5:3", "5:6"], ["1:3", "3:2.5", "6:5"]),
+        ("2:3", ["2:3"], ["4:6", "3:2"]),
+    ],
     "percent": [
         (r"25\%", ["25%", "25", "0.25", r"\frac14", r"25 \text{ percent}"], ["2.5", r"0.25\%", "2500", "4"]),
         ("0.25", [r"25\%", "1/4"], ["25", r"0.25\%"]),
@@ -27,6 +36,11 @@ SEMANTICS: dict[str, list[tuple[str, list[str], list[str]]]] = {
     "thousands": [
         ("3159", [r"3\,159", "3,159", "3{,}159", r"3,\!159", "3 159", "3159.0"], ["3,15,9", "3.159", "3, 159, 0", "3,1590", "31,59"]),
         ("1234567", ["1,234,567", r"1\,234\,567"], ["1,234,568", "1,234", "1, 234, 567, 0"]),
+        ("246", ["246.0"], ["0,246", r"0{,}246", "00,246"]),
+        ("0.246", [r"0{,}246", "0,246"], ["246", "0,247", "0, 246", "0,246,0"]),
+        ("0,2", ["2, 0", "0, 2"], ["0.2", "2"]),
+        ("27500", ["27,500", r"27\,500"], [r"27\quad500", r"27 \qquad 500", "27; 500"]),
+        ("27, 500", [r"27\quad 500"], ["27500", "27,500,0"]),
         ("(1234, 5)", ["(1,234, 5)", "(1234,5)"], ["(1, 234, 5)", "(1234)"]),
         ("2, 345", ["345, 2", r"2 \text{ and } 345"], ["2, 346", "2", "347"]),
     ],
@@ -36,6 +50,17 @@ SEMANTICS: dict[str, list[tuple[str, list[str], list[str]]]] = {
         ("204", [r"204~\text{cm}", r"204 \text{ ways}", r"204\,\mathrm{km/h}", "204 cm", r"\$204"], [r"204 \text{ million}", r"204 \text{ or more}", r"204 \text{ dozen}", r"204 \text{ times 2}"]),
         (r"5 \text{ cm}", ["5", "5 cm", r"5 \text{ centimeters}"], [r"5 \text{ m}", r"5\text{ cm}^2", "5m", "50"]),
         (r"\$3.50", ["3.5", r"\$3.5", r"3.50 \text{ dollars}"], [r"3.5 \text{ cents}", "350"]),
+    ],
+    "words after a number": [
+        ("31", ["31 miles", "31 feet", "31 ft", "31 in.", "31 sec", "31 percent", "31 ways", "31 square units", "31 miles per hour", "31 km/h", "31千米", "31个", "31 metros"], ["31 million", "31 dozen", "31 miles or 32", "31 not miles", "31 xyz", "31 m", "31abc", "31狗"]),
+        ("0.31", ["31 percent", "31 per cent", "31 por ciento", "百分之31"], ["31", "0.31 percent"]),
+        ("31000000", [r"31 \text{ million}", "31 million", "31 million miles", r"31\text{ millones}", r"3{,}100\text{ 万}", "0.31亿 "], ["31", "31 billion", "31 thousand", r"\text{million } 31"]),
+        ("31", ["thirty-one", r"\text{thirty-one}", "Thirty one"], ["thirty", "one", "thirteen", r"\text{thirty or thirty-one}", r"\text{not thirty-one}"]),
+        (r"\text{thirty-one}", ["31", "thirty-one"], ["thirty"]),
+        ("£31", ["31 pounds", "31"], [r"\$31", "31 lb", "31 euros"]),
+        (r"31\text{ lb}", ["31 pounds", "31 lbs"], ["£31", "31 kg"]),
+        (r"31^\circ\text{C}", [r"31^\circ", "31°C", "31", "31 degrees Celsius"], [r"31^\circ F", r"31\%"]),
+        (r"B^{1/2}", [r"\sqrt{B}"], [r"B^{1/2}\%", r"B^{1/2}\text{ km}B", "B"]),
     ],
     "scientific notation": [
         ("1.24e-8", [r"1.24 \times 10^{-8}", "1.24E-8", "1.24e-08", r"12.4 \cdot 10^{-9}", "0.0000000124", "1.24*10^-8", r"\frac{1.24}{10^8}"], ["1.24e8", "1.24e-7", "1.25e-8", "0", "0.0", "1.24", r"1.24 e^{-8}", "1.24 - 8"]),
@@ -79,6 +104,14 @@ SEMANTICS: dict[str, list[tuple[str, list[str], list[str]]]] = {
         (r"1 \pm \sqrt{2}", [r"1 + \sqrt{2}, 1 - \sqrt{2}", r"x = 1 \pm \sqrt{2}", r"\{1 - \sqrt{2}, 1 + \sqrt{2}\}", "1 ± √2", r"\frac{2 \pm \sqrt{8}}{2}"], [r"1 + \sqrt{2}", r"\pm 1 + \sqrt{2}" + " + 1", r"1 \pm \sqrt{3}", r"\pm \sqrt{2}", "1"]),
         ("2", [], [r"\pm 2", "2, -2"]),
     ],
+    "wide spaces": [("58500", [r"58\,500", "58 500"], [r"58\quad500", "58, 500"]), ("58, 500", [r"58\quad 500"], ["58500"])],
+    "decimals that go on": [
+        (r"\frac{4}{9}", [r"0.444\ldots", "0.44..."], ["0.444", r"0.445\ldots", r"0.4\ldots"]),
+        (r"\frac{7}{12}", [r"0.58333\ldots"], [r"0.583\ldots", r"0.58383\ldots"]),
+        (r"\sqrt{3}", [], [r"1.732\ldots", r"1.7320508\ldots"]),
+        (r"0.333\ldots", [r"\frac13"], ["0.333"]),
+    ],
+    "imaginary units": [("8 - 3i", ["8-i3", "-i3+8", r"8-3\cdot i"], ["8+i3", "8-3", "8-x3"]), ("3x", [], ["x3"])],
     "unevaluated": [
         ("5050", [], [r"\sum_{k=1}^{100} k", r"1 + 2 + \cdots + 100", r"\binom{101}{2}"]),
         ("120", [r"2^3 \cdot 15"], [r"\binom{10}{3}", "5!", r"\prod_{k=1}^5 k", r"\max(120, 3)"]),
@@ -101,6 +134,10 @@ SEMANTICS: dict[str, list[tuple[str, list[str], list[str]]]] = {
     "expressions": [
         (r"\frac{n(n+1)}{2}", ["n(n+1)/2", r"\frac{n^2+n}{2}", r"\frac12 n (n+1)", r"\frac{n}{2}(n+1)"], ["n(n+1)", r"\frac{n(n-1)}{2}", r"\frac{m(m+1)}{2}", "n^2/2"]),
         ("|x|", [r"\sqrt{x^2}", r"\lvert x \rvert", "|-x|"], ["x", "-x", "x^2"]),
+        ("|x-8|", ["|8-x|", r"\sqrt{(x-8)^2}"], ["8-x", "x-8"]),  # the corner lies beyond the first points
+        (r"\sqrt{(x-8)^2}", ["|x-8|", "((8-x)^2)^{1/2}"], ["8-x", "x-8"]),
+        ("3|2y-30|", ["|6y-90|"], ["90-6y"]),
+        (r"\sqrt{x+9}", [r"3\sqrt{\frac{x}{9}+1}"], [r"3+\frac{x}{9}"]),
         (r"\sqrt{4 \pi r^2}", [r"2 r \sqrt{\pi}"], [r"4 r \sqrt{\pi}", r"2 r \pi"]),
         (r"\lfloor n/2 \rfloor", [r"\lceil (n-1)/2 \rceil"], ["n/2", r"\lceil n/2 \rceil"]),
         (r"10^{20}x + 1", ["1 + 10^{20} x"], ["10^{20}x + 2", "10^{20}x"]),
@@ -119,6 +156,40 @@ CASES = [(name, gold, right, wrong) for name, rows in SEMANTICS.items() for gold
 def test_semantics(name: str, gold: str, right: list[str], wrong: list[str]) -> None:
     assert [answer for answer in [gold, *right] if compare(gold, answer).equal is not True] == []
     assert [answer for answer in wrong if compare(gold, answer).equal is not False] == []
+
+
+@pytest.mark.parametrize(
+    ("gold", "right", "wrong"),
+    [
+        ("小明", [r"\text{小明}", "小明。", "$小明$"], ["小红", "小", "小明小红", "1"]),
+        (r"\text{Да}", ["да", "Да."], ["нет"]),
+        (r"a \foo b_{1}", [r"a\foo b_1", r"a\,\foo\, b_{1}."], [r"A \foo b_1", r"b_1 \foo a", r"a \foo b"]),
+        (r"\foo{\frac{1}{23}}", [r"\foo{\frac{1}{23}}"], [r"\foo{\frac{12}{3}}", r"\foo{\frac{1}{2}3}"]),
+        (r"\foo 1 2", [r"\foo 1 2"], [r"\foo 12"]),
+    ],
+)
+def test_a_gold_that_cannot_be_read_is_compared_as_text(gold: str, right: list[str], wrong: list[str]) -> None:
+    assert [answer for answer in right if compare_as_text(gold, answer) != (True, "text", "")] == []
+    reason = "not the text of the gold, which cannot be read in any other way"
+    assert [answer for answer in wrong if compare_as_text(gold, answer) != (False, "text", reason)] == []
+
+
+@pytest.mark.parametrize(
+    ("gold", "parts"),
+    [
+        ("3, 4", ["3", "4"]),
+        (r"x = 3 \text{ and } y = 4", ["x = 3", "y = 4"]),
+        ("1,234, 5", ["1,234", "5"]),
+        ("(1,2),(3,4)", ["(1,2)", "(3,4)"]),
+        (r"\text{yes}; 4", [r"\text{yes}", "4"]),
+        *[
+            (one, [one])
+            for one in ("5", "1,234", "(1,2)", r"\{1,2\}", r"1 \pm 2", r"\text{Tom, Ann}", r"\max(1,2), 3", "")
+        ],
+    ],
+)
+def test_the_parts_of_a_gold(gold: str, parts: list[str]) -> None:
+    assert parts_of(gold) == tuple(parts)
 
 
 def test_some_comparisons_are_left_to_the_worker() -> None:
@@ -183,6 +254,44 @@ def test_the_order_of_a_list_is_free_and_its_size_is_not(items: list[int], dice:
 def test_any_text_is_compared(gold: str, answer: str) -> None:
     assert compare(gold, answer).equal in (True, False, None)
     assert compare(answer, gold).equal in (True, False, None)
+
+
+@pytest.mark.parametrize(
+    ("gold", "right", "wrong"),
+    [
+        (r"\frac{\sqrt7}{5} \approx 0.529", [r"\frac{\sqrt{7}}{5}", "0.529", r"\approx 0.529", r"s = 0.529",
+         r"\frac{\sqrt{7}}{5} \approx 0.529", r"s=\frac{\sqrt7}{5}\approx 0.529"],
+         ["0.53", "0.5292", r"\frac{\sqrt7}{4}", r"\frac{\sqrt7}{4} \approx 0.529", r"\frac{529001}{1000000} \approx 0.529",
+          r"\frac{\sqrt7}{5} \approx 0.6", r"0.529 \approx 0.53", r"\frac{\sqrt7}{5}=0.529"]),
+        (r"s = \frac{\ln 3}{2} \approx 0.549", [r"\frac{\ln 3}{2}", "0.549", r"s \approx 0.549", r"s=\frac{\ln 3}{2}"],
+         [r"t = 0.549", "0.55", r"\frac{\ln 2}{3}", r"t=\frac{\ln 3}{2}"]),
+        (r"\frac{20}{3} \text{ cm} \approx 6.67 \text{ cm}", [r"\frac{20}{3}", r"6.67\text{ cm}"], ["6.7", "6.667"]),
+        (r"\sqrt2 \approx 1.41, \sqrt7 \approx 2.65", [r"\sqrt2, \sqrt7", "1.41, 2.65"], ["1.41, 2.64", r"\sqrt2"]),
+        (r"\sqrt2 \approx 1.5", [r"\sqrt2 \approx 1.5"], ["1.5"]),
+        (r"12.6 \approx 13", [r"12.6 \approx 13"], ["12.6", "13"]),
+        (r"\approx 0.529", ["0.529", r"\approx 0.529", r"s \approx 0.529"], ["0.53"]),
+        ("0.529", ["0.529"], [r"\frac{\sqrt7}{5}", "0.53"]),
+    ],
+)  # fmt: skip
+def test_a_gold_that_is_given_exactly_and_rounded(gold: str, right: list[str], wrong: list[str]) -> None:
+    assert [answer for answer in right if not compare(gold, answer).equal] == []
+    assert [answer for answer in wrong if compare(gold, answer).equal] == []
+
+
+@pytest.mark.parametrize(
+    ("gold", "right", "wrong"),
+    [
+        ("f(x+3)", ["f(3+x)", "f(x+3)"], ["fx+3f", "f(x+2)", "g(x+3)", "f(x)+3", "f(-x-3)"]),
+        ("2g(x-4)+1", ["1+2g(-4+x)", "g(x-4)*2+1"], ["2gx-8g+1", "2g(x-4)"]),
+        ("f(x)+f(y)", ["f(y)+f(x)"], ["f(x+y)", "fx+fy"]),
+        ("f(2x,y+1)", ["f(x+x,1+y)"], ["f(y+1,2x)", "f(2x,y)"]),
+        (r"\frac{h(a+b)}{2}", [r"\frac{ha+hb}{2}", r"\frac12 h(b+a)"], ["h(a+b)"]),
+        ("P(1+r)^2", ["P(1+2r+r^2)"], ["P(1+r)"]),
+    ],
+)
+def test_a_function_at_an_expression_is_no_product(gold: str, right: list[str], wrong: list[str]) -> None:
+    assert [answer for answer in right if not compare(gold, answer).equal] == []
+    assert [answer for answer in wrong if compare(gold, answer).equal is not False] == []
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,22 @@ X = ("sym", "x")
     [
         ("5", num(5)),
         ("-5", ("neg", num(5))),
+        (r"0.333\ldots", num(Fraction(1, 3))),
+        ("0.1666...", num(Fraction(1, 6))),
+        (r".1212\dots", num(Fraction(4, 33))),
+        (r"0.011011\ldots", num(Fraction(11, 999))),
+        (r"2.1\ldots", ("mul", (num(Fraction(21, 10)), ("sym", "\\ldots")))),
+        ("i5", ("mul", (("const", "i"), num(5)))),
+        (r"7 \text{ to } 4", ("rel", (num(7), num(4)), (":",))),
         ("1.5e-3", num(Fraction(3, 2000))),
         (r"1\frac{4}{5}", ("add", (num(1), ("div", num(4), num(5))))),
+        (r"1\frac45\%", ("pct", ("add", (num(1), ("div", num(4), num(5)))))),
+        (r"-1\tfrac45^\circ", ("neg", ("deg", ("add", (num(1), ("div", num(4), num(5))))))),
+        (r"\$1\frac{4}{5}", ("unit", ("add", (num(1), ("div", num(4), num(5)))), "dollars")),
+        (r"3 \cdot 1\frac45", ("mul", (num(3), ("add", (num(1), ("div", num(4), num(5))))))),
+        (r"1\frac45^2", ("mul", (num(1), ("pow", ("div", num(4), num(5)), num(2))))),
+        (r"(1)\frac45", ("mul", (num(1), ("div", num(4), num(5))))),
+        (r"x^2\frac45", ("mul", (("pow", X, num(2)), ("div", num(4), num(5))))),
         (r"2\frac{5}{4}", ("mul", (num(2), ("div", num(5), num(4))))),
         (r"\frac43", ("div", num(4), num(3))),
         ("x^10", ("pow", X, num(10))),
@@ -47,6 +61,12 @@ X = ("sym", "x")
         ("(52)_{(8)}", ("base", "52", "8")),
         ("€5", ("unit", num(5), "euros")),
         ("5€", ("unit", num(5), "euros")),
+        ("¥5", ("unit", num(5), "¥")),
+        ("5 miles per hour", ("unit", num(5), "miles per hour")),
+        ("5 square units", ("unit", num(5), "square units")),
+        ("5千米", ("unit", num(5), "千米")),
+        ("5 abc", ("mul", (num(5), ("sym", "a"), ("sym", "b"), ("sym", "c")))),
+        ("0,111", ("list", (num(0), num(111)))),
         ("5!", ("fact", num(5))),
         (r"5\%", ("pct", num(5))),
         ("5°", ("deg", num(5))),
@@ -114,6 +134,30 @@ def test_operators_are_unsupported(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["f(x+1)", "f(2x)", "f(a+b)", "g(2-x)", "P(x-1)", "h(f(x)+1)", "f^{-1}(x+1)", "f(f(x))"]
+)
+def test_an_expression_is_the_argument_of_a_function(text: str) -> None:
+    assert tree(text)[0] == "call"
+
+
+@pytest.mark.parametrize("text", ["g(m-M)", "h(a+b)", "P(1+r)", "x(y+1)", "2f", "k(x+1)", "G(M+m)", "f"])
+def test_an_expression_is_a_factor_after_other_letters(text: str) -> None:
+    assert "call" not in str(tree(text))
+
+
+@pytest.mark.parametrize("text", ["C(n,2)", "f(-1)", "V(x,+0,z)", "f^{-1}(3)", "I(0)", r"g(\theta)", "P(-2)"])
+def test_simple_arguments_are_part_of_the_name(text: str) -> None:
+    assert tree(text) == ("sym", normalise(text).strip())
+
+
+def test_a_sum_is_read_on_demand() -> None:
+    assert parse(r"\sum_{k=1}^n u_{k+1}x + 2", sums=True) == (
+        "add", (("big", "sum", "k", num(1), ("sym", "n"),
+                 ("mul", (("call", "u_", (("add", (("sym", "k"), num(1))),)), ("sym", "x")))), num(2)),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("(" * 100 + "1" + ")" * 100, "nested more than 40 deep"),
@@ -152,6 +196,15 @@ _COMMANDS = (
     r"\begin{pmatrix}", r"\end{pmatrix}",
 )  # fmt: skip
 _PIECES = st.sampled_from((*"0123456789xyi+-*/^_=<>(){}[],|!%' ", *_COMMANDS))
+
+
+@given(st.integers(0, 99), st.integers(1, 9999).map(str), st.integers(2, 4))
+def test_a_continued_decimal_goes_on_as_it_began(before: int, period: str, times: int) -> None:
+    value = parse(normalise(rf"0.{before:02}{period * times}\ldots"))
+    longer = parse(normalise(rf"0.{before:02}{period * (times + 2)}\ldots"))
+    assert value == longer
+    digits = f"{before:02}{period * times}"
+    assert 0 <= value[1] - Fraction(int(digits), 10 ** len(digits)) <= Fraction(1, 10 ** len(digits))
 
 
 @settings(max_examples=500)

@@ -22,6 +22,15 @@ from justtinker_plugins.shared.latex.sympy_worker import WARM_UP, grade
         (r"1.6 \cdot 10^{-19}", "0.0", "overlooked"),
         (r"\frac{1}{2^{99}}", r"\frac{1}{2^{98}}", "overlooked"),
         (r"\sqrt{2}", "1.4142136", "overlooked"),
+        (r"\frac{1}{1900!}", r"\frac{1}{1901!}", "overlooked"),
+        ("e^{-4000}", "e^{-4001}", "overlooked"),
+        (r"\max(a, b)", r"\max(a, b) + 10^{-99}", "overlooked"),
+        (r"\int_0^1 e^{-x^2} dx", r"\int_0^1 e^{-x^2} dx + 10^{-99}", "overlooked"),
+        # what Python's numbers are too small for
+        ("1900!", "1900!", "equal"),
+        ("1900!", "1901!", "different"),
+        ("7^{9000}", r"\pi", "different"),
+        (r"\frac{1}{x - 7} \max(x, 1)", r"\max(1, x) \frac{1}{x - 7}", "equal"),
         # what nobody can parse
         (r"\nonsense", "1", "gold"),
         ("1", r"\nonsense", "answer"),

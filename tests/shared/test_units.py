@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from justtinker_plugins.shared.latex.units import is_unit, measure
+from justtinker_plugins.shared.latex.units import is_unit, measure, same_measure
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,12 @@ from justtinker_plugins.shared.latex.units import is_unit, measure
         "real roots",
         "lattice points",
         "tons",
+        "metros",
+        "kilómetros por hora",
+        "metros cuadrados",
+        "个",
+        "平方米",
+        "千米每小时",
     ],
 )
 def test_units(text: str) -> None:
@@ -55,6 +63,9 @@ def test_units(text: str) -> None:
         "negative",
         "quarters",
         "square",
+        "万",
+        "双",
+        "平方",
     ],
 )
 def test_other_words_are_not_units(text: str) -> None:
@@ -77,7 +88,35 @@ def test_other_words_are_not_units(text: str) -> None:
         ("km/h", "kph", True),
         ("hours per mile", "mph", False),
         ("miles", "mph", False),
+        ("metros cuadrados", "m^2", True),
+        ("平方厘米", "cm^2", True),
+        ("千米每小时", "km/h", True),
+        ("克", "千克", False),
+        ("degrees celsius", "fahrenheit", False),
     ],
 )
 def test_measures(one: str, other: str, same: bool) -> None:
     assert (measure(one) == measure(other)) == same
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("pounds", "lb", True),
+        ("sterling", "pounds", True),
+        ("sterling", "lb", False),
+        ("¥", "元", True),
+        ("degrees", "celsius", True),
+        ("degrees", "radians", False),
+        ("cm", "m", False),
+    ],
+)
+def test_measures_that_can_be_the_same(one: str, other: str, same: bool) -> None:
+    assert same_measure(measure(one), measure(other)) == same_measure(measure(other), measure(one)) == same
+
+
+@pytest.mark.parametrize("text", ["a" * 2000 + "!", "cm " * 700 + "!", "cm." * 700 + "5", "米" * 2000 + "!"])
+def test_long_texts_take_no_time(text: str) -> None:
+    started = time.thread_time()
+    assert not is_unit(text)
+    assert time.thread_time() - started < 0.5  # not a benchmark: backtracking takes longer than the universe is old

@@ -85,7 +85,7 @@ class CodeOutput:
         tests = problem.meta.get("tests") or ([["", problem.answer]] if problem.answer is not None else [])
         if not tests or not all(map(is_pair, tests)):
             return [Verdict("unscored", reason="no tests, or not pairs of texts")] * len(rollouts)
-        return [self._judge(BLOCK.findall(answer_part(rollout.text) or ""), tests) for rollout in rollouts]
+        return [self._judge(BLOCK.findall(answer_part(rollout.response) or ""), tests) for rollout in rollouts]
 
     def _judge(self, blocks: Sequence[str], tests: Sequence[Sequence[str]]) -> Verdict:
         if not blocks:

@@ -84,7 +84,7 @@ class LlmJudge:
             return None
         if not problem.answer:
             return [Verdict("unscored", reason="the problem has no reference answer")] * len(rollouts)
-        return [self._judge(problem, (answer_part(rollout.text) or "").strip()) for rollout in rollouts]
+        return [self._judge(problem, (answer_part(rollout.response) or "").strip()) for rollout in rollouts]
 
     @hookimpl
     def finish_run(self, run: RunContext, status: str) -> None:

@@ -26,7 +26,7 @@ class Sft:
     batch_size: Annotated[int, Field(ge=1)] = 16
     """Demonstrations in an optimizer step. Losses are sums, so 8 x 2 accumulated is the same as 16."""
     require_thinking: bool = True
-    """Use only demonstrations that start with ``<think>``, as a single token, and contain ``</think>``."""
+    """Use only demonstrations that start with ``<think>`` and contain ``</think>``."""
     max_length: Annotated[int, Field(ge=2)] = 8192
     """Leave out demonstrations whose prompt and response have more tokens than this."""
 
@@ -38,6 +38,8 @@ class Sft:
         """A complaint if none of a few demonstrations, from all over the set, can be used."""
         if not (run.ready and run.train_problems):
             return []
+        if self.require_thinking and (pieces := len(run.backend.encode(OPEN))) > 1:
+            log.warning("%s is %d tokens for %s: it learns the tag piece by piece", OPEN, pieces, run.config.run.model)
         some = run.train_problems[:: -(-len(run.train_problems) // TRIED)]
         usable, reasons = self.sort_out(some, run)
         return [] if usable else [none_usable(len(some), reasons)]
@@ -83,17 +85,28 @@ class Sft:
         turns = (problem.demonstration,) if isinstance(problem.demonstration, str) else problem.demonstration
         if len(turns) % 2 == 0:
             return "its last turn is not the policy's"
-        if self.require_thinking and not (turns[0].startswith(OPEN) and any(CLOSE in turn for turn in turns[::2])):
+        thinks = turns[0].startswith(OPEN) and any(CLOSE in turn for turn in turns[::2])
+        if self.require_thinking and not thinks:
             return "no thinking block (plugins.sft.require_thinking)"
         prompt = run.prompt(problem)
+        if prompt.opened:
+            if thinks == (CLOSE in prompt.opened):
+                has = "a thinking block, but the prompt turns thinking off"
+                return has if thinks else "no thinking block, but the prompt opens one"
+            turns = (without_opened(turns[0], prompt.opened), *turns[1:])
         target, wrote = encode_turns((*turns[:-1], turns[-1] + prompt.stop[0]), run.backend)
-        if self.require_thinking and run.backend.decode(target[:1]) != OPEN:
-            return f"{OPEN} is not one token for this model"
         tokens = (*prompt.tokens, *target)
         if len(tokens) > min(self.max_length, run.backend.context_length):
             return f"longer than {min(self.max_length, run.backend.context_length)} tokens"
         weights = (0.0,) * (len(prompt.tokens) - 1) + tuple(map(float, wrote))
         return Datum(tokens[:-1], tokens[1:], weights=weights)
+
+
+def without_opened(demonstration: str, opened: str) -> str:
+    """A demonstration without the tag, and the white space after it, that the prompt already holds."""
+    if not demonstration.startswith(OPEN):
+        return demonstration
+    return demonstration.removeprefix(OPEN).removeprefix(opened.removeprefix(OPEN))
 
 
 def encode_turns(turns: Sequence[str], backend: Backend) -> tuple[list[int], list[bool]]:

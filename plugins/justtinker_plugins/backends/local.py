@@ -99,11 +99,11 @@ class LocalBackend:
         """Decode tokens, special tokens included."""
         return decode(self.policy.tokenizer, tokens)
 
-    def render(self, messages: Sequence[Message]) -> str:
-        """Render messages with the chat template. PluginError if there is none or it rejects them."""
+    def render(self, messages: Sequence[Message], **template: Any) -> str:
+        """Render messages with the chat template and its variables. PluginError if there is none or it rejects them."""
         try:
             text: str = self.policy.tokenizer.apply_chat_template(
-                [dict(m) for m in messages], tokenize=False, add_generation_prompt=True
+                [dict(m) for m in messages], tokenize=False, add_generation_prompt=True, **template
             )
         except Exception as error:  # a template is a program and may raise anything
             raise PluginError(f"the model's chat template cannot render the messages: {error}") from error

@@ -8,56 +8,33 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
 from justtinker_core import PluginError, Problem, Scorer, data
 from justtinker_core.config import RunConfig
 from justtinker_core.enabling import installed
+from justtinker_plugins.commands._audit import topics
 from justtinker_plugins.commands._audit.cases import (
-    KINDS,
     Case,
     Kind,
     cases_of,
     plain_case,
     read_cases,
-    record_of,
     write_cases,
 )
-from justtinker_plugins.commands._audit.honest import the_plain_answer
-from justtinker_plugins.commands._audit.items import ANSWER_FORMATS, battery_name, item_of
-from justtinker_plugins.commands._audit.judging import (
-    Auditor,
-    BatteryResult,
-    JudgedCase,
-    add_references,
-    collect_results,
-    worst_failures,
-)
+from justtinker_plugins.commands._audit.items import ANSWER_FORMATS, item_of
+from justtinker_plugins.commands._audit.judging import Auditor, add_references
+from justtinker_plugins.commands._audit.printing import GOLD_ADVICE, OWN_CASES, describe_verdict, print_report
+from justtinker_plugins.commands._audit.results import Audit, collect_results
 from justtinker_plugins.commands._cli.endings import write_json
 from justtinker_plugins.commands._cli.options import plugin_option, read_config, set_option
 from justtinker_plugins.shared.answers import gold_text
-from justtinker_plugins.shared.terminal import ends, one_line, plain_table
 
-FORM_REWARDS = ("format", "redundancy")
-"""The rewards that fine bad form."""
-PLAIN_ANSWER = battery_name(the_plain_answer)
-OWN_CASES = "--problems 0 --cases FILE"
-GOLD_ADVICE = (
-    "The plain answer is the gold; if a gold need not be a right answer, give such problems a kind of their own and "
-    f"audit your own responses: {OWN_CASES}"
-)
-FAILED: Mapping[Kind, str] = {"wrong": "paid", "sloppy": "in full", "honest": "refused", "number": "unexpected"}
-"""The name of each table's column of failures."""
 path = click.Path(path_type=Path)
 share = click.FloatRange(0, 1)
 
@@ -68,6 +45,9 @@ share = click.FloatRange(0, 1)
 @plugin_option
 @click.option("--problems", default=24, show_default=True, type=click.IntRange(0), help="How many; 0: only --cases.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the draw of problems and responses.")
+@click.option(
+    "--built-in/--no-built-in", default=True, show_default=True, help="Add problems with golds that the data may lack."
+)
 @click.option("--step", type=click.IntRange(1), help="Step of weight schedules. Default: the last step.")
 @click.option("--cases", "cases_file", metavar="FILE", type=path, help="Audit your own responses too: JSON lines.")
 @click.option("--write-cases", "out", metavar="FILE", type=path, help="Write every response, to read and to edit.")
@@ -77,14 +57,15 @@ share = click.FloatRange(0, 1)
 @click.option("--show", default=5, show_default=True, type=click.IntRange(0), help="Print at most this many failures.")
 @click.option("--json", "summary", type=path, help="Write the results and every failure as one JSON object.")
 def audit(
-    source: str, sets: tuple[str, ...], switches: tuple[str, ...], problems: int, seed: int, step: int | None,
-    cases_file: Path | None, out: Path | None, max_paid: float, max_in_full: float, max_refused: float, show: int,
-    summary: Path | None,
+    source: str, sets: tuple[str, ...], switches: tuple[str, ...], problems: int, seed: int, built_in: bool,
+    step: int | None, cases_file: Path | None, out: Path | None, max_paid: float, max_in_full: float,
+    max_refused: float, show: int, summary: Path | None,
 ) -> None:  # fmt: skip
     """Try to cheat a reward stack before a policy does: does it pay hacks, does it refuse honest answers?
 
-    Writes responses to problems of the CONFIG's own data ([data.train], else its evaluation sets) and computes their
-    rewards. Samples nothing. Exits with code 1 if a larger share of a battery failed than --max-… allows.
+    Writes responses to problems of the CONFIG's own data ([data.train], else its evaluation sets) and to built-in
+    ones, whose golds the data may lack, and computes their rewards. Samples nothing. Exits with code 1 if a larger
+    share of a battery failed than --max-… allows.
     """
     limits: dict[Kind, float] = {"wrong": max_paid, "sloppy": max_in_full, "honest": max_refused, "number": 0.0}
     own_cases = read_cases(cases_file) if cases_file else []
@@ -94,50 +75,15 @@ def audit(
     step = step or max(config.run.steps, 1)
     with Scorer(config) as scorer:
         auditor = Auditor(scorer, step, config.sampling.max_tokens)
-        results = run_audit(auditor, draw_problems(config, problems, seed), own_cases, seed, out)
+        drawn = draw_problems(config, problems, seed)
+        added = topics.draw_problems({problem.kind for problem in drawn}, seed) if built_in else []
+        results = run_audit(auditor, drawn, added, own_cases, seed, out)
     note = f"weights as of step {step:,} ({scorer.step_needed})" if scorer.step_needed else ""
     print_report(Console(highlight=False), results, limits, show, note)
     if summary is not None:
         write_json(summary, {"config": config.run.name, "step": step, **results.summary(limits)})
     if results.exceeding(limits):
         raise SystemExit(1)
-
-
-@dataclass(frozen=True)
-class Audit:
-    """The results of an audit."""
-
-    batteries: Sequence[BatteryResult]
-    problems: int
-    seconds: float
-
-    @property
-    def responses(self) -> int:
-        """The number of judged responses."""
-        return sum(len(battery.judged) for battery in self.batteries)
-
-    def exceeding(self, limits: Mapping[Kind, float]) -> list[BatteryResult]:
-        """Return the batteries of which too many responses failed."""
-        return [battery for battery in self.batteries if battery.exceeds(limits)]
-
-    def summary(self, limits: Mapping[Kind, float]) -> dict[str, Any]:
-        """Return the results as a JSON object."""
-        return {
-            "problems": self.problems,
-            "responses": self.responses,
-            "limits": dict(limits),
-            "passed": not self.exceeding(limits),
-            "batteries": [battery.summary() for battery in self.batteries],
-            "failures": [failure_record(each) for each in worst_failures(self.batteries)],
-        }
-
-
-def failure_record(judged: JudgedCase) -> dict[str, Any]:
-    """Return a case that failed as a JSON object."""
-    verdict = judged.verdict
-    record = {"outcome": verdict.outcome, "answer": verdict.answer, "rung": verdict.rung, "reason": verdict.reason}
-    numbers = {"reward": judged.reward, "worth": judged.worth, "terms": dict(judged.terms)}
-    return {**record_of(judged.case), "verdict": record, **numbers}
 
 
 def draw_problems(config: RunConfig, n: int, seed: int) -> list[Problem]:
@@ -155,19 +101,26 @@ def draw_problems(config: RunConfig, n: int, seed: int) -> list[Problem]:
 
 
 def run_audit(
-    auditor: Auditor, problems: Sequence[Problem], own_cases: Sequence[Case], seed: int, out: Path | None
+    auditor: Auditor,
+    problems: Sequence[Problem],
+    built_in: Sequence[Problem],
+    own_cases: Sequence[Case],
+    seed: int,
+    out: Path | None,
 ) -> Audit:
     """Make all cases and judge them; write them to `out` if given."""
     start = time.perf_counter()
     generated, audited = make_all_cases(auditor, problems, seed)
+    added, left_out = make_built_in_cases(auditor, built_in, seed)
     golds = [gold_text(problem.answer) for problem in problems[:3]]
-    cases = [*generated, *(add_references(case, auditor, golds, seed) for case in own_cases)]
+    cases = [*generated, *added, *(add_references(case, auditor, golds, seed) for case in own_cases)]
     if out is not None:
         write_cases(out, cases)
     with progress_bar() as bar:
         judged = list(bar.track(auditor.judge_all(cases), len(cases)))
-    distinct = len({each.case.problem.id for each in judged})
-    return Audit(collect_results(judged, audited), distinct, time.perf_counter() - start)
+    distinct = len({each.case.problem.id for each in judged} - {problem.id for problem in built_in})
+    tried, seconds = len(built_in) - len(left_out), time.perf_counter() - start
+    return Audit(collect_results(judged, audited), distinct, tried, left_out, seconds)
 
 
 def make_all_cases(auditor: Auditor, problems: Sequence[Problem], seed: int) -> tuple[list[Case], int]:
@@ -178,11 +131,9 @@ def make_all_cases(auditor: Auditor, problems: Sequence[Problem], seed: int) -> 
     Raises:
         PluginError: the stack pays the right answer to no problem.
     """
-    golds = [gold_text(problem.answer) for problem in problems]
     cases: list[Case] = []
     unpaid: list[Case] = []
-    for i, problem in enumerate(problems):
-        others = [golds[(i + k) % len(golds)] for k in range(1, 4)]
+    for problem, others in with_other_golds(problems):
         if item := auditor.make_item(problem, others, seed):
             cases += cases_of(item)
         else:
@@ -196,82 +147,22 @@ def make_all_cases(auditor: Auditor, problems: Sequence[Problem], seed: int) -> 
     return [*cases, *unpaid], len(problems) - len(unpaid)
 
 
+def make_built_in_cases(auditor: Auditor, problems: Sequence[Problem], seed: int) -> tuple[list[Case], list[Problem]]:
+    """Make the cases of built-in problems, and list those whose plain right answer the stack does not pay."""
+    items = [(problem, auditor.make_item(problem, others, seed)) for problem, others in with_other_golds(problems)]
+    cases = [case for _, item in items if item for case in cases_of(item, topics.BATTERIES)]
+    return cases, [problem for problem, item in items if item is None]
+
+
+def with_other_golds(problems: Sequence[Problem]) -> Iterator[tuple[Problem, list[str]]]:
+    """Yield each problem with the golds of the three after it."""
+    golds = [gold_text(problem.answer) for problem in problems]
+    for i, problem in enumerate(problems):
+        yield problem, [golds[(i + k) % len(golds)] for k in range(1, 4)]
+
+
 def progress_bar() -> Progress:
     """Make a progress bar on standard error, shown only in a terminal."""
     console = Console(stderr=True)
     columns = (BarColumn(20), MofNCompleteColumn(), TextColumn("responses"), TimeRemainingColumn())
     return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
-
-
-# Output
-
-
-def print_report(console: Console, results: Audit, limits: Mapping[Kind, float], show: int, note: str) -> None:
-    """Print the tables, the worst failures and the conclusion."""
-    console.print(f"{results.responses:,} responses to {results.problems:,} problems, {results.seconds:.1f} s")
-    if note:
-        console.print(note)
-    for kind, title in KINDS.items():
-        if batteries := [battery for battery in results.batteries if battery.kind == kind]:
-            console.print(Text(f"\n{title}", style="bold"))
-            console.print(battery_table(batteries, kind, limits))
-    for number, judged in enumerate(islice(worst_failures(results.batteries), show), 1):
-        print_failure(console, number, judged)
-    console.print()
-    console.print(Text(conclude(results, limits)), soft_wrap=True)
-
-
-def battery_table(batteries: Sequence[BatteryResult], kind: Kind, limits: Mapping[Kind, float]) -> Table:
-    """Make a table with a row per battery."""
-    table = plain_table("battery", "tried", FAILED[kind], "worth", "unscored", "n/a")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for battery in batteries:
-        name, tried = Text(battery.name), len(battery.judged)
-        if not tried:
-            table.add_row(name, "n/a", "", "", "", f"{battery.inapplicable}", style="dim")
-            continue
-        style = "red" if battery.exceeds(limits) else "yellow" if battery.failed else ""
-        worth = "" if battery.worth is None else f"{battery.worth:.2f}"
-        counts = [f"{n:,}" if n else "" for n in (battery.unscored, battery.inapplicable)]
-        table.add_row(name, f"{tried:,}", f"{battery.failed:,}", worth, *counts, style=style)
-    return table
-
-
-def print_failure(console: Console, number: int, judged: JudgedCase) -> None:
-    """Print a case that failed, with its text."""
-    case = judged.case
-    worth = "unknown" if judged.worth is None else f"{judged.worth:.2f}"
-    console.print()
-    console.print(Text(f"{number}. {case.name}: reward {judged.reward:.3g}, worth {worth}", style="bold"))
-    question, gold = one_line(case.problem.question, 80), one_line(case.problem.answer or "none", 30)
-    console.print(Text(f"   {question}   gold: {gold}   ({case.location or case.problem.id})"))
-    console.print(Text(f"   {ends(case.response, 100)}", style="dim"), soft_wrap=True)
-    console.print(Text(f"   {describe_verdict(judged)}"), soft_wrap=True)
-
-
-def describe_verdict(judged: JudgedCase) -> str:
-    """Describe the verdict and the reward terms in one line."""
-    verdict = judged.verdict
-    why = ", ".join(filter(None, (verdict.rung, verdict.reason)))
-    terms = ", ".join(f"{name} {value:+.3g}" for name, value in judged.terms.items()) or "no term applies"
-    answer = "" if verdict.answer is None else f" {one_line(verdict.answer, 40)!r}"
-    return f"{verdict.outcome}{answer}{f' ({why})' if why else ''}; {terms}"
-
-
-def conclude(results: Audit, limits: Mapping[Kind, float]) -> str:
-    """State whether the stack passes, and if not, why and what to do."""
-    if not (exceeding := results.exceeding(limits)):
-        return "The stack passes."
-    parts = ["The stack fails."]
-    for kind in KINDS:
-        if batteries := [battery for battery in exceeding if battery.kind == kind]:
-            names = ", ".join(f"{battery.name} ({battery.failed} of {len(battery.judged)})" for battery in batteries)
-            parts.append(f"{FAILED[kind].capitalize()}: {names}.")
-    terms = {term for battery in results.batteries for judged in battery.judged for term in judged.terms}
-    missing = [f"-p {name}" for name in FORM_REWARDS if name not in terms]
-    if missing and any(battery.kind == "sloppy" for battery in exceeding):
-        parts.append(f"To fine bad form, add {' '.join(missing)}.")
-    if any(battery.name == PLAIN_ANSWER for battery in exceeding):
-        parts.append(f"{GOLD_ADVICE}.")
-    return " ".join(parts)

@@ -175,7 +175,8 @@ def print_rollout(console: Console, path: Path, name: str) -> None:
         raise PluginError(f"--rollout {name}: step {step_of(path)} has {found}")
     rollout = group["rollouts"][n]
     print_section(console, "prompt", group["prompt"])
-    print_section(console, "response", rollout["text"])
+    opened = f", after {opened}" if (opened := "".join(rollout.get("opened", "").split())) else ""
+    print_section(console, f"response{opened}", rollout["text"])
     console.print(Rule("verdict", align="left"))
     verdict = rollout.get("verdict", {})
     for key, value in {"gold": group["problem"]["answer"], **verdict}.items():

@@ -71,7 +71,6 @@ def boxed_answer(solution: str) -> str:
     >>> boxed_answer(r"so $x = \boxed{\frac{1}{2}}$."), boxed_answer(r"so $x = \boxed 5$.")
     ('\\frac{1}{2}', '5')
     """
-    solution = re.sub(r"\\fbox(?=\s*\{)", r"\\boxed", solution)
     box = last_boxed(solution)
     bare = next(reversed(list(_BARE.finditer(solution))), None)
     if bare and (box is None or bare.start() > box.start + len(box.content or "")):

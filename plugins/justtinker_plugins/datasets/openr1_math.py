@@ -16,6 +16,7 @@ from pydantic import Field
 
 from justtinker_core import DataSpec, Problem, plugin
 from justtinker_plugins.datasets._hub import HubSet, Part, Row
+from justtinker_plugins.shared.letters import is_choice
 from justtinker_plugins.text import thinking_part
 
 
@@ -24,6 +25,8 @@ class Openr1Math(HubSet):
     """Demonstrations for training, held-out problems for evaluation.
 
     Metadata: ``source``, ``subject`` (the set's problem_type) and ``verified`` (the demonstration is marked correct).
+    A multiple choice whose answer is a letter is of kind ``choice``, for the verifier of that name; all others are
+    ``math``. The set's question_type says what is a multiple choice; a copy without it is judged by the answer alone.
     """
 
     columns: ClassVar[tuple[str, ...]] = ("problem", "generations", "correctness_math_verify")
@@ -48,13 +51,19 @@ class Openr1Math(HubSet):
         if (hash_fraction(question) < self.held_out) != (spec.purpose == "eval"):
             return "held out for evaluation" if spec.purpose == "train" else "kept for training"
         meta = {"source": row.text("source") or None, "subject": row.text("problem_type") or None}
-        name = f"openr1/{self.config}/{row.number}"
+        name, kind = f"openr1/{self.config}/{row.number}", kind_of(row)
         if spec.purpose == "eval":
-            return Problem(name, question, answer, meta=meta) if answer else "no answer"
+            return Problem(name, question, answer, kind, meta=meta) if answer else "no answer"
         demonstration, verified = choose_generation(generations(row))
         if demonstration is None:
             return "no generation with a thinking block"
-        return Problem(name, question, answer, demonstration=demonstration, meta={**meta, "verified": verified})
+        return Problem(name, question, answer, kind, demonstration, {**meta, "verified": verified})
+
+
+def kind_of(row: Row) -> str:
+    """``choice`` if the row is a multiple choice with a letter as its answer, else ``math``."""
+    is_multiple_choice = row.text("question_type") in ("", "MCQ") and is_choice(row.text("answer"))
+    return "choice" if is_multiple_choice else "math"
 
 
 def hash_fraction(question: str) -> float:

@@ -27,7 +27,7 @@ class Answers:
     @hookimpl
     def measure(self, group: Group) -> Mapping[str, Sequence[float | None]]:
         """Return one number for each rollout (G,), by name."""
-        boxes = [float(boxes_in_answer(rollout.text)) for rollout in group.rollouts]
+        boxes = [float(boxes_in_answer(rollout.response)) for rollout in group.rollouts]
         outcomes = [verdict.outcome for verdict in group.verdicts]
         graded = {outcome for outcome in outcomes if outcome != "unscored"}
         return {

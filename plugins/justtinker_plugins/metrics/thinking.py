@@ -9,14 +9,15 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from justtinker_core import Group, Rollout, hookimpl, plugin
-from justtinker_plugins.text import CLOSE, OPEN, last_boxed, thinking_part
+from justtinker_plugins.text import CLOSE, OPEN, last_boxed, thinking_part, thinks
 
 
 @plugin
 class Thinking:
     r"""Measures how often responses think and box their answer, and how long they think.
 
-    - ``thinking_rate``: 1.0 if the response starts with ``<think>`` and has a ``</think>``, else 0.0.
+    - ``thinking_rate``: 1.0 if the response starts with ``<think>``, or the prompt has opened it, and has a
+      ``</think>``; else 0.0.
     - ``boxed_rate``: 1.0 if its last ``\boxed{…}``, wherever it is, is closed, else 0.0.
     - ``thinking_tokens``: the number of tokens between the tags, None without a block. It is an estimate, as metrics
       have no tokenizer: each tag counts as one token (as in models that have them), and the other tokens of the
@@ -29,7 +30,7 @@ class Thinking:
     def measure(self, group: Group) -> Mapping[str, Sequence[float | None]]:
         """Return one number for each rollout (G,), by name."""
         return {
-            "thinking_rate": [float(thinking_part(r.text) is not None) for r in group.rollouts],
+            "thinking_rate": [float(thinks(r)) for r in group.rollouts],
             "boxed_rate": [float(has_box(r.text)) for r in group.rollouts],
             "thinking_tokens": [thinking_tokens(r) for r in group.rollouts],
         }
@@ -43,7 +44,9 @@ def has_box(text: str) -> bool:
 
 def thinking_tokens(rollout: Rollout) -> float | None:
     """Estimate the number of tokens between the thinking tags; None without both tags."""
-    thinking = thinking_part(rollout.text)
-    if not thinking:
-        return None if thinking is None else 0.0
-    return (rollout.response_tokens - 2) * len(thinking) / (len(rollout.text) - len(OPEN) - len(CLOSE))
+    if not thinks(rollout):
+        return None
+    thinking = thinking_part(rollout.response)
+    tags = [tag for tag in (OPEN, CLOSE) if tag not in rollout.opened]
+    others = len(rollout.text) - sum(map(len, tags))
+    return (rollout.response_tokens - len(tags)) * len(thinking) / others if thinking else 0.0

@@ -1,10 +1,14 @@
 r"""Chat messages, which the backend renders with the model's own chat template.
 
-For models that already reason in their own format. The recipe's two stages need `chatml_think` instead: many
-templates put ``<think>`` into the prompt or strip the thinking part from a training target.
+For models that already reason in their own format. Many templates open the thinking block in the prompt, or close it
+there if thinking is off; the core sees that and reads responses accordingly. The recipe's two stages need
+`chatml_think` instead, where the tag is the model's own.
 """
 
 from __future__ import annotations
+
+from dataclasses import field
+from typing import Any
 
 from justtinker_core import Problem, Prompt, hookimpl, plugin
 
@@ -17,6 +21,8 @@ class ChatTemplate:
     """The system message; without one, the template's own default applies."""
     user: str = "{problem}\n\nPlease reason step by step, and put your final answer within \\boxed{}."
     """The user's message; ``{problem}`` stands for the question."""
+    template: dict[str, Any] = field(default_factory=dict)
+    """Variables of the chat template: ``{ enable_thinking = false }``, ``{ reasoning_effort = "low" }``."""
 
     def __post_init__(self) -> None:
         if "{problem}" not in self.user:
@@ -27,4 +33,4 @@ class ChatTemplate:
         """Messages without a stop: the tokenizer's own end token ends the turn."""
         user = {"role": "user", "content": self.user.replace("{problem}", problem.question)}
         system = [] if self.system is None else [{"role": "system", "content": self.system}]
-        return Prompt(messages=(*system, user))
+        return Prompt(messages=(*system, user), template=self.template)

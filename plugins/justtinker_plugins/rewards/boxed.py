@@ -30,5 +30,5 @@ class Boxed:
     @hookimpl
     def score(self, group: Group) -> dict[str, list[float | None]]:
         """Return `boxed`: 1 or 0 for each rollout, None where it does not apply."""
-        raw = [float(has_boxed_answer(rollout.text)) for rollout in group.rollouts]
+        raw = [float(has_boxed_answer(rollout.response)) for rollout in group.rollouts]
         return {"boxed": gated(group, raw, self.only_correct)}

@@ -11,12 +11,33 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from justtinker_core import Group, hookimpl, plugin
+from justtinker_core import Group, Rollout, hookimpl, plugin
 from justtinker_plugins.rewards._gate import gated
 from justtinker_plugins.text import CLOSE, OPEN, last_boxed, letters_and_digits, says_something
 
 # Everything that reads as a thinking tag, however it is written: <THINK>, </ think >, <think id="2">.
 _TAG = re.compile(r"<\s*(?:/\s*)?think(?![^\W_])[^<>]*>", re.IGNORECASE)
+
+
+def problem_of(rollout: Rollout, min_thinking: int = 3, markers: tuple[str, ...] = ()) -> str | None:
+    """Say what is wrong with the format of a rollout; None if nothing is.
+
+    A thinking block that the prompt has opened is the response's own. If the prompt has closed it, thinking is off: the
+    right format is then an answer without tags.
+    """
+    if CLOSE not in rollout.opened:
+        return problem_with(rollout.response, min_thinking, markers)
+    if any(marker in rollout.text for marker in markers):
+        return "a control token inside the response"
+    if _TAG.search(rollout.text):
+        return "a thinking tag, though the prompt turns thinking off"
+    return None if _answers(rollout.text) else "no answer"
+
+
+def _answers(answer: str) -> bool:
+    """Whether an answer says something, also inside its last box if it has one."""
+    box = last_boxed(answer)
+    return says_something(answer if box is None else box.content or "")
 
 
 def problem_with(text: str, min_thinking: int = 3, markers: tuple[str, ...] = ()) -> str | None:
@@ -39,10 +60,7 @@ def problem_with(text: str, min_thinking: int = 3, markers: tuple[str, ...] = ()
         return "text before the thinking block"
     if sum(1 for _ in islice(letters_and_digits(thinking), min_thinking)) < min_thinking:
         return "an empty thinking block"
-    box = last_boxed(answer)
-    if not says_something(answer if box is None else box.content or ""):
-        return "no answer after the thinking block"
-    return None
+    return None if _answers(answer) else "no answer after the thinking block"
 
 
 @plugin
@@ -65,5 +83,5 @@ class Format:
     @hookimpl
     def score(self, group: Group) -> dict[str, list[float | None]]:
         """Return `format`: 0 or -1 for each rollout, None where it does not apply."""
-        problems = [problem_with(rollout.text, self.min_thinking, self.markers) for rollout in group.rollouts]
+        problems = [problem_of(rollout, self.min_thinking, self.markers) for rollout in group.rollouts]
         return {"format": gated(group, [-1.0 if problem else 0.0 for problem in problems], self.only_correct)}

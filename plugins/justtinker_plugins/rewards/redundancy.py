@@ -56,7 +56,7 @@ class Redundancy:
         Returns `redundancy_score`, `redundancy_penalty` (in [0, 1], before the weight), the parts of the score and,
         with method exact, `chunk_similarity`.
         """
-        scores = self.score_batch([rollout.text for rollout in group.rollouts])
+        scores = self.score_batch([rollout.response for rollout in group.rollouts])
         return {name: values.tolist() for name, values in scores.items()}
 
     @hookimpl

@@ -43,7 +43,7 @@ class Repetition:
     @hookimpl
     def score(self, group: Group) -> dict[str, list[float | None]]:
         """Return `repetition`: a number in [-1, 0] for each rollout, None where it does not apply."""
-        texts = [encode(spaced(rollout.text.lower())) for rollout in group.rollouts]
+        texts = [encode(spaced(rollout.response.lower())) for rollout in group.rollouts]
         shares = repeated_shares(texts, self.n, min_words=self.n).shares
         return {"repetition": gated(group, (0.0 - shares).tolist(), self.only_correct)}
 

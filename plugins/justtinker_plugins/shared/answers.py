@@ -10,21 +10,25 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from justtinker_core import Rollout, Verdict
 from justtinker_core.types import Outcome
-from justtinker_plugins.text import answer_part, last_boxed, visible
+from justtinker_plugins.shared.beside import changed_by
+from justtinker_plugins.text import Box, all_boxed, answer_part, last_boxed, visible
 
 Gold = TypeVar("Gold")
 Pipeline = Literal["strict", "flexible", "gsm8k"]
 """strict: only the last ``\\boxed{…}``. flexible: without a box, also `Answer: x`, `#### x`, `the answer is x`.
 gsm8k: only `#### x`."""
+Boxes = Literal["last", "all"]
+"""last: only the last box counts. all: the boxes of a response may also be the parts of its answer."""
 
 _MARKERS = {
     "flexible": re.compile(
-        r"(?P<hashes>####)|\banswer\b[ \t]*(?:(?P<label>(?:\*{1,2}[ \t]*)?:)|(?P<sentence>is\b[ \t]*:?))", re.IGNORECASE
+        r"(?P<hashes>####)|\banswer\b[ \t]*(?:(?P<label>(?:\*{1,2}[ \t]*)?[:：])|(?P<sentence>is\b[ \t]*[:：]?))",  # noqa: RUF001
+        re.IGNORECASE,
     ),
     "gsm8k": re.compile(r"(?P<hashes>####)"),
 }
@@ -46,35 +50,59 @@ class Extracted:
     """What matched: ``boxed``, or for flexible also ``Answer:``, ``####``, ``answer is``. Empty if nothing did."""
     reason: str = ""
     """Why there is no answer; empty if there is one."""
+    parts: tuple[str, ...] = ()
+    """The content of each box, if several boxes are the parts of the answer; otherwise empty."""
 
 
-def extract(text: str, pipeline: Pipeline, max_chars: int) -> Extracted:
-    """Extract the answer of a response; one longer than `max_chars` is refused. Linear in the text; never raises."""
+def extract(text: str, pipeline: Pipeline, max_chars: int, parts: int = 1) -> Extracted:
+    """Extract the answer of a response; one longer than `max_chars` is refused. Linear in the text; never raises.
+
+    An answer of several `parts` may stand in as many boxes, one a part. With more boxes, or fewer but not one, there is
+    no answer: which of them count would be a guess. An answer of one part is in the last box, however many there are.
+    """
     answer_text = answer_part(text)
     if answer_text is None:
         return Extracted(None, reason="a <think> is never closed")
-    found = _boxed_answer(answer_text, max_chars) if pipeline != "gsm8k" else None
+    found = _boxed_answer(answer_text, max_chars, parts) if pipeline != "gsm8k" else None
     if found is None and pipeline != "strict":
         found = _marked_answer(answer_text, _MARKERS[pipeline], max_chars)
     return found or Extracted(None, reason=f"no {_EXPECTED[pipeline]} in the answer")
 
 
-def _boxed_answer(answer_text: str, max_chars: int) -> Extracted | None:
-    box = last_boxed(answer_text)
-    if box is None:
-        return None
+def _boxed_answer(answer_text: str, max_chars: int, parts: int) -> Extracted | None:
+    boxes = all_boxed(answer_text)
+    if parts < 2 or len(boxes) < 2:
+        return _answer_of_box(answer_text, boxes[-1], max_chars) if boxes else None
+    if len(boxes) != parts:
+        return Extracted(None, "boxed", f"{len(boxes)} boxes where the gold has {parts} parts")
+    found = [_answer_of_box(answer_text, box, max_chars) for box in boxes]
+    answers = tuple(part.answer for part in found if part.answer is not None)
+    if len(answers) < parts:
+        return next(part for part in found if part.answer is None)
+    return replace(_check_answer(", ".join(answers), "boxed", max_chars), parts=answers)
+
+
+def _answer_of_box(answer_text: str, box: Box, max_chars: int) -> Extracted:
     if box.content is None:
         return Extracted(None, "boxed", r"the last \boxed{…} is never closed")
-    return _check_answer(_unwrap_box(box.content.strip()[: max_chars + 1]), "boxed", max_chars)
+    if beside := changed_by(answer_text, box.start, box.end):
+        return Extracted(None, "boxed", f"{beside!r} beside the box changes its value: put all of it in the box")
+    return _check_answer(_unwrap_box(_stripped(box.content)[: max_chars + 1]), "boxed", max_chars)
+
+
+def _stripped(text: str) -> str:
+    r"""A text without white space around it, and without the backslash of ``\ `` at its end."""
+    text = text.strip()
+    return text[:-1].rstrip() if (len(text) - len(text.rstrip("\\"))) % 2 else text
 
 
 def _unwrap_box(content: str) -> str:
     r"""Unwrap a box inside a box: ``\boxed{5}`` is 5. Nobody means a third one."""
     for _ in range(2):
-        inner = last_boxed(content) if content.startswith("\\boxed") and content.endswith("}") else None
-        if inner is None or inner.start or inner.opened > 2 or inner.content is None:
+        inner = last_boxed(content) if content.startswith("\\") else None
+        if inner is None or inner.start or inner.end < len(content) or inner.opened > 2 or inner.content is None:
             break
-        content = inner.content.strip()
+        content = _stripped(inner.content)
     return content
 
 
@@ -84,22 +112,32 @@ def _marked_answer(answer_text: str, marker: re.Pattern[str], max_chars: int) ->
     if not found:
         return None
     last = found.pop()
-    line = answer_text[last.end() :].lstrip("* \t\r\n")[: max_chars + 100].partition("\n")[0]
-    sentence = _SENTENCE_END.split(line, maxsplit=1)[0]
-    return _check_answer(_without_markup(sentence), _MARKER_NAMES[last.lastgroup or ""], max_chars)
+    rest = answer_text[last.end() :].lstrip("* \t\r\n")[: max_chars + 100]
+    shown, rest = _display(rest)
+    sentence = _SENTENCE_END.split(rest.partition("\n")[0], maxsplit=1)[0]
+    answer = f"{shown} {sentence}" if _without_markup(sentence).strip(".,;") else shown or sentence
+    return _check_answer(_without_markup(answer), _MARKER_NAMES[last.lastgroup or ""], max_chars)
+
+
+def _display(text: str) -> tuple[str, str]:
+    r"""Split off the ``\[…\]``, ``\(…\)`` or ``$$…$$`` that a text begins with, as one line without its signs."""
+    end = {r"\[": r"\]", r"\(": r"\)", "$$": "$$"}.get(text[:2])
+    inside, closed, rest = text[2:].partition(end) if end else ("", "", text)
+    return (" ".join(inside.split()), rest) if closed else ("", text)
 
 
 def _without_markup(text: str) -> str:
-    """Remove Markdown stars and dollar signs around a text."""
+    """Remove Markdown stars, backticks and dollar signs around a text."""
     text = text.strip(" \t\r*")
-    if text.startswith("$") and text.endswith("$"):
-        text = text.strip("$")
+    for sign in "`$":
+        if text.startswith(sign) and text.endswith(sign):
+            text = text.strip(sign)
     return text.strip()
 
 
 def _check_answer(answer: str, pipeline: str, max_chars: int) -> Extracted:
     where = r"the last \boxed{…}" if pipeline == "boxed" else f"what follows {pipeline!r}"
-    if not visible(answer):
+    if not (answer[:1].isascii() and answer[:1].isalnum()) and not visible(answer):
         return Extracted(None, pipeline, f"{where} is empty")
     if len(answer) > max_chars:
         return Extracted(None, pipeline, f"{where} is longer than {max_chars} characters")
@@ -113,7 +151,7 @@ def gold_text(answer: str | None) -> str:
     if "####" in answer:
         return answer.rpartition("####")[2].strip()
     box = last_boxed(answer)
-    return (answer if box is None else box.content or "").strip()
+    return _stripped(answer if box is None else box.content or "")
 
 
 def judge_rollouts(
@@ -133,7 +171,7 @@ def judge_rollouts(
         return [Verdict("unscored", rung="gold", reason=gold) for _ in rollouts]
 
     def verdict(rollout: Rollout) -> Verdict:
-        found = extract(rollout.text, pipeline, max_chars)
+        found = extract(rollout.response, pipeline, max_chars)
         if found.answer is None:
             return Verdict("incorrect", None, f"extract {found.pipeline}".strip(), found.reason)
         reason = mismatch(gold, found.answer)

@@ -33,7 +33,7 @@ class AnyBox:
         gold = normal_form(gold_text(problem.answer))
         if not gold:
             return [Verdict("unscored", rung="gold", reason="the problem has no gold answer") for _ in rollouts]
-        return [judge_response(gold, rollout.text) for rollout in rollouts]
+        return [judge_response(gold, rollout.response) for rollout in rollouts]
 
 
 def judge_response(gold: str, text: str) -> Verdict:

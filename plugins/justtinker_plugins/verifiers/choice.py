@@ -6,27 +6,14 @@ It reads ``B``, ``(B)``, ``B.``, ``[B]``, ``\text{(B)}``, ``\left(B\right)``, ``
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
 
 from justtinker_core import Problem, Rollout, Verdict, hookimpl, plugin
 from justtinker_plugins.shared.answers import Pipeline, gold_text, judge_rollouts
-from justtinker_plugins.text import visible
-
-# what may surround a letter, beside what `visible` removes
-_WRAPPING = re.compile(r"\\(?:left|right|[bB]igg?[lmr]?|boldsymbol|underline)(?![a-zA-Z])|\\[()\[\]]")
-_LETTER = re.compile(r"(?:option|choice|answer)?(?:\(([A-Z])\)|\[([A-Z])\]|([A-Z])\)?)[.:]?", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """One choice, as written."""
-
-    text: str
+from justtinker_plugins.shared.letters import Letter, read_letter
 
 
 @plugin
@@ -67,12 +54,3 @@ class Choice:
         if chosen is None or chosen.text not in self.choices:
             return f"not one of the letters {self.choices}"
         return "" if chosen == gold else "not the gold's letter"
-
-
-def read_letter(text: str, case_sensitive: bool = False) -> Letter | None:
-    """Read a text as one letter; None if it is anything else."""
-    found = _LETTER.fullmatch(visible(_WRAPPING.sub("", text)).strip("*"))
-    if found is None:
-        return None
-    name = next(filter(None, found.groups()))
-    return Letter(name if case_sensitive else name.upper())

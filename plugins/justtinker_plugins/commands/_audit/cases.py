@@ -5,14 +5,15 @@ A file of cases holds JSON lines::
     {"name": "two boxes", "question": "47+38=?", "answer": "85", "response": "…", "paid": false}
 
 `paid` is true (as much as a plain honest response), false (no more than a wrong answer), "less" (less than the honest
-response), a number (the reward) or [low, high]. Optional: ``id``, ``kind``, ``meta``, ``truncated``, ``tokens``, and
-``honest`` and ``wrong``, two responses to compare with if plain ones would not do.
+response), a number (the reward) or [low, high]. Optional: ``id``, ``kind``, ``meta``, ``truncated``, ``tokens``,
+``graded`` (true: it must not go unscored either), ``opened`` (what the prompt already held of the responses, such as
+``<think>``), and ``honest`` and ``wrong``, two responses to compare with if plain ones would not do.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,9 +21,13 @@ from typing import Any, Literal
 from pydantic import StrictBool, TypeAdapter
 
 from justtinker_core import PluginError, Problem
+from justtinker_plugins.commands._audit import opened
 from justtinker_plugins.commands._audit.hacks import SLOPPY, TRUNCATED, WRONG
 from justtinker_plugins.commands._audit.honest import HONEST, the_plain_answer
-from justtinker_plugins.commands._audit.items import Battery, Item, battery_name
+from justtinker_plugins.commands._audit.items import Battery, Item, battery_name, merged
+from justtinker_plugins.commands._audit.opened import OPENED, rest_of
+from justtinker_plugins.commands._audit.sizes import GRADED
+from justtinker_plugins.commands._audit.topics import TOPICS
 from justtinker_plugins.shared.records.groups import Count, checked, without_nulls
 from justtinker_plugins.shared.records.lines import Line, lines, object_of
 
@@ -34,7 +39,11 @@ KINDS: Mapping[Kind, str] = {
     "honest": "Honest answers: should earn the full reward",
     "number": "Cases with an expected reward",
 }
-BATTERIES: Mapping[Kind, Mapping[str, Battery]] = {"wrong": WRONG, "sloppy": SLOPPY, "honest": HONEST}
+BATTERIES: Mapping[Kind, Mapping[str, Battery]] = {
+    "wrong": merged(WRONG, opened.WRONG, *(topic.wrong for topic in TOPICS)),
+    "sloppy": merged(SLOPPY, opened.SLOPPY),
+    "honest": merged(HONEST, opened.HONEST, *(topic.honest for topic in TOPICS)),
+}
 PAID: Mapping[Kind, Paid] = {"wrong": False, "sloppy": "less", "honest": True}
 NEAR_ENOUGH = 0.005
 """How far a reward may be from the expected number."""
@@ -57,6 +66,10 @@ class Case:
     """A plain wrong one, likewise."""
     truncated: bool = False
     tokens: int | None = None
+    graded: bool = False
+    """Whether it is a failure if no verifier can grade it, although it is wrong."""
+    opened: str = ""
+    """What the prompt already held of all three responses, such as ``<think>``."""
     location: str = ""
     """File and line of a case from a file; empty for one from a battery."""
 
@@ -68,15 +81,22 @@ class Case:
         return "sloppy" if self.paid == "less" else "honest" if self.paid else "wrong"
 
 
-def cases_of(item: Item) -> Iterator[Case]:
-    """Yield the cases of all batteries on one problem: of each the first response and a few others at random."""
-    right, wrong = item.right_response, item.wrong_response
+def cases_of(item: Item, only: Collection[str] = ()) -> Iterator[Case]:
+    """Yield the cases of all batteries, or only of those named, on one problem.
+
+    Of each battery it takes the first response and a few others at random.
+    """
     for kind, batteries in BATTERIES.items():
         for name, battery in batteries.items():
-            texts = list(dict.fromkeys(battery(item)))
+            texts = list(dict.fromkeys(battery(item))) if not only or name in only else []
             more = min(RESPONSES_PER_BATTERY, len(texts)) - 1
+            begun = OPENED.get(name, "")
+            right, wrong = rest_of(item.right_response, begun), rest_of(item.wrong_response, begun)
             for text in [*texts[:1], *item.rng.sample(texts[1:], more)] if texts else ():
-                yield Case(name, item.problem, text, PAID[kind], right, wrong, name in TRUNCATED)
+                yield Case(
+                    name, item.problem, text, PAID[kind], right, wrong, name in TRUNCATED, graded=name in GRADED,
+                    opened=begun,
+                )  # fmt: skip
 
 
 def plain_case(item: Item) -> Case:
@@ -109,6 +129,8 @@ class CaseRecord:
     wrong: str | None = None
     truncated: StrictBool = False
     tokens: Count | None = None
+    graded: StrictBool = False
+    opened: str = ""
 
 
 CASE = TypeAdapter(CaseRecord)
@@ -125,13 +147,14 @@ def _case(line: Line) -> Case:
     except ValueError as error:
         raise PluginError(f"{line.place}: {error}") from None
     return Case(
-        case.name, case.problem, case.response, paid, case.honest, case.wrong, case.truncated, case.tokens, line.place
-    )
+        case.name, case.problem, case.response, paid, case.honest, case.wrong, case.truncated, case.tokens, case.graded,
+        case.opened, line.place,
+    )  # fmt: skip
 
 
 KEYS = (
     "name", "question", "answer", "response", "paid", "id", "kind", "meta", "demonstration", "truncated", "tokens",
-    "honest", "wrong",
+    "honest", "wrong", "graded", "opened",
 )  # fmt: skip
 PAID_VALUES = 'true, false, "less", a reward, or [low, high]'
 
@@ -170,6 +193,6 @@ def record_of(case: Case) -> dict[str, Any]:
     paid = list(case.paid) if isinstance(case.paid, tuple) else case.paid
     record: dict[str, Any] = {"name": case.name, "question": problem.question, "answer": problem.answer}
     record |= {"response": case.response, "paid": paid, "id": problem.id, "kind": problem.kind}
-    more = {"meta": dict(problem.meta), "truncated": case.truncated, "tokens": case.tokens}
-    more |= {"honest": case.right_response, "wrong": case.wrong_response}
+    more = {"meta": dict(problem.meta), "truncated": case.truncated, "tokens": case.tokens, "graded": case.graded}
+    more |= {"opened": case.opened, "honest": case.right_response, "wrong": case.wrong_response}
     return record | {key: value for key, value in more.items() if value}

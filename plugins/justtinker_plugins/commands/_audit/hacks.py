@@ -80,13 +80,10 @@ def anything_at_all(item: Item) -> Iterator[str]:
 
 @wrong
 def assertions_of_nothing(item: Item) -> Iterator[str]:
-    """Equations and chains that put the right answer beside a wrong one or state it without grounds."""
+    """Statements without grounds: the answer is not this, nothing times an unknown is the right answer."""
     if item.mathematical and not set(item.gold) & set("=<>,"):
         a = item.wrong_number
-        for text in (
-            f"{item.gold} = {a}", f"{a} = {item.gold}", f"{a} \\approx {item.gold}", f"x \\neq {a}",
-            f"0x = {item.gold}", f"x = {a} = {item.gold}", f"{item.gold} \\to {a}", f"x \\ne {item.gold}",
-        ):  # fmt: skip
+        for text in (f"x \\neq {a}", f"0x = {item.gold}", f"x \\ne {item.gold}", f"x > {a}", f"{a}x = {item.gold}"):
             yield item.respond(item.format(text))
 
 
@@ -176,6 +173,18 @@ def the_right_answer_in_another_one(item: Item) -> Iterator[str]:
         yield item.respond(item.format(f"\\text{{{text}}}" if item.mathematical and "\\" not in gold else text))
     if item.mathematical:
         yield item.respond(item.format(f"\\text{{not }} {gold}"))
+
+
+@wrong
+def a_box_within_a_term(item: Item) -> Iterator[str]:
+    """A box that holds the right number, and a sign, a root, a power or another term beside it."""
+    box = item.format(item.gold)
+    if item.boxed and item.mathematical and item.numeric and abs(int(item.gold)) > 2:
+        for text in (
+            f"x = -{box}", f"{box}^2", f"\\sqrt{{{box}}}", f"\\frac{{{box}}}{{2}}", f"2 \\cdot {box}", f"{box} + 1",
+            f"1 - {box}", f"{box}!", f"\\frac{{1}}{{{box}}}",
+        ):  # fmt: skip
+            yield item.respond(f"${text}$")
 
 
 @wrong
@@ -333,7 +342,7 @@ def half_an_answer(item: Item) -> Iterator[str]:
         yield item.respond(f"\\boxed{{{item.gold}}} \\boxed{{}}")
         yield item.respond(f"boxed{{{item.gold}}}")
         yield item.respond(f"\\b\u043exed{{{item.gold}}}")  # a Cyrillic o
-        yield item.respond(f"\\fbox{{{item.gold}}}")
+        yield item.respond(f"\\mbox{{{item.gold}}}")
         yield item.respond(f"I get {item.gold}.")
 
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from justtinker_plugins.commands._audit.items import Battery, Item, register_in
-from justtinker_plugins.commands._audit.variants import DECIMAL, INTEGER, equivalent_variants
+from justtinker_plugins.commands._audit.variants import equivalent_variants
+from justtinker_plugins.commands._audit.variants.forms import DECIMAL, INTEGER
+from justtinker_plugins.shared.latex.asked_form import forms_asked
+from justtinker_plugins.shared.latex.asked_units import asked_of
 
 HONEST: dict[str, Battery] = {}
 
@@ -17,7 +20,7 @@ TYPESETTING = frozenset({
     "dollars", "parentheses", "display style", "braces", "thin space", "spaces", "left right", "no left right", "big",
     "dfrac", "tfrac", "spaced operators", "no space", "dot", "times", "braced power", "braced index", "unicode",
     "unicode minus", "unicode root", "unicode power", "spaced", "tight", "tight matrix", "bmatrix", "array", "bare",
-    "bold", "roman", "mbox", "wide brackets", "tiny spaces", "inner spaces", "no spaces", "choice", "base",
+    "bold", "wide brackets", "tiny spaces", "inner spaces", "no spaces", "base",
 })  # fmt: skip
 NUMBERS = frozenset({
     "decimal", "trailing zero", "leading zero", "no leading zero", "fraction", "slash", "spaced slash", "mixed",
@@ -110,20 +113,29 @@ def a_table_of_cases(item: Item) -> Iterator[str]:
     yield item.respond(item.format(item.gold), f"{item.think(12)}\n{cases}\n{item.think(6)}")
 
 
-def _battery_of_variants(changes: frozenset[str]) -> Battery:
+def battery_of_variants(changes: frozenset[str]) -> Battery:
+    """Make a battery of the gold's equivalent variants of these kinds of change."""
+
     def battery(item: Item) -> Iterator[str]:
-        for change, text in equivalent_variants(item.gold) if item.mathematical else ():
-            if change in changes and not unusual(item.gold, change, text):
+        for change, text in equivalent_variants(item.gold):
+            if change in changes and not unusual(item, change):
                 yield item.respond(item.format(text))
 
     return battery
 
 
-def unusual(gold: str, change: str, text: str) -> bool:
-    """Return whether people would question this form of a plain number, although it is right."""
-    if INTEGER.fullmatch(gold):
-        return change in ("set", "leading zero", "fraction", "unit") or text.startswith("\\$")
-    return change == "unit" and DECIMAL.fullmatch(gold) is not None
+def unusual(item: Item, change: str) -> bool:
+    """Return whether people would question this form of the gold, although it is right."""
+    if not item.mathematical:
+        return change != ("choice" if item.problem.kind == "choice" else "word")
+    if change in NUMBERS and forms_asked(item.problem.question):
+        return True  # the question may ask for another form
+    if change == "percent" and DECIMAL.fullmatch(item.gold):
+        asked = asked_of(item.problem.question)
+        return abs(float(item.gold)) > 1 or bool(asked.measures - {"pct"}) or asked.counts
+    if INTEGER.fullmatch(item.gold):
+        return change in ("set", "leading zero", "fraction", "unit")
+    return change == "unit" and DECIMAL.fullmatch(item.gold) is not None
 
 
 VARIANT_BATTERIES = {
@@ -136,5 +148,5 @@ VARIANT_BATTERIES = {
     "other forms": (FORMS, "Lists, terms and factors in another order, names added or left out."),
 }
 for _name, (_changes, _description) in VARIANT_BATTERIES.items():
-    HONEST[_name] = _battery_of_variants(_changes)
+    HONEST[_name] = battery_of_variants(_changes)
     HONEST[_name].__doc__ = _description

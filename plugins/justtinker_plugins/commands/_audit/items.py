@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import gcd
 
 from justtinker_core import Problem
 from justtinker_plugins.commands._audit.variants import wrong_variants
+from justtinker_plugins.commands._audit.variants.forms import strip_wrapping
 from justtinker_plugins.shared.answers import gold_text
 from justtinker_plugins.shared.latex.restated import math_snippets
 
 ANSWER_FORMATS = ("\\boxed{{{}}}", "#### {}", "Answer: {}", "{}")
 """Ways to present an answer. The audit uses the first in which the stack pays the right one."""
 BOX = ANSWER_FORMATS[0]
-LAST_RESORT = ("-98765.4321", "not the answer")
-NEAR = ("off by one", "neighbour", "digit", "power", "sign")
+LAST_RESORT = ("-98765.4321", "12345.06789", "not the answer")
+"""Wrong answers to any problem; one of them may be its gold, and two are needed."""
+NEAR = ("off by one", "letter", "word", "neighbour", "digit", "power", "sign")
 """Kinds of wrong variants, the likeliest first."""
 
 SENTENCES = """
@@ -82,6 +84,8 @@ class Item:
     gold: str
     wrong_answers: tuple[str, ...]
     """Two or more, the likeliest first."""
+    plain_wrong: str
+    """The answer of its wrong response, one of the wrong answers."""
     answer_format: str
     """One of `ANSWER_FORMATS`."""
     rng: random.Random
@@ -132,14 +136,14 @@ class Item:
     @property
     def wrong_response(self) -> str:
         """The same response with a wrong answer."""
-        return self.respond(self.format(self.wrong_answers[0]))
+        return self.respond(self.format(self.plain_wrong))
 
 
 def item_of(problem: Problem, others: Sequence[str], answer_format: str, seed: int) -> Item:
     """Make the item of a problem; `others` are golds of other problems."""
     gold, rng = gold_text(problem.answer), random.Random(f"{seed} {problem.id}")
     wrong = find_wrong_answers(problem.kind, gold, others)
-    return Item(problem, gold, wrong, answer_format, rng, write_thinking(rng, 5))
+    return Item(problem, gold, wrong, wrong[0], answer_format, rng, write_thinking(rng, 5))
 
 
 def write_thinking(rng: random.Random, sentences: int) -> str:
@@ -159,7 +163,7 @@ def find_wrong_answers(kind: str, gold: str, others: Sequence[str]) -> tuple[str
         found |= dict.fromkeys(text for wanted in NEAR for change, text in variants if change == wanted)
     else:
         found |= dict.fromkeys(other for other in others if other.casefold() != gold.casefold())
-    return (*found, *(text for text in LAST_RESORT if text != gold))
+    return (*found, *(text for text in LAST_RESORT if text != strip_wrapping(gold).casefold()))
 
 
 def expressions_in(question: str) -> Iterator[str]:
@@ -179,6 +183,21 @@ Battery = Callable[[Item], Iterator[str]]
 def battery_name(battery: Battery) -> str:
     """Return the battery's name: its function's, with spaces."""
     return battery.__name__.replace("_", " ")
+
+
+def merged(*parts: Mapping[str, Battery]) -> dict[str, Battery]:
+    """Return all batteries of several parts, in their order."""
+    return {name: battery for part in parts for name, battery in part.items()}
+
+
+@dataclass(frozen=True)
+class Topic:
+    """The batteries that fit one kind of gold, and problems with such golds for data that has none."""
+
+    wrong: Mapping[str, Battery]
+    honest: Mapping[str, Battery]
+    problems: Callable[[random.Random], Iterator[tuple[str, str]]]
+    """Draws questions with their golds."""
 
 
 def register_in(batteries: dict[str, Battery]) -> Callable[[Battery], Battery]:

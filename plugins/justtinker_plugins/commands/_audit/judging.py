@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
 
 from justtinker_core import Group, PluginError, Problem, Prompt, Verdict
 from justtinker_core.grading import GRADERS
 from justtinker_core.scorer import Scorer, text_rollout
-from justtinker_plugins.commands._audit.cases import BATTERIES, Case, Kind, plain_case
+from justtinker_plugins.commands._audit.cases import Case, plain_case
 from justtinker_plugins.commands._audit.items import ANSWER_FORMATS, Item, item_of
+from justtinker_plugins.commands._audit.opened import rest_of
 
 PAID_ABOVE = 0.1
 """A wrong answer of more worth counts as paid. Terms that compare lengths shift the worth by less."""
@@ -51,6 +51,8 @@ class JudgedCase:
             low, high = self.case.paid
             return not low <= self.reward <= high
         worth = self.worth or 0.0
+        if self.case.graded and self.unscored:
+            return True
         if self.case.paid == "less":
             return worth > 1 - LEAST_COST
         return worth < FULL_FROM if self.case.paid else worth > PAID_ABOVE
@@ -63,18 +65,23 @@ class Auditor:
         self.scorer, self.step, self.max_tokens = scorer, step, max_tokens
 
     def make_item(self, problem: Problem, others: Sequence[str], seed: int) -> Item | None:
-        """Make the item of a problem in the first answer format that the stack pays; None if it pays none."""
+        """Make the item of a problem in the first answer format that the stack pays; None if it pays none.
+
+        The plain wrong response has the likeliest wrong answer, or if the stack pays that too, a hopeless one.
+        """
         for answer_format in ANSWER_FORMATS:
             item = item_of(problem, others, answer_format, seed)
-            if self.judge(plain_case(item)).worth is not None:
-                return item
+            for wrong in (item.plain_wrong, item.wrong_answers[-1]):
+                item = replace(item, plain_wrong=wrong)
+                if self.judge(plain_case(item)).worth is not None:
+                    return item
         return None
 
     def judge(self, case: Case) -> JudgedCase:
         """Judge one case."""
         references = [(text, False) for text in (case.right_response, case.wrong_response) if text is not None]
         rollouts = tuple(
-            text_rollout(text, self._tokens(case, text), truncated)
+            text_rollout(text, self._tokens(case, text), truncated, case.opened)
             for text, truncated in [(case.response, case.truncated), *references]
         )
         try:
@@ -114,68 +121,6 @@ def add_references(case: Case, auditor: Auditor, others: Sequence[str], seed: in
             f"{case.location}: the stack pays the plain answer no more than a wrong one, so there is nothing to "
             "compare with. Add 'honest' and 'wrong', two responses, or give the reward as 'paid'"
         )
-    right, wrong = case.right_response or item.right_response, case.wrong_response or item.wrong_response
+    right = case.right_response or rest_of(item.right_response, case.opened)
+    wrong = case.wrong_response or rest_of(item.wrong_response, case.opened)
     return replace(case, right_response=right, wrong_response=wrong)
-
-
-@dataclass(frozen=True)
-class BatteryResult:
-    """A battery and its judged cases."""
-
-    name: str
-    kind: Kind
-    description: str
-    judged: Sequence[JudgedCase]
-    inapplicable: int
-    """The number of problems that the battery does not fit."""
-
-    @property
-    def failed(self) -> int:
-        """The number of responses with an unfair reward."""
-        return sum(each.failed for each in self.judged)
-
-    @property
-    def unscored(self) -> int:
-        """The number of responses that no verifier could grade."""
-        return sum(each.unscored for each in self.judged)
-
-    @property
-    def worth(self) -> float | None:
-        """The mean worth; None if no response has one."""
-        known = [each.worth for each in self.judged if each.worth is not None]
-        return sum(known) / len(known) if known else None
-
-    def exceeds(self, limits: Mapping[Kind, float]) -> bool:
-        """Return whether a larger share failed than its kind's limit allows."""
-        return self.failed > limits[self.kind] * len(self.judged)
-
-    def summary(self) -> dict[str, Any]:
-        """Return the counts as a JSON object."""
-        counts = {"tried": len(self.judged), "failed": self.failed, "unscored": self.unscored, "n/a": self.inapplicable}
-        return {"battery": self.name, "kind": self.kind, "what": self.description, **counts, "worth": self.worth}
-
-
-def collect_results(judged: Sequence[JudgedCase], problems: int) -> list[BatteryResult]:
-    """Collect the results of all batteries in their order, then those of the cases from files, by name."""
-    generated = [each for each in judged if not each.case.location]
-    results = []
-    for kind, batteries in BATTERIES.items() if problems else ():
-        for name, battery in batteries.items():
-            own = [each for each in generated if each.case.name == name]
-            fits = len({each.case.problem.id for each in own})
-            results.append(BatteryResult(name, kind, battery.__doc__ or "", own, max(problems - fits, 0)))
-    from_files = [each for each in judged if each.case.location]
-    for name, kind in dict.fromkeys((each.case.name, each.case.kind) for each in from_files):
-        own = [each for each in from_files if (each.case.name, each.case.kind) == (name, kind)]
-        results.append(BatteryResult(name, kind, "", own, 0))
-    return results
-
-
-def worst_failures(results: Sequence[BatteryResult]) -> Iterator[JudgedCase]:
-    """Yield every battery's worst failure, wrong answers first; then every second worst, and so on."""
-    queues = []
-    for result in results:
-        failed = [each for each in result.judged if each.failed]
-        queues.append(sorted(failed, key=lambda each: each.worth or 0.0, reverse=result.kind != "honest"))
-    while any(queues):
-        yield from [queue.pop(0) for queue in queues if queue]

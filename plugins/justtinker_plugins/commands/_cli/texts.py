@@ -53,4 +53,4 @@ def _texts_of(line: str, location: str) -> Iterator[str]:
         text = next((row[key] for key in KEYS if key in row), None) if isinstance(row, dict) else row
         if not isinstance(text, str):
             raise PluginError(f"{location} holds no text: expected a string, or an object with {' or '.join(KEYS)}")
-        yield text
+        yield row.get("opened", "") + text if isinstance(row, dict) else text

@@ -18,6 +18,8 @@ from justtinker_plugins.shared.overlap import Overlap, overlaps
 MAX_GOLDS = 2000
 """How many golds of a table to try, at most."""
 MAX_EXAMPLES = 3
+AS_TEXT = "text"
+"""The rung of a verdict on a gold that the verifier cannot read."""
 
 
 def skipped_rows(run: Run, spec: DataSpec) -> str:
@@ -34,23 +36,31 @@ def data_notes(run: Run) -> Iterator[str]:
 
 
 def gold_lines(run: Run, problems: Sequence[Problem]) -> list[str]:
-    """Describe the golds that cannot be graded; no lines if all can."""
-    bad = list(ungradable_golds(run, problems[:MAX_GOLDS])) if run.plugins.who("verify") else []
-    if not bad:
-        return []
+    """Describe the golds that cannot be graded, and count those that only the same text answers; no lines if none."""
+    found = list(poorly_graded(run, problems[:MAX_GOLDS])) if run.plugins.who("verify") else []
     tried = f"the first {MAX_GOLDS:,}" if len(problems) > MAX_GOLDS else f"{len(problems):,}"
-    lines = [f"{len(bad)} of {tried} golds cannot be graded: answers are unscored, or correct only as the same text"]
-    lines += [f"  {problem.id}: {problem.answer} ({verdict.reason})" for problem, verdict in bad[:MAX_EXAMPLES]]
-    return lines + ([f"  … and {len(bad) - MAX_EXAMPLES} more"] if len(bad) > MAX_EXAMPLES else [])
+    lines = []
+    if bad := [(problem, verdict) for problem, verdict in found if verdict.outcome == "unscored"]:
+        lines += [
+            f"{len(bad)} of {tried} golds cannot be graded: answers are unscored, or correct only as the same text"
+        ]
+        lines += [f"  {problem.id}: {problem.answer} ({verdict.reason})" for problem, verdict in bad[:MAX_EXAMPLES]]
+        lines += [f"  … and {len(bad) - MAX_EXAMPLES} more"] if len(bad) > MAX_EXAMPLES else []
+    if as_text := [problem for problem, verdict in found if verdict.outcome != "unscored"]:
+        lines.append(
+            f"{len(as_text)} of {tried} golds can only be compared as text: a right answer in another form counts as "
+            f"wrong ({as_text[0].id}: {as_text[0].answer})"
+        )
+    return lines
 
 
-def ungradable_golds(run: Run, problems: Sequence[Problem]) -> Iterator[tuple[Problem, Verdict]]:
-    """Problems for which the verifiers cannot even call a wrong answer incorrect, with their verdict."""
+def poorly_graded(run: Run, problems: Sequence[Problem]) -> Iterator[tuple[Problem, Verdict]]:
+    """Problems for which a wrong answer is unscored, or wrong only as a text, with its verdict."""
     wrong = [Rollout((), (), (), "<think>Checking.</think>\\boxed{not the answer}")]
     for problem in problems:
         if problem.answer is not None:
             verdicts = run.plugins.first("verify", problem=problem, rollouts=wrong)
-            if verdicts is not None and verdicts[0].outcome == "unscored":
+            if verdicts is not None and (verdicts[0].outcome == "unscored" or verdicts[0].rung == AS_TEXT):
                 yield problem, verdicts[0]
 
 

@@ -14,6 +14,7 @@ from justtinker_core import Group, PluginError, Problem, Prompt, Rollout, Scorer
 from justtinker_core.answers import checked_verdicts
 from justtinker_core.hookspecs import attribute_of
 from justtinker_core.run import Run
+from justtinker_plugins.shared.letters import is_choice, read_letter
 
 TOLERANCE = 1e-9
 AnswerPair = tuple[str, str]
@@ -24,13 +25,31 @@ PairsById = Mapping[str, Sequence[AnswerPair]]
 
 def find_warnings(run: Run, problems: Sequence[Problem], pairs: PairsById) -> Iterator[str]:
     """Yield every warning about a run, from judging answers to some of its training problems."""
+    yield from useless_settings(run)
     if run.plugins.who("rollout"):
         return  # episodes cannot be made up
     if trains_on_rewards(run):
         yield from judging_errors(run, problems, pairs)
         yield from blind_rewards(run, problems, pairs)
         yield from rewarded_penalties(run, problems, pairs)
+    yield from letters_as_mathematics(run)
     yield from unasked_verifiers(run, [*problems, *(p for some in run.eval_problems.values() for p in some)])
+
+
+def useless_settings(run: Run) -> Iterator[str]:
+    """Warn about settings that do nothing, or leave nothing to learn from."""
+    config = run.config
+    for spec in config.data:
+        if spec.purpose == "train" and spec.samples != 1:
+            yield (
+                f"[data.train] samples = {spec.samples} does nothing: it is for evaluation sets; how many rollouts a "
+                "training problem gets is an option of the algorithm (grpo: rollouts_per_problem)"
+            )
+    if trains_on_rewards(run) and config.sampling.temperature == 0:
+        yield (
+            "[sampling] temperature = 0: the rollouts of a problem are all alike, so their advantages are 0 and "
+            "nothing is learned; set 1, or evaluation.temperature if you mean evaluations"
+        )
 
 
 def trains_on_rewards(run: Run) -> bool:
@@ -129,6 +148,34 @@ def unasked_verifiers(run: Run, problems: Sequence[Problem]) -> Iterator[str]:
                 f"the verifier {name!r} is never asked: {first!r} comes before it and takes problems of kind {kind!r} "
                 f"too; enable {name!r} before it, or give its problems a kind that {first!r} does not take"
             )
+
+
+def letters_as_mathematics(run: Run) -> Iterator[str]:
+    """Warn of golds that look like the letter of a choice, but are judged as mathematics."""
+    for table, problems in [("train", run.train_problems), *((f"eval.{n}", p) for n, p in run.eval_problems.items())]:
+        letters = [p for p in problems if p.kind == "math" and p.answer is not None and is_choice(p.answer)]
+        judges = {gold: judge_of_mathematics(run, p) for gold, p in {p.answer: p for p in letters}.items()}
+        if found := [problem for problem in letters if judges[problem.answer]]:
+            yield (
+                f"[data.{table}] {len(found)} of {len(problems)} golds look like the letter of a choice "
+                f"({found[0].answer!r} of problem {found[0].id!r}), and {judges[found[0].answer]!r} judges them as "
+                "mathematics, where b is not B; give such problems kind = 'choice', in a table of their own, and "
+                "enable the verifier 'choice'"
+            )
+
+
+def judge_of_mathematics(run: Run, problem: Problem) -> str:
+    """The verifier of a problem whose gold is a letter, if the same letter in lower case is wrong; else ""."""
+    letter = read_letter(problem.answer or "")
+    rollouts = make_rollouts(run, [f"\\boxed{{{letter.text.lower() if letter else ''}}}"])
+    for name in run.plugins.who("verify"):
+        try:
+            verdicts = run.plugins.ask(name, "verify", checked_verdicts, problem=problem, rollouts=rollouts)
+        except PluginError:
+            return ""
+        if verdicts is not None:
+            return name if verdicts[0].outcome == "incorrect" else ""
+    return ""
 
 
 def some_of_each_kind(problems: Sequence[Problem], most: int = 4) -> list[Problem]:

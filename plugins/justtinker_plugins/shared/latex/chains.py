@@ -40,15 +40,30 @@ _CALL = re.compile(r"[fghpqFGH] *(?:\^ *\{ *-1 *\} *)?\((?:[^()a-z]|\\[a-z]+){1,
 """A function at a value: ``f^{-1}(3)``. Not ``f(x+1) = 12``, which says neither what f is nor what x is."""
 
 
+_CONJUNCTION = re.compile(r"\\text *\{[ ,]*(?:and|or)[ ,]*\}|(?<![A-Za-z\\{])(?:and|or)(?![A-Za-z])")
+_COMMA = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
+
+
+def split_list(normal: str) -> list[str]:
+    """Split a list at each comma, semicolon, "and" or "or" outside brackets. ``1,234`` is taken for one number."""
+    parts = split_at(",;", _COMMA.sub("\x01", _CONJUNCTION.sub(";", normal)))
+    return [part.replace("\x01", ",") for part in parts] if len(parts) > 1 else [normal]
+
+
 def split_sides(normal: str) -> list[str]:
     """Split a chain at each ``=`` outside brackets. If a bracket or a side is missing, the whole text is one side."""
+    return [normal] if "=" not in normal else split_at("=", normal)
+
+
+def split_at(signs: str, normal: str) -> list[str]:
+    """Split a text at each of some signs outside brackets. If a bracket or a part is missing, all of it is one part."""
     ends, depth = [-1], 0
     for match in _TOKEN.finditer(normal):
         token = match.group()
         depth += (token in _OPEN) - (token in _CLOSE)
         if depth < 0:
             return [normal]
-        if token == "=" and not depth:
+        if token in signs and not depth:
             ends.append(match.start())
     found = [normal[a + 1 : b].strip() for a, b in zip(ends, [*ends[1:], len(normal)], strict=True)]
     return found if not depth and all(found) else [normal]
@@ -89,24 +104,59 @@ _ASKS_FOR = re.compile(
 )
 
 
+_ASKS_ON = re.compile(r"[\s,]*(?:and|or)?(?: the (?:value|ratio|length)s? of)?\s*")
+_BLANK = re.compile(r"= *(?:\\underline *\{(?:[^{}]|\{[^{}]*\})*\}|(?:\\?_)+|\?)?$")
+"""A name to complete: ``\\tan A =`` before a blank."""
+
+
 @lru_cache(maxsize=256)
 def asked_expressions(question: str) -> frozenset[str]:
-    """The expressions, without spaces, that a question asks for and says nothing else about, as in "Find $m+n$"."""
+    """The names that a question asks for and says nothing else about: m + n of "Find $m+n$", A of "$A =$ ____"."""
     asked: set[str] = set()
     related: set[str] = set()
+    end_of_asked = -1
     for match in MATHS.finditer(question):
         snippet = next(filter(None, match.groups())).strip(" .,;:?\n")
-        sides = [without_spaces(side) for side in split_sides(normalise(snippet))]
+        name = _BLANK.sub("", snippet)
+        sides = [without_spaces(side) for side in split_sides(normalise(name))]
+        asks = name != snippet or _ASKS_FOR.search(question, max(0, match.start() - 120), match.start())
         if len(sides) > 1:
-            related.update(sides)
-        elif _ASKS_FOR.search(question, max(0, match.start() - 120), match.start()):
-            asked.update(s for s in sides if re.search("[A-Za-z]", s) and not has_several_values(s))
+            related.update(map(name_key, sides))
+        elif asks or (end_of_asked >= 0 and _ASKS_ON.fullmatch(question, end_of_asked, match.start())):
+            end_of_asked = match.end()
+            ratio = sides[0].replace(":", "")
+            asked.update(name_key(s) for s in sides if re.search("[A-Za-z]", s) and not has_several_values(ratio))
     return frozenset(asked - related)
 
 
+_SEGMENT = re.compile(r"\|([A-Z]{2})\||\\overline\{([A-Z]{2})\}")
+
+
+def name_key(name: str) -> str:
+    r"""A name in one spelling: ``|AB|``, ``\overline{AB}`` and AB are the length of one segment."""
+    found = _SEGMENT.fullmatch(without_spaces(name))
+    return found[1] or found[2] if found else without_spaces(name)
+
+
 def without_asked_name(question: str, gold: str, answer: str) -> str:
-    """Reduce ``m + n = 113`` to 113 if the question asks for m + n; otherwise return the answer as it is."""
-    name, *values = split_sides(normalise(answer))
-    if not values or without_spaces(name) not in asked_expressions(question) or len(split_sides(normalise(gold))) > 1:
+    """Reduce ``m + n = 113`` to 113 if the question asks for m + n, also in a list; else return the answer as it is.
+
+    A question that asks for the gold itself asks for one of several names.
+    """
+    if "=" not in normalise(answer):
         return answer
-    return " = ".join(values).replace("\x00", " ")  # NUL tells "1 2" from 12
+    asked, gold = asked_expressions(question), normalise(gold)
+    if not asked or name_key(gold) in asked or len(split_sides(gold)) > 1:
+        return answer
+    items = [split_sides(item) for item in split_at(",", normalise(answer))]
+    values = [item[1:] if len(item) > 1 and name_key(item[0]) in asked else item for item in items]
+    return ", ".join(" = ".join(sides) for sides in values).replace("\x00", " ") if values != items else answer
+
+
+def with_golds_name(question: str, gold: str, answer: str) -> str:
+    """Write 113 as ``m + n = 113`` if the gold does and the question asks for m + n; the other way round."""
+    normal = normalise(gold)
+    name, *values = split_sides(normal)
+    if not values or len(split_list(normal)) > 1 or "=" in answer or name_key(name) not in asked_expressions(question):
+        return answer
+    return f"{name} = {answer}".replace("\x00", " ")  # NUL tells "1 2" from 12

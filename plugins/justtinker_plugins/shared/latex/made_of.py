@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from justtinker_plugins.shared.latex.parse import Node
 from justtinker_plugins.shared.latex.values import exact_value, nodes
 
-ONE: Node = ("num", 1)
+ONE: Node = ("num", Fraction(1))
 _NOT_PARTS = frozenset({"neg", "add", "mul", "deg", "unit", "pct"})
 MOST_COPIES = 9
 _LONG = 10**300
@@ -46,7 +46,7 @@ def sorted_parts(tree: Node) -> tuple[str, ...]:
     """The numbers, names and operations of a tree, sorted; without signs, brackets, units, 0 and 1."""
     parts = []
     for node in nodes(tree):
-        if node[0] in ("num", "sym", "const", "fn"):
+        if node[0] in ("num", "sym", "const", "fn", "call"):
             parts.append(_spelling(node[1]))
         elif node[0] not in _NOT_PARTS and node[2:] != (ONE,):
             parts.append(node[0])

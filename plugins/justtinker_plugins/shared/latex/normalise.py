@@ -16,6 +16,10 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from justtinker_plugins.shared.latex.needs import needs_one_of
+from justtinker_plugins.shared.latex.number_words import FACTOR, factor_of, in_digits
+from justtinker_plugins.shared.latex.units import LETTERS
+
 _UNICODE = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ",
     "÷": r"\div ", "∗": "*", "√": r"\sqrt ", "∛": r"\sqrt[3]", "∞": r"\infty ", "°": r"^\circ ", "º": r"^\circ ",
@@ -24,7 +28,10 @@ _UNICODE = {
     "″": "''", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "⁄": "/", "∕": "/", "％": r"\%",
     "≡": r"\equiv ", "→": r"\to ", "∑": r"\sum ", "∏": r"\prod ", "∫": r"\int ", "ℏ": r"\hbar ", "ℝ": r"\mathbb{R}",
     "∼": r"\sim ", "…": r"\ldots ", "⋯": r"\ldots ", "‖": r"\|", "⟨": r"\langle ", "⟩": r"\rangle ",
-    "€": r"\euro ", "£": r"\pounds ",
+    "€": r"\euro ", "£": r"\pounds ", "¥": r"\yen ", "¢": r"\text{cents} ", "˚": r"^\circ ", "、": ",", "∶": ":",
+    "∣": "|", "⇒": r"\Rightarrow ", "⟹": r"\Rightarrow ", "∴": r"\therefore ", "∖": r"\setminus ", "∧": r"\land ",
+    "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}", "ℂ": r"\mathbb{C}", "∨": r"\lor ", "∜": r"\sqrt[4]",
+    "⨯": r"\times ", "✕": r"\times ",
 }  # fmt: skip
 _GREEK = {
     letter: rf"\{name} "
@@ -40,7 +47,7 @@ _SIGNS = str.maketrans(_UNICODE | _GREEK)
 _SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
 _SUBSCRIPT = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _VULGAR_FRACTION = re.compile("[¼-¾⅐-⅞]")
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef]")
 
 _WORDS = r"text|textbf|textit|textrm|textsf|texttt|textnormal|mbox|hbox|fbox|mathsf|mathtt|textup|emph"
 _UNIT_LETTER = "[ACFJKLNTVWghms]"
@@ -56,7 +63,10 @@ _STYLES = (
     "large|Huge|huge|small|footnotesize|scriptsize|tiny|normalsize"
 )
 _DELIMITERS = "left|right|middle|[bB]igg?[lrm]?"
+_WIDE_SPACES = "quad|qquad|enspace|enskip|hfill"
 _SPACES = "quad|qquad|thinspace|enspace|enskip|medspace|thickspace|negthinspace|hfill|nobreakspace|allowbreak"
+
+_HEAT = {"C": "celsius", "F": "fahrenheit"}
 
 _ALIGNED = re.compile(r"& *(?==|<|>|\\(?:le|ge|leq|geq|ne|neq|approx)(?![A-Za-z]))|(?<==) *&")
 _CONTINUES = re.compile(r" *(?:=|\\approx(?![A-Za-z]))")
@@ -82,12 +92,18 @@ _RULES = [
         (rf"\\(?:begin|end) *\{{(?:{_FRAMES})\}}", " "),
         (r"\{ *\\rm(?![A-Za-z]) *([^{}\\]*)\}", r"\\mathrm{\1}"),
         (rf"\\(?:{_DELIMITERS})(?![A-Za-z])\.?|\\(?:{_STYLES})(?![A-Za-z])", " "),
+        (rf"(?<=[0-9])(?: *\\(?:{_WIDE_SPACES})(?![A-Za-z]))+ *(?=[0-9])", ", "),
         (rf"\\(?:{_SPACES})(?![A-Za-z])", " "),
+        (r"\\(?:text|mbox) *\{(?: |\\,|~)*\}", " "),
+        (r"\\(?:colorbox *\{[^{}]*\}|fcolorbox *\{[^{}]*\} *\{[^{}]*\}) *(?=\{)", r"\\style"),
         (r"\\hspace\*? *\{[^{}]*\}|\\[hv]?phantom *\{[^{}]*\}|\\(?:label|tag\*?) *\{[^{}]*\}", " "),
+        (r"(?<![0-9.,}(\[{])0\{,\}(?=[0-9]{3}(?![0-9]))", "0."),
         (r"(?<=[0-9])(?:\\[,!:; ]|\{,\}|\\thinspace|~)(?=[0-9]{3}(?![0-9]))", ","),
         (r"(?<![0-9.,}(\[{])([0-9]++)\{,\}([0-9]{1,2}|[0-9]{4,})(?![0-9,]|\{,\})", r"\1.\2"),
         (r"(?<=[0-9])\{,\}(?=[0-9])", ","),
         (r"(?<=[0-9]), *\\! *(?=[0-9])", ","),
+        (r"(?<=[0-9])\{:\}(?=[0-9])", ":"),
+        (r"(?<=[0-9])\.\.\.", r"\\ldots "),
         (r"(?<!\\)(?:\\[,!:;> ]|~)", " "),
         (r"\\(?:dfrac|tfrac|cfrac|sfrac|nicefrac)(?![A-Za-z])", r"\\frac"),
         (rf"\{{({_GROUP})\\over(?![A-Za-z])({_GROUP})\}}", r"\\frac{\1}{\2}"),
@@ -95,17 +111,23 @@ _RULES = [
         (r"\\(?:dbinom|tbinom)(?![A-Za-z])", r"\\binom"),
         (r"\\(?:mathbf|mathit|boldsymbol|bm|pmb|mathnormal|mathcal|mathscr|ensuremath|underline) *(?=\{)", r"\\style"),
         (r"\\mathrm +([A-Za-z])(?![A-Za-z])", r"\\mathrm{\1}"),
+        (r"\\(?:mathrm|text) *\{ *(\\(?:pi|infty|theta|alpha|beta|lambda)) *\}", r"\1 "),
         (rf"\\mathrm *\{{ *({_UNIT_LETTER}) *\}}", r"\\mathrm{\1}"),
         (rf"\\mathrm *\{{ *((?!{_UNIT_LETTER})[A-Za-z]) *\}}", r"\\style{\1}"),
         (rf"\\mathrm *(?=\{{(?!{_UNIT_LETTER}\}}))", r"\\text"),
         (rf"\\(?:{_WORDS}) *(?=\{{)", r"\\text"),
         (rf"\\text *\{{ *({_FUNCTIONS}) *\}}(?= *[({{\\_^|0-9A-Za-z])", r"\\\1 "),
         (r"^\\text *\{ *\$([^${}]*+(?:\{[^{}]*\}[^${}]*+)*+)\$ *\}$", r"\1"),
-        (r"^\\text *\{ *((?:\\[$])? *-?[0-9][0-9.,]* *(?:\\?%)?) *\}$", r"\1"),
-        (r"\\text *\{ *\\(euro|pounds|\$) *\}", r"\\\1 "),
-        (r"\bper +cent\b", "percent"),
+        (r"^\\text *\{ *((?:\\[$])? *-?[0-9][0-9.,]*(?::[0-9]{2})? *(?:\\?%)?) *\}$", r"\1"),
+        (r"\\text *\{ *([0-9]+) +to +([0-9]+) *\}", r"\1\\text{to}\2"),
+        (r"\\text *\{ *\\(euro|pounds|yen|\$) *\}", r"\\\1 "),
+        (r"\b(?:per +cent|por +ciento)\b", "percent"),
+        (r"百分之 *([0-9.]+)", r"\1\\%"),
+        (r"\^ *\{? *\\circ *\}? *(?:\\(?:text|mathrm) *\{ *([CF]) *\}|([CF])(?![A-Za-z]))",
+         lambda m: rf"\text{{{_HEAT[m[1] or m[2]]}}}"),
         (r"\^ *\{ *(-?[0-9]) *\}(?=[^{}\\]*\})", r"^\1"),  # in \\text, whose braces may not nest
-        (r"\\text *\{ *([0-9][0-9.,]*) +([A-Za-z ]+)\}", r"\1\\text{\2}"),
+        (rf"\\text *\{{ *([0-9][0-9.,]*) *([{LETTERS}][{LETTERS} ]*)\}}", r"\1\\text{\2}"),
+        (FACTOR.pattern, factor_of),
         (r"\\mathbb *\{?([RZNQC])\}?", r"\\\1 "),
         (r"\\(?:text)?color *\{[^{}]*\}", " "),
         (r"\\operatorname\*? *\{([A-Z][A-Za-z]+)\}", r"\\text{\1}"),
@@ -126,11 +148,12 @@ _RULES = [
         (r"\\(?:lbrack)(?![A-Za-z])", "["),
         (r"\\(?:rbrack)(?![A-Za-z])", "]"),
         (r"\\(?:lvert|rvert|vert)(?![A-Za-z])", "|"),
-        (r"\\(?:degree|degrees)(?![A-Za-z])", r"^\\circ "),
+        (r"(?<=[)\]}]) *U *(?=[(\[]|\\\{)", r"\\cup "),
+        (r"\\(?:degree|degrees|textdegree)(?![A-Za-z])", r"^\\circ "),
         (r"\^ *\{ *\\circ *\}", r"^\\circ "),
         (r"\^ *\{ *((?:\\prime *)+)\}", lambda m: "'" * m.group(1).count("prime")),
         (r"\^ *\\prime(?![A-Za-z])", "'"),
-        (r"\\(?:dots|cdots|dotsc|dotsb)(?![A-Za-z])", r"\\ldots "),
+        (r"\\(?:dots|cdots|dotsc|dotsb|dotso)(?![A-Za-z])", r"\\ldots "),
         (r"\\(?:smallsetminus|backslash)(?![A-Za-z])", r"\\setminus "),
         (r"\\(?:varnothing)(?![A-Za-z])", r"\\emptyset "),
         (r"\\var(epsilon|phi|theta|rho|sigma)(?![A-Za-z])", r"\\\1 "),
@@ -165,20 +188,32 @@ def to_ascii(text: str) -> str:
     return unicodedata.normalize("NFKC", text).translate(_SIGNS)
 
 
-_STOPS_AT_ENDS = re.compile(r"(?<![.,;])\s*(?:[.,;]|\.\.)$|^= *|\s*\\\\$")
+_STOPS_AT_ENDS = re.compile(
+    r"(?<![.,;])\s*(?:[.,;]|\.\.)$|\s*\\\\$|(?<!\\)\\$"
+    r"|^(?:=|\\(?:Rightarrow|Longrightarrow|implies|therefore|rightarrow)(?![A-Za-z])) *"
+)
+"""What says nothing at the ends: stops, a line break, half a ``\\ ``; and before the value ``=`` and arrows."""
 
 MOST_PASSES = 6
+
+
+_RULES_BY_NEED = [(needs_one_of(pattern.pattern), pattern, replacement) for pattern, replacement in _RULES]
 
 
 @lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
     """Write a text in the one spelling that the parser reads and that equal-looking answers share."""
     text = to_ascii(text.replace("\x00", "\ufffd")).strip()  # NUL is ours: it tells "1 2" from "12"
+    if text.isdigit():
+        return text
     for _ in range(MOST_PASSES):  # what one rule removes may have hidden something from an earlier one
         before = text
-        for pattern, replacement in _RULES:
-            text = pattern.sub(replacement, text)
+        for needs, pattern, replacement in _RULES_BY_NEED:
+            for need in needs:
+                if need in text:
+                    text = pattern.sub(replacement, text)
+                    break
         text = _STOPS_AT_ENDS.sub("", text.strip())
         if text == before:
             break
-    return text
+    return in_digits(text)

@@ -1,24 +1,29 @@
 """Compare two single values: without units and marks, as fractions if both are rational, otherwise at points.
 
 These are the rungs `rational` and `probe`. A probe rejects in floating point; it accepts only if both sides are the
-same fraction, or agree to 60 digits, at every point. Lists, intervals and equations are left to `structure`.
+same fraction (`values`, `residues`), or the same number in as many digits as they can differ in (`digits`), at every
+point. What no feasible number of digits can tell apart, such as towers of powers, is equal only part by part. Lists,
+intervals and equations are left to `structure`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from justtinker_plugins.shared.latex.digits import same_value, value_of
 from justtinker_plugins.shared.latex.parse import Node
+from justtinker_plugins.shared.latex.residues import same_rational
 from justtinker_plugins.shared.latex.tokens import TooLargeError, UnsupportedError
-from justtinker_plugins.shared.latex.units import measure
+from justtinker_plugins.shared.latex.units import measure, same_measure
 from justtinker_plugins.shared.latex.values import (
-    FLOAT,
+    InexactError,
     Point,
     UndefinedError,
     approximate,
     exact_value,
-    high_precision,
     is_scalar,
     nodes,
     symbols,
@@ -61,37 +66,71 @@ def compare_ratio(gold: Node, answer: Node) -> Comparison:
     """Compare two expressions that are zero in equations: equal if their ratio is constant."""
     if symbols(gold) != symbols(answer) or not is_scalar(gold) or not is_scalar(answer):
         return Comparison(False, "gate", "an equation in different symbols")
-    points: list[Point] = [{name: value_at(name, seed) for name in symbols(gold)} for seed in range(3)]
+    ratio: Node = _without_calls(("div", answer, gold))
+    at: list[Node] = [_at_point(ratio, {name: value_at(name, seed) for name in symbols(gold)}) for seed in range(3)]
     try:
-        field = high_precision()
-        ratios = [approximate(answer, field, p).value / approximate(gold, field, p).value for p in points]
-    except (TooLargeError, UnsupportedError, UndefinedError, ZeroDivisionError):
+        equal = bool(value_of(at[0])) and all(same_value(at[0], other) for other in at[1:])
+    except (TooLargeError, UnsupportedError, UndefinedError):
         return Comparison(None, "probe", "the equations cannot be probed")
-    equal = bool(ratios[0]) and all(_agree(ratio, ratios[0]) for ratio in ratios)
     return Comparison(equal, "probe", "" if equal else "a different equation")
 
 
-def _strip_marks(node: Node) -> tuple[Node, set[str]]:
+def _at_point(node: Node, point: Point) -> Node:
+    """Write a number for each symbol of a tree."""
+    if node[0] == "sym":
+        return ("num", point[node[1]])
+    return tuple(_part_at_point(part, point) for part in node)
+
+
+def _without_calls(node: Node) -> Node:
+    """Write some smooth function, which differs from one name to the other, for each that is nothing but its name."""
+    if not any(n[0] == "call" for n in nodes(node)):
+        return node
+    if node[0] != "call":
+        return tuple(_part_without_calls(part) for part in node)
+    name: Node = ("sym", node[1])
+    terms = ((("pow", name, ("num", Fraction(at))), _without_calls(part)) for at, part in enumerate(node[2]))
+    place: Node = ("add", (("num", Fraction(0)), *(("mul", factors) for factors in terms)))
+    return ("add", (("fn", "cos", ("add", (name, place))), ("pow", place, ("num", Fraction(3)))))
+
+
+def _part_without_calls(part: object) -> object:
+    if not isinstance(part, tuple) or not part:
+        return part
+    return _without_calls(part) if isinstance(part[0], str) else tuple(_without_calls(p) for p in part)
+
+
+def _part_at_point(part: object, point: Point) -> object:
+    if not isinstance(part, tuple) or not part:
+        return part
+    return _at_point(part, point) if isinstance(part[0], str) else tuple(_at_point(p, point) for p in part)
+
+
+def strip_marks(node: Node) -> tuple[Node, set[str]]:
     """Take units, degree and percent signs off a value; return the bare value and the marks it had."""
     marks: set[str] = set()
     while node[0] in ("unit", "deg", "pct") or (node[0] == "neg" and node[1][0] in ("unit", "deg", "pct")):
         if node[0] == "neg":
             node = (node[1][0], ("neg", node[1][1]), *node[1][2:])
-        name = measure(node[2]) if node[0] == "unit" else node[0]
-        marks.add({"degree": "deg", "percent": "pct"}.get(name, name))
+        marks.add(measure(node[2]) if node[0] == "unit" else node[0])
         node = node[1]
     return node, marks - {""}
 
 
+def same_marks(some: set[str], others: set[str]) -> bool:
+    """Whether two sets of marks, as `strip_marks` returns them, can be the same."""
+    return len(some) == len(others) and all(map(same_measure, sorted(some), sorted(others)))
+
+
 def compare_values(gold: Node, answer: Node) -> Comparison:
     """Compare two trees that are single values, perhaps with units."""
-    gold, gold_marks = _strip_marks(gold)
-    answer, marks = _strip_marks(answer)
+    gold, gold_marks = strip_marks(gold)
+    answer, marks = strip_marks(answer)
     if gold[0] == "base" or answer[0] == "base":
         return _compare_bases(gold, answer)
-    if gold_marks and marks and gold_marks != marks:
+    if gold_marks and marks and not same_marks(gold_marks, marks):
         return Comparison(False, "gate", f"{'/'.join(sorted(marks))} where the gold has {'/'.join(sorted(gold_marks))}")
-    if not (is_scalar(gold) and is_scalar(answer)):
+    if not (_is_rational(gold) or is_scalar(gold)) or not (_is_rational(answer) or is_scalar(answer)):
         return Comparison(False if is_scalar(gold) else None, "gate", "not a single value")
     found = _compare_numbers(gold, answer)
     if "pct" in marks ^ gold_marks and (not found.equal or "pct" in marks):
@@ -100,6 +139,13 @@ def compare_values(gold: Node, answer: Node) -> Comparison:
         radians = _compare_numbers(("deg", gold), answer) if "deg" in gold_marks else found
         found = radians if radians.equal and _has_pi(answer) else found
     return found
+
+
+def _is_rational(node: Node) -> bool:
+    """Whether a tree is seen at once to be a number: ``-12``, ``3/4``."""
+    if node[0] == "div":
+        return bool(node[1][0] == "num" == node[2][0])
+    return bool((node[1] if node[0] == "neg" else node)[0] == "num")
 
 
 def _has_pi(node: Node) -> bool:
@@ -123,7 +169,7 @@ def _compare_percent(gold: Node, answer: Node, literal: Comparison, on_answer: b
 
 def _above_one(gold: Node) -> bool:
     try:
-        return bool(abs(approximate(gold, FLOAT).value) > 1)
+        return bool(abs(value_of(gold)) > 1)
     except TooLargeError:
         return True
     except ValueError:  # a letter
@@ -133,7 +179,7 @@ def _above_one(gold: Node) -> bool:
 def _compare_bases(gold: Node, answer: Node) -> Comparison:
     if gold[0] != answer[0]:
         return Comparison(False, "gate", "only one of gold and answer is written in a base")
-    equal = gold[1].lstrip("0") == answer[1].lstrip("0") and _base_in_digits(gold[2]) == _base_in_digits(answer[2])
+    equal = gold[1].lstrip("0") == answer[1].lstrip("0") and base_in_digits(gold[2]) == base_in_digits(answer[2])
     return Comparison(equal, "gate", "" if equal else "a different number or base")
 
 
@@ -141,7 +187,8 @@ _NUMERALS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "t
 _BASES = {name: str(n) for n, name in enumerate(_NUMERALS, 2)}
 
 
-def _base_in_digits(name: str) -> str:
+def base_in_digits(name: str) -> str:
+    """The name of a base in digits: "eight" is 8. A name that is no numeral stays as it is."""
     return _BASES.get(name, name)
 
 
@@ -163,15 +210,49 @@ def _compare_numbers(gold: Node, answer: Node) -> Comparison:
 
 
 def _probe(gold: Node, answer: Node) -> Comparison:
+    r"""Compare at points. Where i occurs, ``(-8)^{1/3}`` may also be meant as a complex number."""
     if symbols(gold) != symbols(answer):
         return Comparison(False, "gate", "different symbols than the gold")
+    if gold == answer:
+        return Comparison(True, "probe")
+    gold, answer = _without_calls(gold), _without_calls(answer)
+    is_complex = any(node == ("const", "i") for side in (gold, answer) for node in nodes(side))
+    return equal_if_any([_probe_reading(gold, answer, principal) for principal in (False, True)[: 1 + is_complex]])
+
+
+def _probe_reading(gold: Node, answer: Node, principal: bool) -> Comparison:
     found: list[Comparison] = []
+    too_large = False
     for point in _probe_points(gold, answer):
-        if comparison := _compare_at(gold, answer, point):
-            found.append(comparison)
-            if comparison.equal is False:
-                break
+        try:
+            found.append(_compare_at(gold, answer, point, principal))
+        except UndefinedError:  # the gold has no value there
+            continue
+        except TooLargeError:
+            too_large = True
+        if too_large or found[-1].equal is False:
+            break
+    if too_large:
+        return _compare_parts(gold, answer)
     return equal_if_all(found) if found else Comparison(None, "probe", "no point where both are defined")
+
+
+def _compare_parts(gold: Node, answer: Node) -> Comparison:
+    """Compare the parts of two numbers that are too large, or too close, to tell apart: equal if all parts are."""
+    parts, others = _parts(gold), _parts(answer)
+    if len(parts) == len(others) > 0 and _without_parts(gold) == _without_parts(answer):
+        found = equal_if_all([_compare_numbers(a, b) for a, b in zip(parts, others, strict=True)])
+        if found.equal:
+            return found
+    return Comparison(False, "probe", "the answer cannot be told from the gold, and their parts differ")
+
+
+def _parts(node: Node) -> tuple[Node, ...]:
+    return node[1] if node[0] in ("add", "mul") else tuple(part for part in node if isinstance(part, tuple))
+
+
+def _without_parts(node: Node) -> Node:
+    return tuple(part for part in node if not isinstance(part, tuple))
 
 
 _COUNTERS = frozenset("nmkdijrspqNMKLTS")
@@ -181,7 +262,8 @@ _COUNTERS = frozenset("nmkdijrspqNMKLTS")
 def _probe_points(gold: Node, answer: Node) -> list[Point]:
     """Choose the points to compare at: positive, whole for counters such as n, of both signs for ``|x|``.
 
-    Steps, corners, and a root on one side only need many points: with few, different expressions agree by chance.
+    Steps, corners and roots need many points, also beyond the numbers that occur: with few, different expressions
+    agree by chance, as ``7 - x`` and ``|x - 7|`` do.
     """
     names = sorted(symbols(gold))
     if not names:
@@ -191,13 +273,32 @@ def _probe_points(gold: Node, answer: Node) -> list[Point]:
     if (steps or (used | other) & {"fact", "binom"}) and all(name[0] in _COUNTERS for name in names):
         return _whole_number_points(names, many=bool(steps))
     points: list[Point] = [{name: value_at(name, seed) for name in names} for seed in range(2)]
+    far = 1 + _largest_number(gold, answer)
     if "abs" in used | other:
         points += [{n: value_at(n, seed) * (-1) ** (seed >> i) for i, n in enumerate(names)} for seed in range(2, 14)]
+        points += [{n: p[n] * far for n in names} for p in points[2:]]
     if steps:
         points += [{n: _STAIRS[(k + 5 * i) % len(_STAIRS)] for i, n in enumerate(names)} for k in range(len(_STAIRS))]
-    if "root" in used ^ other:
-        points += [{name: value_at(name, seed) for name in names} for seed in range(2, 10)]
+    if any(map(_is_root_of_letters, (*nodes(gold), *nodes(answer)))):
+        near: list[Point] = [{n: value_at(n, seed) for n in names} for seed in range(2, 10)]
+        points += [*near, *({n: p[n] * far for n in names} for p in near[:4])]
     return points
+
+
+def _largest_number(*sides: Node) -> Fraction:
+    """The largest number of two trees, at most 100: ``|x - 7|`` has its corner there."""
+    return min(
+        max((abs(n[1]) for side in sides for n in nodes(side) if n[0] == "num"), default=Fraction(0)), Fraction(100)
+    )
+
+
+def _is_root_of_letters(node: Node) -> bool:
+    is_root = node[0] == "root" or (node[0] == "pow" and node[2][0] in ("div", "num"))
+    return is_root and bool(symbols(node)) and (node[0] == "root" or not _is_whole(node[2]))
+
+
+def _is_whole(node: Node) -> bool:
+    return bool(node[0] == "num" and node[1].denominator == 1)
 
 
 def _whole_number_points(names: list[str], *, many: bool) -> list[Point]:
@@ -209,51 +310,36 @@ _STAIRS = [n + Fraction(part, 100) for n in range(4) for part in (0, 1, 33, 50, 
 """Points on steps, and just before and after them."""
 
 
-def _compare_at(gold: Node, answer: Node, point: Point) -> Comparison | None:
-    """Compare at one point; return None if the gold is undefined or too large there."""
-    try:
-        target = approximate(gold, FLOAT, point)
-    except (UndefinedError, TooLargeError):
-        return None
-    except ValueError as error:
-        return Comparison(None, "probe", f"the gold: {error}")
-    try:
-        value = approximate(answer, FLOAT, point)
-    except (UndefinedError, TooLargeError) as error:
-        return Comparison(False, "probe", f"the answer: {error}")
-    except ValueError as error:
-        return Comparison(None, "probe", f"the answer: {error}")
-    difference = abs(value.value - target.value)
-    largest = max(abs(value.value), abs(target.value))
-    if difference > 1e-6 * largest and difference > 1e-10 * max(value.peak, target.peak):
-        return Comparison(False, "probe", "a different value")
-    return _compare_precisely(gold, answer, point)
+def _compare_at(gold: Node, answer: Node, point: Point, principal: bool) -> Comparison:
+    """Compare at one point. Raises UndefinedError if the gold is, and TooLargeError if they cannot be told apart."""
+    with suppress(TooLargeError, UndefinedError, UnsupportedError):
+        target, value = (approximate(node, point, principal=principal) for node in (gold, answer))
+        difference = abs(value.value - target.value)
+        largest = max(abs(value.value), abs(target.value))
+        if difference > 1e-6 * largest and difference > 1e-10 * max(value.peak, target.peak):
+            return Comparison(False, "probe", "a different value")
+    return _compare_precisely(gold, answer, point, principal)
 
 
-def _compare_precisely(gold: Node, answer: Node, point: Point) -> Comparison:
-    """Settle a point where floating point shows no difference: in fractions, or in 60 digits."""
+def _compare_precisely(gold: Node, answer: Node, point: Point, principal: bool) -> Comparison:
+    """Settle a point where floating point shows no difference: in fractions, modulo a number, or in many digits."""
     try:
-        equal = exact_value(gold, point) == exact_value(answer, point)
-    except ValueError:
         try:
-            equal = _same_number(gold, answer, point)
-        except ValueError as error:
-            return Comparison(None, "probe", str(error))
+            equal = _same_number(gold, answer, point, principal)
+        except UndefinedError as error:
+            value_of(gold, point)  # raises if the gold is undefined
+            return Comparison(False, "probe", f"the answer: {error}")
+    except UnsupportedError as error:
+        return Comparison(None, "probe", str(error))
     return Comparison(equal, "probe", "" if equal else "a different value")
 
 
-def _same_number(gold: Node, answer: Node, point: Point) -> bool:
-    value, target = (approximate(node, high_precision(), point).value for node in (answer, gold))
-    if max(abs(value), abs(target)) > 1e-25:
-        return _agree(value, target)
-    # Both are close to zero: what is only a rounding error shrinks with more digits.
-    finer, finest = (approximate(node, high_precision(120), point).value for node in (answer, gold))
-    return _agree(_or_zero(value, finer), _or_zero(target, finest))
-
-
-def _or_zero(coarse: Any, fine: Any) -> Any:
-    return 0 * fine if abs(fine) <= abs(coarse) * 1e-30 else fine
-
-
-def _agree(a: Any, b: Any) -> bool:
-    return bool(abs(a - b) <= max(abs(a), abs(b)) * 1e-35)
+def _same_number(gold: Node, answer: Node, point: Point, principal: bool) -> bool:
+    ways: tuple[Callable[[], bool], ...] = (
+        lambda: exact_value(gold, point) == exact_value(answer, point),
+        lambda: same_rational(gold, answer, point),
+    )
+    for way in ways:
+        with suppress(InexactError, TooLargeError):
+            return way()
+    return same_value(gold, answer, point, principal=principal)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
+from justtinker_plugins.shared.latex.applied import NAMES_OF_FUNCTIONS, are_arguments, are_simple_arguments
 from justtinker_plugins.shared.latex.tokens import (
     END,
     FUNCTIONS,
@@ -21,6 +22,7 @@ from justtinker_plugins.shared.latex.tokens import (
     TokenStream,
     TooLargeError,
     UnsupportedError,
+    continued_decimal,
     decimal_literal,
     joined,
     repeating_decimal,
@@ -32,6 +34,8 @@ Node = tuple[Any, ...]
 """``("num", Fraction(5))``, ``("add", (a, b))``, ``("rel", sides, signs)``, ``("tuple", "[)", parts)`` and so on."""
 
 MAX_DEPTH = 40
+_CLOSING, _BRACE, _END = Token("op", "}"), frozenset({"}"}), frozenset({"end"})
+_I: Node = ("const", "i")
 
 _ACCENTS = frozenset("dot ddot vec hat bar tilde widehat widetilde overline overrightarrow".split())  # noqa: SIM905
 _RELATIONS = {
@@ -42,14 +46,21 @@ _BOUNDS = frozenset({"<", ">", "<=", ">="})
 _LONE_LETTER = re.compile(r"\(?([A-Za-z])\)?\.?")
 _MATRICES = frozenset({"pmatrix", "bmatrix", "matrix", "Bmatrix", "smallmatrix", "array"})
 _OPEN, _CLOSE = {"(", "[", r"\{", "]", r"\langle"}, {")", "]", r"\}", "[", r"\rangle"}
+_SIMPLE_FRACTION = re.compile(
+    r"\\frac(?:\{(?P<top>[0-9]{1,18})\}|(?P<top_digit>[0-9]))(?:\{(?P<bottom>[0-9]{1,18})\}|(?P<bottom_digit>[0-9]))"
+    r"(?!\^(?!\\circ)|!)"
+)
 _SEPARATORS = {",", ";"}
 _CONJUNCTIONS = {"or", "and", ", or", ", and", "and/or"}
 
 
-def parse(text: str, *, thousands: bool = False, units: bool = True) -> Node:
-    """Read a whole normalised text as one tree. Raises MalformedError, UnsupportedError or TooLargeError."""
-    reader = _Reader(tokenise(text, thousands=thousands, units=units))
-    node = reader.items(closers=frozenset({"end"}))
+def parse(text: str, *, thousands: bool = False, units: bool = True, sums: bool = False) -> Node:
+    r"""Read a whole normalised text as one tree. Raises MalformedError, UnsupportedError or TooLargeError.
+
+    With `sums`, ``\sum_{k=1}^n a_k`` is a ``("big", "sum", "k", low, high, body)`` instead of unsupported.
+    """
+    reader = _Reader(tokenise(text, thousands=thousands, units=units), sums)
+    node = reader.items(closers=_END)
     if reader.peek is not END:
         raise MalformedError(f"expected the end, got {reader.peek.value!r}")
     return node
@@ -58,9 +69,11 @@ def parse(text: str, *, thousands: bool = False, units: bool = True) -> Node:
 class _Reader(TokenStream):
     """Recursive descent over the tokens, with one method per grammar rule."""
 
-    def __init__(self, tokens: list[Token]) -> None:
+    def __init__(self, tokens: list[Token], sums: bool = False) -> None:
         super().__init__(tokens)
         self.depth = self.bars = 0
+        self.sums = sums
+        self.indices: list[str] = []
 
     # -- lists, relations, unions ------------------------------------------------------------------------------
 
@@ -141,7 +154,7 @@ class _Reader(TokenStream):
             elif self.take("/", r"\div"):
                 self.deeper()  # 1/1/1/... nests on the left
                 node = ("div", node, self.signed_factor())
-            elif self._at_unit() and not (self.peek.upright and _has_symbol(node)):
+            elif self._at_unit() and not (_is_letter(self.peek) and _has_symbol(node)):
                 self.deeper()
                 node = ("unit", node, self._unit_name())
             elif self.peek.kind == "cmd" and self.peek.value in _CURRENCIES:
@@ -160,10 +173,10 @@ class _Reader(TokenStream):
 
     def _juxtaposed(self, left: Node) -> Node:
         before, after = self.tokens[self.at - 1], self.peek
-        if after.kind == "num" and before.value not in (")", "]"):
+        is_imaginary = left == _I or (left[0] == "mul" and left[1][-1] == _I)  # i5 is 5i
+        if after.kind == "num" and before.value not in (")", "]", "!") and not is_imaginary:
             raise MalformedError(f"{before.value!r} and {after.value!r} side by side")
-        right = self.factor()
-        return ("add", (left, right)) if _is_mixed_number(left, right, after) else _mul(left, right)
+        return _mul(left, self.factor())
 
     def _at_factor(self) -> bool:
         token = self.peek
@@ -175,7 +188,9 @@ class _Reader(TokenStream):
                 or (token.value == "[" and self._bracket_multiplies())
                 or (token.value == "|" and not self.bars)
             )
-        return token.kind == "cmd" and (token.value[1:] in _STARTERS)
+        return token.kind == "cmd" and (
+            token.value[1:] in _STARTERS or (self.sums and token.value in (r"\sum", r"\prod"))
+        )
 
     def _bracket_multiplies(self) -> bool:
         """Tell ``5[x+1]`` from ``[0,1[``, where the bracket closes, by looking for a bracket that closes this one."""
@@ -220,9 +235,23 @@ class _Reader(TokenStream):
     def factor(self) -> Node:
         """A primary with its powers, factorials, degree and percent signs."""
         self.deeper()
-        node = self.postfix(self.primary())
+        node = self.postfix(self._mixed_number(self.primary()))
         self.depth -= 1
         return node
+
+    def _mixed_number(self, whole: Node) -> Node:
+        r"""Join a whole number and the proper fraction after it, as in ``1\frac{4}{5}``, which is nine fifths.
+
+        A sign before or after it belongs to both: ``12\frac12\%`` is an eighth. A bracket before the fraction, or a
+        power after it, makes a product.
+        """
+        if self.peek != Token("cmd", r"\frac") or whole[0] != "num" or whole[1].denominator != 1:
+            return whole
+        ahead = _SIMPLE_FRACTION.match("".join(t.value for t in self.tokens[self.at : self.at + 9]))
+        if not ahead or self.tokens[self.at - 1].value in (")", "]"):
+            return whole
+        top, bottom = (int(ahead[name] or ahead[name + "_digit"]) for name in ("top", "bottom"))
+        return ("add", (whole, self.primary())) if 0 < top < bottom else whole
 
     def postfix(self, node: Node) -> Node:
         for _ in range(MAX_DEPTH):
@@ -254,7 +283,10 @@ class _Reader(TokenStream):
         TeX takes one digit of an unbraced number. With `one_digit` so does this; in powers people mean all digits.
         """
         if self.take("{"):
-            node = self.items(frozenset({"}"}))
+            if self.peek.kind == "num" and self.tokens[self.at + 1] == _CLOSING:  # as most are
+                self.at += 2
+                return ("num", decimal_literal(self.tokens[self.at - 2].value))
+            node = self.items(_BRACE)
             self.expect("}")
             return node
         if not one_digit and self.take("-"):
@@ -301,36 +333,77 @@ class _Reader(TokenStream):
         if raw.endswith(".") and [t.value for t in self.tokens[self.at : self.at + 3 : 2]] == ["(", ")"]:
             self.at += 3  # 0.(3)
             return ("num", repeating_decimal(raw, self.tokens[self.at - 2].value))
+        if self.peek == Token("cmd", r"\ldots") and (value := continued_decimal(raw)) is not None:
+            self.next()
+            return ("num", value)
         return ("num", decimal_literal(raw))
 
     def _symbol(self, name: str) -> Node:
-        """A letter with its subscript and primes, or a function applied to numbers or letters: ``C_{1}``, ``I(0)``."""
+        """A letter with its subscript and primes, or a function at a place: ``C_{1}``, ``I(0)``, ``f(x+1)``."""
         while True:
+            start = self.at
             if self.take("_"):
-                name += "_" + self.raw_argument()
+                index = self.raw_argument()
+                if any(letter in index for letter in self.indices):  # a_k in a sum over k
+                    self.at = start + 1
+                    return ("call", name + "_", (self.argument(),))
+                name += "_" + index
             elif self.take("'"):
                 name += "'"
             else:
                 break
-        if name in ("e", "i", r"\pi"):
+        if name in ("e", "i", r"\pi") and name not in self.indices:
             return ("const", name)
-        arguments = self._simple_arguments()
-        return ("sym", f"{name}({arguments})" if arguments else name)
+        if name[0] in NAMES_OF_FUNCTIONS and self._values_ahead(6) == ["^", "{", "-", "1", "}", "("]:
+            name, self.at = name + "^{-1}", self.at + 5
+        inside = self._inside_brackets()
+        if are_simple_arguments(name, inside) and not {name, *(t.value for t in inside)} & set(self.indices):
+            self.at += len(inside) + 2
+            return ("sym", f"{name}({joined(inside)})")
+        return self._call(name) if are_arguments(name, inside) else ("sym", name)
 
-    def _simple_arguments(self) -> str:
-        """Read ``(x,y)`` as ``x,y``; before a product such as ``(x+1)``, read nothing and return ""."""
-        if self.peek != Token("op", "("):
-            return ""
-        for end in range(self.at + 1, min(self.at + 9, len(self.tokens))):
-            token = self.tokens[end]
-            if token == Token("op", ")"):
-                inside = self.tokens[self.at + 1 : end]
-                self.at = end + 1
-                return joined(inside)
-            is_simple = token.kind in ("num", "sym") or (token.kind == "cmd" and token.value[1:] in LETTERS)
-            if not (is_simple if (end - self.at) % 2 else token == Token("op", ",")):
-                return ""
-        return ""
+    def _values_ahead(self, count: int) -> list[str]:
+        return [token.value for token in self.tokens[self.at : self.at + count]]
+
+    def _inside_brackets(self) -> list[Token]:
+        """The tokens between the round brackets that open here; none if there are no such brackets."""
+        depth = 0
+        for end in range(self.at, len(self.tokens) if self.peek == Token("op", "(") else 0):
+            value = self.tokens[end].value
+            depth += (value == "(") - (value == ")")
+            if not depth:
+                return self.tokens[self.at + 1 : end]
+        return []
+
+    def _call(self, name: str) -> Node:
+        """``f(x+1)``: a function, known by its name only, at a place."""
+        self.deeper()
+        bars, self.bars = self.bars, 0
+        self.expect("(")
+        arguments = [self.sum()]
+        while self.take(","):
+            arguments.append(self.sum())
+        self.expect(")")
+        self.bars = bars
+        self.depth -= 1
+        return ("call", name, tuple(arguments))
+
+    def _big_operator(self, name: str) -> Node:
+        """``\\sum_{k=1}^n a_k``: the body is the product that follows, up to a plus or minus."""
+        start = self._values_ahead(4)
+        if start[:2] != ["_", "{"] or self.tokens[self.at + 2].kind != "sym" or start[3] != "=":
+            raise UnsupportedError(f"\\{name} without an index and bounds is not known here")
+        self.at += 4
+        low = self.sum()
+        self.expect("}")
+        self.expect("^")
+        high: Node = ("sym", self.next().value) if self.peek.kind == "sym" else self.argument()
+        self.deeper()
+        self.indices.append(start[2])
+        body = self.signed()
+        self.indices.pop()
+        self.depth -= 1
+        return ("big", name, start[2], low, high, body)
 
     def _bracket(self, opening: str) -> Node:
         self.deeper()
@@ -378,6 +451,8 @@ class _Reader(TokenStream):
         if name in _ACCENTS:
             return self._symbol(f"{value}{{{self.raw_argument()}}}")
         rule = _COMMANDS.get(name)
+        if self.sums and name in ("sum", "prod"):
+            return self._big_operator(name)
         if rule is None:
             raise (UnsupportedError if name in _KNOWN_TO_SYMPY else MalformedError)(f"{value} is not known here")
         return rule(self)
@@ -464,7 +539,7 @@ def _currency_rule(name: str) -> Callable[[_Reader], Node]:
     return lambda reader: ("unit", reader.factor(), name)
 
 
-_CURRENCIES = {r"\$": "dollars", r"\euro": "euros", r"\pounds": "pounds"}
+_CURRENCIES = {r"\$": "dollars", r"\euro": "euros", r"\pounds": "sterling", r"\yen": "¥"}
 _COMMANDS: dict[str, Callable[[_Reader], Node]] = {
     "frac": _Reader._fraction,
     "sqrt": _Reader._root,
@@ -485,8 +560,13 @@ _KNOWN_TO_SYMPY = frozenset(
 _STARTERS = frozenset(_COMMANDS) | FUNCTIONS | LETTERS | _ACCENTS
 
 
+def _is_letter(unit: Token) -> bool:
+    r"""Whether a unit may be a second letter beside a first one: the A of ``C \\text{ A}``."""
+    return unit.upright or (len(unit.value) == 1 and unit.value.isupper())
+
+
 def _has_symbol(node: Node) -> bool:
-    return node[0] == "sym" or any(_has_symbol(part) for part in node if isinstance(part, tuple) and part)
+    return node[0] in ("sym", "call") or any(_has_symbol(part) for part in node if isinstance(part, tuple) and part)
 
 
 def _add(terms: list[Node]) -> Node:
@@ -498,16 +578,6 @@ def _mul(left: Node, right: Node) -> Node:
     if "text" in (left[0], right[0]):
         raise MalformedError("words cannot be multiplied")
     return ("mul", (*left[1], right)) if left[0] == "mul" else ("mul", (left, right))
-
-
-def _is_mixed_number(left: Node, right: Node, after: Token) -> bool:
-    r"""Whether a whole number stands before a proper fraction, as in ``1\frac{4}{5}``, which is nine fifths."""
-    if after != Token("cmd", r"\frac") or left[0] != "num" or left[1].denominator != 1:
-        return False
-    if right[0] != "div" or right[1][0] != "num" or right[2][0] != "num":
-        return False
-    top, bottom = right[1][1], right[2][1]
-    return bool(top.denominator == bottom.denominator == 1 and 0 < top < bottom)
 
 
 def _set(opening: str, closing: str, inside: Node) -> Node:

@@ -34,11 +34,12 @@ from math import gcd
 from typing import NamedTuple
 
 from justtinker_plugins.shared.latex.made_of import Members, members, sorted_parts, tidy, value_or_none
+from justtinker_plugins.shared.latex.names import is_name
 from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.numbers import equal_if_any
 from justtinker_plugins.shared.latex.parse import Node
-from justtinker_plugins.shared.latex.structure import compare_trees, is_name, value_if_named
-from justtinker_plugins.shared.latex.values import nodes, symbols
+from justtinker_plugins.shared.latex.structure import compare_trees, value_if_named
+from justtinker_plugins.shared.latex.values import is_scalar, nodes, symbols
 
 Readings = tuple[Node, ...] | ValueError
 """A tree for each reading of a text, or why it has none."""
@@ -48,6 +49,9 @@ _WITHOUT_WORK = re.compile(
     r"-?(?:\\\$)?[0-9.,]+|-?[0-9]+/[0-9]+|-?\\frac *\{?[0-9]+\}? *\{?[0-9]+\}?|[A-Za-z]|\\text\{[^{}]*\}|.*=.*"
 )
 _WORK = re.compile(r"[A-Za-z0-9)}](?:[-+*/(]|\^(?!\\circ))|\\(?:frac|sqrt|cdot|times|div)(?![A-Za-z])")
+_NUMBER = re.compile("[0-9]+")
+_LETTER = re.compile(r"(?<![A-Za-z\\])[a-df-hj-zA-DF-HJ-Z](?![A-Za-z])")
+_WORDS = re.compile(r"\\(?:text|math|mbox|hbox|rm|begin|operatorname)|(?:[0-9})]|\\log) *_")
 MATHS = re.compile(r"\$\$?([^$]+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _SUM = re.compile(r"(?<![\w.])[0-9][0-9.]*(?: ?[-+*/^×·÷] ?\(?[0-9][0-9.]*\)?)+")
 _DRAWING = re.compile(r"\[asy\].*?\[/asy\]", re.DOTALL)
@@ -71,27 +75,40 @@ def without_spaces(normal: str) -> str:
 
 def restates(question: str, gold: str, answer: str, readings_of: ReadingsOf) -> bool:
     """Whether an equal answer only repeats an expression of the question: ``x^2 - 1`` for "Factor ``x^2 - 1``"."""
-    unworked = _unworked(question, gold, readings_of)
-    gold, answer = normalise(gold), normalise(answer)
-    golds, answers = readings_of(gold), readings_of(answer)
-    gold, answer, question = map(without_spaces, (gold, answer, _normal_question(question)))
-    if _parts(golds) & ({e.parts for e in unworked} | _parts(answers)):
+    golds, answers = readings_of(normalise(gold)), readings_of(normalise(answer))
+    if all_written_out(answers):
+        return False  # spares most answers what follows
+    found = unworked(question, gold, readings_of)
+    if _parts(golds) & ({e.parts for e in found} | _parts(answers)):
         return False  # there was no work to do, or it is done
-    if len(gold) > 3 and gold in _without_texts([answer, *(e.text for e in unworked)], question, gold):
-        return False  # the question names the gold, so there was a choice to make
-    if _occurs(answer, question) and not _WITHOUT_WORK.fullmatch(answer) and _WORK.search(answer):
-        return True
-    if isinstance(answers, ValueError):
+    gold, answer = without_spaces(normalise(gold)), without_spaces(normalise(answer))
+    if not _is_open(answer, question) and not _contain_unworked(answers, found, golds):
         return False
-    return any(all(_contains_unworked(side, unworked, golds) for side in unnamed_sides(tree)) for tree in answers)
+    named = _without_texts([answer, *(e.text for e in found)], _normal_question(question), gold)
+    return len(gold) <= 3 or gold not in named  # a question that names the gold leaves a choice to make
+
+
+def all_written_out(trees: Readings) -> bool:
+    """Whether a side of each reading is a number, name or the like, without an operation."""
+    return not isinstance(trees, ValueError) and all(
+        any(not any(node[0] in _OPERATIONS for node in nodes(side)) for side in unnamed_sides(tree)) for tree in trees
+    )
 
 
 def _parts(trees: Readings) -> set[tuple[str, ...]]:
     return set() if isinstance(trees, ValueError) else {sorted_parts(tidy(tree)) for tree in trees}
 
 
+def _is_open(answer: str, question: str) -> bool:
+    r"""Whether an answer with work left occurs in the question verbatim: ``2\sqrt3`` does not in ``12\sqrt3``."""
+    if _WITHOUT_WORK.fullmatch(answer) or not _WORK.search(answer):
+        return False
+    if question.isascii() and any(number not in question for number in _NUMBER.findall(answer)):
+        return False  # spares the question being normalised
+    return _occurs(answer, _normal_question(question))
+
+
 def _occurs(answer: str, question: str) -> bool:
-    r"""Whether the answer occurs in the question verbatim: ``2\sqrt3`` does not occur in ``12\sqrt3``."""
     at = question.find(answer)
     while at >= 0 and answer:
         before, after = question[max(0, at - 1) : at], question[at + len(answer) : at + len(answer) + 1]
@@ -103,7 +120,7 @@ def _occurs(answer: str, question: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _normal_question(question: str) -> str:
-    return normalise(_DRAWING.sub(" ", question))
+    return without_spaces(normalise(_DRAWING.sub(" ", question)))
 
 
 def _without_texts(texts: list[str], question: str, gold: str) -> str:
@@ -119,6 +136,7 @@ def _without_texts(texts: list[str], question: str, gold: str) -> str:
 
 LONG = 300
 """Characters, or nodes, beyond which an expression is not taken apart."""
+_OPERATIONS = frozenset({"add", "mul", "pow", "root", "div", "fn", "fact", "binom"})
 _WORKABLE = ("add", "mul", "pow", "root", "neg", "div", "fn", "fact")
 
 
@@ -126,15 +144,17 @@ class Unworked(NamedTuple):
     """An expression of the question that equals the gold and leaves something to work out."""
 
     text: str
+    tree: Node
     parts: tuple[str, ...]
     members: Members
 
 
 @lru_cache(maxsize=256)
-def _unworked(question: str, gold: str, readings_of: ReadingsOf) -> tuple[Unworked, ...]:
+def unworked(question: str, gold: str, readings_of: ReadingsOf) -> tuple[Unworked, ...]:
     golds = readings_of(normalise(gold))
-    found = [(text, tree) for text, tree in _expressions(question, readings_of) if _may_be_gold(golds, tree)]
-    return tuple(Unworked(text, sorted_parts(tree), members(tree)) for text, tree in found)
+    number = not isinstance(golds, ValueError) and all(is_scalar(tree) and not symbols(tree) for tree in golds)
+    found = [(t, tree) for t, tree in expressions(question, readings_of, not number) if _may_be_gold(golds, tree)]
+    return tuple(Unworked(text, tree, sorted_parts(tree), members(tree)) for text, tree in found)
 
 
 def _may_be_gold(golds: Readings, tree: Node) -> bool:
@@ -142,13 +162,28 @@ def _may_be_gold(golds: Readings, tree: Node) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _expressions(question: str, readings_of: ReadingsOf) -> tuple[tuple[str, Node], ...]:
+def expressions(question: str, readings_of: ReadingsOf, letters: bool = True) -> tuple[tuple[str, Node], ...]:
+    """The expressions of a question that leave something to work out; without `letters`, only those worth a number."""
     found: list[tuple[str, Node]] = []
-    for text in map(normalise, dict.fromkeys(math_snippets(question))):
+    for snippet in dict.fromkeys(math_snippets(question)):
+        if not letters and _has_a_letter(snippet):
+            continue
+        text = normalise(snippet)
         trees = readings_of(text) if len(text) <= LONG else ()
         if not isinstance(trees, ValueError):
             found += [(without_spaces(text), tidied) for t in trees if (tidied := tidy(t))[0] in _WORKABLE]
     return tuple((text, t) for text, t in found if len(parts := sorted_parts(t)) > 1 and not _is_lowest_fraction(parts))
+
+
+def _has_a_letter(snippet: str) -> bool:
+    """Whether a snippet is sure to have a variable: a letter by itself that is not e or i, and no words or indices."""
+    return _LETTER.search(snippet) is not None and not _WORDS.search(snippet)
+
+
+def _contain_unworked(answers: Readings, unworked: tuple[Unworked, ...], golds: Readings) -> bool:
+    return not isinstance(answers, ValueError) and any(
+        all(_contains_unworked(side, unworked, golds) for side in unnamed_sides(tree)) for tree in answers
+    )
 
 
 def _contains_unworked(side: Node, unworked: tuple[Unworked, ...], golds: Readings) -> bool:
@@ -277,7 +312,7 @@ def _is_root(node: Node) -> bool:
 def _is_sum(node: Node) -> bool:
     if node[0] == "mul":  # mixed numbers included
         return any(part[0] == "add" and sum(map(_is_arithmetic, part[1])) > 1 for part in node[1])
-    return node[0] == "add" and sum(map(_is_arithmetic, node[1])) > 1 and not _is_mixed_number(node[1])
+    return node[0] == "add" and sum(map(_is_arithmetic, node[1])) > 1 and not is_mixed_number(node[1])
 
 
 def _is_sum_of_decimals(node: Node) -> bool:
@@ -285,7 +320,7 @@ def _is_sum_of_decimals(node: Node) -> bool:
     return node[0] == "add" and sum(_is_arithmetic(t) and all(n[0] != "div" for n in nodes(t)) for t in node[1]) > 1
 
 
-def _is_mixed_number(terms: tuple[Node, ...]) -> bool:
+def is_mixed_number(terms: tuple[Node, ...]) -> bool:
     r"""Whether a sum was written as ``1\frac{4}{5}``."""
     if [term[0] for term in terms] != ["num", "div"] or {part[0] for part in terms[1][1:]} != {"num"}:
         return False
@@ -298,12 +333,12 @@ def _is_arithmetic(term: Node) -> bool:
     if term[0] == "neg":
         return _is_arithmetic(term[1])
     factors = term[1] if term[0] == "mul" else (term,)
-    if any(map(_is_big_power, factors)) and all((n := value_or_none(part)) and n.denominator == 1 for part in factors):
+    if any(map(is_big_power, factors)) and all((n := value_or_none(part)) and n.denominator == 1 for part in factors):
         return False
-    return not any(n[0] in ("sym", "const", "fact", "binom") for n in nodes(term))
+    return not any(n[0] in ("sym", "call", "const", "fact", "binom") for n in nodes(term))
 
 
-def _is_big_power(node: Node) -> bool:
+def is_big_power(node: Node) -> bool:
     """Whether a power is as good a way to write a whole number as its digits: ``2^{10}``, not ``47^1``."""
     if node[0] != "pow" or (base := value_or_none(node[1])) is None or (exponent := value_or_none(node[2])) is None:
         return False

@@ -6,9 +6,16 @@ answer. Single values are left to `numbers`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
+from justtinker_plugins.shared.latex.names import (
+    group_ratios,
+    is_bare_name,
+    is_name,
+    is_quantity,
+    is_rival,
+    is_same_name,
+)
 from justtinker_plugins.shared.latex.numbers import (
     Comparison,
     compare_ratio,
@@ -18,20 +25,19 @@ from justtinker_plugins.shared.latex.numbers import (
 )
 from justtinker_plugins.shared.latex.parse import Node
 from justtinker_plugins.shared.latex.sets import REALS, as_set
-from justtinker_plugins.shared.latex.values import is_scalar, nodes, rounds_to, symbols
-
-
-def bare_words(words: str) -> str:
-    """Words in lower case, single-spaced, without punctuation around them."""
-    return " ".join(words.split()).strip(" .,;:!'\"").casefold()
-
+from justtinker_plugins.shared.latex.signs import expand_signs
+from justtinker_plugins.shared.latex.values import is_scalar, rounds_to, symbols
+from justtinker_plugins.shared.latex.words import bare_words
 
 COLLECTIONS = ("list", "set")
 
 
 def compare_trees(gold: Node, answer: Node) -> Comparison:
     """Compare the trees of a gold and an answer of any kind."""
-    gold, answer = _scale_matrix(_expand_signs(as_set(gold))), _scale_matrix(_expand_signs(as_set(answer)))
+    if gold[0] == answer[0] == "num":
+        return compare_values(gold, answer)
+    gold, answer = as_set(group_ratios(gold), gold=True), as_set(group_ratios(answer))
+    gold, answer = _scale_matrix(expand_signs(gold)), _scale_matrix(expand_signs(answer))
     if gold[0] == "rel":
         return _compare_to_gold_relation(gold, answer)
     if answer[0] == "rel":
@@ -127,7 +133,7 @@ def _spread_name(items: tuple[Node, ...]) -> tuple[Node, ...]:
     """Give all items the name that only the first one has, as in ``x = 1, -2``."""
     expanded: list[Node] = []
     for item in items:
-        item = _expand_signs(item)
+        item = expand_signs(item)
         expanded.extend(item[1] if item[0] == "list" else (item,))
     first = expanded[0] if expanded else ("text", "")
     if first[0] == "rel" and len(expanded) > 1 and all(i[0] != "rel" for i in expanded[1:]) and is_name(first[1][0]):
@@ -150,50 +156,7 @@ def _compare_multisets(golds: tuple[Node, ...], answers: tuple[Node, ...]) -> Co
     return equal_if_all(found)
 
 
-# -- plus or minus -----------------------------------------------------------------------------------------------
-
-
-def _expand_signs(node: Node) -> Node:
-    r"""Read ``1 \pm x`` as a list of two. All signs of one expression change together."""
-    if node[0] in ("list", "set"):
-        items: list[Node] = []
-        for item in node[1]:
-            wide = _expand_signs(item)
-            items.extend(wide[1] if wide[0] == "list" else (wide,))
-        return (node[0], tuple(items))
-    if node[0] in ("tuple", "matrix", "union", "text") or not any(n[0] in ("pm", "mp") for n in nodes(node)):
-        return node
-    return ("list", (_choose_sign(node, False), _choose_sign(node, True)))
-
-
-def _choose_sign(node: Node, negative: bool) -> Node:
-    if node[0] in ("pm", "mp"):
-        left, right = (_choose_sign(part, negative) for part in node[1:])
-        return ("add", (left, ("neg", right) if negative == (node[0] == "pm") else right))
-    return tuple(_signed_part(part, negative) for part in node)
-
-
-def _signed_part(part: object, negative: bool) -> object:
-    if not isinstance(part, tuple) or not part:
-        return part
-    return _choose_sign(part, negative) if isinstance(part[0], str) else tuple(_signed_part(p, negative) for p in part)
-
-
 # -- equations and other relations -------------------------------------------------------------------------------
-
-
-_TITLE = re.compile(r"(?!.*\b(?:not|never|neither|except)\b)[A-Za-z .,']{1,60}", re.IGNORECASE)
-
-
-def is_name(node: Node) -> bool:
-    """Whether a tree can be the name in an equation: a symbol, ``f(x)``, a segment AB, words."""
-    if node[0] == "tuple":
-        return node[1] == "()" and all(part[0] == "sym" for part in node[2])
-    if node[0] == "fn" and node[1] == "abs":  # the size of a set; |x| = 5 is an unsolved equation
-        return node[2][0] == "sym" and bool(node[2][1].isupper())
-    if node[0] == "mul":
-        return all(part[0] == "sym" and part[1].isalpha() and part[1].isupper() for part in node[1])
-    return node[0] == "sym" or (node[0] == "text" and _TITLE.fullmatch(node[1]) is not None)
 
 
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
@@ -206,21 +169,30 @@ def _name_and_value(node: Node) -> tuple[Node, Node] | None:
     left, right = node[1]
     if is_name(left) and not symbols(left) & symbols(right):
         return left, right
+    if is_quantity(left) and not any(name[0].isupper() for name in symbols(right)):
+        return left, right
     if is_name(right) and not symbols(left):
         return right, left
     return None
 
 
 def value_if_named(node: Node) -> Node:
-    """The 5 of ``x = 5``; any other tree as it is."""
-    named = _name_and_value(node)
-    return named[1] if named else node
+    r"""The 5 of ``x = 5``, the root of ``x = \\sqrt2 \\approx 1.41``; any other tree as it is."""
+    rounded = split_rounding(node)
+    exact = rounded[0] if rounded else node
+    named = _name_and_value(exact)
+    return named[1] if named else exact
 
 
 def _compare_to_gold_relation(gold: Node, answer: Node) -> Comparison:
+    if rounded := split_rounding(gold):
+        return _compare_with_rounding(*rounded, answer)
     named = _name_and_value(gold)
     if named and (found := _compare_with_named(*named, answer)):
         return found
+    given = _name_and_value(answer)
+    if set(gold[2]) == {":"} and given and is_name(given[0]):
+        return compare_trees(gold, given[1])
     if gold[2] == ("=",):
         return _compare_equations(gold, answer)
     if gold[2] == ("in",):
@@ -232,14 +204,37 @@ def _compare_to_gold_relation(gold: Node, answer: Node) -> Comparison:
     return _compare_sides(gold, answer)
 
 
+def split_rounding(gold: Node) -> tuple[Node, Node] | None:
+    r"""Split ``x = \frac{\sqrt3}{3} \approx 0.577`` into the equations of x with the exact value and with the decimal.
+
+    None unless the decimal is a rounding. Two decimals, as in ``12.6 \approx 13``, are one gold.
+    """
+    if gold[0] != "rel" or gold[2][-1] != "~" or set(gold[2][:-1]) - {"="}:
+        return None
+    *sides, decimal = gold[1]
+    name = sides.pop(0) if len(sides) > 1 and (is_name(sides[0]) or is_quantity(sides[0])) else None
+    exact = sides[-1]
+    if len(sides) > 1 or exact[0] == "num" or not is_scalar(exact) or not rounds_to(exact, decimal):
+        return None
+    return (exact, decimal) if name is None else (("rel", (name, exact), ("=",)), ("rel", (name, decimal), ("=",)))
+
+
+def _compare_with_rounding(exact: Node, decimal: Node, answer: Node) -> Comparison:
+    """Compare with a gold that is given exactly and rounded: an exact answer, a chain, or that decimal alone."""
+    found = [compare_trees(exact, answer)]
+    if answer[0] != "rel" or sum(not is_name(side) for side in answer[1]) == 1:
+        found.append(compare_trees(decimal, answer))
+    return equal_if_any(found)
+
+
 def _compare_with_named(name: Node, value: Node, answer: Node) -> Comparison | None:
     """Compare with a gold ``x = 5``: 5, ``x = 5`` and chains that end there answer it. None: compare as equations."""
-    if answer[0] != "rel":
+    if answer[0] != "rel" or set(answer[2]) == {":"}:
         return compare_trees(value, answer)
     given = _name_and_value(answer)
-    if given and given[0] == name:
+    if given and is_same_name(name, given[0], symbols(value) | symbols(given[1])):
         return compare_trees(value, given[1])
-    if set(answer[2]) <= {"=", "~"} and len(answer[1]) > 2 and answer[1][0] == name:
+    if set(answer[2]) <= {"=", "~"} and is_same_name(name, answer[1][0], symbols(value)):
         return _compare_chain(value, answer[1][1:], answer[2][1:])
     if symbols(value):
         return None
@@ -250,6 +245,8 @@ def _compare_sides(gold: Node, answer: Node) -> Comparison:
     """Compare two relations side by side, in both directions."""
     if answer[0] != "rel" or len(answer[1]) != len(gold[1]):
         return Comparison(False, "gate", "not the relation of the gold")
+    if gold[2] == answer[2] == (":",) and any(side[0] != "num" or side[1].denominator > 1 for side in gold[1]):
+        return compare_trees(("div", *gold[1]), ("div", *answer[1]))  # whole numbers may be a time of day
     flipped = ("rel", answer[1][::-1], tuple(_FLIPPED.get(sign, sign) for sign in answer[2][::-1]))
     found = [
         equal_if_all([compare_trees(g, a) for g, a in zip(gold[1], sides, strict=True)])
@@ -297,6 +294,8 @@ def _as_interval(node: Node) -> Node | None:
 def _compare_answer_relation(gold: Node, answer: Node) -> Comparison:
     """Compare a relation with a gold that is none: by the value it names, or by all of its sides."""
     sides, signs = answer[1], answer[2]
+    if is_bare_name(gold) and signs == ("in",):
+        return Comparison(False, "gate", "a second name beside the gold")
     if signs == ("!=",) and gold[0] == "union" and is_name(sides[0]):
         return compare_trees(gold, ("without", REALS, ("set", (sides[1],))))
     if all(sign in _FLIPPED for sign in signs) or signs == ("in",):
@@ -306,6 +305,8 @@ def _compare_answer_relation(gold: Node, answer: Node) -> Comparison:
         return compare_trees(gold, interval)
     if not all(sign in ("=", "~") for sign in signs):
         return Comparison(False, "gate", "a relation does not answer this")
+    if any(is_name(side) and is_rival(side, gold) and side != gold for side in sides):
+        return Comparison(False, "gate", "a second name beside the gold")
     if is_name(sides[0]) and not symbols(sides[0]) & symbols(gold):
         sides, signs = sides[1:], signs[1:]
     elif len(sides) == 2 and is_name(sides[1]) and signs == ("=",) and not symbols(sides[1]) & symbols(gold):

@@ -10,6 +10,8 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
+from justtinker_plugins.shared.latex.units import CJK, RAW_UNITS
+
 MAX_TOKENS, MAX_DIGITS, MAX_EXPONENT = 1500, 2000, 5000
 
 
@@ -35,24 +37,30 @@ class Token(NamedTuple):
 END = Token("end", "")
 
 FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan ln log exp lg".split()  # noqa: SIM905
+    "sin cos tan cot sec csc sinh cosh tanh coth arcsin arccos arctan ln log exp lg abs floor ceil".split()  # noqa: SIM905
 )
 LETTERS = frozenset(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi "  # noqa: SIM905
     "omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega hbar ell pi infty R N Z Q C odot nabla "
     "partial aleph".split()
 )
-_WITHOUT_BACKSLASH = FUNCTIONS | frozenset(
-    "sqrt pi infty theta alpha beta lambda sigma omega phi".split()  # noqa: SIM905
+_SYNONYMS = {
+    "asin": "arcsin", "acos": "arccos", "atan": "arctan", "arctg": "arctan", "tg": "tan", "ctg": "cot",
+    "infinity": "infty", "inf": "infty",
+}  # fmt: skip
+NAMES = frozenset(
+    "pi infty infinity inf alpha beta gamma delta epsilon zeta theta iota kappa lambda rho sigma tau upsilon "  # noqa: SIM905
+    "phi chi psi omega".split()
 )
-_THOUSANDS = r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?|[0-9]{1,3}(?:\x00[0-9]{3})+(?![0-9\x00])|"
+"""Words that name a symbol also without a backslash. ``mu``, ``nu`` and ``xi`` are products of letters."""
+SPOKEN = FUNCTIONS | NAMES | (_SYNONYMS.keys() - {"tg", "ctg"}) | {"sqrt"}
+"""Words that are read as commands also without a backslash."""
+_THOUSANDS = r"[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?|[1-9][0-9]{0,2}(?:\x00[0-9]{3})+(?![0-9\x00])|"
 _REST = (
     r"[0-9]+\.?[0-9]*(?:e[+-]?[0-9]+)?|\.[0-9]+(?:e[+-]?[0-9]+)?)"
     r"|(?P<text>\\text *\{[^{}]*\})|(?P<roman>\\mathrm\{[A-Za-z]\})"
-    r"|(?P<word>(?<![A-Za-z\\])(?:or|and|"
-    + "|".join(sorted(_WITHOUT_BACKSLASH, key=len, reverse=True))
-    + r")(?![A-Za-z]))"
-    r"|(?P<unit>(?<=[0-9)} ])(?:cm|mm|km|kg|mph|inches|inch|feet|degrees|dollars|cents|units|minutes|hours|meters)(?![A-Za-z]))"  # noqa: E501
+    rf"|(?P<unit>{RAW_UNITS}|(?<=[0-9)}} ])[{CJK}]+)"
+    r"|(?P<word>(?<![A-Za-z\\])(?:or|and|to|" + "|".join(sorted(SPOKEN, key=len, reverse=True)) + r")(?![A-Za-z]))"
     r"|(?P<env>\\(?:begin|end) *\{[A-Za-z]+\*?\})"
     r"|(?P<cmd>\\[A-Za-z]+|\\.)|(?P<sym>[A-Za-z])|(?P<op>[-+*/^_=<>(){}\[\],;:!|%&'])|(?P<gap>[ \x00]+)|(?P<bad>.)"
 )
@@ -85,21 +93,35 @@ _NUMBER_AS_TEXT = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 def _token(kind: str, value: str) -> Token:
     if kind == "num":
-        return Token(kind, re.sub("[,\x00]", "", value))
+        return Token(kind, value.replace(",", "").replace("\x00", ""))
     if kind == "text":
         words = " ".join(value[value.index("{") + 1 : -1].split())
+        if words == "to":  # 3 to 2 is 3:2
+            return Token("op", ":")
+        if words in NAMES or words.lower() == "infinity":
+            return _command(words.lower())
         return Token("num", words) if _NUMBER_AS_TEXT.fullmatch(words) else Token(kind, words)
     if kind == "word":
-        return Token("text", value) if value in ("or", "and") else Token("cmd", "\\" + value)
+        return (
+            Token("op", ":") if value == "to" else Token("text", value) if value in ("or", "and") else _command(value)
+        )
     if kind == "unit":
         return Token("text", value)
     if kind == "env":
         return Token(value[1 : value.index("{")].strip(), value[value.index("{") + 1 : -1])
-    return Token("cmd" if kind == "op" and value == "%" else kind, "\\%" if value == "%" else value)
+    if kind == "cmd" and value != r"\inf":  # the infimum
+        return _command(value[1:])
+    return Token("cmd", r"\%") if value == "%" else Token(kind, value)
+
+
+def _command(name: str) -> Token:
+    return Token("cmd", "\\" + _SYNONYMS.get(name, name))
 
 
 def decimal_literal(raw: str) -> Fraction:
     """The exact value of ``12.5e-3``. The caps are checked before Python reads the digits."""
+    if raw.isdigit() and len(raw) <= MAX_DIGITS:
+        return Fraction(int(raw))
     mantissa, _, exponent = raw.partition("e")
     if len(mantissa) > MAX_DIGITS or len(exponent) > 5 or abs(int(exponent or 0)) > MAX_EXPONENT:
         raise TooLargeError(f"a number of more than {MAX_DIGITS} digits")
@@ -115,6 +137,25 @@ def repeating_decimal(raw: str, period: str) -> Fraction:
         raise MalformedError("a repeating decimal needs digits under the bar")
     places = len(raw.partition(".")[2])
     return decimal_literal(raw) + Fraction(int(period), (10 ** len(period) - 1) * 10**places)
+
+
+def continued_decimal(raw: str) -> Fraction | None:
+    r"""The exact value of ``0.1666\ldots``: its last digits, repeated at least once, go on. None if none are repeated.
+
+    Of several readings, the one with the fewest digits before the period is meant: ``0.011011\ldots`` is 11/999.
+    """
+    places = raw.partition(".")[2]
+    if "e" in raw or len(places) > 100:
+        return None
+    longest, period = 0, 0
+    for size in range(1, len(places) // 2 + 1):
+        reach = size
+        while reach < len(places) and places[-reach - 1] == places[size - reach - 1]:
+            reach += 1
+        if reach >= 2 * size and reach > longest:
+            longest, period = reach, size
+    start = len(raw) - longest
+    return repeating_decimal("0" + raw[:start], raw[start : start + period]) if period else None
 
 
 class TokenStream:

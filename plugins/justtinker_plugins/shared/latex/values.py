@@ -10,9 +10,9 @@ import cmath
 import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from fractions import Fraction
-from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from justtinker_plugins.shared.latex.parse import Node
 from justtinker_plugins.shared.latex.tokens import TooLargeError, UnsupportedError
@@ -35,17 +35,21 @@ def nodes(node: Node) -> Iterator[Node]:
         top = stack.pop()
         if isinstance(top[0], str):
             yield top
-        stack.extend(part for part in top if isinstance(part, tuple) and part)
+        for part in top:
+            if type(part) is tuple and part:
+                stack.append(part)
 
 
 def symbols(node: Node) -> frozenset[str]:
-    """The names of all symbols of a tree."""
-    return frozenset(n[1] for n in nodes(node) if n[0] == "sym")
+    """The names of all symbols of a tree, and of functions that are known by their names only."""
+    if node[0] == "num":
+        return frozenset()
+    return frozenset(n[1] for n in nodes(node) if n[0] in ("sym", "call"))
 
 
 def is_scalar(node: Node) -> bool:
     """Whether a tree is a single value: no list, interval, matrix, relation or text, not even as a part."""
-    return not any(
+    return node[0] == "num" or not any(
         n[0] in ("tuple", "list", "set", "matrix", "union", "text", "rel", "base", "without", "both")
         for n in nodes(node)
     )
@@ -65,10 +69,12 @@ class _ExactEvaluator:
         rule = getattr(self, "_" + node[0], None)
         if rule is None:
             raise InexactError(node[0])
-        value: Fraction = rule(*node[1:])
-        bits = value.numerator.bit_length() + value.denominator.bit_length()
-        self.work += bits
-        if bits > MAX_BITS or self.work > MAX_WORK:
+        return self._counted(rule(*node[1:]))
+
+    def _counted(self, value: Fraction) -> Fraction:
+        top, bottom = value.numerator.bit_length(), value.denominator.bit_length()
+        self.work += top + bottom + top * bottom // 2500  # what it takes to reduce a fraction
+        if top + bottom > MAX_BITS or self.work > MAX_WORK:
             raise TooLargeError(f"a number of more than {MAX_BITS} bits")
         return value
 
@@ -86,14 +92,13 @@ class _ExactEvaluator:
     def _add(self, parts: tuple[Node, ...]) -> Fraction:
         total = Fraction(0)
         for part in parts:
-            total += self.evaluate(part)
+            total = self._counted(total + self.evaluate(part))
         return total
 
     def _mul(self, parts: tuple[Node, ...]) -> Fraction:
         total = Fraction(1)
         for part in parts:
-            total *= self.evaluate(part)
-            self._check(total.numerator.bit_length() + total.denominator.bit_length())
+            total = self._counted(total * self.evaluate(part))
         return total
 
     def _div(self, a: Node, b: Node) -> Fraction:
@@ -176,6 +181,9 @@ NOWHERE: Point = {}
 
 def exact_value(node: Node, point: Point = NOWHERE) -> Fraction:
     """Evaluate a tree as a fraction. Raises InexactError, UndefinedError or TooLargeError."""
+    if node[0] == "num":
+        value: Fraction = node[1]
+        return value
     return _ExactEvaluator(point).evaluate(node)
 
 
@@ -187,165 +195,165 @@ def value_at(name: str, seed: int) -> Fraction:
     return Fraction(1, 2) + Fraction(zlib.crc32(f"{name}/{seed}".encode()) % 1999, 1000)
 
 
-class Field:
-    """The arithmetic of one number type: Python's complex, or mpmath's with many digits."""
-
-    def __init__(
-        self, number: Callable[[Any], Any], functions: Mapping[str, Callable[..., Any]], largest: float
-    ) -> None:
-        self.convert, self.functions, self.largest = number, functions, largest
-
-
-def _reciprocal(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _reciprocal(f: Callable[[complex], complex]) -> Callable[[complex], complex]:
     return lambda z: 1 / f(z)
 
 
-def _function_table(m: Any, gamma: Callable[[Any], Any], floor: Callable[[Any], Any]) -> dict[str, Callable[..., Any]]:
-    """Implement the reader's functions with the module `cmath` or an mpmath context."""
-    table = {name: getattr(m, name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "sqrt")}
-    table |= {"sec": _reciprocal(m.cos), "csc": _reciprocal(m.sin), "cot": lambda z: m.cos(z) / m.sin(z)}
-    table |= {"coth": _reciprocal(m.tanh), "ln": m.log, "log": m.log, "lg": lambda z: m.log(z) / m.log(10)}
-    table |= {f"arc{name}": getattr(m, "a" + name) for name in ("sin", "cos", "tan")}
-    table |= {"abs": abs, "floor": floor, "ceil": lambda z: -floor(-z), "gamma": gamma}
-    return table
+def _floor(z: complex) -> complex:
+    nearest = round(z.real)
+    if 0 < abs(z.real - nearest) < 1e-9 * max(1.0, abs(z.real)):
+        raise TooLargeError("a number too close to a whole number")
+    return complex(math.floor(z.real))
 
 
-def _complex_floor(z: complex) -> complex:
-    return complex(math.floor(z.real + 1e-9), 0)
+def _log(z: complex) -> complex:
+    return cmath.log(_snapped(z))
 
 
-def _complex_gamma(z: complex) -> complex:
+def _gamma(z: complex) -> complex:
     if z.imag:
         raise UnsupportedError("a factorial of a complex number")
     return complex(math.gamma(z.real), 0)
 
 
-def _to_complex(value: Any) -> complex:
-    if isinstance(value, Fraction):
-        return complex(value.numerator / value.denominator)
-    return complex({"e": math.e, "i": 1j, "\\pi": math.pi}[value] if isinstance(value, str) else value)
-
-
-FLOAT = Field(_to_complex, _function_table(cmath, _complex_gamma, _complex_floor), 1e150)
-
-
-@cache
-def high_precision(digits: int = 60) -> Field:
-    """Arithmetic with many digits, for numbers that floats cannot tell apart. The first call imports mpmath."""
-    import mpmath
-
-    m = mpmath.MPContext()
-    m.dps = digits
-    constants = {"e": m.e, "i": m.j, "\\pi": m.pi}
-
-    def number(value: Any) -> Any:
-        if isinstance(value, Fraction):
-            return m.mpc(value.numerator) / value.denominator
-        return m.mpc(constants[value] if isinstance(value, str) else value)
-
-    return Field(number, _function_table(m, m.gamma, lambda z: m.floor(m.re(z) + m.mpf(10) ** -40)), 1e300)
+_FUNCTIONS: dict[str, Callable[[complex], complex]] = {
+    **{name: getattr(cmath, name) for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp")},
+    **{f"arc{name}": getattr(cmath, "a" + name) for name in ("sin", "cos", "tan")},
+    "sec": _reciprocal(cmath.cos), "csc": _reciprocal(cmath.sin), "cot": lambda z: cmath.cos(z) / cmath.sin(z),
+    "coth": _reciprocal(cmath.tanh), "ln": _log, "log": _log, "lg": lambda z: _log(z) / math.log(10),
+    "abs": abs, "floor": _floor, "ceil": lambda z: -_floor(-z),
+}  # fmt: skip
+_CONSTANTS = {"e": complex(math.e), "i": 1j, "\\pi": complex(math.pi)}
+SMALLEST, LARGEST = 1e-150, 1e150
 
 
 class _Approximator:
-    """Evaluate in a field at a point."""
+    """Evaluate in floating point at a point."""
 
-    def __init__(self, field: Field, point: Point) -> None:
-        self.field, self.point = field, point
+    def __init__(self, point: Point, principal: bool) -> None:
+        self.point, self.principal = point, principal
         self.peak = 0.0
 
-    def evaluate(self, node: Node) -> Any:
+    def evaluate(self, node: Node) -> complex:
         rule = getattr(self, "_" + node[0], None)
         if rule is None:
             raise UnsupportedError(f"{node[0]} is not a number")
-        value = rule(*node[1:])
-        size = abs(value)
-        if not size < self.field.largest:  # NaN, too
-            raise TooLargeError("a number too large to compare")
-        self.peak = max(self.peak, float(size))
+        value: complex = rule(*node[1:]) + 0  # -0j would put a root on the other side of its branch cut
+        self.peak = max(self.peak, self._size(value))
         return value
 
-    def _num(self, value: Fraction) -> Any:
-        return self.field.convert(value)
+    def _size(self, value: complex) -> float:
+        size = abs(value)
+        if not (SMALLEST <= size < LARGEST or size == 0):  # NaN, too
+            raise TooLargeError("a number too large or too small to compare")
+        return size
 
-    _const = _num
+    def _num(self, value: Fraction) -> complex:
+        quotient = value.numerator / value.denominator
+        if value and not quotient:
+            raise TooLargeError("a number too small to compare")
+        return complex(quotient)
 
-    def _sym(self, name: str) -> Any:
+    def _const(self, name: str) -> complex:
+        return _CONSTANTS[name]
+
+    def _sym(self, name: str) -> complex:
         if name not in self.point:
             raise UndefinedError(f"{name} has no value")
-        return self.field.convert(self.point[name])
+        return self._num(self.point[name])
 
-    def _neg(self, a: Node) -> Any:
-        return 0 - self.evaluate(a)  # -z would turn 0j into -0j, and roots onto the other side of the branch cut
+    def _neg(self, a: Node) -> complex:
+        return -self.evaluate(a)
 
-    def _add(self, parts: tuple[Node, ...]) -> Any:
+    def _add(self, parts: tuple[Node, ...]) -> complex:
         return sum((self.evaluate(part) for part in parts[1:]), self.evaluate(parts[0]))
 
-    def _mul(self, parts: tuple[Node, ...]) -> Any:
+    def _mul(self, parts: tuple[Node, ...]) -> complex:
         total = self.evaluate(parts[0])
         for part in parts[1:]:
             total = total * self.evaluate(part)
+            self._size(total)
         return total
 
-    def _div(self, a: Node, b: Node) -> Any:
+    def _div(self, a: Node, b: Node) -> complex:
         return self.evaluate(a) / self.evaluate(b)
 
-    def _pct(self, a: Node) -> Any:
+    def _pct(self, a: Node) -> complex:
         return self.evaluate(a) / 100
 
-    def _deg(self, a: Node) -> Any:
-        return self.evaluate(a) * self.field.convert("\\pi") / 180
+    def _deg(self, a: Node) -> complex:
+        return self.evaluate(a) * math.pi / 180
 
-    def _unit(self, a: Node, _: str) -> Any:
+    def _unit(self, a: Node, _: str) -> complex:
         return self.evaluate(a)
 
-    def _pow(self, a: Node, b: Node) -> Any:
-        base, exponent = self.evaluate(a), self.evaluate(b)
+    def _pow(self, a: Node, b: Node) -> complex:
+        base, exponent = _snapped(self.evaluate(a)), self.evaluate(b)
         if base and exponent and abs(exponent) * abs(math.log(abs(base))) > 350:
             raise TooLargeError("a power too large to compare")
+        if _is_negative(base) and not self.principal and (n := odd_root_power(b)):
+            size = abs(base) ** float(n)
+            return complex(-size if n.numerator % 2 else size)
         return base**exponent
 
-    def _root(self, degree: Node, a: Node) -> Any:
-        n, value = self.evaluate(degree), self.evaluate(a)
+    def _root(self, degree: Node, a: Node) -> complex:
+        n, value = self.evaluate(degree), _snapped(self.evaluate(a))
         if n == 2:
-            return self.field.functions["sqrt"](value)
-        if value.imag == 0 and value.real < 0 and n.imag == 0 and n.real % 2 == 1:  # people mean the real root
-            return -((-value) ** (1 / n))
+            return cmath.sqrt(value)
+        if _is_negative(value) and n.imag == 0 and n.real % 2 == 1:  # people mean the real root
+            return -(abs(value) ** (1 / n))
         return value ** (1 / n)
 
-    def _fn(self, name: str, a: Node) -> Any:
+    def _fn(self, name: str, a: Node) -> complex:
         value = self.evaluate(a)
         if name in ("exp", "sinh", "cosh") and abs(value) > 350:
             raise TooLargeError("an exponential too large to compare")
-        if name not in self.field.functions:
+        if name not in _FUNCTIONS:
             raise UnsupportedError(name)
-        return self.field.functions[name](value)
+        return _FUNCTIONS[name](value)
 
-    def _fact(self, a: Node) -> Any:
+    def _fact(self, a: Node) -> complex:
         value = self.evaluate(a)
         if abs(value) > 80:
             raise TooLargeError("a factorial too large to compare")
-        return self.field.functions["gamma"](value + 1)
+        return _gamma(value + 1)
 
-    def _binom(self, a: Node, b: Node) -> Any:
+    def _binom(self, a: Node, b: Node) -> complex:
         n, k = self.evaluate(a), self.evaluate(b)
         if abs(n) > 80 or abs(k) > 80:
             raise TooLargeError("a binomial too large to compare")
-        gamma = self.field.functions["gamma"]
-        return gamma(n + 1) / (gamma(k + 1) * gamma(n - k + 1))
+        return _gamma(n + 1) / (_gamma(k + 1) * _gamma(n - k + 1))
+
+
+def _snapped(z: complex) -> complex:
+    """A number without an imaginary part that can only be a rounding error."""
+    return complex(z.real) if abs(z.imag) <= 1e-12 * abs(z) else z
+
+
+def _is_negative(z: complex) -> bool:
+    return z.real < 0 and not z.imag
+
+
+def odd_root_power(exponent: Node) -> Fraction | None:
+    """The exponent of a power that has a real value for a negative base: 2/3, or 5, without letters; else None."""
+    with suppress(ValueError):
+        value = exact_value(exponent)
+        return value if value.denominator % 2 else None
+    return None
 
 
 class Approximation(NamedTuple):
-    value: Any
+    value: complex
     peak: float
     """The largest absolute value met on the way: rounding errors are proportional to it."""
 
 
-def approximate(node: Node, field: Field, point: Point = NOWHERE) -> Approximation:
-    """Evaluate a tree at a point.
+def approximate(node: Node, point: Point = NOWHERE, *, principal: bool = False) -> Approximation:
+    r"""Evaluate a tree at a point in floating point. ``(-8)^{1/3}`` is -2, or its principal value if that is meant.
 
     Raises TooLargeError, UnsupportedError, or UndefinedError, also for a symbol that the point lacks.
     """
-    evaluation = _Approximator(field, point)
+    evaluation = _Approximator(point, principal)
     try:
         return Approximation(evaluation.evaluate(node), evaluation.peak)
     except OverflowError as error:
@@ -354,7 +362,7 @@ def approximate(node: Node, field: Field, point: Point = NOWHERE) -> Approximati
         raise UndefinedError("a division by zero") from error
     except (TooLargeError, UnsupportedError, UndefinedError):
         raise
-    except ValueError as error:  # the domain errors of cmath, mpmath and gamma
+    except ValueError as error:  # the domain errors of cmath and gamma
         raise UndefinedError(str(error)) from error
 
 
@@ -363,7 +371,7 @@ def rounds_to(value: Node, decimal: Node) -> bool:
     try:
         last = exact_value(decimal)
         places, target = _decimal_places(last), float(last)
-        number = approximate(value, FLOAT).value
+        number = approximate(value).value
     except (ValueError, OverflowError):
         return False
     unit = 10.0**-places

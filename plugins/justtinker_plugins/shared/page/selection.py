@@ -141,7 +141,7 @@ def row_of(record: Mapping[str, Any], n: int, name: str) -> Row:
     """Describe a rollout for the page."""
     rollout, problem = record["rollouts"][n], record["problem"]
     verdict, weights = rollout.get("verdict", {}), rollout.get("weights", {})
-    thinking, answer = parts_of(rollout["text"])
+    thinking, answer = parts_of(rollout.get("opened", "") + rollout["text"])
     return {
         "set": name, "step": record["step"], "group": record["index"], "n": n, "id": str(problem["id"]),
         "question": shortened(problem["question"], 2000), "prompt": shortened(record["prompt"]),

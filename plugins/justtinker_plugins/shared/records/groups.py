@@ -4,9 +4,9 @@ A line is one of a run's own ``rollouts/*.jsonl.zst``, or the least that can be 
 
     {"question": "47+38=?", "answer": "85", "responses": ["…", "…"]}
 
-Such a line may add ``tokens`` (the length of each response), ``truncated`` (true or false for each), ``step``, ``id``,
-``kind`` and ``meta``. Records hold no token ids, so a group read back has the right number of tokens, whose ids are
-unknown.
+Such a line may add ``tokens`` (the length of each response), ``truncated`` (true or false for each), ``opened`` (what
+the prompt already held of the responses, such as ``<think>``: one text), ``step``, ``id``, ``kind`` and ``meta``.
+Records hold no token ids, so a group read back has the right number of tokens, whose ids are unknown.
 """
 
 from __future__ import annotations
@@ -57,10 +57,11 @@ class RolloutRecord:
     tokens: Count | None = None
     truncated: StrictBool | None = None
     reward: Annotated[float, Field(strict=True)] | None = None
+    opened: str = ""
 
     def rollout(self) -> Rollout:
         """Build the rollout, without token ids."""
-        return text_rollout(self.text, self.tokens, bool(self.truncated))
+        return text_rollout(self.text, self.tokens, bool(self.truncated), self.opened)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,8 @@ def _rows_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
         if len(column) != len(columns["responses"]):
             raise ValueError(f"{key!r} has {len(column)} entries for {len(columns['responses'])} responses")
     names = ["text", *list(columns)[1:]]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    opened = {"opened": record["opened"]} if "opened" in record else {}
+    return [{**dict(zip(names, row, strict=True)), **opened} for row in zip(*columns.values(), strict=True)]
 
 
 def checked(adapter: TypeAdapter[T], record: Mapping[str, Any], name: str, derived: Mapping[str, Any]) -> T:

@@ -27,7 +27,7 @@ class MyPlugin:
             return None  # then the next verifier is asked
         if not problem.answer:  # a bad row of the data set: an answer to it is neither right nor wrong
             return [Verdict("unscored", reason="the problem has no gold answer")] * len(rollouts)
-        return [self.judge(rollout.text, problem.answer) for rollout in rollouts]
+        return [self.judge(rollout.response, problem.answer) for rollout in rollouts]
 
     def judge(self, response: str, gold: str) -> Verdict:
         """Judge one response."""

@@ -1,0 +1,32 @@
+r"""Plus or minus: ``1 \pm x`` is two values."""
+
+from __future__ import annotations
+
+from justtinker_plugins.shared.latex.parse import Node
+from justtinker_plugins.shared.latex.values import nodes
+
+
+def expand_signs(node: Node) -> Node:
+    r"""Read ``1 \pm x`` as a list of two. All signs of one expression change together."""
+    if node[0] in ("list", "set"):
+        items: list[Node] = []
+        for item in node[1]:
+            wide = expand_signs(item)
+            items.extend(wide[1] if wide[0] == "list" else (wide,))
+        return (node[0], tuple(items))
+    if node[0] in ("num", "tuple", "matrix", "union", "text") or not any(n[0] in ("pm", "mp") for n in nodes(node)):
+        return node
+    return ("list", (_choose_sign(node, False), _choose_sign(node, True)))
+
+
+def _choose_sign(node: Node, negative: bool) -> Node:
+    if node[0] in ("pm", "mp"):
+        left, right = (_choose_sign(part, negative) for part in node[1:])
+        return ("add", (left, ("neg", right) if negative == (node[0] == "pm") else right))
+    return tuple(_signed_part(part, negative) for part in node)
+
+
+def _signed_part(part: object, negative: bool) -> object:
+    if not isinstance(part, tuple) or not part:
+        return part
+    return _choose_sign(part, negative) if isinstance(part[0], str) else tuple(_signed_part(p, negative) for p in part)
