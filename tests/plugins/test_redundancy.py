@@ -436,7 +436,7 @@ def test_a_list_of_cases_after_some_reasoning_is_fined_no_more_than_before(kind:
     starts = hosts(*labelled("reasoning_texts"))
     lists = [case_list(random.Random(i), size, kind, text[: 3 * size // 10]) for i, text in enumerate(starts)]
     now, before = (flat.score_batch(lists, Coefficients(vocabulary=v))["redundancy_score"] > 0.3 for v in (True, False))
-    assert int((now & ~before).sum()) <= 2
+    assert int((now & ~before).sum()) <= 3
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 8])

@@ -105,8 +105,20 @@ def repeated_shares(
     """
     least = 2 * n if min_words is None else max(min_words, n)
     texts = read_texts(texts, reading)
-    if not usable(sum(map(len, texts))):
-        return _in_numpy(texts, n, least, mask_digits, vocabulary, cut_long_words, pool)
+    count = _compiled if usable(sum(map(len, texts))) else _in_numpy
+    return count(texts, n, least, mask_digits, vocabulary, cut_long_words, pool)
+
+
+def _compiled(
+    texts: Sequence[bytes],
+    n: int,
+    least: int,
+    mask_digits: bool,
+    vocabulary: bool,
+    cut_long_words: bool,
+    pool: Executor | None,
+) -> Counts:
+    """Do `repeated_shares` of texts as they are read, with numba."""
     from justtinker_plugins.shared.redundancy.compiled.ngrams import count
 
     longest = CUT if cut_long_words else 1 << 62
