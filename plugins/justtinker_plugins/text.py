@@ -38,6 +38,13 @@ _BOX_TOKEN = re.compile(
     r"\\(?:(?:boxed|fbox)\s*|framebox\s*(?:\[[^\[\]{}]{0,20}\]\s*){0,2})(?P<brace>\{)|\\.|[{}]", re.DOTALL
 )
 
+_PIECE = r"[^{}\\]|\\."
+_ONLY_BOX = re.compile(
+    rf"\\boxed\s*\{{((?:{_PIECE}|\{{(?:{_PIECE}|\{{(?:{_PIECE})*+\}})*+\}})*+)\}}(?!.*\\(?:boxed|fbox|framebox))",
+    re.DOTALL,
+)
+"""A box in whose text, and after which, there is no other."""
+
 
 def thinking_part(text: str) -> str | None:
     """The text between a ``<think>`` at the very start and the first ``</think>``; None if one of them is missing."""
@@ -107,6 +114,8 @@ def all_boxed(text: str) -> list[Box]:
     if first is None:
         return []
     begin = first.start()
+    if (only := _ONLY_BOX.match(text, begin)) and "box" not in only[1] and text[begin - 1 : begin] != "\\":
+        return [Box(only[1], begin, only.end(), 1)]  # as in most texts
     while begin and text[begin - 1] == "\\":  # backslashes pair up from the first of a run
         begin -= 1
     open_braces: list[tuple[int, int]] = []  # (start of \boxed or -1, start of content)

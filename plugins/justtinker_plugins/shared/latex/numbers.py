@@ -130,7 +130,7 @@ def compare_values(gold: Node, answer: Node) -> Comparison:
         return _compare_bases(gold, answer)
     if gold_marks and marks and not same_marks(gold_marks, marks):
         return Comparison(False, "gate", f"{'/'.join(sorted(marks))} where the gold has {'/'.join(sorted(gold_marks))}")
-    if not (_is_rational(gold) or is_scalar(gold)) or not (_is_rational(answer) or is_scalar(answer)):
+    if not (is_rational(gold) or is_scalar(gold)) or not (is_rational(answer) or is_scalar(answer)):
         return Comparison(False if is_scalar(gold) else None, "gate", "not a single value")
     found = _compare_numbers(gold, answer)
     if "pct" in marks ^ gold_marks and (not found.equal or "pct" in marks):
@@ -141,7 +141,7 @@ def compare_values(gold: Node, answer: Node) -> Comparison:
     return found
 
 
-def _is_rational(node: Node) -> bool:
+def is_rational(node: Node) -> bool:
     """Whether a tree is seen at once to be a number: ``-12``, ``3/4``."""
     if node[0] == "div":
         return bool(node[1][0] == "num" == node[2][0])

@@ -35,6 +35,10 @@ Node = tuple[Any, ...]
 
 MAX_DEPTH = 40
 _CLOSING, _BRACE, _END = Token("op", "}"), frozenset({"}"}), frozenset({"end"})
+_PM, _MP, _FRAC, _LDOTS = (Token("cmd", name) for name in (r"\pm", r"\mp", r"\frac", r"\ldots"))
+_ROUND, _SLASH, _INDEX = (Token("op", sign) for sign in "(/_")
+_ENDS_FACTOR = frozenset([END, *(Token("op", sign) for sign in "+-,;)]}=<>")])
+"""What is no factor, and belongs to none."""
 _I: Node = ("const", "i")
 
 _ACCENTS = frozenset("dot ddot vec hat bar tilde widehat widetilde overline overrightarrow".split())  # noqa: SIM905
@@ -141,7 +145,7 @@ class _Reader(TokenStream):
         negative = False
         while self.peek.kind == "op" and self.peek.value in "+-":
             negative ^= self.next().value == "-"
-        if self.peek == Token("cmd", r"\pm") or self.peek == Token("cmd", r"\mp"):
+        if self.peek == _PM or self.peek == _MP:
             return (self.next().value[1:], ("num", Fraction(0)), self.product())
         node = self.product()
         return ("neg", node) if negative else node
@@ -149,6 +153,9 @@ class _Reader(TokenStream):
     def product(self) -> Node:
         node, depth = self.factor(), self.depth
         while True:
+            if self.tokens[self.at] in _ENDS_FACTOR:
+                self.depth = depth
+                return node
             if self.take("*", r"\cdot", r"\times"):
                 node = _mul(node, self.signed_factor())
             elif self.take("/", r"\div"):
@@ -215,7 +222,7 @@ class _Reader(TokenStream):
                 name = f"{name} {self.next().value}".strip()
             elif self.take("^"):
                 name += "^" + self.raw_argument()
-            elif self.peek == Token("op", "/") and self._is_unit_at(self.at + 1):
+            elif self.peek == _SLASH and self._is_unit_at(self.at + 1):
                 self.at += 1
                 name += "/"
             elif self.take(r"\cdot"):
@@ -245,7 +252,7 @@ class _Reader(TokenStream):
         A sign before or after it belongs to both: ``12\frac12\%`` is an eighth. A bracket before the fraction, or a
         power after it, makes a product.
         """
-        if self.peek != Token("cmd", r"\frac") or whole[0] != "num" or whole[1].denominator != 1:
+        if self.peek != _FRAC or whole[0] != "num" or whole[1].denominator != 1:
             return whole
         ahead = _SIMPLE_FRACTION.match("".join(t.value for t in self.tokens[self.at : self.at + 9]))
         if not ahead or self.tokens[self.at - 1].value in (")", "]"):
@@ -254,6 +261,8 @@ class _Reader(TokenStream):
         return ("add", (whole, self.primary())) if 0 < top < bottom else whole
 
     def postfix(self, node: Node) -> Node:
+        if self.tokens[self.at] in _ENDS_FACTOR:
+            return node
         for _ in range(MAX_DEPTH):
             if self.take("^"):
                 node = self._power(node)
@@ -333,7 +342,7 @@ class _Reader(TokenStream):
         if raw.endswith(".") and [t.value for t in self.tokens[self.at : self.at + 3 : 2]] == ["(", ")"]:
             self.at += 3  # 0.(3)
             return ("num", repeating_decimal(raw, self.tokens[self.at - 2].value))
-        if self.peek == Token("cmd", r"\ldots") and (value := continued_decimal(raw)) is not None:
+        if self.peek == _LDOTS and (value := continued_decimal(raw)) is not None:
             self.next()
             return ("num", value)
         return ("num", decimal_literal(raw))
@@ -368,7 +377,7 @@ class _Reader(TokenStream):
     def _inside_brackets(self) -> list[Token]:
         """The tokens between the round brackets that open here; none if there are no such brackets."""
         depth = 0
-        for end in range(self.at, len(self.tokens) if self.peek == Token("op", "(") else 0):
+        for end in range(self.at, len(self.tokens) if self.peek == _ROUND else 0):
             value = self.tokens[end].value
             depth += (value == "(") - (value == ")")
             if not depth:
@@ -503,7 +512,7 @@ class _Reader(TokenStream):
         return ("fn", name, node)
 
     def _figure_name(self, name: str) -> Node:
-        while self.peek.kind == "sym" or self.peek == Token("op", "_"):
+        while self.peek.kind == "sym" or self.peek == _INDEX:
             token = self.next()
             name += " " + token.value if token.kind == "sym" else "_" + self.raw_argument()
         return ("sym", name)

@@ -22,6 +22,7 @@ from justtinker_plugins.shared.latex.numbers import (
     compare_values,
     equal_if_all,
     equal_if_any,
+    is_rational,
 )
 from justtinker_plugins.shared.latex.parse import Node
 from justtinker_plugins.shared.latex.sets import REALS, as_set
@@ -34,8 +35,8 @@ COLLECTIONS = ("list", "set")
 
 def compare_trees(gold: Node, answer: Node) -> Comparison:
     """Compare the trees of a gold and an answer of any kind."""
-    if gold[0] == answer[0] == "num":
-        return compare_values(gold, answer)
+    if is_rational(gold) and is_rational(answer):
+        return compare_values(gold, answer)  # as most are
     gold, answer = as_set(group_ratios(gold), gold=True), as_set(group_ratios(answer))
     gold, answer = _scale_matrix(expand_signs(gold)), _scale_matrix(expand_signs(answer))
     if gold[0] == "rel":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from string import ascii_letters
 from typing import NamedTuple
 
 from justtinker_plugins.shared.latex.units import CJK, RAW_UNITS
@@ -56,18 +57,23 @@ NAMES = frozenset(
 SPOKEN = FUNCTIONS | NAMES | (_SYNONYMS.keys() - {"tg", "ctg"}) | {"sqrt"}
 """Words that are read as commands also without a backslash."""
 _THOUSANDS = r"[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?|[1-9][0-9]{0,2}(?:\x00[0-9]{3})+(?![0-9\x00])|"
+_OPERATORS = "-+*/^_=<>(){}[],;:!|&'"
 _REST = (
     r"[0-9]+\.?[0-9]*(?:e[+-]?[0-9]+)?|\.[0-9]+(?:e[+-]?[0-9]+)?)"
+    rf"|(?P<op>[{re.escape(_OPERATORS)}])|(?P<gap>[ \x00]+)"
     r"|(?P<text>\\text *\{[^{}]*\})|(?P<roman>\\mathrm\{[A-Za-z]\})"
     rf"|(?P<unit>{RAW_UNITS}|(?<=[0-9)}} ])[{CJK}]+)"
     r"|(?P<word>(?<![A-Za-z\\])(?:or|and|to|" + "|".join(sorted(SPOKEN, key=len, reverse=True)) + r")(?![A-Za-z]))"
     r"|(?P<env>\\(?:begin|end) *\{[A-Za-z]+\*?\})"
-    r"|(?P<cmd>\\[A-Za-z]+|\\.)|(?P<sym>[A-Za-z])|(?P<op>[-+*/^_=<>(){}\[\],;:!|%&'])|(?P<gap>[ \x00]+)|(?P<bad>.)"
+    r"|(?P<cmd>\\[A-Za-z]+|\\.)|(?P<sym>[A-Za-z])|(?P<percent>%)|(?P<bad>.)"
 )
 _TOKEN = {
     True: re.compile("(?P<num>" + _THOUSANDS + _REST, re.DOTALL),
     False: re.compile("(?P<num>" + _REST, re.DOTALL),
 }
+
+
+_SINGLE = {c: Token("op", c) for c in _OPERATORS} | {c: Token("sym", c) for c in ascii_letters}
 
 
 def tokenise(text: str, *, thousands: bool = False, units: bool = True) -> list[Token]:
@@ -82,7 +88,10 @@ def tokenise(text: str, *, thousands: bool = False, units: bool = True) -> list[
             continue
         if kind == "bad":
             raise MalformedError(f"{value!r} is not mathematics")
-        tokens.append(Token("sym", value[-2], units) if kind == "roman" else _token(kind, value))
+        if kind in ("op", "sym"):
+            tokens.append(_SINGLE[value])
+        else:
+            tokens.append(Token("sym", value[-2], units) if kind == "roman" else _token(kind, value))
         if len(tokens) > MAX_TOKENS:
             raise TooLargeError(f"more than {MAX_TOKENS} symbols")
     return tokens
@@ -111,7 +120,7 @@ def _token(kind: str, value: str) -> Token:
         return Token(value[1 : value.index("{")].strip(), value[value.index("{") + 1 : -1])
     if kind == "cmd" and value != r"\inf":  # the infimum
         return _command(value[1:])
-    return Token("cmd", r"\%") if value == "%" else Token(kind, value)
+    return Token("cmd", r"\%") if kind == "percent" else Token(kind, value)
 
 
 def _command(name: str) -> Token:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import cmath
 import math
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from fractions import Fraction
 from typing import NamedTuple
