@@ -23,7 +23,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
 from functools import lru_cache, partial
-from itertools import islice
 from typing import NamedTuple
 
 from justtinker_plugins.shared.latex import restated
@@ -137,12 +136,8 @@ def _left_by_all(found: list[str]) -> str:
 
 
 def _left(forms: frozenset[str], work: Work | None, gold: Node, answer: Node) -> str:
-    if len(list(islice(nodes(answer), restated.LONG + 1))) > restated.LONG:
-        return (
-            ""
-            if len(list(nodes(gold))) > restated.LONG // 3
-            else "the question asks for work, and the answer is padded"
-        )
+    if len(nodes(answer)) > restated.LONG:
+        return "" if len(nodes(gold)) > restated.LONG // 3 else "the question asks for work, and the answer is padded"
     answer = _alone(tidy(answer))
     for form, faults in _TESTS.items():
         for fault, test in faults if form in forms else ():

@@ -24,6 +24,7 @@ from justtinker_plugins.shared.latex.units import (
     CJK,
     LETTERS,
     MONEY,
+    MONEY_WORDS,
     THINGS,
     is_unit,
     is_unit_word,
@@ -140,7 +141,7 @@ def asked_of(question: str) -> Asked:
     return Asked(
         frozenset(filter(None, [*heads, *(found for part in (clause, *forms) for found in _measures_in(part))])),
         "" in heads and not any(re.match(r"\$[^0-9]", part) for part in counted),
-        frozenset(measure(word) for word in _WORD.findall(text)) & MONEY,
+        frozenset(measure(word) for word in _WORD.findall(text) if word.lower() in MONEY_WORDS) & MONEY,
         _nouns(clause, [*map(_phrase, counted)], text),
         frozenset(word.removesuffix("s") for phrase in phrases for word in phrase if word in FACTORS),
         chinese,

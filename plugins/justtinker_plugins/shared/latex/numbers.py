@@ -216,7 +216,7 @@ def _probe(gold: Node, answer: Node) -> Comparison:
     if gold == answer:
         return Comparison(True, "probe")
     gold, answer = _without_calls(gold), _without_calls(answer)
-    is_complex = any(node == ("const", "i") for side in (gold, answer) for node in nodes(side))
+    is_complex = ("const", "i") in (*nodes(gold), *nodes(answer))
     return equal_if_any([_probe_reading(gold, answer, principal) for principal in (False, True)[: 1 + is_complex]])
 
 
@@ -268,28 +268,27 @@ def _probe_points(gold: Node, answer: Node) -> list[Point]:
     names = sorted(symbols(gold))
     if not names:
         return [{}]
-    used, other = ({n[1] if n[0] == "fn" else n[0] for n in nodes(side)} for side in (gold, answer))
-    steps = (used | other) & {"floor", "ceil"}
-    if (steps or (used | other) & {"fact", "binom"}) and all(name[0] in _COUNTERS for name in names):
+    parts = [*nodes(gold), *nodes(answer)]
+    used = {n[1] if n[0] == "fn" else n[0] for n in parts}
+    steps = used & {"floor", "ceil"}
+    if (steps or used & {"fact", "binom"}) and all(name[0] in _COUNTERS for name in names):
         return _whole_number_points(names, many=bool(steps))
     points: list[Point] = [{name: value_at(name, seed) for name in names} for seed in range(2)]
-    far = 1 + _largest_number(gold, answer)
-    if "abs" in used | other:
+    far = 1 + _largest_number(parts)
+    if "abs" in used:
         points += [{n: value_at(n, seed) * (-1) ** (seed >> i) for i, n in enumerate(names)} for seed in range(2, 14)]
         points += [{n: p[n] * far for n in names} for p in points[2:]]
     if steps:
         points += [{n: _STAIRS[(k + 5 * i) % len(_STAIRS)] for i, n in enumerate(names)} for k in range(len(_STAIRS))]
-    if any(map(_is_root_of_letters, (*nodes(gold), *nodes(answer)))):
+    if any(map(_is_root_of_letters, parts)):
         near: list[Point] = [{n: value_at(n, seed) for n in names} for seed in range(2, 10)]
         points += [*near, *({n: p[n] * far for n in names} for p in near[:4])]
     return points
 
 
-def _largest_number(*sides: Node) -> Fraction:
-    """The largest number of two trees, at most 100: ``|x - 7|`` has its corner there."""
-    return min(
-        max((abs(n[1]) for side in sides for n in nodes(side) if n[0] == "num"), default=Fraction(0)), Fraction(100)
-    )
+def _largest_number(parts: list[Node]) -> Fraction:
+    """The largest number of some trees, at most 100: ``|x - 7|`` has its corner there."""
+    return min(max((abs(n[1]) for n in parts if n[0] == "num"), default=Fraction(0)), Fraction(100))
 
 
 def _is_root_of_letters(node: Node) -> bool:

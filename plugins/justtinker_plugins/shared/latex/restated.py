@@ -29,7 +29,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from itertools import islice
 from math import gcd
 from typing import NamedTuple
 
@@ -193,7 +192,7 @@ def _contains_unworked(side: Node, unworked: tuple[Unworked, ...], golds: Readin
     """
     if not unworked:
         return False
-    if len(list(islice(nodes(side), LONG + 1))) > LONG:
+    if len(nodes(side)) > LONG:
         return True
     tree, known = tidy(side), {e.parts for e in unworked}
     return any(

@@ -2,6 +2,8 @@ r"""Plus or minus: ``1 \pm x`` is two values."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from justtinker_plugins.shared.latex.parse import Node
 from justtinker_plugins.shared.latex.values import nodes
 
@@ -14,9 +16,14 @@ def expand_signs(node: Node) -> Node:
             wide = expand_signs(item)
             items.extend(wide[1] if wide[0] == "list" else (wide,))
         return (node[0], tuple(items))
-    if node[0] in ("num", "tuple", "matrix", "union", "text") or not any(n[0] in ("pm", "mp") for n in nodes(node)):
+    if node[0] in ("num", "tuple", "matrix", "union", "text") or not _has_signs(node):
         return node
     return ("list", (_choose_sign(node, False), _choose_sign(node, True)))
+
+
+@lru_cache(maxsize=512)
+def _has_signs(node: Node) -> bool:
+    return any(n[0] in ("pm", "mp") for n in nodes(node))
 
 
 def _choose_sign(node: Node, negative: bool) -> Node:

@@ -35,7 +35,7 @@ def are_same_sums(gold: str, answer: str) -> bool:
 
 def _are_equal(gold: Node, answer: Node) -> bool:
     known, given = ([node for node in nodes(tree) if node[0] == "big"] for tree in (gold, answer))
-    if not 0 < len(known) == len(given) <= MOST_SUMS or len(list(nodes(gold))) + len(list(nodes(answer))) > MOST_NODES:
+    if not 0 < len(known) == len(given) <= MOST_SUMS or len(nodes(gold)) + len(nodes(answer)) > MOST_NODES:
         return False
     if any(node[0] == "big" for sums in known for node in nodes(sums[5])):
         return False  # a sum of sums

@@ -111,6 +111,7 @@ _WORD = re.compile(rf"[{LETTERS}]+")
 _ONLY_UNITS = re.compile(rf"[ .]*+(?:\\?[{LETTERS}]++(?:\^?\{{?-?[1-4²³]\}}?)?[ ./*·-]*+)*+")
 _CHINESE_POWERS = (("平方", " square "), ("立方", " cubic "), ("每", " per "))
 MONEY = frozenset({"dollar", "euro", "gbp", "yuan", "yen"})
+MONEY_WORDS = frozenset(word.lower() for word, unit in _NAME.items() if unit in MONEY)
 _EITHER = {
     "pound": {"lb", "gbp"}, "¥": {"yuan", "yen"}, "deg": {"celsius", "fahrenheit"}, "Hz": {"s^-1"},
     "N": {"kg m s^-2"}, "J": {"N m", "kg m^2 s^-2"}, "W": {"J s^-1", "kg m^2 s^-3"}, "Pa": {"N m^-2", "kg m^-1 s^-2"},

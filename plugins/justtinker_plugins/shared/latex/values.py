@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 from justtinker_plugins.shared.latex.parse import Node
@@ -38,6 +39,7 @@ def nodes(node: Node) -> list[Node]:
     return [top for top in found if type(top[0]) is str]
 
 
+@lru_cache(maxsize=512)
 def symbols(node: Node) -> frozenset[str]:
     """The names of all symbols of a tree, and of functions that are known by their names only."""
     if node[0] == "num":
@@ -45,6 +47,7 @@ def symbols(node: Node) -> frozenset[str]:
     return frozenset(n[1] for n in nodes(node) if n[0] in ("sym", "call"))
 
 
+@lru_cache(maxsize=512)
 def is_scalar(node: Node) -> bool:
     """Whether a tree is a single value: no list, interval, matrix, relation or text, not even as a part."""
     return node[0] == "num" or not any(
