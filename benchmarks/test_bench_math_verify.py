@@ -127,7 +127,7 @@ def forget(verifier: MathVerify) -> None:
     """Forget all texts: every bounded cache of the reading and comparing of answers."""
     verifier._memo.clear()
     for name, module in list(sys.modules.items()):
-        for function in vars(module).values() if name.startswith("justtinker_plugins.shared.latex.") else ():
+        for function in vars(module).values() if name.startswith("justtinker_plugins.") else ():
             if hasattr(function, "cache_parameters") and function.cache_parameters()["maxsize"]:
                 function.cache_clear()
 

@@ -82,6 +82,32 @@ def test_all_boxes_that_are_in_no_other_one(text: str, contents: list[str | None
     assert all(text[box.start] == "\\" and text[: box.end][-1] == "}" for box in boxes if box.content is not None)
 
 
+BOX_PIECES = [
+    r"\boxed{",
+    r"\fbox{",
+    r"\boxed ",
+    r"\framebox[1]{",
+    r"\frac",
+    "{",
+    "}",
+    "\\",
+    r"\{",
+    r"\}",
+    "1",
+    "box",
+    " ",
+    "\n",
+]
+
+
+@given(st.lists(st.sampled_from(BOX_PIECES), max_size=12).map("".join))
+def test_a_box_before_it_changes_nothing_about_a_box(text: str) -> None:
+    first = r"\boxed{0}"
+    found = [(box.content, box.start, box.end, box.opened) for box in all_boxed(text)]
+    after = [(b.content, b.start - len(first), b.end - len(first), b.opened - 1) for b in all_boxed(first + text)[1:]]
+    assert found == after
+
+
 def test_no_box() -> None:
     assert last_boxed("the answer is 5") is None
     assert last_boxed(r"\fboxed{5} \frameboxes{5}") is None

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from justtinker_plugins.shared.latex.ladder import compare, compare_as_text, overlooked_difference, parts_of, restates
+from justtinker_plugins.shared.latex.ladder import (
+    compare,
+    compare_as_text,
+    overlooked_difference,
+    parts_of,
+    readings_of,
+    restates,
+)
+from justtinker_plugins.shared.latex.parse import parse
 from tests.plugins.adversarial_math import BOMBS, HACKS, HONEST
 
 SEMANTICS: dict[str, list[tuple[str, list[str], list[str]]]] = {
@@ -326,3 +334,8 @@ def test_restating_the_question(question: str, gold: str, answer: str, restated:
 )
 def test_differences_that_math_verify_overlooks(gold: str, answer: str, difference: str) -> None:
     assert overlooked_difference(gold, answer) == difference
+
+
+@given(st.from_regex(r"-?([0-9]{1,30}(\.[0-9]{1,30})?|\\frac\{[0-9]{1,20}\}\{[0-9]{1,20}\})", fullmatch=True))
+def test_numbers_read_at_sight_are_what_the_parser_reads(text: str) -> None:
+    assert readings_of(text) == (parse(text),)

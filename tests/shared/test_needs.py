@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_plugins.commands._audit.variants import equivalent_variants
+from justtinker_plugins.shared.latex import needs
 from justtinker_plugins.shared.latex import normalise as module
 from justtinker_plugins.shared.latex.needs import needs_one_of
 from justtinker_plugins.shared.latex.normalise import _RULES, normalise
@@ -27,6 +30,7 @@ DATA = os.environ.get("JUSTTINKER_DATA")
         (r"(?<=[0-9])\{,\}(?=[0-9])", ("{,}",)),
         (r"<=|>=", ("<=", ">=")),
         (r"a+b?", ("a",)),
+        (r" +/", ("/",)),
         (r"[xy]z*", ("x", "y")),
         (r"a|b*", ("",)),
         (r"\s+", ("",)),
@@ -39,10 +43,19 @@ def test_what_a_pattern_needs(pattern: str, needs: tuple[str, ...]) -> None:
     assert needs_one_of(pattern) == needs
 
 
+def test_a_python_without_its_own_parser_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as without:
+        without.delattr(re, "_parser")
+        without.setitem(sys.modules, "re._parser", None)
+        loaded = runpy.run_path(needs.__file__)
+    assert loaded["needs_one_of"](r"\\begin *\{(a|b)\}") == loaded["ANYTHING"] == ("",)
+    assert needs_one_of(r"\\begin") == (r"\begin",)
+
+
 PIECES = [
     r"\frac", r"\dfrac", "{", "}", "1", "2", "x", r"\text", r"\mathrm", "m", " ", ",", "^", r"\circ", r"\left",
     r"\right", "(", ")", r"\,", "~", "$", r"\\", r"\begin{aligned}", r"\end{aligned}", "&", "=", "E", r"\ge", r"\leq",
-    "\u2212", "np.", "**",
+    "\u2212", "np.", "**", ".", ";", "\\", r"\Rightarrow", r"\therefore", r"\implies", "/", "\t", "  ",
 ]  # fmt: skip
 
 

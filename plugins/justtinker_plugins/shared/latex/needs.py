@@ -7,8 +7,12 @@ ever fit an answer. ``\\\\(?:dfrac|tfrac)`` matches only where ``dfrac`` or ``tf
 from __future__ import annotations
 
 import re
-from re import _constants, _parser  # type: ignore[attr-defined]  # Python's own reading of a pattern; it has no other
 from typing import Any
+
+try:
+    from re import _constants, _parser  # type: ignore[attr-defined]  # Python's own reading of a pattern
+except ImportError:  # it is private, and another Python may lack it: then every pattern is tried on every text
+    _parser = None
 
 ANYTHING = ("",)
 """Stands in every text."""
@@ -17,12 +21,14 @@ _MOST_NEEDS = 16
 
 def needs_one_of(pattern: str) -> tuple[str, ...]:
     """Texts of which every match of a pattern, with what it looks at around it, has at least one."""
+    if _parser is None:
+        return ANYTHING
     parsed = _parser.parse(pattern)
     return ANYTHING if parsed.state.flags & re.IGNORECASE else _of_sequence(list(parsed))
 
 
 def _of_sequence(items: list[Any]) -> tuple[str, ...]:
-    """The best of what the parts of a sequence need: the longest texts."""
+    """The best of what the parts of a sequence need: the longest texts, and rather none that is only a space."""
     found: list[tuple[str, ...]] = [ANYTHING]
     literal = ""
     for kind, value in items:
@@ -31,7 +37,7 @@ def _of_sequence(items: list[Any]) -> tuple[str, ...]:
             continue
         found += [(literal,), _of_item(kind, value)]
         literal = ""
-    return max([*found, (literal,)], key=lambda texts: (min(map(len, texts)), -len(texts)))
+    return max([*found, (literal,)], key=lambda texts: (min(map(len, texts)), " " not in texts, -len(texts)))
 
 
 def _of_item(kind: Any, value: Any) -> tuple[str, ...]:
