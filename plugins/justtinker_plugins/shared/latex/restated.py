@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from math import gcd
 from typing import NamedTuple
@@ -249,7 +249,7 @@ def work_left(gold: Node, answer: Node) -> str:
     return ""
 
 
-def _contains(tree: Node, test: Callable[[Node], bool], walk: Callable[[Node], Iterator[Node]] = nodes) -> bool:
+def _contains(tree: Node, test: Callable[[Node], bool], walk: Callable[[Node], Iterable[Node]] = nodes) -> bool:
     """Whether an answer contains a node that passes a test: all sides of a chain, any part of a list."""
     if tree[0] == "rel":
         found = [_contains(side, test, walk) for side in unnamed_sides(tree) if side is not tree]
