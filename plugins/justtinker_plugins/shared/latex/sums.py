@@ -13,7 +13,7 @@ from fractions import Fraction
 from justtinker_plugins.shared.latex.numbers import compare_values
 from justtinker_plugins.shared.latex.parse import Node, parse
 from justtinker_plugins.shared.latex.structure import compare_trees
-from justtinker_plugins.shared.latex.values import nodes
+from justtinker_plugins.shared.latex.values import map_parts, nodes
 
 INDICES = (2, 3, 5, 8)
 """Values of the index for which bodies are compared."""
@@ -59,4 +59,4 @@ def _replace(tree: Node, names: dict[Node, Node]) -> Node:
     """Replace whole nodes of a tree."""
     if tree in names:
         return names[tree]
-    return tuple(_replace(part, names) if isinstance(part, tuple) else part for part in tree)
+    return map_parts(tree, lambda part: _replace(part, names))

@@ -40,6 +40,17 @@ def nodes(node: Node) -> Iterator[Node]:
                 stack.append(part)
 
 
+def map_parts(node: Node, change: Callable[[Node], Node]) -> Node:
+    """A copy of a node in which each node directly below it is changed."""
+    return tuple(_changed(part, change) for part in node)
+
+
+def _changed(part: object, change: Callable[[Node], Node]) -> object:
+    if not isinstance(part, tuple) or not part:
+        return part
+    return change(part) if isinstance(part[0], str) else tuple(_changed(inner, change) for inner in part)
+
+
 def symbols(node: Node) -> frozenset[str]:
     """The names of all symbols of a tree, and of functions that are known by their names only."""
     if node[0] == "num":
