@@ -23,6 +23,7 @@ from justtinker_core.run import Run
 from justtinker_core.types import Sample, SampleRequest
 from justtinker_plugins.commands._audit.honest import NUMBERS
 from justtinker_plugins.commands._audit.variants import equivalent_variants
+from justtinker_plugins.commands._audit.variants.forms import INTEGER
 from justtinker_plugins.shared.answers import extract
 from justtinker_plugins.shared.latex.asked_form import forms_asked
 from tests.core.conftest import ScriptedBackend, cli
@@ -87,13 +88,14 @@ class Policy(ScriptedBackend):
         return futures
 
 
-UNFINISHED = NUMBERS | {"around", "times one half", "times two halves"}
-"""Changes that a question for lowest terms, a simple form or a value may forbid."""
+UNFINISHED = frozenset({"around", "times one half", "times two halves"})
+"""Changes that leave work, such as ``\\frac{24}{2}``, which a question for a value forbids."""
 
 
 def variants(gold: str, question: str) -> list[str]:
     """Ways to write the gold that extraction does not turn into the gold's own text, nor the question forbids."""
-    left_out = UNFINISHED if forms_asked(question) else ()
+    left_out = UNFINISHED | ({"fraction"} if INTEGER.fullmatch(gold) else set())
+    left_out |= NUMBERS if forms_asked(question) else set()
     as_asked = [text for change, text in equivalent_variants(gold) if change not in left_out]
     return [text for text in as_asked if extracted(text) != gold.strip()]
 

@@ -137,7 +137,7 @@ def _without_markup(text: str) -> str:
 
 def _check_answer(answer: str, pipeline: str, max_chars: int) -> Extracted:
     where = r"the last \boxed{…}" if pipeline == "boxed" else f"what follows {pipeline!r}"
-    if not visible(answer):
+    if not (answer[:1].isascii() and answer[:1].isalnum()) and not visible(answer):
         return Extracted(None, pipeline, f"{where} is empty")
     if len(answer) > max_chars:
         return Extracted(None, pipeline, f"{where} is longer than {max_chars} characters")

@@ -71,8 +71,18 @@ _GLAD = re.compile(r"(?:[A-Za-z]{2}[^A-Za-z0-9=]*|:\s*)\Z")
 def changed_by(text: str, start: int, end: int) -> str:
     """What changes the value of the box at ``text[start:end]``, as a few characters; "" if nothing does."""
     near = text[max(0, start - NEAR) : start]
+    if _stands_alone(near, text[end : end + NEAR]):
+        return ""
     in_maths = _ends_in_mathematics(text[max(0, start - FAR) : start].rpartition("\n\n")[2])
     return _around(near) or _before(near, in_maths) or _after(text[end : end + NEAR], near, in_maths)
+
+
+def _stands_alone(before: str, after: str) -> bool:
+    """Whether words alone stand before a box, and nothing behind it: so it is mostly, and this is quick to see."""
+    words = before.rstrip(" \t\n$").removesuffix("\\[").removesuffix("\\(").rstrip(" \t\n")
+    word = words[-24:].rpartition(" ")[2].rpartition("\n")[2].rstrip(":")
+    rest = after.strip(" \t\n$.").removeprefix("\\]").removeprefix("\\)").strip(" \t\n.")
+    return len(word) > 1 and word.isascii() and word.isalpha() and not rest and not set("\\{") & set(words[-24:])
 
 
 def _ends_in_mathematics(before: str) -> bool:
@@ -88,6 +98,8 @@ def _ends_in_mathematics(before: str) -> bool:
 
 def _around(before: str) -> str:
     r"""The command in whose argument the box stands and that changes it, as in ``\sqrt{\boxed{5}}``."""
+    if "{" not in before:
+        return ""
     depth = 0
     for at in range(len(before) - 1, -1, -1):
         if before[at] not in "{}" or before[at - 1 : at] == "\\":

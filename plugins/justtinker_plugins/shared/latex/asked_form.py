@@ -67,10 +67,8 @@ _FORMS = {
     "to expand": rf"{_ORDER}expand\b|\bexpanded form|\bmultipl(?:y|ied) out",
 }
 _NAMED = {form: re.compile(pattern, re.IGNORECASE) for form, pattern in _FORMS.items()}
-_NAMES_A_FORM = re.compile(
-    "simpl|lowest|irreducible|reduce|common fraction|rational|factor|product of|decimal|mixed|scientific|expan|multipl",
-    re.IGNORECASE,
-)
+_WORDS = ("simpl", "lowest", "irreducible", "reduce", "common fraction", "rational", "factor", "product of", "decimal",
+          "mixed", "scientific", "expan", "multipl")  # fmt: skip
 """One of these stands in every pattern of `_FORMS`."""
 _COMPUTE = r"\b(?:comput\w+|evaluat\w+|calculat\w+|work out|what is|what's|how much is|find|simplify|value of)\b"
 _COMPUTES = re.compile(_COMPUTE, re.IGNORECASE)
@@ -88,7 +86,8 @@ _GIVEN = re.compile(
 @lru_cache(maxsize=256)
 def forms_asked(question: str) -> frozenset[str]:
     """The forms of an answer that a question asks for, as words that follow "the question asks"."""
-    if not _NAMES_A_FORM.search(question):
+    lowered = question.lower()
+    if not any(word in lowered for word in _WORDS):
         return frozenset()
     return frozenset(form for form, pattern in _NAMED.items() if pattern.search(question))
 

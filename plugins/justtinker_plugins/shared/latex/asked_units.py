@@ -113,12 +113,16 @@ _IRREGULAR = dict(
 )
 
 
+@lru_cache(maxsize=4096)
 def stem(word: str) -> str:
     """A noun without its plural ending: the same for "berries" and "berry", "boxes" and "box"."""
     word = _IRREGULAR.get(word.lower(), word.lower())
     if not word.endswith(("ss", "us", "is")):
         word = word.removesuffix("s")
     return word[:-2] + "y" if word.endswith("ie") else word.removesuffix("e")
+
+
+_STEMS_OF_CHANGES, _STEMS_OF_NEVER = (frozenset(map(stem, words)) for words in (_CHANGES, _NEVER))
 
 
 @lru_cache(maxsize=256)
@@ -222,8 +226,8 @@ def _nouns(clause: str, phrases: list[list[str]], question: str) -> frozenset[st
     others = set(_WORD.findall(_without_formulas(clause).lower()))
     if not phrases:
         others |= {word for word in _WORD.findall(_without_formulas(question).lower()) if stem(word) != word}
-    others = {stem(word) for word in others - _CHANGES} - {stem(word) for word in _CHANGES}
-    return frozenset((others | {stem(word) for word in counted}) - {stem(word) for word in _NEVER})
+    others = {stem(word) for word in others - _CHANGES} - _STEMS_OF_CHANGES
+    return frozenset((others | {stem(word) for word in counted}) - _STEMS_OF_NEVER)
 
 
 def _without_formulas(text: str) -> str:
@@ -234,10 +238,15 @@ def _without_formulas(text: str) -> str:
 # -- the gate ------------------------------------------------------------------------------------------------------
 
 
+_MARKS = frozenset({"unit", "deg", "pct"})
+
+
 def wrong_unit(question: str, gold: str, answer: str) -> str:
     """Why the unit of an equal answer contradicts the question; "" if it does not, or if the gold has a unit."""
-    asked = asked_of(question)
     golds, answers = readings_of(normalise(gold)), readings_of(normalise(answer))
+    if not isinstance(answers, ValueError) and not any(n[0] in _MARKS for tree in answers for n in nodes(tree)):
+        return ""
+    asked = asked_of(question)
     if not (asked.measures or asked.counts or asked.money):
         return ""
     if isinstance(golds, ValueError) or isinstance(answers, ValueError) or any(map(_marks, golds)):

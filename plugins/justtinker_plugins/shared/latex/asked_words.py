@@ -20,6 +20,10 @@ _LEAD = re.compile(
     r"|la respuesta es(?![a-z])|答案[是为:]) *:? *(\})?",
     re.IGNORECASE,
 )
+_WORD = re.compile(
+    rf"(?<![A-Za-z\\])[{LETTERS}]{{3}}|[{CJK}]|\\(?:text|math|[mhf]box|operatorname|rm|bf|it|emph|style)|[^\x00-\x7f]"
+)
+"""Only an answer with a word, or with letters that may become one, has something to drop."""
 _LAST = re.compile(r"(?:^|[ ,])+(?:in (?:all|total)|en total|altogether|total|overall|left over|left|remaining|old) *$")
 _AFTER_NUMBER = re.compile(
     rf"(?<=[0-9}}]) *(?:\\text *\{{(?P<text>[^{{}}]*)\}}"
@@ -31,6 +35,8 @@ _ONLY_WORDS = re.compile(rf"(?:\\text *\{{ *)?([A-Za-z][{LETTERS} -]*)\}}?")
 
 def without_asked_words(question: str, gold: str, answer: str) -> str:
     r"""Reduce ``58 \text{ cupcakes}`` to 58 if the question asks for cupcakes, and "The answer is 58" to 58."""
+    if not _WORD.search(answer):
+        return answer
     asked = asked_of(question)
     if asked.grouped and _GROUP.search(answer):
         asked = asked._replace(nouns=asked.nouns | asked.grouped)

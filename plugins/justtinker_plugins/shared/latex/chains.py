@@ -144,6 +144,8 @@ def without_asked_name(question: str, gold: str, answer: str) -> str:
 
     A question that asks for the gold itself asks for one of several names.
     """
+    if "=" not in normalise(answer):
+        return answer
     asked, gold = asked_expressions(question), normalise(gold)
     if not asked or name_key(gold) in asked or len(split_sides(gold)) > 1:
         return answer

@@ -44,8 +44,8 @@ def congruence_of(normal: str) -> Congruence | None:
 
 def compare_congruences(gold: str, answer: str) -> Comparison | None:
     """Compare two normalised texts as congruences; None if the gold is none."""
-    expected = congruence_of(gold)
-    if expected is None or not (r"\equiv" in gold or r"\pmod" in gold):
+    expected = congruence_of(gold) if r"\equiv" in gold or r"\pmod" in gold else None
+    if expected is None:
         return None
     given = congruence_of(answer)
     if given is None:

@@ -8,6 +8,7 @@ a few milliseconds here, and none is evaluated as Python.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache, partial
 from itertools import product
@@ -26,7 +27,13 @@ from justtinker_plugins.shared.latex.sets import without_set_builder
 from justtinker_plugins.shared.latex.structure import compare_trees
 from justtinker_plugins.shared.latex.sums import are_same_sums
 from justtinker_plugins.shared.latex.times import compare_times
-from justtinker_plugins.shared.latex.tokens import SPOKEN, MalformedError, TooLargeError, UnsupportedError
+from justtinker_plugins.shared.latex.tokens import (
+    SPOKEN,
+    MalformedError,
+    TooLargeError,
+    UnsupportedError,
+    decimal_literal,
+)
 from justtinker_plugins.shared.latex.units import is_unit
 from justtinker_plugins.shared.latex.values import exact_value, nodes, symbols
 from justtinker_plugins.shared.latex.words import bare_words, meaning, without_text_commands
@@ -42,6 +49,7 @@ _WORDS_ONLY = re.compile(
 _SHORT_WORD = re.compile("[A-Za-z]{2,3}")
 _PAIR = re.compile(r"(?:[(\[]|\\\{) *[0-9]{1,3}(?:,[0-9]{3})+ *(?:[)\]]|\\\})")
 """A gold such as ``(1,234)`` is a pair: nobody puts a single number in brackets."""
+_PLAIN = re.compile(r"-?[0-9]{1,300}(?:\.[0-9]{0,300})?")
 _INTEGER = re.compile(r"-?[0-9]{1,300}")
 
 
@@ -77,7 +85,9 @@ def readings_of(normal: str) -> Readings:
 
 def compare(gold: str, answer: str) -> Comparison:
     """Compare a gold and an answer, both as written, without boxes. Not symmetric: the gold says what is asked for."""
-    gold, answer = _ROUNDED.sub("", without_set_builder(normalise(gold))), normalise(answer)
+    gold, answer = _normal_gold(gold), normalise(answer)
+    if found := _compare_at_sight(gold, answer):
+        return found
     found = _compare_normal(gold, answer)
     declared = split_qualifier(gold)[1], split_qualifier(answer)[1]
     for names in () if found.equal else renamings(gold, answer, declared):
@@ -86,23 +96,42 @@ def compare(gold: str, answer: str) -> Comparison:
     return found
 
 
-def _compare_normal(gold: str, answer: str) -> Comparison:
-    gold, answer = drop_qualifiers(gold, answer)
+@lru_cache(maxsize=1024)
+def _normal_gold(gold: str) -> str:
+    return _ROUNDED.sub("", without_set_builder(normalise(gold)))
+
+
+def _compare_at_sight(gold: str, answer: str) -> Comparison | None:
+    """Compare equal texts and plain numbers, as most are."""
     if gold and without_spaces(gold) == without_spaces(answer):
         return Comparison(True, "string")
-    if _INTEGER.fullmatch(gold) and _INTEGER.fullmatch(answer):
-        equal = int(gold) == int(answer)
-        return Comparison(equal, "rational", "" if equal else "a different number")
+    if not (_PLAIN.fullmatch(gold) and _PLAIN.fullmatch(answer)):
+        return None
+    equal = decimal_literal(gold) == decimal_literal(answer)
+    return Comparison(equal, "rational", "" if equal else "a different number")
+
+
+Special = Callable[[str, str], Comparison | None]
+"""Compares two normalised texts; None if the gold is not of its kind."""
+
+
+@lru_cache(maxsize=1024)
+def _specials(gold: str) -> tuple[Special, ...]:
+    """How to compare with a gold that is a time of day, a congruence, a function by cases."""
+    by_cases: Special = partial(compare_piecewise, compare=compare)
+    found: tuple[Special, ...] = (compare_times, compare_congruences, compare_cycles, by_cases)
+    return tuple(special for special in found if special(gold, gold) is not None)
+
+
+def _compare_normal(gold: str, answer: str) -> Comparison:
+    gold, answer = drop_qualifiers(gold, answer)
+    if found := _compare_at_sight(gold, answer):
+        return found
     if choice := _CHOICE.fullmatch(gold):
         return _compare_choice(choice[1], answer)
     if _SHORT_WORD.fullmatch(gold) and gold in (without_text_commands(answer), chains.name_key(answer)):
         return Comparison(True, "string")
-    for compare_special in (
-        compare_times,
-        compare_congruences,
-        compare_cycles,
-        partial(compare_piecewise, compare=compare),
-    ):
+    for compare_special in _specials(gold):
         if (found := compare_special(gold, answer)) is not None:
             return found
     golds = readings_of(gold)

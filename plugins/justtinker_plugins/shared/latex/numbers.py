@@ -132,8 +132,9 @@ def compare_values(gold: Node, answer: Node) -> Comparison:
 
 def _is_rational(node: Node) -> bool:
     """Whether a tree is seen at once to be a number: ``-12``, ``3/4``."""
-    parts = node[1:] if node[0] in ("neg", "div") else (node,)
-    return all(part[0] == "num" for part in parts)
+    if node[0] == "div":
+        return bool(node[1][0] == "num" == node[2][0])
+    return bool((node[1] if node[0] == "neg" else node)[0] == "num")
 
 
 def _has_pi(node: Node) -> bool:

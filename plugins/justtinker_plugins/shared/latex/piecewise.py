@@ -45,7 +45,7 @@ Compare = Callable[[str, str], Comparison]
 
 def branches_of(normal: str) -> list[Branch] | None:
     """The branches of a normalised text; None if it is no function by cases."""
-    found = _CASES.fullmatch(normal.strip(" ."))
+    found = _CASES.fullmatch(normal.strip(" .")) if r"\\" in normal else None
     rows = [row.strip() for row in re.split(r"\\\\", found["rows"])] if found else []
     branches = [_branch(row) for row in rows if row]
     whole = [branch for branch in branches if branch is not None]

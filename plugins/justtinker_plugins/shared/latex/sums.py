@@ -8,6 +8,7 @@ the worker.
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 from justtinker_plugins.shared.latex.numbers import compare_values
@@ -17,11 +18,14 @@ from justtinker_plugins.shared.latex.values import map_parts, nodes
 
 INDICES = (2, 3, 5, 8)
 """Values of the index for which bodies are compared."""
+_SUM = re.compile(r"\\(?:sum|prod)(?![A-Za-z])")
 MOST_SUMS, MOST_NODES = 4, 300
 
 
 def are_same_sums(gold: str, answer: str) -> bool:
     """Whether two normalised texts are equal because their sums are the same; False if that cannot be said."""
+    if not (_SUM.search(gold) and _SUM.search(answer)):
+        return False
     try:
         golds, answers = parse(gold, sums=True), parse(answer, sums=True)
         return _are_equal(golds, answers)

@@ -6,6 +6,7 @@ A gold with a.m. or p.m. asks for it. ``3:30`` alone is left to the reader, sinc
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from justtinker_plugins.shared.latex.numbers import Comparison
 from justtinker_plugins.shared.latex.words import without_text_commands
@@ -18,13 +19,16 @@ _WORDS = {"noon": 12 * 60, "midnight": 0}
 
 def compare_times(gold: str, answer: str) -> Comparison | None:
     """Compare two normalised texts as times of day; None if the gold is no time with a.m. or p.m."""
-    expected, given = _minutes(gold), _minutes(answer, clock=True)
-    if expected is None or (given is None and _MAY_BE_UNIT.search(gold)):
+    if (expected := _minutes(gold)) is None:
+        return None
+    given = _minutes(answer, clock=True)
+    if given is None and _MAY_BE_UNIT.search(gold):
         return None
     reason = "" if expected == given else "not a time of day" if given is None else "a different time of day"
     return Comparison(not reason, "string", reason)
 
 
+@lru_cache(maxsize=256)
 def _minutes(normal: str, *, clock: bool = False) -> int | None:
     """Minutes since midnight; with `clock` also of a 24-hour time that cannot be before noon, such as 15:30."""
     text = " ".join(without_text_commands(normal).replace("~", " ").split()).strip(" .,")

@@ -7,6 +7,7 @@ English, Spanish and Chinese. Nothing is converted: for a gold of ``5 m`` the an
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 CJK = "\u4e00-\u9fff"
 LETTERS = rf"A-Za-z\u00c0-\u024f{CJK}"
@@ -155,6 +156,7 @@ _PIECE = re.compile(rf"(?P<word>[{LETTERS}]+|¥)|\^ *\{{? *(?P<power>-?[0-9]{{1,
 _RATES = {"mph": ("mi", "h"), "kph": ("km", "h")}
 
 
+@lru_cache(maxsize=4096)
 def measure(text: str) -> str:
     """The unit of measure in one spelling: ``square inches`` and ``inches^2`` are ``in^2``, ``m/s`` is ``m s^-1``.
 
