@@ -1,7 +1,7 @@
 """The redundancy score against the obvious way to compute it: equal (exact), or within its bound (fast), and how fast.
 
-``pytest benchmarks/`` shows the times; the ratios are asserted by ``-m slow`` on a quiet machine with two cores. The
-reference is the recipe as one would write it down: `justtinker bench redundancy` shows the same on your own texts.
+``pytest -s benchmarks/`` shows the times and the ratios, which are not asserted. The reference is the recipe as one
+would write it down: `justtinker bench redundancy` shows the same on your own texts.
 """
 
 from __future__ import annotations

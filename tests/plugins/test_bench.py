@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -13,8 +14,9 @@ def test_the_table_has_a_row_per_method(tmp_path: Path) -> None:
     file.write_text("\n".join(json.dumps({"text": text}) for text in made_up_texts(3)))
     result = CliRunner().invoke(bench, ["redundancy", str(file)])
     assert result.exit_code == 0, result.output
-    first, head, *rows = result.output.splitlines()
+    first, machine, head, *rows = result.output.splitlines()
     assert first.startswith("3 texts, 0.0 MB; each method against plain Python")
+    assert re.fullmatch(r"on \S.*, \d+ cores?, with(out)? numba", machine)
     assert head.split("  ")[0] == "method"
     names = [row.split("  ")[0].strip() for row in rows]
     assert names[0] == "plain Python"

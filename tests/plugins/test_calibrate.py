@@ -26,12 +26,13 @@ def test_the_printed_table_works_as_a_config(tmp_path: Path) -> None:
     result = CliRunner().invoke(calibrate, ["redundancy", str(plain), str(packed)])
     assert result.exit_code == 0, result.output
     assert re.match(
-        r"# 40 texts; fined: \S+% by the defaults, \S+% by these, \S+% by these with mask_digits = false\n",
+        r"# 40 texts; fined: \S+% by the defaults, \S+% by these, \S+% by these with mask_digits = false, "
+        r"\S+% by these with vocabulary = false\n",
         result.output,
     )
     table = tomllib.loads(result.output)["plugins"]["redundancy"]
     plugin, fitted = configure(Redundancy, "plugins.redundancy", table), fit(texts)
-    assert Coefficients(plugin.expected, plugin.scale, plugin.fitted, plugin.mask_digits) == fitted
+    assert Coefficients(plugin.expected, plugin.scale, plugin.fitted, plugin.mask_digits, plugin.vocabulary) == fitted
 
 
 def test_a_runs_own_rollouts_can_be_read(tmp_path: Path) -> None:

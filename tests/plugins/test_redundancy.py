@@ -21,10 +21,13 @@ from justtinker_plugins.rewards.redundancy import Redundancy
 from justtinker_plugins.shared.redundancy import chunks, exact, fast, flat
 from justtinker_plugins.shared.redundancy.flat import MATHEMATICS, Coefficients, fit
 from justtinker_plugins.shared.redundancy.ngrams import repeated_shares
-from justtinker_plugins.shared.redundancy.reading import encode, read_texts
+from justtinker_plugins.shared.redundancy.reading import encode
+from tests.plugins import case_lists, synonym_loops
+from tests.plugins.case_lists import case_list
 from tests.plugins.loop_disguises import DISGUISES, SENTENCE, disguised, hosts, penalties
 from tests.plugins.reasoning_data import Judged, judge, labelled, with_loops
 from tests.plugins.reward_groups import scored
+from tests.plugins.synonym_loops import synonym_loop
 
 METHODS: list[Any] = ["exact", "fast", "flat"]
 HEALTHY = made_up_texts(4, 800)
@@ -72,9 +75,9 @@ def test_a_word_is_known_by_each_of_its_bytes(length: int) -> None:
         for changed in (b"b", b"\xe1", b"\0"):
             others.append(bytes(word[:i] + changed + word[i + 1 :]))
         others.append(bytes(word[:i]))
-    data = read_texts([b" ".join(others), b" ".join([*others, *others])])
+    data = [b" ".join(others), b" ".join([*others, *others])]
     distinct = len(set(others) - {b""})
-    assert repeated_shares(data, 1, min_words=1).tolist() == [0.0, 1 - distinct / (2 * distinct)]
+    assert repeated_shares(data, 1, min_words=1).shares.tolist() == [0.0, 1 - distinct / (2 * distinct)]
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
@@ -84,10 +87,10 @@ def test_texts_of_any_size_and_order_beside_other_work(workers: int) -> None:
     draw.shuffle(sizes)
     batch = [" ".join(draw.choices(["so", "it", "is", "twelve", "and a bit"], k=size)) for size in sizes]
     expected = [plain_repetition(text) for text in batch]
-    data = read_texts([encode(text) for text in batch])
+    data = [encode(text) for text in batch]
     with ThreadPoolExecutor(max(workers, 1)) as pool:
         pool.submit(time.sleep, 0.02)  # what they are busy with at first
-        assert repeated_shares(data, 5, pool=pool if workers else None).tolist() == expected
+        assert repeated_shares(data, 5, pool=pool if workers else None).shares.tolist() == expected
 
 
 def test_the_example_of_the_docs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,7 +115,7 @@ def test_exact_is_the_recipe_to_the_last_digit(batch: list[str]) -> None:
 @given(batch=st.lists(anything, max_size=4))
 def test_loose_16_grams_are_those_of_a_set(mask_digits: bool, batch: list[str]) -> None:
     data = [encode(text) for text in batch]
-    shares = flat.repeated_16_grams(data, mask_digits).tolist()
+    shares = flat.repeated_16_grams(data, mask_digits)[0].tolist()
     assert shares == [plain_loose_repetition(t, mask_digits) for t in batch]
 
 
@@ -127,7 +130,7 @@ def test_case_and_marks_are_not_seen(dresses: list[tuple[bool, str, int]]) -> No
     for word, (upper, mark, at) in zip(bare.split(), [*dresses, *dresses], strict=False):
         word = word.upper() if upper else word
         dressed.append(word[:at] + mark + word[at:])
-    share, same = flat.repeated_16_grams([encode(bare), encode("  ".join(dressed))], True)
+    share, same = flat.repeated_16_grams([encode(bare), encode("  ".join(dressed))], True)[0]
     assert share == same > 0.4
 
 
@@ -140,24 +143,24 @@ def test_what_drops_out_is_still_a_loop() -> None:
 
 def test_a_text_of_nothing_but_marks_and_a_short_one() -> None:
     odd = ["", "...", "\x00" * 9, "- " * 20, "\u3000" * 40, "*a* " * 31]
-    assert flat.repeated_16_grams([encode(t) for t in odd], True).tolist()[:3] == [0.0] * 3
-    assert flat.repeated_16_grams([], True).tolist() == []
+    assert flat.repeated_16_grams([encode(t) for t in odd], True)[0].tolist()[:3] == [0.0] * 3
+    assert flat.repeated_16_grams([], True)[0].tolist() == []
 
 
 @pytest.mark.parametrize("size", [999, 1000, 1249, 1250, 1251, 1499, 1500, 4321])
 @pytest.mark.parametrize("alphabet", ["ab", "\x00 a", "abcdefghij \u221a\u2264\u03c0", "\ud800\ud801"])
 def test_chunk_similarity_at_the_edges(size: int, alphabet: str) -> None:
     text = "".join(random.Random(size).choices(alphabet, k=size))
-    assert chunks.chunk_similarities([text, text[::-1] * 2]).tolist() == [
-        plain_chunk_similarity(text),
-        plain_chunk_similarity(text[::-1] * 2),
-    ]
+    batch = [text, text[::-1] * 2]
+    similar = chunks.chunk_similarities(batch, [encode(t) for t in batch])
+    assert similar.tolist() == [plain_chunk_similarity(t) for t in batch]
 
 
 def test_chunk_similarity_of_a_large_alphabet() -> None:
     text = "".join(map(chr, random.Random(0).choices(range(0x4E00, 0x9000), k=3000)))
     batch = [text, text[:700] * 3, HEALTHY[0]]
-    assert chunks.chunk_similarities(batch).tolist() == [plain_chunk_similarity(t) for t in batch]
+    similar = chunks.chunk_similarities(batch, [encode(t) for t in batch])
+    assert similar.tolist() == [plain_chunk_similarity(t) for t in batch]
 
 
 def test_the_recipes_published_ends() -> None:
@@ -197,7 +200,8 @@ def test_measures_by_method() -> None:
     names = {method: set(Redundancy(method=method).measure(make_group([LOOP]))) for method in METHODS}
     assert names["exact"] == both | {"compression", "chunk_similarity"}
     assert names["fast"] == both | {"compression"}
-    assert names["flat"] == both | {"excess_compression"}
+    assert names["flat"] == both | {"excess_compression", "missing_rare_words"}
+    assert set(Redundancy(vocabulary=False).measure(make_group([LOOP]))) == both | {"excess_compression"}
 
 
 def test_what_was_measured_is_not_computed_again() -> None:
@@ -242,7 +246,8 @@ def test_copies_of_healthy_text_score_higher_at_any_distance(size: int, copies: 
     text = text[:size]
     without_spaces = text.replace(" ", "")
     for once in (text, without_spaces):
-        low, high = flat.score_batch([once, once * copies])["redundancy_score"]
+        words_aside = Coefficients(vocabulary=False)  # made-up texts have used up their 4,000 words by then
+        low, high = flat.score_batch([once, once * copies], words_aside)["redundancy_score"]
         assert low <= 0.3 < high
 
 
@@ -383,6 +388,55 @@ def test_the_texts_that_they_are_put_into_are_not_fined() -> None:
     texts = hosts(*labelled("reasoning_texts"))
     assert len(texts) == 40
     assert flat.fined_share([text[:3000] for text in texts], MATHEMATICS) == 0
+
+
+SYNONYMS = {
+    (kind, size): [synonym_loop(random.Random(f"{kind}{size}{i}"), size, kind) for i in range(20)]
+    for kind in sorted(synonym_loops.KINDS)
+    for size in (500, 1000, 2000, 4000, 6000, 8000, 12_000)
+}
+
+
+@pytest.mark.parametrize("kind", sorted(synonym_loops.KINDS))
+def test_loops_of_synonyms_hardly_repeat_five_words(kind: str) -> None:
+    """As little as healthy text of their length, so that nothing but their words gives them away."""
+    for text in SYNONYMS[kind, 4000]:
+        assert plain_repetition(text) < 0.1
+        assert flat.score_batch([text], Coefficients(vocabulary=False))["redundancy_score"][0] < 0.3
+
+
+@pytest.mark.parametrize(("kind", "size"), sorted(SYNONYMS))
+def test_a_loop_of_synonyms_is_fined_once_it_has_used_up_its_words(kind: str, size: int) -> None:
+    fined = flat.fined_share(SYNONYMS[kind, size], MATHEMATICS)
+    assert fined == 1 if size >= 6000 else fined >= 0.9 if size == 4000 else fined <= 0.2
+
+
+def test_few_rare_words_alone_are_fined() -> None:
+    """The same words, used evenly; and half of them used once."""
+    draw = random.Random(0)
+    words = ["".join(draw.choices("etaoinshrdlu", k=6)) for _ in range(1200)]
+    even = " ".join(draw.sample(words[:200] * 6, 1200))
+    rare = " ".join(draw.sample([*words[:600], *words[600:700] * 6], 1200))
+    scores = flat.score_batch([even, rare])
+    assert scores["redundancy_score"].tolist()[0] > 0.9
+    assert scores["missing_rare_words"].tolist()[1] < 0
+    assert scores["redundancy_score"].tolist()[1] < 0.3
+    assert flat.fined_share([even, rare], Coefficients(vocabulary=False)) == 0
+
+
+def test_short_texts_and_other_scripts_have_no_vocabulary() -> None:
+    few = ["so it is " * 132, "\u4f60\u597d \u4e16\u754c " * 900, "- + = " * 900]
+    assert flat.score_batch(few)["missing_rare_words"].tolist() == [0.0] * 3
+    assert flat.score_batch(["so it is " * 134])["missing_rare_words"][0] > 5
+
+
+@pytest.mark.parametrize("kind", sorted(case_lists.KINDS))
+@pytest.mark.parametrize("size", [1000, 2000, 4000, 8000])
+def test_a_list_of_cases_after_some_reasoning_is_fined_no_more_than_before(kind: str, size: int) -> None:
+    starts = hosts(*labelled("reasoning_texts"))
+    lists = [case_list(random.Random(i), size, kind, text[: 3 * size // 10]) for i, text in enumerate(starts)]
+    now, before = (flat.score_batch(lists, Coefficients(vocabulary=v))["redundancy_score"] > 0.3 for v in (True, False))
+    assert int((now & ~before).sum()) <= 3
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 8])

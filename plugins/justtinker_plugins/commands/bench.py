@@ -5,6 +5,7 @@ It compares them with a reference in plain Python, which ``pytest benchmarks/`` 
 
 from __future__ import annotations
 
+import platform
 import random
 import time
 import zlib
@@ -70,6 +71,16 @@ def best_seconds(work: Callable[[], object], times: int = 5) -> float:
     return min(measure() for _ in range(times))
 
 
+def processor_name() -> str:
+    """Name this machine's processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
 @click.group()
 def bench() -> None:
     """Measure the speed of a plugin on this machine."""
@@ -82,6 +93,8 @@ def redundancy(texts: Path | None) -> None:
     from rich.console import Console
 
     from justtinker_plugins.shared.redundancy import exact, fast, flat
+    from justtinker_plugins.shared.redundancy.compiled import works
+    from justtinker_plugins.shared.redundancy.compression import CORES
     from justtinker_plugins.shared.terminal import plain_table
 
     batch = made_up_texts() if texts is None else read_texts(texts)
@@ -102,4 +115,9 @@ def redundancy(texts: Path | None) -> None:
     console = Console()
     note = "each method against plain Python that does the same work, one text at a time"
     console.print(f"{len(batch):,} texts, {megabytes:.1f} MB; {note}", highlight=False, soft_wrap=True)
+    console.print(
+        f"on {processor_name()}, {CORES} core{'s' * (CORES > 1)}, {'with' if works() else 'without'} numba",
+        highlight=False,
+        soft_wrap=True,
+    )
     console.print(table)

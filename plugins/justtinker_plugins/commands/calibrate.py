@@ -33,6 +33,7 @@ def redundancy(texts: tuple[Path, ...]) -> None:
         "the defaults": MATHEMATICS,
         "these": fitted,
         "these with mask_digits = false": replace(fitted, mask_digits=False),
+        "these with vocabulary = false": replace(fitted, vocabulary=False),
     }
     shares = (f"{fined_share(healthy, choice):.1%} by {name}" for name, choice in choices.items())
     click.echo(f"# {len(healthy):,} texts; fined: {', '.join(shares)}")

@@ -42,6 +42,8 @@ class Redundancy:
     """For flat: shortest and longest text of the fit, in characters; beyond, the value at that end applies."""
     mask_digits: bool = MATHEMATICS.mask_digits
     """For flat: read every digit as 0 in the 16-grams, which catches loops that count; false spares numbered lists."""
+    vocabulary: bool = MATHEMATICS.vocabulary
+    """For flat: also fine a text that keeps using the same words, which catches loops of synonyms."""
 
     def __post_init__(self) -> None:
         if self.fitted[0] >= self.fitted[1]:
@@ -71,7 +73,7 @@ class Redundancy:
         elif self.method == "fast":
             scores = fast.score_batch(texts)
         else:
-            healthy = Coefficients(self.expected, self.scale, self.fitted, self.mask_digits)
+            healthy = Coefficients(self.expected, self.scale, self.fitted, self.mask_digits, self.vocabulary)
             scores = flat.score_batch(texts, healthy)
         excess = (scores["redundancy_score"] - self.threshold) / (1 - self.threshold)
         return scores | {"redundancy_penalty": np.maximum(excess, 0.0)}

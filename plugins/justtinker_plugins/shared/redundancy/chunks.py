@@ -18,6 +18,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from justtinker_plugins.shared.redundancy.compiled import usable
 from justtinker_plugins.shared.redundancy.ngrams import U64
 from justtinker_plugins.shared.redundancy.reading import blocks
 
@@ -27,15 +28,20 @@ STEP = 250  # characters from one chunk to the next; a chunk is two of these blo
 SHINGLE = 5
 
 
-def chunk_similarities(texts: Sequence[str]) -> NDArray[np.float64]:
-    """The mean similarity of each text's neighbouring chunks (N,); 0 below 1,000 characters."""
+def chunk_similarities(texts: Sequence[str], data: Sequence[bytes]) -> NDArray[np.float64]:
+    """The mean similarity of each text's neighbouring chunks (N,); 0 below 1,000 characters.
+
+    Args:
+        texts: N texts.
+        data: the same, encoded.
+    """
     result = np.zeros(len(texts))
     long_enough = [i for i, text in enumerate(texts) if len(text) >= 2 * CHUNK]
     if not long_enough:
         return result
     long_enough.sort(key=lambda i: not texts[i].isascii())  # texts in pure ASCII are faster together
-    counts = [_count_by_gap(run) for run in blocks([texts[i] for i in long_enough], RUN)]
-    similar = _neighbours(np.concatenate(counts))
+    counts = _count([texts[i] for i in long_enough], [data[i] for i in long_enough])
+    similar = _neighbours(counts)
     start = 0
     for i in long_enough:
         stop = start + len(texts[i]) // STEP
@@ -45,7 +51,20 @@ def chunk_similarities(texts: Sequence[str]) -> NDArray[np.float64]:
     return result
 
 
-def _neighbours(count: NDArray[np.intp]) -> NDArray[np.float64]:
+def _count(texts: Sequence[str], data: Sequence[bytes]) -> NDArray[np.int64]:
+    """Do `_count_by_gap` for all texts."""
+    if not usable(sum(map(len, data))):
+        return np.concatenate([_count_by_gap(run) for run in blocks(texts, RUN)])
+    from justtinker_plugins.shared.redundancy.compiled.chunks import count_by_gap
+
+    counts, done = count_by_gap(data, [len(text) for text in texts])
+    ends = list(accumulate((len(text) // STEP for text in texts), initial=0))
+    for i in np.flatnonzero(~done).tolist():
+        counts[ends[i] : ends[i + 1]] = _count_by_gap([texts[i]])
+    return counts
+
+
+def _neighbours(count: NDArray[np.int64]) -> NDArray[np.float64]:
     """The similarity of chunk i (blocks i, i + 1) with chunk i + 1, from counts (blocks, reaching out, gap 0…3)."""
     inside, reaching = count[:, 0], count[:, 1]
     new = inside + reaching
@@ -57,7 +76,7 @@ def _neighbours(count: NDArray[np.intp]) -> NDArray[np.float64]:
     return similar
 
 
-def _count_by_gap(texts: Sequence[str]) -> NDArray[np.intp]:
+def _count_by_gap(texts: Sequence[str]) -> NDArray[np.int64]:
     """Count the shingles that start in each block of 250 characters, by whether they reach out of it, and by gap.
 
     The gap is how many blocks ago the shingle last occurred in its text: 0, 1, 2, or 3 for more or never. Returns

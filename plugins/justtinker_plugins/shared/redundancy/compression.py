@@ -13,11 +13,13 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from justtinker_plugins.shared.redundancy.compiled import usable
 from justtinker_plugins.shared.redundancy.reading import blocks
 
 T = TypeVar("T")
 
-_CORES = min(os.cpu_count() or 1, 8)
+CORES = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
+"""That this process may use, at most 8."""
 _SHARE = 1 << 16  # bytes for a thread at a time; fewer are not worth one
 ALL = 1 << 62
 _FAR = 1 << 17  # bytes; level 1 finds no repetition from further back
@@ -25,6 +27,10 @@ _FAR = 1 << 17  # bytes; level 1 finds no repetition from further back
 
 def zlib_sizes(texts: Sequence[bytes]) -> list[int]:
     """The compressed bytes of each text at zlib level 9, as in the recipe."""
+    if usable(sum(map(len, texts))):
+        from justtinker_plugins.shared.redundancy.compiled import deflate
+
+        return deflate.zlib_sizes(texts)
     return [len(zlib.compress(text, 9)) for text in texts]
 
 
@@ -61,7 +67,8 @@ def sizes_while(
     on the last core would slow that work down). Give a fast compressor `ALL` in one call: after every call it would
     wait for the interpreter lock, which `work` holds on and off. `work` may use the threads too, if there are any.
     """
-    runs = deque(enumerate(blocks(texts, share)))
+    helpers = CORES - 1 if sum(map(len, texts)) >= _SHARE else 0
+    runs = deque(enumerate(blocks(texts, share if helpers else ALL)))
     found: dict[int, list[int]] = {}
 
     def take_runs() -> None:
@@ -72,7 +79,6 @@ def sizes_while(
                 return
             found[place] = sizes(run)
 
-    helpers = _CORES - 1 if sum(map(len, texts)) >= _SHARE else 0
     with ThreadPoolExecutor(max(helpers, 1)) as pool:
         futures = [pool.submit(take_runs) for _ in range(helpers)]
         result = work(pool if helpers else None)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from justtinker_plugins.shared.redundancy.chunks import chunk_similarities
 from justtinker_plugins.shared.redundancy.compression import sizes_while, zlib_sizes
 from justtinker_plugins.shared.redundancy.ngrams import repeated_shares
-from justtinker_plugins.shared.redundancy.reading import encode, read_texts
+from justtinker_plugins.shared.redundancy.reading import encode
 
 Scores = dict[str, NDArray[np.float64]]
 
@@ -30,8 +30,8 @@ def score_batch(texts: Sequence[str], *, chunks: bool = True) -> Scores:
     data = [encode(text) for text in texts]
 
     def in_numpy(pool: Executor | None) -> tuple[NDArray[np.float64], Scores]:
-        similar = {"chunk_similarity": chunk_similarities(texts)} if chunks else {}
-        return repeated_shares(read_texts(data), 5, pool=pool), similar
+        similar = {"chunk_similarity": chunk_similarities(texts, data)} if chunks else {}
+        return repeated_shares(data, 5, pool=pool).shares, similar
 
     sizes, (repetition, similarity) = sizes_while(data, zlib_sizes, in_numpy)
     return combine(texts, sizes / [max(len(d), 1) for d in data], repetition) | similarity

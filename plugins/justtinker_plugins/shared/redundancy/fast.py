@@ -14,7 +14,7 @@ import numpy as np
 from justtinker_plugins.shared.redundancy.compression import ALL, sizes_while, zstd_sizes
 from justtinker_plugins.shared.redundancy.exact import Scores, combine
 from justtinker_plugins.shared.redundancy.ngrams import repeated_shares
-from justtinker_plugins.shared.redundancy.reading import encode, read_texts
+from justtinker_plugins.shared.redundancy.reading import encode
 
 _CONSTANT, _SLOPE, _SLOPE_BY_LENGTH = 0.0127, 0.847, -0.025
 _FITTED = (1_000, 40_000)  # bytes
@@ -23,7 +23,7 @@ _FITTED = (1_000, 40_000)  # bytes
 def score_batch(texts: Sequence[str]) -> Scores:
     """Approximate `exact.score_batch`, without ``chunk_similarity``."""
     data = [encode(text) for text in texts]
-    sizes, repetition = sizes_while(data, zstd_sizes, lambda pool: repeated_shares(read_texts(data), 5, pool=pool), ALL)
+    sizes, repetition = sizes_while(data, zstd_sizes, lambda pool: repeated_shares(data, 5, pool=pool).shares, ALL)
     lengths = np.array([max(len(d), 1) for d in data], np.float64)
     y = np.log(np.clip(lengths, *_FITTED) / 8000)
     return combine(texts, _CONSTANT + (_SLOPE + _SLOPE_BY_LENGTH * y) * sizes / lengths, repetition)

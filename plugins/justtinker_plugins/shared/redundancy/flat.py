@@ -9,6 +9,11 @@ markup, and with every digit masked:
     raw = max(z, 0) / 4 + 4 x (share of repeated 16-grams)
 
 Healthy texts have raw scores near 0.1. The penalty begins at 1.25 and is full at 3.25.
+
+A loop of synonyms repeats no 16-grams and compresses little better than healthy text. But it uses up its words: nearly
+all of them come up again and again, while in healthy text most different words occur once or twice. So a text is also
+fined whose share of such rare words is four standard deviations too low; the greater of the two penalties counts.
+Words with a digit always count as rare, since honest lists of cases go through the same numbers again and again.
 """
 
 from __future__ import annotations
@@ -23,12 +28,16 @@ from numpy.typing import NDArray
 from justtinker_core import PluginError
 from justtinker_plugins.shared.redundancy.compression import ALL, sizes_while, zstd_sizes
 from justtinker_plugins.shared.redundancy.exact import Scores
-from justtinker_plugins.shared.redundancy.ngrams import repeated_shares
-from justtinker_plugins.shared.redundancy.reading import as_written, encode, loose, loose_masked, masked, read_texts
+from justtinker_plugins.shared.redundancy.ngrams import Counts, repeated_shares
+from justtinker_plugins.shared.redundancy.reading import as_written, encode, loose, masked
 
 SHORT = 500  # characters; shorter texts are never penalised
 FINE_FROM, FINE_FULL = 1.25, 3.25
 FEWEST = 30  # texts that a fit needs
+MISSING_FROM, MISSING_FULL = 4.0, 10.0
+FEWEST_WORDS = 400  # with fewer, a loop of synonyms has not used up its words, and honest lists of cases would be fined
+RARE = (-0.336, -0.091, 0.0800)
+"""Log share of rare words in healthy mathematics: at 600 words, its slope by ln(words), its standard deviation."""
 MOSTLY_WORDS = 0.53  # share of letters and digits in a text's bytes; in 95 % of healthy mathematics it is greater
 
 
@@ -44,6 +53,8 @@ class Coefficients:
     """The shortest and longest text of the fit, in characters; beyond, the value at that end applies."""
     mask_digits: bool = True
     """Read every digit as 0 in the 16-grams, so that a loop that counts upwards is caught."""
+    vocabulary: bool = True
+    """Count rare words too, so that a loop of synonyms is caught."""
 
     def expected_log_ratio(self, characters: NDArray[np.float64]) -> NDArray[np.float64]:
         """The expected log ratio of texts of these lengths (N,)."""
@@ -66,36 +77,59 @@ def score_batch(texts: Sequence[str], coefficients: Coefficients = MATHEMATICS) 
     - ``excess_compression``: z above, in standard deviations of healthy text; 0 below 500 characters
     - ``ngram_repetition``: share of repeated 16-grams of words, read loosely: no case, no punctuation, digits masked,
       words of more than 64 bytes cut into words of 8; 0 below 32 words or 500 characters
-    - ``redundancy_score``: the raw score on the recipe's scale, where the penalty begins at 0.3 and is full at 1:
-      clip(0.3 + 0.7 (raw - 1.25) / 2, 0, 1)
+    - ``missing_rare_words``: how few of the different words are rare, in standard deviations of healthy text; 0 below
+      400 words or 500 characters; left out unless the coefficients ask for the vocabulary
+    - ``redundancy_score``: both on the recipe's scale, where the penalty begins at 0.3 and is full at 1:
+      clip(0.3 + 0.7 max((raw - 1.25) / 2, (missing_rare_words - 4) / 6), 0, 1)
     """
-    data = [encode(text) for text in texts]
-
-    def in_numpy(pool: Executor | None) -> NDArray[np.float64]:
-        return repeated_16_grams(data, coefficients.mask_digits, pool)
-
-    sizes, repetition = sizes_while(data, zstd_sizes, in_numpy, ALL)
     characters = np.array([len(text) for text in texts], np.float64)
-    excess = (coefficients.expected_log_ratio(characters) - log_ratios(data, sizes)) / coefficients.scale
-    excess, repetition = (np.where(characters < SHORT, 0.0, term) for term in (excess, repetition))
+    long_enough = characters >= SHORT
+    data = [encode(text) for text in texts if len(text) >= SHORT]
+
+    def in_numpy(pool: Executor | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return repeated_16_grams(data, coefficients.mask_digits, coefficients.vocabulary, pool)
+
+    excess, repetition, missing = np.zeros((3, len(texts)))
+    sizes, (repetition[long_enough], missing[long_enough]) = sizes_while(data, zstd_sizes, in_numpy, ALL)
+    expected = coefficients.expected_log_ratio(characters[long_enough])
+    excess[long_enough] = (expected - log_ratios(data, sizes)) / coefficients.scale
     raw = np.maximum(excess, 0.0) / 4 + 4 * repetition
-    score = np.clip(0.3 + 0.7 * (raw - FINE_FROM) / (FINE_FULL - FINE_FROM), 0.0, 1.0)
-    return {"redundancy_score": score, "excess_compression": excess, "ngram_repetition": repetition}
+    share = np.maximum(
+        (raw - FINE_FROM) / (FINE_FULL - FINE_FROM), (missing - MISSING_FROM) / (MISSING_FULL - MISSING_FROM)
+    )
+    scores = {"redundancy_score": np.clip(0.3 + 0.7 * share, 0.0, 1.0)}
+    scores |= {"excess_compression": excess, "ngram_repetition": repetition}
+    return scores | {"missing_rare_words": missing} if coefficients.vocabulary else scores
 
 
-def repeated_16_grams(data: Sequence[bytes], mask_digits: bool, pool: Executor | None = None) -> NDArray[np.float64]:
-    """The share of repeated 16-grams (N,), read loosely; texts of few words also as written, if that gives more."""
-    read_loosely = read_texts(data, loose_masked if mask_digits else loose)
-    shares = repeated_shares(read_loosely, 16, cut_long_words=True, pool=pool)
-    sparse = [i for i, text in enumerate(data) if _letters_in(read_loosely[i]) < MOSTLY_WORDS * len(text)]
-    if sparse:
-        written = read_texts([data[i] for i in sparse], masked if mask_digits else as_written)
-        shares[sparse] = np.maximum(shares[sparse], repeated_shares(written, 16, cut_long_words=True))
-    return shares
+def repeated_16_grams(
+    data: Sequence[bytes], mask_digits: bool, vocabulary: bool = False, pool: Executor | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The share of repeated 16-grams (N,), read loosely, and `missing_rare_words` (N,), or 0.
+
+    The 16-grams of texts of few words are also counted as written, if that gives more.
+    """
+    counts = repeated_shares(
+        data, 16, reading=loose, mask_digits=mask_digits, vocabulary=vocabulary, pool=pool, cut_long_words=True
+    )
+    shares = counts.shares
+    sparse = np.flatnonzero(counts.letters < [MOSTLY_WORDS * len(text) for text in data]).tolist()
+    written = masked if mask_digits else as_written
+    again = repeated_shares([data[i] for i in sparse], 16, reading=written, cut_long_words=True).shares
+    shares[sparse] = np.maximum(shares[sparse], again)
+    return shares, missing_rare_words(counts)
 
 
-def _letters_in(read_loosely: bytes) -> int:
-    return int(np.count_nonzero(np.frombuffer(read_loosely, np.uint8) != ord(" ")))
+def missing_rare_words(counts: Counts) -> NDArray[np.float64]:
+    """How few of the different words are rare, in standard deviations below healthy text (N,); 0 below 400 words.
+
+    In a healthy text of any length, some two thirds of its different words occur once or twice (Zipf's law) or have a
+    digit. A loop of synonyms has used up its words after a while; from then on it can only repeat them.
+    """
+    level, slope, scale = RARE
+    y = np.log(np.clip(counts.words, FEWEST_WORDS, 6000) / 600)
+    below = (level + slope * y - np.log((counts.rare + 1) / (counts.different + 1))) / scale
+    return np.where(counts.words < FEWEST_WORDS, 0.0, below)
 
 
 def fit(texts: Sequence[str]) -> Coefficients:

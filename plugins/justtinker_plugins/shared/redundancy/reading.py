@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 1 << 18  # bytes at a time: their arrays fit into the cache
-_SPACES = b"\t\n\v\f\r\x1c\x1d\x1e\x1f "  # ASCII's white space, by str.split()
+SPACES = b"\t\n\v\f\r\x1c\x1d\x1e\x1f "  # ASCII's white space, by str.split()
 _WIDE = [chr(c).encode() for c in range(0x80, 0x3001) if chr(c).isspace()]
 _WIDE_SPACE = {  # bytes of a character in UTF-8 -> the white space of that width, as numbers
     width: np.array([int.from_bytes(c) for c in _WIDE if len(c) == width], np.uint32) for width in (2, 3)
@@ -28,9 +28,8 @@ Reading = Callable[[bytes], bytes]
 _NUL, _NEVER = b"\0", b"\xff"  # no UTF-8 text has a byte 0xff
 _ZEROS = b"0" * 10
 _MASKED = bytes.maketrans(_NUL + string.digits.encode(), _NEVER + _ZEROS)
-_LOOSE = bytes.maketrans(_SPACES + string.ascii_uppercase.encode(), b" " * 10 + string.ascii_lowercase.encode())
-_LOOSE_MASKED = _LOOSE.translate(_MASKED)
-_DROPPED = bytes({*range(256)} - {*_SPACES, *string.ascii_letters.encode(), *string.digits.encode()})
+_LOOSE = bytes.maketrans(SPACES + string.ascii_uppercase.encode(), b" " * 10 + string.ascii_lowercase.encode())
+_DROPPED = bytes({*range(256)} - {*SPACES, *string.ascii_letters.encode(), *string.digits.encode()})
 
 
 def as_written(text: bytes) -> bytes:
@@ -46,11 +45,6 @@ def masked(text: bytes) -> bytes:
 def loose(text: bytes) -> bytes:
     """Keep lower-case letters, digits and spaces. Dropped bytes leave no gap: ``**so**, it's`` becomes ``so its``."""
     return text.translate(_LOOSE, _DROPPED)
-
-
-def loose_masked(text: bytes) -> bytes:
-    """Read like `loose`, with every digit as 0."""
-    return text.translate(_LOOSE_MASKED, _DROPPED)
 
 
 def encode(text: str) -> bytes:
