@@ -139,11 +139,8 @@ def _left_by_all(found: list[str]) -> str:
 
 def _left(forms: frozenset[str], work: Work | None, gold: Node, answer: Node) -> str:
     if len(list(islice(nodes(answer), restated.LONG + 1))) > restated.LONG:
-        return (
-            ""
-            if len(list(nodes(gold))) > restated.LONG // 3
-            else "the question asks for work, and the answer is padded"
-        )
+        is_short = len(list(nodes(gold))) <= restated.LONG // 3
+        return "the question asks for work, and the answer is padded" if is_short else ""
     answer = _alone(tidy(answer))
     for form, faults in _TESTS.items():
         for fault, test in faults if form in forms else ():

@@ -151,6 +151,7 @@ class Unworked(NamedTuple):
 
 @lru_cache(maxsize=256)
 def unworked(question: str, gold: str, readings_of: ReadingsOf) -> tuple[Unworked, ...]:
+    """The expressions of a question that equal the gold and leave something to work out."""
     golds = readings_of(normalise(gold))
     number = not isinstance(golds, ValueError) and all(is_scalar(tree) and not symbols(tree) for tree in golds)
     found = [(t, tree) for t, tree in expressions(question, readings_of, not number) if _may_be_gold(golds, tree)]
