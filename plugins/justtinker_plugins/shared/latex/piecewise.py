@@ -2,7 +2,7 @@ r"""Functions defined by cases: each branch of the gold has one branch in the an
 
 The order of the branches is free, and so are "if", "for", commas and spacing. Of two branches, "otherwise" is the
 opposite of the other condition; of more, it is only itself. Conditions are compared like answers, or as text if they
-have words.
+have words. A name before the branches, such as ``f(x) =``, may be left out, but not be another one.
 """
 
 from __future__ import annotations
