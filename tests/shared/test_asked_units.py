@@ -103,6 +103,7 @@ def test_reasons_name_the_units() -> None:
     assert wrong_unit(ROPE, "50", r"50\text{ kg}") == "kg where the question asks for cm"
     assert wrong_unit("How many owls?", "50", r"50\%") == "pct where the question counts things"
     assert wrong_unit("How many owls?", "50", "50 pairs") == "pairs where the question counts other things"
+    assert wrong_unit("How many dozen eggs?", "50", "50 eggs") == "eggs where the question counts other things"
     assert wrong_unit("It costs €5.", "50", r"\$50") == "dollar where the question has euro"
 
 

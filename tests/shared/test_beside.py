@@ -34,6 +34,7 @@ def beside(text: str) -> str:
         r"\sqrt{\boxed{6}}", r"\sqrt[3]{ \boxed{6} }", r"\frac{1}{\boxed{6}}", r"\frac{\boxed{6}}{2}", r"\binom{9}{\boxed{6}}",
         r"\dfrac{\sqrt{2}}{\boxed{6}}", r"\sqrt{x=\boxed{6}}", r"\phantom{\boxed{6}}", r"\cancel{\boxed{6}}",
         r"\sin\boxed{6}", r"$\ln(\boxed{6})$", r"\log_2 \boxed{6}", r"\boxed{6}00", r"\boxed{6}.5", r"\boxed{6},000", r"\boxed{6}{,}000",
+        r"$\boxed{6}{}^2$", r"$-{}\boxed{6}$", r"$-\text{}\boxed{6}$", r"$\overline{\boxed{6}}$", r"$\lfloor \boxed{6} \rfloor$",
         r"$\boxed{6} \bmod 5$", r"√\boxed{6}", r"\boxed{6} million", r"\boxed{6}\text{ hundredths}", r"$\boxed{6}\text{ dozen}$", r"\boxed{3}:\boxed{6}:7",
     ],
 )  # fmt: skip

@@ -95,6 +95,13 @@ def test_expressions_that_a_question_asks_for() -> None:
         (r"If $y=2$, then $\sin B=\underline{\hspace{1cm}}$.", {r"\sinB"}),
         (r"If $y=2$, then $z=?$", {"z"}),
         ("If $y=2$, then $z=3$. Find $z$.", set()),
+        ("Find the largest value of $y+z$.", {"y+z"}),
+        ("Find the sum of $y+z$.", {"y+z"}),
+        ("Find the square of $y+z$.", set()),
+        ("Find the number of divisors of $2n+1$.", set()),
+        ("Find the derivative of $y^3$.", set()),
+        ("What is the remainder when $y+z$ is divided by 7?", set()),
+        ("What is the distance from $P$ to $Q$?", set()),
     ],
 )
 def test_names_are_asked_for_in_several_ways(question: str, names: set[str]) -> None:

@@ -31,6 +31,26 @@ def test_compound_names(text: str) -> None:
     assert compare(f"{text} = 7", "8").equal is False
 
 
+@pytest.mark.parametrize("words", ["Area of PQR", "negative root", "second half"])
+def test_words_may_name_a_value(words: str) -> None:
+    assert compare("7", rf"\text{{{words}}} = 7").equal is True
+
+
+@pytest.mark.parametrize(
+    "words", ["not the area", "twice the area", "half the area", "Area squared", "minus", "negative", "wrong answer"]
+)
+def test_words_that_change_a_value_do_not_name_it(words: str) -> None:
+    assert compare("7", rf"\text{{{words}}} = 7").equal is False
+    assert compare("7", rf"7 = \text{{{words}}}").equal is False
+
+
+@pytest.mark.parametrize("gold", ["never", "false", "negative", "red"])
+def test_a_gold_of_words_has_no_other_words_beside_it(gold: str) -> None:
+    assert compare(rf"\text{{{gold}}}", rf"\text{{always}} = \text{{{gold}}}").equal is False
+    assert compare(rf"\text{{{gold}}}", rf"\text{{{gold}}} = \text{{always}}").equal is False
+    assert compare(rf"\text{{{gold}}}", rf"\textbf{{{gold.capitalize()}}}").equal is True
+
+
 @pytest.mark.parametrize(
     "text", ["x+y", "|x|", "2x", "x^2+y^2", r"\tan x", r"\frac{x}{y}", r"\ln A", "xy", "|z-1|", "A+B", "2AB", "x^2"]
 )

@@ -103,6 +103,7 @@ def test_trees(text: str, node: Node) -> None:
         (r"12 \text{ is wrong}", "unexpected 'is wrong'"),
         ("x2", "'x' and '2' side by side"),
         ("(5]", r"'\(' is closed by '\]'"),
+        (r"5\%\%", r"unexpected '\\\\%'"),
         ("12?", r"'\?' is not mathematics"),
         (r"\frac{1}", "something is missing at the end"),
         (r"\frac2.^5", "a decimal without braces"),

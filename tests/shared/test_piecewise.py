@@ -51,6 +51,7 @@ PARITY = cases(r"2 & n \text{ is even}", r"3 & n \text{ is odd}")
                 cases(r"t^2 & t \ge 2", r"4-3t & \text{otherwise}"),
                 cases(r"t^2 & t > 3", r"4-3t & \text{otherwise}"),
                 cases("t^2 & t>2", r"4-3t & t \le 2") + ", 5",
+                "5 = " + GOLD, "t > 2 = " + GOLD, "5, f(t) = " + GOLD,
                 "t^2", "t^2, 4-3t", r"\text{see above}",
             ],
         ),
@@ -72,6 +73,13 @@ PARITY = cases(r"2 & n \text{ is even}", r"3 & n \text{ is odd}")
 def test_piecewise(gold: str, right: list[str], wrong: list[str]) -> None:
     assert [answer for answer in [gold, *right] if compare(gold, answer).equal is not True] == []
     assert [(answer, compare(gold, answer)) for answer in wrong if compare(gold, answer).equal is not False] == []
+
+
+@pytest.mark.parametrize("gold", ["f(t) = " + GOLD, r"\phi_{1} = " + GOLD])
+def test_the_name_is_the_golds_or_left_out(gold: str) -> None:
+    assert compare(gold, GOLD).equal is True
+    assert compare(gold, gold.replace(" = ", "=")).equal is True
+    assert compare(gold, "g(t) = " + GOLD).reason == "a function of another name than the gold"
 
 
 def test_reasons_are_in_words() -> None:

@@ -16,6 +16,7 @@ from justtinker_plugins.shared.latex.values import (
     UndefinedError,
     approximate,
     exact_value,
+    map_parts,
     symbols,
     value_at,
 )
@@ -157,3 +158,14 @@ def test_both_evaluations_agree(text: str) -> None:
     except UndefinedError:
         return
     assert complex(approximate(tree(text)).value) == pytest.approx(float(value), rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "text", ["-5", "x^2 + 3x", r"f(x+1) = \{1, x\}", r"\begin{pmatrix} x & 1 \\ 2 & x \end{pmatrix}"]
+)
+def test_each_part_is_changed_wherever_it_stands(text: str) -> None:
+    def with_y(node: Node) -> Node:
+        return ("sym", "y") if node == ("sym", "x") else map_parts(node, with_y)
+
+    assert with_y(tree(text)) == tree(text.replace("x", "y").replace("pmatriy", "pmatrix"))
+    assert map_parts(tree(text), lambda part: part) == tree(text)

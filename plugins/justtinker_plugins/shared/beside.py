@@ -23,15 +23,18 @@ _TWO_WORDS = re.compile(r"(?<!\\)\b[a-z]{2,} +[a-z]{2,}\b")
 _FUNCTIONS = "(?:a(?:rc)?)?(?:sin|cos|tan)h?|cot|sec|csc|ln|log|lg|exp|max|min|gcd|lcm|det|lim|sum|prod|int"
 _GROUPS = "[dtc]?frac|[dt]?binom"
 _GREEK = "pi|alpha|beta|gamma|delta|epsilon|theta|lambda|sigma|tau|phi|varphi|psi|omega|rho|Delta|Sigma|Phi|Psi|infty"
-_OPERATORS = f"cdot|times|div|pm|mp|ast|star|bmod|over|choose|setminus|cup|cap|sqrt|{_GROUPS}"
-_NOTHING = r"\s|~|\\[,;:! >]|\\(?:q?quad|displaystyle|textstyle|left|right|[bB]igg?[lr]?|bf|it)(?![A-Za-z])"
+_OPERATORS = f"cdot|times|div|pm|mp|ast|star|bmod|over|choose|setminus|cup|cap|lfloor|lceil|sqrt|{_GROUPS}"
+_NOTHING = (
+    r"\s|~|(?:\\text *)?\{ *\}|\\[,;:! >]"
+    r"|\\(?:q?quad|displaystyle|textstyle|left|right|[bB]igg?[lr]?|bf|it)(?![A-Za-z])"
+)
 _STYLE = r"\\(?:text|textbf|textit|textrm|mathbf|mathrm|mathsf|boldsymbol|bm|underline|emph)(?= *\{)"
 _OPENING = re.compile(rf"(?:{_NOTHING}|{_STYLE}|\\\{{|(?<!\\)[({{\[])+\Z")
 _CLOSING = re.compile(rf"(?:{_NOTHING}|\\\}}|[)}}\]])+")
 
 _BEGIN, _END = re.compile(r"(?:\$\$?|\\[(\[])\Z"), re.compile(r"\$\$?|\\[)\]]")
 _CHANGES_GROUP = re.compile(
-    r"(?:\\(?:sqrt(?: *\[[^\[\]]*\])?|[dtc]?frac|[dt]?binom|[hv]?phantom|[bx]?cancel|sout)|[\^_]) *\Z"
+    r"(?:\\(?:sqrt(?: *\[[^\[\]]*\])?|overline|bar|[dtc]?frac|[dt]?binom|[hv]?phantom|[bx]?cancel|sout)|[\^_]) *\Z"
 )
 _CHANGES_SECOND = re.compile(r"\\(?:[dtc]?frac|[dt]?binom) *\Z")
 _VALUE_GROUP = re.compile(rf"(?:\\(?:{_OPERATORS})(?: *\[[^\[\]]*\])?|[\^_]) *\Z")

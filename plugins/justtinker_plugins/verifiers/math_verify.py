@@ -1,10 +1,13 @@
 r"""The verifier for mathematics: strict, cheap checks first, sympy only in a worker that can be killed.
 
 The answer is the last ``\boxed{…}`` after the last ``</think>``. It climbs a ladder of comparisons with the gold: the
-normalised string, the exact rational, structural gates, a probe at random points, and math-verify with a check of what
-it overlooks. Each verdict names the rung that decided, and metrics show how the grader itself fares. It never looks
-for a number in the prose, never accepts the problem restated (``\sum_{k=1}^{100} k``), and never runs model text as
-Python.
+normalised string, the exact rational, structural gates, a probe at points, and math-verify with a check of what it
+overlooks; a gold that nobody can read is compared as text. Each verdict names the rung that decided, and metrics show
+how the grader itself fares.
+
+The question has a say: it lends nouns and names to an answer (`READINGS`), and an equal answer is refused if it is the
+problem restated (``\sum_{k=1}^{100} k``), leaves the work asked for, or has another unit (`GATES`). The verifier never
+looks for a number in the prose, and never runs model text as Python.
 """
 
 from __future__ import annotations
@@ -232,14 +235,14 @@ def _gold_of(problem: Problem) -> str:
 def _read(question: str, gold: str, answer: str) -> tuple[str, Comparison | None]:
     """The answer as the question says to read it; or as it is, and the comparison that fails by our own bug."""
     try:
-        return _value_of(question, gold, answer), None
+        return _value_of(READINGS, question, gold, answer), None
     except Exception as error:
-        return answer, _failure(error, partial(_value_of, question, gold), gold)
+        return answer, _failure(error, partial(_value_of, READINGS, question, gold), gold)
 
 
 @lru_cache(maxsize=1024)
-def _value_of(question: str, gold: str, answer: str) -> str:
-    for reading in READINGS:
+def _value_of(readings: tuple[AskedOf, ...], question: str, gold: str, answer: str) -> str:
+    for reading in readings:
         answer = reading(question, gold, answer)
     return answer
 

@@ -7,6 +7,7 @@ every form is as good as another.
 - lowest terms, a common fraction: fractions that reduce, decimals, arithmetic in a fraction.
 - simplify, simplest radical form: these, roots that can be drawn, like terms, even where brackets hide them, and
   letters below a fraction bar that the gold has not. ``\frac{1}{\sqrt3}`` is simple, but no simplest radical form.
+- simplify: also a function, a root or a constant such as e, if the gold has none at all.
 - factor: a sum, fewer factors than the gold, a factor such as ``2x-4`` with a number still in it.
 - expand: brackets left closed.
 - a decimal, a mixed number, scientific notation: any other form, if that is the gold's.
@@ -137,7 +138,8 @@ def _left_by_all(found: list[str]) -> str:
 
 def _left(forms: frozenset[str], work: Work | None, gold: Node, answer: Node) -> str:
     if len(nodes(answer)) > restated.LONG:
-        return "" if len(nodes(gold)) > restated.LONG // 3 else "the question asks for work, and the answer is padded"
+        is_short = len(nodes(gold)) <= restated.LONG // 3
+        return "the question asks for work, and the answer is padded" if is_short else ""
     answer = _alone(tidy(answer))
     for form, faults in _TESTS.items():
         for fault, test in faults if form in forms else ():
@@ -161,7 +163,8 @@ def _work_of(question: str, gold: str) -> Work | None:
     if value is not None and _COMPUTES.search(question):
         trees += _with_given_letters(question, value)
     if trees:
-        also = tuple(test for test in (has_product_of_sums, has_sum_below) if any(map(test, trees)))
+        sums = (has_product_of_sums, has_sum_below)
+        also = sums if any(test(tree) for test in sums for tree in trees) else ()
         return Work(False, frozenset().union(*map(_bases_of_powers, trees)), also)
     return Work(True) if value is not None and _asks_for_long_work(question) else None
 
@@ -234,6 +237,10 @@ def _has_fraction(tree: Node) -> bool:
     return any(node[0] == "div" for node in nodes(tree))
 
 
+def _has(test: Callable[[Node], bool], tree: Node) -> bool:
+    return any(map(test, nodes(tree)))
+
+
 def _has_number_in_factor(tree: Node) -> bool:
     return any(part[0] == "add" and content(part) > 1 for part in factors(tree))
 
@@ -250,6 +257,14 @@ _CANCELS = [
 _LIKE = ("like terms are left", _more(has_like_terms))
 _ROOT = ("a root can be simplified", _more(has_open_root))
 _SIMPLE = [*_CANCELS, _ROOT, _ARITHMETIC, _LIKE]
+_HIDDEN = [
+    (f"{name} is left", _more(partial(_has, test)))
+    for name, test in (
+        ("a function", restated.is_function),
+        ("a root", restated.is_root),
+        ("a constant", restated.is_constant),
+    )
+]
 _TESTS: dict[str, list[tuple[str, Test]]] = {
     "for lowest terms": [
         ("a fraction can be reduced", _of_fractions(_REDUCIBLE[1])),
@@ -257,7 +272,7 @@ _TESTS: dict[str, list[tuple[str, Test]]] = {
         ("a decimal is no fraction", _of_fractions(_more(has_decimals))),
     ],
     "for simplest radical form": [*_SIMPLE, ("a root is left below a fraction bar", _more(has_root_below))],
-    "to simplify": _SIMPLE,
+    "to simplify": [*_SIMPLE, *_HIDDEN],
     "to factor": [
         (fault, _of_products(test))
         for fault, test in (

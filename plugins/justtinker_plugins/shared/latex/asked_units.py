@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from justtinker_plugins.shared.latex.ladder import readings_of
 from justtinker_plugins.shared.latex.normalise import normalise
-from justtinker_plugins.shared.latex.number_words import FACTORS, NUMBER_WORDS
+from justtinker_plugins.shared.latex.number_words import FACTORS, NUMBER_WORDS, SMALL_NUMBERS
 from justtinker_plugins.shared.latex.numbers import strip_marks
 from justtinker_plugins.shared.latex.parse import Node
 from justtinker_plugins.shared.latex.units import (
@@ -45,6 +45,8 @@ class Asked(NamedTuple):
     """The currencies that it names."""
     nouns: frozenset[str]
     """The words that may follow the number, as `stem` writes them."""
+    grouped: frozenset[str]
+    """Those that may only follow a group: 8 pairs of gloves are not 8 gloves."""
     factors: frozenset[str]
     """Words such as "million" that belong to the question: "in millions", "how many dozen"."""
     chinese: str
@@ -98,11 +100,11 @@ _CHANGES = NUMBER_WORDS | frozenset(
     "less fewer more least most about approximately almost nearly over under above below around double twice triple "  # noqa: SIM905
     "thrice times squared cubed square cube factorial negative opposite inverse reciprocal repeating recurring choose "
     "imaginary excluding divided multiplied increased decreased reversed doubled halved tripled percent percentage "
-    "root mod modulo base power log pair couple trio score gross box bag pack set group wrong incorrect false par "
-    "docena".split()
+    "root mod modulo base power log pair couple trio score gross box bag pack set group wrong incorrect false "
+    "impossible par docena".split()
 )
 """Words that may change a value, unless the question counts just these things: "how many pairs"."""
-_GROUPS = frozenset("pair tripl group set team row column committe".split())  # noqa: SIM905
+GROUPS = frozenset("pair tripl group set team row column committe".split())  # noqa: SIM905
 _IRREGULAR = dict(
     zip(
         "people children men women mice geese feet teeth halves wolves leaves loaves knives shelves dice oxen".split(),  # noqa: SIM905
@@ -137,12 +139,15 @@ def asked_of(question: str) -> Asked:
     counted = [clause[m.end() :].lstrip() for m in _HOW_MANY.finditer(clause)]
     chinese = "".join(_HOW_MANY_CHINESE.findall(clause)[-1:])
     heads = [*map(_counted_unit, counted), *([_longest_unit(chinese)] if chinese else [])]
-    phrases = [*map(_phrase, counted), *(_WORD_OR_STOP.findall(part)[:3] for part in _after_in(clause))]
+    things = [*map(_phrase, counted)]
+    grouped = frozenset(stem(word) for words in things for word in _after_group(words))
+    phrases = [*things, *(_WORD_OR_STOP.findall(part)[:3] for part in _after_in(clause))]
     return Asked(
         frozenset(filter(None, [*heads, *(found for part in (clause, *forms) for found in _measures_in(part))])),
         "" in heads and not any(re.match(r"\$[^0-9]", part) for part in counted),
         frozenset(measure(word) for word in _WORD.findall(text) if word.lower() in MONEY_WORDS) & MONEY,
-        _nouns(clause, [*map(_phrase, counted)], text),
+        _nouns(clause, things, text) - grouped,
+        grouped,
         frozenset(word.removesuffix("s") for phrase in phrases for word in phrase if word in FACTORS),
         chinese,
     )
@@ -156,6 +161,14 @@ def _phrase(text: str) -> list[str]:
             break
         words.append(word)
     return words[:8]
+
+
+def _after_group(words: list[str]) -> list[str]:
+    """The words after "pairs of", "dozen" and the like."""
+    for i, word in enumerate(words):
+        if word.lower() in FACTORS or (stem(word) in GROUPS and words[i + 1 : i + 2] == ["of"]):
+            return [noun for noun in words[i + 1 :] if noun not in GLUE]
+    return []
 
 
 def _counted_unit(text: str) -> str:
@@ -210,7 +223,7 @@ def _unit_at(text: str) -> str:
 
 def _nouns(clause: str, phrases: list[list[str]], question: str) -> frozenset[str]:
     """What the question counts, the other words of its clause, and if it counts nothing, all its plurals."""
-    counted = {word.lower() for phrase in phrases for word in phrase if len(word) > 2}
+    counted = {word.lower() for phrase in phrases for word in phrase if len(word) > 2} - SMALL_NUMBERS
     others = set(_WORD.findall(_without_formulas(clause).lower()))
     if not phrases:
         others |= {word for word in _WORD.findall(_without_formulas(question).lower()) if stem(word) != word}
@@ -269,7 +282,7 @@ def _other_things(tree: Node, asked: Asked) -> str:
     if not asked.counts:
         return ""
     words = [word for node in nodes(tree) if node[0] == "unit" for word in node[2].split()]
-    others = sorted(w for w in words if (w in THINGS or stem(w) in _GROUPS) and stem(w) not in asked.nouns)
+    others = sorted(w for w in words if (w in THINGS or stem(w) in GROUPS) and stem(w) not in asked.nouns)
     if not others or (stem(others[0]) == "pair" and "solution" in asked.nouns):
         return ""
     return f"{others[0]} where the question counts other things"

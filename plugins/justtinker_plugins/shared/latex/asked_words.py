@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 
-from justtinker_plugins.shared.latex.asked_units import GLUE, Asked, asked_of, stem
-from justtinker_plugins.shared.latex.normalise import normalise
-from justtinker_plugins.shared.latex.number_words import digits_of
+from justtinker_plugins.shared.latex.asked_units import GLUE, GROUPS, Asked, asked_of, stem
+from justtinker_plugins.shared.latex.normalise import as_written, normalise
+from justtinker_plugins.shared.latex.number_words import FACTORS, digits_of
 from justtinker_plugins.shared.latex.units import CJK, LETTERS, is_unit, is_unit_word
 
 _LEAD = re.compile(
@@ -29,6 +29,7 @@ _AFTER_NUMBER = re.compile(
     rf"(?<=[0-9}}]) *(?:\\text *\{{(?P<text>[^{{}}]*)\}}"
     rf"|(?P<raw>(?:[{CJK}]|(?:of|de) |[{LETTERS}]{{3}})[{LETTERS}]*+(?: [{LETTERS}]++)*+)) *+(?![{LETTERS}0-9])"
 )
+_GROUP = re.compile(rf"(?<![A-Za-z])(?:{'|'.join([*FACTORS, *GROUPS])})", re.IGNORECASE)
 _ONLY_WORDS = re.compile(rf"(?:\\text *\{{ *)?([A-Za-z][{LETTERS} -]*)\}}?")
 
 
@@ -37,13 +38,15 @@ def without_asked_words(question: str, gold: str, answer: str) -> str:
     if not _WORD.search(answer):
         return answer
     asked = asked_of(question)
+    if asked.grouped and _GROUP.search(answer):
+        asked = asked._replace(nouns=asked.nouns | asked.grouped)
     plain = answer
     for factor in (word for word in asked.factors if word not in gold):
         plain = re.sub(rf"(?<=[0-9}}]) *(\\text *\{{ *)?\b{factor}s?\b", r"\1", plain)
     plain = _LEAD.sub(lambda m: "" if m[1] or "{" not in m[0] else r"\text{", normalise(plain), count=1)
-    plain = _digits_first(normalise(plain.replace("\x00", " ")))  # NUL tells "1 2" from 12
+    plain = _digits_first(normalise(as_written(plain)))
     plain = _AFTER_NUMBER.sub(lambda m: _what_is_left(m, asked, question), plain)
-    return answer if plain == normalise(answer) else plain.replace("\x00", " ")
+    return answer if plain == normalise(answer) else as_written(plain)
 
 
 def _digits_first(text: str) -> str:

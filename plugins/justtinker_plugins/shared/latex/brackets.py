@@ -6,34 +6,19 @@ The tests are of the kind of those in `unfinished`. Nothing is multiplied out be
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 
 from justtinker_plugins.shared.latex.made_of import value_or_none
 from justtinker_plugins.shared.latex.parse import Node
-from justtinker_plugins.shared.latex.restated import is_mixed_number
+from justtinker_plugins.shared.latex.restated import is_mixed_number, outside_exponents
 from justtinker_plugins.shared.latex.unfinished import MOST_COPIES, over_under, terms
 from justtinker_plugins.shared.latex.values import symbols
 
 MOST_TERMS = 64
 
 
-def _outside_exponents(tree: Node) -> Iterator[Node]:
-    """The sums, products, quotients and powers of a tree, but for those in exponents and functions."""
-    stack = [tree]
-    while stack:
-        node = stack.pop()
-        yield node
-        if node[0] in ("add", "mul"):
-            stack += node[1]
-        elif node[0] in ("neg", "pow"):
-            stack.append(node[1])
-        elif node[0] == "div":
-            stack += node[1:]
-
-
 def has_closed_brackets(tree: Node) -> bool:
     """Whether a sum is left to multiply out: ``2(x+1)``, ``(x+1)^2``."""
-    for node in _outside_exponents(tree):
+    for node in outside_exponents(tree):
         if node[0] == "mul" and any(len(list(terms(part))) > 1 for part in over_under(node)[0]):
             return True
         if node[0] == "pow" and len(list(terms(node[1]))) > 1 and (value_or_none(node[2]) or 0) > 1:
@@ -43,7 +28,7 @@ def has_closed_brackets(tree: Node) -> bool:
 
 def has_product_of_sums(tree: Node) -> bool:
     """Whether sums are left to multiply with each other: ``(1+i)(2-i)``, ``(1+i)^2``; not ``5(1-i)``."""
-    for node in _outside_exponents(tree):
+    for node in outside_exponents(tree):
         if node[0] in ("mul", "pow") and sum(part[0] == "add" for part in factors(node)) > 1:
             return True
     return False
@@ -54,7 +39,7 @@ Monomial = frozenset[tuple[Node, int]]
 
 def has_like_terms(tree: Node) -> bool:
     """Whether two terms of a sum have like terms once brackets are open: ``x(x+1) - (x+1)``, ``(x-1)^2 + 4``."""
-    for node in _outside_exponents(tree):
+    for node in outside_exponents(tree):
         if node[0] == "add" and not is_mixed_number(node[1]):
             seen: set[Monomial] = set()
             for term in terms(node):

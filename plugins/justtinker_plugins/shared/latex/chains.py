@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from justtinker_plugins.shared.latex.normalise import normalise
+from justtinker_plugins.shared.latex.normalise import as_written, normalise
 from justtinker_plugins.shared.latex.restated import MATHS, ReadingsOf, without_spaces
 from justtinker_plugins.shared.latex.tokens import UnsupportedError
 
@@ -99,11 +99,12 @@ def _only_names(side: str, readings_of: ReadingsOf) -> bool:
 
 
 _ASKS_FOR = re.compile(
-    r"\b(?:find|what is|what's|comput\w+|evaluat\w+|determin\w+|calculat\w+|value of|enter|give)\b[^$.?!\\]{0,80}$",
+    r"\b(?:find|what is|what's|comput\w+|evaluat\w+|determin\w+|calculat\w+|enter|give"
+    r"|(?:values?|lengths?|ratios?|measures?|sizes?|areas?|minimum|maximum|sum|difference|product|quotient) of)\b"
+    r"(?:(?!\b(?:of|when|if|in|from|to)\b)[^$.?!\\]){0,80}$",
     re.IGNORECASE,
 )
-
-
+"""What stands before an expression that is asked for; not "find the square of" or "the remainder when"."""
 _ASKS_ON = re.compile(r"[\s,]*(?:and|or)?(?: the (?:value|ratio|length)s? of)?\s*")
 _BLANK = re.compile(r"= *(?:\\underline *\{(?:[^{}]|\{[^{}]*\})*\}|(?:\\?_)+|\?)?$")
 """A name to complete: ``\\tan A =`` before a blank."""
@@ -150,7 +151,7 @@ def without_asked_name(question: str, gold: str, answer: str) -> str:
         return answer
     items = [split_sides(item) for item in split_at(",", normalise(answer))]
     values = [item[1:] if len(item) > 1 and name_key(item[0]) in asked else item for item in items]
-    return ", ".join(" = ".join(sides) for sides in values).replace("\x00", " ") if values != items else answer
+    return as_written(", ".join(" = ".join(sides) for sides in values)) if values != items else answer
 
 
 def with_golds_name(question: str, gold: str, answer: str) -> str:
@@ -159,4 +160,4 @@ def with_golds_name(question: str, gold: str, answer: str) -> str:
     name, *values = split_sides(normal)
     if not values or len(split_list(normal)) > 1 or "=" in answer or name_key(name) not in asked_expressions(question):
         return answer
-    return f"{name} = {answer}".replace("\x00", " ")  # NUL tells "1 2" from 12
+    return as_written(f"{name} = {answer}")

@@ -16,7 +16,7 @@ from itertools import product
 from justtinker_plugins.shared.latex import chains, parse, restated
 from justtinker_plugins.shared.latex.congruences import compare_congruences, compare_cycles
 from justtinker_plugins.shared.latex.names import is_bare_name
-from justtinker_plugins.shared.latex.normalise import normalise
+from justtinker_plugins.shared.latex.normalise import as_written, normalise
 from justtinker_plugins.shared.latex.numbers import Comparison, equal_if_any
 from justtinker_plugins.shared.latex.parse import Node
 from justtinker_plugins.shared.latex.piecewise import compare_piecewise
@@ -190,7 +190,7 @@ def claim_of(gold: str, answer: str) -> str:
     `restates` looks at the claim; otherwise ``\text{(C)} \sqrt{180}`` and ``f(-1) = \sqrt{180}`` would hide the
     question's own expression.
     """
-    return strip_to_claim(normalise(gold), normalise(answer)).replace("\x00", " ")  # NUL tells "1 2" from 12
+    return as_written(strip_to_claim(normalise(gold), normalise(answer)))
 
 
 def _readings_of_answer(answer: str) -> Readings:
@@ -267,7 +267,7 @@ def parts_of(gold: str) -> tuple[str, ...]:
     readings = readings_of(normalise(gold))
     found = tuple(chains.split_list(normalise(gold)))
     is_list = isinstance(readings, tuple) and readings[0][0] == "list" and len(readings[0][1]) == len(found)
-    return tuple(part.replace("\x00", " ") for part in found) if is_list else (gold,)
+    return tuple(map(as_written, found)) if is_list else (gold,)
 
 
 def _compare_choice(letter: str, answer: str) -> Comparison:
@@ -315,7 +315,7 @@ def with_golds_constants(question: str, gold: str, answer: str) -> str:
     declared = split_qualifier(wanted)[1], split_qualifier(given)[1]
     free = free_constants(question, wanted, given, declared)
     for names in renamings(wanted, given, declared, free) if free else ():
-        if compare(gold, renamed := rename(given, names).replace("\x00", " ")).equal:
+        if compare(gold, renamed := as_written(rename(given, names))).equal:
             return renamed
     return answer
 

@@ -11,7 +11,12 @@ import re
 from justtinker_plugins.shared.latex.parse import Node
 from justtinker_plugins.shared.latex.values import nodes, symbols
 
-_TITLE = re.compile(r"(?!.*\b(?:not|never|neither|except)\b)[A-Za-z .,']{1,60}", re.IGNORECASE)
+_TITLE = re.compile(
+    r"(?!half |.*\b(?:not|never|neither|except|wrong|incorrect|false|minus|twice|thrice|squared|cubed|negative$)\b)"
+    r"[A-Za-z .,']{1,60}",
+    re.IGNORECASE,
+)
+"""Words that may name a value: "the area", not "twice the area"."""
 _KNOWN = frozenset(("sym", name) for name in (r"\infty", r"\R", r"\N", r"\Z", r"\Q", r"\C", r"\ldots"))
 """Symbols that are values."""
 
@@ -29,7 +34,7 @@ def is_name(node: Node) -> bool:
 
 def is_bare_name(gold: Node) -> bool:
     """Whether a gold is only a name, not a value: a letter, a segment, words, a point given by letters."""
-    return is_name(gold) and gold not in _KNOWN
+    return gold[0] == "text" or (is_name(gold) and gold not in _KNOWN)
 
 
 def is_rival(name: Node, gold: Node) -> bool:

@@ -202,6 +202,11 @@ MOST_PASSES = 6
 _RULES_BY_NEED = [(needs_one_of(pattern.pattern), pattern, replacement) for pattern, replacement in _RULES]
 
 
+def as_written(normal: str) -> str:
+    """A normalised text as one that can be normalised again: the NUL that tells "1 2" from "12" is a space."""
+    return normal.replace("\x00", " ")
+
+
 @lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
     """Write a text in the one spelling that the parser reads and that equal-looking answers share."""

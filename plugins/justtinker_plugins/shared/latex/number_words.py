@@ -21,7 +21,8 @@ _POWERS = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _PARTS = "half third quarter fourth fifth sixth seventh eighth ninth tenth eleventh twelfth hundredth thousandth halve"
 _DENOMINATORS = dict(zip(_PARTS.split(), (2, 3, 4, 4, *range(5, 13), 100, 1000, 2), strict=True))
 
-NUMBER_WORDS = frozenset([*_SMALL, *_POWERS, *_DENOMINATORS, "hundred", "dozen"])
+SMALL_NUMBERS = frozenset(_SMALL)
+NUMBER_WORDS = SMALL_NUMBERS | frozenset([*_POWERS, *_DENOMINATORS, "hundred", "dozen"])
 """The words that numbers are made of."""
 FACTORS = {name: f"10^{{{power}}}" for word, power in {**_POWERS, "hundred": 2}.items() for name in (word, word + "s")}
 FACTORS |= dict.fromkeys(("dozen", "dozens", "docena", "docenas"), "12") | {"mil": "10^{3}"}

@@ -25,6 +25,7 @@ from justtinker_plugins.shared.latex.values import (
     approximate,
     exact_value,
     is_scalar,
+    map_parts,
     nodes,
     symbols,
     value_at,
@@ -79,7 +80,7 @@ def _at_point(node: Node, point: Point) -> Node:
     """Write a number for each symbol of a tree."""
     if node[0] == "sym":
         return ("num", point[node[1]])
-    return tuple(_part_at_point(part, point) for part in node)
+    return map_parts(node, lambda part: _at_point(part, point))
 
 
 def _without_calls(node: Node) -> Node:
@@ -87,23 +88,11 @@ def _without_calls(node: Node) -> Node:
     if not any(n[0] == "call" for n in nodes(node)):
         return node
     if node[0] != "call":
-        return tuple(_part_without_calls(part) for part in node)
+        return map_parts(node, _without_calls)
     name: Node = ("sym", node[1])
     terms = ((("pow", name, ("num", Fraction(at))), _without_calls(part)) for at, part in enumerate(node[2]))
     place: Node = ("add", (("num", Fraction(0)), *(("mul", factors) for factors in terms)))
     return ("add", (("fn", "cos", ("add", (name, place))), ("pow", place, ("num", Fraction(3)))))
-
-
-def _part_without_calls(part: object) -> object:
-    if not isinstance(part, tuple) or not part:
-        return part
-    return _without_calls(part) if isinstance(part[0], str) else tuple(_without_calls(p) for p in part)
-
-
-def _part_at_point(part: object, point: Point) -> object:
-    if not isinstance(part, tuple) or not part:
-        return part
-    return _at_point(part, point) if isinstance(part[0], str) else tuple(_at_point(p, point) for p in part)
 
 
 def strip_marks(node: Node) -> tuple[Node, set[str]]:

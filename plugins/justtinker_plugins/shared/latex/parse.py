@@ -268,7 +268,7 @@ class _Reader(TokenStream):
                 node = self._power(node)
             elif self.take("!"):
                 node = ("fact", node)
-            elif self.take(r"\%"):
+            elif node[0] != "pct" and self.take(r"\%"):
                 node = ("pct", node)
             else:
                 return node

@@ -2,7 +2,7 @@ r"""Functions defined by cases: each branch of the gold has one branch in the an
 
 The order of the branches is free, and so are "if", "for", commas and spacing. Of two branches, "otherwise" is the
 opposite of the other condition; of more, it is only itself. Conditions are compared like answers, or as text if they
-have words.
+have words. A name before the branches, such as ``f(x) =``, may be left out, but not be another one.
 """
 
 from __future__ import annotations
@@ -12,9 +12,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from justtinker_plugins.shared.latex.numbers import Comparison
+from justtinker_plugins.shared.latex.restated import without_spaces
 from justtinker_plugins.shared.latex.words import without_text_commands
 
-_CASES = re.compile(r"(?:[^{}=]{0,60}=)? *\\begin *\{cases\}(?P<rows>(?:(?!\\begin|\\end)[\s\S])*)\\end *\{cases\}")
+_CASES = re.compile(
+    r"(?:(?P<name>\\?[A-Za-z]+(?:_(?:\w|\{\w{1,3}\}))? *(?:\([A-Za-z, ]{1,12}\))?) *=)? *"
+    r"\\begin *\{cases\}(?P<rows>(?:(?!\\begin|\\end)[\s\S])*)\\end *\{cases\}"
+)
 _IF = re.compile(
     r"\\text *\{[ ,]*(?:if|for|when|where|whenever)? *\}|(?<=\\text\{)[ ,]*(?:if|for|when|where|whenever) "
     r"|(?<![A-Za-z\\])(?:if|for|when)(?![A-Za-z])"
@@ -48,6 +52,12 @@ def branches_of(normal: str) -> list[Branch] | None:
     return whole if 1 < len(whole) == len(branches) <= MOST_BRANCHES else None
 
 
+def _name(normal: str) -> str:
+    """The name before the branches: f(x) of ``f(x) =``; "" if there is none."""
+    found = _CASES.fullmatch(normal.strip(" ."))
+    return without_spaces(found["name"] or "") if found else ""
+
+
 def _branch(row: str) -> Branch | None:
     value, bar, condition = row.partition("&")
     if not bar:
@@ -69,6 +79,8 @@ def compare_piecewise(gold: str, answer: str, compare: Compare) -> Comparison | 
         return None
     if given is None:
         return Comparison(False, "gate", "no function by cases like the gold")
+    if len({name for name in map(_name, (gold, answer)) if name}) > 1:
+        return Comparison(False, "gate", "a function of another name than the gold")
     if len(expected) != len(given):
         return Comparison(False, "gate", f"{len(given)} cases where the gold has {len(expected)}")
     left, rung = list(given), "string"

@@ -77,7 +77,8 @@ def renamings(
 
     `declared` holds the letters that the gold and that the answer declare, `free` those that are constants of either.
     """
-    lacking, added = letters(gold) - letters(answer), letters(answer) - letters(gold)
+    lacking = letters(_value(gold, answer)) - letters(answer)
+    added = letters(_value(answer, gold)) - letters(gold)
     if not 0 < len(lacking) == len(added) <= MOST_RENAMED or len(answer) > LONGEST:
         return
     bound = set(_bound(gold, answer))
@@ -90,6 +91,11 @@ def renamings(
             for mine, theirs in pairs
         ):
             yield dict(pairs)
+
+
+def _value(normal: str, other: str) -> str:
+    """What an equation says a name is, if the other text has only a value: ``k\\pi`` of ``x = k\\pi``."""
+    return normal.partition("=")[2] if "=" in normal and "=" not in other else normal
 
 
 _CONSTANT = re.compile(r"(?:[a-dkmnp-slA-DKLMNR]|\\(?:alpha|beta|gamma|lambda|mu))(?:_.+)?")

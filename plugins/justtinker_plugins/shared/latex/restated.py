@@ -150,6 +150,7 @@ class Unworked(NamedTuple):
 
 @lru_cache(maxsize=256)
 def unworked(question: str, gold: str, readings_of: ReadingsOf) -> tuple[Unworked, ...]:
+    """The expressions of a question that equal the gold and leave something to work out."""
     golds = readings_of(normalise(gold))
     number = not isinstance(golds, ValueError) and all(is_scalar(tree) and not symbols(tree) for tree in golds)
     found = [(t, tree) for t, tree in expressions(question, readings_of, not number) if _may_be_gold(golds, tree)]
@@ -235,15 +236,15 @@ def work_left(gold: Node, answer: Node) -> str:
         return "a sum"
     if used <= _WRITTEN_OUT | {"div"} and _contains(answer, _is_sum_of_decimals):
         return "a sum"
-    if "fn" not in used and not symbols(gold) - {"\\infty"} and _contains(answer, _is_function):
+    if "fn" not in used and not symbols(gold) - {"\\infty"} and _contains(answer, is_function):
         return "a function"
-    rational = used <= _RATIONAL and not any(map(_is_root, nodes(gold)))
-    if rational and (_contains(answer, _is_root) or ("deg" not in used and _contains(answer, _is_constant))):
+    rational = used <= _RATIONAL and not any(map(is_root, nodes(gold)))
+    if rational and (_contains(answer, is_root) or ("deg" not in used and _contains(answer, is_constant))):
         return "a root or constant"
     if (
         not used <= _RATIONAL
-        and _contains(answer, _is_uncollected, _sums_and_products)
-        and not _contains(gold, _is_uncollected, _sums_and_products)
+        and _contains(answer, _is_uncollected, outside_exponents)
+        and not _contains(gold, _is_uncollected, outside_exponents)
     ):
         return "a sum of like terms, or a product of equal letters,"
     return ""
@@ -259,14 +260,18 @@ def _contains(tree: Node, test: Callable[[Node], bool], walk: Callable[[Node], I
     return any(map(test, walk(tree)))
 
 
-def _sums_and_products(tree: Node) -> Iterator[Node]:
-    """Iterate over the sums and products of a tree, except those in exponents, binomials and the like."""
+def outside_exponents(tree: Node) -> Iterator[Node]:
+    """The sums, products, quotients and powers of a tree, but for those in exponents and functions."""
     stack = [tree]
     while stack:
         node = stack.pop()
         yield node
-        if node[0] in ("add", "mul", "neg", "div", "pow"):
-            stack += node[1] if node[0] in ("add", "mul") else node[1 : 3 if node[0] == "div" else 2]
+        if node[0] in ("add", "mul"):
+            stack += node[1]
+        elif node[0] in ("neg", "pow"):
+            stack.append(node[1])
+        elif node[0] == "div":
+            stack += node[1:]
 
 
 def _is_uncollected(node: Node) -> bool:
@@ -296,15 +301,18 @@ def _variable_part(term: Node) -> frozenset[tuple[Node, object]] | None:
     return frozenset(powers.items())
 
 
-def _is_function(node: Node) -> bool:
+def is_function(node: Node) -> bool:
+    """Whether a node is a function other than exp."""
     return node[0] == "fn" and node[1:2] != ("exp",)  # some write powers with exp
 
 
-def _is_constant(node: Node) -> bool:
+def is_constant(node: Node) -> bool:
+    """Whether a node is e, i or pi."""
     return node[:1] == ("const",)
 
 
-def _is_root(node: Node) -> bool:
+def is_root(node: Node) -> bool:
+    """Whether a node is a root, or a power with a fraction as its exponent."""
     return node[0] == "root" or (node[0] == "pow" and (n := value_or_none(node[2])) is not None and n.denominator > 1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from justtinker_plugins.shared.latex.parse import Node
-from justtinker_plugins.shared.latex.values import nodes
+from justtinker_plugins.shared.latex.values import map_parts, nodes
 
 
 def expand_signs(node: Node) -> Node:
@@ -30,10 +30,4 @@ def _choose_sign(node: Node, negative: bool) -> Node:
     if node[0] in ("pm", "mp"):
         left, right = (_choose_sign(part, negative) for part in node[1:])
         return ("add", (left, ("neg", right) if negative == (node[0] == "pm") else right))
-    return tuple(_signed_part(part, negative) for part in node)
-
-
-def _signed_part(part: object, negative: bool) -> object:
-    if not isinstance(part, tuple) or not part:
-        return part
-    return _choose_sign(part, negative) if isinstance(part[0], str) else tuple(_signed_part(p, negative) for p in part)
+    return map_parts(node, lambda part: _choose_sign(part, negative))

@@ -1,6 +1,7 @@
 r"""Sums and products over an index that are the same sum: ``\sum_{k=1}^n a_k`` and ``\sum_{i=1}^n a_i``.
 
 Two sums are the same if their bounds are equal, and their bodies for several values of the index, whatever its letter.
+Some of these values are a hash of both bodies, so that nobody can write a body that differs for others only.
 Nothing is added up, so the bounds may be letters or infinite. Equal sums are then replaced by one name each, and what
 is left is compared as any other answer. Sums that are equal for another reason, such as a shifted index, are left to
 the worker.
@@ -8,16 +9,17 @@ the worker.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from fractions import Fraction
 
 from justtinker_plugins.shared.latex.numbers import compare_values
 from justtinker_plugins.shared.latex.parse import Node, parse
 from justtinker_plugins.shared.latex.structure import compare_trees
-from justtinker_plugins.shared.latex.values import nodes
+from justtinker_plugins.shared.latex.values import map_parts, nodes
 
-INDICES = (2, 3, 5, 8)
-"""Values of the index for which bodies are compared."""
+FEW, FROM = 3, 100
+"""How many of these values are a hash, and the smallest they can be."""
 _SUM = re.compile(r"\\(?:sum|prod)(?![A-Za-z])")
 MOST_SUMS, MOST_NODES = 4, 300
 
@@ -51,8 +53,18 @@ def _is_same(one: Node, other: Node) -> bool:
     return (
         kind == kind_of_other
         and all(compare_values(a, b).equal for a, b in zip(bounds, others, strict=True))
-        and all(compare_values(_at(body, index, n), _at(body_of_other, letter, n)).equal for n in INDICES)
+        and all(
+            compare_values(_at(body, index, n), _at(body_of_other, letter, n)).equal
+            for n in _indices(bounds[0], (body, body_of_other))
+        )
     )
+
+
+def _indices(low: Node, bodies: tuple[Node, Node]) -> list[int]:
+    """The values of the index for which two bodies are compared."""
+    digest = hashlib.sha256(repr(bodies).encode()).digest()
+    first = [int(low[1])] if low[0] == "num" else []
+    return [*first, 2, 3, *(FROM + int.from_bytes(digest[2 * i : 2 * i + 2], "big") % 900 for i in range(FEW))]
 
 
 def _at(body: Node, index: str, value: int) -> Node:
@@ -63,4 +75,4 @@ def _replace(tree: Node, names: dict[Node, Node]) -> Node:
     """Replace whole nodes of a tree."""
     if tree in names:
         return names[tree]
-    return tuple(_replace(part, names) if isinstance(part, tuple) else part for part in tree)
+    return map_parts(tree, lambda part: _replace(part, names))

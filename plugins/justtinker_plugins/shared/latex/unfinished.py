@@ -18,6 +18,7 @@ from justtinker_plugins.shared.latex.values import nodes
 MOST_COPIES = 12
 """A higher power is not taken for so many factors."""
 _LARGEST = 10**30
+_I: Node = ("const", "i")
 _PRIMES = [p for p in range(2, 1000) if all(p % q for q in range(2, isqrt(p) + 1))]
 
 
@@ -56,7 +57,7 @@ def over_under(tree: Node) -> tuple[list[Node], list[Node]]:
 
 
 def has_arithmetic(tree: Node, *, powers: bool) -> bool:
-    r"""Whether plain numbers are left to add, multiply, divide or raise: ``17 \cdot 46/2``, ``20^2 - 3^2``.
+    r"""Whether plain numbers are left to add, multiply, divide or raise: ``17 \cdot 46/2``, ``20^2 - 3^2``, ``i^2``.
 
     Fractions of whole numbers, mixed numbers and ``3.91 \cdot 10^2`` are numbers. With `powers`, so is ``2^{10}``.
     """
@@ -73,6 +74,8 @@ def _is_arithmetic(node: Node, powers: bool) -> bool:
         return _is_unfinished_quotient(node)
     if node[0] == "root":
         return value_or_none(node) is not None
+    if node[0] == "pow" and node[1] == _I:
+        return value_or_none(node[2]) is not None
     return node[0] == "pow" and not _is_power_of_ten(node) and _is_plain(node, powers)
 
 

@@ -39,6 +39,17 @@ def nodes(node: Node) -> list[Node]:
     return [top for top in found if type(top[0]) is str]
 
 
+def map_parts(node: Node, change: Callable[[Node], Node]) -> Node:
+    """A copy of a node in which each node directly below it is changed."""
+    return tuple(_changed(part, change) for part in node)
+
+
+def _changed(part: object, change: Callable[[Node], Node]) -> object:
+    if not isinstance(part, tuple) or not part:
+        return part
+    return change(part) if isinstance(part[0], str) else tuple(_changed(inner, change) for inner in part)
+
+
 @lru_cache(maxsize=512)
 def symbols(node: Node) -> frozenset[str]:
     """The names of all symbols of a tree, and of functions that are known by their names only."""
