@@ -151,12 +151,12 @@ AIME_LIKE, MATH = ("aime24", "aime25", "amc23"), ("math_500",)
 @pytest.mark.parametrize(
     ("sets", "options", "bar"),
     [
-        pytest.param(AIME_LIKE, {}, 15, id="aime-like"),
-        pytest.param(MATH, {}, 15, id="math-500-mix"),
-        pytest.param(MATH, {"bombs": 0.01}, 60, id="math-500-mix-with-bombs"),
-        pytest.param(AIME_LIKE, {"distinct": True}, 12, id="aime-like-distinct"),
-        pytest.param(MATH, {"distinct": True}, 12, id="math-500-distinct"),
-        pytest.param(MATH, {"distinct": True, "bombs": 0.01}, 60, id="math-500-distinct-with-bombs"),
+        pytest.param(AIME_LIKE, {}, 21, id="aime-like"),
+        pytest.param(MATH, {}, 18, id="math-500-mix"),
+        pytest.param(MATH, {"bombs": 0.01}, 100, id="math-500-mix-with-bombs"),
+        pytest.param(AIME_LIKE, {"distinct": True}, 18, id="aime-like-distinct"),
+        pytest.param(MATH, {"distinct": True}, 20, id="math-500-distinct"),
+        pytest.param(MATH, {"distinct": True, "bombs": 0.01}, 100, id="math-500-distinct-with-bombs"),
     ],
 )
 def test_rollouts_a_second(
