@@ -101,6 +101,8 @@ class Scorer:
         for name, column in (("tokens", tokens), ("truncated", truncated)):
             if column is not None and len(column) != len(responses):
                 raise PluginError(f"{name}: expected {len(responses)} entries, one a response, got {len(column)}")
+        if not isinstance(opened, str):
+            raise PluginError(f"opened: expected one text for all responses, such as '<think>', got {opened!r:.60}")
         if tokens is not None and min(tokens) < 0:
             raise PluginError(f"tokens: expected counts, got {min(tokens)}")
         cut = truncated if truncated is not None else [False] * len(responses)

@@ -88,6 +88,12 @@ def test_thinking_that_the_prompt_has_opened(scorer: Scorer) -> None:
     assert [verdict.outcome for verdict in group.verdicts] == ["correct"] * 3, "nothing says that it was opened"
 
 
+@pytest.mark.parametrize("opened", [None, ["<think>"]])
+def test_what_the_prompt_held_is_one_text(scorer: Scorer, opened: Any) -> None:
+    with pytest.raises(PluginError, match=r"^opened: expected one text for all responses, such as '<think>', got "):
+        ask(scorer, opened=opened)
+
+
 def test_without_lengths_a_metric_that_reads_them_is_left_out(scorer: Scorer) -> None:
     group = ask(scorer)
     assert "thinking_rate" not in group.measures, "the metric `thinking` reads tokens"

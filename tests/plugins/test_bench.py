@@ -15,7 +15,7 @@ def test_the_table_has_a_row_per_method(tmp_path: Path) -> None:
     result = CliRunner().invoke(bench, ["redundancy", str(file)])
     assert result.exit_code == 0, result.output
     first, machine, head, *rows = result.output.splitlines()
-    assert first.startswith("3 texts, 0.0 MB; each method against plain Python")
+    assert first.startswith("3 texts, 0.0 MB; each method against the recipe's score in plain Python")
     assert re.fullmatch(r"on \S.*, \d+ cores?, with(out)? numba", machine)
     assert head.split("  ")[0] == "method"
     names = [row.split("  ")[0].strip() for row in rows]

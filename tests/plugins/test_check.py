@@ -40,6 +40,23 @@ def test_check_shows_plan_and_prompt_and_leaves_nothing_behind(written: Written,
 
 
 @pytest.mark.parametrize(
+    ("end", "line"),
+    [
+        ("<think>\\n", "\nThe prompt opens the thinking.\n"),
+        ("<think>\\n\\n</think>\\n\\n", "\nThe prompt turns thinking off.\n"),
+        ("=", ""),
+    ],
+)
+def test_check_says_what_the_prompt_does_to_thinking(written: Written, end: str, line: str) -> None:
+    config = written("a", "ScriptedBackend", "Opens", "Judge", "Correct", "Mean", "Rl")
+    asks = "class Opens(Player):\n    @hookimpl\n    def build_prompt(self, problem):\n"
+    Path("players.py").write_text(PLAYERS + asks + f"        return problem.question + '{end}'\n")
+    output = cli("check", config).output
+    assert (line or "0=") in output
+    assert ("The prompt" in output) == bool(line)
+
+
+@pytest.mark.parametrize(
     ("weight", "expected"),
     [("0.25", "0.25"), ("{from = 0.0, to = 0.5, steps = 2}", "0.25 to 0.5")],
 )

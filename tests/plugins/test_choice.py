@@ -45,6 +45,30 @@ def test_more_than_a_letter_is_wrong(answer: str) -> None:
     assert verify("B", f"\\boxed{{{answer}}}") == Verdict("incorrect", answer, "boxed", "not one of the letters ABCDE")
 
 
+CAPITAL = "What is the capital of France?\n(A) Rome (B) Paris (C) Berlin"
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        ("B. Paris", "correct"),
+        ("(B) Paris", "correct"),
+        (r"\text{(B) Paris}", "correct"),
+        (r"\textbf{(B)}\ \text{Paris}", "correct"),
+        ("(A) Rome", "incorrect"),
+        ("(A) Paris", "incorrect"),
+        ("(B) Rome", "incorrect"),
+        ("(B) Paris (C) Berlin", "incorrect"),
+        ("Paris", "incorrect"),
+    ],
+)
+def test_a_letter_with_the_questions_own_text(answer: str, outcome: str) -> None:
+    problem = Problem("1", CAPITAL, "B", kind="choice")
+    [verdict] = Choice().verify(problem, [Rollout((), (), (), f"\\boxed{{{answer}}}")]) or []
+    assert verdict.outcome == outcome
+    assert verdict.vote == ("B" if outcome == "correct" else "A" if answer == "(A) Rome" else None)
+
+
 def test_other_letters() -> None:
     assert verify("B", r"\boxed{C}") == Verdict("incorrect", "C", "boxed", "not the gold's letter")
     assert verify("B", r"\boxed{B}, no, \boxed{C}").outcome == "incorrect"

@@ -160,3 +160,10 @@ def test_a_few_from_all_over_the_set_are_tried_before_the_run(run_of: RunOf) -> 
     [update] = trained(run_of, Sft(batch_size=2), some).updates
     data = update.data
     assert len(data) == 2
+
+
+def test_a_tag_that_the_prompt_holds_is_not_learned(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:
+    problem = Problem("p", "1", demonstration=THINKS)
+    with opened(run_of(ScriptedBackend(), Opens("<think>\n"), Sft(batch_size=1), problems=[problem])) as run:
+        loop.train(run)
+    assert not caplog.records, "how many tokens it is does not matter"

@@ -119,6 +119,15 @@ def test_a_short_line_says_once_what_the_prompt_held() -> None:
     assert [r.response for r in group_of(line_of({**record, "opened": None}))[0].rollouts] == ["a", "b"]
 
 
+def test_a_misspelt_key_is_no_key_to_ignore() -> None:
+    record = {"question": "q", "responses": ["a"]}
+    with pytest.raises(PluginError, match=r"line 3: the line has 'opend'; did you mean 'opened'\?$"):
+        group_of(line_of({**record, "opend": "<think>"}))
+    with pytest.raises(PluginError, match=r"line 3: the line has 'truncate'; did you mean 'truncated'\?$"):
+        group_of(line_of({**record, "truncate": [True]}))
+    group_of(line_of({**record, "source": "mine", "difficulty": 3}))  # a key of one's own
+
+
 def test_nobody_can_mistake_what_is_not_recorded() -> None:
     [rollout] = group_of(line_of({"question": "q", "responses": ["a"], "tokens": [2]}))[0].rollouts
     assert rollout.tokens == (-1, -1)

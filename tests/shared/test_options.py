@@ -18,7 +18,9 @@ def test_the_choices_of_a_question(question: str) -> None:
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-@pytest.mark.parametrize("answer", ["(C) 18", r"\textbf{(C) } 18", r"\text{(C)}\ 18", "C. 18", "C) 18", "C: 18"])
+@pytest.mark.parametrize(
+    "answer", ["(C) 18", r"\textbf{(C) } 18", r"\text{(C)}\ 18", r"\text{(C) 18}", "C. 18", "C) 18", "C: 18"]
+)
 @pytest.mark.parametrize("gold", ["C", r"\text{(C)}", "(A)"])
 def test_a_letter_with_its_own_text_is_that_letter(question: str, answer: str, gold: str) -> None:
     assert without_choices_text(question, gold, answer) == "C"

@@ -38,7 +38,8 @@ class Sft:
         """A complaint if none of a few demonstrations, from all over the set, can be used."""
         if not (run.ready and run.train_problems):
             return []
-        if self.require_thinking and (pieces := len(run.backend.encode(OPEN))) > 1:
+        opened = run.prompt(run.train_problems[0]).opened
+        if self.require_thinking and not opened and (pieces := len(run.backend.encode(OPEN))) > 1:
             log.warning("%s is %d tokens for %s: it learns the tag piece by piece", OPEN, pieces, run.config.run.model)
         some = run.train_problems[:: -(-len(run.train_problems) // TRIED)]
         usable, reasons = self.sort_out(some, run)

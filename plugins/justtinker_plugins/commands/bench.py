@@ -101,7 +101,7 @@ def redundancy(texts: Path | None) -> None:
     reference = best_seconds(lambda: [plain_score(text) for text in batch], 2)
     reference_with_chunks = reference + best_seconds(lambda: [plain_chunk_similarity(text) for text in batch], 1)
     megabytes = sum(len(text.encode("utf-8", "surrogatepass")) for text in batch) / 1e6
-    table = plain_table("method", "ms", "MB/s", "times plain Python")
+    table = plain_table("method", "ms", "MB/s", "times as fast")
     rows = [
         ("plain Python", reference, reference),
         ("plain Python with chunk similarity", reference_with_chunks, reference_with_chunks),
@@ -113,7 +113,7 @@ def redundancy(texts: Path | None) -> None:
     for name, seconds, baseline in rows:
         table.add_row(name, f"{seconds * 1e3:,.1f}", f"{megabytes / seconds:,.1f}", f"{baseline / seconds:.1f}")
     console = Console()
-    note = "each method against plain Python that does the same work, one text at a time"
+    note = "each method against the recipe's score in plain Python, one text at a time"
     console.print(f"{len(batch):,} texts, {megabytes:.1f} MB; {note}", highlight=False, soft_wrap=True)
     console.print(
         f"on {processor_name()}, {CORES} core{'s' * (CORES > 1)}, {'with' if works() else 'without'} numba",

@@ -24,6 +24,7 @@ from justtinker_plugins.commands._preflight import checks
 from justtinker_plugins.commands._preflight.data import data_notes, skipped_rows
 from justtinker_plugins.commands._preflight.estimate import describe_cost
 from justtinker_plugins.shared.terminal import plain_table
+from justtinker_plugins.text import CLOSE
 
 
 def rehearse(runs: Sequence[PlannedRun]) -> None:
@@ -131,3 +132,5 @@ def describe_prompt(console: Console, run: Run) -> None:
             soft_wrap=True,
         )
         console.print(prompt.text, markup=False, style="dim", soft_wrap=True)
+        if prompt.opened:
+            console.print(f"The prompt {'turns thinking off' if CLOSE in prompt.opened else 'opens the thinking'}.")

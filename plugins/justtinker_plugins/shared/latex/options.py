@@ -8,6 +8,7 @@ from functools import lru_cache
 from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.restated import without_spaces
 from justtinker_plugins.shared.letters import is_choice
+from justtinker_plugins.text import visible
 
 _LABEL = re.compile(r"(?:^|(?<=[\s.,;:?]))(?:\\text *\{ *)?\(?([A-E])[).:] *\}?")
 
@@ -32,4 +33,4 @@ def without_choices_text(question: str, gold: str, answer: str) -> str:
 
 
 def _bare(text: str) -> str:
-    return without_spaces(text).strip(".,;:").casefold()
+    return without_spaces(visible(text)).strip(".,;:").casefold()

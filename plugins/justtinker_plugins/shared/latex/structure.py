@@ -144,7 +144,8 @@ def _spread_name(items: tuple[Node, ...]) -> tuple[Node, ...]:
 
 def _compare_multisets(golds: tuple[Node, ...], answers: tuple[Node, ...]) -> Comparison:
     if len(golds) != len(answers):
-        return Comparison(False, "gate", f"{len(answers)} values where the gold has {len(golds)}")
+        values = "1 value" if len(answers) == 1 else f"{len(answers)} values"
+        return Comparison(False, "gate", f"{values} where the gold has {len(golds) or 'none'}")
     left = list(answers)
     found: list[Comparison] = []
     for gold in golds:

@@ -12,6 +12,8 @@ Records hold no token ids, so a group read back has the right number of tokens, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -85,6 +87,7 @@ def group_of(line: Line, *, step_needed: str = "") -> tuple[Group, list[float | 
     """
     record = without_nulls(object_of(line))
     try:
+        _check_spelling(record)
         parts = {"problem": {"id": line.name, **record}, "responses": _rows_of(record)} if "responses" in record else {}
         found = checked(GROUP, record, "the line", parts)
         if not found.rollouts:
@@ -96,6 +99,18 @@ def group_of(line: Line, *, step_needed: str = "") -> tuple[Group, list[float | 
     prompt, rollouts = Prompt(found.prompt), tuple(row.rollout() for row in found.rollouts)
     index = line.number - 1 if found.index is None else found.index
     return Group(found.step or 0, index, found.problem, prompt, rollouts), [row.reward for row in found.rollouts]
+
+
+KEYS = frozenset({f.name for f in (*fields(Problem), *fields(GroupRecord))} | set(RolloutRecord.__annotations__)) | {
+    "responses"
+}
+
+
+def _check_spelling(record: Mapping[str, Any]) -> None:
+    """Refuse a key that is nearly one of ours: ``opend`` would be ignored, and the line judged as something else."""
+    for key in record.keys() - KEYS:
+        if close := get_close_matches(key, KEYS, n=1, cutoff=0.8):
+            raise ValueError(f"the line has {key!r}; did you mean {close[0]!r}?")
 
 
 def _rows_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
