@@ -87,14 +87,16 @@ def not_right(directory: Path) -> str:
     """The golds that nobody can grade, and what was refused."""
     judged = [(s.name, *pair) for s in evals(directory) for pair in verdicts(directory, s.name)]
     bad = {f"`{p['answer']}` ({name})" for name, p, v in judged if v["outcome"] == "unscored"}
-    wrong = {
-        f"`{v['answer']}` for `{p['answer']}` ({name}: {v['reason']})"
-        for name, p, v in judged
-        if v["outcome"] == "incorrect"
-    }
-    return (
-        f"Golds that no grader can parse: {'; '.join(sorted(bad)) or 'none'}. "
-        f"Equivalent answers that were refused: {'; '.join(sorted(wrong)) or 'none'}."
+    wrong = {v["reason"]: f"`{v['answer']}` for `{p['answer']}`" for _, p, v in judged if v["outcome"] == "incorrect"}
+    counts = Counter(v["reason"] for _, _, v in judged if v["outcome"] == "incorrect")
+    listed = [f"- {n} times, {reason}: {wrong[reason]}" for reason, n in counts.most_common()]
+    return "\n".join(
+        [
+            f"Golds that no grader can parse: {'; '.join(sorted(bad)) or 'none'}.",
+            "Equivalent answers that were refused, mostly since the question asks for another form; with an example:",
+            "",
+            *(listed or ["- none"]),
+        ]
     )
 
 
