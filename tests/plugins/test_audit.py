@@ -82,7 +82,10 @@ NUMBERS = [
 # The bundled stacks
 
 
-@pytest.mark.parametrize("more", [("quickstart-rl",), ("exp003", "--set", "data.train.use=arithmetic")])
+@pytest.mark.parametrize(
+    "more",
+    [("quickstart-rl",), pytest.param(("exp003", "--set", "data.train.use=arithmetic"), marks=pytest.mark.slow)],
+)
 def test_the_default_stack_passes_on_arithmetic(more: tuple[str, ...]) -> None:
     found = audit(*more, "--problems", "6", built_in=True)
     assert (found["passed"], found["failures"], found["problems"], found["left_out"]) == (True, [], 6, [])
