@@ -39,10 +39,12 @@ NEW = "missing_rare_words"
 
 def records(run: Path, name: str) -> list[dict[str, Any]]:
     """The records of a file, times and new measures aside."""
-    rows = [json.loads(line, parse_float=rounded) for line in (run / name).read_text().splitlines()]
-    for row in rows:
-        row.get("metrics", {}).pop(NEW, None)
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+    def known(record: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in record.items() if key not in ("seconds", NEW)}
+
+    lines = (run / name).read_text().splitlines()
+    return [json.loads(line, parse_float=rounded, object_hook=known) for line in lines]
 
 
 def test_a_killed_one_resumes_and_ends_as_if_it_had_not_been_killed(
