@@ -18,7 +18,7 @@ from pydantic import Field
 
 from justtinker_core import Backend, Datum, PluginError, RunContext, Sample, SampleRequest, hookimpl, plugin
 from justtinker_core.types import Adam, Loss, Message, TrainResult
-from justtinker_plugins.backends._data import check_data, decode, encode
+from justtinker_plugins.backends._data import check_data, decode, encode, render
 from justtinker_plugins.backends._local import losses, sampling
 from justtinker_plugins.backends._local import model as models
 
@@ -101,13 +101,7 @@ class LocalBackend:
 
     def render(self, messages: Sequence[Message], **template: Any) -> str:
         """Render messages with the chat template and its variables. PluginError if there is none or it rejects them."""
-        try:
-            text: str = self.policy.tokenizer.apply_chat_template(
-                [dict(m) for m in messages], tokenize=False, add_generation_prompt=True, **template
-            )
-        except Exception as error:  # a template is a program and may raise anything
-            raise PluginError(f"the model's chat template cannot render the messages: {error}") from error
-        return text
+        return render(self.policy.tokenizer, messages, template)
 
     def sampler(self) -> LocalSampler:
         """A sampler of the weights after all work submitted so far; the next optimizer step or restore ends it."""

@@ -33,7 +33,7 @@ from justtinker_core import (
 from justtinker_core.checkpoints import checkpoint_of
 from justtinker_core.errors import nearest
 from justtinker_core.types import Adam, Loss, Message, TrainResult
-from justtinker_plugins.backends._data import check_data, decode, encode
+from justtinker_plugins.backends._data import check_data, decode, encode, render
 from justtinker_plugins.backends._tinker import wire
 from justtinker_plugins.backends._tinker.calls import KEY, Calls, is_gone, scrubbed
 from justtinker_plugins.backends._tinker.prices import prices_of, usd
@@ -128,13 +128,7 @@ class TinkerBackend:
 
     def render(self, messages: Sequence[Message], **template: Any) -> str:
         """Render messages with the chat template and its variables. PluginError if there is none or it rejects them."""
-        try:
-            text: str = self._tokenizer.apply_chat_template(
-                [dict(m) for m in messages], tokenize=False, add_generation_prompt=True, **template
-            )
-        except Exception as error:  # a template is a program and may raise anything
-            raise PluginError(f"the model's chat template cannot render the messages: {error}") from error
-        return text
+        return render(self._tokenizer, messages, template)
 
     # -- sampling and training ---------------------------------------------------------------------------------------
 
