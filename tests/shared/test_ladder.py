@@ -144,6 +144,7 @@ SEMANTICS: dict[str, list[tuple[str, list[str], list[str]]]] = {
         ("|x|", [r"\sqrt{x^2}", r"\lvert x \rvert", "|-x|"], ["x", "-x", "x^2"]),
         ("|x-8|", ["|8-x|", r"\sqrt{(x-8)^2}"], ["8-x", "x-8"]),  # the corner lies beyond the first points
         (r"\sqrt{(x-8)^2}", ["|x-8|", "((8-x)^2)^{1/2}"], ["8-x", "x-8"]),
+        ("((x-8)^2)^{-1/2}", [r"\frac{1}{|x-8|}"], [r"\frac{1}{8-x}"]),
         ("3|2y-30|", ["|6y-90|"], ["90-6y"]),
         (r"\sqrt{x+9}", [r"3\sqrt{\frac{x}{9}+1}"], [r"3+\frac{x}{9}"]),
         (r"\sqrt{4 \pi r^2}", [r"2 r \sqrt{\pi}"], [r"4 r \sqrt{\pi}", r"2 r \pi"]),

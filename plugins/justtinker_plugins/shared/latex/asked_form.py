@@ -29,7 +29,7 @@ from typing import NamedTuple
 from justtinker_plugins.shared.latex import restated
 from justtinker_plugins.shared.latex.brackets import factors, has_closed_brackets, has_like_terms, has_product_of_sums
 from justtinker_plugins.shared.latex.ladder import claim_of, readings_of
-from justtinker_plugins.shared.latex.made_of import tidy, value_or_none
+from justtinker_plugins.shared.latex.made_of import is_root, tidy, value_or_none
 from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.parse import Node
 from justtinker_plugins.shared.latex.restated import is_mixed_number
@@ -261,7 +261,7 @@ _HIDDEN = [
     (f"{name} is left", _more(partial(_has, test)))
     for name, test in (
         ("a function", restated.is_function),
-        ("a root", restated.is_root),
+        ("a root", is_root),
         ("a constant", restated.is_constant),
     )
 ]

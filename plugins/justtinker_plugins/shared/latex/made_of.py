@@ -28,6 +28,11 @@ def value_or_none(tree: Node) -> Fraction | None:
     return None
 
 
+def is_root(node: Node) -> bool:
+    """Whether a node is a root, or a power with a fraction as its exponent."""
+    return node[0] == "root" or (node[0] == "pow" and (n := value_or_none(node[2])) is not None and n.denominator > 1)
+
+
 def tidy(tree: Any) -> Any:
     """Remove "plus 2-2", "times 7/7" and "to the power of 2/2" from a tree; write a power of 1/2 as a root."""
     kind = tree[0] if tree else None

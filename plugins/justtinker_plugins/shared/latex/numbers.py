@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from justtinker_plugins.shared.latex.digits import same_value, value_of
+from justtinker_plugins.shared.latex.made_of import is_root
 from justtinker_plugins.shared.latex.parse import Node
 from justtinker_plugins.shared.latex.residues import same_rational
 from justtinker_plugins.shared.latex.tokens import TooLargeError, UnsupportedError
@@ -281,12 +282,8 @@ def _largest_number(parts: list[Node]) -> Fraction:
 
 
 def _is_root_of_letters(node: Node) -> bool:
-    is_root = node[0] == "root" or (node[0] == "pow" and node[2][0] in ("div", "num"))
-    return is_root and bool(symbols(node)) and (node[0] == "root" or not _is_whole(node[2]))
-
-
-def _is_whole(node: Node) -> bool:
-    return bool(node[0] == "num" and node[1].denominator == 1)
+    """Whether a root has letters below it, or in the quotient that is its exponent."""
+    return bool(symbols(node)) and (is_root(node) or (node[0] == "pow" and node[2][0] == "div"))
 
 
 def _whole_number_points(names: list[str], *, many: bool) -> list[Point]:

@@ -32,7 +32,7 @@ from functools import lru_cache
 from math import gcd
 from typing import NamedTuple
 
-from justtinker_plugins.shared.latex.made_of import Members, members, sorted_parts, tidy, value_or_none
+from justtinker_plugins.shared.latex.made_of import Members, is_root, members, sorted_parts, tidy, value_or_none
 from justtinker_plugins.shared.latex.names import is_name
 from justtinker_plugins.shared.latex.normalise import normalise
 from justtinker_plugins.shared.latex.numbers import equal_if_any
@@ -309,11 +309,6 @@ def is_function(node: Node) -> bool:
 def is_constant(node: Node) -> bool:
     """Whether a node is e, i or pi."""
     return node[:1] == ("const",)
-
-
-def is_root(node: Node) -> bool:
-    """Whether a node is a root, or a power with a fraction as its exponent."""
-    return node[0] == "root" or (node[0] == "pow" and (n := value_or_none(node[2])) is not None and n.denominator > 1)
 
 
 def _is_sum(node: Node) -> bool:
