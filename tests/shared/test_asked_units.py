@@ -80,6 +80,7 @@ CASES: list[tuple[str, list[str], list[str]]] = [
     ("Find the angle in degrees.", [r"50^\circ", "50 degrees"], ["50 radians", r"50\%"]),
     ("Find the temperature in degrees Celsius.", [r"50^\circ C", r"50^\circ\text{C}", r"50^\circ"],
      [r"50^\circ F", r"50\text{ K}"]),
+    ("A rod is cut in two. The length of a half in meters?", [r"50\text{ m}", "50"], [r"50\text{ km}", r"50\text{ s}"]),
     ("What is the force in newtons?", [r"50\text{ N}", r"50\text{ kg m/s}^2"], [r"50\text{ J}", r"50\,\mathrm{J}"]),
     ("How high is it, in meters?", [r"50\text{ m}"], [r"50\text{ meters per second}", r"50\,\mathrm{m/s}"]),
     ("How many grams does one weigh?", [r"50\text{ g}"], [r"50\text{ grams per hour}", r"50\text{ g/cm}^3"]),

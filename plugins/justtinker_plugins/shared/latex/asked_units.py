@@ -134,6 +134,7 @@ def asked_of(question: str) -> Asked:
         text = text.replace(sign, name)
     sentences = _SENTENCE_END.split(text)
     asking = [s[m.start() :] if m["word"] else s for s in sentences if (m := _ASKS.search(s))]
+    asking = asking or [s for s in sentences if _SURELY_ASKS.search(s)]  # "Its length in meters?"
     clause = next(iter([a for a in asking if _SURELY_ASKS.search(a)][-1:] or asking[-1:]), "")
     forms = [s[m.start() :] for s in sentences if (m := _SAYS_HOW.search(s))]
     counted = [clause[m.end() :].lstrip() for m in _HOW_MANY.finditer(clause)]
