@@ -112,8 +112,8 @@ def end_process(messages: dict[str, str]) -> None:
 def exit_at_once(code: int) -> None:
     """End the process without waiting for threads, and show the terminal's cursor. Records on disk are whole."""
     with suppress(OSError):
-        if os.isatty(1):
-            os.write(1, b"\x1b[?25h")
+        for terminal in filter(os.isatty, (1, 2)):
+            os.write(terminal, b"\x1b[?25h")
     os._exit(code)
 
 
