@@ -37,9 +37,11 @@ from justtinker_core.testing.backends import (
     train,
 )
 from justtinker_plugins.backends._tinker import wire
+from justtinker_plugins.backends._tinker.backend import TinkerBackend
 from justtinker_plugins.backends._tinker.calls import explained, is_gone
+from justtinker_plugins.backends._tinker.preflight import start_complaints
 from justtinker_plugins.backends._tinker.prices import prices_of
-from justtinker_plugins.backends.tinker import Tinker, TinkerBackend
+from justtinker_plugins.backends.tinker import Tinker
 from tests.core.conftest import cli
 from tests.plugins.tinker_server import KEY, MODEL, TinkerServer, Weights, served
 
@@ -433,7 +435,7 @@ def test_preflight_finds_the_starting_weights(server: TinkerServer, opened: Open
     assert complaints(backend, start_from=there) == []
     (complaint,) = complaints(backend, start_from=gone)
     assert complaint.startswith(f"[run] start_from = '{gone}' cannot be loaded from {server.url}: Tinker (404): ")
-    assert opened("tiny/other").start_complaints(there) == [
+    assert start_complaints(opened("tiny/other"), there) == [
         f"[run] start_from = '{there}' is a checkpoint of tiny/bigram, but [run] model = 'tiny/other'"
     ]
 

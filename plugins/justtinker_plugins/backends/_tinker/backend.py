@@ -1,0 +1,125 @@
+"""The `tinker` backend's `Backend`: text, sampling, training and checkpoints over the SDK's clients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from justtinker_core import Datum, PluginError
+from justtinker_core.types import Adam, Loss, Message, TrainResult
+from justtinker_plugins.backends._data import check_data, decode, encode, render
+from justtinker_plugins.backends._tinker import wire
+from justtinker_plugins.backends._tinker.calls import is_gone
+from justtinker_plugins.backends._tinker.prices import prices_of, usd
+from justtinker_plugins.backends._tinker.sampler import TinkerSampler
+from justtinker_plugins.backends._tinker.server import Server
+
+if TYPE_CHECKING:
+    from justtinker_plugins.backends.tinker import Tinker
+
+PATHS = "tinker://"
+ANY_TOKEN = 2**31
+UNBOUNDED = 10**9  # transformers writes a huge number where a tokenizer knows no limit
+
+
+class TinkerBackend:
+    """A `Backend` over the SDK's service client and one training client, which is made at its first use."""
+
+    def __init__(self, model: str, options: Tinker, seed: int) -> None:
+        self.model, self.options = model, options
+        self.server = Server(model, options, seed)
+        self.concurrent = True
+
+    # -- the model ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def context_length(self) -> int:
+        """The most tokens of prompt plus response."""
+        if self.options.context_length:
+            return self.options.context_length
+        length = self.server.offered.get(self.model) or int(self.server.tokenizer.model_max_length)
+        if length < UNBOUNDED:
+            return length
+        raise PluginError(
+            f"neither the server nor the tokenizer says how many tokens {self.model} takes: "
+            f"set context_length in [plugins.tinker]"
+        )
+
+    @cached_property
+    def end_token(self) -> str:
+        """The tokenizer's end token."""
+        return str(self.server.tokenizer.eos_token)
+
+    def encode(self, text: str) -> list[int]:
+        """Encode text: special tokens spelled out in it are recognised, none are added."""
+        return encode(self.server.tokenizer, text)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Decode tokens, special tokens included."""
+        return decode(self.server.tokenizer, tokens)
+
+    def render(self, messages: Sequence[Message], **template: Any) -> str:
+        """Render messages with the chat template and its variables. PluginError if there is none or it rejects them."""
+        return render(self.server.tokenizer, messages, template)
+
+    # -- sampling and training ---------------------------------------------------------------------------------------
+
+    def sampler(self) -> TinkerSampler:
+        """A sampler of the weights after all work submitted so far. The export goes on when this returns."""
+        calls, training = self.server.calls, self.server.training
+        exported = calls.submit(lambda: training().save_weights_and_get_sampling_client(), lambda client: client)
+        return TinkerSampler(self, calls, exported)
+
+    def forward_backward(self, data: Sequence[Datum], loss: Loss, config: Mapping[str, float]) -> Future[TrainResult]:
+        """Add the gradient of the summed loss to the gradient accumulated on the server."""
+        data, config, context = tuple(data), dict(config), self.context_length
+
+        def call() -> Any:
+            check_data(data, loss, config, context, ANY_TOKEN)
+            sent = [wire.to_datum(datum, loss) for datum in data]
+            return self.server.training().forward_backward(sent, loss, config or None)
+
+        return self.server.calls.submit(call, lambda reply: wire.train_result(reply, data, loss, config))
+
+    def optim_step(self, adam: Adam) -> Future[Mapping[str, float]]:
+        """Take an Adam step with the accumulated gradient; reports ``grad_norm`` if the server does."""
+        return self.server.calls.submit(
+            lambda: self.server.training().optim_step(wire.adam_params(adam)), wire.optim_metrics
+        )
+
+    def save(self, name: str, ttl_seconds: int | None = None) -> Future[str]:
+        """Save weights and optimizer on the server, for `ttl_seconds`; the result is their ``tinker://`` path."""
+        return self.server.calls.submit(
+            lambda: self.server.training().save_state(name, ttl_seconds=ttl_seconds), lambda reply: str(reply.path)
+        )
+
+    def forget(self, path: str) -> None:
+        """Do nothing: checkpoints that may be forgotten were saved with a time to live."""
+
+    def restore(self, path: str, *, optimizer: bool) -> None:
+        """Continue from a checkpoint, with a new training client. FileNotFoundError: it expired or never existed."""
+        if not path.startswith(PATHS):
+            raise FileNotFoundError(not_a_checkpoint(path))
+
+        try:
+            self.server.calls.submit(lambda: self.server.restore(path, optimizer), lambda _: None).result()
+        except PluginError as error:
+            if is_gone(error):
+                raise FileNotFoundError(f"{path} is no longer on the server: {error}") from None
+            raise PluginError(f"cannot restore {path}: {error}") from None
+
+    def usd(self, tokens: Mapping[str, int]) -> float | None:
+        """The cost of tokens by kind; None for a model without prices."""
+        prices = prices_of(self.model, {str(kind): price for kind, price in self.options.prices.items()})
+        return usd(tokens, prices) if prices else None
+
+    def close(self) -> None:
+        """End the session. The server finishes what it has begun; open futures raise."""
+        self.server.close()
+
+
+def not_a_checkpoint(path: str) -> str:
+    """The error for a path that no Tinker server can restore."""
+    return f"{path} is not a checkpoint on a Tinker server ({PATHS}...)"
