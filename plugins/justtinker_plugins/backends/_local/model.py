@@ -164,6 +164,11 @@ def load_pretrained(name: str, dtype: str) -> tuple[Any, Any]:
 
     if difflib.get_close_matches(name, ["tiny"]) and not Path(name).exists():  # a typo: do not ask the hub
         raise PluginError(f"[run] model = {name!r}: there is no such directory; did you mean 'tiny'?")
+    if (Path(name) / "config.json").is_file() and not Path(name).is_absolute():
+        raise PluginError(
+            f"[run] model = {name!r}: a path in a config begins at the config's folder, where there is no such model; "
+            f"write {str(Path(name).resolve())!r}, or on the command line --set run.model={name}"
+        )
     try:
         return AutoModelForCausalLM.from_pretrained(name, dtype=dtype), AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError, KeyError) as error:
