@@ -81,7 +81,8 @@ def test_only_options_that_are_not_the_default_are_shown(tmp_path: Path) -> None
 
 SILENT = """
 class Silent(ScriptedBackend):
-    price = 0.001
+    def usd(self, tokens):
+        return 0.001 * sum(tokens.values())
     @hookimpl
     def preflight(self):
         return ["no key"]
@@ -102,7 +103,7 @@ def test_the_estimate_is_shown_whatever_is_missing(written: Written, tmp_path: P
     assert result.exit_code == 1
     assert complaints(result.output) == ["no key"]
     words = " ".join(result.output.split())
-    assert re.search(r"a step 202 - 24\.6k to 49\.2k - 24\.78 to 49\.35 ", words), "2 prompts of 101, 6 responses"
+    assert "a step 202 - 24.6k to 49.2k - 24.78 to 49.35 " in words, "2 prompts of 101, 6 responses"
     assert "Also assumed, as not all could be loaded: 4 characters a token, questions of 100 tokens" in words
     assert "100 problems in data.eval.held." in words
     assert re.search(r"in all +[\d.]+k ", result.output)

@@ -246,7 +246,8 @@ def test_a_stop_by_a_monitor_is_exit_code_3(written: Written, tmp_path: Path) ->
 
 PRICED = """
 class Dear(ScriptedBackend):
-    price = 0.1
+    def usd(self, tokens):
+        return 0.1 * sum(tokens.values())
 """
 
 
