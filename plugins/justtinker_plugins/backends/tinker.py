@@ -13,8 +13,12 @@ from pydantic import Field
 
 from justtinker_core import Backend, PluginError, RunContext, hookimpl, plugin
 from justtinker_core.checkpoints import checkpoint_of
+from justtinker_plugins.backends._tinker import price_file
 from justtinker_plugins.backends._tinker.backend import TinkerBackend
+from justtinker_plugins.backends._tinker.listing import list_models
 from justtinker_plugins.backends._tinker.preflight import model_complaints, setup_complaints, start_complaints
+from justtinker_plugins.backends._tinker.prices import record_prices
+from justtinker_plugins.shared.models import ModelList
 
 
 @plugin
@@ -34,7 +38,9 @@ class Tinker:
     prices: dict[Literal["prefill", "cached_prefill", "sampled", "trained"], Annotated[float, Field(ge=0)]] = field(
         default_factory=dict
     )
-    """USD per million tokens of each kind, in place of those in tinker_prices.toml."""
+    """USD per million tokens of each kind, in place of the service's."""
+    price_file: str = price_file.URL
+    """Where the service's prices are read, if it can be reached; "" for those that come with this package."""
 
     @hookimpl
     def open_backend(self, run: RunContext) -> Backend:
@@ -53,4 +59,11 @@ class Tinker:
         except PluginError:  # an earlier stage, which has no checkpoint yet
             start = None
         backend = run.backend
-        return setup_complaints(backend) or model_complaints(backend) + start_complaints(backend, start)
+        found = setup_complaints(backend) or model_complaints(backend) + start_complaints(backend, start)
+        if backend.prices and not found:
+            record_prices(run.files, backend.model, backend.prices)
+        return found
+
+    def models(self, model: str) -> ModelList:
+        """List the models of the service, or of the server at `base_url`, with their prices."""
+        return list_models(self, model)
