@@ -59,7 +59,8 @@ class Tinker:
         except PluginError:  # an earlier stage, which has no checkpoint yet
             start = None
         backend = run.backend
-        found = setup_complaints(backend) or model_complaints(backend) + start_complaints(backend, start)
+        found = setup_complaints(backend, run.config.run.budget_usd)
+        found = found or model_complaints(backend) + start_complaints(backend, start)
         if backend.prices and not found:
             record_prices(run.files, backend.model, backend.prices)
         return found

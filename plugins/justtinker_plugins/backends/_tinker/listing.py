@@ -30,7 +30,9 @@ def list_models(options: Tinker, model: str) -> ModelList:
     file = published(options, server)
     names = list(offered) if offered is not None else [name for name, row in catalog().items() if row.offered]
     rows = [
-        describe(name, (offered or {}).get(name), options if name == model else replace(options, prices={}), server, file)
+        describe(
+            name, (offered or {}).get(name), options if name == model else replace(options, prices={}), server, file
+        )
         for name in [*names, *(name for name in catalog() if name not in names)]
     ]
     listed = tuple(replace(row, offered=row.name in names) for row in rows)

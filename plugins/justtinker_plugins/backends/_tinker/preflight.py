@@ -9,23 +9,29 @@ from http.client import HTTPException
 
 from justtinker_core import PluginError
 from justtinker_core.errors import nearest
-from justtinker_plugins.backends._tinker.backend import PATHS, TinkerBackend, not_a_checkpoint
+from justtinker_plugins.backends._tinker.backend import PATHS, TinkerBackend, not_a_checkpoint, unpriced
 from justtinker_plugins.backends._tinker.calls import KEY, scrubbed
 from justtinker_plugins.backends._tinker.catalog import retirement, successor
 
 
-def setup_complaints(backend: TinkerBackend) -> list[str]:
-    """Complaints about key, server, SDK, prices and model, each with its fix."""
+def setup_complaints(backend: TinkerBackend, budget: float | None) -> list[str]:
+    """Complaints about key, server, SDK, prices (for the run's budget, if it has one) and model, each with its fix."""
     found = [*key_complaints(os.environ.get(KEY, "")), *server_complaints(backend.server.url)]
     try:
         import tinker  # noqa: F401
     except ImportError:
         found.append("the tinker SDK is not installed: pip install 'justtinker[tinker]'")
-    if backend.options.prices and backend.prices is None:
-        found.append(
-            f"[plugins.tinker] prices: no others are known for {backend.model}: set prefill, sampled and trained"
-        )
+    found += price_complaints(backend, budget)
     return found + unlisted_complaints(backend) if found else offer_complaints(backend)
+
+
+def price_complaints(backend: TinkerBackend, budget: float | None) -> list[str]:
+    """A complaint if prices are missing that the options or the run's budget need."""
+    if backend.prices or not (backend.options.prices or budget is not None):
+        return []
+    if backend.options.prices:
+        return [f"[plugins.tinker] prices: no others are known for {backend.model}: set prefill, sampled and trained"]
+    return [f"[run] budget_usd = {budget:g} cannot be kept. {unpriced(backend)}"]
 
 
 def offer_complaints(backend: TinkerBackend) -> list[str]:

@@ -58,8 +58,8 @@ def fetch(url: str) -> PriceFile:
 
 def download(url: str) -> PriceFile:
     """Fetch and read the file, however long that takes."""
-    request = urllib.request.Request(url, headers={"User-Agent": "justtinker", "Accept": "application/json"})
     try:
+        request = urllib.request.Request(url, headers={"User-Agent": "justtinker", "Accept": "application/json"})
         with urllib.request.urlopen(request, timeout=SECONDS) as reply:
             content = reply.read(MOST_BYTES + 1)
     except (OSError, ValueError, HTTPException) as error:
