@@ -1,4 +1,4 @@
-"""What is known of the service's models and prices: the dated file, the service's price file, the config's own prices."""
+"""What is known of the service's models and prices: the dated file, its price file, the config's own prices."""
 
 from __future__ import annotations
 
@@ -169,20 +169,22 @@ values = st.recursive(
 @settings(max_examples=50)
 @given(values)
 def test_any_json_is_read_or_refused(table: Any) -> None:
-    try:
-        rows = parse(json.dumps(table).encode())
-    except PluginError as error:
-        assert str(error).startswith("expected ")
-    else:
-        prices = [price for row in rows.values() for price in row.prices.values()]
-        assert prices
-        assert all(0 <= price < 10**7 for price in prices)
+    check_read_or_refused(json.dumps(table).encode())
 
 
 @given(st.binary())
 def test_any_bytes_are_read_or_refused(content: bytes) -> None:
-    with pytest.raises(PluginError, match="^expected "):
-        parse(content)
+    check_read_or_refused(content)
+
+
+def check_read_or_refused(content: bytes) -> None:
+    try:
+        rows = parse(content)
+    except PluginError:
+        return
+    prices = [price for row in rows.values() for price in row.prices.values()]
+    assert prices
+    assert all(0 <= price < 10**7 for price in prices)
 
 
 def test_the_file_is_fetched_without_the_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from justtinker_core import PluginError
@@ -44,9 +45,7 @@ def ask_server(server: Server) -> tuple[Mapping[str, int | None] | None, str]:
     known = f"Models: as the service's docs listed them on {seen()}"
     if key_complaints(os.environ.get(KEY, "")):
         return None, f"{known}; with {KEY} set, the server itself is asked."
-    try:
-        import tinker  # noqa: F401
-    except ImportError:
+    if find_spec("tinker") is None:
         return None, f"{known}; with the SDK (pip install 'justtinker[tinker]') the server itself is asked."
     if silent := server_complaints(server.url):
         return None, f"{known}; {silent[0]}."
