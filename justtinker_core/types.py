@@ -5,6 +5,7 @@ No stage changes what it was given. It returns a copy: ``replace(group, verdicts
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -109,6 +110,23 @@ class Sample:
     """Prompt tokens that the server had in its cache; reported with a request's first sample."""
 
 
+_CHANNEL = re.compile(r"(?:<\|end\|>)?(?:<\|start\|>assistant)?<\|channel\|>(\w+)[^<]*<\|message\|>")
+
+
+def in_tags(text: str) -> str:
+    """Rewrite a response in OpenAI's harmony format: all before the channel ``final`` becomes a ``<think>`` block."""
+    before, *parts = _CHANNEL.split(text)
+    opened, pieces = False, [before]
+    for channel, content in zip(parts[::2], parts[1::2], strict=True):
+        if channel == "final":
+            pieces.append("</think>" if opened else "")
+        else:
+            pieces.append("\n" if opened else "<think>")
+        opened = channel != "final"
+        pieces.append(content)
+    return "".join(pieces)
+
+
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """One response to a prompt: everything after the prompt's tokens, tool output and later turns included."""
@@ -128,8 +146,11 @@ class Rollout:
 
     @property
     def response(self) -> str:
-        """The whole response: what the prompt held of it, then the text. Whoever looks for its parts reads this."""
-        return self.opened + self.text
+        """The whole response: what the prompt held of it, then the text. Whoever looks for its parts reads this.
+
+        gpt-oss thinks in a channel of its own; here, that reads as a ``<think>`` block too.
+        """
+        return self.opened + (in_tags(self.text) if self.text.startswith("<|channel|>") else self.text)
 
     @property
     def response_tokens(self) -> int:

@@ -27,6 +27,7 @@ from justtinker_plugins.backends._data import decode, encode
 from justtinker_plugins.backends._prompts import Prompts, start_tokens
 from justtinker_plugins.prompts.chat_template import ChatTemplate
 from justtinker_plugins.prompts.few_shot import FewShot
+from justtinker_plugins.text import answer_part, in_channels
 from tests.core.conftest import Correct, Judge, ScriptedBackend, plugins_of
 
 pytest.importorskip("transformers", reason="chat templates need the 'local' extra")
@@ -371,8 +372,45 @@ def test_sft_trains_what_the_model_is_to_say_after_the_prompt(name: str) -> None
     assert datum.weights is not None
     trained = tuple(t for t, weight in zip(datum.targets, datum.weights, strict=True) if weight)
     assert (*datum.inputs, datum.targets[-1]) == (*served(name, prompt_of(name).messages), *trained)
-    assert decode(tokenizer, trained) == shown.removeprefix("" if off else family.opened) + family.ends[0]
+    text = decode(tokenizer, trained).removesuffix(family.ends[0])
+    if name == "gpt-oss":
+        assert text == (
+            "<|channel|>analysis<|message|>7+8=15, 4+3+1=8<|end|>"
+            "<|start|>assistant<|channel|>final<|message|>\\boxed{85}"
+        )
+    else:
+        assert text == shown.removeprefix("" if off else family.opened)
     assert trained[-1:] == tuple(encode(tokenizer, family.ends[0]))
+
+
+HEAD, FINAL = "<|channel|>analysis<|message|>", "<|channel|>final<|message|>"
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        (f"{HEAD}1+1<|end|><|start|>assistant{FINAL}\\boxed{{2}}", "<think>1+1</think>\\boxed{2}"),
+        (f"{HEAD}1+1, so \\boxed{{2}}", "<think>1+1, so \\boxed{2}"),
+        (f"{FINAL}\\boxed{{2}}", "\\boxed{2}"),
+        (f"{HEAD}1+1<|end|><|start|>assistant{HEAD}so 2<|end|><|start|>assistant{FINAL}2", "<think>1+1\nso 2</think>2"),
+        (
+            f"{HEAD}1<|end|><|start|>assistant<|channel|>commentary to=functions.f <|constrain|>json<|message|>{{}}",
+            None,
+        ),
+        (f"Not in channels{FINAL}", f"Not in channels{FINAL}"),
+        ("<|channel|>", "<|channel|>"),
+    ],
+)
+def test_the_channels_of_gpt_oss_read_as_a_thinking_block(said: str, read: str | None) -> None:
+    response = Rollout((), (), (), said).response
+    assert response == read if read is not None else answer_part(response) is None
+
+
+@given(st.text("12+= \n<>").map(str.strip), st.text("12+= \n<>").map(str.strip))
+def test_what_sft_writes_in_channels_reads_back(thinking: str, answer: str) -> None:
+    whole = f"<think>{thinking}</think>{answer}"
+    assert Rollout((), (), (), in_channels(whole)).response == whole
+    assert Rollout((), (), (), in_channels(answer)).response == answer
 
 
 # -- several turns ---------------------------------------------------------------------------------------------------
