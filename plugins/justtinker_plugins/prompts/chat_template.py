@@ -1,8 +1,9 @@
-r"""Chat messages, which the backend renders with the model's own chat template.
+r"""Chat messages, which the backend renders in the model's own chat format.
 
 For models that already reason in their own format. Many templates open the thinking block in the prompt, or close it
 there if thinking is off; the core sees that and reads responses accordingly. The recipe's two stages need
-`chatml_think` instead, where the tag is the model's own.
+`chatml_think` instead, where the tag is the model's own. What ends a turn is read off the template, too: see
+docs/chat-formats.md.
 """
 
 from __future__ import annotations
