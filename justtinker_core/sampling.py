@@ -59,7 +59,6 @@ def opened_by(prompt: str) -> str:
 
 
 _SAID = "justtinker: what the policy said"
-_END = re.compile(r"\s*<[^<>\s]+>")
 
 
 def next_turn(backend: Backend, prompt: Prompt, messages: Sequence[Message], *, ended: bool) -> str:
@@ -73,7 +72,8 @@ def next_turn(backend: Backend, prompt: Prompt, messages: Sequence[Message], *, 
     _, found, after = backend.render((*prompt.messages, said, *messages), **prompt.template).text.partition(_SAID)
     if not found:
         raise PluginError("the model's chat template leaves out earlier answers, so policy.reply cannot go on")
-    return _END.sub("", after, count=1) if ended and _END.match(after) else after
+    end = "|".join([*map(re.escape, prompt.stop), r"<[^<>\s]+>"])  # gpt-oss ends an earlier turn with another token
+    return re.sub(rf"\A\s*(?:{end})", "", after) if ended else after
 
 
 def request_of(
