@@ -85,9 +85,7 @@ class Local:
             name, seed=seed, device=self.device, dtype=self.dtype, lora=lora if self.lora_rank else None
         )
 
-    def export(
-        self, config: RunConfig, checkpoint: str, directory: Path, merge: bool, progress: Progress
-    ) -> Exported:
+    def export(self, config: RunConfig, checkpoint: str, directory: Path, merge: bool, progress: Progress) -> Exported:
         """Write a checkpoint's weights for others (see `justtinker_plugins.shared.exports`)."""
         progress(f"loading {config.run.model}", 0, 0)
         policy = self.open_policy(config.run.model, config.run.seed)
