@@ -130,12 +130,18 @@ def test_a_replacement_that_is_retired_too_is_followed() -> None:
     ],
 )
 def test_a_list_or_an_object_of_models_is_read(table: Any) -> None:
-    assert parse(json.dumps(table).encode()) == {"Qwen/Qwen3.5-4B": READ}
+    assert parse(json.dumps(table).encode()) == ({"Qwen/Qwen3.5-4B": READ}, [])
 
 
 def test_a_model_that_cannot_be_trained_has_no_price_for_it() -> None:
-    row = parse(json.dumps([PRICED | {"train": "-", "cached_prefill": None, "context": "long"}]).encode())
-    assert row["Qwen/Qwen3.5-4B"] == Row({"prefill": 0.33, "sampled": 1.0}, None)
+    rows, _ = parse(json.dumps([PRICED | {"train": "-", "cached_prefill": None, "context": "long"}]).encode())
+    assert rows == {"Qwen/Qwen3.5-4B": Row({"prefill": 0.33, "sampled": 1.0}, None)}
+
+
+def test_a_model_whose_price_cannot_be_read_leaves_the_others() -> None:
+    rows, refused = parse(json.dumps([PRICED, {"tinker_id": "a/b", "prefill": "$1", "train": "soon"}]).encode())
+    assert rows == {"Qwen/Qwen3.5-4B": READ}
+    assert refused == ["expected train of a/b as a price like '$1.87', got \"soon\""]
 
 
 @pytest.mark.parametrize(
@@ -179,7 +185,7 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
 
 def check_read_or_refused(content: bytes) -> None:
     try:
-        rows = parse(content)
+        rows, _ = parse(content)
     except PluginError:
         return
     prices = [price for row in rows.values() for price in row.prices.values()]
