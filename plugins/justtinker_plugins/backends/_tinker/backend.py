@@ -7,9 +7,10 @@ from concurrent.futures import Future
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from justtinker_core import Datum, PluginError
+from justtinker_core import Datum, PluginError, Prompt
 from justtinker_core.types import Adam, Loss, Message, TrainResult
-from justtinker_plugins.backends._data import check_data, decode, encode, render
+from justtinker_plugins.backends._data import check_data, decode, encode
+from justtinker_plugins.backends._prompts import Prompts
 from justtinker_plugins.backends._tinker import wire
 from justtinker_plugins.backends._tinker.calls import is_gone
 from justtinker_plugins.backends._tinker.price_file import URL, PriceFile
@@ -62,9 +63,13 @@ class TinkerBackend:
         """Decode tokens, special tokens included."""
         return decode(self.server.tokenizer, tokens)
 
-    def render(self, messages: Sequence[Message], **template: Any) -> str:
-        """Render messages with the chat template and its variables. PluginError if there is none or it rejects them."""
-        return render(self.server.tokenizer, messages, template)
+    def render(self, prompt: str | Sequence[Message], **template: Any) -> Prompt:
+        """Make a prompt of text or messages. PluginError if there is no chat template or it rejects the messages."""
+        return self._prompts(prompt, template)
+
+    @cached_property
+    def _prompts(self) -> Prompts:
+        return Prompts(self.server.tokenizer)
 
     # -- sampling and training ---------------------------------------------------------------------------------------
 

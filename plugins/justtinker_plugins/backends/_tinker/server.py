@@ -47,7 +47,7 @@ class Server:
 
     def checkpoint(self, path: str) -> Any:
         """What the server knows of a checkpoint: its base model, rank and trained parts. PluginError if it is gone."""
-        return self.calls.submit(lambda: self._rest().get_weights_info_by_tinker_path(path), lambda info: info).result()
+        return self.calls.submit(lambda: self.rest().get_weights_info_by_tinker_path(path), lambda info: info).result()
 
     def training(self) -> Any:
         """The training client, of a new adapter unless `restore` has made one."""
@@ -89,7 +89,8 @@ class Server:
             return tinker.RestClient(base_url=self.url, api_key=os.environ.get(KEY)).get_server_capabilities()
         return self._service.get_server_capabilities()
 
-    def _rest(self) -> Any:
+    def rest(self) -> Any:
+        """The client for checkpoints."""
         import tinker
 
         if hasattr(tinker.ServiceClient.create_rest_client, "__deprecated__"):
