@@ -228,7 +228,7 @@ def test_a_server_that_never_answers_is_not_waited_for(monkeypatch: pytest.Monke
 
 def test_the_config_wins_over_the_price_file_and_that_over_the_dated_one() -> None:
     assert backend().usd(MILLION) == pytest.approx(0.195 * 1.2 + 0.60 + 0.44)
-    assert backend().price_note == "Prices: models.toml of the tinker backend, 2026-10-07."
+    assert backend().price_note == "Prices: the package's models.toml, 2026-10-07."
     with shop([PRICED | {"tinker_id": MODEL}]) as (url, asked):
         read = backend(price_file=url)
         assert read.usd(MILLION) == pytest.approx(0.33 + 0.066 + 1.0 + 0.7)
@@ -248,7 +248,12 @@ def test_a_price_file_without_the_model_or_out_of_reach_leaves_the_dated_prices(
     with shop([PRICED, {"tinker_id": MODEL, "prefill": "$9"}]) as (url, _):
         assert backend(price_file=url).usd({"prefill": 1_000_000}) == pytest.approx(0.195)
     assert backend(price_file=CLOSED).usd({"prefill": 1_000_000}) == pytest.approx(0.195)
-    assert backend("Qwen/Qwen3.5-4B", price_file=CLOSED).usd(MILLION) is None
+    unknown = backend("nobody/nothing", price_file=CLOSED)
+    assert unknown.usd(MILLION) is None
+    assert unknown.price_note.startswith("No prices are known for nobody/nothing: the console and https://")
+    with shop([PRICED]) as (url, _):
+        note = backend("nobody/nothing", price_file=url).price_note
+    assert note.startswith(f"No prices are known for nobody/nothing: {url} has none, the console may; set")
 
 
 def test_a_server_of_ones_own_has_only_the_configs_prices() -> None:
