@@ -1,0 +1,51 @@
+"""Fixtures of the tests of the `tinker` backend: a server, and backends that talk to it."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from justtinker_core.options import configure
+from justtinker_plugins.backends._tinker.backend import TinkerBackend
+from justtinker_plugins.backends.tinker import Tinker
+from tests.plugins.tinker_server import KEY, MODEL, TinkerServer, served
+
+Open = Callable[..., TinkerBackend]
+
+
+@pytest.fixture(scope="module")
+def tokenizer_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tokenizer")
+
+
+@pytest.fixture
+def server(tokenizer_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TinkerServer]:
+    monkeypatch.setenv("TINKER_API_KEY", KEY)
+    monkeypatch.setenv("TINKER_TELEMETRY", "0")
+    with served(tokenizer_directory) as world:
+        yield world
+
+
+def tinker_run(model: str = MODEL, seed: int = 0, start_from: str | None = None, saved: tuple[Any, ...] = ()) -> Any:
+    """What the plugin reads of a run."""
+    section = types.SimpleNamespace(model=model, seed=seed, start_from=start_from)
+    files = types.SimpleNamespace(read=lambda name: list(saved))
+    return types.SimpleNamespace(config=types.SimpleNamespace(run=section), files=files, dir=Path("nowhere"), step=0)
+
+
+@pytest.fixture
+def opened(server: TinkerServer) -> Iterator[Open]:
+    backends: list[TinkerBackend] = []
+
+    def open_one(model: str = MODEL, **options: Any) -> TinkerBackend:
+        plugin = configure(Tinker, "plugins.tinker", {"base_url": server.url, **options})
+        backends.append(plugin.open_backend(tinker_run(model)))  # type: ignore[arg-type]
+        return backends[-1]
+
+    yield open_one
+    for backend in backends:
+        backend.close()
