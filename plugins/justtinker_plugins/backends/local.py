@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field
 
 from justtinker_core import Backend, Datum, PluginError, RunContext, Sample, SampleRequest, hookimpl, plugin
+from justtinker_core.checkpoints import FILE, checkpoint_of
 from justtinker_core.types import Adam, Loss, Message, TrainResult
 from justtinker_plugins.backends._data import check_data, decode, encode, render
 from justtinker_plugins.backends._local import losses, sampling
@@ -58,6 +59,12 @@ class Local:
         if isinstance(self.lora_targets, str) and self.lora_targets != "all-linear":
             raise ValueError(f"lora_targets = {self.lora_targets!r}: expected 'all-linear' or a list of module names")
 
+    @property
+    def starts_from(self) -> dict[str, object]:
+        """The options that a run shares with the run whose weights it starts from."""
+        adapter = {name: getattr(self, name) for name in ("lora_alpha", "lora_targets", "train_unembed")}
+        return {"lora_rank": self.lora_rank} | (adapter if self.lora_rank else {})
+
     @hookimpl
     def open_backend(self, run: RunContext) -> Backend:
         """Open the model ``run.config.run.model``; its checkpoints go to ``run.dir``/checkpoints."""
@@ -73,6 +80,18 @@ class Local:
             lora=lora if self.lora_rank else None,
         )
         return LocalBackend(policy, self, Path(run.dir) / "checkpoints")
+
+    @hookimpl
+    def preflight(self, run: RunContext) -> list[str]:
+        """Check that the weights to start from are a checkpoint of this run's model and adapter."""
+        start = run.config.run.start_from
+        if start is None or run.files.read(FILE) or not isinstance(run.backend, LocalBackend):
+            return []
+        try:
+            models.check_checkpoint(run.backend.policy, checkpoint_of(start, run.dir))
+        except (PluginError, FileNotFoundError) as error:
+            return [f"[run] start_from = {start!r}: {error}"]
+        return []
 
 
 class LocalBackend:

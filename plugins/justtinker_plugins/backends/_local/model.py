@@ -164,6 +164,11 @@ def load_pretrained(name: str, dtype: str) -> tuple[Any, Any]:
 
     if difflib.get_close_matches(name, ["tiny"]) and not Path(name).exists():  # a typo: do not ask the hub
         raise PluginError(f"[run] model = {name!r}: there is no such directory; did you mean 'tiny'?")
+    if (Path(name) / "config.json").is_file() and not Path(name).is_absolute():
+        raise PluginError(
+            f"[run] model = {name!r}: a path in a config begins at the config's folder, where there is no such model; "
+            f"write {str(Path(name).resolve())!r}, or on the command line --set run.model={name}"
+        )
     try:
         return AutoModelForCausalLM.from_pretrained(name, dtype=dtype), AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError, KeyError) as error:
@@ -307,25 +312,65 @@ def replace_directory(source: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def load_checkpoint(policy: Policy, path: Path) -> dict[str, Any]:
-    """Load a checkpoint's weights into the policy; return its optimizer and random states.
+def check_checkpoint(policy: Policy, path: str) -> None:
+    """Raise what `load_checkpoint` would, without loading a weight: FileNotFoundError or PluginError."""
+    from safetensors import safe_open
 
-    Raises FileNotFoundError if there is none, PluginError if it is damaged or of another architecture.
-    """
-    import torch
+    if "://" in path:
+        raise PluginError("a checkpoint of a server, which the backend local cannot load; name a run of local, or none")
+    check_architecture(policy, Path(path))
+    try:
+        read_state(Path(path), mmap=True)
+        if not (weights := sorted(Path(path).glob("*.safetensors"))):
+            raise FileNotFoundError("it has no *.safetensors")
+        for file in weights:
+            with safe_open(file, "pt"):  # reads the header, and compares it with the file's size
+                pass
+    except Exception as error:
+        raise damaged(path, error) from error
 
+
+def check_architecture(policy: Policy, path: Path) -> None:
+    """Raise FileNotFoundError if there is no checkpoint, PluginError if it is damaged or does not fit the policy."""
     if not (path / "meta.json").is_file():
-        raise FileNotFoundError(f"no checkpoint at {path}: it has no meta.json")
+        what = "it is a model, so name it as run.model" if (path / "config.json").is_file() else "it has no meta.json"
+        raise FileNotFoundError(
+            f"no checkpoint at {path}: {what}; a run directory has its checkpoints in checkpoints/step_..."
+        )
     try:
         saved = json.loads((path / "meta.json").read_text())["architecture"]
-        state: dict[str, Any] = torch.load(path / "training.pt", map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file can make the readers raise anything
-        raise PluginError(f"checkpoint {path} is damaged ({error}); use an older one") from error
+    except Exception as error:  # a damaged file can make the reader raise anything
+        raise damaged(path, error) from error
     if saved != policy.architecture:
         raise PluginError(
             f"checkpoint {path} is of {saved}, but this run's model is {policy.architecture}; "
             f"use the model and the LoRA options that it was saved with"
         )
+
+
+def read_state(path: Path, *, mmap: bool = False) -> dict[str, Any]:
+    """Read the optimizer and random states of a checkpoint; with `mmap`, leave their numbers on the disk."""
+    import torch
+
+    state: dict[str, Any] = torch.load(path / "training.pt", map_location="cpu", weights_only=True, mmap=mmap)
+    return state
+
+
+def damaged(path: object, error: Exception) -> PluginError:
+    """The error for a checkpoint that cannot be read."""
+    return PluginError(f"checkpoint {path} is damaged ({error}); use an older one")
+
+
+def load_checkpoint(policy: Policy, path: Path) -> dict[str, Any]:
+    """Load a checkpoint's weights into the policy; return its optimizer and random states.
+
+    Raises FileNotFoundError if there is none, PluginError if it is damaged or of another architecture.
+    """
+    check_architecture(policy, path)
+    try:
+        state = read_state(path)
+    except Exception as error:
+        raise damaged(path, error) from error
     load_weights(policy, path)
     return state
 
