@@ -20,10 +20,8 @@ from justtinker_core.testing.backends import WAIT
 from justtinker_plugins.backends._tinker.backend import TinkerBackend
 from justtinker_plugins.backends._tinker.preflight import start_complaints
 from tests.core.conftest import cli
-from tests.plugins.tinker_fixtures import Open, opened, run_of, server, tokenizer_directory, wire_config
+from tests.plugins.tinker_fixtures import Open, tinker_run, wire_config
 from tests.plugins.tinker_server import KEY, TinkerServer
-
-__all__ = ["opened", "server", "tokenizer_directory"]  # fixtures
 
 pytestmark = [
     pytest.mark.filterwarnings("error::FutureWarning"),
@@ -32,7 +30,7 @@ pytestmark = [
 
 
 def complaints(backend: TinkerBackend, **about: Any) -> list[str]:
-    run = run_of(**about)
+    run = tinker_run(**about)
     run.backend = backend
     return backend.options.preflight(run)
 

@@ -1,4 +1,4 @@
-"""What the tests of the `tinker` backend share: a server, backends that talk to it, a config for whole runs."""
+"""What the tests of the `tinker` backend share: a server, backends that talk to it, a config of whole runs."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ def server(tokenizer_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         yield world
 
 
-def run_of(model: str = MODEL, seed: int = 0, start_from: str | None = None, saved: tuple[Any, ...] = ()) -> Any:
+def tinker_run(model: str = MODEL, seed: int = 0, start_from: str | None = None, saved: tuple[Any, ...] = ()) -> Any:
+    """What the plugin reads of a run."""
     section = types.SimpleNamespace(model=model, seed=seed, start_from=start_from)
     files = types.SimpleNamespace(read=lambda name: list(saved))
-    return types.SimpleNamespace(config=types.SimpleNamespace(run=section), files=files, dir=Path("nowhere"))
+    return types.SimpleNamespace(config=types.SimpleNamespace(run=section), files=files, dir=Path("nowhere"), step=0)
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def opened(server: TinkerServer) -> Iterator[Open]:
 
     def open_one(model: str = MODEL, **options: Any) -> TinkerBackend:
         plugin = configure(Tinker, "plugins.tinker", {"base_url": server.url, **options})
-        backends.append(plugin.open_backend(run_of(model)))  # type: ignore[arg-type]
+        backends.append(plugin.open_backend(tinker_run(model)))  # type: ignore[arg-type]
         return backends[-1]
 
     yield open_one

@@ -31,6 +31,11 @@ class Tinker:
     """Seed of a new adapter; default: the run's."""
     context_length: Annotated[int, Field(ge=2)] | None = None
     """Most tokens of prompt plus response; default: the server's figure, else the tokenizer's."""
+    give_up_after: Annotated[float, Field(gt=0)] = 600
+    """Seconds after which the run ends if the server does not answer, or only with errors. The SDK gives some requests
+    up earlier, after five minutes."""
+    give_up_busy_after: Annotated[float, Field(gt=0)] = 3600
+    """Seconds after which the run ends if the server answers only 429 or 503 (too busy) or 402 (no money left)."""
     prices: dict[Literal["prefill", "cached_prefill", "sampled", "trained"], Annotated[float, Field(ge=0)]] = field(
         default_factory=dict
     )
@@ -40,7 +45,7 @@ class Tinker:
     def open_backend(self, run: RunContext) -> Backend:
         """Open the model ``run.config.run.model``. It contacts the server only when it first needs something."""
         seed = run.config.run.seed if self.seed is None else self.seed
-        return TinkerBackend(run.config.run.model, self, seed)  # type: ignore[return-value]  # lazy attributes
+        return TinkerBackend(run.config.run.model, self, seed, lambda: run.step)  # type: ignore[return-value]  # lazy attributes
 
     @hookimpl
     def preflight(self, run: RunContext) -> list[str]:

@@ -10,7 +10,7 @@ from http.client import HTTPException
 from justtinker_core import PluginError
 from justtinker_core.errors import nearest
 from justtinker_plugins.backends._tinker.backend import PATHS, TinkerBackend, not_a_checkpoint
-from justtinker_plugins.backends._tinker.calls import KEY, scrubbed
+from justtinker_plugins.backends._tinker.waiting import KEY, scrubbed
 
 
 def setup_complaints(backend: TinkerBackend) -> list[str]:

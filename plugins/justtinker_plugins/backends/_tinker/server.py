@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from justtinker_plugins.backends._tinker.calls import KEY, Calls
+from justtinker_plugins.backends._tinker.calls import Calls
+from justtinker_plugins.backends._tinker.waiting import KEY, Waiting, sdk
 
 if TYPE_CHECKING:
     from justtinker_plugins.backends.tinker import Tinker
@@ -18,9 +20,9 @@ SERVICE = "https://tinker.thinkingmachines.dev/services/tinker-prod"
 class Server:
     """A server's clients, each made at its first use. The methods that return a client run in the calls' thread."""
 
-    def __init__(self, model: str, options: Tinker, seed: int) -> None:
+    def __init__(self, model: str, options: Tinker, seed: int, step: Callable[[], int]) -> None:
         self.model, self.options, self.seed = model, options, seed
-        self.calls = Calls()
+        self.calls = Calls(Waiting(self.url, options.give_up_after, options.give_up_busy_after, step))
         self._training: Any = None
         self._closed = False
 
@@ -32,33 +34,41 @@ class Server:
     @cached_property
     def offered(self) -> dict[str, int | None]:
         """The models that the server offers, with their context lengths if it gives them."""
-        listed = self.calls.submit(self._capabilities, lambda answer: answer.supported_models).result()
+        listed = self.calls.submit(
+            self._capabilities, lambda answer: answer.supported_models, "the list of models"
+        ).result()
         return {m.model_name: getattr(m, "max_context_length", None) for m in listed if m.model_name}
 
     @cached_property
     def tokenizer(self) -> Any:
         """The tokenizer of the model."""
-        return self.calls.submit(lambda: self.training().get_tokenizer(), lambda tokenizer: tokenizer).result()
+        return self.calls.submit(
+            lambda: self.training().get_tokenizer(), lambda tokenizer: tokenizer, "the tokenizer"
+        ).result()
 
     def checkpoint(self, path: str) -> Any:
         """What the server knows of a checkpoint: its base model, rank and trained parts. PluginError if it is gone."""
-        return self.calls.submit(lambda: self._rest().get_weights_info_by_tinker_path(path), lambda info: info).result()
+        return self.calls.submit(
+            lambda: self._rest().get_weights_info_by_tinker_path(path), lambda info: info, f"word of {path}"
+        ).result()
 
     def training(self) -> Any:
         """The training client, of a new adapter unless `restore` has made one."""
         if self._training is None:
             options = self.options
-            self._training = self.calls.wait_for(
-                self._service.create_lora_training_client(
+            service = self._service
+            self._training = self.calls.ask(
+                lambda: service.create_lora_training_client(
                     base_model=self.model, rank=options.lora_rank, seed=self.seed, train_unembed=options.train_unembed
-                )
+                ),
+                "a training client",
             )
         return self._training
 
     def restore(self, path: str, optimizer: bool) -> None:
         """Make a new training client from a checkpoint."""
         create = getattr(self._service, f"create_training_client_from_state{'_with_optimizer' if optimizer else ''}")
-        self._training = self.calls.wait_for(create(path))
+        self._training = self.calls.ask(lambda: create(path), f"a training client with {path}")
 
     def close(self) -> None:
         """End the session. The server finishes what it has begun; open futures raise."""
@@ -73,20 +83,17 @@ class Server:
 
     @cached_property
     def _service(self) -> Any:
-        import tinker
-
-        return tinker.ServiceClient(base_url=self.url, api_key=os.environ.get(KEY))
+        tinker = sdk()
+        return self.calls.ask(lambda: tinker.ServiceClient(base_url=self.url, api_key=os.environ.get(KEY)), "a session")
 
     def _capabilities(self) -> Any:
-        import tinker
-
+        tinker = sdk()
         if hasattr(tinker.ServiceClient.get_server_capabilities, "__deprecated__"):
             return tinker.RestClient(base_url=self.url, api_key=os.environ.get(KEY)).get_server_capabilities()
         return self._service.get_server_capabilities()
 
     def _rest(self) -> Any:
-        import tinker
-
+        tinker = sdk()
         if hasattr(tinker.ServiceClient.create_rest_client, "__deprecated__"):
             return tinker.RestClient(base_url=self.url, api_key=os.environ.get(KEY))
         return self._service.create_rest_client()
