@@ -37,7 +37,7 @@ from justtinker_plugins.backends._tinker.calls import explained, is_gone
 from justtinker_plugins.backends._tinker.prices import prices_of
 from justtinker_plugins.backends.tinker import Tinker
 from tests.core.conftest import cli
-from tests.plugins.tinker_fixtures import CONFIG, Open, draws, lines, wire_config
+from tests.plugins.tinker_fixtures import CONFIG, Open, draws, lines, run_loop, wire_config
 from tests.plugins.tinker_server import KEY, TinkerServer, Weights
 
 pytestmark = [
@@ -369,12 +369,6 @@ def test_an_expired_key_is_not_a_lost_checkpoint(server: TinkerServer, opened: O
 
 
 # -- with the core's own loop ----------------------------------------------------------------------------------------
-
-
-def run_loop(directory: Path) -> str:
-    configured = config_files.read(directory)
-    with loop.opened(Run(configured, open_plugins(configured), RunDir(directory))) as run:
-        return loop.train(run)
 
 
 def test_a_run_resumes_from_the_newest_checkpoint_that_has_not_expired(server: TinkerServer, tmp_path: Path) -> None:

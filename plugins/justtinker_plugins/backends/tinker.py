@@ -6,14 +6,16 @@ them. The key comes from the environment variable TINKER_API_KEY and nowhere els
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import field
+from importlib.metadata import version
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from justtinker_core import Backend, PluginError, RunContext, hookimpl, plugin
-from justtinker_core.checkpoints import checkpoint_of
-from justtinker_plugins.backends._tinker.backend import TinkerBackend
+from justtinker_core.checkpoints import FILE, checkpoint_of, newest_first
+from justtinker_plugins.backends._tinker.backend import PATHS, TinkerBackend
 from justtinker_plugins.backends._tinker.preflight import model_complaints, setup_complaints, start_complaints
 
 
@@ -29,6 +31,8 @@ class Tinker:
     """Whether a new adapter covers the unembedding too."""
     seed: int | None = None
     """Seed of a new adapter; default: the run's."""
+    tokenizer: str | None = None
+    """Name or directory of the model's tokenizer; default: the one of the model's name, else as the server says."""
     context_length: Annotated[int, Field(ge=2)] | None = None
     """Most tokens of prompt plus response; default: the server's figure, else the tokenizer's."""
     give_up_after: Annotated[float, Field(gt=0)] = 600
@@ -45,17 +49,34 @@ class Tinker:
     def open_backend(self, run: RunContext) -> Backend:
         """Open the model ``run.config.run.model``. It contacts the server only when it first needs something."""
         seed = run.config.run.seed if self.seed is None else self.seed
-        return TinkerBackend(run.config.run.model, self, seed, lambda: run.step)  # type: ignore[return-value]  # lazy attributes
+        return TinkerBackend(run.config.run.model, self, seed, lambda: run.step, labels(run))  # type: ignore[return-value]  # lazy attributes
 
     @hookimpl
     def preflight(self, run: RunContext) -> list[str]:
         """Check key, server, model, tokenizer and starting weights; each complaint comes with its fix."""
         if not isinstance(run.backend, TinkerBackend):
             return []
-        start = None if run.files.read("checkpoints.jsonl") else run.config.run.start_from
-        try:
-            start = start and checkpoint_of(start, run.dir)
-        except PluginError:  # an earlier stage, which has no checkpoint yet
-            start = None
-        backend = run.backend
-        return setup_complaints(backend) or model_complaints(backend) + start_complaints(backend, start)
+        backend, start = run.backend, None
+        backend.server.start = first_weights(run)
+        if not run.files.read(FILE) and run.config.run.start_from:
+            with suppress(PluginError):  # an earlier stage, which has no checkpoint yet
+                start = checkpoint_of(run.config.run.start_from, run.dir)
+        return setup_complaints(backend) or start_complaints(backend, start) or model_complaints(backend)
+
+
+def first_weights(run: RunContext) -> tuple[str, bool] | None:
+    """The checkpoint that the run will restore first, and whether with its optimizer; None if there is none yet."""
+    saved = newest_first(run.files.read(FILE))
+    path = run.files.manifest().get("checkpoint")  # of an evaluation
+    if saved:
+        path = saved[0]["path"]
+    elif path is None and run.config.run.start_from:
+        with suppress(PluginError):
+            path = checkpoint_of(run.config.run.start_from, run.dir)
+    return (path, bool(saved)) if path and path.startswith(PATHS) else None
+
+
+def labels(run: RunContext) -> dict[str, str]:
+    """What the service's console and its bill show of a run."""
+    kind = "eval" if "checkpoint" in run.files.manifest() else "train"
+    return {"run": run.config.run.name, "directory": run.dir.name, "kind": kind, "justtinker": version("justtinker")}

@@ -27,9 +27,11 @@ UNBOUNDED = 10**9  # transformers writes a huge number where a tokenizer knows n
 class TinkerBackend:
     """A `Backend` over the SDK's service client and one training client, which is made at its first use."""
 
-    def __init__(self, model: str, options: Tinker, seed: int, step: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self, model: str, options: Tinker, seed: int, step: Callable[[], int], labels: Mapping[str, str]
+    ) -> None:
         self.model, self.options = model, options
-        self.server = Server(model, options, seed, step)
+        self.server = Server(model, options, seed, step, labels)
         self.concurrent = True
 
     # -- the model ---------------------------------------------------------------------------------------------------

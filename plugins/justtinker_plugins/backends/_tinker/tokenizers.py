@@ -25,7 +25,7 @@ def compare(model: str, own: Any, client: Any) -> None:
     if name is None or name == model:
         return
     theirs = client.get_tokenizer()
-    if theirs.get_vocab() != own.get_vocab() or theirs.chat_template != own.chat_template:
+    if theirs is not own and (theirs.get_vocab() != own.get_vocab() or theirs.chat_template != own.chat_template):
         raise PluginError(
             f"the server's tokenizer of {model} is {name}, which differs from the one under the model's name: "
             f'set tokenizer = "{name}" in [plugins.tinker]'
