@@ -3,10 +3,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import tomllib
 import traceback
 import types
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +32,6 @@ from justtinker_core.testing.backends import (
 from justtinker_plugins.backends._tinker import wire
 from justtinker_plugins.backends._tinker.backend import TinkerBackend
 from justtinker_plugins.backends._tinker.calls import explained, is_gone
-from justtinker_plugins.backends._tinker.prices import prices_of
 from justtinker_plugins.backends.tinker import Tinker
 from tests.core.conftest import cli
 from tests.plugins.tinker_fixtures import CONFIG, Open, draws, lines, run_loop, wire_config
@@ -336,22 +333,6 @@ def test_tokens_cached_by_the_server_are_reported(opened: Open) -> None:
 
 def sequence(tokens: list[int]) -> types.SimpleNamespace:
     return types.SimpleNamespace(tokens=tokens, logprobs=[-1.0] * len(tokens), stop_reason="stop")
-
-
-def test_prices_come_from_the_table_or_the_config(opened: Open) -> None:
-    million = dict.fromkeys(("prefill", "cached_prefill", "sampled", "trained"), 1_000_000)
-    assert opened().usd(million) is None
-    assert opened("Qwen/Qwen3-4B-Instruct-2507").usd(million) == pytest.approx(0.07 + 0.014 + 0.22 + 0.22)
-    own = {"prefill": 1.0, "cached_prefill": 0.5, "sampled": 2.0, "trained": 3.0}
-    assert opened(prices=own).usd(million) == pytest.approx(6.5)
-    with pytest.raises(PluginError, match=r"prices\.sample"):
-        opened(prices={"sample": 1.0})
-
-
-def test_every_price_has_its_date() -> None:
-    table = tomllib.loads(files("justtinker_plugins.backends._tinker").joinpath("tinker_prices.toml").read_text())
-    assert all({"date", "prefill", "sampled", "trained"} <= set(row) for row in table.values())
-    assert prices_of("nobody/nothing") is None
 
 
 @pytest.mark.parametrize("what", ["the api_key JWT has expired", "host not found"])

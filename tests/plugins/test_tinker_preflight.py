@@ -29,7 +29,7 @@ from justtinker_plugins.backends._tinker.protocol import mismatch, sdk_version
 from justtinker_plugins.backends.tinker import labels
 from tests.core.conftest import cli
 from tests.plugins.tinker_fixtures import Open, draws, run_loop, tinker_run, wire_config
-from tests.plugins.tinker_server import KEY, TinkerServer
+from tests.plugins.tinker_server import KEY, MODEL, TinkerServer
 
 pytestmark = [
     pytest.mark.filterwarnings("error::FutureWarning"),
@@ -60,6 +60,26 @@ def test_preflight_names_the_nearest_model(server: TinkerServer, opened: Open) -
     assert complaint == f"[run] model = 'tiny/bigam' is not offered by {server.url}; did you mean 'tiny/bigram'?"
 
 
+def test_preflight_names_what_replaces_a_retired_model(
+    server: TinkerServer, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retired = "Qwen/Qwen3-32B"
+    (complaint,) = complaints(opened(retired))
+    assert complaint.endswith("; known: tiny/bigram"), "the service's successors are of no use here"
+    server.models = (MODEL, "Qwen/Qwen3.8-27B")
+    (complaint,) = complaints(opened(retired))
+    assert complaint == (
+        f"[run] model = '{retired}' is not offered by {server.url}: the Tinker service retired it on 2026-06-12; "
+        "use Qwen/Qwen3.8-27B: --set run.model=Qwen/Qwen3.8-27B"
+    )
+    monkeypatch.setattr("justtinker_plugins.backends._tinker.server.SERVICE", server.url)
+    server.models = (MODEL,)
+    (complaint,) = complaints(opened(retired, price_file=""))
+    assert complaint.endswith("retired it on 2026-06-12; see what it offers: justtinker models")
+    server.models = (MODEL, retired)
+    assert not [c for c in complaints(opened(retired, price_file="")) if "retired" in c], "the server's list decides"
+
+
 def test_preflight_needs_no_sdk_to_look_for_the_key(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TINKER_API_KEY")
     monkeypatch.setitem(sys.modules, "tinker", None)
@@ -70,7 +90,7 @@ def test_preflight_needs_no_sdk_to_look_for_the_key(opened: Open, monkeypatch: p
 
 def test_preflight_says_which_prices_are_missing(opened: Open) -> None:
     (complaint,) = complaints(opened(prices={"sampled": 1.0}))
-    assert complaint == "[plugins.tinker] prices: the table has none for tiny/bigram: set prefill, sampled and trained"
+    assert complaint == "[plugins.tinker] prices: no others are known for tiny/bigram: set prefill, sampled and trained"
 
 
 def test_preflight_with_a_key_that_no_header_can_carry(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,6 +287,10 @@ def models_made(server: TinkerServer) -> int:
     return len(server.bodies("create_model")) + len(by_loading)
 
 
+def serve(server: TinkerServer, model: str, tokenizer: str | None) -> None:
+    server.base_model, server.models, server.tokenizer_id = model, (model,), tokenizer
+
+
 @pytest.mark.parametrize("named", [True, False], ids=["the model's name leads to it", "only the server knows it"])
 def test_no_model_is_made_for_a_tokenizer_with_the_models_name_and_at_most_one_for_any_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: TinkerServer, named: bool
@@ -274,7 +298,7 @@ def test_no_model_is_made_for_a_tokenizer_with_the_models_name_and_at_most_one_f
     monkeypatch.chdir(tmp_path)
     server.context_length = 512
     if named:
-        server.base_model, server.tokenizer_id = server.tokenizer_directory, None  # as a self-hosted server has it
+        serve(server, server.tokenizer_directory, None)  # as a self-hosted server has it
     file = tmp_path / "wire.toml"
     file.write_text(wire_config(server.url).replace("tiny/bigram", server.base_model))
 
@@ -325,7 +349,7 @@ def other_tokenizer(tmp_path: Path) -> str:
 def test_another_tokenizer_on_the_server_is_an_error_and_can_be_named(
     server: TinkerServer, opened: Open, tmp_path: Path
 ) -> None:
-    server.base_model, server.tokenizer_id = server.tokenizer_directory, other_tokenizer(tmp_path)
+    serve(server, server.tokenizer_directory, other_tokenizer(tmp_path))
     backend = opened(server.base_model)
     backend.encode("1")
     with pytest.raises(PluginError) as raised:
@@ -362,7 +386,8 @@ def test_preflight_tells_a_refused_rank_from_a_lost_tokenizer(server: TinkerServ
 
 
 def test_a_refused_rank_ends_a_run_before_it_spends_anything(server: TinkerServer, opened: Open) -> None:
-    server.max_rank, server.base_model = 32, server.tokenizer_directory
+    server.max_rank = 32
+    serve(server, server.tokenizer_directory, None)
     backend = opened(server.base_model)
     assert complaints(backend, model=server.base_model) == [], "no model is made to find out"
     with pytest.raises(PluginError, match="refuses lora_rank = 128"):
@@ -372,15 +397,15 @@ def test_a_refused_rank_ends_a_run_before_it_spends_anything(server: TinkerServe
 def test_preflight_compares_the_adapter_of_the_starting_weights(server: TinkerServer, opened: Open) -> None:
     backend = opened()
     path = backend.save("start").result(WAIT)
-    server.adapter = {"lora_rank": 32, "train_unembed": False}
+    server.lora = {"lora_rank": 32, "train_unembed": False}
     named = f"[run] start_from = '{path}' has"
     assert complaints(backend, start_from=path) == [
         f"{named} lora_rank = 32, but [plugins.tinker] lora_rank = 128: set it to 32",
         f"{named} train_unembed = false, but [plugins.tinker] train_unembed = true: set it to false",
     ]
-    server.adapter = {"lora_rank": 128}  # SkyRL does not say more
+    server.lora = {"lora_rank": 128}  # SkyRL does not say more
     assert complaints(backend, start_from=path) == []
-    server.adapter = {}
+    server.lora = {}
     assert complaints(backend, start_from=path) == []
 
 

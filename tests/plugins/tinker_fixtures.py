@@ -40,7 +40,7 @@ def server(tokenizer_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 def tinker_run(model: str = MODEL, seed: int = 0, start_from: str | None = None, saved: tuple[Any, ...] = ()) -> Any:
     """What the plugin reads of a run."""
-    section = types.SimpleNamespace(name="wire", model=model, seed=seed, start_from=start_from)
+    section = types.SimpleNamespace(name="wire", model=model, seed=seed, start_from=start_from, budget_usd=None)
     files = types.SimpleNamespace(read=lambda name: list(saved), manifest=dict)
     return types.SimpleNamespace(config=types.SimpleNamespace(run=section), files=files, dir=Path("nowhere"), step=0)
 

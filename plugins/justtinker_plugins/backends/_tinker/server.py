@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SERVICE = "https://tinker.thinkingmachines.dev/services/tinker-prod"
 
+NO_LABELS: Mapping[str, str] = {}
+
 
 class RankError(PluginError):
     """The server creates no adapter of this rank."""
@@ -29,7 +31,12 @@ class Server:
     """A server's clients, each made at its first use. The methods that return a client run in the calls' thread."""
 
     def __init__(
-        self, model: str, options: Tinker, seed: int, step: Callable[[], int], labels: Mapping[str, str]
+        self,
+        model: str,
+        options: Tinker,
+        seed: int,
+        step: Callable[[], int] = lambda: 0,
+        labels: Mapping[str, str] = NO_LABELS,
     ) -> None:
         self.model, self.options, self.seed, self.labels = model, options, seed, dict(labels)
         self.start: tuple[str, bool] | None = None
@@ -44,6 +51,11 @@ class Server:
     def url(self) -> str:
         """The server's address."""
         return (self.options.base_url or os.environ.get("TINKER_BASE_URL") or SERVICE).rstrip("/")
+
+    @property
+    def is_service(self) -> bool:
+        """Whether it is the Tinker service, and no server of one's own."""
+        return self.url == SERVICE
 
     @cached_property
     def offered(self) -> dict[str, int | None]:
@@ -69,7 +81,7 @@ class Server:
     def checkpoint(self, path: str) -> Any:
         """What the server knows of a checkpoint: its base model, rank and trained parts. PluginError if it is gone."""
         return self.calls.submit(
-            lambda: self._rest().get_weights_info_by_tinker_path(path), lambda info: info, f"word of {path}"
+            lambda: self.rest().get_weights_info_by_tinker_path(path), lambda info: info, f"word of {path}"
         ).result()
 
     def training(self) -> Any:
@@ -145,7 +157,8 @@ class Server:
             return tinker.RestClient(base_url=self.url, api_key=os.environ.get(KEY)).get_server_capabilities()
         return self._service.get_server_capabilities()
 
-    def _rest(self) -> Any:
+    def rest(self) -> Any:
+        """The client for checkpoints."""
         tinker = sdk()
         if hasattr(tinker.ServiceClient.create_rest_client, "__deprecated__"):
             return tinker.RestClient(base_url=self.url, api_key=os.environ.get(KEY))
