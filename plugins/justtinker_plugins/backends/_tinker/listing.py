@@ -9,12 +9,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from justtinker_core import PluginError
-from justtinker_plugins.backends._tinker.calls import KEY
 from justtinker_plugins.backends._tinker.catalog import catalog, seen, successor
 from justtinker_plugins.backends._tinker.preflight import key_complaints, server_complaints
 from justtinker_plugins.backends._tinker.price_file import PriceFile
 from justtinker_plugins.backends._tinker.prices import find_prices, published
 from justtinker_plugins.backends._tinker.server import Server
+from justtinker_plugins.backends._tinker.waiting import KEY
 from justtinker_plugins.shared.models import ListedModel, ModelList
 
 if TYPE_CHECKING:
