@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 
 from justtinker_core import PluginError, Problem
 from justtinker_core.config import due
@@ -53,9 +54,11 @@ def describe_cost(console: Console, run: Run, done: int = 0, spent: float = 0.0)
     console.print(
         f"The lower figures assume responses of {TYPICAL_SHARE:.0%} of max_tokens, the higher ones of all of it."
         + (f" Also assumed, as not all could be loaded: {', '.join(assumed)}." if assumed else "")
-        + (" Prices: \\[plugins.tinker] prices, else a dated table; storage is not included." if priced else ""),
+        + (" Storage is not included." if priced else ""),
         style="dim",
     )
+    if note := getattr(run.backend, "price_note", "") if hasattr(run, "backend") else "":
+        console.print(escape(note), style="dim", highlight=False)
     if priced and (warning := budget_warning(run, low, done, spent)):
         console.print(f"[yellow]{warning}[/yellow]", highlight=False)
 
