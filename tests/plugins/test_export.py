@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import re
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from justtinker_core import SampleRequest
 from justtinker_core.rundir import RunDir
 from justtinker_plugins.backends._local import model as models
 from justtinker_plugins.backends.local import LocalBackend
-from tests.core.conftest import cli
+from tests.core.conftest import Written, cli
 from tests.plugins.test_local import open_local
 
 pytest.importorskip("torch", reason="the local backend needs the 'local' extra")
@@ -206,10 +207,10 @@ def test_a_checkpoint_is_named(trained: Any, tmp_path: Path) -> None:
     assert said("--checkpoint", "3") == f"Error: the run {run} has no checkpoint of step 3; it has 2\n"
     assert "has been evaluated, so none is the best" in said("--checkpoint", "best")
     path = backend.save("other").result(60)
-    assert f"{tmp_path / 'out'} holds a model: mine, step 0." in said("--checkpoint", path)
+    assert f"{tmp_path / 'out'} holds a model: mine, checkpoint other." in said("--checkpoint", path)
     (run / "checkpoints" / "step_000002" / "meta.json").unlink()
     result = cli("export", run, tmp_path / "gone")
-    assert "step_000002: it has no meta.json; choose another with --checkpoint" in result.output
+    assert re.search(r"no checkpoint at .*step_000002.*; choose another with --checkpoint\n", result.output)
 
 
 def test_a_backend_that_cannot_export(written: Written, tmp_path: Path) -> None:

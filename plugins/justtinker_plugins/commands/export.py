@@ -53,9 +53,10 @@ def export(run_dir: Path, directory: Path, checkpoint: str | None, merge: bool, 
         example = asked(plugins, new)
         stop_there(new, example)
         name = run or config.run.name
-        write_card(Card(name, step, config, exported, example), new)
+        weights = f"step {step}" if run else f"checkpoint {str(path).rstrip('/').rpartition('/')[2]}"
+        write_card(Card(name, weights, config, exported, example), new)
     kind = "a model" if exported.kind == "model" else f"an adapter of {exported.base}"
-    click.echo(f"{directory} holds {kind}: {name}, step {step}. Its README.md shows the prompt and how to load it.")
+    click.echo(f"{directory} holds {kind}: {name}, {weights}. Its README.md shows the prompt and how to load it.")
     for note in exported.notes:
         click.echo(note)
 
