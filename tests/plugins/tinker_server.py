@@ -127,6 +127,8 @@ class TinkerServer:
         self.tokenizer_directory = tokenizer_directory
         self.tokenizer = models.tiny_tokenizer()
         self.context_length: int | None = 64
+        self.models: tuple[str, ...] = (MODEL,)
+        """What it says that it offers."""
         self.weights: dict[str, Weights] = {}
         self.samplers: dict[str, Weights] = {}
         self.saved: dict[str, Weights] = {}
@@ -264,7 +266,8 @@ class TinkerServer:
 
     def other(self, path: str) -> Any:
         if path == "get_server_capabilities":
-            return {"supported_models": [{"model_name": MODEL, "max_context_length": self.context_length}]}
+            length = self.context_length
+            return {"supported_models": [{"model_name": m, "max_context_length": length} for m in self.models]}
         if path.startswith("samplers/"):
             return {"sampler_id": path.partition("/")[2], "base_model": MODEL}
         return {"status": "accepted", "type": "session_heartbeat"}

@@ -29,6 +29,11 @@ class Server:
         """The server's address."""
         return (self.options.base_url or os.environ.get("TINKER_BASE_URL") or SERVICE).rstrip("/")
 
+    @property
+    def is_service(self) -> bool:
+        """Whether it is the Tinker service, and no server of one's own."""
+        return self.url == SERVICE
+
     @cached_property
     def offered(self) -> dict[str, int | None]:
         """The models that the server offers, with their context lengths if it gives them."""
