@@ -16,6 +16,7 @@ from justtinker_core import SampleRequest
 from justtinker_core.rundir import RunDir
 from justtinker_plugins.backends._local import model as models
 from justtinker_plugins.backends.local import LocalBackend
+from justtinker_plugins.commands._export.progress import Shown
 from tests.core.conftest import Written, cli
 from tests.plugins.test_local import open_local
 
@@ -158,7 +159,7 @@ def test_an_adapter_of_a_model_that_nobody_has(trained: Any, tmp_path: Path) -> 
     run, backend = trained("tiny", lora_rank=2)
     result = cli("export", run, tmp_path / "out")
     assert result.output == (
-        "loading tiny\nError: [run] model = 'tiny' exists in its runs only, so nobody could load an adapter of it: "
+        "loading tiny ...\nError: [run] model = 'tiny' exists in its runs only, so nobody could load an adapter of it: "
         "add --merge\n"
     )
     assert [path.name for path in tmp_path.iterdir() if path.name != "run"] == []
@@ -231,3 +232,15 @@ def test_a_generation_ends_where_the_run_stops(trained: Any, bases: dict[bool, P
     assert cli("export", run, tmp_path / "out").exit_code == 0
     ends = json.loads((tmp_path / "out" / "generation_config.json").read_text())["eos_token_id"]
     assert ends == [0, *backend.encode("<|im_end|>")]
+
+
+def test_progress_is_told_about_ten_times() -> None:
+    told: list[str] = []
+    shown = Shown(told.append)
+    for done in range(101):
+        shown("downloading it", done * 10**6, 100 * 10**6)
+    assert len(told) == 11
+    assert (told[0], told[-1]) == ("downloading it: 0.0 of 100.0 MB", "downloading it: 100.0 of 100.0 MB")
+    shown("writing it", 0, 0)
+    shown("writing it", 0, 0)
+    assert told[11:] == ["writing it"]

@@ -17,7 +17,7 @@ from justtinker_core.rundir import RunDir
 from justtinker_plugins.commands._cli.options import read_config, set_option
 from justtinker_plugins.commands._export.card import Card, write_card
 from justtinker_plugins.commands._export.directory import new_directory
-from justtinker_plugins.commands._export.progress import ProgressLine
+from justtinker_plugins.commands._export.progress import progress_line
 from justtinker_plugins.commands._export.prompt import asked, stop_there
 from justtinker_plugins.shared.exports import Exported
 from justtinker_plugins.shared.records.runs import existing
@@ -45,7 +45,7 @@ def export(run_dir: Path, directory: Path, checkpoint: str | None, merge: bool, 
     plugins = open_plugins(replace(config, enable=needed(config, run_dir)))
     write = writer_of(plugins)
     with new_directory(directory) as new:
-        with ProgressLine() as progress:
+        with progress_line() as progress:
             try:
                 exported: Exported = write(config, str(path), new, merge, progress)
             except FileNotFoundError as error:

@@ -134,7 +134,8 @@ def unpack(archive: Path, directory: Path) -> None:
         with tarfile.open(archive) as tar:
             tar.extractall(directory, filter="data")
     except (tarfile.TarError, EOFError) as error:
-        raise PluginError(f"the server's archive is damaged or unsafe: {error}; nothing was kept") from error
+        reason = str(error).partition(":\n")[0]  # then, which kinds of compression were tried
+        raise PluginError(f"the server's archive is damaged or unsafe: {reason}; nothing was kept") from error
 
 
 def fetch(url: str, file: Path, what: str, progress: Progress) -> None:
