@@ -144,8 +144,8 @@ def test_whatever_is_exported_is_the_model_that_was_trained(
 
     result = cli("export", run, tmp_path / "adapter")
     assert result.exit_code == 0, result.output
-    assert f"an adapter of {bases[tied]}: mine, step 2" in result.output
-    assert ("whole unembedding" in result.output) == (tied and unembed)
+    assert f"holds an adapter of {bases[tied]}: mine, step 2" in result.output
+    assert ("the whole unembedding" in " ".join(result.output.split())) == (tied and unembed)
     adapter = AutoPeftModelForCausalLM.from_pretrained(tmp_path / "adapter")
     np.testing.assert_allclose(logits(adapter), expected, atol=1e-4)
     merged = adapter.merge_and_unload()
@@ -208,7 +208,7 @@ def test_a_checkpoint_is_named(trained: Any, tmp_path: Path) -> None:
     assert said("--checkpoint", "3") == f"Error: the run {run} has no checkpoint of step 3; it has 2\n"
     assert "has been evaluated, so none is the best" in said("--checkpoint", "best")
     path = backend.save("other").result(60)
-    assert f"{tmp_path / 'out'} holds a model: mine, checkpoint other." in said("--checkpoint", path)
+    assert f"{tmp_path / 'out'} holds a model: mine, checkpoint other\n" in said("--checkpoint", path)
     (run / "checkpoints" / "step_000002" / "meta.json").unlink()
     result = cli("export", run, tmp_path / "gone")
     assert re.search(r"no checkpoint at .*step_000002.*; choose another with --checkpoint\n", result.output)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from shutil import get_terminal_size
 
 import click
 
@@ -56,9 +57,9 @@ def export(run_dir: Path, directory: Path, checkpoint: str | None, merge: bool, 
         weights = f"step {step}" if run else f"checkpoint {str(path).rstrip('/').rpartition('/')[2]}"
         write_card(Card(name, weights, config, exported, example), new)
     kind = "a model" if exported.kind == "model" else f"an adapter of {exported.base}"
-    click.echo(f"{directory} holds {kind}: {name}, {weights}. Its README.md shows the prompt and how to load it.")
-    for note in exported.notes:
-        click.echo(note)
+    click.echo(f"{directory} holds {kind}: {name}, {weights}")
+    for note in ("README.md there shows the prompt and how to load it.", *exported.notes):
+        click.echo(click.wrap_text(note, get_terminal_size().columns))
 
 
 def needed(config: RunConfig, run_dir: Path) -> tuple[str, ...]:
