@@ -234,6 +234,16 @@ def test_a_generation_ends_where_the_run_stops(trained: Any, bases: dict[bool, P
     assert ends == [0, *backend.encode("<|im_end|>")]
 
 
+def test_a_prompt_of_the_chat_template_is_shown_with_its_variables(trained: Any, tmp_path: Path) -> None:
+    run, _ = trained("tiny")
+    config = (run / "config.toml").read_text().replace("chatml_think", "chat_template")
+    (run / "config.toml").write_text(config + "[plugins.chat_template]\ntemplate = { enable_thinking = false }\n")
+    assert cli("export", run, tmp_path / "out").exit_code == 0
+    page = (tmp_path / "out" / "README.md").read_text()
+    assert "`apply_chat_template(..., add_generation_prompt=True, enable_thinking=False)`" in page
+    assert "````text\n<|im_start|>user\nWhat is 27+45?\n\nPlease reason step by step" in page
+
+
 def test_progress_is_told_about_ten_times() -> None:
     told: list[str] = []
     shown = Shown(told.append)
