@@ -182,7 +182,8 @@ def conclude(pairs: Sequence[Pair]) -> str:
     gains = [b - a for a, b in values]
     _, low, high = paired_interval(gains, weight)
     better, worse = sum(g > 0 for g in gains), sum(g < 0 for g in gains)
-    counts = f"(B does better on {better} problems, worse on {worse}, equally well on {len(gains) - better - worse})"
+    counts = f"B does better on {count_of(better, 'problem')}, worse on {worse}, equally well on "
+    counts += f"{len(gains) - better - worse}."
     if low <= 0 <= high:
-        return f"The difference in accuracy may be chance {counts}."
-    return f"B is {'better' if low > 0 else 'worse'} than A {counts}."
+        return f"The difference in accuracy may be chance.\n{counts}"
+    return f"B is {'better' if low > 0 else 'worse'} than A.\n{counts}"

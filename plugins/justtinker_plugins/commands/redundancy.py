@@ -56,7 +56,10 @@ def redundancy(texts: tuple[Path, ...], method: str | None, source: str | None, 
     fined = sum(row[PENALTY] > 0 for row in rows)
     console.print(f"{count_of(len(rows), 'text')}, method {term.method}: {fined:,} would be fined", highlight=False)
     if term.method == "flat" and (short := sum(row["characters"] < SHORT for row in rows)):
-        console.print(f"{short:,} of them have fewer than {SHORT} characters: too short to tell", highlight=False)
+        console.print(
+            f"{short:,} of them {'has' if short == 1 else 'have'} fewer than {SHORT} characters: too short to tell",
+            highlight=False,
+        )
     console.print(length_table(rows))
     for row, (_, text) in sorted(zip(rows, located, strict=True), key=lambda pair: -pair[0]["redundancy_score"])[:show]:
         heading = f"\n{row['place']}: score {row['redundancy_score']:.2f}, {row['characters']:,} characters"
