@@ -17,7 +17,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from justtinker_core import Finding, PluginError, SamplingError, hookimpl
+from justtinker_core import Finding, Group, PluginError, SamplingError, hookimpl
 from justtinker_core.config import due
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
@@ -243,6 +243,23 @@ def test_a_step_that_trains_nothing_still_is_a_step(run_of: RunOf, tmp_path: Pat
     assert go(run_of(backend, Nothing())) == "finished"
     assert backend.adams == []
     assert records(tmp_path / "run", "steps.jsonl")[0]["metrics"] == {"mine": 3.0, "learning_rate": 0.1, "trained": 0.0}
+
+
+@pytest.mark.parametrize("name", ["accuracy", "loss", "thought"])
+def test_an_algorithm_does_not_hide_its_numbers_behind_names_that_are_taken(run_of: RunOf, name: str) -> None:
+    class Thought(Player):
+        @hookimpl
+        def measure(self, group: Group) -> dict[str, list[float]]:
+            return {"thought": [1.0 for _ in group.rollouts]}
+
+    class Named(Rl):
+        @hookimpl
+        def collect_batch(self, step: int, run: Run) -> Batch:
+            return replace(super().collect_batch(step, run), metrics={name: 3.0})
+
+    players = [player for player in cast() if not isinstance(player, Rl)]
+    with pytest.raises(PluginError, match=rf"^algorithm 'named' gives a metric '{name}', a name of the core or of a "):
+        go(run_of(*players, Thought(), Named()))
 
 
 # Checkpoints
