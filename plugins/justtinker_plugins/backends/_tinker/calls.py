@@ -30,8 +30,8 @@ FIXES = {
     404: "the server does not have it; it may have expired or been deleted: name another, or correct the address",
     **BUSY_ADVICE,
 }
-RESTARTED = "the server has lost this run's session, perhaps it was restarted; --resume goes on from the last checkpoint"
-    "the server has lost this run's session, perhaps it was restarted: --resume, which goes on from a checkpoint"
+RESTARTED = (
+    "the server has lost this run's session, perhaps it was restarted: --resume goes on from the last checkpoint"
 )
 FOR_ALL = {401, 402, 403, 404}
 """Statuses that concern every request, not only the one that got them."""
