@@ -41,7 +41,7 @@ from justtinker_plugins.backends._tinker.preflight import start_complaints
 from justtinker_plugins.backends._tinker.prices import prices_of
 from justtinker_plugins.backends.tinker import Tinker
 from tests.core.conftest import cli
-from tests.plugins.tinker_fixtures import Open, tinker_run
+from tests.plugins.tinker_fixtures import CONFIG, Open, tinker_run, wire_config
 from tests.plugins.tinker_server import KEY, TinkerServer, Weights
 
 pytestmark = [
@@ -535,36 +535,6 @@ def test_an_expired_key_is_not_a_lost_checkpoint(server: TinkerServer, opened: O
 
 
 # -- with the core's own loop ----------------------------------------------------------------------------------------
-
-CONFIG = """
-[run]
-name = "wire"
-model = "tiny/bigram"
-steps = 4
-[optimizer]
-learning_rate = 1e-2
-[sampling]
-max_tokens = 8
-[checkpoints]
-every = 1
-[data.train]
-use = "arithmetic"
-[data.eval.held_out]
-use = "arithmetic"
-limit = 2
-[plugins]
-enable = ["wire", "chatml_think", "sft", "exact"]
-[plugins.wire]
-base_url = "{url}"
-[plugins.sft]
-batch_size = 4
-[local_plugins]
-wire = "{plugin}:Tinker"
-"""
-
-
-def wire_config(url: str) -> str:
-    return CONFIG.format(url=url, plugin=sys.modules[Tinker.__module__].__file__)
 
 
 def run_loop(directory: Path) -> str:

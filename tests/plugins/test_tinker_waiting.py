@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +22,7 @@ from justtinker_plugins.backends._tinker import waiting
 from justtinker_plugins.backends._tinker.backend import TinkerBackend
 from justtinker_plugins.backends._tinker.calls import explained
 from justtinker_plugins.backends._tinker.waiting import LONG, PERIOD, Waiting, listen, words_of
-from tests.plugins.tinker_fixtures import Open
+from tests.plugins.tinker_fixtures import Open, wire_config
 from tests.plugins.tinker_server import KEY, TinkerServer
 
 URL = "http://127.0.0.1:8000"
@@ -91,7 +94,9 @@ def test_a_server_that_is_too_busy_is_given_up(
 def test_a_server_that_is_gone_before_the_first_client(server: TinkerServer, opened: Open) -> None:
     backend = opened(give_up_after=SOON)
     server.stop()
-    with pytest.raises(PluginError, match=f"no answer from {server.url} for .* waiting for a session: start the"):
+    with pytest.raises(
+        PluginError, match=f"no answer from {server.url} for .* waiting for a (session|training client): start"
+    ):
         backend.encode("1")
 
 
@@ -114,6 +119,29 @@ def test_what_the_sdk_gives_up_by_itself_says_the_same(opened: Open) -> None:
     assert text.startswith(f"Tinker: {URL} has failed with 500 for 307 s (2 tries; last: out of memory), waiting for ")
 
 
+def test_a_run_ends_when_its_server_is_gone(
+    server: TinkerServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = TinkerServer.optim_step
+
+    def fall(world: TinkerServer, body: dict[str, Any]) -> Any:
+        if world.model(body).steps == 2:
+            world.stop()
+        return step(world, body)
+
+    monkeypatch.setattr(TinkerServer, "optim_step", fall)
+    server.context_length = 512
+    (tmp_path / "wire.toml").write_text(wire_config(server.url))
+    command = [sys.executable, "-m", "justtinker_core.cli", "train", "wire.toml", "--dir", "run"]
+    changes = ["--set", "plugins.wire.give_up_after=0.5", "--set", "data.eval.held_out.limit=1"]
+    ended = subprocess.run([*command, *changes], cwd=tmp_path, capture_output=True, text=True, timeout=WAIT)
+    assert ended.returncode == 1, ended.stderr
+    error, advice = ended.stderr.splitlines()[-2:]
+    assert error.startswith(f"Error: training failed at step 3: Tinker: no answer from {server.url} for "), error
+    assert error.endswith("; the last good checkpoint is of step 2: tinker://session0:train:0/weights/step_000002")
+    assert advice == "failed; fix the cause, then resume with the same config: justtinker train --resume run"
+
+
 # -- a server that was restarted -------------------------------------------------------------------------------------
 
 
@@ -127,7 +155,7 @@ def test_a_server_that_was_restarted_is_told_from_one_that_refuses(server: Tinke
     port = server.stop()
     server.forget()
     server.start(port)
-    lost = "Tinker: the server has lost this run's session, perhaps it was restarted: --resume the run from its last"
+    lost = "Tinker: the server has lost this run's session, perhaps it was restarted: --resume goes on from the last"
     assert error_of(sampler.sample([request(backend, PROMPTS[0])])[0]).startswith(lost)
     assert error_of(backend.optim_step(ADAM)).startswith(lost)
     resumed = opened()
@@ -144,7 +172,7 @@ def test_a_request_that_was_under_way_at_the_restart(server: TinkerServer, opene
     server.forget()
     server.hold.pop(PROMPTS[0]).set()
     server.start(port)
-    with pytest.raises(SamplingError, match="the server has lost this run's session"):
+    with pytest.raises(PluginError, match="the server has lost this run's session"):
         sampled.result(WAIT)
 
 

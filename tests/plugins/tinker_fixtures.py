@@ -1,7 +1,8 @@
-"""Fixtures of the tests of the `tinker` backend: a server, and backends that talk to it."""
+"""Shared by the tests of the `tinker` backend: a server, backends that talk to it, the config of a run on it."""
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,3 +50,34 @@ def opened(server: TinkerServer) -> Iterator[Open]:
     yield open_one
     for backend in backends:
         backend.close()
+
+
+CONFIG = """
+[run]
+name = "wire"
+model = "tiny/bigram"
+steps = 4
+[optimizer]
+learning_rate = 1e-2
+[sampling]
+max_tokens = 8
+[checkpoints]
+every = 1
+[data.train]
+use = "arithmetic"
+[data.eval.held_out]
+use = "arithmetic"
+limit = 2
+[plugins]
+enable = ["wire", "chatml_think", "sft", "exact"]
+[plugins.wire]
+base_url = "{url}"
+[plugins.sft]
+batch_size = 4
+[local_plugins]
+wire = "{plugin}:Tinker"
+"""
+
+
+def wire_config(url: str) -> str:
+    return CONFIG.format(url=url, plugin=sys.modules[Tinker.__module__].__file__)
