@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import tomllib
 import traceback
 import types
@@ -36,7 +35,7 @@ from justtinker_core.testing.backends import (
 )
 from justtinker_plugins.backends._tinker import wire
 from justtinker_plugins.backends._tinker.backend import TinkerBackend
-from justtinker_plugins.backends._tinker.calls import explained, is_gone
+from justtinker_plugins.backends._tinker.calls import Calls, explained, is_gone
 from justtinker_plugins.backends._tinker.preflight import start_complaints
 from justtinker_plugins.backends._tinker.prices import prices_of
 from justtinker_plugins.backends.tinker import Tinker
@@ -362,10 +361,9 @@ def test_preflight_says_which_prices_are_missing(opened: Open) -> None:
 
 def test_preflight_with_a_key_that_no_header_can_carry(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TINKER_API_KEY", KEY + "\n")
-    begun = time.monotonic()
+    monkeypatch.setattr(Calls, "submit", None)  # the SDK would try for five minutes
     (complaint,) = complaints(opened())
     assert complaint == "TINKER_API_KEY starts or ends with white space, perhaps a newline: remove it"
-    assert time.monotonic() - begun < 30, "the SDK would try for five minutes"
 
 
 def test_preflight_at_an_address_that_does_not_speak_http(opened: Open) -> None:
@@ -442,11 +440,10 @@ def test_check_lists_data_key_server_and_disk_at_once(
     monkeypatch.delenv("TINKER_API_KEY")
     monkeypatch.setattr("shutil.disk_usage", lambda path: types.SimpleNamespace(free=1))
     (tmp_path / "wire.toml").write_text(wire_config("http://127.0.0.1:9"))
-    begun = time.monotonic()
+    monkeypatch.setattr(Calls, "submit", None)  # nobody waits for a server that is known to be silent
     result = cli("check", "wire.toml", "--set", "data.train.use=files", "--set", "data.train.path=nowhere.jsonl",
                  "-p", "early_stopping", "--set", "plugins.early_stopping.evaluation=math",
                  "-p", "no:exact", "-p", "choice")  # fmt: skip
-    assert time.monotonic() - begun < 30, "nobody waits for a server that is known to be silent"
     assert result.exit_code == 1
     data, key, silent, monitor, disk, verifier = result.output[result.output.index("Error: ") :].splitlines()
     assert "nowhere.jsonl" in data

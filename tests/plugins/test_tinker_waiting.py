@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +19,8 @@ from justtinker_core.testing.backends import ADAM, PROMPTS, WAIT, demonstrations
 from justtinker_plugins.backends._tinker import waiting
 from justtinker_plugins.backends._tinker.backend import TinkerBackend
 from justtinker_plugins.backends._tinker.calls import explained
-from justtinker_plugins.backends._tinker.waiting import LONG, PERIOD, Waiting, listen, words_of
+from justtinker_plugins.backends._tinker.waiting import LONG, PERIOD, Waiting, listen, reason_of, words_of
+from tests.core.conftest import cli
 from tests.plugins.tinker_fixtures import Open, wire_config
 from tests.plugins.tinker_server import KEY, TinkerServer
 
@@ -132,14 +131,15 @@ def test_a_run_ends_when_its_server_is_gone(
     monkeypatch.setattr(TinkerServer, "optim_step", fall)
     server.context_length = 512
     (tmp_path / "wire.toml").write_text(wire_config(server.url))
-    command = [sys.executable, "-m", "justtinker_core.cli", "train", "wire.toml", "--dir", "run"]
-    changes = ["--set", "plugins.wire.give_up_after=0.5", "--set", "data.eval.held_out.limit=1"]
-    ended = subprocess.run([*command, *changes], cwd=tmp_path, capture_output=True, text=True, timeout=WAIT)
-    assert ended.returncode == 1, ended.stderr
-    error, advice = ended.stderr.splitlines()[-2:]
+    run = tmp_path / "run"
+    ended = cli("train", tmp_path / "wire.toml", "--dir", run, "--set", "plugins.wire.give_up_after=0.5")
+    assert ended.exit_code == 1
+    *_, error, advice = ended.output.splitlines()
     assert error.startswith(f"Error: training failed at step 3: Tinker: no answer from {server.url} for "), error
     assert error.endswith("; the last good checkpoint is of step 2: tinker://session0:train:0/weights/step_000002")
-    assert advice == "failed; fix the cause, then resume with the same config: justtinker train --resume run"
+    assert advice == f"failed; fix the cause, then resume with the same config: justtinker train --resume {run}"
+    left = [thread.name for thread in threading.enumerate() if not thread.daemon and "tinker" in thread.name]
+    assert left == [], "the process would not end"
 
 
 # -- a server that was restarted -------------------------------------------------------------------------------------
@@ -203,8 +203,8 @@ def wait_until(there: Callable[[], Any]) -> Any:
     return found
 
 
-def said(caplog: pytest.LogCaptureFixture, text: str) -> Callable[[], list[str]]:
-    return lambda: [r.getMessage() for r in caplog.records if r.name == "justtinker" and text in r.getMessage()]
+def said(caplog: pytest.LogCaptureFixture, *texts: str) -> Callable[[], list[str]]:
+    return lambda: [line for r in caplog.records if all(text in (line := r.getMessage()) for text in texts)]
 
 
 def test_waiting_for_a_server_that_comes_back_is_not_silent(
@@ -230,8 +230,7 @@ def test_a_call_that_takes_long_is_told_too(
     backend = opened(give_up_busy_after=2)
     server.hold = {PROMPTS[0]: threading.Event()}
     sampled = draw(backend)
-    line = wait_until(said(caplog, "waiting for samples for"))[-1]
-    assert line.endswith(" s; the server works on it")
+    wait_until(said(caplog, "waiting for samples for", " s; the server works on it"))
     server.hold[PROMPTS[0]].set()
     sampled.result(WAIT)
 
@@ -308,6 +307,23 @@ def test_the_servers_words_are_repeated_in_short_and_without_the_key(
 ) -> None:
     monkeypatch.setenv("TINKER_API_KEY", KEY)
     assert words_of(reply) == words
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ConnectionRefusedError(111, "Connect call failed"), "connection refused"),
+        (
+            RuntimeError("sending failed: client error (Connect): Connection refused (os error 111)"),
+            "connection refused",
+        ),
+        (RuntimeError("client error (SendRequest): connection closed"), "connection closed"),
+        (TimeoutError(), "it took too long"),
+        (RuntimeError(), "RuntimeError"),
+    ],
+)
+def test_the_reasons_of_all_transports_are_short(error: Exception, reason: str) -> None:
+    assert reason_of(error) == reason
 
 
 # -- when a server is given up ---------------------------------------------------------------------------------------

@@ -24,6 +24,8 @@ from justtinker_plugins.backends._local import model as models
 
 MODEL = "tiny/bigram"
 KEY = "tml-not-a-real-key-0123456789"
+USED: set[int] = set()
+"""Ports of earlier servers of this process: clients of theirs, which no old SDK closes, still try to reach them."""
 SCALE = 30.0
 """Weights to logits: lets Adam steps of 0.01 show."""
 NEEDS = {"cross_entropy": {"weights"}, "importance_sampling": {"logprobs", "advantages"}}
@@ -149,7 +151,16 @@ class TinkerServer:
 
     def start(self, port: int = 0) -> None:
         """Listen on a port of this machine, or a free one."""
-        self.http = Listener(("127.0.0.1", port), type("Bound", (Handler,), {"world": self}))
+        handler = type("Bound", (Handler,), {"world": self})
+        taken = []
+        while True:
+            self.http = Listener(("127.0.0.1", port), handler)
+            if port or self.http.server_address[1] not in USED:
+                break
+            taken.append(self.http)  # kept open, so that the next port is another
+        for other in taken:
+            other.server_close()
+        USED.add(self.http.server_address[1])
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
         threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
 

@@ -229,7 +229,9 @@ def reason_of(error: BaseException) -> str:
         at = at.__cause__ or at.__context__
     if "Timeout" in type(error).__name__:
         return "it took too long"
-    return cut(f"{error}" or type(error).__name__)
+    if found := re.search(r"\(os error (\d+)\)", str(error)):
+        return os.strerror(int(found[1])).lower()
+    return cut(str(error).rpartition(": ")[2] or type(error).__name__)  # the newest transport's causes come last
 
 
 def words_of(response: Any) -> str:
