@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from justtinker_core.config import RunConfig, due
-from justtinker_core.errors import PluginError
+from justtinker_core.errors import CannotResumeError, PluginError
 from justtinker_core.evaluation import Evaluations
 from justtinker_core.grading import GroupError
 from justtinker_core.loop import watch
@@ -39,7 +39,7 @@ def train(run: Run) -> str:
         with interruptible(run) as interrupted:
             try:
                 if text := over_budget(run):
-                    raise PluginError(f"{text}; raise it in {run.dir / 'config.toml'}")
+                    raise CannotResumeError(f"{text}; raise it in {run.dir / 'config.toml'}, then resume")
                 with naming_the_checkpoint(run):
                     run.status, run.reason = train_steps(run, evaluations, interrupted)
             except GroupError as failure:

@@ -7,14 +7,17 @@ expiry by itself; tests inject faults: `answers`, `faults`, `poison`, `hold`, an
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 import sys
+import tarfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -127,6 +130,15 @@ class TinkerServer:
         self.tokenizer_directory = tokenizer_directory
         self.tokenizer = models.tiny_tokenizer()
         self.context_length: int | None = 64
+        self.models: tuple[str, ...] = (MODEL,)
+        """What it says that it offers."""
+        self.base_model = MODEL
+        self.tokenizer_id: str | None = tokenizer_directory
+        self.lora = {"lora_rank": 128, "train_unembed": True}
+        """What the server says of a checkpoint's adapter."""
+        self.max_rank = 128
+        self.json_only = False
+        """Neither takes nor sends protobuf, and describes itself so, as SkyRL 0.3.0 does."""
         self.weights: dict[str, Weights] = {}
         self.samplers: dict[str, Weights] = {}
         self.saved: dict[str, Weights] = {}
@@ -142,6 +154,12 @@ class TinkerServer:
         self.hold: dict[str, threading.Event] = {}
         """Prompt -> what the answer to its sample request waits for."""
         self.connections: set[socket.socket] = set()
+        self.adapter: dict[str, bytes] = {}
+        """File -> content: the adapter that every checkpoint holds for a download."""
+        self.copies: list[str] = []
+        """Paths that can be downloaded."""
+        self.skyrl = False
+        """Give archives an address without the checkpoint's kind, and no external weights, as SkyRL does."""
         self.lock = threading.Lock()
         self.counts: Counter[str] = Counter()
         self.url = ""
@@ -204,19 +222,21 @@ class TinkerServer:
 
     def create_model(self, body: dict[str, Any]) -> Any:
         model = f"{body['session_id']}:train:{body['model_seq_id']}"
+        if (rank := body["lora_config"]["rank"]) > self.max_rank:
+            return self.future({"error": f"LoRA rank {rank} must be between 1 and {self.max_rank}", "category": "user"})
         size = len(self.tokenizer)
         seed = body["lora_config"].get("seed")
         self.weights[model] = Weights(np.random.default_rng(seed).normal(0, 0.05, (size, size)))
         return self.future({"type": "create_model", "model_id": model})
 
     def get_info(self, body: dict[str, Any]) -> Any:
-        data = {"arch": "bigram", "model_name": MODEL, "tokenizer_id": self.tokenizer_directory}
+        data = {"arch": "bigram", "model_name": self.base_model, "tokenizer_id": self.tokenizer_id}
         return {"type": "get_info", "model_id": body["model_id"], "model_data": data}
 
     def weights_info(self, body: dict[str, Any]) -> Any:
         if body["tinker_path"] not in self.saved:
             raise Refused(404, "checkpoint not found")
-        return {"base_model": MODEL, "is_lora": True, "lora_rank": 128, "train_unembed": True}
+        return {"base_model": self.base_model, "is_lora": True, **self.lora}
 
     def forward_backward(self, body: dict[str, Any]) -> Any:
         loss, config = body["loss_fn"], body["loss_fn_config"]
@@ -237,9 +257,20 @@ class TinkerServer:
         return self.future({"type": "save_weights", "path": path})
 
     def save_weights_for_sampler(self, body: dict[str, Any]) -> Any:
+        if body.get("path"):
+            return self.copy(body, "sampler_weights")
         sampler = f"sampler{self.count('sampler')}"
         self.samplers[sampler] = self.model(body).copy(optimizer=False)
         return self.future({"type": "save_weights_for_sampler", "sampling_session_id": sampler})
+
+    def save_weights_external(self, body: dict[str, Any]) -> Any:
+        if self.skyrl:
+            raise Refused(404, "Not Found")
+        return self.copy(body, "external_weights")
+
+    def copy(self, body: dict[str, Any], kind: str) -> Any:
+        self.copies.append(f"tinker://{body['model_id']}/{kind}/{body['path']}")
+        return self.future({"type": f"save_weights_{kind}", "path": self.copies[-1]})
 
     def load_weights(self, body: dict[str, Any]) -> Any:
         model = body.get("model_id") or f"{body['session_id']}:train:{body['model_seq_id']}"
@@ -261,12 +292,58 @@ class TinkerServer:
             return self.future({"error": str(error), "category": "server"}, sample_sequence_ids=["x"] * n)
         return self.future((text, sequences), "sample", sample_sequence_ids=[f"{i}-{k}" for k in range(n)])
 
+    def checkpoint(self, path: str, method: str) -> Any:
+        """What ``training_runs/RUN/checkpoints/[KIND/]NAME[/WHAT]`` answers; a str is an address to go to."""
+        _, run, _, *rest = path.split("/")
+        what = rest.pop() if method == "GET" else "delete"
+        copy = next((c for c in self.copies if c == f"tinker://{run}/{'/'.join(rest)}"), None)
+        if self.skyrl and what == "archive":
+            copy = next((c for c in self.copies if c == f"tinker://{run}/sampler_weights/{'/'.join(rest)}"), None)
+        if copy is None:
+            raise Refused(404, "Checkpoint not found")
+        if what == "delete":
+            self.copies.remove(copy)
+            return {}
+        if what == "archive":
+            return f"{self.url}/api/v1/files/archive"
+        urls = {name: f"{self.url}/api/v1/files/{name}?signature=secret" for name in self.adapter}
+        return {"urls": urls, "expires": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
+
+    def file(self, name: str) -> bytes:
+        """A file of the adapter, or all of them as a tar archive."""
+        return packed(self.adapter) if name == "archive" else self.adapter[name]
+
     def other(self, path: str) -> Any:
         if path == "get_server_capabilities":
-            return {"supported_models": [{"model_name": MODEL, "max_context_length": self.context_length}]}
+            length = self.context_length
+            return {"supported_models": [{"model_name": m, "max_context_length": length} for m in self.models]}
         if path.startswith("samplers/"):
-            return {"sampler_id": path.partition("/")[2], "base_model": MODEL}
+            return {"sampler_id": path.partition("/")[2], "base_model": self.base_model}
+        if path == "/openapi.json":
+            return JSON_API if self.json_only else {}
         return {"status": "accepted", "type": "session_heartbeat"}
+
+
+JSON_API = {
+    "paths": {
+        "/api/v1/forward_backward": {
+            "post": {"requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/In"}}}}}
+        }
+    },
+    "components": {"schemas": {"In": {"properties": {"model_id": {"type": "string"}}, "required": ["model_id"]}}},
+}
+BYTES = "Input should be a valid dictionary or object to extract fields from"
+
+
+def packed(files: dict[str, bytes]) -> bytes:
+    """A tar archive of files."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return archive.getvalue()
 
 
 class Refused(Exception):  # noqa: N818
@@ -353,9 +430,15 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.answer(b"", {})
 
+    def do_DELETE(self) -> None:
+        self.answer(b"", {})
+
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         is_proto = "x-protobuf" in self.headers.get("Content-Type", "")
+        if is_proto and self.world.json_only:
+            self.send(422, json.dumps({"detail": [{"loc": ["body"], "msg": BYTES}]}).encode())
+            return
         training = self.path.endswith("/forward_backward")
         self.answer(raw, training_of(raw, is_proto) if training else json.loads(raw or b"{}"))
 
@@ -379,14 +462,21 @@ class Handler(BaseHTTPRequestHandler):
             with self.world.lock:
                 self.world.seen.append((path, body))
                 known = getattr(TinkerServer, path, None) if body else None
-                reply = known(self.world, body) if known else self.world.other(path)
+                if path.startswith("training_runs/"):
+                    reply = self.world.checkpoint(path, self.command)
+                elif path.startswith("files/"):
+                    return self.send(200, self.world.file(path.partition("/")[2]), "application/octet-stream")
+                else:
+                    reply = known(self.world, body) if known else self.world.other(path)
         except Refused as refused:
             status, text = refused.args
             return self.send(status, json.dumps({"detail": text}).encode())
+        if isinstance(reply, str):
+            return self.send(302, b"", location=reply)
         return self.send(200, json.dumps(reply).encode())
 
     def retrieve(self, result: Any, kind: str) -> None:
-        as_proto = "x-protobuf" in self.headers.get("Accept", "")
+        as_proto = "x-protobuf" in self.headers.get("Accept", "") and not self.world.json_only
         if kind == "json":
             return self.send(200, json.dumps(result).encode())
         content = "application/x-protobuf" if as_proto else "application/json"
@@ -397,8 +487,10 @@ class Handler(BaseHTTPRequestHandler):
             self.world.hold[prompt].wait(60)
         return self.send(200, sample_reply(sequences, as_proto), content)
 
-    def send(self, status: int, content: bytes, kind: str = "application/json") -> None:
+    def send(self, status: int, content: bytes, kind: str = "application/json", location: str = "") -> None:
         self.send_response(status)
+        if location:
+            self.send_header("Location", location)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

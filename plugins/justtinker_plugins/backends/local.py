@@ -16,12 +16,16 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
-from justtinker_core import Backend, Datum, PluginError, RunContext, Sample, SampleRequest, hookimpl, plugin
+from justtinker_core import Backend, Datum, PluginError, Prompt, RunContext, Sample, SampleRequest, hookimpl, plugin
 from justtinker_core.checkpoints import FILE, checkpoint_of
+from justtinker_core.config import RunConfig
 from justtinker_core.types import Adam, Loss, Message, TrainResult
-from justtinker_plugins.backends._data import check_data, decode, encode, render
+from justtinker_plugins.backends._data import check_data, decode, encode
 from justtinker_plugins.backends._local import losses, sampling
 from justtinker_plugins.backends._local import model as models
+from justtinker_plugins.backends._local.exporting import export_policy
+from justtinker_plugins.backends._prompts import Prompts
+from justtinker_plugins.shared.exports import Exported, Progress
 
 T = TypeVar("T")
 
@@ -68,18 +72,24 @@ class Local:
     @hookimpl
     def open_backend(self, run: RunContext) -> Backend:
         """Open the model ``run.config.run.model``; its checkpoints go to ``run.dir``/checkpoints."""
+        policy = self.open_policy(run.config.run.model, run.config.run.seed)
+        return LocalBackend(policy, self, Path(run.dir) / "checkpoints")
+
+    def open_policy(self, name: str, seed: int) -> models.Policy:
+        """Load the model, with a new adapter if one is trained."""
         import torch
 
         torch.set_num_threads(self.threads)
         lora = models.Lora(self.lora_rank, self.lora_alpha, self.lora_targets, self.train_unembed)
-        policy = models.open_policy(
-            run.config.run.model,
-            seed=run.config.run.seed,
-            device=self.device,
-            dtype=self.dtype,
-            lora=lora if self.lora_rank else None,
+        return models.open_policy(
+            name, seed=seed, device=self.device, dtype=self.dtype, lora=lora if self.lora_rank else None
         )
-        return LocalBackend(policy, self, Path(run.dir) / "checkpoints")
+
+    def export(self, config: RunConfig, checkpoint: str, directory: Path, merge: bool, progress: Progress) -> Exported:
+        """Write a checkpoint's weights for others (see `justtinker_plugins.shared.exports`)."""
+        progress(f"loading {config.run.model}", 0, 0)
+        policy = self.open_policy(config.run.model, config.run.seed)
+        return export_policy(policy, Path(checkpoint), directory, merge, progress)
 
     @hookimpl
     def preflight(self, run: RunContext) -> list[str]:
@@ -101,6 +111,7 @@ class LocalBackend:
         self.policy, self.options, self.directory = policy, options, directory
         self.context_length = int(getattr(policy.config, "max_position_embeddings", policy.tokenizer.model_max_length))
         self.end_token = str(policy.tokenizer.eos_token)
+        self._prompts = Prompts(policy.tokenizer)
         self.concurrent = False
         self.version = 0
         """Counts the optimizer steps and restores submitted so far; it tells a sampler that its weights are gone."""
@@ -118,9 +129,9 @@ class LocalBackend:
         """Decode tokens, special tokens included."""
         return decode(self.policy.tokenizer, tokens)
 
-    def render(self, messages: Sequence[Message], **template: Any) -> str:
-        """Render messages with the chat template and its variables. PluginError if there is none or it rejects them."""
-        return render(self.policy.tokenizer, messages, template)
+    def render(self, prompt: str | Sequence[Message], **template: Any) -> Prompt:
+        """Make a prompt of text or messages. PluginError if there is no chat template or it rejects the messages."""
+        return self._prompts(prompt, template)
 
     def sampler(self) -> LocalSampler:
         """A sampler of the weights after all work submitted so far; the next optimizer step or restore ends it."""

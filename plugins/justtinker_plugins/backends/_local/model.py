@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from justtinker_core import PluginError
+from justtinker_plugins.backends._weights import base_of, is_tied, untie
 
 if TYPE_CHECKING:
     import torch
@@ -62,6 +63,10 @@ class Policy:
     device: torch.device
     adapter: Any = None
     """peft's wrapper around the same model."""
+    base: str | None = None
+    """The name by which others find the model: an absolute directory or a hub id; None for the tiny one."""
+    tied: bool = False
+    """Whether the model as it was loaded shares its unembedding with the input embedding."""
     plain_head: bool = True
     """Whether logits are the unembedding of the last hidden state and nothing more (no soft cap, no scale)."""
 
@@ -140,9 +145,10 @@ def open_policy(name: str, *, seed: int, device: str, dtype: str, lora: Lora | N
     if tokenizer.eos_token is None:
         raise PluginError(f"[run] model = {name!r}: its tokenizer has no end token; set eos_token in its config")
     model = model.to(device=picked, dtype=getattr(torch, dtype)).eval()  # with dropout, sampler and trainer disagree
-    policy = Policy(model, tokenizer, picked)
+    policy = Policy(model, tokenizer, picked, base=None if name == "tiny" else base_of(name), tied=is_tied(model))
     if lora is not None:
         policy.adapter = add_lora(model, lora)
+        policy.adapter.peft_config["default"].base_model_name_or_path = policy.base
     policy.plain_head = has_plain_head(model, picked)
     return policy
 
@@ -217,11 +223,12 @@ def add_lora(model: Any, lora: Lora) -> Any:
 
     head = model.get_output_embeddings()
     linear = {name: m for name, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
-    leaves = {name.rpartition(".")[2] for name, m in linear.items() if m is not head}
+    heads = {name for name, m in linear.items() if m is head}
+    leaves = {name.rpartition(".")[2] for name in linear.keys() - heads}
     targets = leaves if lora.targets == "all-linear" else set(lora.targets)
-    if lora.unembed:
-        targets |= {name for name, m in linear.items() if m is head}
-        untie(model, head)
+    targets |= heads if lora.unembed else set()
+    if targets & heads and is_tied(model):
+        untie(model)
     adapter = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=sorted(targets))
     try:
         with warnings.catch_warnings():  # about peft's use of transformers, which no user can change
@@ -231,15 +238,6 @@ def add_lora(model: Any, lora: Lora) -> Any:
         raise PluginError(
             f"[plugins.local] lora_targets = {lora.targets!r}: {error}; the model has {', '.join(sorted(leaves))}"
         ) from error
-
-
-def untie(model: Any, head: Any) -> None:
-    """Give the unembedding its own weight: merging an adapter into a shared one would also change the embedding."""
-    import torch
-
-    if head.weight is model.get_input_embeddings().weight:
-        head.weight = torch.nn.Parameter(head.weight.detach().clone())
-        model.config.tie_word_embeddings = False
 
 
 def has_plain_head(model: Any, device: torch.device) -> bool:
@@ -258,6 +256,9 @@ def has_plain_head(model: Any, device: torch.device) -> bool:
 
 def save_checkpoint(policy: Policy, optimizer: torch.optim.Optimizer | None, target: Path) -> None:
     """Write a directory, whole or not at all, that transformers (or peft, for an adapter) can load too.
+
+    An adapter on the head of a model with tied embeddings is the exception: use it, but do not merge it with peft
+    (`justtinker export` writes one that can be merged).
 
     Raises PluginError if it cannot be written (a full disk).
     """

@@ -17,6 +17,7 @@ from contextvars import copy_context
 from typing import Any, TypeVar
 
 from justtinker_core import PluginError
+from justtinker_plugins.backends._tinker import protocol
 from justtinker_plugins.backends._tinker.waiting import BUSY_ADVICE, CALL, KEY, Waited, Waiting, scrubbed
 from justtinker_plugins.backends._tinker.workers import Worker
 
@@ -219,6 +220,8 @@ def explained(
         return error
     status = status_of(error)
     original = scrubbed(f"{type(error).__name__}: {error}")
+    if why := protocol.explain(original):
+        return PluginError(f"Tinker: {why} [{original}]")
     if waited and waited.in_session and is_lost(error):
         return (PluginError if status in FOR_ALL else kind)(f"Tinker: {RESTARTED} [{original}]")
     if status in FIXES:
