@@ -664,6 +664,19 @@ def test_a_failure_in_training_names_the_last_good_checkpoint(run_of: RunOf) -> 
         go(run_of(Fragile(), Sft(), config={"run.steps": 6, "checkpoints.every": 2}))
 
 
+def test_a_failure_in_sampling_names_the_last_good_checkpoint(run_of: RunOf, tmp_path: Path) -> None:
+    class Gone(ScriptedBackend):
+        def sampler(self) -> Any:
+            if len(self.adams) == 3:
+                raise PluginError("no answer")
+            return super().sampler()
+
+    text = "no answer; the last good checkpoint is of step 2: checkpoints/step_000002.json"
+    with pytest.raises(PluginError, match=f"^{text}$"):
+        go(run_of(Gone(), Sft(), config={"run.steps": 6, "checkpoints.every": 2}))
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["error"] == f"PluginError: {text}"
+
+
 # Checkpoints of all kinds
 
 

@@ -24,7 +24,7 @@ LONG = 60.0
 """Seconds until the first line about a call that a server works on; the next comes when it has taken twice as long."""
 BUSY = (402, 429, 503)
 """Statuses of a server that may answer later: the account cannot be billed, too many requests, no capacity."""
-APART = ("session_heartbeat", "telemetry", "config", "dynamic_config")
+APART = ("session_heartbeat", "telemetry", "dynamic_config")
 """Last parts of paths that belong to no call."""
 SHARED = "retrieve_futures"
 """The last part of a path by which one task of the SDK asks for the answers to several calls."""
