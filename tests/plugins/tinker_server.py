@@ -153,13 +153,13 @@ class TinkerServer:
         """Prompt -> what changes its sequences; an exception becomes that request's failure."""
         self.hold: dict[str, threading.Event] = {}
         """Prompt -> what the answer to its sample request waits for."""
-        self.connections: set[socket.socket] = set()
         self.adapter: dict[str, bytes] = {}
         """File -> content: the adapter that every checkpoint holds for a download."""
         self.copies: list[str] = []
         """Paths that can be downloaded."""
         self.skyrl = False
         """Give archives an address without the checkpoint's kind, and no external weights, as SkyRL does."""
+        self.connections: set[socket.socket] = set()
         self.lock = threading.Lock()
         self.counts: Counter[str] = Counter()
         self.url = ""

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from justtinker_core import Backend, PluginError, RunContext, hookimpl, plugin
+from justtinker_core import Backend, NameOrPath, PluginError, RunContext, hookimpl, plugin
 from justtinker_core.checkpoints import FILE, checkpoint_of, newest_first
 from justtinker_core.config import RunConfig
 from justtinker_plugins.backends._tinker import price_file
@@ -49,7 +49,7 @@ class Tinker:
     """Whether a new adapter covers the unembedding too."""
     seed: int | None = None
     """Seed of a new adapter; default: the run's."""
-    tokenizer: str | None = None
+    tokenizer: NameOrPath | None = None
     """Name or directory of the model's tokenizer; default: the one of the model's name, else as the server says."""
     context_length: Annotated[int, Field(ge=2)] | None = None
     """Most tokens of prompt plus response; default: the server's figure, else the tokenizer's."""
