@@ -16,7 +16,9 @@ from justtinker_core import SampleRequest
 from justtinker_core.rundir import RunDir
 from justtinker_plugins.backends._local import model as models
 from justtinker_plugins.backends.local import LocalBackend
+from justtinker_plugins.commands._export import card
 from justtinker_plugins.commands._export.progress import Shown
+from justtinker_plugins.commands._export.prompt import Example
 from tests.core.conftest import Written, cli
 from tests.plugins.test_local import open_local
 
@@ -242,6 +244,12 @@ def test_a_prompt_of_the_chat_template_is_shown_with_its_variables(trained: Any,
     page = (tmp_path / "out" / "README.md").read_text()
     assert "`apply_chat_template(..., add_generation_prompt=True, enable_thinking=False)`" in page
     assert "````text\n<|im_start|>user\nWhat is 27+45?\n\nPlease reason step by step" in page
+
+
+def test_a_prompt_of_a_renderer_is_not_said_to_be_the_templates() -> None:
+    page = card.prompt(Example("chat_template", "?", "a?b", ("</s>",), (2,), {"renderer": "qwen3.5"}))
+    assert "The renderer `qwen3.5` of the package `renderers` made it." in page
+    assert "apply_chat_template" not in page
 
 
 def test_progress_is_told_about_ten_times() -> None:
