@@ -377,7 +377,7 @@ def failing(server: TinkerServer, tmp_path: Path) -> str:
     result = cli("train", tmp_path / "wire.toml", "--dir", tmp_path / "run")
     assert result.exit_code == 1
     assert [step["step"] for step in lines(tmp_path / "run/checkpoints.jsonl")] == [1, 2]
-    *_, error, advice = result.output.splitlines()
+    *_, error, advice, _ = result.output.splitlines()
     again = f"justtinker train --resume {tmp_path / 'run'}"
     assert advice == f"failed; fix the cause, then resume with the same config: {again}"
     return error
