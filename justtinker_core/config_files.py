@@ -18,6 +18,9 @@ from justtinker_core.paths import with_base
 
 log = logging.getLogger("justtinker")
 
+BARE = {"run": {"name": "scorer", "model": "none", "steps": 0}}
+"""What a config lacks that holds nothing but plugins."""
+
 
 def presets() -> dict[str, Path]:
     """Return name -> file of all presets (entry-point group ``justtinker.presets``: packages of TOML files)."""

@@ -27,7 +27,6 @@ ROLES = frozenset({"verifiers", "metrics", "rewards", "advantages", "environment
 """Where these hooks are found. Plugins of other roles (backends, data sets ...) are not even imported."""
 UNKNOWN = -1
 """The id of every token of a rollout that is known as text only."""
-BARE = {"run": {"name": "scorer", "model": "none", "steps": 0}}
 
 
 class Scorer:
@@ -148,9 +147,9 @@ def config_of(
             raise PluginError("a RunConfig cannot be changed by sets or plugins: give the tables or the file")
         return config
     if isinstance(config, Mapping):
-        return config_files.changed({**BARE, **config}, Path.cwd(), sets, plugins)
+        return config_files.changed({**config_files.BARE, **config}, Path.cwd(), sets, plugins)
     tables, folder, name = config_files.load(config)
-    return config_files.changed({**BARE, **tables}, folder, sets, plugins, name)
+    return config_files.changed({**config_files.BARE, **tables}, folder, sets, plugins, name)
 
 
 def judging(config: RunConfig) -> RunConfig:

@@ -71,7 +71,8 @@ def train_steps(run: Run, evaluations: Evaluations, interrupted: threading.Event
         if missing := evaluations.missing(run.step):
             evaluations.begin(missing)
         if run.step >= run.config.run.steps:
-            status, reason = "finished", f"all {run.config.run.steps} steps are trained"
+            steps = run.config.run.steps
+            status, reason = "finished", "the one step is trained" if steps == 1 else f"all {steps} steps are trained"
         elif interrupted.is_set() and saved == run.step:
             status, reason = "interrupted", f"Ctrl-C, after step {run.step}"
         elif text := over_budget(run):  # evaluations cost as well

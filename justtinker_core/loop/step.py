@@ -16,7 +16,7 @@ from justtinker_core.hookspecs import attribute_of
 from justtinker_core.loop.saving import newest_checkpoint
 from justtinker_core.plugins import Plugins
 from justtinker_core.run import Run
-from justtinker_core.stats import metrics_of, term_stats
+from justtinker_core.stats import CORE_METRICS, metrics_of, term_stats
 from justtinker_core.types import Batch, Datum, Finding, Group, History, StepStats, TrainResult
 
 
@@ -49,6 +49,12 @@ def one_step(run: Run) -> list[Finding]:
 def step_metrics(run: Run, batch: Batch, trained: dict[str, float]) -> dict[str, float]:
     """The metrics of a step: of its groups, of its updates, and how many groups failed."""
     failed = {"failed_groups": float(run.failed)} if batch.groups else {}
+    if mine := sorted(CORE_METRICS.union(*(g.measures for g in batch.groups)) & batch.metrics.keys()):
+        algorithm = run.plugins.who("collect_batch")[0]
+        raise PluginError(
+            f"algorithm {algorithm!r} gives a metric {mine[0]!r}, a name of the core or of a plugin that measures; "
+            "choose another"
+        )
     measured = metrics_of(batch)
     for name in measured.keys() & trained.keys():
         raise PluginError(f"{name!r} is measured by a plugin, and by the loop or the backend: rename the plugin's")

@@ -17,7 +17,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from justtinker_core import Finding, PluginError, SamplingError, hookimpl
+from justtinker_core import Finding, Group, PluginError, SamplingError, hookimpl
 from justtinker_core.config import due
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
@@ -243,6 +243,23 @@ def test_a_step_that_trains_nothing_still_is_a_step(run_of: RunOf, tmp_path: Pat
     assert go(run_of(backend, Nothing())) == "finished"
     assert backend.adams == []
     assert records(tmp_path / "run", "steps.jsonl")[0]["metrics"] == {"mine": 3.0, "learning_rate": 0.1, "trained": 0.0}
+
+
+@pytest.mark.parametrize("name", ["accuracy", "loss", "thought"])
+def test_an_algorithm_does_not_hide_its_numbers_behind_names_that_are_taken(run_of: RunOf, name: str) -> None:
+    class Thought(Player):
+        @hookimpl
+        def measure(self, group: Group) -> dict[str, list[float]]:
+            return {"thought": [1.0 for _ in group.rollouts]}
+
+    class Named(Rl):
+        @hookimpl
+        def collect_batch(self, step: int, run: Run) -> Batch:
+            return replace(super().collect_batch(step, run), metrics={name: 3.0})
+
+    players = [player for player in cast() if not isinstance(player, Rl)]
+    with pytest.raises(PluginError, match=rf"^algorithm 'named' gives a metric '{name}', a name of the core or of a "):
+        go(run_of(*players, Thought(), Named()))
 
 
 # Checkpoints
@@ -742,7 +759,8 @@ def test_a_budget_that_is_spent_is_not_overdrawn_by_resuming(run_of: RunOf, tmp_
     go(run_of(*paid(), config={"run.steps": 2, "checkpoints.every": 1}))
     here = tmp_path / "run" / "config.toml"
     for budget in (1.0, 1.5):  # a step costs 0.66
-        text = f"1.32 USD spent, a step costs 0.66: the next would exceed run.budget_usd = {budget}; raise it in {here}"
+        text = f"1.32 USD spent, a step costs 0.66: the next would exceed run.budget_usd = {budget}"
+        text += f"; raise it in {here}, then resume"
         with pytest.raises(PluginError, match=f"^{re.escape(text)}$"):
             go(run_of(*paid(), config={"run.steps": 4, "run.budget_usd": budget}))
     assert go(run_of(*paid(), config={"run.steps": 4, "run.budget_usd": 2.0})) == "stopped"

@@ -48,7 +48,9 @@ def test_the_gain_of_b_problem_by_problem(tmp_path: Path) -> None:
     b = recorded(tmp_path / "b", {f"p{i}": [i < 30 and i != 0] for i in range(40)}, step=50)
     result = cli("compare", a, b)
     assert result.exit_code == 0, result.output
-    head, of_a, of_b, _, accuracy, truncated, tokens, thinking, letters, _, conclusion = result.output.splitlines()[:11]
+    head, of_a, of_b, _, accuracy, truncated, tokens, thinking, letters, _, *conclusion = result.output.splitlines()[
+        :12
+    ]
     assert head == "held, 40 problems"
     assert (of_a, of_b) == (f"A: {a}, step 0, 1 per problem", f"B: {b}, step 50, 1 per problem")
     _, low, high = paired_interval([-1.0] + [0.0] * 19 + [1.0] * 20, 2)
@@ -59,7 +61,7 @@ def test_the_gain_of_b_problem_by_problem(tmp_path: Path) -> None:
     assert tokens.split() == ["tokens", "5", "5", "+0", "+0", "to", "+0"]
     assert thinking.split()[:4] == ["thinking_rate", "100.0", "100.0", "+0.0"]
     assert letters.split()[:4] == ["letters", "0", "50", "+50"]
-    assert conclusion == "B is better than A (B does better on 20 problems, worse on 1, equally well on 19)."
+    assert conclusion == ["B is better than A.", "B does better on 20 problems, worse on 1, equally well on 19."]
 
 
 def test_two_steps_of_a_run_and_a_single_set(tmp_path: Path) -> None:
@@ -117,7 +119,7 @@ def test_a_difference_that_may_be_chance(tmp_path: Path) -> None:
     a = recorded(tmp_path / "a", {f"p{i}": [i % 2 == 0] for i in range(30)})
     b = recorded(tmp_path / "b", {f"p{i}": [i % 3 == 0] for i in range(30)})
     conclusion = (
-        "The difference in accuracy may be chance (B does better on 5 problems, worse on 10, equally well on 15)."
+        "The difference in accuracy may be chance.\nB does better on 5 problems, worse on 10, equally well on 15."
     )
     assert conclusion in cli("compare", a, b).output
 

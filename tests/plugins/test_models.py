@@ -75,7 +75,7 @@ def test_without_a_key_the_list_and_the_cost_are_shown() -> None:
     assert (chat, thinks, prices) == ("chatml", "model", ["0.195", "0.6", "0.44"])
     low, high = map(int, cost.split("-"))
     assert 1.9 * low < high < 2.1 * low, "responses of half of max_tokens, or of all of it"
-    assert row(output, "Qwen/Qwen3.5-4B") == ["Qwen/Qwen3.5-4B", "chatml", "prompt", "?", "?", "?", "?"]
+    assert row(output, "Qwen/Qwen3.5-9B") == ["Qwen/Qwen3.5-9B", "chatml", "prompt", "?", "?", "?", "?"]
     words = " ".join(output.split())
     assert "USD in all: justrl-medium, 800 steps and 81 evaluations, with responses of 50% of max_tokens" in words
     assert "assumed: 4 characters a token" in words

@@ -53,7 +53,7 @@ def test_the_default_monitors_read_a_csv(tmp_path: Path) -> None:
     assert "early_stopping: nothing found" in output
     (stop,) = [step for step, level, _ in found if level == "stop"]
     assert re.search(
-        rf"90 steps, 4 evaluations: \d+ warnings, 1 stops; the run would have ended at step {stop} \(dr", output
+        rf"90 steps, 4 evaluations: \d+ warnings, 1 stop; the run would have ended at step {stop} \(dr", output
     )
 
 

@@ -44,6 +44,20 @@ def test_every_plugin_is_listed_with_role_package_and_what_it_is() -> None:
     assert re.search(r"^train +commands +justtinker \d\S+ +Run configs one after the", result.output, re.MULTILINE)
 
 
+def test_a_narrow_terminal_gets_whole_sentences_by_role(monkeypatch: pytest.MonkeyPatch, site: Site) -> None:
+    site("fine", {"rewards": {"fine": "fine_pkg:Fine"}}, {"fine_pkg.py": '"""What it is."""\nFine = 1'})
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes it for a terminal
+    lines = [
+        re.sub(r"\x1b\[[\d;]*m", "", line) for line in cli("plugins", "--config", "grpo-standard").output.split("\n")
+    ]
+    assert all(len(line) <= 80 for line in lines)
+    rewards = lines[lines.index("rewards") : lines.index("metrics")]
+    assert "What it is (fine 1.0)" in " ".join(" ".join(rewards).split())
+    assert any(re.match(r"  correct +yes  Reward correct answers: 1", line) for line in rewards)
+    assert not any("…" in line for line in lines)
+
+
 def test_active_plugins_are_marked() -> None:
     result = cli("plugins", "--config", "quickstart-sft")
     marked = {line.split()[0] for line in result.output.splitlines() if re.search(r"justtinker \S+ +yes ", line)}
@@ -129,6 +143,18 @@ def test_a_plugin_is_explained() -> None:
         'mode = "on"',
     ):
         assert part in text
+
+
+def test_options_are_listed_where_a_table_has_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = [line.rstrip() for line in cli("plugins", "redundancy").output.splitlines()]
+    at = lines.index("  threshold: float in [0, 1), default 0.3")
+    assert lines[at + 1 : at + 3] == [
+        "      The score above which the penalty begins; the three methods share one",
+        "      scale.",
+    ]
+    assert all(len(line) <= 80 for line in lines[2:])
+    assert "  sources: table: str -> table: str -> Any (required)" in cli("plugins", "mix").output
 
 
 def test_a_data_set_has_its_options_in_its_data_table() -> None:

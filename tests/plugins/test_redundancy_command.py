@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+import zstandard
 
+from justtinker_core.rundir import RunDir
 from justtinker_plugins.commands._cli.texts import read_texts
 from justtinker_plugins.commands.bench import made_up_texts
 from justtinker_plugins.rewards.redundancy import Redundancy
@@ -49,14 +51,30 @@ def test_the_output_shows_lengths_and_the_most_redundant_texts(file: Path) -> No
 def test_a_plain_file_is_one_text(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text(LOOP)
-    assert "1 texts, method flat: 1 would be fined" in cli("redundancy", path).output
+    assert "1 text, method flat: 1 would be fined" in cli("redundancy", path).output
+
+
+def test_a_run_directory_stands_for_all_its_rollouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "runs" / "1-a"
+    RunDir.create(run, "")
+    assert cli("redundancy", "runs").output == "Error: runs/1-a/rollouts holds no rollouts: the run has recorded none\n"
+    for name in ("step_000002", "eval_held_000002", "step_000001"):
+        text = json.dumps({"rollouts": [{"text": LOOP}, {"text": name}]}) + "\n"
+        RunDir(run).replace(f"rollouts/{name}.jsonl.zst", zstandard.compress(text.encode()))
+    assert cli("redundancy", "runs", "--out", "out").output.startswith("6 texts, method flat: 3 would be fined\n")
+    rows = [json.loads(line)["place"].rpartition("/")[2] for line in Path("out").read_text().splitlines()]
+    assert rows[::2] == [f"{name}.jsonl.zst, text 1" for name in ("step_000001", "step_000002", "eval_held_000002")]
+    (tmp_path / "other").mkdir()
+    assert cli("redundancy", "other").output == (
+        "Error: other is no run directory: expected config.toml or 1-NAME, 2-NAME ... in it\n"
+    )
 
 
 def test_the_options_of_a_config(file: Path, tmp_path: Path) -> None:
     config = tmp_path / "mine.toml"
     config.write_text(
-        '[run]\nname = "mine"\nmodel = "none"\nsteps = 0\n[plugins]\n'
-        'enable = ["redundancy"]\n[plugins.redundancy]\nmethod = "exact"\nthreshold = 0.99\nweight = 0.5\n'
+        '[plugins]\nenable = ["redundancy"]\n[plugins.redundancy]\nmethod = "exact"\nthreshold = 0.99\nweight = 0.5\n'
     )
     assert "method exact: 1 would be fined" in cli("redundancy", file, "--config", config).output
     assert "method exact: 6 would be fined" in cli("redundancy", file, "--method", "exact").output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -84,14 +85,31 @@ def test_the_output(stacks: Path) -> None:
     write(stacks / "r.jsonl", plain(RIGHT, "[red]\x1b]0;owned\x07\n" + "a" * 300 + HEDGED, WRONG, tokens=[1, 1, 1]))
     result = cli("score", "r.jsonl", "--config", "any.toml", "--against", "strict.toml", "--jobs", "1", "--show", "1")
     assert result.exit_code == 0
-    assert "3 rollouts in 1 groups\n" in result.output
-    assert "--config any" in result.output
+    assert "3 rollouts in 1 group\n" in result.output
+    assert "\nA: any.toml\nterm" in result.output
+    assert "\nB: strict.toml\nterm" in result.output
+    assert re.search(r"\n +A +B\nreward +\S+ +\S+\naccuracy +\S+ +\S+\ncorrect answers +2 +1\n", result.output)
     assert "advantages with the opposite sign" in result.output
     assert "1. r.jsonl, line 1, rollout 1" in result.output
     assert "[red]␛]0;owned␇ \naaa" in result.output
     assert "\x1b" not in result.output
     assert "a" * 150 not in result.output.replace("\n", "")
-    assert "advantage 0.333 -> -0.3" in result.output
+    assert "   A -> B: reward 1 -> 0, advantage 0.333 -> -0.3" in result.output
+
+
+def test_a_config_may_hold_plugins_only(stacks: Path) -> None:
+    write(stacks / "r.jsonl", plain(RIGHT, WRONG))
+    (stacks / "bare.toml").write_text(STRICT)
+    found = summary("r.jsonl", "--config", "bare.toml", "--set", "plugins.correct.weight=0.5", "--against", "bare.toml")
+    assert found["config"]["verdicts"] == {"correct": 1, "incorrect": 1, "unscored": 0}
+    assert [found[side]["terms"]["correct"]["weighted"] for side in ("config", "against")] == [0.25, 0.5]
+    for change, error in {
+        "plugins.correkt.weight=1": "[plugins.correkt] is set but [plugins] enable does not name 'correkt'; did you "
+        "mean 'correct'?",
+        "run.stps=1": "[run] has no option 'stps'; did you mean 'steps'?",
+    }.items():
+        result = cli("score", "r.jsonl", "--config", "bare.toml", "--set", change)
+        assert result.output == f"Error: bare.toml with --set {change}: {error}\n"
 
 
 def test_a_stack_without_advantages_takes_the_group_mean(stacks: Path) -> None:
@@ -226,7 +244,7 @@ def test_scored_groups_are_not_scored_again(stacks: Path) -> None:
     lines = Path("out").read_bytes().splitlines(keepends=True)
     Path("out").write_bytes(b"".join(lines[:2]) + lines[2][:-5])
     result = cli("score", "r.jsonl", "--config", "loud.toml", "--out", "out", "--jobs", "1")
-    assert "out already holds scores of 1 rollouts" in result.output
+    assert "out already holds scores of 1 rollout\n" in result.output
     assert Path("calls").read_text() == "1 2 1 2 1 "
     assert Path("out").read_bytes() == b"".join(lines)
 

@@ -127,7 +127,7 @@ def test_printable_leaves_no_control_character(text: str) -> None:
     [
         (
             ("--step", "7"),
-            "no rollouts of training at step 7; it has 2 steps with rollouts, from 2 to 3; the nearest is 3",
+            "no rollouts of training at step 7; it has rollouts of 2 steps, from 2 to 3; the nearest is 3",
         ),
         (("--eval", "hold"), "no rollouts of 'hold'; it has: training, held\n"),
         (("--rollout", "0.5"), "--rollout 0.5: step 3 has 2 rollouts in group 0, from 0"),

@@ -93,6 +93,18 @@ def test_preflight_says_which_prices_are_missing(opened: Open) -> None:
     assert complaint == "[plugins.tinker] prices: no others are known for tiny/bigram: set prefill, sampled and trained"
 
 
+def test_a_run_that_may_begin_records_its_prices(opened: Open, tmp_path: Path) -> None:
+    prices = {"prefill": 1.0, "sampled": 2.0, "trained": 3.0}
+    for own, kept in (({}, []), (prices, [prices | {"cached_prefill": 0.2}])):
+        run = tinker_run()
+        run.files = RunDir.create(tmp_path / f"run{len(own)}", "")
+        run.backend = opened(prices=own)
+        assert run.backend.options.preflight(run) == []
+        assert [line["usd_per_million"] for line in run.files.read("prices.jsonl")] == kept
+    (line,) = run.files.read("prices.jsonl")
+    assert (line["model"], line["source"]) == (MODEL, "[plugins.tinker] prices")
+
+
 def test_preflight_with_a_key_that_no_header_can_carry(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TINKER_API_KEY", KEY + "\n")
     monkeypatch.setattr(Calls, "submit", None)  # the SDK would try for five minutes
@@ -184,6 +196,7 @@ def test_check_lists_key_server_and_disk_at_once_and_loads_no_data(
     assert silent.startswith("no server answers at http://127.0.0.1:9")
     assert monitor.startswith("[plugins.early_stopping] evaluation = 'math': there is no table [data.eval.math]")
     assert disk.startswith("only 0 MiB are free")
+    assert "assumed, as not all could be loaded: 4 characters a token" in " ".join(result.output.split())
 
 
 def test_check_shows_the_prompt_and_samples_nothing(

@@ -307,9 +307,9 @@ def test_without_a_key_a_retired_model_is_still_named() -> None:
 @pytest.mark.usefixtures("closed_service")
 def test_a_budget_needs_prices_and_says_where_they_are() -> None:
     assert not any("budget" in complaint for complaint in setup_complaints(backend(), 5.0))
-    *_, last = setup_complaints(backend("Qwen/Qwen3.5-4B"), 5.0)
+    *_, last = setup_complaints(backend("Qwen/Qwen3.5-9B"), 5.0)
     assert last == (
-        "[run] budget_usd = 5 cannot be kept. No prices are known for Qwen/Qwen3.5-4B: the console and "
+        "[run] budget_usd = 5 cannot be kept. No prices are known for Qwen/Qwen3.5-9B: the console and "
         "https://tinker-docs.thinkingmachines.ai/tinker/models.json have them; set [plugins.tinker] prices, in USD per "
         "million tokens (prefill, sampled, trained)."
     )

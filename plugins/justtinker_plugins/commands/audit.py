@@ -71,7 +71,7 @@ def audit(
     own_cases = read_cases(cases_file) if cases_file else []
     if not problems and not own_cases:
         raise click.UsageError("--problems 0 leaves nothing to audit: add --cases FILE")
-    config = read_config(source, sets, switches)
+    config = read_config(source, sets, switches, only_plugins=True)
     step = step or max(config.run.steps, 1)
     with Scorer(config) as scorer:
         auditor = Auditor(scorer, step, config.sampling.max_tokens)

@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 
 from justtinker_plugins.commands._cli.texts import read_texts
+from justtinker_plugins.shared.terminal import count_of
 
 
 def plain_compression(text: str) -> float:
@@ -114,7 +115,7 @@ def redundancy(texts: Path | None) -> None:
         table.add_row(name, f"{seconds * 1e3:,.1f}", f"{megabytes / seconds:,.1f}", f"{baseline / seconds:.1f}")
     console = Console()
     note = "each method against the recipe's score in plain Python, one text at a time"
-    console.print(f"{len(batch):,} texts, {megabytes:.1f} MB; {note}", highlight=False, soft_wrap=True)
+    console.print(f"{count_of(len(batch), 'text')}, {megabytes:.1f} MB; {note}", highlight=False, soft_wrap=True)
     console.print(
         f"on {processor_name()}, {CORES} core{'s' * (CORES > 1)}, {'with' if works() else 'without'} numba",
         highlight=False,

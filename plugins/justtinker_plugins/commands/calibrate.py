@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from justtinker_plugins.commands._cli.texts import read_texts
+from justtinker_plugins.shared.terminal import count_of
 
 
 @click.group()
@@ -36,5 +37,5 @@ def redundancy(texts: tuple[Path, ...]) -> None:
         "these with vocabulary = false": replace(fitted, vocabulary=False),
     }
     shares = (f"{fined_share(healthy, choice):.1%} by {name}" for name, choice in choices.items())
-    click.echo(f"# {len(healthy):,} texts; fined: {', '.join(shares)}")
+    click.echo(f"# {count_of(len(healthy), 'text')}; fined: {', '.join(shares)}")
     click.echo(tomli_w.dumps({"plugins": {"redundancy": asdict(fitted)}}), nl=False)

@@ -21,7 +21,7 @@ from justtinker_core.evaluation.stats import majority, pass_at
 from justtinker_core.types import EvalStats, Verdict
 from justtinker_plugins.shared.records.evaluations import Record, eval_groups, evaluations
 from justtinker_plugins.shared.records.origin import evaluated_weights
-from justtinker_plugins.shared.terminal import plain_table
+from justtinker_plugins.shared.terminal import count_of, plain_table
 
 Z = 1.959964
 NOT_SETTINGS = ("problems", "stage")
@@ -56,7 +56,7 @@ def print_comparison(console: Console, a: tuple[Path, EvalStats], b: tuple[Path,
     name = a[1].name
     if not pairs:
         raise PluginError(f"{name}: no problem has the same id and question in A and B")
-    console.print(f"[bold]{escape(name)}[/bold], {len(pairs)} problems", highlight=False, soft_wrap=True)
+    console.print(f"[bold]{escape(name)}[/bold], {count_of(len(pairs), 'problem')}", highlight=False, soft_wrap=True)
     for letter, (path, stats) in (("A", a), ("B", b)):
         k, weights = stats.settings.get("samples", 1), evaluated_weights(path) or f"step {stats.step}"
         console.print(f"{letter}: {path}, {weights}, {k} per problem", markup=False, highlight=False, soft_wrap=True)
@@ -182,7 +182,8 @@ def conclude(pairs: Sequence[Pair]) -> str:
     gains = [b - a for a, b in values]
     _, low, high = paired_interval(gains, weight)
     better, worse = sum(g > 0 for g in gains), sum(g < 0 for g in gains)
-    counts = f"(B does better on {better} problems, worse on {worse}, equally well on {len(gains) - better - worse})"
+    counts = f"B does better on {count_of(better, 'problem')}, worse on {worse}, equally well on "
+    counts += f"{len(gains) - better - worse}."
     if low <= 0 <= high:
-        return f"The difference in accuracy may be chance {counts}."
-    return f"B is {'better' if low > 0 else 'worse'} than A {counts}."
+        return f"The difference in accuracy may be chance.\n{counts}"
+    return f"B is {'better' if low > 0 else 'worse'} than A.\n{counts}"

@@ -20,7 +20,7 @@ from justtinker_plugins.monitors import DEFAULT
 from justtinker_plugins.shared.records.bundled import located
 from justtinker_plugins.shared.records.history import RecordedFinding, Records, read_records
 from justtinker_plugins.shared.records.runs import existing, how_it_ended
-from justtinker_plugins.shared.terminal import plain_table
+from justtinker_plugins.shared.terminal import count_of, plain_table
 
 STYLES = {"info": "cyan", "warn": "yellow", "stop": "bold red"}
 
@@ -99,6 +99,7 @@ def summarize(records: Records, findings: Sequence[RecordedFinding]) -> str:
     """Count steps, evaluations, warnings and stops, and name the step where the run would have ended."""
     counts = Counter(each.finding.level for each in findings)
     steps, evals = len(records.steps), len(records.evals)
-    text = f"{steps:,} steps, {evals:,} evaluations: {counts['warn']} warnings, {counts['stop']} stops"
+    parts = count_of(steps, "step"), count_of(evals, "evaluation")
+    text = f"{', '.join(parts)}: {count_of(counts['warn'], 'warning')}, {count_of(counts['stop'], 'stop')}"
     first = next((each for each in findings if each.finding.level == "stop"), None)
     return text if first is None else f"{text}; the run would have ended at step {first.step} ({first.finding.source})"

@@ -10,20 +10,25 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterable
+from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 
 from justtinker_core import hookspecs
 from justtinker_core.discovery import COMMANDS, Found, find, look_up, snake_case
 from justtinker_core.hookspecs import hooks_of, implements
-from justtinker_plugins.commands._cli.describe import LONG_DEFAULT, example_table, plugin_option_rows
+from justtinker_plugins.commands._cli.describe import LONG_DEFAULT, REQUIRED, example_table, plugin_option_rows
 from justtinker_plugins.shared.terminal import plain_table
 
 BROKEN = "[red]broken"
+WIDE = 110
+"""A terminal of fewer columns has no room for a table with sentences in it."""
 
 
 @click.command()
@@ -65,8 +70,14 @@ def print_plugins(config: str | None, check: bool) -> bool:
 
 
 def print_table(titles: list[str], rows: list[list[str]]) -> None:
-    """Print one line a row: descriptions are cut at the end of the line, problems are printed in full."""
+    """Print one line a row: descriptions are cut at the end of the line, problems are printed in full.
+
+    In a narrow terminal, a heading names the role, and descriptions fold instead.
+    """
     console = Console()
+    if console.is_terminal and console.width < WIDE:
+        print_by_role(console, titles, rows)
+        return
     if not console.is_terminal:
         console.width = max(console.width, 200)  # so that grep finds what a terminal would cut
     table = plain_table(*titles)
@@ -76,6 +87,23 @@ def print_table(titles: list[str], rows: list[list[str]]) -> None:
     for *cells, description in rows:
         table.add_row(*cells, description if description.startswith(BROKEN) else escape(shorten(description, left)))
     console.print(table)
+
+
+def print_by_role(console: Console, titles: list[str], rows: list[list[str]]) -> None:
+    """Print the plugins of each role under its name; a package is named where it is not this toolkit."""
+    own = f"justtinker {version('justtinker')}"
+    width = max(len(name) for name, *_ in rows) + 2
+    for role, members in groupby(rows, key=lambda row: row[1]):
+        console.print(f"[bold]{role}[/bold]")
+        table = plain_table("", *titles[3:])
+        table.show_header = False
+        table.columns[0].width = width
+        for column in table.columns[1:-1]:
+            column.width = len("yes")
+        for name, _, package, *active, description in members:
+            text = description if description.startswith(BROKEN) else escape(description)
+            table.add_row(f"  {name}", *active, text if package == own else f"{text} ({package})")
+        console.print(table)
 
 
 def shorten(text: str, most: int) -> str:
@@ -153,7 +181,7 @@ def explain(name: str, config: str | None) -> None:
     options = plugin_option_rows(thing)
     console.print("\n[bold]Options[/bold]" if options else "\nNo options.")
     if options:
-        console.print(option_table(options))
+        console.print(option_table(options) if console.width >= WIDE else option_list(options))
     console.print(f"\n[bold]In a config[/bold]{enable_hint(found.name, thing)}\n")
     console.print(example_table(found.name, thing, options), markup=False, highlight=False, soft_wrap=True)
 
@@ -199,6 +227,18 @@ def option_table(options: Iterable[Any]) -> Any:
     for name, kind, default, meaning in options:
         text = "" if default == "None" else default if len(default) <= LONG_DEFAULT else f"{default[:30]} … (long)"
         table.add_row(f"  {name}", *map(escape, (kind, text, single_backticks(meaning))))
+    return table
+
+
+def option_list(options: Iterable[Any]) -> Any:
+    """List options with type and default, and their meanings below, for a terminal that is too narrow for a table."""
+    table = plain_table("")
+    table.show_header = False
+    for name, kind, default, meaning in options:
+        text = "" if default == "None" else default if len(default) <= LONG_DEFAULT else f"{default[:30]} … (long)"
+        about = f"{kind}, default {text}" if text not in ("", REQUIRED) else f"{kind} {text}".strip()
+        table.add_row(Padding(f"[bold]{name}[/bold]: {escape(about)}", (0, 0, 0, 2)))
+        table.add_row(Padding(escape(single_backticks(meaning)), (0, 0, 0, 6)))
     return table
 
 

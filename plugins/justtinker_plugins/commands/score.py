@@ -17,18 +17,17 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
-from justtinker_core import PluginError, config_files
+from justtinker_core import PluginError
 from justtinker_plugins.commands._cli.endings import write_json
 from justtinker_plugins.commands._cli.options import plugin_option, read_config, set_option
+from justtinker_plugins.commands._score.printing import print_report
 from justtinker_plugins.commands._score.rescoring import Configs, Out, Rescorer, rescore, unscored_lines
 from justtinker_plugins.commands._score.tally import Change, Tally
 from justtinker_plugins.shared.records.groups import group_of, rollout_files
 from justtinker_plugins.shared.records.lines import Line, lines
 from justtinker_plugins.shared.records.runs import existing
-from justtinker_plugins.shared.terminal import ends, plain_table
+from justtinker_plugins.shared.terminal import count_of
 
 path = click.Path(path_type=Path)
 
@@ -55,9 +54,12 @@ def score(
     "responses": [text, …]}, with "tokens": [n, …] if a term needs lengths. --set and -p change --config, not
     --against. With --out, the results cover everything in that file.
     """
-    configs = {"config": read_config(stack_of(source, rollouts), sets, switches)}
+    own = stack_of(source, rollouts)
+    configs = {"config": read_config(own, sets, switches, only_plugins=True)}
+    stacks = {"config": " ".join((str(own), *(f"--set {item}" for item in sets), *(f"-p {name}" for name in switches)))}
     if against is not None:
-        configs["against"] = config_files.read(run_or_file(against))
+        stacks["against"] = str(run_or_file(against))
+        configs["against"] = read_config(stacks["against"], only_plugins=True)
     Rescorer(configs).close()  # so that a mistake shows here, not in another process
     files = rollout_files(rollouts)
     tally = Tally(show)
@@ -65,14 +67,15 @@ def score(
         score_all(files, configs, tally, out, jobs or available_cores())
     except KeyboardInterrupt:
         advice = "run the same command again to go on" if out else "with --out FILE, a later call could go on from here"
-        click.echo(f"interrupted after {tally.samples:,} rollouts; {advice}", err=True)
+        click.echo(f"interrupted after {count_of(tally.samples, 'rollout')}; {advice}", err=True)
         raise SystemExit(130) from None
     if not tally.groups:
         raise PluginError("these files hold no rollouts")
     changes = [describe(change) for change in sorted(tally.changes, reverse=True)]
-    print_report(Console(), tally, configs, changes)
+    found = tally.summary()
+    print_report(Console(), found, stacks, changes)
     if summary is not None:
-        write_json(summary, {**tally.summary(), "changes": changes})
+        write_json(summary, {**found, "changes": changes})
 
 
 def stack_of(source: str | None, rollouts: Sequence[Path]) -> str | Path:
@@ -104,7 +107,7 @@ def score_all(files: Sequence[Path], configs: Configs, tally: Tally, out: Path |
         tally.add(record)
         done[record["key"]] += 1
     if done:
-        click.echo(f"{out} already holds scores of {tally.samples:,} rollouts", err=True)
+        click.echo(f"{out} already holds scores of {count_of(tally.samples, 'rollout')}", err=True)
     before = tally.samples
     with ExitStack() as stack:
         progress = stack.enter_context(ScoringProgress(files))
@@ -163,94 +166,3 @@ def describe(change: Change) -> dict[str, Any]:
         problem = {"problem": group.problem.id, "question": group.problem.question, "answer": group.problem.answer}
         record |= {**problem, "text": group.rollouts[rollout].text}
     return record | dict(change.sides)
-
-
-# Output
-
-
-def print_report(console: Console, tally: Tally, configs: Configs, changes: Sequence[dict[str, Any]]) -> None:
-    """Print the tables and the most changed samples."""
-    summary = tally.summary()
-    console.print(f"{summary['rollouts']:,} rollouts in {summary['groups']:,} groups", highlight=False)
-    if known := summary["recorded"]["rewards"]:
-        console.print(f"{summary['recorded']['equal']:,} of {known:,} rewards are as recorded", highlight=False)
-    if left_out := summary.get("left_out"):
-        total = f"of {summary['groups']:,} groups"
-        lacks = (f"{name} (no {it['lacks']} in {it['groups']:,} {total})" for name, it in sorted(left_out.items()))
-        console.print(Text(f"metrics left out because records lack data: {', '.join(lacks)}"), soft_wrap=True)
-    for side, stack in configs.items():
-        if side in summary:
-            console.print()
-            console.print(Text(f"--{side} {stack.run.name}", style="bold"))
-            console.print(terms_table(summary[side]))
-            console.print(totals_table(summary[side]))
-    if "difference" in summary:
-        console.print()
-        console.print(Text("differences", style="bold"))
-        console.print(difference_table(summary))
-    for number, change in enumerate(changes, 1):
-        print_change(console, number, change)
-
-
-def terms_table(side: dict[str, Any]) -> Table:
-    """Make a table with a row per reward term."""
-    table = plain_table("term", "raw", "weighted", "applies", "touches")
-    for name, term in side["terms"].items():
-        shares = (f"{term[key]:.1%}" for key in ("applies", "touches"))
-        table.add_row(Text(name), f"{term['raw']:+.4f}", f"{term['weighted']:+.4f}", *shares)
-    return table
-
-
-def totals_table(side: dict[str, Any]) -> Table:
-    """Make a table of the numbers that belong to no single term."""
-    table = Table.grid(padding=(0, 2))
-    table.add_row("reward", f"{side['reward']:.4f}", "accuracy", f"{side['accuracy']:.1%}")
-    table.add_row("unscored", f"{side['unscored_rate']:.1%}", "advantage > 0", f"{side['positive_advantage']:.1%}")
-    dropped = f"{1 - side['groups_kept']:.1%}"
-    table.add_row("groups without signal", f"{side['groups_without_signal']:.1%}", "groups dropped", dropped)
-    return table
-
-
-def difference_table(summary: dict[str, Any]) -> Table:
-    """Make a table of how far the two stacks differ."""
-    difference, groups, samples = summary["difference"], summary["groups"], summary["rollouts"]
-    table = Table.grid(padding=(0, 2))
-
-    def add_count(name: str, key: str, total: int) -> None:
-        table.add_row(name, f"{difference[key]:,} of {total:,}", f"{difference[key] / max(total, 1):.1%}")
-
-    add_count("groups with a pair in reverse order", "inverted_groups", groups)
-    add_count("groups ranked differently, ties included", "reranked_groups", groups)
-    add_count("advantages with the opposite sign", "sign_flips", samples)
-    add_count("advantages with another sign, zero included", "sign_changes", samples)
-    add_count("rewards that differ", "rewards", samples)
-    add_count("verdicts that differ", "verdicts", samples)
-    if difference["left_out_by_one"]:
-        add_count("graded under one stack only", "left_out_by_one", samples)
-    if difference["kendall_tau"] is not None:
-        table.add_row("Kendall's tau, mean over groups", f"{difference['kendall_tau']:.3f}", "")
-    return table
-
-
-def print_change(console: Console, number: int, change: dict[str, Any]) -> None:
-    """Print a sample that the two stacks judge differently."""
-    a, b = change["config"], change["against"]
-    location = f"{Path(change['file']).name}, line {change['line']}, rollout {change['rollout']}"
-    console.print()
-    console.print(Text(f"{number}. {location}", style="bold"))
-    if "text" not in change:
-        console.print("   (the file is gone)")
-    else:
-        question, gold = ends(change["question"], 30), ends(change["answer"] or "none", 10)
-        console.print(Text(f"   {question}   gold {gold}"))
-        console.print(Text(f"   {ends(change['text'], 100)}", style="dim"))
-    terms = {name: (a["terms"].get(name), b["terms"].get(name)) for name in {**a["terms"], **b["terms"]}}
-    numbers = [(name, (a[name], b[name])) for name in ("reward", "advantage")]
-    numbers += [(name, pair) for name, pair in terms.items() if pair[0] != pair[1]]
-    parts = [f"{name} {short_number(x)} -> {short_number(y)}" for name, (x, y) in numbers]
-    console.print(Text(f"   --config -> --against: {', '.join(parts)}"))
-
-
-def short_number(value: Any) -> str:
-    """Format a number, a list of numbers or None in a few characters."""
-    return "none" if value is None else "per token" if isinstance(value, list) else f"{value:.3g}"

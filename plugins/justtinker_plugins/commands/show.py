@@ -18,7 +18,7 @@ from rich.text import Text
 from justtinker_core import PluginError
 from justtinker_plugins.shared.records.runs import existing, how_it_ended
 from justtinker_plugins.shared.records.step_files import is_training, read_groups, set_of, step_files, step_of, value_of
-from justtinker_plugins.shared.terminal import VERDICTS, ends, one_line, plain_table, printable
+from justtinker_plugins.shared.terminal import VERDICTS, count_of, ends, one_line, plain_table, printable
 
 Row = dict[str, Any]
 Selected = tuple[Row, list[int]]
@@ -83,8 +83,8 @@ def find_step_file(run_dir: Path, step: int | None, evaluation: str | None) -> P
     steps = [step_of(path) for path in files]
     nearest = min(steps, key=lambda other: abs(other - step))
     raise PluginError(
-        f"{run_dir} has no rollouts of {name} at step {step}; it has {len(steps)} steps with rollouts, from {steps[0]} "
-        f"to {steps[-1]}; the nearest is {nearest}"
+        f"{run_dir} has no rollouts of {name} at step {step}; it has rollouts of {count_of(len(steps), 'step')}, from "
+        f"{steps[0]} to {steps[-1]}; the nearest is {nearest}"
     )
 
 

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from justtinker_core import Finding, History, StepStats, plugin
 from justtinker_plugins.monitors._monitor import Action, HistoryMemo, Monitor, go_back
+from justtinker_plugins.shared.terminal import count_of
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -75,7 +76,7 @@ class DegenerateGroups(Monitor):
         seen = {"steps": streak.idle, "since": streak.since, "rollouts": rollouts, **shares(stats)}
         return Finding(
             "stop" if streak.idle >= self.stop_after else "warn",
-            f"trained 0 of {rollouts:.0f} rollouts, for {streak.idle} steps, since step {streak.since}"
+            f"trained 0 of {rollouts:.0f} rollouts, for {count_of(streak.idle, 'step')}, since step {streak.since}"
             f"{shares_text(stats)}; {go_back(streak.since, history)}",
             seen,
         )
@@ -84,7 +85,7 @@ class DegenerateGroups(Monitor):
         return Finding(
             "warn",
             f"{share_alike(stats.metrics):.0%} of the groups are all right or all wrong, more than "
-            f"{self.max_alike:.0%} for {self.lasting} steps{shares_text(stats)}",
+            f"{self.max_alike:.0%} for {count_of(self.lasting, 'step')}{shares_text(stats)}",
             {"steps": self.lasting, "max_alike": self.max_alike, **shares(stats)},
         )
 

@@ -39,6 +39,11 @@ def plain_table(*columns: str) -> Table:
     return table
 
 
+def count_of(n: int, noun: str) -> str:
+    """Count something: ``1 step``, ``3,072 steps``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
 def printable(text: str) -> str:
     """Replace every control character by a visible sign; new lines and tabs stay.
 

@@ -167,13 +167,13 @@ class Server:
         return self._service.create_rest_client()
 
 
-def end_session(service: Any) -> None:
-    """Tell the server that the session is over, and wait for its answer."""
-    with suppress(Exception):
-        service.close("success").result()
-
-
 def accepted(function: Callable[..., Any], **values: Any) -> dict[str, Any]:
     """Those of the keywords that this version of the SDK knows."""
     known = inspect.signature(function).parameters
     return {name: value for name, value in values.items() if name in known}
+
+
+def end_session(service: Any) -> None:
+    """Tell the server that the session is over, and wait for its answer."""
+    with suppress(Exception):
+        service.close("success").result()

@@ -14,7 +14,7 @@ from justtinker_plugins.commands._audit.honest import the_plain_answer
 from justtinker_plugins.commands._audit.items import battery_name
 from justtinker_plugins.commands._audit.judging import JudgedCase
 from justtinker_plugins.commands._audit.results import Audit, BatteryResult, worst_failures
-from justtinker_plugins.shared.terminal import ends, one_line, plain_table
+from justtinker_plugins.shared.terminal import count_of, ends, one_line, plain_table
 
 FORM_REWARDS = ("format", "redundancy")
 """The rewards that fine bad form."""
@@ -32,16 +32,16 @@ def print_report(console: Console, results: Audit, limits: Mapping[Kind, float],
     """Print the tables, the worst failures and the conclusion."""
     built_in = f" and {results.built_in:,} built-in ones" if results.built_in else ""
     console.print(
-        f"{results.responses:,} responses to {results.problems:,} problems{built_in}, {results.seconds:.1f} s"
+        f"{count_of(results.responses, 'response')} to {count_of(results.problems, 'problem')}{built_in}, "
+        f"{results.seconds:.1f} s"
     )
     if note:
         console.print(note)
     if results.left_out:
         golds = one_line(", ".join(str(problem.answer) for problem in results.left_out), 200)
-        console.print(
-            Text(f"left out {len(results.left_out)} built-in problems, whose gold the stack does not pay: {golds}"),
-            soft_wrap=True,
-        )
+        left_out = count_of(len(results.left_out), "built-in problem")
+        text = Text(f"left out {left_out}, whose gold the stack does not pay: {golds}")
+        console.print(text, soft_wrap=not console.is_terminal)
     for kind, title in KINDS.items():
         if batteries := [battery for battery in results.batteries if battery.kind == kind]:
             console.print(Text(f"\n{title}", style="bold"))
@@ -49,7 +49,7 @@ def print_report(console: Console, results: Audit, limits: Mapping[Kind, float],
     for number, judged in enumerate(islice(worst_failures(results.batteries), show), 1):
         print_failure(console, number, judged)
     console.print()
-    console.print(Text(conclude(results, limits)), soft_wrap=True)
+    console.print(Text(conclude(results, limits)), soft_wrap=not console.is_terminal)
 
 
 def battery_table(batteries: Sequence[BatteryResult], kind: Kind, limits: Mapping[Kind, float]) -> Table:

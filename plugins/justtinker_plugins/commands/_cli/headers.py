@@ -10,6 +10,7 @@ from justtinker_core.checkpoints import FILE, newest_first
 from justtinker_core.plugins import Plugins
 from justtinker_core.run import Run
 from justtinker_core.weights import Ramp, RewardOptions
+from justtinker_plugins.shared.terminal import count_of
 
 
 def print_header(run: Run) -> None:
@@ -18,7 +19,9 @@ def print_header(run: Run) -> None:
     backend = " and ".join(run.plugins.who("open_backend")) or "no backend"
     begun = f", from step {saved[0]['step']:,}" if saved else ""
     with suppress(OSError):
-        click.echo(f"{section.name}: {section.steps:,} steps of {section.model} on {backend}{begun}, in {run.dir}")
+        click.echo(
+            f"{section.name}: {count_of(section.steps, 'step')} of {section.model} on {backend}{begun}, in {run.dir}"
+        )
         if text := describe_rewards(run.plugins):
             click.echo(f"rewards: {text}")
 

@@ -6,7 +6,8 @@ the configs that have it. Any other is for all. `justtinker_core.config` makes t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import copy
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,19 +80,29 @@ def subtable(tables: dict[str, Any], *keys: str) -> dict[str, Any]:
     return tables
 
 
-def read_config(source: str | Path, sets: Sequence[str], switches: Sequence[str]) -> config.RunConfig:
-    """Read the config of a command that takes one, with its changes."""
-    return read_configs([str(source)], sets, switches)[0][0]
+def read_config(
+    source: str | Path, sets: Sequence[str] = (), switches: Sequence[str] = (), *, only_plugins: bool = False
+) -> config.RunConfig:
+    """Read the config of a command that takes one, with its changes. With `only_plugins`, it may lack a [run]."""
+    return read_configs([str(source)], sets, switches, config_files.BARE if only_plugins else {})[0][0]
 
 
 def read_configs(
-    sources: Sequence[str], sets: Sequence[str], switches: Sequence[str]
+    sources: Sequence[str], sets: Sequence[str], switches: Sequence[str], defaults: Mapping[str, Any] | None = None
 ) -> tuple[list[config.RunConfig], str]:
-    """Read every config of a command with its changes; if there are several, also say what each change applies to."""
-    changes = [ConfigChanges(source, config_files.load(source)[0]) for source in sources]
+    """Read every config of a command with its changes; if there are several, also say what each change applies to.
+
+    `defaults` are tables that a config may lack.
+    """
+    loaded = [config_files.load(source) for source in sources]
+    tables = [copy.deepcopy({**(defaults or {}), **own}) for own, _, _ in loaded]
+    changes = [ConfigChanges(source, own) for source, own in zip(sources, tables, strict=True)]
     applied = [apply_set(item, changes, switches) for item in sets]
     applied += [apply_switch(switch, changes) for switch in switches]
-    configs = [config_files.read(each.source, each.sets, each.switches) for each in changes]
+    configs = [
+        config_files.changed({**(defaults or {}), **own}, folder, each.sets, each.switches, name)
+        for each, (own, folder, name) in zip(changes, loaded, strict=True)
+    ]
     return configs, ", ".join(applied) if len(sources) > 1 else ""
 
 

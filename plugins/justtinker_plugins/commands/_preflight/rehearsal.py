@@ -27,7 +27,7 @@ from justtinker_plugins.commands._cli.plan import PlannedRun
 from justtinker_plugins.commands._preflight import checks
 from justtinker_plugins.commands._preflight.data import data_notes, skipped_rows
 from justtinker_plugins.commands._preflight.estimate import describe_cost
-from justtinker_plugins.shared.terminal import plain_table
+from justtinker_plugins.shared.terminal import count_of, plain_table
 from justtinker_plugins.text import CLOSE
 
 OURS = "justtinker"
@@ -113,7 +113,9 @@ def describe_run(console: Console, planned: PlannedRun) -> None:
         start = f"its checkpoint of step {planned.step}"
     elif start.startswith("../"):
         start = f"the run before ({start.removeprefix('../')})"
-    console.print(f"[bold]{escape(run.name)}[/bold]: {run.steps:,} steps of {escape(run.model)}", highlight=False)
+    console.print(
+        f"[bold]{escape(run.name)}[/bold]: {count_of(run.steps, 'step')} of {escape(run.model)}", highlight=False
+    )
     console.print(f"starts from {escape(start)}\n", highlight=False, soft_wrap=True)
 
 

@@ -80,6 +80,11 @@ class SideTally:
             "reward": self.reward / scored,
             "accuracy": self.correct / scored,
             "unscored_rate": 1 - self.scored / n,
+            "verdicts": {
+                "correct": self.correct,
+                "incorrect": self.scored - self.correct,
+                "unscored": self.samples - self.scored,
+            },
             "positive_advantage": self.positive_advantages / n,
             "groups_without_signal": self.groups_without_signal / groups,
             "groups_kept": self.groups_kept / groups,
