@@ -742,7 +742,8 @@ def test_a_budget_that_is_spent_is_not_overdrawn_by_resuming(run_of: RunOf, tmp_
     go(run_of(*paid(), config={"run.steps": 2, "checkpoints.every": 1}))
     here = tmp_path / "run" / "config.toml"
     for budget in (1.0, 1.5):  # a step costs 0.66
-        text = f"1.32 USD spent, a step costs 0.66: the next would exceed run.budget_usd = {budget}; raise it in {here}"
+        text = f"1.32 USD spent, a step costs 0.66: the next would exceed run.budget_usd = {budget}"
+        text += f"; raise it in {here}, then resume"
         with pytest.raises(PluginError, match=f"^{re.escape(text)}$"):
             go(run_of(*paid(), config={"run.steps": 4, "run.budget_usd": budget}))
     assert go(run_of(*paid(), config={"run.steps": 4, "run.budget_usd": 2.0})) == "stopped"

@@ -186,6 +186,7 @@ def test_check_lists_key_server_and_disk_at_once_and_loads_no_data(
     assert silent.startswith("no server answers at http://127.0.0.1:9")
     assert monitor.startswith("[plugins.early_stopping] evaluation = 'math': there is no table [data.eval.math]")
     assert disk.startswith("only 0 MiB are free")
+    assert "assumed, as not all could be loaded: 4 characters a token" in " ".join(result.output.split())
 
 
 def test_check_shows_the_prompt_and_samples_nothing(

@@ -199,6 +199,11 @@ class TinkerServer:
         self.counts[what] += 1
         return self.counts[what] - 1
 
+    def save_somewhere(self, path: str) -> None:
+        """Have a checkpoint of fresh weights at a path."""
+        size = len(self.tokenizer)
+        self.saved[path] = Weights(np.zeros((size, size)))
+
     def future(self, result: Any, kind: str = "json", **more: Any) -> dict[str, Any]:
         request = f"{kind}-{self.count('request')}"
         self.results[request] = result
@@ -247,7 +252,7 @@ class TinkerServer:
 
     def save_weights_for_sampler(self, body: dict[str, Any]) -> Any:
         if body.get("path"):
-            return self.copy(body, "sampler_weights")
+            return self.copy(body, "sampler_weights", "save_weights_for_sampler")
         sampler = f"sampler{self.count('sampler')}"
         self.samplers[sampler] = self.model(body).copy(optimizer=False)
         return self.future({"type": "save_weights_for_sampler", "sampling_session_id": sampler})
@@ -255,11 +260,11 @@ class TinkerServer:
     def save_weights_external(self, body: dict[str, Any]) -> Any:
         if self.skyrl:
             raise Refused(404, "Not Found")
-        return self.copy(body, "external_weights")
+        return self.copy(body, "external_weights", "save_weights_external")
 
-    def copy(self, body: dict[str, Any], kind: str) -> Any:
+    def copy(self, body: dict[str, Any], kind: str, answer: str) -> Any:
         self.copies.append(f"tinker://{body['model_id']}/{kind}/{body['path']}")
-        return self.future({"type": f"save_weights_{kind}", "path": self.copies[-1]})
+        return self.future({"type": answer, "path": self.copies[-1]})
 
     def load_weights(self, body: dict[str, Any]) -> Any:
         model = body.get("model_id") or f"{body['session_id']}:train:{body['model_seq_id']}"

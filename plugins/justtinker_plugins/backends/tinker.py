@@ -21,7 +21,6 @@ from justtinker_core.config import RunConfig
 from justtinker_plugins.backends._tinker import price_file
 from justtinker_plugins.backends._tinker.adapter import fit_adapter
 from justtinker_plugins.backends._tinker.backend import PATHS, TinkerBackend
-from justtinker_plugins.backends._tinker.calls import is_gone
 from justtinker_plugins.backends._tinker.download import download
 from justtinker_plugins.backends._tinker.listing import list_models
 from justtinker_plugins.backends._tinker.merging import merge_into_base
@@ -96,10 +95,6 @@ class Tinker:
                 raise PluginError(complaints[0])
             download(backend.server, checkpoint, directory, progress)
             tokenizer = backend.server.tokenizer
-        except PluginError as error:
-            if is_gone(error):
-                raise FileNotFoundError(f"{checkpoint} is no longer on the server: {error}") from None
-            raise
         finally:
             backend.close()
         base = base_of(config.run.model)

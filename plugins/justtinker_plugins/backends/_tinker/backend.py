@@ -165,7 +165,11 @@ class TinkerBackend:
 
 def unpriced(backend: TinkerBackend) -> str:
     """What to do about a model whose prices are not known."""
-    where = f"the console and {URL} have them" if backend.server.is_service else "this server is not the service"
+    where = f"the console and {URL} have them"
+    if not backend.server.is_service:
+        where = "this server is not the service"
+    elif backend.price_file and backend.price_file.rows:
+        where = f"{backend.options.price_file} has none, the console may"
     return (
         f"No prices are known for {backend.model}: {where}; set [plugins.tinker] prices, in USD per million tokens "
         "(prefill, sampled, trained)."

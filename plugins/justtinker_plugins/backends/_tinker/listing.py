@@ -71,7 +71,7 @@ def price_note(options: Tinker, server: Server, file: PriceFile | None) -> str:
     """A sentence on where the prices are from."""
     if not server.is_service:
         return "Prices: the service's are not this server's; set your own in [plugins.tinker] prices."
-    if file and not file.problem:
-        return f"Prices: as read from {options.price_file} now."
-    why = f" {file.problem}." if file else ""
+    why = f" {file.problem}." if file and file.problem else ""
+    if file and file.rows:
+        return f"Prices: as read from {options.price_file} now.{why}"
     return f"Prices: the few that came with this package on {seen()}; the console has them all.{why}"
