@@ -39,6 +39,7 @@ RUN = {
     "docs/score.md": "tests/integration/test_docs_run.py",
     "docs/self-hosting.md": "tests/integration/run_skyrl.sh: needs a server, its own environment and minutes",
     "docs/showing.md": "tests/integration/test_docs_run.py",
+    "docs/using-the-model.md": "tests/integration/test_docs_run.py",
 }
 """Page with commands -> what runs them, or why nothing does."""
 

@@ -19,7 +19,7 @@ from justtinker_core.evaluation import Evaluations
 from justtinker_core.grading import GroupError
 from justtinker_core.loop import watch
 from justtinker_core.loop.resume import resume
-from justtinker_core.loop.saving import save
+from justtinker_core.loop.saving import naming_the_checkpoint, save
 from justtinker_core.loop.step import one_step, over_budget
 from justtinker_core.run import Run
 from justtinker_core.rundir import group_record
@@ -38,7 +38,10 @@ def train(run: Run) -> str:
         run.files.manifest(status="running", error=None, reason=None, **run.versions())
         with interruptible(run) as interrupted:
             try:
-                run.status, run.reason = train_steps(run, evaluations, interrupted)
+                if text := over_budget(run):
+                    raise CannotResumeError(f"{text}; raise it in {run.dir / 'config.toml'}, then resume")
+                with naming_the_checkpoint(run):
+                    run.status, run.reason = train_steps(run, evaluations, interrupted)
             except GroupError as failure:
                 error = save_offending_group(run, failure)
                 raise PluginError(error) from failure
@@ -63,8 +66,6 @@ def save_offending_group(run: Run, error: GroupError) -> str:
 
 def train_steps(run: Run, evaluations: Evaluations, interrupted: threading.Event) -> tuple[str, str]:
     """Train all steps that are left, with their checkpoints and evaluations. Returns status and reason."""
-    if text := over_budget(run):
-        raise CannotResumeError(f"{text}; raise it in {run.dir / 'config.toml'}, then resume")
     saved, status, reason = run.step, "", ""
     while not status:
         if missing := evaluations.missing(run.step):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from justtinker_core.checkpoints import FILE, located, newest_first
 from justtinker_core.errors import PluginError
+from justtinker_core.grading import GroupError
 from justtinker_core.run import Run
 
 
@@ -42,6 +45,18 @@ def _record(run: Run, step: int, kind: str, ttl: int | None, saved: Future[str])
 def unsaved(run: Run, step: int, error: Exception) -> PluginError:
     """The error of a checkpoint that cannot be written."""
     return PluginError(f"cannot save the checkpoint of step {step} in {run.dir}: {error}; {newest_checkpoint(run)}")
+
+
+@contextmanager
+def naming_the_checkpoint(run: Run) -> Iterator[None]:
+    """Name the newest checkpoint, if there is one, in a PluginError that does not name it yet."""
+    try:
+        yield
+    except PluginError as error:
+        newest = newest_checkpoint(run)
+        if isinstance(error, GroupError) or newest in str(error) or not run.files.read(FILE):
+            raise
+        raise PluginError(f"{error}; {newest}") from error
 
 
 def newest_checkpoint(run: Run) -> str:

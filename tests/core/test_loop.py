@@ -681,6 +681,19 @@ def test_a_failure_in_training_names_the_last_good_checkpoint(run_of: RunOf) -> 
         go(run_of(Fragile(), Sft(), config={"run.steps": 6, "checkpoints.every": 2}))
 
 
+def test_a_failure_in_sampling_names_the_last_good_checkpoint(run_of: RunOf, tmp_path: Path) -> None:
+    class Gone(ScriptedBackend):
+        def sampler(self) -> Any:
+            if len(self.adams) == 3:
+                raise PluginError("no answer")
+            return super().sampler()
+
+    text = "no answer; the last good checkpoint is of step 2: checkpoints/step_000002.json"
+    with pytest.raises(PluginError, match=f"^{text}$"):
+        go(run_of(Gone(), Sft(), config={"run.steps": 6, "checkpoints.every": 2}))
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["error"] == f"PluginError: {text}"
+
+
 # Checkpoints of all kinds
 
 
@@ -746,7 +759,8 @@ def test_a_budget_that_is_spent_is_not_overdrawn_by_resuming(run_of: RunOf, tmp_
     go(run_of(*paid(), config={"run.steps": 2, "checkpoints.every": 1}))
     here = tmp_path / "run" / "config.toml"
     for budget in (1.0, 1.5):  # a step costs 0.66
-        text = f"1.32 USD spent, a step costs 0.66: the next would exceed run.budget_usd = {budget}; raise it in {here}"
+        text = f"1.32 USD spent, a step costs 0.66: the next would exceed run.budget_usd = {budget}"
+        text += f"; raise it in {here}, then resume"
         with pytest.raises(PluginError, match=f"^{re.escape(text)}$"):
             go(run_of(*paid(), config={"run.steps": 4, "run.budget_usd": budget}))
     assert go(run_of(*paid(), config={"run.steps": 4, "run.budget_usd": 2.0})) == "stopped"

@@ -28,6 +28,7 @@ PAGES = {
     "reward-hacking.md": {"train hacked-sft hacked-rl": f"train hacked-sft hacked-rl {SHORT}", "for seed .*": ""},
     "score.md": {},
     "showing.md": {"--step 40": "--step 2", "--rollout 3.5": "--rollout 0.1", "train -p": f"train {SHORT} -p"},
+    "using-the-model.md": {},
 }
 """Page -> what is written otherwise here: whatever needs a key, or a long run."""
 MAY_SAY = {"health.md": (0, 3)}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import tempfile
 from collections import namedtuple
@@ -68,6 +69,44 @@ def test_a_reward_is_shown_with_its_weight(written: Written, weight: str, expect
 def test_a_reward_that_is_only_observed_weighs_nothing(written: Written) -> None:
     result = cli("check", written("a", *CAST, more="[plugins.my_correct]\nmode = 'observe'\n"))
     assert "my_correct          0 " in result.output, result.output
+
+
+def test_only_options_that_are_not_the_default_are_shown(tmp_path: Path) -> None:
+    result = cli("check", "quickstart-sft", "--set", "plugins.local.threads=2")
+    rows = [line.split() for line in result.output.splitlines()]
+    assert ["local", "threads", "=", "2"] in rows
+    assert ["math_verify"] in rows
+    assert max(map(len, result.output.partition("\nopening ")[0].splitlines())) <= 80
+
+
+SILENT = """
+class Silent(ScriptedBackend):
+    def usd(self, tokens):
+        return 0.001 * sum(tokens.values())
+    @hookimpl
+    def preflight(self):
+        return ["no key"]
+"""
+ESTIMATED = """
+class Rl(Rl):
+    @hookimpl
+    def expect_tokens(self, run, response):
+        return {"prefill": 2 * len(run.prompt(run.train_problems[0]).tokens), "sampled": 6 * response}
+"""
+
+
+def test_the_estimate_is_shown_whatever_is_missing(written: Written, tmp_path: Path) -> None:
+    held = '[data.eval.held]\nuse = "listed"\npath = "nowhere.json"\n'
+    config = written("a", "Silent", "Ask", "Judge", "Correct", "Mean", "Rl", more=held)
+    (tmp_path / "players.py").write_text(PLAYERS + SILENT + ESTIMATED)
+    result = cli("check", config)
+    assert result.exit_code == 1
+    assert complaints(result.output) == ["no key"]
+    words = " ".join(result.output.split())
+    assert "a step 202 - 24.6k to 49.2k - 24.78 to 49.35 " in words, "2 prompts of 101, 6 responses"
+    assert "Also assumed, as not all could be loaded: 4 characters a token, questions of 100 tokens" in words
+    assert "100 problems in data.eval.held." in words
+    assert re.search(r"in all +[\d.]+k ", result.output)
 
 
 # Verifiers. The scripted one compares whole responses, and passes since golds are also tried bare.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -67,6 +68,22 @@ def test_the_table_has_ranges_and_dollars(run_of: RunOf) -> None:
     assert f"{low:.2f} to {high:.2f}" in text
 
 
+@pytest.mark.parametrize(
+    ("budget", "spent", "steps"), [(5.0, 0.0, "about 3 of"), (5.0, 2.5, "about 1 of"), (14.8, 0.0, ""), (None, 9.0, "")]
+)
+def test_a_budget_that_ends_the_run_early_is_a_warning(
+    run_of: RunOf, budget: float | None, spent: float, steps: str
+) -> None:
+    """By the lower figures, a step costs 1.296 and an evaluation 0.648, at steps 0, 5 and 10: 14.9 in all."""
+    backend = ScriptedBackend()
+    backend.price = 0.001
+    with opened_run(run_of, Grpo(problems_per_step=2), backend) as run:
+        run.config = replace(run.config, run=replace(run.config.run, budget_usd=budget))
+        text = printed(run, spent=spent)
+    assert ("ends the run" in text) == bool(steps)
+    assert steps in text
+
+
 def test_without_prices_there_are_no_dollars(run_of: RunOf) -> None:
     with opened_run(run_of, Grpo(problems_per_step=2)) as run:
         assert "USD" not in printed(run)
@@ -82,9 +99,9 @@ def test_an_algorithm_without_expect_tokens_has_no_estimate(run_of: RunOf) -> No
         assert printed(run) == ""
 
 
-def printed(run: Run) -> str:
+def printed(run: Run, **known: float) -> str:
     file = io.StringIO()
-    describe_cost(Console(file=file, width=160), run)
+    describe_cost(Console(file=file, width=160), run, **known)  # type: ignore[arg-type]
     return file.getvalue()
 
 

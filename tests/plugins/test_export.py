@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import re
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from justtinker_core import SampleRequest
 from justtinker_core.rundir import RunDir
 from justtinker_plugins.backends._local import model as models
 from justtinker_plugins.backends.local import LocalBackend
-from tests.core.conftest import cli
+from justtinker_plugins.commands._export.progress import Shown
+from tests.core.conftest import Written, cli
 from tests.plugins.test_local import open_local
 
 pytest.importorskip("torch", reason="the local backend needs the 'local' extra")
@@ -142,8 +144,8 @@ def test_whatever_is_exported_is_the_model_that_was_trained(
 
     result = cli("export", run, tmp_path / "adapter")
     assert result.exit_code == 0, result.output
-    assert f"an adapter of {bases[tied]}: mine, step 2" in result.output
-    assert ("whole unembedding" in result.output) == (tied and unembed)
+    assert f"holds an adapter of {bases[tied]}: mine, step 2" in result.output
+    assert ("the whole unembedding" in " ".join(result.output.split())) == (tied and unembed)
     adapter = AutoPeftModelForCausalLM.from_pretrained(tmp_path / "adapter")
     np.testing.assert_allclose(logits(adapter), expected, atol=1e-4)
     merged = adapter.merge_and_unload()
@@ -157,7 +159,7 @@ def test_an_adapter_of_a_model_that_nobody_has(trained: Any, tmp_path: Path) -> 
     run, backend = trained("tiny", lora_rank=2)
     result = cli("export", run, tmp_path / "out")
     assert result.output == (
-        "loading tiny\nError: [run] model = 'tiny' exists in its runs only, so nobody could load an adapter of it: "
+        "loading tiny ...\nError: [run] model = 'tiny' exists in its runs only, so nobody could load an adapter of it: "
         "add --merge\n"
     )
     assert [path.name for path in tmp_path.iterdir() if path.name != "run"] == []
@@ -206,10 +208,10 @@ def test_a_checkpoint_is_named(trained: Any, tmp_path: Path) -> None:
     assert said("--checkpoint", "3") == f"Error: the run {run} has no checkpoint of step 3; it has 2\n"
     assert "has been evaluated, so none is the best" in said("--checkpoint", "best")
     path = backend.save("other").result(60)
-    assert f"{tmp_path / 'out'} holds a model: mine, step 0." in said("--checkpoint", path)
+    assert f"{tmp_path / 'out'} holds a model: mine, checkpoint other\n" in said("--checkpoint", path)
     (run / "checkpoints" / "step_000002" / "meta.json").unlink()
     result = cli("export", run, tmp_path / "gone")
-    assert "step_000002: it has no meta.json; choose another with --checkpoint" in result.output
+    assert re.search(r"no checkpoint at .*step_000002.*; choose another with --checkpoint\n", result.output)
 
 
 def test_a_backend_that_cannot_export(written: Written, tmp_path: Path) -> None:
@@ -230,3 +232,25 @@ def test_a_generation_ends_where_the_run_stops(trained: Any, bases: dict[bool, P
     assert cli("export", run, tmp_path / "out").exit_code == 0
     ends = json.loads((tmp_path / "out" / "generation_config.json").read_text())["eos_token_id"]
     assert ends == [0, *backend.encode("<|im_end|>")]
+
+
+def test_a_prompt_of_the_chat_template_is_shown_with_its_variables(trained: Any, tmp_path: Path) -> None:
+    run, _ = trained("tiny")
+    config = (run / "config.toml").read_text().replace("chatml_think", "chat_template")
+    (run / "config.toml").write_text(config + "[plugins.chat_template]\ntemplate = { enable_thinking = false }\n")
+    assert cli("export", run, tmp_path / "out").exit_code == 0
+    page = (tmp_path / "out" / "README.md").read_text()
+    assert "`apply_chat_template(..., add_generation_prompt=True, enable_thinking=False)`" in page
+    assert "````text\n<|im_start|>user\nWhat is 27+45?\n\nPlease reason step by step" in page
+
+
+def test_progress_is_told_about_ten_times() -> None:
+    told: list[str] = []
+    shown = Shown(told.append)
+    for done in range(101):
+        shown("downloading it", done * 10**6, 100 * 10**6)
+    assert len(told) == 11
+    assert (told[0], told[-1]) == ("downloading it: 0.0 of 100.0 MB", "downloading it: 100.0 of 100.0 MB")
+    shown("writing it", 0, 0)
+    shown("writing it", 0, 0)
+    assert told[11:] == ["writing it"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from justtinker_core.errors import PluginError
 from justtinker_core.options import configure
+from justtinker_core.rundir import RunDir
 from justtinker_core.types import Adam, Datum, SampleRequest
 from justtinker_plugins.backends._data import decode, encode
 from justtinker_plugins.backends._local import model as models
@@ -448,6 +450,46 @@ def test_a_damaged_checkpoint_changes_nothing(opened: Open, name: str) -> None:
     with pytest.raises(PluginError, match=r"end is damaged \(.*\); use an older one"):
         backend.restore(str(path), optimizer=True)
     assert same(weights(backend), before)
+
+
+def complaint_about(backend: LocalBackend, start: str | Path, tmp_path: Path) -> str:
+    """What the preflight says about the weights to start from."""
+    config = types.SimpleNamespace(run=types.SimpleNamespace(start_from=str(start)))
+    run: Any = types.SimpleNamespace(config=config, files=RunDir(tmp_path), dir=tmp_path, backend=backend)
+    return "\n".join(backend.options.preflight(run))
+
+
+def test_starting_weights_are_looked_at_before_the_run(opened: Open, tmp_path: Path) -> None:
+    lora, other = opened(lora_rank=4), opened(lora_rank=8)
+    path = Path(lora.save("end").result(60))
+    assert complaint_about(lora, path, tmp_path) == ""
+    begin = f"[run] start_from = '{path}': "
+    assert re.fullmatch(
+        re.escape(begin + f"checkpoint {path} is of ") + ".*LoRA rank 4 alpha 32 on .*, but this run's model is .*LoRA "
+        "rank 8 .*; use the model and the LoRA options that it was saved with",
+        complaint_about(other, path, tmp_path),
+    )
+    for name in ("adapter_model.safetensors", "training.pt", "meta.json"):
+        whole = (path / name).read_bytes()
+        (path / name).write_bytes(whole[: len(whole) // 2])
+        damaged = complaint_about(lora, path, tmp_path)
+        assert damaged.startswith(f"{begin}checkpoint {path} is damaged ("), name
+        assert damaged.endswith("); use an older one")
+        (path / name).write_bytes(whole)
+    assert complaint_about(lora, path, tmp_path) == ""
+
+
+def test_starting_weights_that_are_none(opened: Open, directory: Path, tmp_path: Path) -> None:
+    backend = opened()
+    assert complaint_about(backend, tmp_path / "gone", tmp_path).startswith(
+        f"[run] start_from = '{tmp_path / 'gone'}': expected a checkpoint or a run directory, got"
+    )
+    ends = f"no checkpoint at {directory}: it is a model, so name it as run.model"
+    assert ends in complaint_about(backend, directory, tmp_path)
+    assert "it has no meta.json; a run directory has its checkpoints in" in complaint_about(backend, tmp_path, tmp_path)
+    assert "a checkpoint of a server, which the backend local cannot load" in complaint_about(
+        backend, "tinker://a/weights/b", tmp_path
+    )
 
 
 def test_a_checkpoint_that_cannot_be_written(opened: Open) -> None:

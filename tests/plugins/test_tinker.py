@@ -377,9 +377,10 @@ def failing(server: TinkerServer, tmp_path: Path) -> str:
     result = cli("train", tmp_path / "wire.toml", "--dir", tmp_path / "run")
     assert result.exit_code == 1
     assert [step["step"] for step in lines(tmp_path / "run/checkpoints.jsonl")] == [1, 2]
-    *_, error, advice = result.output.splitlines()
+    *_, error, advice, anew = result.output.splitlines()
     again = f"justtinker train --resume {tmp_path / 'run'}"
     assert advice == f"failed; fix the cause, then resume with the same config: {again}"
+    assert anew.startswith("or, if its config is the cause, train another from the newest checkpoint: justtinker train")
     return error
 
 

@@ -78,6 +78,41 @@ def test_set_and_p_change_the_config(written: Written, tmp_path: Path) -> None:
     assert len(records(tmp_path / "out", "steps.jsonl")) == 3
 
 
+# What a run is, before it begins
+
+
+def test_the_rewards_and_their_weights_stand_above_the_first_step(written: Written) -> None:
+    more = "[plugins.my_correct]\nweight = {from = 0.0, to = 0.3, steps = 100}\n[plugins.my_wild]\nmode = 'observe'\n"
+    config = written("a", "ScriptedBackend", "Ask", "Judge", "Correct", "Wild", "Mean", "Rl", more=more)
+    Path("players.py").write_text(PLAYERS + WILD.replace("7.0", "0.5"))
+    result = cli("train", config, "--dir", "out")
+    assert result.exit_code == 0, result.output
+    first, second, *_ = result.stdout.splitlines()
+    assert first == "a: 2 steps of scripted on my_scriptedbackend, in out"
+    assert second == "rewards: my_correct 0 to 0.3 over 100 steps; observed: my_wild"
+    assert result.stdout.splitlines()[-1] == "rollouts: justtinker show out"
+
+
+def test_a_stage_that_cannot_load_the_weights_of_the_one_before_is_told_at_once(tmp_path: Path) -> None:
+    place = ("--dir", tmp_path / "out")
+    ranks = ("--set", "plugins.local.lora_rank=8", "--set", "quickstart-rl:plugins.local.lora_rank=16")
+    for more in ((), ("--dry-run",)):
+        result = cli("train", *place, *ranks, "--set", "quickstart-rl:run.model=other", *more)
+        assert result.exit_code == 1
+        assert result.output[result.output.index("Error: ") :] == (
+            "Error: 2-quickstart-rl starts from the weights of 1-quickstart-sft, but has [run] model = 'other', not "
+            "'tiny': use one value for both, with --set run.model=...\n"
+            "2-quickstart-rl starts from the weights of 1-quickstart-sft, but has [plugins.local] lora_rank = 16, not "
+            "8: use one value for both, with --set plugins.local.lora_rank=...\n"
+        )
+    assert not (tmp_path / "out").exists()
+    result = cli("train", *place, "-p", "quickstart-rl:no:local", "-p", "quickstart-rl:tinker")
+    assert result.output.endswith(
+        "Error: 2-quickstart-rl starts from the weights of 1-quickstart-sft, but its backend is tinker, not local, "
+        "whose weights it cannot load\n"
+    )
+
+
 # Dry runs
 
 
@@ -207,6 +242,48 @@ def test_a_stop_by_a_monitor_is_exit_code_3(written: Written, tmp_path: Path) ->
         "or go on without it: justtinker train out/config.toml --set run.start_from=out -p no:my_stop\n"
     )
     assert [r["step"] for r in records(tmp_path / "out", "checkpoints.jsonl")] == [1]
+
+
+PRICED = """
+class Dear(ScriptedBackend):
+    def usd(self, tokens):
+        return 0.1 * sum(tokens.values())
+"""
+
+
+def test_a_run_without_money_is_told_to_raise_its_budget(written: Written, tmp_path: Path) -> None:
+    config = written("a", "Dear", "Sft", steps=9)
+    (tmp_path / "players.py").write_text(PLAYERS + PRICED)
+    result = cli("train", config, "--dir", "out", "--set", "run.budget_usd=1.5")
+    assert result.exit_code == 3
+    resume = "then resume with: justtinker train --resume out\n"
+    assert result.output.endswith(f"stopped by the budget; raise run.budget_usd in out/config.toml, {resume}")
+    result = cli("train", "--resume", "out")
+    assert result.exit_code == 1
+    assert result.output.endswith("config.toml, then resume\nfailed; resuming does not help before that is done\n")
+
+
+def test_a_second_stage_that_fails_can_be_trained_anew_from_the_first(written: Written, tmp_path: Path) -> None:
+    config = written("b", "ScriptedBackend", "Crash")
+    result = cli("train", written("a"), config, "--dir", "out")
+    assert result.exit_code == 1
+    anew = "justtinker train out/2-b/config.toml --set run.start_from=out/1-a"
+    assert result.output.endswith(
+        f"{ADVICE}or, if its config is the cause, train another from the newest checkpoint: {anew}\n"
+    )
+    (tmp_path / "players.py").write_text(PLAYERS + "\nclass Crash(Sft):\n    pass\n")
+    result = cli(*anew.split()[1:], "--dir", "again")
+    assert result.exit_code == 0, result.output
+    assert f'start_from = "{tmp_path / "out/1-a"}"' in (tmp_path / "again" / "config.toml").read_text()
+
+
+def test_a_run_whose_checkpoints_are_gone_is_not_told_to_resume(written: Written, tmp_path: Path) -> None:
+    assert cli("train", written("a", "ScriptedBackend", "Sft", "Stop"), "--dir", "out").exit_code == 3
+    for path in (tmp_path / "out" / "checkpoints").iterdir():
+        path.unlink()
+    result = cli("train", "--resume", "out")
+    assert result.exit_code == 1
+    assert "still exists; start a new run\nfailed; resuming does not help before that is done\n" in result.output
 
 
 @pytest.mark.parametrize(("who", "steps"), [("Interrupt", 1), ("Impatient", 0)])
@@ -340,6 +417,28 @@ def test_a_lost_terminal_does_not_end_a_run(written: Written, tmp_path: Path, st
     os.close(ours)
     assert process.wait(120) == 0
     assert len(records(tmp_path / "out", "steps.jsonl")) == 500
+
+
+def test_a_terminal_shows_what_is_awaited_and_then_no_more_of_it(
+    written: Written, tmp_path: Path, start: Start
+) -> None:
+    """Warnings stand above the live line, whole."""
+    slow = "import logging, time\nclass Slow(ScriptedBackend):\n    @hookimpl\n    def open_backend(self):\n"
+    slow += "        time.sleep(0.5)\n        logging.getLogger('justtinker').warning('odd')\n        return self\n"
+    config = written("a", "Slow", "Sft")
+    (tmp_path / "players.py").write_text(PLAYERS + slow)
+    ours, theirs = pty.openpty()
+    process = start("train", config, "--dir", "out", stderr=theirs)
+    os.close(theirs)
+    output = b""
+    with suppress(OSError):
+        while part := os.read(ours, 4096):
+            output += part
+    assert process.wait(120) == 0
+    text = output.decode()
+    assert "opening scripted ..." in text
+    assert re.search(r"(\x1b\[2K|\r|^)WARNING: odd\r\n", text)
+    assert re.search(r"checking [^\n]*$", text) is None or text.rstrip().endswith("\x1b[2K"), "the line has vanished"
 
 
 def test_a_terminal_gets_its_cursor_back(written: Written, tmp_path: Path, start: Start) -> None:

@@ -2,7 +2,7 @@
 
 The model is a bigram table, so that losses, gradients and log-probabilities are exact and quick in numpy. It speaks
 JSON to SDK 0.24 and protobuf to newer ones, by what each request asks for. It knows no queues, no accounts, no
-expiry by itself; tests inject faults: `answers`, `poison`, `hold`.
+expiry by itself; tests inject faults: `answers`, `faults`, `poison`, `hold`, and `stop`, `forget` and `start` it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import io
 import json
 import socket
+import sys
 import tarfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,6 +27,8 @@ from justtinker_plugins.backends._local import model as models
 
 MODEL = "tiny/bigram"
 KEY = "tml-not-a-real-key-0123456789"
+USED: set[int] = set()
+"""Ports of earlier servers of this process: clients of theirs, which no old SDK closes, still try to reach them."""
 SCALE = 30.0
 """Weights to logits: lets Adam steps of 0.01 show."""
 NEEDS = {"cross_entropy": {"weights"}, "importance_sampling": {"logprobs", "advantages"}}
@@ -156,9 +159,49 @@ class TinkerServer:
         """Paths that can be downloaded."""
         self.skyrl = False
         """Give archives an address without the checkpoint's kind, and no external weights, as SkyRL does."""
+        self.connections: set[socket.socket] = set()
         self.lock = threading.Lock()
         self.counts: Counter[str] = Counter()
         self.url = ""
+        self.http: ThreadingHTTPServer | None = None
+
+    # -- the process ---------------------------------------------------------------------------------------------------
+
+    def start(self, port: int = 0) -> None:
+        """Listen on a port of this machine, or a free one."""
+        handler = type("Bound", (Handler,), {"world": self})
+        taken = []
+        while True:
+            self.http = Listener(("127.0.0.1", port), handler)
+            if port or self.http.server_address[1] not in USED:
+                break
+            taken.append(self.http)  # kept open, so that the next port is another
+        for other in taken:
+            other.server_close()
+        USED.add(self.http.server_address[1])
+        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
+        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self) -> int:
+        """Go away as a killed process does, connections too. Returns the port."""
+        http, self.http = self.http, None
+        if http is None:
+            return 0
+        http.shutdown()
+        http.server_close()
+        for connection in list(self.connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        return int(http.server_address[1])
+
+    def forget(self) -> None:
+        """Forget what a process holds in memory; checkpoints stay."""
+        self.weights, self.samplers, self.results = {}, {}, {}
+
+    def model(self, body: dict[str, Any]) -> Weights:
+        if body["model_id"] not in self.weights:
+            raise Refused(404, "Model not found")
+        return self.weights[body["model_id"]]
 
     def bodies(self, path: str) -> list[dict[str, Any]]:
         return [body for seen, body in self.seen if seen == path]
@@ -166,6 +209,11 @@ class TinkerServer:
     def count(self, what: str) -> int:
         self.counts[what] += 1
         return self.counts[what] - 1
+
+    def save_somewhere(self, path: str) -> None:
+        """Have a checkpoint of fresh weights at a path."""
+        size = len(self.tokenizer)
+        self.saved[path] = Weights(np.zeros((size, size)))
 
     def future(self, result: Any, kind: str = "json", **more: Any) -> dict[str, Any]:
         request = f"{kind}-{self.count('request')}"
@@ -202,32 +250,32 @@ class TinkerServer:
                 raise Refused(400, f"{loss} takes no {sorted(datum)}")
             if len({len(values) for values in datum.values()}) != 1:
                 raise Refused(400, "lengths differ")
-        return self.future(self.weights[body["model_id"]].forward_backward(body["data"], loss, config), "train")
+        return self.future(self.model(body).forward_backward(body["data"], loss, config), "train")
 
     def optim_step(self, body: dict[str, Any]) -> Any:
         adam = body.get("adam_params") or body["optim_params"]
-        return self.future({"metrics": self.weights[body["model_id"]].step(adam)})
+        return self.future({"metrics": self.model(body).step(adam)})
 
     def save_weights(self, body: dict[str, Any]) -> Any:
         path = f"tinker://{body['model_id']}/weights/{body['path']}"
-        self.saved[path] = self.weights[body["model_id"]].copy(optimizer=True)
+        self.saved[path] = self.model(body).copy(optimizer=True)
         return self.future({"type": "save_weights", "path": path})
 
     def save_weights_for_sampler(self, body: dict[str, Any]) -> Any:
         if body.get("path"):
-            return self.copy(body, "sampler_weights")
+            return self.copy(body, "sampler_weights", "save_weights_for_sampler")
         sampler = f"sampler{self.count('sampler')}"
-        self.samplers[sampler] = self.weights[body["model_id"]].copy(optimizer=False)
+        self.samplers[sampler] = self.model(body).copy(optimizer=False)
         return self.future({"type": "save_weights_for_sampler", "sampling_session_id": sampler})
 
     def save_weights_external(self, body: dict[str, Any]) -> Any:
         if self.skyrl:
             raise Refused(404, "Not Found")
-        return self.copy(body, "external_weights")
+        return self.copy(body, "external_weights", "save_weights_external")
 
-    def copy(self, body: dict[str, Any], kind: str) -> Any:
+    def copy(self, body: dict[str, Any], kind: str, answer: str) -> Any:
         self.copies.append(f"tinker://{body['model_id']}/{kind}/{body['path']}")
-        return self.future({"type": f"save_weights_{kind}", "path": self.copies[-1]})
+        return self.future({"type": answer, "path": self.copies[-1]})
 
     def load_weights(self, body: dict[str, Any]) -> Any:
         model = body.get("model_id") or f"{body['session_id']}:train:{body['model_seq_id']}"
@@ -238,6 +286,8 @@ class TinkerServer:
 
     def asample(self, body: dict[str, Any]) -> Any:
         prompt = [token for chunk in body["prompt"]["chunks"] for token in chunk["tokens"]]
+        if body["sampling_session_id"] not in self.samplers:
+            raise Refused(404, "Sampling session not found")
         weights, params, n = self.samplers[body["sampling_session_id"]], body["sampling_params"], body["num_samples"]
         i, text = self.count("asample"), self.tokenizer.decode(prompt)
         sequences = [weights.sample(prompt, params, k, self.tokenizer.decode) for k in range(n)]
@@ -370,6 +420,15 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = 1 << 16  # head and body in one packet: two of them wait 40 ms for an acknowledgement
     world: TinkerServer
 
+    def setup(self) -> None:
+        super().setup()
+        self.world.connections.add(self.connection)
+
+    def finish(self) -> None:
+        self.world.connections.discard(self.connection)
+        with suppress(OSError):  # the client, or `stop`, has cut it
+            super().finish()
+
     def log_message(self, *_: Any) -> None:
         pass
 
@@ -390,9 +449,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, raw: bytes, body: dict[str, Any]) -> None:
         path = self.path.partition("?")[0].removeprefix("/api/v1/")
-        if self.world.faults.get(path):
-            if status := self.world.faults[path].pop(0):
-                return self.send(status, b'{"detail": "later"}')
+        with self.world.lock:
+            fault = self.world.faults[path].pop(0) if self.world.faults.get(path) else None
+        if fault:
+            return self.send(fault, b'{"detail": "later"}')
+        if fault == 0 or self.world.http is None:
             self.close_connection = True
             return self.connection.shutdown(socket.SHUT_RDWR)
         if path in self.world.answers:
@@ -400,6 +461,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.send(status, json.dumps({"detail": text}).encode())
         try:
             if path == "retrieve_future":
+                if body["request_id"] not in self.world.results:
+                    raise Refused(404, "Future not found")
                 return self.retrieve(self.world.results[body["request_id"]], body["request_id"].partition("-")[0])
             with self.world.lock:
                 self.world.seen.append((path, body))
@@ -439,18 +502,23 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
+class Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    """Connections that wait to be accepted; beyond the usual 5, the kernel lets clients wait for seconds."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):  # a connection that was cut
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def served(directory: Any) -> Iterator[TinkerServer]:
     """A server on a free port of this machine."""
     models.tiny_tokenizer().save_pretrained(directory)
     world = TinkerServer(str(directory))
-    http = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"world": world}))
-    http.daemon_threads = True
-    world.url = f"http://127.0.0.1:{http.server_address[1]}"
-    thread = threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
+    world.start()
     try:
         yield world
     finally:
-        http.shutdown()
-        http.server_close()
+        world.stop()

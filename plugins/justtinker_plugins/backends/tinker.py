@@ -15,13 +15,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from justtinker_core import Backend, PluginError, RunContext, hookimpl, plugin
+from justtinker_core import Backend, NameOrPath, PluginError, RunContext, hookimpl, plugin
 from justtinker_core.checkpoints import FILE, checkpoint_of, newest_first
 from justtinker_core.config import RunConfig
 from justtinker_plugins.backends._tinker import price_file
 from justtinker_plugins.backends._tinker.adapter import fit_adapter
 from justtinker_plugins.backends._tinker.backend import PATHS, TinkerBackend
-from justtinker_plugins.backends._tinker.calls import is_gone
 from justtinker_plugins.backends._tinker.download import download
 from justtinker_plugins.backends._tinker.listing import list_models
 from justtinker_plugins.backends._tinker.merging import merge_into_base
@@ -50,7 +49,7 @@ class Tinker:
     """Whether a new adapter covers the unembedding too."""
     seed: int | None = None
     """Seed of a new adapter; default: the run's."""
-    tokenizer: str | None = None
+    tokenizer: NameOrPath | None = None
     """Name or directory of the model's tokenizer; default: the one of the model's name, else as the server says."""
     context_length: Annotated[int, Field(ge=2)] | None = None
     """Most tokens of prompt plus response; default: the server's figure, else the tokenizer's."""
@@ -96,10 +95,6 @@ class Tinker:
                 raise PluginError(complaints[0])
             download(backend.server, checkpoint, directory, progress)
             tokenizer = backend.server.tokenizer
-        except PluginError as error:
-            if is_gone(error):
-                raise FileNotFoundError(f"{checkpoint} is no longer on the server: {error}") from None
-            raise
         finally:
             backend.close()
         base = base_of(config.run.model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from shutil import get_terminal_size
 
 import click
 
@@ -17,7 +18,7 @@ from justtinker_core.rundir import RunDir
 from justtinker_plugins.commands._cli.options import read_config, set_option
 from justtinker_plugins.commands._export.card import Card, write_card
 from justtinker_plugins.commands._export.directory import new_directory
-from justtinker_plugins.commands._export.progress import ProgressLine
+from justtinker_plugins.commands._export.progress import progress_line
 from justtinker_plugins.commands._export.prompt import asked, stop_there
 from justtinker_plugins.shared.exports import Exported
 from justtinker_plugins.shared.records.runs import existing
@@ -45,7 +46,7 @@ def export(run_dir: Path, directory: Path, checkpoint: str | None, merge: bool, 
     plugins = open_plugins(replace(config, enable=needed(config, run_dir)))
     write = writer_of(plugins)
     with new_directory(directory) as new:
-        with ProgressLine() as progress:
+        with progress_line() as progress:
             try:
                 exported: Exported = write(config, str(path), new, merge, progress)
             except FileNotFoundError as error:
@@ -53,11 +54,12 @@ def export(run_dir: Path, directory: Path, checkpoint: str | None, merge: bool, 
         example = asked(plugins, new)
         stop_there(new, example)
         name = run or config.run.name
-        write_card(Card(name, step, config, exported, example), new)
+        weights = f"step {step}" if run else f"checkpoint {str(path).rstrip('/').rpartition('/')[2]}"
+        write_card(Card(name, weights, config, exported, example), new)
     kind = "a model" if exported.kind == "model" else f"an adapter of {exported.base}"
-    click.echo(f"{directory} holds {kind}: {name}, step {step}. Its README.md shows the prompt and how to load it.")
-    for note in exported.notes:
-        click.echo(note)
+    click.echo(f"{directory} holds {kind}: {name}, {weights}")
+    for note in ("README.md there shows the prompt and how to load it.", *exported.notes):
+        click.echo(click.wrap_text(note, get_terminal_size().columns))
 
 
 def needed(config: RunConfig, run_dir: Path) -> tuple[str, ...]:

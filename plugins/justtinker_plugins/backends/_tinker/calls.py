@@ -32,7 +32,7 @@ FIXES = {
     **BUSY_ADVICE,
 }
 RESTARTED = (
-    "the server has lost this run's session, perhaps it was restarted: --resume the run from its last checkpoint"
+    "the server has lost this run's session, perhaps it was restarted: --resume goes on from the last checkpoint"
 )
 FOR_ALL = {401, 402, 403, 404}
 """Statuses that concern every request, not only the one that got them."""

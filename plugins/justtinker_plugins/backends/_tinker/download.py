@@ -11,7 +11,8 @@ from __future__ import annotations
 import tarfile
 import urllib.error
 import urllib.request
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from importlib.metadata import version
@@ -21,6 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from justtinker_core import PluginError
+from justtinker_plugins.backends._tinker.calls import is_gone
 from justtinker_plugins.backends._tinker.server import SERVICE, Server
 from justtinker_plugins.shared.exports import Progress
 
@@ -39,24 +41,40 @@ def download(server: Server, path: str, directory: Path, progress: Progress) -> 
 
     Raises FileNotFoundError if the server does not have the checkpoint, PluginError for all else.
     """
-    _, _, kind, _ = parts_of(path)
-    if kind == "external_weights":
-        fetch_files(server, path, directory, progress)
-    elif kind == "sampler_weights":
-        fetch_archive(server, path, directory, progress)
-    else:
+    if parts_of(path)[2] == "weights":
         progress("loading the checkpoint into a training session of its own", 0, 0)
-        server.calls.submit(lambda: server.restore(path, False), lambda _: None, f"the weights of {path}").result()
+        with looked_up(path):
+            server.calls.submit(lambda: server.restore(path, False), lambda _: None, f"the weights of {path}").result()
         progress("saving a copy that can be downloaded", 0, 0)
         copy = saved_copy(server)
         try:
-            download(server, copy, directory, progress)
+            fetch_checkpoint(server, copy, directory, progress)
         finally:
             with suppress(PluginError):  # it expires
                 ask(server, "delete_checkpoint_from_tinker_path", copy)
+    else:
+        with looked_up(path):
+            fetch_checkpoint(server, path, directory, progress)
     missing = [name for name in FILES if not (directory / name).is_file()]
     if missing:
         raise PluginError(f"what {server.url} hands out for {path} is no adapter: it has no {' and no '.join(missing)}")
+
+
+@contextmanager
+def looked_up(path: str) -> Iterator[None]:
+    """Turn a server's answer that it does not have a checkpoint into a FileNotFoundError."""
+    try:
+        yield
+    except PluginError as error:
+        if is_gone(error):
+            raise FileNotFoundError(f"{path} is no longer on the server: {error}") from None
+        raise
+
+
+def fetch_checkpoint(server: Server, path: str, directory: Path, progress: Progress) -> None:
+    """Download a checkpoint that can be downloaded: external weights, or those of a sampler."""
+    fetch = fetch_files if parts_of(path)[2] == "external_weights" else fetch_archive
+    fetch(server, path, directory, progress)
 
 
 def parts_of(path: str) -> tuple[str, str, str, str]:
@@ -134,7 +152,8 @@ def unpack(archive: Path, directory: Path) -> None:
         with tarfile.open(archive) as tar:
             tar.extractall(directory, filter="data")
     except (tarfile.TarError, EOFError) as error:
-        raise PluginError(f"the server's archive is damaged or unsafe: {error}; nothing was kept") from error
+        reason = str(error).partition(":\n")[0]  # then, which kinds of compression were tried
+        raise PluginError(f"the server's archive is damaged or unsafe: {reason}; nothing was kept") from error
 
 
 def fetch(url: str, file: Path, what: str, progress: Progress) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ def merge_into_base(directory: Path, base: str, progress: Progress) -> None:
     if is_tied(model) and "lm_head" in targets(directory):
         untie(model)
     progress("merging the adapter into the weights", 0, 0)
-    merged = merge(PeftModel.from_pretrained(model, str(directory)))
+    with warnings.catch_warnings():  # about peft's use of transformers, which no user can change
+        warnings.simplefilter("ignore", FutureWarning)
+        merged = merge(PeftModel.from_pretrained(model, str(directory)))
     for name in FILES:
         (directory / name).unlink()
     progress("writing the model", 0, 0)

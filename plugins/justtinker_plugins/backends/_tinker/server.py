@@ -14,6 +14,7 @@ from justtinker_core import PluginError
 from justtinker_plugins.backends._tinker import tokenizers
 from justtinker_plugins.backends._tinker.calls import Calls
 from justtinker_plugins.backends._tinker.waiting import KEY, Waiting, sdk
+from justtinker_plugins.backends._tinker.workers import Worker
 
 if TYPE_CHECKING:
     from justtinker_plugins.backends.tinker import Tinker
@@ -142,8 +143,9 @@ class Server:
         self.calls.close()
         service: Any = self.__dict__.get("_service")
         if hasattr(service, "close"):  # old SDKs have no such method
-            with suppress(Exception):
-                service.close("success").result(timeout=10)
+            closing = Worker("tinker-close")  # it hangs while a client is being made
+            closing.submit(end_session, service)
+            closing.join(1 if self.calls.lost else 10)
 
     @cached_property
     def _service(self) -> Any:
@@ -169,3 +171,9 @@ def accepted(function: Callable[..., Any], **values: Any) -> dict[str, Any]:
     """Those of the keywords that this version of the SDK knows."""
     known = inspect.signature(function).parameters
     return {name: value for name, value in values.items() if name in known}
+
+
+def end_session(service: Any) -> None:
+    """Tell the server that the session is over, and wait for its answer."""
+    with suppress(Exception):
+        service.close("success").result()

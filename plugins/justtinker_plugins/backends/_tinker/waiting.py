@@ -24,7 +24,7 @@ LONG = 60.0
 """Seconds until the first line about a call that a server works on; the next comes when it has taken twice as long."""
 BUSY = (402, 429, 503)
 """Statuses of a server that may answer later: the account cannot be billed, too many requests, no capacity."""
-APART = ("session_heartbeat", "telemetry", "config", "dynamic_config")
+APART = ("session_heartbeat", "telemetry", "dynamic_config")
 """Last parts of paths that belong to no call."""
 SHARED = "retrieve_futures"
 """The last part of a path by which one task of the SDK asks for the answers to several calls."""
@@ -229,7 +229,9 @@ def reason_of(error: BaseException) -> str:
         at = at.__cause__ or at.__context__
     if "Timeout" in type(error).__name__:
         return "it took too long"
-    return cut(f"{error}" or type(error).__name__)
+    if found := re.search(r"\(os error (\d+)\)", str(error)):
+        return os.strerror(int(found[1])).lower()
+    return cut(str(error).rpartition(": ")[2] or type(error).__name__)  # the newest transport's causes come last
 
 
 def words_of(response: Any) -> str:

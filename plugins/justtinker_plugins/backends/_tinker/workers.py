@@ -26,6 +26,13 @@ class Worker:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
 
+    def join(self, timeout: float) -> None:
+        """Wait, so many seconds at most, until all jobs are done, and close."""
+        self._jobs.put(None)
+        if self._thread is not None:
+            self._thread.join(timeout)
+        self.close()
+
     def close(self) -> None:
         """Run no further job. A job under way goes on; nobody waits for it."""
         with self._lock:

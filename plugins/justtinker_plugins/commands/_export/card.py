@@ -23,7 +23,8 @@ class Card:
     """What the page is about."""
 
     run: str
-    step: int
+    weights: str
+    """Which of the run: its step, or the name of the checkpoint."""
     config: RunConfig
     exported: Exported
     example: Example | None
@@ -45,8 +46,8 @@ def heading(card: Card) -> str:
     origin = f"trained from `{base}`" if base else "of JustTinker's quickstart"
     if not model:
         origin = f"for `{base}`"
-    text = f"{kind} {origin}: step {card.step} of the run `{card.run}`, trained with JustTinker."
-    return "\n".join(["---", *lines, "---", "", f"# {card.run}, step {card.step}", "", text, *extra(card)])
+    text = f"{kind} {origin}: {card.weights} of the run `{card.run}`, trained with JustTinker."
+    return "\n".join(["---", *lines, "---", "", f"# {card.run}, {card.weights}", "", text, *extra(card)])
 
 
 def extra(card: Card) -> list[str]:

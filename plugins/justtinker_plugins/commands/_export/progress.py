@@ -1,44 +1,40 @@
-"""What an export is doing, on one live line of a terminal; elsewhere each step once."""
+"""What an export is doing, on one live line of a terminal; elsewhere line by line."""
 
 from __future__ import annotations
 
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-import click
-from rich.console import Console
-from rich.status import Status
+from justtinker_plugins.commands._cli.awaiting import awaiting
+from justtinker_plugins.shared.exports import Progress
+
+STEP = 10**8
+"""Bytes from one report to the next if nobody knows how many there are."""
 
 
-class ProgressLine:
-    """Shows what is being done and how far it is. Standard error, so that it can be told from the result."""
+@contextmanager
+def progress_line() -> Iterator[Progress]:
+    """Give a function that shows what is being done and, about ten times, how far it is."""
+    with awaiting() as show:
+        yield Shown(show)
 
-    def __init__(self) -> None:
-        console = Console(stderr=True, highlight=False)
-        self._status = Status("", console=console) if console.is_terminal else None
-        self._what = ""
 
-    def __enter__(self) -> ProgressLine:
-        if self._status:
-            self._status.start()
-        return self
+class Shown:
+    """Passes a report on if it says something new."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._status:
-            self._status.stop()
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self._show, self._last = show, ("", 0)
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Show what is being done; `done` of `total` bytes, if they are counted."""
-        if self._status:
-            self._status.update(f"{what}{size(done, total)}")
-        elif what != self._what:
-            click.echo(f"{what}{size(0, total)}", err=True)
-        self._what = what
+        report = (what, done * 10 // total if total else done // STEP)
+        if report != self._last:
+            self._show(f"{what}{size(done, total)}")
+        self._last = report
 
 
 def size(done: int, total: int) -> str:
     """The bytes in words; '' if nobody counts them."""
-    if not (done or total):
-        return ""
-    return f": {done / 1e6:,.1f} of {total / 1e6:,.1f} MB" if total else f": {done / 1e6:,.1f} MB"
+    if total:
+        return f": {done / 1e6:,.1f} of {total / 1e6:,.1f} MB"
+    return f": {done / 1e6:,.1f} MB" if done else ""
