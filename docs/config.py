@@ -114,8 +114,8 @@ def page() -> str:
     parts.append(
         '## [local_plugins]\n\n`name = "file.py:Class"`, relative to the config file. On the command line, '
         "`--set local_plugins.NAME=file.py:Class -p NAME` adds one to any config, relative to the working directory. "
-        "The name must not be that of an installed plugin. A run that is older than the installed one keeps its file; if "
-        "the file is gone, `score`, `eval` and `--resume` use the installed plugin, and warn. "
+        "The name must not be that of an installed plugin. A run that is older than the installed one keeps its file; "
+        "if the file is gone, `score`, `eval` and `--resume` use the installed plugin, and warn. "
         "`manifest.json` holds the first 12 digits of the file's SHA-256 (not of what it imports); "
         "`--resume` warns if a file, or a package's version, has changed since.\n"
     )

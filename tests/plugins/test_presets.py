@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import asdict
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ from justtinker_core import PluginError, config_files
 from justtinker_core.cli import main
 from justtinker_core.config import RunConfig
 from justtinker_core.enabling import open_plugins, resolved
-from justtinker_plugins.backends import _tinker
+from justtinker_plugins.backends._tinker.catalog import catalog, is_retired, successor
 from justtinker_plugins.commands._cli.plan import plan_runs
 from justtinker_plugins.commands.presets import HISTORICAL, first_comment, read_preset
 from justtinker_plugins.monitors import DEFAULT
@@ -187,18 +185,22 @@ def test_the_presets_of_the_service_are_found() -> None:
 
 @pytest.mark.parametrize("name", SERVED)
 def test_a_preset_of_the_service_names_a_model_that_it_offers_or_is_historical(name: str) -> None:
-    known = tomllib.loads(files(_tinker).joinpath("models.toml").read_text(encoding="utf-8"))["models"]
     model = preset(name).run.model
-    assert model in known, f"{model} is not in models.toml"
+    assert model in catalog(), f"{model} is not in models.toml"
     historical = first_comment(shown_preset(name)).startswith(HISTORICAL)
-    assert known[model].get("offered", False) != historical
-    assert ("retired" in known[model]) == historical
+    assert catalog()[model].offered != historical
+    assert is_retired(model) == historical
     assert historical == (name in HISTORICAL_NAMES)
 
 
+def test_the_recipes_model_is_what_the_service_names_in_place_of_the_published_one() -> None:
+    new = successor(RETIRED)
+    assert new is not None
+    assert new.name == MODEL
+
+
 def test_the_template_of_the_model_that_thinks_by_itself_opens_the_thinking() -> None:
-    known = tomllib.loads(files(_tinker).joinpath("models.toml").read_text(encoding="utf-8"))["models"]
-    assert known[preset("justrl-thinking").run.model]["opens_think"] == "prompt"
+    assert catalog()[preset("justrl-thinking").run.model].opens_think == "prompt"
 
 
 def test_a_model_that_thinks_by_itself_needs_no_cold_start() -> None:

@@ -1,14 +1,10 @@
 from __future__ import annotations
 
-import json
-import socket
 import subprocess
 import sys
 import threading
-import time
 import traceback
 import types
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +13,6 @@ import pytest
 from justtinker_core import config_files, loop
 from justtinker_core.enabling import open_plugins, resolved
 from justtinker_core.errors import PluginError, SamplingError
-from justtinker_core.options import configure
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import Adam
@@ -37,51 +32,17 @@ from justtinker_core.testing.backends import (
 from justtinker_plugins.backends._tinker import wire
 from justtinker_plugins.backends._tinker.backend import TinkerBackend
 from justtinker_plugins.backends._tinker.calls import explained, is_gone
-from justtinker_plugins.backends._tinker.preflight import start_complaints
 from justtinker_plugins.backends.tinker import Tinker
 from tests.core.conftest import cli
-from tests.plugins.tinker_server import KEY, MODEL, TinkerServer, Weights, served
+from tests.plugins.tinker_fixtures import CONFIG, Open, draws, lines, run_loop, wire_config
+from tests.plugins.tinker_server import KEY, TinkerServer, Weights
 
 pytestmark = [
     pytest.mark.filterwarnings("error::FutureWarning"),
     pytest.mark.filterwarnings("error::DeprecationWarning:justtinker_plugins"),
 ]
 
-Open = Callable[..., TinkerBackend]
 STEP = ("forward_backward", "optim_step", "save_weights_for_sampler", "asample")
-
-
-@pytest.fixture(scope="module")
-def tokenizer_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("tokenizer")
-
-
-@pytest.fixture
-def server(tokenizer_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TinkerServer]:
-    monkeypatch.setenv("TINKER_API_KEY", KEY)
-    monkeypatch.setenv("TINKER_TELEMETRY", "0")
-    with served(tokenizer_directory) as world:
-        yield world
-
-
-def run_of(model: str = MODEL, seed: int = 0, start_from: str | None = None, saved: tuple[Any, ...] = ()) -> Any:
-    section = types.SimpleNamespace(model=model, seed=seed, start_from=start_from, budget_usd=None)
-    files = types.SimpleNamespace(read=lambda name: list(saved))
-    return types.SimpleNamespace(config=types.SimpleNamespace(run=section), files=files, dir=Path("nowhere"))
-
-
-@pytest.fixture
-def opened(server: TinkerServer) -> Iterator[Open]:
-    backends: list[TinkerBackend] = []
-
-    def open_one(model: str = MODEL, **options: Any) -> TinkerBackend:
-        plugin = configure(Tinker, "plugins.tinker", {"base_url": server.url, **options})
-        backends.append(plugin.open_backend(run_of(model)))  # type: ignore[arg-type]
-        return backends[-1]
-
-    yield open_one
-    for backend in backends:
-        backend.close()
 
 
 class TestOverTheWire(BackendConformance):
@@ -93,10 +54,6 @@ class TestOverTheWire(BackendConformance):
 
 
 # -- what goes over the wire -----------------------------------------------------------------------------------------
-
-
-def draws(backend: TinkerBackend, *texts: str, **changes: Any) -> list[Any]:
-    return backend.sampler().sample([request(backend, text, **changes) for text in texts])
 
 
 def test_a_new_adapter_is_as_the_options_say(server: TinkerServer, opened: Open) -> None:
@@ -266,7 +223,11 @@ def test_errors_of_one_group_and_of_every_request_have_different_types(status: i
 
 @pytest.mark.parametrize(
     ("status", "fix"),
-    [(401, "create one in the Tinker console"), (403, "use a key of the project"), (404, "may have expired")],
+    [
+        (401, "create one in the Tinker console"),
+        (403, "use a key of the project"),
+        (404, "has lost this run's session"),
+    ],
 )
 def test_errors_name_the_fix_and_never_the_key(server: TinkerServer, opened: Open, status: int, fix: str) -> None:
     backend = opened()
@@ -275,7 +236,7 @@ def test_errors_name_the_fix_and_never_the_key(server: TinkerServer, opened: Ope
     with pytest.raises(PluginError) as raised:
         backend.optim_step(ADAM).result(WAIT)
     assert fix in str(raised.value)
-    assert str(status) in str(raised.value)
+    assert f"Error code: {status}" in str(raised.value)
     trace = "".join(traceback.format_exception(raised.value))
     assert KEY not in trace
     assert "no such luck with ***" in trace
@@ -349,184 +310,6 @@ def test_closing_leaves_nobody_waiting(server: TinkerServer, opened: Open) -> No
     server.hold[PROMPTS[0]].set()
 
 
-# -- preflight -------------------------------------------------------------------------------------------------------
-
-
-def complaints(backend: TinkerBackend, **about: Any) -> list[str]:
-    run = run_of(**about)
-    run.backend = backend
-    return backend.options.preflight(run)
-
-
-def test_preflight_finds_nothing_wrong_with_a_good_setup(opened: Open) -> None:
-    assert complaints(opened()) == []
-
-
-def test_preflight_lists_key_and_server_at_once(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TINKER_API_KEY")
-    key, silent = complaints(opened(base_url="http://127.0.0.1:9"))
-    assert key == "TINKER_API_KEY is not set: create a key in the Tinker console and export it"
-    assert silent.startswith("no server answers at http://127.0.0.1:9 (")
-    assert "check base_url in [plugins.tinker]" in silent
-
-
-def test_preflight_names_the_nearest_model(server: TinkerServer, opened: Open) -> None:
-    (complaint,) = complaints(opened("tiny/bigam"))
-    assert complaint == f"[run] model = 'tiny/bigam' is not offered by {server.url}; did you mean 'tiny/bigram'?"
-
-
-def test_preflight_names_what_replaces_a_retired_model(
-    server: TinkerServer, opened: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    retired = "Qwen/Qwen3-32B"
-    (complaint,) = complaints(opened(retired))
-    assert complaint.endswith("; known: tiny/bigram"), "the service's successors are of no use here"
-    server.models = (MODEL, "Qwen/Qwen3.8-27B")
-    (complaint,) = complaints(opened(retired))
-    assert complaint == (
-        f"[run] model = '{retired}' is not offered by {server.url}: the Tinker service retired it on 2026-06-12; "
-        "use Qwen/Qwen3.8-27B: --set run.model=Qwen/Qwen3.8-27B"
-    )
-    monkeypatch.setattr("justtinker_plugins.backends._tinker.server.SERVICE", server.url)
-    server.models = (MODEL,)
-    (complaint,) = complaints(opened(retired, price_file=""))
-    assert complaint.endswith("retired it on 2026-06-12; see what it offers: justtinker models")
-    server.models = (MODEL, retired)
-    assert not [c for c in complaints(opened(retired, price_file="")) if "retired" in c], "the server's list decides"
-
-
-def test_preflight_needs_no_sdk_to_look_for_the_key(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TINKER_API_KEY")
-    monkeypatch.setitem(sys.modules, "tinker", None)
-    key, sdk = complaints(opened())
-    assert key.startswith("TINKER_API_KEY is not set")
-    assert sdk == "the tinker SDK is not installed: pip install 'justtinker[tinker]'"
-
-
-def test_preflight_says_which_prices_are_missing(opened: Open) -> None:
-    (complaint,) = complaints(opened(prices={"sampled": 1.0}))
-    assert complaint == "[plugins.tinker] prices: no others are known for tiny/bigram: set prefill, sampled and trained"
-
-
-def test_preflight_with_a_key_that_no_header_can_carry(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TINKER_API_KEY", KEY + "\n")
-    begun = time.monotonic()
-    (complaint,) = complaints(opened())
-    assert complaint == "TINKER_API_KEY starts or ends with white space, perhaps a newline: remove it"
-    assert time.monotonic() - begun < 30, "the SDK would try for five minutes"
-
-
-def test_preflight_at_an_address_that_does_not_speak_http(opened: Open) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def greet() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.sendall(b"SSH-2.0-OpenSSH\r\n")
-                connection.recv(4096)
-
-        threading.Thread(target=greet, daemon=True).start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        (complaint,) = complaints(opened(base_url=url))
-    assert complaint == (
-        f"no server answers at {url} (SSH-2.0-OpenSSH\r\n): check base_url in [plugins.tinker] and the network"
-    )
-
-
-def test_preflight_at_a_server_other_than_tinker(server: TinkerServer, opened: Open) -> None:
-    server.answers = dict.fromkeys(("client/config", "get_server_capabilities", "create_session"), (404, "no page"))
-    (complaint,) = complaints(opened())
-    assert complaint.startswith(f"{server.url} (base_url in [plugins.tinker]) does not list its models: Tinker (404): ")
-
-
-def test_preflight_with_a_key_that_is_refused(server: TinkerServer, opened: Open) -> None:
-    server.answers = dict.fromkeys(("client/config", "get_server_capabilities", "create_session"), (401, "bad key"))
-    (complaint,) = complaints(opened())
-    assert "the key in TINKER_API_KEY is not accepted" in complaint
-
-
-def test_preflight_finds_the_starting_weights(server: TinkerServer, opened: Open) -> None:
-    backend = opened()
-    there = backend.save("start").result(WAIT)
-    gone = there.replace("start", "gone")
-    assert complaints(backend, start_from=there) == []
-    (complaint,) = complaints(backend, start_from=gone)
-    assert complaint.startswith(f"[run] start_from = '{gone}' cannot be loaded from {server.url}: Tinker (404): ")
-    assert start_complaints(opened("tiny/other"), there) == [
-        f"[run] start_from = '{there}' is a checkpoint of tiny/bigram, but [run] model = 'tiny/other'"
-    ]
-
-
-def test_preflight_finds_the_starting_weights_of_a_run_directory(opened: Open, tmp_path: Path) -> None:
-    backend = opened()
-    gone = backend.save("start").result(WAIT).replace("start", "gone")
-    RunDir.create(tmp_path / "before", "").append("checkpoints.jsonl", {"step": 1, "path": gone})
-    (complaint,) = complaints(backend, start_from=str(tmp_path / "before"))
-    assert complaint.startswith(f"[run] start_from = '{gone}' cannot be loaded")
-
-
-def test_preflight_refuses_weights_of_another_backend(opened: Open, tmp_path: Path) -> None:
-    local = RunDir.create(tmp_path / "local", "")
-    local.append("checkpoints.jsonl", {"step": 1, "path": "checkpoints/step_000001"})
-    for start, path in ((local.path, local.path / "checkpoints/step_000001"), (tmp_path, tmp_path)):
-        (complaint,) = complaints(opened(), start_from=str(start))
-        assert complaint == (
-            f"[run] start_from: {path} is not a checkpoint on a Tinker server (tinker://...); "
-            "name one, or a run directory that has one"
-        )
-
-
-def test_start_from_does_not_matter_once_the_run_has_a_checkpoint(opened: Open) -> None:
-    backend = opened()
-    gone = backend.save("start").result(WAIT).replace("start", "gone")
-    assert complaints(backend, start_from=gone, saved=({"step": 3},)) == []
-    assert complaints(backend, start_from="../1-coldstart") == [], "the run before, which may not have begun yet"
-
-
-def test_check_lists_data_key_server_and_disk_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: TinkerServer
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("TINKER_API_KEY")
-    monkeypatch.setattr("shutil.disk_usage", lambda path: types.SimpleNamespace(free=1))
-    (tmp_path / "wire.toml").write_text(wire_config("http://127.0.0.1:9"))
-    begun = time.monotonic()
-    result = cli("check", "wire.toml", "--set", "data.train.use=files", "--set", "data.train.path=nowhere.jsonl",
-                 "-p", "early_stopping", "--set", "plugins.early_stopping.evaluation=math",
-                 "-p", "no:exact", "-p", "choice")  # fmt: skip
-    assert time.monotonic() - begun < 30, "nobody waits for a server that is known to be silent"
-    assert result.exit_code == 1
-    data, key, silent, monitor, disk, verifier = result.output[result.output.index("Error: ") :].splitlines()
-    assert "nowhere.jsonl" in data
-    assert key.startswith("TINKER_API_KEY is not set")
-    assert silent.startswith("no server answers at http://127.0.0.1:9")
-    assert monitor.startswith("[plugins.early_stopping] evaluation = 'math': there is no table [data.eval.math]")
-    assert disk.startswith("only 0 MiB are free")
-    assert verifier.startswith("[data.eval.held_out] no verifier takes problem"), "no model is needed to see that"
-
-
-def test_check_shows_the_prompt_and_samples_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: TinkerServer
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "wire.toml").write_text(wire_config(server.url))
-    server.context_length = 512
-    result = cli("check", "wire.toml")
-    assert result.exit_code == 0, result.output
-    first = "The first prompt: 17 tokens; the response stops at '<|im_end|>', or after 8 tokens; "
-    assert f"{first}the model's context has 512." in result.output
-    spent = {"asample", "forward_backward", "optim_step", "save_weights", "save_weights_for_sampler"}
-    assert spent.isdisjoint(path for path, _ in server.seen)
-
-
-def test_the_context_length_is_the_servers_or_the_options(server: TinkerServer, opened: Open) -> None:
-    assert opened().context_length == 64
-    assert opened(context_length=32).context_length == 32
-    server.context_length = None
-    (complaint,) = complaints(opened())
-    assert complaint.endswith("how many tokens tiny/bigram takes: set context_length in [plugins.tinker]")
-
-
 def test_the_sdk_is_imported_only_when_it_is_used() -> None:
     code = (
         "import sys, justtinker_plugins.backends.tinker as t\n"
@@ -567,46 +350,6 @@ def test_an_expired_key_is_not_a_lost_checkpoint(server: TinkerServer, opened: O
 
 
 # -- with the core's own loop ----------------------------------------------------------------------------------------
-
-CONFIG = """
-[run]
-name = "wire"
-model = "tiny/bigram"
-steps = 4
-[optimizer]
-learning_rate = 1e-2
-[sampling]
-max_tokens = 8
-[checkpoints]
-every = 1
-[data.train]
-use = "arithmetic"
-[data.eval.held_out]
-use = "arithmetic"
-limit = 2
-[plugins]
-enable = ["wire", "chatml_think", "sft", "exact"]
-[plugins.wire]
-base_url = "{url}"
-[plugins.sft]
-batch_size = 4
-[local_plugins]
-wire = "{plugin}:Tinker"
-"""
-
-
-def wire_config(url: str) -> str:
-    return CONFIG.format(url=url, plugin=sys.modules[Tinker.__module__].__file__)
-
-
-def run_loop(directory: Path) -> str:
-    configured = config_files.read(directory)
-    with loop.opened(Run(configured, open_plugins(configured), RunDir(directory))) as run:
-        return loop.train(run)
-
-
-def lines(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text().splitlines()]
 
 
 def test_a_run_resumes_from_the_newest_checkpoint_that_has_not_expired(server: TinkerServer, tmp_path: Path) -> None:

@@ -130,12 +130,18 @@ def test_a_replacement_that_is_retired_too_is_followed() -> None:
     ],
 )
 def test_a_list_or_an_object_of_models_is_read(table: Any) -> None:
-    assert parse(json.dumps(table).encode()) == {"Qwen/Qwen3.5-4B": READ}
+    assert parse(json.dumps(table).encode()) == ({"Qwen/Qwen3.5-4B": READ}, [])
 
 
 def test_a_model_that_cannot_be_trained_has_no_price_for_it() -> None:
-    row = parse(json.dumps([PRICED | {"train": "-", "cached_prefill": None, "context": "long"}]).encode())
-    assert row["Qwen/Qwen3.5-4B"] == Row({"prefill": 0.33, "sampled": 1.0}, None)
+    rows, _ = parse(json.dumps([PRICED | {"train": "-", "cached_prefill": None, "context": "long"}]).encode())
+    assert rows == {"Qwen/Qwen3.5-4B": Row({"prefill": 0.33, "sampled": 1.0}, None)}
+
+
+def test_a_model_whose_price_cannot_be_read_leaves_the_others() -> None:
+    rows, refused = parse(json.dumps([PRICED, {"tinker_id": "a/b", "prefill": "$1", "train": "soon"}]).encode())
+    assert rows == {"Qwen/Qwen3.5-4B": READ}
+    assert refused == ["expected train of a/b as a price like '$1.87', got \"soon\""]
 
 
 @pytest.mark.parametrize(
@@ -179,7 +185,7 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
 
 def check_read_or_refused(content: bytes) -> None:
     try:
-        rows = parse(content)
+        rows, _ = parse(content)
     except PluginError:
         return
     prices = [price for row in rows.values() for price in row.prices.values()]
@@ -222,7 +228,7 @@ def test_a_server_that_never_answers_is_not_waited_for(monkeypatch: pytest.Monke
 
 def test_the_config_wins_over_the_price_file_and_that_over_the_dated_one() -> None:
     assert backend().usd(MILLION) == pytest.approx(0.195 * 1.2 + 0.60 + 0.44)
-    assert backend().price_note == "Prices: models.toml of the tinker backend, 2026-10-07."
+    assert backend().price_note == "Prices: the package's models.toml, 2026-10-07."
     with shop([PRICED | {"tinker_id": MODEL}]) as (url, asked):
         read = backend(price_file=url)
         assert read.usd(MILLION) == pytest.approx(0.33 + 0.066 + 1.0 + 0.7)
@@ -242,7 +248,12 @@ def test_a_price_file_without_the_model_or_out_of_reach_leaves_the_dated_prices(
     with shop([PRICED, {"tinker_id": MODEL, "prefill": "$9"}]) as (url, _):
         assert backend(price_file=url).usd({"prefill": 1_000_000}) == pytest.approx(0.195)
     assert backend(price_file=CLOSED).usd({"prefill": 1_000_000}) == pytest.approx(0.195)
-    assert backend("Qwen/Qwen3.5-4B", price_file=CLOSED).usd(MILLION) is None
+    unknown = backend("nobody/nothing", price_file=CLOSED)
+    assert unknown.usd(MILLION) is None
+    assert unknown.price_note.startswith("No prices are known for nobody/nothing: the console and https://")
+    with shop([PRICED]) as (url, _):
+        note = backend("nobody/nothing", price_file=url).price_note
+    assert note.startswith(f"No prices are known for nobody/nothing: {url} has none, the console may; set")
 
 
 def test_a_server_of_ones_own_has_only_the_configs_prices() -> None:

@@ -129,6 +129,13 @@ class TinkerServer:
         self.context_length: int | None = 64
         self.models: tuple[str, ...] = (MODEL,)
         """What it says that it offers."""
+        self.base_model = MODEL
+        self.tokenizer_id: str | None = tokenizer_directory
+        self.lora = {"lora_rank": 128, "train_unembed": True}
+        """What the server says of a checkpoint's adapter."""
+        self.max_rank = 128
+        self.json_only = False
+        """Neither takes nor sends protobuf, and describes itself so, as SkyRL 0.3.0 does."""
         self.weights: dict[str, Weights] = {}
         self.samplers: dict[str, Weights] = {}
         self.saved: dict[str, Weights] = {}
@@ -177,19 +184,21 @@ class TinkerServer:
 
     def create_model(self, body: dict[str, Any]) -> Any:
         model = f"{body['session_id']}:train:{body['model_seq_id']}"
+        if (rank := body["lora_config"]["rank"]) > self.max_rank:
+            return self.future({"error": f"LoRA rank {rank} must be between 1 and {self.max_rank}", "category": "user"})
         size = len(self.tokenizer)
         seed = body["lora_config"].get("seed")
         self.weights[model] = Weights(np.random.default_rng(seed).normal(0, 0.05, (size, size)))
         return self.future({"type": "create_model", "model_id": model})
 
     def get_info(self, body: dict[str, Any]) -> Any:
-        data = {"arch": "bigram", "model_name": MODEL, "tokenizer_id": self.tokenizer_directory}
+        data = {"arch": "bigram", "model_name": self.base_model, "tokenizer_id": self.tokenizer_id}
         return {"type": "get_info", "model_id": body["model_id"], "model_data": data}
 
     def weights_info(self, body: dict[str, Any]) -> Any:
         if body["tinker_path"] not in self.saved:
             raise Refused(404, "checkpoint not found")
-        return {"base_model": MODEL, "is_lora": True, "lora_rank": 128, "train_unembed": True}
+        return {"base_model": self.base_model, "is_lora": True, **self.lora}
 
     def forward_backward(self, body: dict[str, Any]) -> Any:
         loss, config = body["loss_fn"], body["loss_fn_config"]
@@ -269,8 +278,21 @@ class TinkerServer:
             length = self.context_length
             return {"supported_models": [{"model_name": m, "max_context_length": length} for m in self.models]}
         if path.startswith("samplers/"):
-            return {"sampler_id": path.partition("/")[2], "base_model": MODEL}
+            return {"sampler_id": path.partition("/")[2], "base_model": self.base_model}
+        if path == "/openapi.json":
+            return JSON_API if self.json_only else {}
         return {"status": "accepted", "type": "session_heartbeat"}
+
+
+JSON_API = {
+    "paths": {
+        "/api/v1/forward_backward": {
+            "post": {"requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/In"}}}}}
+        }
+    },
+    "components": {"schemas": {"In": {"properties": {"model_id": {"type": "string"}}, "required": ["model_id"]}}},
+}
+BYTES = "Input should be a valid dictionary or object to extract fields from"
 
 
 def packed(files: dict[str, bytes]) -> bytes:
@@ -365,6 +387,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         is_proto = "x-protobuf" in self.headers.get("Content-Type", "")
+        if is_proto and self.world.json_only:
+            self.send(422, json.dumps({"detail": [{"loc": ["body"], "msg": BYTES}]}).encode())
+            return
         training = self.path.endswith("/forward_backward")
         self.answer(raw, training_of(raw, is_proto) if training else json.loads(raw or b"{}"))
 
@@ -398,7 +423,7 @@ class Handler(BaseHTTPRequestHandler):
         return self.send(200, json.dumps(reply).encode())
 
     def retrieve(self, result: Any, kind: str) -> None:
-        as_proto = "x-protobuf" in self.headers.get("Accept", "")
+        as_proto = "x-protobuf" in self.headers.get("Accept", "") and not self.world.json_only
         if kind == "json":
             return self.send(200, json.dumps(result).encode())
         content = "application/x-protobuf" if as_proto else "application/json"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from justtinker_plugins.backends._tinker.calls import is_gone
 from justtinker_plugins.backends._tinker.price_file import URL, PriceFile
 from justtinker_plugins.backends._tinker.prices import Prices, find_prices, published
 from justtinker_plugins.backends._tinker.sampler import TinkerSampler
-from justtinker_plugins.backends._tinker.server import Server
+from justtinker_plugins.backends._tinker.server import NO_LABELS, Server
 from justtinker_plugins.shared.models import usd
 
 if TYPE_CHECKING:
@@ -30,9 +30,16 @@ UNBOUNDED = 10**9  # transformers writes a huge number where a tokenizer knows n
 class TinkerBackend:
     """A `Backend` over the SDK's service client and one training client, which is made at its first use."""
 
-    def __init__(self, model: str, options: Tinker, seed: int) -> None:
+    def __init__(
+        self,
+        model: str,
+        options: Tinker,
+        seed: int,
+        step: Callable[[], int] = lambda: 0,
+        labels: Mapping[str, str] = NO_LABELS,
+    ) -> None:
         self.model, self.options = model, options
-        self.server = Server(model, options, seed)
+        self.server = Server(model, options, seed, step, labels)
         self.concurrent = True
 
     # -- the model ---------------------------------------------------------------------------------------------------
@@ -76,7 +83,12 @@ class TinkerBackend:
     def sampler(self) -> TinkerSampler:
         """A sampler of the weights after all work submitted so far. The export goes on when this returns."""
         calls, training = self.server.calls, self.server.training
-        exported = calls.submit(lambda: training().save_weights_and_get_sampling_client(), lambda client: client)
+        exported = calls.submit(
+            lambda: training().save_weights_and_get_sampling_client(),
+            lambda client: client,
+            "the weights to sample from",
+            in_session=True,
+        )
         return TinkerSampler(self, calls, exported)
 
     def forward_backward(self, data: Sequence[Datum], loss: Loss, config: Mapping[str, float]) -> Future[TrainResult]:
@@ -88,18 +100,26 @@ class TinkerBackend:
             sent = [wire.to_datum(datum, loss) for datum in data]
             return self.server.training().forward_backward(sent, loss, config or None)
 
-        return self.server.calls.submit(call, lambda reply: wire.train_result(reply, data, loss, config))
+        return self.server.calls.submit(
+            call, lambda reply: wire.train_result(reply, data, loss, config), "the gradient", in_session=True
+        )
 
     def optim_step(self, adam: Adam) -> Future[Mapping[str, float]]:
         """Take an Adam step with the accumulated gradient; reports ``grad_norm`` if the server does."""
         return self.server.calls.submit(
-            lambda: self.server.training().optim_step(wire.adam_params(adam)), wire.optim_metrics
+            lambda: self.server.training().optim_step(wire.adam_params(adam)),
+            wire.optim_metrics,
+            "the optimizer step",
+            in_session=True,
         )
 
     def save(self, name: str, ttl_seconds: int | None = None) -> Future[str]:
         """Save weights and optimizer on the server, for `ttl_seconds`; the result is their ``tinker://`` path."""
         return self.server.calls.submit(
-            lambda: self.server.training().save_state(name, ttl_seconds=ttl_seconds), lambda reply: str(reply.path)
+            lambda: self.server.training().save_state(name, ttl_seconds=ttl_seconds),
+            lambda reply: str(reply.path),
+            f"the checkpoint {name}",
+            in_session=True,
         )
 
     def forget(self, path: str) -> None:
@@ -111,7 +131,9 @@ class TinkerBackend:
             raise FileNotFoundError(not_a_checkpoint(path))
 
         try:
-            self.server.calls.submit(lambda: self.server.restore(path, optimizer), lambda _: None).result()
+            self.server.calls.submit(
+                lambda: self.server.restore(path, optimizer), lambda _: None, f"the weights of {path}"
+            ).result()
         except PluginError as error:
             if is_gone(error):
                 raise FileNotFoundError(f"{path} is no longer on the server: {error}") from None
@@ -143,7 +165,11 @@ class TinkerBackend:
 
 def unpriced(backend: TinkerBackend) -> str:
     """What to do about a model whose prices are not known."""
-    where = f"the console and {URL} have them" if backend.server.is_service else "this server is not the service"
+    where = f"the console and {URL} have them"
+    if not backend.server.is_service:
+        where = "this server is not the service"
+    elif backend.price_file and backend.price_file.rows:
+        where = f"{backend.options.price_file} has none, the console may"
     return (
         f"No prices are known for {backend.model}: {where}; set [plugins.tinker] prices, in USD per million tokens "
         "(prefill, sampled, trained)."

@@ -44,7 +44,7 @@ def download(server: Server, path: str, directory: Path, progress: Progress) -> 
     if parts_of(path)[2] == "weights":
         progress("loading the checkpoint into a training session of its own", 0, 0)
         with looked_up(path):
-            server.calls.submit(lambda: server.restore(path, False), lambda _: None).result()
+            server.calls.submit(lambda: server.restore(path, False), lambda _: None, f"the weights of {path}").result()
         progress("saving a copy that can be downloaded", 0, 0)
         copy = saved_copy(server)
         try:
@@ -97,7 +97,7 @@ def saved_copy(server: Server) -> str:
         return client.save_weights_for_sampler(NAME, ttl_seconds=DAY)
 
     try:
-        return str(server.calls.submit(save, lambda reply: reply.path).result())
+        return str(server.calls.submit(save, lambda reply: reply.path, "the copy to download").result())
     except PluginError as error:
         if "Tinker (404)" not in str(error) or server.url == SERVICE:
             raise
@@ -109,7 +109,7 @@ def saved_copy(server: Server) -> str:
 
 def ask(server: Server, method: str, *arguments: str) -> Any:
     """Call a method of the SDK's REST client and wait for the answer."""
-    return server.calls.submit(lambda: getattr(server.rest(), method)(*arguments), lambda answer: answer).result()
+    return server.calls.submit(lambda: getattr(server.rest(), method)(*arguments), lambda reply: reply, method).result()
 
 
 def fetch_files(server: Server, path: str, directory: Path, progress: Progress) -> None:

@@ -9,12 +9,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from justtinker_core import PluginError
-from justtinker_plugins.backends._tinker.calls import KEY
 from justtinker_plugins.backends._tinker.catalog import catalog, seen, successor
 from justtinker_plugins.backends._tinker.preflight import key_complaints, server_complaints
 from justtinker_plugins.backends._tinker.price_file import PriceFile
 from justtinker_plugins.backends._tinker.prices import find_prices, published
 from justtinker_plugins.backends._tinker.server import Server
+from justtinker_plugins.backends._tinker.waiting import KEY
 from justtinker_plugins.shared.models import ListedModel, ModelList
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def price_note(options: Tinker, server: Server, file: PriceFile | None) -> str:
     """A sentence on where the prices are from."""
     if not server.is_service:
         return "Prices: the service's are not this server's; set your own in [plugins.tinker] prices."
-    if file and not file.problem:
-        return f"Prices: as read from {options.price_file} now."
-    why = f" {file.problem}." if file else ""
+    why = f" {file.problem}." if file and file.problem else ""
+    if file and file.rows:
+        return f"Prices: as read from {options.price_file} now.{why}"
     return f"Prices: the few that came with this package on {seen()}; the console has them all.{why}"

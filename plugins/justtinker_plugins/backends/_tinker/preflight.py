@@ -6,21 +6,24 @@ import os
 import urllib.error
 import urllib.request
 from http.client import HTTPException
+from importlib.util import find_spec
 
 from justtinker_core import PluginError
 from justtinker_core.errors import nearest
 from justtinker_plugins.backends._tinker.backend import PATHS, TinkerBackend, not_a_checkpoint, unpriced
-from justtinker_plugins.backends._tinker.calls import KEY, scrubbed
 from justtinker_plugins.backends._tinker.catalog import retirement, successor
+from justtinker_plugins.backends._tinker.protocol import description, mismatch, sdk_version
+from justtinker_plugins.backends._tinker.server import RankError
+from justtinker_plugins.backends._tinker.waiting import KEY, scrubbed
 
 
 def setup_complaints(backend: TinkerBackend, budget: float | None) -> list[str]:
     """Complaints about key, server, SDK, prices (for the run's budget, if it has one) and model, each with its fix."""
     found = [*key_complaints(os.environ.get(KEY, "")), *server_complaints(backend.server.url)]
-    try:
-        import tinker  # noqa: F401
-    except ImportError:
+    if find_spec("tinker") is None:
         found.append("the tinker SDK is not installed: pip install 'justtinker[tinker]'")
+    elif not found:
+        found += protocol_complaints(backend)
     found += price_complaints(backend, budget)
     return found + unlisted_complaints(backend) if found else offer_complaints(backend)
 
@@ -58,12 +61,22 @@ def unlisted_complaints(backend: TinkerBackend) -> list[str]:
     return [f"[run] model = {backend.model!r}: {retired}"] if retired else []
 
 
+def protocol_complaints(backend: TinkerBackend) -> list[str]:
+    """A complaint if a server of one's own and the SDK speak different versions of the protocol."""
+    url = backend.server.url
+    why = None if backend.server.is_service else mismatch(description(url), sdk_version())
+    return [f"{url} (base_url in [plugins.tinker]): {why}"] if why else []
+
+
 def model_complaints(backend: TinkerBackend) -> list[str]:
     """Complaints about the model's tokenizer or its context length."""
     try:
         _ = backend.server.tokenizer
+    except RankError as error:
+        return [str(error)]
     except PluginError as error:
-        return [f"the tokenizer of {backend.model} cannot be loaded: {error}"]
+        fix = "set tokenizer in [plugins.tinker] to a name or a directory"
+        return [f"the tokenizer of {backend.model} cannot be loaded: {error}; {fix}"]
     try:
         _ = backend.context_length
     except PluginError as error:
@@ -72,7 +85,7 @@ def model_complaints(backend: TinkerBackend) -> list[str]:
 
 
 def start_complaints(backend: TinkerBackend, path: str | None) -> list[str]:
-    """Complaints about the checkpoint to start from: it does not exist, or is of another model."""
+    """Complaints about the checkpoint to start from: it is gone, or of another model, rank or unembedding."""
     if path is None:
         return []
     if not path.startswith(PATHS):
@@ -81,18 +94,35 @@ def start_complaints(backend: TinkerBackend, path: str | None) -> list[str]:
         info = backend.server.checkpoint(path)
     except PluginError as error:
         return [f"[run] start_from = {path!r} cannot be loaded from {backend.server.url}: {error}"]
+    named = f"[run] start_from = {path!r}"
     if info.base_model != backend.model:
-        return [
-            f"[run] start_from = {path!r} is a checkpoint of {info.base_model}, but [run] model = {backend.model!r}"
-        ]
-    return []
+        return [f"{named} is a checkpoint of {info.base_model}, but [run] model = {backend.model!r}"]
+    found = []
+    for option in ("lora_rank", "train_unembed"):
+        there, own = getattr(info, option, None), getattr(backend.options, option)
+        if there is not None and there != own:
+            theirs, ours = str(there).lower(), str(own).lower()
+            found.append(f"{named} has {option} = {theirs}, but [plugins.tinker] {option} = {ours}: set it to {theirs}")
+    return found
 
 
 def key_complaints(key: str) -> list[str]:
     """A complaint if there is no key, or one that no request can carry: the SDK would retry for minutes."""
     if not key.strip():
-        return [f"{KEY} is not set: create a key in the Tinker console and export it"]
+        missing = f"{KEY} is not set: create a key in the Tinker console and export it"
+        return [] if has_other_credentials() else [missing]
     return [] if key == key.strip() else [f"{KEY} starts or ends with white space, perhaps a newline: remove it"]
+
+
+def has_other_credentials() -> bool:
+    """Whether the SDK itself knows a credential: a command (TINKER_CREDENTIAL_CMD), or a key that its login stored."""
+    if os.environ.get("TINKER_CREDENTIAL_CMD"):
+        return True
+    try:
+        from tinker import auth
+    except ImportError:  # no SDK, or one without `tinker auth login`
+        return False
+    return bool(auth.tinker_has_credentials())
 
 
 def server_complaints(url: str) -> list[str]:

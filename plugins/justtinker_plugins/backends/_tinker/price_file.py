@@ -40,10 +40,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class PriceFile:
-    """The file as read, or why it could not be."""
+    """The file as read."""
 
     rows: Mapping[str, Row] = field(default_factory=dict)
     problem: str = ""
+    """Why it could not be read, or which models of it."""
 
 
 def fetch(url: str) -> PriceFile:
@@ -65,26 +66,38 @@ def download(url: str) -> PriceFile:
     except (OSError, ValueError, HTTPException) as error:
         return PriceFile(problem=f"{url} cannot be read: {getattr(error, 'reason', '') or error}")
     try:
-        return PriceFile(parse(content))
+        rows, refused = parse(content)
+        return PriceFile(rows, "; ".join(refused))
     except PluginError as error:
         return PriceFile(problem=f"{url} is not a price file: {error}")
 
 
-def parse(content: bytes) -> dict[str, Row]:
-    """Read the file's content. PluginError says what does not fit."""
+def parse(content: bytes) -> tuple[dict[str, Row], list[str]]:
+    """Read the file's content: its models, and a sentence for each whose prices do not fit.
+
+    PluginError says what does not fit in the file as a whole.
+    """
     if len(content) > MOST_BYTES:
         raise PluginError(f"expected at most {MOST_BYTES} bytes, got more")
     try:
         table = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise PluginError(f"expected JSON, got {content[:40]!r} ({error})") from None
-    rows = dict(named_rows(table))
+    rows, refused = {}, []
+    for name, row in named_rows(table):
+        try:
+            prices = {
+                ours: price_of(name, theirs, row[theirs]) for theirs, ours in KINDS.items() if priced(row, theirs)
+            }
+            rows[name] = Row(prices, context_of(row.get("context")))
+        except PluginError as error:
+            refused.append(str(error))
     if not any(row.prices for row in rows.values()):
-        raise PluginError("expected models with prices, got none")
-    return rows
+        raise PluginError("; ".join(refused) or "expected models with prices, got none")
+    return rows, refused
 
 
-def named_rows(table: Any) -> Iterator[tuple[str, Row]]:
+def named_rows(table: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """The models of a list of objects, or of an object of objects, by name."""
     if isinstance(table, dict) and isinstance(table.get("models"), list | dict):
         table = table["models"]
@@ -97,8 +110,7 @@ def named_rows(table: Any) -> Iterator[tuple[str, Row]]:
         name = key if isinstance(key, str) and "/" in key else next(iter(names), key)
         if not isinstance(name, str):
             raise PluginError(f"expected the name of model {key} under {', '.join(NAMES)}, got {brief(row)}")
-        prices = {ours: price_of(name, theirs, row[theirs]) for theirs, ours in KINDS.items() if priced(row, theirs)}
-        yield name, Row(prices, context_of(row.get("context")))
+        yield name, row
 
 
 def priced(row: Mapping[str, Any], kind: str) -> bool:

@@ -63,7 +63,7 @@ def service_prices(model: str, options: Tinker, file: PriceFile | None) -> tuple
     if row and row.prices.keys() >= NEEDED:
         return dict(row.prices), options.price_file, date.today()
     prices, day = dated_prices(model)
-    return prices, "models.toml of the tinker backend", day or date.today()
+    return prices, "the package's models.toml", day or date.today()
 
 
 def record_prices(files: RunDir, model: str, prices: Prices) -> None:

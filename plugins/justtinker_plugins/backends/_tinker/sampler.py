@@ -36,7 +36,7 @@ class TinkerSampler:
                 else:
                     prompt = types.ModelInput.from_ints(list(request.tokens))
                     call = partial(client.sample, prompt=prompt, num_samples=request.n, sampling_params=params)
-                    self._calls.make(call, partial(wire.samples, request), promise)
+                    self._calls.make(call, partial(wire.samples, request), promise, "samples", in_session=True)
 
         promises = [promise for _, _, promise in tasks]
         self._calls.after(self._exported, send, *promises)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from justtinker_core import Backend, Problem
+from justtinker_core import Backend, Problem, Prompt
 from justtinker_core.run import Run
 from justtinker_core.types import Message
 
@@ -29,9 +29,11 @@ class AssumedBackend:
         """As many tokens as the text may have."""
         return [0] * -(-len(text) // CHARACTERS)
 
-    def render(self, messages: Sequence[Message], **template: Any) -> str:
-        """A text as long as the messages may become."""
-        return "".join(f"{message['content']}{' ' * TAGS}" for message in messages)
+    def render(self, prompt: str | Sequence[Message], **template: Any) -> Prompt:
+        """A text as long as the prompt may become."""
+        chat = () if isinstance(prompt, str) else prompt
+        text = "".join(f"{message['content']}{' ' * TAGS}" for message in chat) or str(prompt)
+        return Prompt(text, stop=(self.end_token,), tokens=tuple(self.encode(text)))
 
 
 def with_assumptions(run: Run) -> tuple[Run, list[str]]:
