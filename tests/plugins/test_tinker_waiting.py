@@ -134,7 +134,7 @@ def test_a_run_ends_when_its_server_is_gone(
     run = tmp_path / "run"
     ended = cli("train", tmp_path / "wire.toml", "--dir", run, "--set", "plugins.wire.give_up_after=0.5")
     assert ended.exit_code == 1
-    *_, error, advice = ended.output.splitlines()
+    *_, error, advice, _ = ended.output.splitlines()
     assert error.startswith(f"Error: training failed at step 3: Tinker: no answer from {server.url} for "), error
     assert error.endswith("; the last good checkpoint is of step 2: tinker://session0:train:0/weights/step_000002")
     assert advice == f"failed; fix the cause, then resume with the same config: justtinker train --resume {run}"

@@ -33,6 +33,7 @@ def tokenizer_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(tokenizer_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TinkerServer]:
     monkeypatch.setenv("TINKER_API_KEY", KEY)
     monkeypatch.setenv("TINKER_TELEMETRY", "0")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # of subprocesses
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # else 49 seconds of trying
     with served(tokenizer_directory) as world:
         yield world
