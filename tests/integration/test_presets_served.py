@@ -18,7 +18,8 @@ from tests.core.conftest import cli
 pytest.importorskip("tinker", reason="the tinker backend needs the tinker SDK")
 pytest.importorskip("transformers", reason="chat templates need transformers")
 
-from tests.plugins.tinker_server import KEY, MODEL, TinkerServer, served
+from tests.plugins.tinker_fixtures import set_environment
+from tests.plugins.tinker_server import MODEL, TinkerServer, served
 
 QWEN = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
@@ -30,8 +31,7 @@ QWEN = (
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TinkerServer]:
     """A server whose tokenizer has Qwen3.5's template; problems in a file."""
-    monkeypatch.setenv("TINKER_API_KEY", KEY)
-    monkeypatch.setenv("TINKER_TELEMETRY", "0")
+    set_environment(monkeypatch)
     monkeypatch.chdir(tmp_path)
     rows = [
         {

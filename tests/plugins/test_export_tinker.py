@@ -30,6 +30,7 @@ from justtinker_plugins.backends.local import LocalBackend
 from tests.core.conftest import cli
 from tests.plugins.test_export import CONFIG, logits, made, policy_logits
 from tests.plugins.test_local import open_local
+from tests.plugins.tinker_fixtures import set_environment
 from tests.plugins.tinker_server import KEY, TinkerServer, packed, served
 
 ARCHIVES = hasattr(RestClient, "get_checkpoint_archive_url_from_tinker_path")
@@ -55,8 +56,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Lo
 
 @pytest.fixture
 def server(trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TinkerServer]:
-    monkeypatch.setenv("TINKER_API_KEY", KEY)
-    monkeypatch.setenv("TINKER_TELEMETRY", "0")
+    set_environment(monkeypatch)
     with served(tmp_path / "tokenizer") as world:
         world.adapter, world.skyrl = trained[2], ARCHIVES
         world.save_somewhere(PATH)

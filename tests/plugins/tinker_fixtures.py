@@ -29,12 +29,17 @@ def tokenizer_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("tokenizer")
 
 
-@pytest.fixture
-def server(tokenizer_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TinkerServer]:
+def set_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set a key, and let nobody ask the internet."""
     monkeypatch.setenv("TINKER_API_KEY", KEY)
     monkeypatch.setenv("TINKER_TELEMETRY", "0")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # of subprocesses
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # else 49 seconds of trying
+
+
+@pytest.fixture
+def server(tokenizer_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TinkerServer]:
+    set_environment(monkeypatch)
     with served(tokenizer_directory) as world:
         yield world
 
