@@ -82,6 +82,7 @@ max_tokens = 8
 every = 1
 [data.train]
 use = "arithmetic"
+limit = 200
 [data.eval.held_out]
 use = "arithmetic"
 limit = 2

@@ -23,6 +23,7 @@ class Prompts:
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
+        self._start: list[int] | None = None
         self._ends: dict[str, tuple[str, ...]] = {}
         self._renderers: dict[str, Any] = {}
 
@@ -41,7 +42,9 @@ class Prompts:
 
     def _from_text(self, text: str) -> Prompt:
         """A text after what the tokenizer puts before every text (Llama's ``<|begin_of_text|>``), but not twice."""
-        tokens, start = encode(self.tokenizer, text), start_tokens(self.tokenizer)
+        if self._start is None:
+            self._start = start_tokens(self.tokenizer)
+        tokens, start = encode(self.tokenizer, text), self._start
         if start and tokens[: len(start)] != start:
             tokens, text = start + tokens, decode(self.tokenizer, start) + text
         return Prompt(text, stop=end_tokens(self.tokenizer), tokens=tuple(tokens))
