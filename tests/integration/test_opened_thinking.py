@@ -16,10 +16,10 @@ from justtinker_core.rundir import RunDir
 from justtinker_core.sampling import Settings
 from justtinker_core.testing import make_problem
 from justtinker_core.types import Problem
-from justtinker_plugins.backends._prompts import Prompts
 from justtinker_plugins.environments.calculator import Calculator
 from justtinker_plugins.prompts.chat_template import ChatTemplate
 from justtinker_plugins.shared.page.selection import row_of
+from justtinker_plugins.shared.prompts import Prompts
 from justtinker_plugins.shared.records.groups import group_of
 from justtinker_plugins.shared.records.lines import lines
 from justtinker_plugins.shared.records.step_files import read_groups

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,10 +24,10 @@ from justtinker_core.sampling import Settings, datum_of
 from justtinker_core.testing._backend import ScriptedSampler
 from justtinker_core.types import Sample, SampleRequest
 from justtinker_plugins.algorithms.sft import Sft
-from justtinker_plugins.backends._data import decode, encode
-from justtinker_plugins.backends._prompts import Prompts, start_tokens
+from justtinker_plugins.commands._export.prompt import QUESTION, asked
 from justtinker_plugins.prompts.chat_template import ChatTemplate
 from justtinker_plugins.prompts.few_shot import FewShot
+from justtinker_plugins.shared.prompts import Prompts, decode, encode, start_tokens
 from justtinker_plugins.text import answer_part, in_channels
 from tests.core.conftest import Correct, Judge, ScriptedBackend, plugins_of
 
@@ -286,6 +287,17 @@ def test_no_prompt_begins_twice(name: str) -> None:
     whole = tuple(tokenizer_of(name)(few_shot.text.removeprefix(bos or ""))["input_ids"])
     assert few_shot.tokens == again.tokens == whole, "a base model sees what its tokenizer makes of a text"
     assert few_shot.stop == ("\n\nProblem:",)
+
+
+@each_family
+def test_an_export_shows_the_prompt_and_stops_of_the_training(name: str, tmp_path: Path) -> None:
+    tokenizer_of(name).save_pretrained(tmp_path)
+    for plugin in (ChatTemplate(template=FAMILIES[name].variables), FewShot()):
+        trained = fill_prompt(QUESTION, plugins_of(plugin), FamilyBackend(name))
+        shown = asked(plugins_of(plugin), tmp_path)
+        assert shown is not None
+        assert (shown.text, shown.stop) == (trained.text, trained.stop)
+        assert shown.template == (None if isinstance(plugin, FewShot) else FAMILIES[name].variables)
 
 
 def test_what_also_ends_the_thinking_does_not_end_the_turn() -> None:

@@ -16,7 +16,10 @@ from justtinker_core import SampleRequest
 from justtinker_core.rundir import RunDir
 from justtinker_plugins.backends._local import model as models
 from justtinker_plugins.backends.local import LocalBackend
+from justtinker_plugins.commands._cli.results import print_results
+from justtinker_plugins.commands._export import card
 from justtinker_plugins.commands._export.progress import Shown
+from justtinker_plugins.commands._export.prompt import Example
 from tests.core.conftest import Written, cli
 from tests.plugins.test_local import open_local
 
@@ -217,9 +220,20 @@ def test_a_checkpoint_is_named(trained: Any, tmp_path: Path) -> None:
 def test_a_backend_that_cannot_export(written: Written, tmp_path: Path) -> None:
     config = written("a", "ScriptedBackend", "Ask", "Judge", "Sft")
     assert cli("train", config, "--dir", "out").exit_code == 0
+    assert "justtinker export" not in cli("train", "--resume", "out").output
     result = cli("export", tmp_path / "out", tmp_path / "weights")
     assert "cannot export its weights: its plugin has no method `export`" in result.output
     assert not (tmp_path / "weights").exists()
+
+
+def test_a_finished_training_names_the_command(trained: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    run, _ = trained("tiny")
+    print_results([run], "finished")
+    assert capsys.readouterr().out == f"use its weights elsewhere: justtinker export {run} DIR\n"
+    print_results([run], "failed")
+    (run / "checkpoints.jsonl").unlink()
+    print_results([run], "finished")
+    assert capsys.readouterr().out == ""
 
 
 def test_a_generation_ends_where_the_run_stops(trained: Any, bases: dict[bool, Path], tmp_path: Path) -> None:
@@ -242,6 +256,12 @@ def test_a_prompt_of_the_chat_template_is_shown_with_its_variables(trained: Any,
     page = (tmp_path / "out" / "README.md").read_text()
     assert "`apply_chat_template(..., add_generation_prompt=True, enable_thinking=False)`" in page
     assert "````text\n<|im_start|>user\nWhat is 27+45?\n\nPlease reason step by step" in page
+
+
+def test_a_prompt_of_a_renderer_is_not_said_to_be_the_templates() -> None:
+    page = card.prompt(Example("chat_template", "?", "a?b", ("</s>",), (2,), {"renderer": "qwen3.5"}))
+    assert "The renderer `qwen3.5` of the package `renderers` made it." in page
+    assert "apply_chat_template" not in page
 
 
 def test_progress_is_told_about_ten_times() -> None:

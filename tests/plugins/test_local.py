@@ -22,10 +22,10 @@ from justtinker_core.errors import PluginError
 from justtinker_core.options import configure
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import Adam, Datum, SampleRequest
-from justtinker_plugins.backends._data import decode, encode
 from justtinker_plugins.backends._local import model as models
 from justtinker_plugins.backends._local.sampling import Job, row_batches
 from justtinker_plugins.backends.local import Local, LocalBackend
+from justtinker_plugins.shared.prompts import decode, encode
 
 pytest.importorskip("torch", reason="the local backend needs the 'local' extra")
 

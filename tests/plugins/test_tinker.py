@@ -56,6 +56,19 @@ class TestOverTheWire(BackendConformance):
 # -- what goes over the wire -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("option", "changed", "found"), [("lora_rank", "64", "64, not 128"), ("train_unembed", "false", "False, not True")]
+)
+def test_two_stages_have_one_adapter(option: str, changed: str, found: str) -> None:
+    change = f"justrl-quick:plugins.tinker.{option}={changed}"
+    result = cli("train", "coldstart-quick", "justrl-quick", "--dry-run", "--set", change)
+    assert result.exit_code == 1
+    assert result.output.endswith(
+        "2-justrl-quick starts from the weights of 1-coldstart-quick, but has [plugins.tinker] "
+        f"{option} = {found}: use one value for both, with --set plugins.tinker.{option}=...\n"
+    )
+
+
 def test_a_new_adapter_is_as_the_options_say(server: TinkerServer, opened: Open) -> None:
     opened().encode("1")
     opened(lora_rank=8, train_unembed=False, seed=5).encode("1")

@@ -1,9 +1,8 @@
-"""Text encoding and checks of training data, shared by both backends."""
+"""Checks of training data, shared by both backends."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from justtinker_core import Datum, PluginError
 from justtinker_core.types import Loss
@@ -36,15 +35,3 @@ def check_data(data: Sequence[Datum], loss: Loss, config: Mapping[str, float], c
             if values is None or len(values) != len(datum.inputs):
                 found = "none" if values is None else len(values)
                 raise PluginError(f"datum {i}: {loss} expects {len(datum.inputs)} {name}, one an input; got {found}")
-
-
-def encode(tokenizer: Any, text: str) -> list[int]:
-    """Encode text: special tokens spelled out in it are recognised, none are added."""
-    tokens: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-    return tokens
-
-
-def decode(tokenizer: Any, tokens: Sequence[int]) -> str:
-    """Decode tokens, special tokens included."""
-    text: str = tokenizer.decode(list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False)
-    return text

@@ -93,12 +93,12 @@ def write_adapter(adapter: Any, base: str, tied: bool, directory: Path) -> tuple
     return notes
 
 
-def load_base(name: str, where: str) -> tuple[Any, Any]:
-    """Load a model in its own precision, with its tokenizer: a directory or a hub id. PluginError says `where`."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def load_base(name: str, where: str) -> Any:
+    """Load a model in its own precision: a directory or a hub id. PluginError says `where`."""
+    from transformers import AutoModelForCausalLM
 
     try:
-        return AutoModelForCausalLM.from_pretrained(name, dtype="auto"), AutoTokenizer.from_pretrained(name)
+        return AutoModelForCausalLM.from_pretrained(name, dtype="auto")
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
         raise PluginError(f"{where}: transformers cannot load {name!r} ({reason})") from error

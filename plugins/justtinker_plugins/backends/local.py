@@ -20,12 +20,12 @@ from justtinker_core import Backend, Datum, PluginError, Prompt, RunContext, Sam
 from justtinker_core.checkpoints import FILE, checkpoint_of
 from justtinker_core.config import RunConfig
 from justtinker_core.types import Adam, Loss, Message, TrainResult
-from justtinker_plugins.backends._data import check_data, decode, encode
+from justtinker_plugins.backends._data import check_data
 from justtinker_plugins.backends._local import losses, sampling
 from justtinker_plugins.backends._local import model as models
 from justtinker_plugins.backends._local.exporting import export_policy
-from justtinker_plugins.backends._prompts import Prompts
 from justtinker_plugins.shared.exports import Exported, Progress
+from justtinker_plugins.shared.prompts import Prompts, decode, encode
 
 T = TypeVar("T")
 

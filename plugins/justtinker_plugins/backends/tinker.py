@@ -69,6 +69,11 @@ class Tinker:
     price_file: str = price_file.URL
     """Where the service's prices are read, if it can be reached; "" for those that come with this package."""
 
+    @property
+    def starts_from(self) -> dict[str, object]:
+        """The options that a run shares with the run whose weights it starts from."""
+        return {"lora_rank": self.lora_rank, "train_unembed": self.train_unembed}
+
     @hookimpl
     def open_backend(self, run: RunContext) -> Backend:
         """Open the model ``run.config.run.model``. It contacts the server only when it first needs something."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from justtinker_core import PluginError, Sample, SampleRequest
-from justtinker_plugins.backends._data import decode, encode
 from justtinker_plugins.backends._local.model import Policy
+from justtinker_plugins.shared.prompts import decode, encode
 
 if TYPE_CHECKING:
     import threading

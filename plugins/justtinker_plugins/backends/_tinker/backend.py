@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from justtinker_core import Datum, PluginError, Prompt
 from justtinker_core.types import Adam, Loss, Message, TrainResult
-from justtinker_plugins.backends._data import check_data, decode, encode
-from justtinker_plugins.backends._prompts import Prompts
+from justtinker_plugins.backends._data import check_data
 from justtinker_plugins.backends._tinker import wire
 from justtinker_plugins.backends._tinker.calls import is_gone
 from justtinker_plugins.backends._tinker.price_file import URL, PriceFile
@@ -18,6 +17,7 @@ from justtinker_plugins.backends._tinker.prices import Prices, find_prices, publ
 from justtinker_plugins.backends._tinker.sampler import TinkerSampler
 from justtinker_plugins.backends._tinker.server import NO_LABELS, Server
 from justtinker_plugins.shared.models import usd
+from justtinker_plugins.shared.prompts import Prompts, decode, encode
 
 if TYPE_CHECKING:
     from justtinker_plugins.backends.tinker import Tinker

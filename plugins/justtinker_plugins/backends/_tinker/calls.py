@@ -69,6 +69,9 @@ class Calls:
         with self._lock:
             if self._closed:
                 raise PluginError("the tinker backend is closed")
+            if self._lost:  # nobody watches any more, and the orders' thread may hang in a call
+                future.set_exception(PluginError(self._lost))
+                return future
             self._open[future] = error
             if self._watcher is None:
                 self._watcher = threading.Thread(target=self._watch, name="tinker-watch", daemon=True)
@@ -99,7 +102,7 @@ class Calls:
             return self.settle(promise, error=PluginError(self._lost))
         waited = self._waiting.begin(what, in_session)
         try:
-            answer = self._called(call, waited)
+            answer = future_of(self._called(call, waited))
         except BaseException as error:
             self._waiting.end(waited)
             return self.settle(promise, error=error, waited=waited)

@@ -11,6 +11,7 @@ from justtinker_core import PluginError
 from justtinker_plugins.backends._tinker.download import FILES
 from justtinker_plugins.backends._weights import is_tied, load_base, merge, untie, write_model
 from justtinker_plugins.shared.exports import Progress
+from justtinker_plugins.shared.terminal import count_of
 
 
 def merge_into_base(directory: Path, base: str, progress: Progress) -> None:
@@ -24,7 +25,7 @@ def merge_into_base(directory: Path, base: str, progress: Progress) -> None:
         ) from None
     disable_progress_bar()  # it would tear up the live line
     progress(f"loading {base}", 0, 0)
-    model, tokenizer = load_base(base, "--merge: [run] model (--set run.model=DIR names the base model on a disk)")
+    model = load_base(base, "--merge: [run] model (--set run.model=DIR names the base model on a disk)")
     check_parts(model, directory, base)
     if is_tied(model) and "lm_head" in targets(directory):
         untie(model)
@@ -36,7 +37,6 @@ def merge_into_base(directory: Path, base: str, progress: Progress) -> None:
         (directory / name).unlink()
     progress("writing the model", 0, 0)
     write_model(merged, directory)
-    tokenizer.save_pretrained(directory)
 
 
 def targets(directory: Path) -> list[str]:
@@ -54,6 +54,6 @@ def check_parts(model: Any, directory: Path, base: str) -> None:
     known = {name for name, _ in model.named_modules()}
     if unknown := sorted(names - known):
         raise PluginError(
-            f"the adapter covers {unknown[0]} and {len(unknown) - 1} other parts that {base} does not have in "
-            "transformers; export without --merge, and merge with tinker-cookbook (tinker_cookbook.weights)"
+            f"the adapter covers {count_of(len(unknown), 'part')} that {base} does not have in transformers, such as "
+            f"{unknown[0]}; export without --merge, and merge with tinker-cookbook (tinker_cookbook.weights)"
         )

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import click
 
+from justtinker_core import config_files
 from justtinker_core.checkpoints import FILE, newest_first
+from justtinker_core.discovery import find
 from justtinker_core.errors import CannotResumeError
 from justtinker_core.rundir import RunDir
 
@@ -29,9 +31,18 @@ def print_results(run_dirs: Sequence[Path], status: str) -> None:
         lines.append(f"rollouts: justtinker show {last}")
     if status == "finished" and (run_dirs[-1] / "evals.jsonl").is_file():
         lines.append(f"evaluate its best checkpoint: justtinker eval {last} --checkpoint best")
+    if status == "finished" and can_export(run_dirs[-1]):
+        lines.append(f"use its weights elsewhere: justtinker export {last} DIR")
     with suppress(OSError):
         for line in lines:
             click.echo(line)
+
+
+def can_export(run_dir: Path) -> bool:
+    """Whether a run has a checkpoint, and an installed backend that writes its weights for other programs."""
+    known = {name: found for name, found in find().items() if found.role == "backends"}
+    backends = [known[name].load() for name in config_files.read(run_dir).enable if name in known]
+    return bool(RunDir(run_dir).read(FILE)) and any(hasattr(backend, "export") for backend in backends)
 
 
 def advice(status: str, error: BaseException | None, parent: Path, run_dirs: Sequence[Path]) -> Iterator[str]:

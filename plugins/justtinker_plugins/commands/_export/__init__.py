@@ -1,1 +1,1 @@
-"""The parts of the `score` command."""
+"""The parts of the `export` command."""

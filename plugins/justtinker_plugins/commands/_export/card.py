@@ -66,6 +66,11 @@ def prompt(example: Example | None) -> str:
             "This is plain text. The chat template of the tokenizer may render something else: send this text, with no "
             "special tokens added."
         )
+    elif renderer := example.template.get("renderer"):
+        how = (
+            f"The renderer `{renderer}` of the package `renderers` made it. The tokenizer's chat template may render "
+            "something else: send this text, with no special tokens added."
+        )
     else:
         options = "".join(f", {name}={value!r}" for name, value in example.template.items())
         call = f"apply_chat_template(..., add_generation_prompt=True{options})"

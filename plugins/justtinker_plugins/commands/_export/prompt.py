@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from justtinker_core import PluginError, Problem
+from justtinker_core import Problem
 from justtinker_core.answers import prompt_of
 from justtinker_core.plugins import Plugins
 from justtinker_core.sampling import stops_of
+from justtinker_plugins.shared.prompts import Prompts, encode
 
 QUESTION = Problem("example", "What is 27+45?", "72")
 GENERATION = "generation_config.json"
@@ -27,7 +28,7 @@ class Example:
     stop_tokens: tuple[int, ...]
     """Those of the stops that are one token."""
     template: dict[str, Any] | None
-    """The variables with which the chat template renders it; None if the plugin writes the text itself."""
+    """The variables with which the chat format renders it; None if the plugin writes the text itself."""
 
 
 def asked(plugins: Plugins, directory: Path) -> Example | None:
@@ -36,27 +37,18 @@ def asked(plugins: Plugins, directory: Path) -> Example | None:
     None if none of them takes a question of mathematics, or if there is no tokenizer.
     """
     tokenizer = tokenizer_of(directory)
+    if tokenizer is None:
+        return None
     for plugin in plugins.who("build_prompt"):
         prompt = plugins.ask(plugin, "build_prompt", prompt_of, problem=QUESTION)
-        if prompt is None or tokenizer is None:
-            continue
-        text, template = prompt.text, None
-        if not text:
-            template = dict(prompt.template)
-            text = rendered(tokenizer, [dict(m) for m in prompt.messages], template)
-        stop = stops_of(prompt.stop) or (str(tokenizer.eos_token),)
-        encoded = [tokenizer(s, add_special_tokens=False)["input_ids"] for s in stop]
-        tokens = tuple(ids[0] for ids in encoded if len(ids) == 1)
-        return Example(plugin, QUESTION.question, text, stop, tokens, template)
+        if prompt is not None:
+            rendered = Prompts(tokenizer)(prompt.text or prompt.messages, prompt.template)
+            stop = stops_of(prompt.stop) or rendered.stop
+            encoded = [encode(tokenizer, text) for text in stop]
+            tokens = tuple(ids[0] for ids in encoded if len(ids) == 1)
+            template = None if prompt.text else dict(prompt.template)
+            return Example(plugin, QUESTION.question, rendered.text, stop, tokens, template)
     return None
-
-
-def rendered(tokenizer: Any, messages: list[dict[str, Any]], template: dict[str, Any]) -> str:
-    """Render messages with the chat template of the exported tokenizer."""
-    try:
-        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **template))
-    except Exception as error:  # a template is a program and may raise anything
-        raise PluginError(f"the chat template that was exported cannot render the prompt: {error}") from error
 
 
 def tokenizer_of(directory: Path) -> Any:

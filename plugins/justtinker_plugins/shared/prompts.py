@@ -14,7 +14,6 @@ from typing import Any
 from justtinker_core import PluginError, Prompt
 from justtinker_core.errors import nearest
 from justtinker_core.types import Message
-from justtinker_plugins.backends._data import decode, encode
 
 SAID, THOUGHT = "justtinker: what the assistant says", "justtinker: what it thinks"
 
@@ -122,3 +121,15 @@ def open_renderer(tokenizer: Any, name: str, options: Mapping[str, Any]) -> Any:
     if name not in known:
         raise PluginError(f"renderer = {name!r}: the package renderers has no such renderer{nearest(name, known)}")
     return create_renderer(tokenizer, config_from_name(name), chat_template_kwargs=dict(options))
+
+
+def encode(tokenizer: Any, text: str) -> list[int]:
+    """Encode text: special tokens spelled out in it are recognised, none are added."""
+    tokens: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return tokens
+
+
+def decode(tokenizer: Any, tokens: Sequence[int]) -> str:
+    """Decode tokens, special tokens included."""
+    text: str = tokenizer.decode(list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return text
