@@ -159,6 +159,8 @@ class TinkerServer:
         """Paths that can be downloaded."""
         self.skyrl = False
         """Give archives an address without the checkpoint's kind, and no external weights, as SkyRL does."""
+        self.bill: dict[str, Any] = {"data": []}
+        """The answer to whoever asks for the bill."""
         self.connections: set[socket.socket] = set()
         self.lock = threading.Lock()
         self.counts: Counter[str] = Counter()
@@ -324,6 +326,8 @@ class TinkerServer:
             return {"supported_models": [{"model_name": m, "max_context_length": length} for m in self.models]}
         if path.startswith("samplers/"):
             return {"sampler_id": path.partition("/")[2], "base_model": self.base_model}
+        if path == "billing/usage/events":
+            return self.bill
         if path == "/openapi.json":
             return JSON_API if self.json_only else {}
         return {"status": "accepted", "type": "session_heartbeat"}

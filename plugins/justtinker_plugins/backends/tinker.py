@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import field
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,6 +22,7 @@ from justtinker_core.config import RunConfig
 from justtinker_plugins.backends._tinker import price_file
 from justtinker_plugins.backends._tinker.adapter import fit_adapter
 from justtinker_plugins.backends._tinker.backend import PATHS, TinkerBackend
+from justtinker_plugins.backends._tinker.billing import ask_bill
 from justtinker_plugins.backends._tinker.download import download
 from justtinker_plugins.backends._tinker.listing import list_models
 from justtinker_plugins.backends._tinker.merging import merge_into_base
@@ -31,8 +33,10 @@ from justtinker_plugins.backends._tinker.preflight import (
     start_complaints,
 )
 from justtinker_plugins.backends._tinker.prices import record_prices
+from justtinker_plugins.backends._tinker.server import Server
 from justtinker_plugins.backends._tinker.waiting import KEY
 from justtinker_plugins.backends._weights import base_of
+from justtinker_plugins.shared.bills import Bill
 from justtinker_plugins.shared.exports import Exported, Progress
 from justtinker_plugins.shared.models import ModelList
 
@@ -109,6 +113,16 @@ class Tinker:
             return Exported("adapter", base, notes)
         merge_into_base(directory, config.run.model, progress)
         return Exported("model", base)
+
+    def bill(self, config: RunConfig, directory: str, since: datetime, until: datetime) -> Bill:
+        """What the service has billed for a run (see `justtinker_plugins.shared.bills`)."""
+        server = Server(config.run.model, self, config.run.seed)
+        try:
+            if complaints := key_complaints(os.environ.get(KEY, "")):
+                raise PluginError(complaints[0])
+            return ask_bill(server, config.run.name, directory, since, until)
+        finally:
+            server.close()
 
     def models(self, model: str) -> ModelList:
         """List the models of the service, or of the server at `base_url`, with their prices."""
