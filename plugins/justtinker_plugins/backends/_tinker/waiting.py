@@ -145,8 +145,7 @@ class Waiting:
     def verdict(self, call: Waited, now: float, option: str = "", limit: float = 0.0) -> str:
         """Say for how long a call has failed, and what to do about it."""
         lasted = f"for {now - (call.since if call.failing is None else call.failing):.0f} s"
-        tries = f"{call.tries} {'try' if call.tries == 1 else 'tries'}" if call.tries else ""
-        inside = "; ".join(filter(None, [tries, call.said and f"last: {call.said}"]))
+        inside = "; ".join(filter(None, [tries(call) if call.tries else "", call.said and f"last: {call.said}"]))
         inside = f" ({inside})" if inside else ""
         if call.status in BUSY:
             found, advice = f"{self.url} has answered only {call.status} {lasted}{inside}", BUSY_ADVICE[call.status]
@@ -175,8 +174,12 @@ class Waiting:
         if call.status == 402:
             found += ": add a payment method or credit in the Tinker console"
         limit = self.busy_after if call.silent is None else self.after
-        tries = f"{call.tries} {'try' if call.tries == 1 else 'tries'}"
-        return f"{self._waiting(call, now - call.since)}: {found}; {tries}; giving up after {limit:g} s of this"
+        return f"{self._waiting(call, now - call.since)}: {found}; {tries(call)}; giving up after {limit:g} s of this"
+
+
+def tries(call: Waited) -> str:
+    """How many tries in a row came to nothing."""
+    return f"{call.tries} {'try' if call.tries == 1 else 'tries'}"
 
 
 BUSY_ADVICE = {

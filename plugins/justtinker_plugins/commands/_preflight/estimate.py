@@ -18,7 +18,7 @@ from justtinker_core import PluginError, Problem
 from justtinker_core.config import due
 from justtinker_core.run import Run
 from justtinker_plugins.commands._preflight.assumed import with_assumptions
-from justtinker_plugins.shared.terminal import plain_table
+from justtinker_plugins.shared.terminal import count_of, plain_table
 
 PROMPTS_MEASURED = 32
 """How many prompts of a data set to encode, at most."""
@@ -100,11 +100,14 @@ def expected_tokens(run: Run, share: float, done: int = 0) -> dict[str, Counter[
         if spec.purpose == "eval":
             response = share * (section.max_tokens or config.sampling.max_tokens)
             evaluation.update(evaluation_tokens(run, run.eval_problems[spec.name], spec.samples, response))
-    parts = {"a step": multiplied(step, 1), f"{steps:,} steps{' left' if done else ''}": multiplied(step, steps)}
+    parts = {
+        "a step": multiplied(step, 1),
+        f"{count_of(steps, 'step')}{' left' if done else ''}": multiplied(step, steps),
+    }
     if evaluation:
         parts |= {
             "an evaluation": multiplied(evaluation, 1),
-            f"{times} evaluation{'s' if times > 1 else ''}": multiplied(evaluation, times),
+            count_of(times, "evaluation"): multiplied(evaluation, times),
         }
     return parts | {"in all": multiplied(step, steps) + multiplied(evaluation, times)}
 
