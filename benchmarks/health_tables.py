@@ -1,6 +1,6 @@
 """The tables of docs/health.md: false alarms on healthy runs, and how long a collapse goes unseen. Minutes.
 
-    JUSTTINKER_DATA=... python -m benchmarks.health_tables
+    python -m benchmarks.health_tables
 
 Runs are resampled from the healthy part of the one collapse that was published (see tests/plugins/health_runs.py).
 """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from justtinker_core.errors import PluginError, SamplingError
 from justtinker_core.hookspecs import Policy, RunContext, hookimpl
 from justtinker_core.options import plugin
+from justtinker_core.paths import NameOrPath
 from justtinker_core.types import (
     Backend,
     Batch,
@@ -43,6 +44,7 @@ __all__ = [
     "Finding",
     "Group",
     "History",
+    "NameOrPath",
     "PluginError",
     "Policy",
     "Problem",

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -16,6 +16,18 @@ from justtinker_core.errors import PluginError, nearest
 
 GRACE = 5.0
 """Seconds that a command has to end after Ctrl-C. Then, or at the next Ctrl-C, the process is ended."""
+
+
+class ToStderr(logging.StreamHandler[TextIO]):
+    """Logs to whatever standard error is now: a live line replaces it, so that a warning comes above the line."""
+
+    @property
+    def stream(self) -> TextIO:
+        """Standard error."""
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, other: TextIO) -> None: ...
 
 
 class Commands(click.Group):
@@ -49,7 +61,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; print a PluginError as a message."""
-        logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+        logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, handlers=[ToStderr()])
         try:
             return super().invoke(ctx)
         except PluginError as error:

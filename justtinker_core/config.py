@@ -17,6 +17,8 @@ from pydantic import Field
 from justtinker_core.discovery import find
 from justtinker_core.errors import PluginError, all_or_none, nearest
 from justtinker_core.options import configure, plugin
+from justtinker_core.paths import NameOrPath, PathIfThere, locate, with_base
+from justtinker_core.rundir import is_run
 from justtinker_core.types import Adam
 from justtinker_core.types import DataSpec as DataSpec
 
@@ -33,11 +35,11 @@ class RunSection:
 
     name: Annotated[str, Field(pattern=NAME)]
     """The name of the run and its directory."""
-    model: str
-    """The model that the backend opens: a hub id, a directory, or a name of the backend's own."""
+    model: Annotated[str, PathIfThere(("*.safetensors", "*.bin"))]
+    """The model that the backend opens: a hub id, a directory with weights, or a name of the backend's own."""
     steps: Count
     """How many steps to train; 0 only evaluates."""
-    start_from: str | None = None
+    start_from: NameOrPath | None = None
     """Weights to start from: a checkpoint's path, or a run directory (its newest checkpoint)."""
     seed: Count = 42
     """Seed of the order of problems and of every sample."""
@@ -171,6 +173,8 @@ class RunConfig:
     plugin_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     local_plugins: Mapping[str, str] = field(default_factory=dict)
     """Name -> ``/absolute/file.py:Class``."""
+    recorded: bool = False
+    """It is the config of a run that was made earlier."""
 
     def dump(self) -> str:
         """Write the config as TOML that `parse` reads back to the same config."""
@@ -208,21 +212,30 @@ def check_shape(tables: Mapping[str, Any]) -> None:
 
 
 def parse(tables: Mapping[str, Any], base: Path) -> RunConfig:
-    """Validate the tables of a config; paths of local plugins are relative to `base`."""
+    """Validate the tables of a config, whose folder is `base`: there its relative paths begin.
+
+    In a run directory, paths are absolute, but for ``start_from``; versions before wrote some as they were given.
+    """
     check_shape(tables)
-    calls = (partial(configure, cls, name, tables.get(name, {})) for name, cls in SECTIONS.items())
+    recorded, run = is_run(base), dict(tables.get("run", {}))
+    if recorded and "start_from" in run:
+        run["start_from"] = with_base(run["start_from"], base)
+    tables = with_base({**tables, "run": run}, Path.cwd() if recorded else base)
+    calls = (partial(configure, cls, name, locate(cls, tables.get(name, {}))) for name, cls in SECTIONS.items())
     sections: dict[str, Any] = dict(zip(SECTIONS, all_or_none(calls), strict=True))
-    local = {name: str((base / reference).resolve()) for name, reference in tables.get("local_plugins", {}).items()}
+    local = {name: str((text.base / text).resolve()) for name, text in tables.get("local_plugins", {}).items()}
     data = data_specs(tables.get("data", {}), sections["run"].seed)
     options = dict(tables.get("plugins", {}))
-    enable = enabled_plugins(options.pop("enable", []), data)
+    enable = enabled_plugins([str(name) for name in options.pop("enable", [])], data)
     for name, table in options.items():
         if not isinstance(table, dict):
             raise PluginError(f"[plugins] has no key {name!r}; it has 'enable' and one table per plugin")
         if name not in enable:
             hint = enabling_hint(name, [*enable, *local])
             raise PluginError(f"[plugins.{name}] is set but [plugins] enable does not name {name!r}{hint}")
-    return RunConfig(**sections, data=data, enable=enable, plugin_options=options, local_plugins=local)
+    return RunConfig(
+        **sections, data=data, enable=enable, plugin_options=options, local_plugins=local, recorded=recorded
+    )
 
 
 def enabling_hint(name: str, known: Collection[str]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from justtinker_core.config import RunConfig, check_shape, parse
 from justtinker_core.errors import PluginError, nearest
+from justtinker_core.paths import with_base
 
 log = logging.getLogger("justtinker")
 
@@ -78,7 +79,7 @@ def changed(
 
 
 def override(tables: dict[str, Any], item: str) -> None:
-    """Apply one ``table.key=value``. A value that is not valid TOML is a text."""
+    """Apply one ``table.key=value``. A value that is not valid TOML is a text; its path begins where we are."""
     key, equals, text = item.partition("=")
     *parents, last = key.strip().split(".")
     if not equals or not parents or not last:
@@ -88,9 +89,7 @@ def override(tables: dict[str, Any], item: str) -> None:
         table = table.setdefault(parent, {})
         if not isinstance(table, dict):
             raise PluginError(f"--set {item}: {parent!r} is not a table")
-    if parents == ["local_plugins"]:
-        text = str(Path(text.strip()).absolute())  # relative to where the command runs, not to the config
-    table[last] = toml_value(text)
+    table[last] = with_base(toml_value(text), Path.cwd())  # not the config's folder: it stands on the command line
 
 
 def toml_value(text: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,16 +15,30 @@ from justtinker_core.errors import PluginError, all_or_none, nearest
 from justtinker_core.hookspecs import SPECS, attribute_of
 from justtinker_core.plugins import Active, Plugins, activate
 
+log = logging.getLogger("justtinker")
+
 
 def installed(config: RunConfig) -> dict[str, Found]:
-    """Return all plugins that the config can name: the installed ones and its local ones."""
+    """Return all plugins that the config can name: the installed ones and its local ones.
+
+    A run that is older than an installed plugin of the same name keeps its own, as long as the file is there.
+    """
     found = find()
     for name, reference in config.local_plugins.items():
+        version = file_version(Path(reference.rpartition(":")[0]))
         if name in found:
-            raise PluginError(
-                f"[local_plugins] {name}: package {found[name].package} has a plugin of that name; choose another name"
-            )
-        found[name] = Found(name, "local", reference, "local file", file_version(Path(reference.rpartition(":")[0])))
+            if not config.recorded:
+                raise PluginError(
+                    f"[local_plugins] {name}: package {found[name].package} has a plugin of that name; choose another "
+                    "name"
+                )
+            if not version:
+                log.warning(
+                    "this run had the plugin %s from %s, which is gone; using the one of package %s instead",
+                    name, reference, f"{found[name].package} {found[name].version}",
+                )  # fmt: skip
+                continue
+        found[name] = Found(name, "local", reference, "local file", version)
     return found
 
 
@@ -78,8 +93,16 @@ def resolved(config: RunConfig) -> RunConfig:
     for spec in config.data:
         own = {**config.plugin_options.get(spec.use, {}), **spec.options}
         specs.append(replace(spec, options=activate(look_up(spec.use, found), own, spec.table).dump()))
-    run = config.run
-    if run.start_from is not None and "://" not in run.start_from:
-        checkpoint_of(run.start_from, Path.cwd())
-        run = replace(run, start_from=str(Path(run.start_from).resolve()))
-    return replace(config, run=run, plugin_options={n: o for n, o in options.items() if o}, data=tuple(specs))
+    check_start(config.run.start_from)
+    return replace(config, plugin_options={n: o for n, o in options.items() if o}, data=tuple(specs))
+
+
+def check_start(start: str | None) -> None:
+    """Raise a PluginError unless there is something to start from. A path is absolute by now, if it leads anywhere."""
+    if start is not None and "://" not in start and not Path(start).is_absolute() and Path(start).exists():
+        raise PluginError(
+            f"[run] start_from = {start!r}: a path in a config begins at the config's folder, where there is no such "
+            f"thing; it is in the working directory, where a path of --set run.start_from=… begins"
+        )
+    if start is not None:
+        checkpoint_of(start, Path.cwd())

@@ -135,6 +135,8 @@ class PluginAttributes:
     """Of a reward: its `weight` if the config sets none."""
     other_names: ClassVar[Mapping[str, str]] = {}
     """Wrong name of an option -> its right name, for the hint in the error."""
+    starts_from: ClassVar[Mapping[str, object]] = {}
+    """Of a backend: option -> value; two runs must agree in them if one starts from the other's weights."""
     skipped: ClassVar[Mapping[str, int]] = {}
     """Of a data set, after `load_problems`: why rows gave no problem -> how many."""
 
@@ -171,8 +173,8 @@ def open_backend(run: RunContext) -> Backend:
 def preflight(run: RunContext) -> Sequence[str] | None:
     """Collect. Called when the backend is open, before anything is spent. Each complaint stops the run.
 
-    All complaints are reported together, so a data set that could not be loaded is missing from `run`, and the backend
-    may be out of reach: encode only if ``run.ready`` (the backend's own plugin is asked first).
+    The backend's own plugin is asked first: if it complains, no data is loaded. All others are asked then, and all
+    complaints reported together, so data may be missing from `run`: encode only if ``run.ready``.
     """
 
 
@@ -180,9 +182,8 @@ def preflight(run: RunContext) -> Sequence[str] | None:
 def grading_executor(run: RunContext) -> Executor | None:
     """First answer. Where to judge groups: a `concurrent.futures.Executor`, for slow judges or other machines.
 
-    The core submits one call per group, ``judge(group)``, which verifies, measures and scores. The call can be pickled:
-    another process opens the config's verifiers, metrics and rewards once, and judges there. The core shuts the
-    executor down when the run ends. If no plugin answers, a few threads of this process judge.
+    The core submits one call per group, ``judge(group)``: verify, measure, score. It can be pickled: another process
+    opens the config's plugins once. It is shut down when the run ends. If no plugin answers, a few threads judge.
     """
 
 
@@ -218,8 +219,7 @@ def verify(problem: Problem, rollouts: Sequence[Rollout]) -> Sequence[Verdict] |
     """First answer. One verdict for each rollout, in order; None for a kind of problem that it does not take.
 
     Several threads may call it at the same time. If no plugin answers, that is an error. Before a run, the core tries
-    golds of the usual kinds (math, number, text, choice): if a right answer need not be the gold, give the problems
-    another ``kind``.
+    golds of kind math, number, text and choice: give problems whose right answer need not be the gold another ``kind``.
     """
 
 
@@ -242,7 +242,7 @@ def score(group: Group) -> Mapping[str, Sequence[float | None]] | None:
 
 @hookspec
 def report_progress(stage: str, done: int, total: int) -> None:
-    """Observers. Within a step, `done` of `total` groups are scored. `stage` is "sample" or "evaluate NAME"."""
+    """Observers. `done` of `total` groups of a step are scored; `stage`: "sample", "evaluate NAME", "load weights"."""
 
 
 @hookspec(firstresult=True)

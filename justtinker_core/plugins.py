@@ -7,6 +7,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from justtinker_core.discovery import Found, find
 from justtinker_core.errors import PluginError, nearest
 from justtinker_core.hookspecs import SPECS, attribute_of, hooks_of, implements
 from justtinker_core.options import configure, dump, option_names
+from justtinker_core.paths import locate
 from justtinker_core.weights import RewardOptions, take_reward_options
 
 log = logging.getLogger("justtinker")
@@ -79,11 +81,23 @@ def activate(found: Found, options: Mapping[str, Any], table: str = "") -> Activ
         reward, own = take_reward_options(attribute_of(cls, "default_weight"), table, own)
         others = option_names(RewardOptions)
     try:
+        own = locate_all(cls, own)
         return Active(found, configure(cls, table, own, others, attribute_of(cls, "other_names")), reward)
     except PluginError:
         raise
     except Exception as error:
         raise PluginError(f"plugin {found.name!r} cannot be set up from [{table}]: {error}") from error
+
+
+def locate_all(cls: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Locate the paths of a plugin's options, and of the tables among them that `use` another plugin."""
+    located = locate(cls, options)
+    for key, value in located.items():
+        if isinstance(value, dict):
+            used = find().get(value["use"]) if isinstance(value.get("use"), str) else None
+            with suppress(PluginError):  # whoever uses that plugin says better what is wrong with it
+                located[key] = locate_all(used.load() if used else object, value)
+    return located
 
 
 class Call(NamedTuple):

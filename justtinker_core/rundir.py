@@ -211,6 +211,11 @@ class RecordWriter:
         self._pool.shutdown()
 
 
+def is_run(path: Path) -> bool:
+    """Return whether a directory is that of a run that has begun."""
+    return all((path / name).is_file() for name in ("config.toml", "manifest.json"))
+
+
 def exists_error(path: Path) -> PluginError:
     """Return the error for a run directory that already exists."""
     return PluginError(f"the run directory {path} exists; continue it with --resume {path}, or name another with --dir")

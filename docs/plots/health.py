@@ -1,15 +1,15 @@
 """Draws docs/images/health.png: the published collapse (experiment 001), and when the default monitors speak.
 
-Run with JUSTTINKER_DATA set to the folder of exp_001_collapse.csv; needs matplotlib.
+Needs matplotlib.
 """
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from justtinker_core.plugins import Plugins
 from justtinker_plugins.commands._cli.replay import active_monitors, default_config, replay
+from justtinker_plugins.shared.records.bundled import bundled
 from justtinker_plugins.shared.records.history import read_records
 
 IMAGE = Path(__file__).parents[1] / "images" / "health.png"
@@ -29,7 +29,7 @@ def main() -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    records = read_records(Path(os.environ["JUSTTINKER_DATA"], "exp_001_collapse.csv"))
+    records = read_records(bundled()["exp001"])
     wanted = default_config((), ())
     said = [s for s in replay(records, Plugins(active_monitors(wanted))) if s.finding.source == "drift"]
     steps = {s.finding.level: s for s in said}

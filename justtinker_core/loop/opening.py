@@ -1,4 +1,4 @@
-"""Open a run and close it again, whatever happens: lock, data, backend, preflight."""
+"""Open a run and close it again, whatever happens: lock, backend, data, preflight."""
 
 from __future__ import annotations
 
@@ -24,13 +24,16 @@ log = logging.getLogger("justtinker")
 
 Check = Callable[[Run], None]
 """Something that a command wants checked beside the plugins' `preflight`; raises PluginError."""
+Say = Callable[[str], None]
+"""Is told what the run waits for from now on."""
 
 
 @contextmanager
-def opened(run: Run, checks: Sequence[Check] = ()) -> Iterator[Run]:
-    """Open the run's data and backend and run every preflight check; on leaving, call `finish_run` and close all.
+def opened(run: Run, checks: Sequence[Check] = (), say: Say = lambda what: None) -> Iterator[Run]:
+    """Open the run's backend and data and run every preflight check; on leaving, call `finish_run` and close all.
 
-    PluginError lists every complaint of data, backend and preflight.
+    PluginError lists every complaint of backend, data and preflight. The backend comes first: if it has a complaint
+    (no key), no data is loaded, as that may be a download.
     """
     run.files.lock()
     with ExitStack() as stack:
@@ -42,7 +45,7 @@ def opened(run: Run, checks: Sequence[Check] = ()) -> Iterator[Run]:
         stack.callback(over.set)
         stack.push(partial(finish, run))
         check_roles(run.config, run.plugins)
-        all_or_none([partial(load_data, run), partial(open_backend, run), partial(preflight, run, checks)])
+        all_or_none(partial(call, run, say) for call in (open_backend, load_data, partial(preflight, checks)))
         open_executor(run, stack)
         yield run
 
@@ -63,11 +66,12 @@ def close_backend(run: Run) -> None:
         run.backend.close()
 
 
-def load_data(run: Run) -> None:
+def load_data(run: Run, say: Say) -> None:
     """Load the problems of every data table, then ask which training problems to leave out."""
     found, options = installed(run.config), run.config.plugin_options
 
     def load(spec: DataSpec) -> None:
+        say(f"loading {spec.table} ({spec.use})")
         skipped = run.skipped.setdefault(spec.table, Counter())
         problems = data.load(spec, found, options.get(spec.use, {}), skipped)
         if spec.purpose == "train":
@@ -75,8 +79,8 @@ def load_data(run: Run) -> None:
         else:
             run.eval_problems[spec.name] = problems
 
-    all_or_none(partial(load, spec) for spec in run.config.data)
-    for name in run.plugins.who("drop_problems"):
+    all_or_none(partial(load, spec) for spec in run.config.data if run.ready)
+    for name in run.plugins.who("drop_problems") if run.ready else ():
         drop(run, name, run.plugins.ask(name, "drop_problems", dict, run=run) or {})
 
 
@@ -93,26 +97,32 @@ def drop(run: Run, plugin: str, reasons: Mapping[str, str]) -> None:
         raise PluginError(f"[data.train] plugin {plugin!r} leaves none of its {len(known)} problems")
 
 
-def open_backend(run: Run) -> None:
-    """Ask the backend's plugin to open the model."""
+def open_backend(run: Run, say: Say) -> None:
+    """Ask the backend's plugin to open the model, and for its complaints; if it has none, set `run.ready`."""
+    say(f"opening {run.config.run.model}")
+    opener = run.plugins.who("open_backend")[0]
     backend = run.plugins.first("open_backend", run=run)
     if backend is None:
-        raise PluginError(f"{run.plugins.who('open_backend')[0]} returned None from open_backend")
+        raise PluginError(f"{opener} returned None from open_backend")
     run.backend = backend
+    if opener in run.plugins.who("preflight"):
+        ask_preflight(run, opener)
+    run.ready = True
 
 
-def preflight(run: Run, checks: Sequence[Check]) -> None:
-    """Run every preflight check, the backend's own plugin first; if that has no complaint, set `run.ready`."""
-    opener = run.plugins.who("open_backend")[0]
+def ask_preflight(run: Run, plugin: str) -> None:
+    """Raise one PluginError with a plugin's complaints."""
+    if complaints := run.plugins.ask(plugin, "preflight", all_of(str), run=run):
+        raise PluginError("\n".join(complaints))
+
+
+def preflight(checks: Sequence[Check], run: Run, say: Say) -> None:
+    """Run every preflight check but the backend's own, then the budget's and the command's."""
+    say("checking what may prevent the run")
     who = run.plugins.who("preflight") if hasattr(run, "backend") else []
-    run.ready = hasattr(run, "backend") and opener not in who
-
-    def ask(name: str) -> None:
-        if complaints := run.plugins.ask(name, "preflight", all_of(str), run=run):
-            raise PluginError("\n".join(complaints))
-        run.ready = run.ready or name == opener
-
-    calls: list[Callable[[], None]] = [partial(ask, name) for name in sorted(who, key=lambda name: name != opener)]
+    calls: list[Callable[[], None]] = [
+        partial(ask_preflight, run, name) for name in who if name not in run.plugins.who("open_backend")
+    ]
     calls += [partial(check_budget, run), *(partial(check, run) for check in checks)]
     all_or_none(calls)
 

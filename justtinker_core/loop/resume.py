@@ -17,6 +17,8 @@ def resume(run: Run, evaluations: Evaluations) -> None:
     run.history = run.files.history()
     records = newest_first(run.files.read(FILE))
     candidates = [record for record in records if settled(run, evaluations, record["step"])]
+    if candidates or run.config.run.start_from:
+        run.plugins.tell("report_progress", stage="load weights", done=0, total=1)
     for record in candidates:
         try:
             run.restore(located(record["path"], run.dir), optimizer=True)

@@ -7,9 +7,7 @@ noise keeps its correlations between metrics and from step to step. Evaluations 
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 
 from justtinker_core import Finding
 from justtinker_core.types import EvalStats, StepStats
+from justtinker_plugins.shared.records.bundled import bundled
 from justtinker_plugins.shared.records.history import Records
 
 HEALTHY_STEPS, EVERY = 80, 20
@@ -41,7 +40,7 @@ def series(**columns: Sequence[float | None]) -> Records:
 
 def published() -> Records:
     """Experiment 001 of JustTinker."""
-    with Path(os.environ["JUSTTINKER_DATA"], "exp_001_collapse.csv").open() as file:
+    with bundled()["exp001"].open() as file:
         rows = list(csv.DictReader(file))
     steps = [StepStats(int(r["step"]), {n: float(r[n]) for n in (ACCURACY, THINKING, LENGTH)}) for r in rows]
     evals = [

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
@@ -20,10 +19,6 @@ from justtinker_plugins.commands._cli.replay import active_monitors, default_con
 from justtinker_plugins.monitors.drift import Drift
 from justtinker_plugins.shared.records.history import Records
 from tests.plugins.health_runs import ACCURACY, LENGTH, THINKING, published, resampled, series, told
-
-real_data = pytest.mark.skipif(
-    not os.environ.get("JUSTTINKER_DATA"), reason="JUSTTINKER_DATA names no folder of real data"
-)
 
 
 def drift(**options: Any) -> Drift:
@@ -179,7 +174,6 @@ def test_another_history_is_not_taken_for_the_one_before() -> None:
     assert list(monitor.inspect_step(stats, History(good.steps))) == []
 
 
-@real_data
 def test_the_bar_on_the_published_collapse() -> None:
     """A warning by step 110, a stop by 125, nothing before 85; and after the stop nothing that is not news."""
     said = [(s.step, s.finding.level, s.finding.source) for s in replay(published(), default_monitors())]
@@ -190,7 +184,6 @@ def test_the_bar_on_the_published_collapse() -> None:
     assert len([s for s in heard if s[2] == "drift"]) == 2
 
 
-@real_data
 @pytest.mark.parametrize("changes", [{"slack": 0.6}, {"slack": 0.8}, {"limit": 7.0}, {"limit": 9.0}, {"baseline": 50}])
 def test_the_bar_does_not_hang_on_one_number(changes: dict[str, Any]) -> None:
     levels = alarms(configure(Drift, "plugins.drift", changes), published())
@@ -211,7 +204,6 @@ def healthy_alarms(seed: int) -> list[tuple[int, str, str]]:
 
 
 @pytest.mark.slow
-@real_data
 def test_healthy_runs_are_left_alone() -> None:
     """At most one false alarm in 1,000 steps is allowed, over 200 runs of 1,000 steps; it is far less."""
     with ProcessPoolExecutor() as workers:
@@ -221,7 +213,6 @@ def test_healthy_runs_are_left_alone() -> None:
 
 
 @pytest.mark.slow
-@real_data
 @pytest.mark.parametrize(("ramp", "within"), [(20, 12), (50, 18), (100, 28)])
 def test_other_collapses_are_seen_too(ramp: int, within: int) -> None:
     """The median of the steps from the onset to a stop, at several onsets."""

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -156,7 +155,6 @@ def test_as_the_recipe_counts(values: list[float]) -> None:
     assert next(iter(findings(evaluate(values))), None) == stop
 
 
-@pytest.mark.skipif(not os.environ.get("JUSTTINKER_DATA"), reason="JUSTTINKER_DATA names no folder of real data")
 def test_the_published_collapse_is_never_stopped() -> None:
     evals = published().evals
     assert findings(evals) == {}

@@ -13,6 +13,7 @@ from justtinker_core import PluginError
 from justtinker_core.plugins import Plugins
 from justtinker_plugins.commands._cli.replay import active_monitors, default_config, replay
 from justtinker_plugins.monitors import DEFAULT
+from justtinker_plugins.shared.records.bundled import bundled
 from justtinker_plugins.shared.records.history import read_records
 from tests.core.conftest import Written, cli
 
@@ -76,6 +77,37 @@ def test_json_lines_are_read_as_a_csv_is(tmp_path: Path) -> None:
     numbers = [{k: float(v) if v else None for k, v in o.items()} for o in objects]
     (tmp_path / "history.jsonl").write_text("\n\n".join(json.dumps(o) for o in numbers))
     assert read_records(tmp_path / "history.jsonl") == read_records(history)
+
+
+def test_the_published_collapse_ships_with_the_toolkit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = cli("monitor", "exp001")
+    assert (result.exit_code, rows(result.output)) == (3, [
+        (40, "info", "drift"), (97, "warn", "drift"), (116, "stop", "drift"), (139, "warn", "thresholds"),
+        (143, "warn", "thresholds"),
+    ])  # fmt: skip
+    output = " ".join(result.output.split())
+    assert output.startswith("exp001: the published history that ships with the toolkit; there is no file of that name")
+    assert output.endswith("the run would have ended at step 116 (drift)")
+
+
+def test_a_file_or_directory_of_the_users_own_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("exp001").write_text("step,accuracy\n1,0.5\n")
+    assert cli("monitor", "exp001").output == "Error: exp001: expected a run directory, a .csv or a .jsonl file\n"
+    Path("exp001").unlink()
+    Path("exp001").mkdir()
+    assert cli("monitor", "exp001").output.startswith("Error: exp001 is no run directory")
+
+
+def test_the_shipped_history_names_its_source_and_licence() -> None:
+    folder = bundled()["exp001"].parent
+    readme = (folder / "README.md").read_text()
+    assert "Guanghan Ning" in readme
+    assert all(f"`{name}`" in readme for name in bundled())
+    licence = (folder / "LICENSE").read_text()
+    assert licence.startswith("MIT License\n\nCopyright (c) 2026 Guanghan Ning\n")
+    assert licence.split("\n\n", 2)[2] == (Path(__file__).parents[2] / "LICENSE").read_text().split("\n\n", 2)[2]
 
 
 @pytest.fixture
@@ -177,7 +209,11 @@ def test_bad_input_is_named(tmp_path: Path, name: str, content: str, complaint: 
 
 
 def test_a_missing_run_is_an_error(tmp_path: Path) -> None:
-    assert cli("monitor", tmp_path / "no.csv").output.startswith("Error: there is no run directory and no file ")
+    for command in ("monitor", "curves"):
+        assert cli(command, "nonsense").output == (
+            "Error: there is no run directory and no file nonsense: expected a run directory, a .csv or .jsonl file, "
+            "or a history that ships with the toolkit (exp001)\n"
+        )
     with pytest.raises(PluginError, match="is no run directory"):
         read_or_fail(tmp_path)
 

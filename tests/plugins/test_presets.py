@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from justtinker_core.cli import main
 from justtinker_core.config import RunConfig
 from justtinker_core.enabling import open_plugins, resolved
 from justtinker_plugins.commands._cli.plan import plan_runs
-from justtinker_plugins.commands.presets import first_comment
+from justtinker_plugins.commands.presets import HISTORICAL, first_comment, read_preset
 from justtinker_plugins.monitors import DEFAULT
 
-# What both stages share.
-MODEL = "Qwen/Qwen3-4B-Instruct-2507"
+RETIRED = "Qwen/Qwen3-4B-Instruct-2507"
+"""The model of the published runs."""
+MODEL = "Qwen/Qwen3.5-4B"
+HISTORICAL_NAMES = ("exp001", "exp002", "exp003")
 SFT_FINAL = "tinker://b0af3bd0-9638-583f-8c2c-2bb348453023:train:0/weights/coldstart_sft_final"
 RL_STEP_50 = "tinker://fbadbbce-0cfc-53dd-ad26-9117748c5070:train:0/weights/checkpoint_step_50"
 
@@ -42,6 +45,7 @@ RL: dict[str, tuple[Any, ...]] = {
 BUDGETS = {"low": 8_192, "medium": 15_360, "high": 20_480}
 
 
+@cache
 def preset(name: str, *sets: str) -> RunConfig:
     """Resolve a preset and check its roles: all that happens before data and model are opened."""
     needed = [f"run.start_from={RL_STEP_50}"] if name == "exp002" else []
@@ -60,7 +64,7 @@ def test_every_preset_resolves_without_a_network(name: str) -> None:
 @pytest.mark.parametrize("name", [*(f"coldstart-{size}" for size in COLD), *RL])
 def test_both_stages_have_one_model_one_adapter_and_one_prompt(name: str) -> None:
     loaded = preset(name)
-    assert loaded.run.model == MODEL
+    assert loaded.run.model == (RETIRED if name in HISTORICAL_NAMES else MODEL)
     options = loaded.plugin_options
     assert (options["tinker"]["lora_rank"], options["tinker"]["train_unembed"]) == (128, True)
     assert options["chatml_think"] == {
@@ -147,6 +151,43 @@ def test_experiment_2_says_what_it_needs_and_how_to_set_it() -> None:
     output = shown_preset("exp002")
     assert "--set run.start_from=runs/exp001" in output
     assert "checkpoints.jsonl" in output
+    assert "40 steps (81 to 120)" in output
+    assert "--set run.steps=40 ends where it ended" in output
+
+
+@pytest.mark.parametrize("name", HISTORICAL_NAMES)
+def test_a_published_experiment_says_that_its_model_is_retired_and_how_to_run_it_elsewhere(name: str) -> None:
+    output = shown_preset(name)
+    assert "retired the model on 2026-06-12" in output
+    commands = output.replace(" \\\n#      ", "")
+    assert "export TINKER_BASE_URL=" in commands
+    assert re.search(rf"justtinker train {name} --set run.model=DIR --set run.start_from=runs/", commands)
+
+
+@pytest.mark.parametrize("name", [*(f"coldstart-{size}" for size in COLD), *RL, "justrl-thinking"])
+def test_every_preset_of_the_service_says_what_was_not_run(name: str) -> None:
+    if name not in HISTORICAL_NAMES:
+        assert re.search("^# Not run by (us|anybody)", shown_preset(name), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", [name for name in config_files.presets() if name not in HISTORICAL_NAMES])
+def test_weights_of_the_retired_model_are_recommended_for_no_other(name: str) -> None:
+    assert "tinker://" not in shown_preset(name)
+
+
+def test_a_model_that_thinks_by_itself_needs_no_cold_start() -> None:
+    loaded = preset("justrl-thinking")
+    assert (loaded.run.model, loaded.run.start_from) == (MODEL, None)
+    options = loaded.plugin_options
+    assert options["chat_template"]["template"] == {"enable_thinking": True}
+    assert "chatml_think" not in loaded.enable
+    recipe = preset("justrl-medium")
+    for name in ("grpo", "group_mean", "format", "early_stopping", "tinker", "correct"):
+        assert options[name] == recipe.plugin_options[name]
+    assert asdict(loaded.optimizer) == asdict(recipe.optimizer)
+    assert asdict(loaded.sampling) == {**asdict(recipe.sampling), "max_tokens": BUDGETS["high"]}
+    assert options["redundancy"] == {**recipe.plugin_options["redundancy"], "method": "flat"}
+    assert options["thresholds"]["max_response_tokens"] < loaded.sampling.max_tokens
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
@@ -185,13 +226,34 @@ def shown_preset(name: str) -> str:
     return result.output
 
 
-def test_every_preset_is_listed_with_a_description() -> None:
-    result = CliRunner().invoke(main, ["presets"], terminal_width=200)
+def test_every_preset_is_listed_in_a_line_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    result = CliRunner().invoke(main, ["presets"])
     assert result.exit_code == 0
+    assert max(map(len, result.output.splitlines())) <= 80
     for name, path in config_files.presets().items():
-        assert name in result.output
-        text = first_comment(path.read_text())
-        assert 40 < len(text) < 140, f"{name} begins with a line or two that say what it is"
+        text = first_comment(path.read_text()).removeprefix(HISTORICAL)
+        steps = f"{config_files.read(name).run.steps:,}"
+        assert re.search(rf"^{name} +{steps} +{re.escape(text)} *$", result.output, re.MULTILINE)
+
+
+def test_the_list_goes_by_model_and_ends_with_what_is_historical() -> None:
+    lines = [line.rstrip() for line in CliRunner().invoke(main, ["presets"]).output.splitlines()]
+    headings = "tiny (local)", f"{MODEL} (tinker)", f"Historical: {RETIRED} (tinker)"
+    places = [lines.index(heading) for heading in headings]
+    assert places == sorted(places)
+    assert [line.split()[0] for line in lines[places[2] + 2 : places[2] + 5]] == list(HISTORICAL_NAMES)
+
+
+def test_presets_are_no_wider_than_a_terminal() -> None:
+    for name, path in config_files.presets().items():
+        long = [line for line in path.read_text().splitlines() if len(line) > 80 and "tinker://" not in line]
+        assert long == [], name
+
+
+def test_a_preset_of_another_package_is_listed_without_a_backend() -> None:
+    text = "[run]\nname = 'x'\nmodel = 'm'\nsteps = 1000\n"
+    assert read_preset("x", text, {"local"}) == (False, "no backend", "m", "x", 1000, "")
 
 
 def test_one_preset_is_printed_unchanged() -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import os
 from typing import Any
 
 import pytest
@@ -108,7 +107,6 @@ def test_thresholds_may_be_zero_but_not_less() -> None:
         inspect({}, max_redundancy=-1)
 
 
-@pytest.mark.skipif(not os.environ.get("JUSTTINKER_DATA"), reason="JUSTTINKER_DATA names no folder of real data")
 def test_the_published_collapse() -> None:
     """With the recipe's one step, and with three."""
     for steps, length, thinking in ((1, 119, 137), (3, 143, 139)):

@@ -17,10 +17,14 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field
 
 from justtinker_core import Backend, Datum, PluginError, RunContext, Sample, SampleRequest, hookimpl, plugin
+from justtinker_core.checkpoints import FILE, checkpoint_of
+from justtinker_core.config import RunConfig
 from justtinker_core.types import Adam, Loss, Message, TrainResult
 from justtinker_plugins.backends._data import check_data, decode, encode, render
 from justtinker_plugins.backends._local import losses, sampling
 from justtinker_plugins.backends._local import model as models
+from justtinker_plugins.backends._local.exporting import export_policy
+from justtinker_plugins.shared.exports import Exported, Progress
 
 T = TypeVar("T")
 
@@ -58,21 +62,47 @@ class Local:
         if isinstance(self.lora_targets, str) and self.lora_targets != "all-linear":
             raise ValueError(f"lora_targets = {self.lora_targets!r}: expected 'all-linear' or a list of module names")
 
+    @property
+    def starts_from(self) -> dict[str, object]:
+        """The options that a run shares with the run whose weights it starts from."""
+        adapter = {name: getattr(self, name) for name in ("lora_alpha", "lora_targets", "train_unembed")}
+        return {"lora_rank": self.lora_rank} | (adapter if self.lora_rank else {})
+
     @hookimpl
     def open_backend(self, run: RunContext) -> Backend:
         """Open the model ``run.config.run.model``; its checkpoints go to ``run.dir``/checkpoints."""
+        policy = self.open_policy(run.config.run.model, run.config.run.seed)
+        return LocalBackend(policy, self, Path(run.dir) / "checkpoints")
+
+    def open_policy(self, name: str, seed: int) -> models.Policy:
+        """Load the model, with a new adapter if one is trained."""
         import torch
 
         torch.set_num_threads(self.threads)
         lora = models.Lora(self.lora_rank, self.lora_alpha, self.lora_targets, self.train_unembed)
-        policy = models.open_policy(
-            run.config.run.model,
-            seed=run.config.run.seed,
-            device=self.device,
-            dtype=self.dtype,
-            lora=lora if self.lora_rank else None,
+        return models.open_policy(
+            name, seed=seed, device=self.device, dtype=self.dtype, lora=lora if self.lora_rank else None
         )
-        return LocalBackend(policy, self, Path(run.dir) / "checkpoints")
+
+    def export(
+        self, config: RunConfig, checkpoint: str, directory: Path, merge: bool, progress: Progress
+    ) -> Exported:
+        """Write a checkpoint's weights for others (see `justtinker_plugins.shared.exports`)."""
+        progress(f"loading {config.run.model}", 0, 0)
+        policy = self.open_policy(config.run.model, config.run.seed)
+        return export_policy(policy, Path(checkpoint), directory, merge, progress)
+
+    @hookimpl
+    def preflight(self, run: RunContext) -> list[str]:
+        """Check that the weights to start from are a checkpoint of this run's model and adapter."""
+        start = run.config.run.start_from
+        if start is None or run.files.read(FILE) or not isinstance(run.backend, LocalBackend):
+            return []
+        try:
+            models.check_checkpoint(run.backend.policy, checkpoint_of(start, run.dir))
+        except (PluginError, FileNotFoundError) as error:
+            return [f"[run] start_from = {start!r}: {error}"]
+        return []
 
 
 class LocalBackend:

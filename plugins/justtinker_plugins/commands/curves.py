@@ -12,13 +12,14 @@ from justtinker_core.plugins import Plugins
 from justtinker_core.rundir import RunDir
 from justtinker_plugins.commands._cli.replay import active_monitors, default_config, replay
 from justtinker_plugins.shared.charts.pictures import pictures_of, write_pictures
+from justtinker_plugins.shared.records.bundled import located
 from justtinker_plugins.shared.records.history import Records, read_records
 from justtinker_plugins.shared.records.origin import records_to_show
 from justtinker_plugins.shared.records.runs import existing
 
 
 @click.command()
-@click.argument("source", metavar="RUN_DIR|HISTORY.csv|HISTORY.jsonl", type=click.Path(path_type=Path))
+@click.argument("source", metavar="RUN_DIR|HISTORY", type=click.Path(path_type=Path))
 @click.option(
     "--dir", "directory", type=click.Path(path_type=Path, file_okay=False),
     help="Where to write the pictures of a history; default: the working directory.",
@@ -26,9 +27,11 @@ from justtinker_plugins.shared.records.runs import existing
 def curves(source: Path, directory: Path | None) -> None:
     """Draw a run's curves.png, curves.pdf and the one-panel curves_simple into its directory.
 
-    A bare history (columns as for `monitor`) gives NAME.curves.png and so on, marked with the findings of the default
-    monitors. The curves of a run are marked with its own recorded findings.
+    A bare history (a .csv or .jsonl file as for `monitor`, or exp001, which ships with the toolkit) gives
+    NAME.curves.png and so on, marked with the findings of the default monitors. The curves of a run are marked with its
+    own recorded findings.
     """
+    source = located(source)
     if source.is_dir() and directory is None:
         for path in existing(source):
             click.echo("\n".join(map(str, write_pictures(RunDir(path)))) or f"{path} holds nothing to draw yet")

@@ -17,6 +17,7 @@ from justtinker_plugins.commands._cli.endings import EXIT_CODES
 from justtinker_plugins.commands._cli.options import plugin_option, read_config, set_option
 from justtinker_plugins.commands._cli.replay import active_monitors, default_config, replay
 from justtinker_plugins.monitors import DEFAULT
+from justtinker_plugins.shared.records.bundled import located
 from justtinker_plugins.shared.records.history import RecordedFinding, Records, read_records
 from justtinker_plugins.shared.records.runs import existing, how_it_ended
 from justtinker_plugins.shared.terminal import plain_table
@@ -25,17 +26,21 @@ STYLES = {"info": "cyan", "warn": "yellow", "stop": "bold red"}
 
 
 @click.command()
-@click.argument("source", metavar="RUN_DIR|HISTORY.csv|HISTORY.jsonl", type=click.Path(path_type=Path))
+@click.argument("source", metavar="RUN_DIR|HISTORY", type=click.Path(path_type=Path))
 @click.option("--config", "config_source", metavar="CONFIG", help="Use the monitors of this config or preset.")
 @set_option
 @plugin_option
 def monitor(source: Path, config_source: str | None, sets: tuple[str, ...], switches: tuple[str, ...]) -> None:
     """Replay a run, finished or not, and print what monitors find, step by step.
 
-    The monitors are the run's own, or the default ones for a history file; change them and their options with -p and
-    --set plugins.NAME.OPTION=VALUE. A history has the column step and one column a metric (eval_NAME: the metric NAME
-    of an evaluation at that step). Exit code 3: a monitor would have stopped the run.
+    The monitors are the run's own, or the default ones for a history; change them and their options with -p and
+    --set plugins.NAME.OPTION=VALUE. A history is a .csv or .jsonl file with the column step and one column a metric
+    (eval_NAME: the metric NAME of an evaluation at that step), or exp001, the published collapse, which ships with the
+    toolkit; a file or directory of that name comes first. Exit code 3: a monitor would have stopped the run.
     """
+    given, source = source, located(source)
+    if source != given:
+        click.echo(f"{given}: the published history that ships with the toolkit; there is no file of that name here\n")
     if source.is_dir():
         source = existing(source)[-1]
     records = read_records(source)

@@ -14,7 +14,7 @@ from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir, exists_error
 from justtinker_plugins.commands._cli.endings import EXIT_CODES, print_error, print_if_killed, print_to_stderr
 from justtinker_plugins.commands._cli.options import plugin_option, read_configs, set_option
-from justtinker_plugins.commands._cli.plan import make_directories, plan_resumed, plan_runs
+from justtinker_plugins.commands._cli.plan import check_stages, make_directories, plan_resumed, plan_runs
 from justtinker_plugins.commands._preflight.checks import checks_for
 from justtinker_plugins.commands._preflight.rehearsal import rehearse
 from justtinker_plugins.shared.records.runs import existing
@@ -64,6 +64,7 @@ def train(
         raise exists_error(parent)
     if resume is None and changes:
         click.echo(f"Changed: {changes}")
+    check_stages(plan)
     if dry_run:
         rehearse([each for each in plan if each.step < each.config.run.steps])
         return

@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from justtinker_core import DataSpec, PluginError, Problem, hookimpl, plugin
+from justtinker_core import DataSpec, NameOrPath, PluginError, Problem, hookimpl, plugin
 from justtinker_core.errors import nearest
 from justtinker_plugins.shared.rows import BATCH, log_skipped_rows, parquet_rows
 
@@ -87,7 +87,7 @@ class HubSet:
     fallback: ClassVar[tuple[str, str | None] | None] = None
     """Hub id and configuration of another copy, used if `source` is left at its default and cannot be reached."""
 
-    source: str = ""
+    source: NameOrPath = ""
     """A hub id, or a directory with a copy of the set."""
     split: str | None = None
     """The split; join several by ``+``."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar
 
-from justtinker_core import DataSpec, Problem, plugin
+from justtinker_core import DataSpec, NameOrPath, Problem, plugin
 from justtinker_plugins.datasets._hub import HubSet, Row
 
 _URL = re.compile(r"(\d{4})_AIME_(I+)_Problems/Problem_(\d+)")
@@ -26,7 +26,7 @@ class Aime2024(HubSet):
     splits: ClassVar[Mapping[str, str]] = {"train": "train", "eval": "train"}
     fallback: ClassVar[tuple[str, str | None] | None] = ("Maxwell-Jia/AIME_2024", None)
 
-    source: str = "HuggingFaceH4/aime_2024"
+    source: NameOrPath = "HuggingFaceH4/aime_2024"
     """A hub id, or a directory with a copy of the set."""
     split: str | None = None
     """The set has only train, also for evaluation."""

@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from justtinker_core import DataSpec, Problem, plugin
+from justtinker_core import DataSpec, NameOrPath, Problem, plugin
 from justtinker_plugins.datasets._hub import HubSet, Row
 
 BEFORE = (
@@ -32,7 +32,7 @@ class DapoMath17k(HubSet):
     splits: ClassVar[Mapping[str, str]] = {"train": "train", "eval": "train"}
     fallback: ClassVar[tuple[str, str | None] | None] = ("open-r1/DAPO-Math-17k-Processed", "all")
 
-    source: str = "BytedTsinghua-SIA/DAPO-Math-17k"
+    source: NameOrPath = "BytedTsinghua-SIA/DAPO-Math-17k"
     """A hub id, or a directory with a copy of the set."""
     split: str | None = None
     """The set has only train."""

@@ -38,8 +38,9 @@ class Files:
     other_names: ClassVar[Mapping[str, str]] = {
         f"{name}_column": f"{field}_column" for field, names in USUAL.items() for name in names
     }
-    path: Annotated[str | tuple[str, ...], Field(examples=["train.jsonl"])] = ()
-    """A file or a list of files, relative to the working directory. Required."""
+    path: Annotated[Path | tuple[Path, ...], Field(examples=["train.jsonl"])] = ()
+    """A file or a list of files. A relative path begins at the config's folder, one of ``--set`` at the working
+    directory. Required."""
     problem_column: str | None = None
     """The question: text, or chat messages with one from the user. By default problem, question or prompt."""
     answer_column: str | None = None
@@ -64,12 +65,12 @@ class Files:
         Anything else wrong is a PluginError that names file, row and column.
         """
         self.skipped.clear()
-        paths = (self.path,) if isinstance(self.path, str) else self.path
+        paths = (self.path,) if isinstance(self.path, Path) else self.path
         if not paths:
             raise PluginError(f"[{spec.table}] use = 'files' needs path = 'FILE' or ['FILE', …]")
         locations: dict[str, str] = {}
-        for path in map(Path, paths):
-            for location, problem in self._file_problems(path.expanduser()):
+        for path in paths:
+            for location, problem in self._file_problems(path):
                 if problem.id in locations:
                     raise PluginError(
                         f"{location} and {locations[problem.id]} have the same id {problem.id!r}; ids must be unique: "
@@ -77,7 +78,7 @@ class Files:
                     )
                 locations[problem.id] = location
                 yield problem
-        log_skipped_rows(spec, ", ".join(paths), len(locations), self.skipped)
+        log_skipped_rows(spec, ", ".join(map(str, paths)), len(locations), self.skipped)
 
     def _file_problems(self, path: Path) -> Iterator[tuple[str, Problem]]:
         columns: dict[str, str] | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from justtinker_core import DataSpec, Problem, plugin
+from justtinker_core import DataSpec, NameOrPath, Problem, plugin
 from justtinker_plugins.datasets._hub import HubSet, Row
 
 
@@ -20,7 +20,7 @@ class Gsm8k(HubSet):
     columns: ClassVar[tuple[str, ...]] = ("question", "answer")
     hub_config: ClassVar[str | None] = "main"
 
-    source: str = "openai/gsm8k"
+    source: NameOrPath = "openai/gsm8k"
     """A hub id, or a directory with a copy of the set."""
     split: str | None = None
     """train or test. Default: train in a table for training, test in one for evaluation."""

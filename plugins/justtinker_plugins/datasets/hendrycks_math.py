@@ -16,7 +16,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from justtinker_core import DataSpec, Problem, plugin
+from justtinker_core import DataSpec, NameOrPath, Problem, plugin
 from justtinker_plugins.datasets._hub import HubSet, Part, Row
 from justtinker_plugins.text import last_boxed
 
@@ -40,7 +40,7 @@ class HendrycksMath(HubSet):
 
     columns: ClassVar[tuple[str, ...]] = ("problem", "solution", "level", "type")
 
-    source: str = "EleutherAI/hendrycks_math"
+    source: NameOrPath = "EleutherAI/hendrycks_math"
     """A hub id, or a directory with a copy of the set."""
     split: str | None = None
     """train, test, or ``train+test`` (12,000 to train on, since MATH-500 is left out). Default: train in a table for

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from justtinker_core import DataSpec, Problem, plugin
+from justtinker_core import DataSpec, NameOrPath, Problem, plugin
 from justtinker_plugins.datasets._hub import HubSet, Row
 
 
@@ -19,7 +19,7 @@ class Math500(HubSet):
     columns: ClassVar[tuple[str, ...]] = ("problem", "answer", "subject", "level", "unique_id")
     splits: ClassVar[Mapping[str, str]] = {"train": "test", "eval": "test"}
 
-    source: str = "HuggingFaceH4/MATH-500"
+    source: NameOrPath = "HuggingFaceH4/MATH-500"
     """A hub id, or a directory with a copy of the set."""
     split: str | None = None
     """The set has only test."""

@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from justtinker_core import DataSpec, Problem, plugin
+from justtinker_core import DataSpec, NameOrPath, Problem, plugin
 from justtinker_plugins.datasets._hub import HubSet, Part, Row
 from justtinker_plugins.shared.letters import is_choice
 from justtinker_plugins.text import thinking_part
@@ -32,7 +32,7 @@ class Openr1Math(HubSet):
     columns: ClassVar[tuple[str, ...]] = ("problem", "generations", "correctness_math_verify")
     splits: ClassVar[Mapping[str, str]] = {"train": "train", "eval": "train"}
 
-    source: str = "open-r1/OpenR1-Math-220k"
+    source: NameOrPath = "open-r1/OpenR1-Math-220k"
     """A hub id, or a directory with a copy of the set."""
     split: str | None = None
     """The set has only train."""

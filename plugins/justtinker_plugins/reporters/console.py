@@ -5,18 +5,15 @@ In a pipe or a log file, it prints a plain line every `every` steps instead.
 
 from __future__ import annotations
 
-import errno
-import logging
-import os
+import sys
 import threading
 import time
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
-from rich.console import Console as Terminal
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
@@ -27,9 +24,7 @@ from rich.text import Text
 from justtinker_core import EvalStats, Finding, RunContext, StepStats, hookimpl, plugin
 from justtinker_core.rundir import RunDir
 from justtinker_plugins.shared.records.origin import evaluated_weights, starting_evaluations
-from justtinker_plugins.shared.terminal import VERDICTS, one_line, plain_table, printable
-
-log = logging.getLogger("justtinker")
+from justtinker_plugins.shared.terminal import VERDICTS, Screen, one_line, plain_table, printable
 
 SHOWN = {
     "loss": "loss {:.3f}",
@@ -59,22 +54,6 @@ PERIOD = 24 * 3600.0
 STYLES = {"info": "cyan", "warn": "yellow", "stop": "bold red"}
 
 
-class Screen(Terminal):
-    """A terminal or a pipe that may go away: then the console falls silent, and the run goes on."""
-
-    def __exit__(self, *raised: Any) -> None:
-        try:
-            super().__exit__(*raised)  # this is where rich writes
-        except OSError as error:
-            was_quiet, self.quiet = self.quiet, True  # first, as the warning may fail in the same way
-            if not was_quiet:
-                log.warning("the console is gone (%s): it stays silent, and the run goes on", error.strerror)
-
-    def on_broken_pipe(self) -> None:
-        """Raise; rich would end the process."""
-        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
-
-
 @plugin
 class Console:
     """Shows each step on a live line, findings as they come, and a closing table with intervals."""
@@ -97,7 +76,7 @@ class Console:
     @hookimpl
     def report_progress(self, stage: str, done: int, total: int) -> None:
         """Show the stage within a step."""
-        text = f"{stage} {done}/{total}" if done < total else ""
+        text = "" if done == total else f"{stage} {done}/{total}" if total > 1 else stage
         with self._lock:
             for task in self._bar.task_ids:
                 self._bar.update(task, stage=text)
@@ -125,7 +104,7 @@ class Console:
 
     def _display(self, content: RenderableType) -> None:
         if self._live is None:
-            self._live = Live(console=self._terminal)
+            self._live = Live(console=self._terminal, redirect_stderr=sys.stderr.isatty())
             self._live.start()
         self._live.update(content)
 

@@ -37,8 +37,16 @@ def read_rows(path: Path) -> Iterator[Row]:
     if path.is_dir():
         raise PluginError(f"{path} is a folder; name the files in it")
     if not path.exists():
-        raise PluginError(f"there is no file {path} (looked for {path.absolute()})")
+        raise PluginError(f"there is no file {path}{elsewhere_hint(path)}")
     return reader(path)
+
+
+def elsewhere_hint(path: Path) -> str:
+    """Return a hint to append to an error, if the end of a path leads to a file in the working directory."""
+    for n in range(1, len(path.parts)) if path.is_absolute() else ():
+        if (end := Path(*path.parts[n:])).is_file():
+            return f"; the working directory has {end}, but a path in a config begins at the config's folder"
+    return ""
 
 
 def json_lines_rows(path: Path) -> Iterator[Row]:

@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+import os
 import unicodedata
+from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
+log = logging.getLogger("justtinker")
 VERDICTS = {"correct": "green", "incorrect": "red", "unscored": "yellow"}
+
+
+class Screen(Console):
+    """A terminal or a pipe that may go away: then the console falls silent, and the run goes on."""
+
+    def __exit__(self, *raised: Any) -> None:
+        try:
+            super().__exit__(*raised)  # this is where rich writes
+        except OSError as error:
+            was_quiet, self.quiet = self.quiet, True  # first, as the warning may fail in the same way
+            if not was_quiet:
+                log.warning("the console is gone (%s): it stays silent, and the run goes on", error.strerror)
+
+    def on_broken_pipe(self) -> None:
+        """Raise; rich would end the process."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def plain_table(*columns: str) -> Table:

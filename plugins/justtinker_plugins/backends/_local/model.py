@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from justtinker_core import PluginError
+from justtinker_plugins.backends._weights import base_of, is_tied, untie
 
 if TYPE_CHECKING:
     import torch
@@ -62,6 +63,10 @@ class Policy:
     device: torch.device
     adapter: Any = None
     """peft's wrapper around the same model."""
+    base: str | None = None
+    """The name by which others find the model: an absolute directory or a hub id; None for the tiny one."""
+    tied: bool = False
+    """Whether the model as it was loaded shares its unembedding with the input embedding."""
     plain_head: bool = True
     """Whether logits are the unembedding of the last hidden state and nothing more (no soft cap, no scale)."""
 
@@ -140,9 +145,10 @@ def open_policy(name: str, *, seed: int, device: str, dtype: str, lora: Lora | N
     if tokenizer.eos_token is None:
         raise PluginError(f"[run] model = {name!r}: its tokenizer has no end token; set eos_token in its config")
     model = model.to(device=picked, dtype=getattr(torch, dtype)).eval()  # with dropout, sampler and trainer disagree
-    policy = Policy(model, tokenizer, picked)
+    policy = Policy(model, tokenizer, picked, base=None if name == "tiny" else base_of(name), tied=is_tied(model))
     if lora is not None:
         policy.adapter = add_lora(model, lora)
+        policy.adapter.peft_config["default"].base_model_name_or_path = policy.base
     policy.plain_head = has_plain_head(model, picked)
     return policy
 
@@ -164,6 +170,11 @@ def load_pretrained(name: str, dtype: str) -> tuple[Any, Any]:
 
     if difflib.get_close_matches(name, ["tiny"]) and not Path(name).exists():  # a typo: do not ask the hub
         raise PluginError(f"[run] model = {name!r}: there is no such directory; did you mean 'tiny'?")
+    if (Path(name) / "config.json").is_file() and not Path(name).is_absolute():
+        raise PluginError(
+            f"[run] model = {name!r}: a path in a config begins at the config's folder, where there is no such model; "
+            f"write {str(Path(name).resolve())!r}, or on the command line --set run.model={name}"
+        )
     try:
         return AutoModelForCausalLM.from_pretrained(name, dtype=dtype), AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError, KeyError) as error:
@@ -212,11 +223,12 @@ def add_lora(model: Any, lora: Lora) -> Any:
 
     head = model.get_output_embeddings()
     linear = {name: m for name, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
-    leaves = {name.rpartition(".")[2] for name, m in linear.items() if m is not head}
+    heads = {name for name, m in linear.items() if m is head}
+    leaves = {name.rpartition(".")[2] for name in linear.keys() - heads}
     targets = leaves if lora.targets == "all-linear" else set(lora.targets)
-    if lora.unembed:
-        targets |= {name for name, m in linear.items() if m is head}
-        untie(model, head)
+    targets |= heads if lora.unembed else set()
+    if targets & heads and is_tied(model):
+        untie(model)
     adapter = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=sorted(targets))
     try:
         with warnings.catch_warnings():  # about peft's use of transformers, which no user can change
@@ -226,15 +238,6 @@ def add_lora(model: Any, lora: Lora) -> Any:
         raise PluginError(
             f"[plugins.local] lora_targets = {lora.targets!r}: {error}; the model has {', '.join(sorted(leaves))}"
         ) from error
-
-
-def untie(model: Any, head: Any) -> None:
-    """Give the unembedding its own weight: merging an adapter into a shared one would also change the embedding."""
-    import torch
-
-    if head.weight is model.get_input_embeddings().weight:
-        head.weight = torch.nn.Parameter(head.weight.detach().clone())
-        model.config.tie_word_embeddings = False
 
 
 def has_plain_head(model: Any, device: torch.device) -> bool:
@@ -253,6 +256,9 @@ def has_plain_head(model: Any, device: torch.device) -> bool:
 
 def save_checkpoint(policy: Policy, optimizer: torch.optim.Optimizer | None, target: Path) -> None:
     """Write a directory, whole or not at all, that transformers (or peft, for an adapter) can load too.
+
+    An adapter on the head of a model with tied embeddings is the exception: use it, but do not merge it with peft
+    (`justtinker export` writes one that can be merged).
 
     Raises PluginError if it cannot be written (a full disk).
     """
@@ -307,25 +313,65 @@ def replace_directory(source: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def load_checkpoint(policy: Policy, path: Path) -> dict[str, Any]:
-    """Load a checkpoint's weights into the policy; return its optimizer and random states.
+def check_checkpoint(policy: Policy, path: str) -> None:
+    """Raise what `load_checkpoint` would, without loading a weight: FileNotFoundError or PluginError."""
+    from safetensors import safe_open
 
-    Raises FileNotFoundError if there is none, PluginError if it is damaged or of another architecture.
-    """
-    import torch
+    if "://" in path:
+        raise PluginError("a checkpoint of a server, which the backend local cannot load; name a run of local, or none")
+    check_architecture(policy, Path(path))
+    try:
+        read_state(Path(path), mmap=True)
+        if not (weights := sorted(Path(path).glob("*.safetensors"))):
+            raise FileNotFoundError("it has no *.safetensors")
+        for file in weights:
+            with safe_open(file, "pt"):  # reads the header, and compares it with the file's size
+                pass
+    except Exception as error:
+        raise damaged(path, error) from error
 
+
+def check_architecture(policy: Policy, path: Path) -> None:
+    """Raise FileNotFoundError if there is no checkpoint, PluginError if it is damaged or does not fit the policy."""
     if not (path / "meta.json").is_file():
-        raise FileNotFoundError(f"no checkpoint at {path}: it has no meta.json")
+        what = "it is a model, so name it as run.model" if (path / "config.json").is_file() else "it has no meta.json"
+        raise FileNotFoundError(
+            f"no checkpoint at {path}: {what}; a run directory has its checkpoints in checkpoints/step_..."
+        )
     try:
         saved = json.loads((path / "meta.json").read_text())["architecture"]
-        state: dict[str, Any] = torch.load(path / "training.pt", map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file can make the readers raise anything
-        raise PluginError(f"checkpoint {path} is damaged ({error}); use an older one") from error
+    except Exception as error:  # a damaged file can make the reader raise anything
+        raise damaged(path, error) from error
     if saved != policy.architecture:
         raise PluginError(
             f"checkpoint {path} is of {saved}, but this run's model is {policy.architecture}; "
             f"use the model and the LoRA options that it was saved with"
         )
+
+
+def read_state(path: Path, *, mmap: bool = False) -> dict[str, Any]:
+    """Read the optimizer and random states of a checkpoint; with `mmap`, leave their numbers on the disk."""
+    import torch
+
+    state: dict[str, Any] = torch.load(path / "training.pt", map_location="cpu", weights_only=True, mmap=mmap)
+    return state
+
+
+def damaged(path: object, error: Exception) -> PluginError:
+    """The error for a checkpoint that cannot be read."""
+    return PluginError(f"checkpoint {path} is damaged ({error}); use an older one")
+
+
+def load_checkpoint(policy: Policy, path: Path) -> dict[str, Any]:
+    """Load a checkpoint's weights into the policy; return its optimizer and random states.
+
+    Raises FileNotFoundError if there is none, PluginError if it is damaged or of another architecture.
+    """
+    check_architecture(policy, path)
+    try:
+        state = read_state(path)
+    except Exception as error:
+        raise damaged(path, error) from error
     load_weights(policy, path)
     return state
 

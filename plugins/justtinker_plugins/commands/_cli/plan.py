@@ -5,14 +5,16 @@ from __future__ import annotations
 import shlex
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from justtinker_core import PluginError, config_files
 from justtinker_core.checkpoints import FILE, newest_first
 from justtinker_core.config import RunConfig
-from justtinker_core.enabling import resolved
+from justtinker_core.enabling import open_plugins, resolved
+from justtinker_core.hookspecs import attribute_of
 from justtinker_core.rundir import RunDir
 
 
@@ -45,6 +47,39 @@ def plan_runs(
             each = replace(each, run=replace(each.run, start_from=f"../{plan[-1].path.name}"))
         plan.append(PlannedRun(each, parent / f"{number}-{each.run.name}"))
     return parent, plan
+
+
+def check_stages(plan: Sequence[PlannedRun]) -> None:
+    """Raise one PluginError if a run cannot load the weights that the run before it will save."""
+    complaints = [
+        f"{later.path.name} starts from the weights of {earlier.path.name}, {what}"
+        for earlier, later in pairwise(plan)
+        if later.config.run.start_from == f"../{earlier.path.name}"
+        for what in differences(earlier.config, later.config)
+    ]
+    if complaints:
+        raise PluginError("\n".join(complaints))
+
+
+def differences(earlier: RunConfig, later: RunConfig) -> Iterator[str]:
+    """Say where two configs must agree, as one run starts from the weights of the other, and do not."""
+    (old_backend, old), (new_backend, new) = needed_weights(earlier), needed_weights(later)
+    if old_backend != new_backend:
+        yield f"but its backend is {new_backend}, not {old_backend}, whose weights it cannot load"
+        return
+    for option, value in old.items():
+        if (other := new.get(option, value)) != value:
+            table, _, key = option.rpartition(".")
+            yield f"but has [{table}] {key} = {other!r}, not {value!r}: use one value for both, with --set {option}=..."
+
+
+def needed_weights(config: RunConfig) -> tuple[str, dict[str, object]]:
+    """A run's backend, and what its weights depend on: the model, and the options that the backend names."""
+    plugins, path = open_plugins(config), Path(config.run.model)
+    backend = plugins.who("open_backend")[0]
+    options = attribute_of(plugins.active[backend].instance, "starts_from")
+    model = str(path.resolve()) if path.exists() else config.run.model
+    return backend, {"run.model": model, **{f"plugins.{backend}.{name}": value for name, value in options.items()}}
 
 
 def resolve_config(source: str, unresolved: RunConfig, several: bool) -> RunConfig:

@@ -1,6 +1,6 @@
 """An estimate of a run's tokens and dollars, before anything is spent, and the assumptions behind it.
 
-Prompts and demonstrations are measured on real problems. Nobody knows how long responses will be, so the table gives
+Prompts and demonstrations are measured on real problems, or assumed if there is no tokenizer or data yet. Nobody knows how long responses will be, so the table gives
 two figures: for responses of half of `max_tokens`, and of all of it. What a run really uses is in its records
 (`tokens`, `usd`).
 """
@@ -13,9 +13,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from rich.console import Console
 
-from justtinker_core import Problem
+from justtinker_core import PluginError, Problem
 from justtinker_core.config import due
 from justtinker_core.run import Run
+from justtinker_plugins.commands._preflight.assumed import with_assumptions
 from justtinker_plugins.shared.terminal import plain_table
 
 PROMPTS_MEASURED = 32
@@ -25,27 +26,60 @@ TYPICAL_SHARE = 0.5
 TOKEN_KINDS = ("prefill", "cached_prefill", "sampled", "trained")
 
 
-def describe_cost(console: Console, run: Run, done: int = 0) -> None:
+def describe_cost(console: Console, run: Run, done: int = 0, spent: float = 0.0) -> None:
     """Print the tokens and dollars of a step, and of all steps and evaluations left after `done` steps.
 
-    Prints nothing if the algorithm does not implement `expect_tokens`.
+    Prints nothing if the algorithm does not implement `expect_tokens`, or if a run that could not be opened has too
+    little for an estimate.
     """
-    low, high = (expected_tokens(run, share, done) for share in (TYPICAL_SHARE, 1.0))
+    whole, assumed = with_assumptions(run)
+    try:
+        low, high = (expected_tokens(whole, share, done) for share in (TYPICAL_SHARE, 1.0))
+    except PluginError:
+        if assumed:
+            return
+        raise
     if not low:
         return
-    priced = run.backend.usd({}) is not None
+    priced = usd(run, {}) is not None
     table = plain_table("estimate", *(kind.replace("_", " ") for kind in TOKEN_KINDS), *(["USD"] if priced else []))
     for part in low:
         cells = [as_range(abbreviate(low[part][kind]), abbreviate(high[part][kind])) for kind in TOKEN_KINDS]
-        costs = (run.backend.usd(tokens[part]) or 0.0 for tokens in (low, high))
-        table.add_row(part, *cells, *([as_range(*(f"{usd:,.2f}" for usd in costs))] if priced else []))
+        costs = (f"{usd(run, tokens[part]) or 0.0:,.2f}" for tokens in (low, high))
+        table.add_row(part, *cells, *([as_range(*costs)] if priced else []))
+    table.collapse_padding = priced
     console.print()
     console.print(table)
     console.print(
         f"The lower figures assume responses of {TYPICAL_SHARE:.0%} of max_tokens, the higher ones of all of it."
+        + (f" Also assumed, as not all could be loaded: {', '.join(assumed)}." if assumed else "")
         + (" Prices: \\[plugins.tinker] prices, else a dated table; storage is not included." if priced else ""),
         style="dim",
     )
+    if priced and (warning := budget_warning(run, low, done, spent)):
+        console.print(f"[yellow]{warning}[/yellow]", highlight=False)
+
+
+def usd(run: Run, tokens: Mapping[str, int]) -> float | None:
+    """What tokens cost, as far as is known. A backend knows it without being ready."""
+    return run.backend.usd(tokens) if hasattr(run, "backend") else None
+
+
+def budget_warning(run: Run, low: Mapping[str, Mapping[str, int]], done: int, spent: float) -> str:
+    """Say at which step the run's budget would end it, by the lower figures; '' if all steps fit in."""
+    budget, last, section = run.config.run.budget_usd, run.config.run.steps, run.config.evaluation
+    if budget is None:
+        return ""
+    step_usd, evaluation_usd = (usd(run, low.get(part, {})) or 0.0 for part in ("a step", "an evaluation"))
+    spent += evaluation_usd if section.at_start and not done else 0.0
+    for step in range(done + 1, last + 1):
+        if spent + step_usd > budget:
+            left = f", as {spent:,.2f} USD are spent" if done else ""
+            return (
+                f"run.budget_usd = {budget:g} ends the run after about {step - 1:,} of {last:,} steps{left}: raise it"
+            )
+        spent += step_usd + (evaluation_usd if due(step, section.every, last, section.at_end) else 0.0)
+    return ""
 
 
 def expected_tokens(run: Run, share: float, done: int = 0) -> dict[str, Counter[str]]:

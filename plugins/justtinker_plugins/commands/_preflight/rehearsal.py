@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,11 +14,13 @@ from rich.markup import escape
 
 from justtinker_core import PluginError, loop
 from justtinker_core.answers import all_of
+from justtinker_core.checkpoints import checkpoint_of
 from justtinker_core.config import RunConfig
 from justtinker_core.enabling import installed, open_plugins
 from justtinker_core.errors import all_or_none
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
+from justtinker_plugins.commands._cli.awaiting import awaiting
 from justtinker_plugins.commands._cli.plan import PlannedRun
 from justtinker_plugins.commands._preflight import checks
 from justtinker_plugins.commands._preflight.data import data_notes, skipped_rows
@@ -39,38 +41,64 @@ def rehearse(runs: Sequence[PlannedRun]) -> None:
 
 def rehearse_run(console: Console, planned: PlannedRun, several: bool) -> None:
     """Open and describe one run. Raises a PluginError with its complaints, each after its name if there are several."""
+    config = config_to_open(planned)
+    with tempfile.TemporaryDirectory() as scratch:
+        run = run_without_reporters(config, RunDir.create(Path(scratch) / "check", config.dump()))
+        try:
+            describe_run(console, planned)
+            describe_plugins(console, config)
+            with opened(planned, run):
+                describe_data(console, run)
+                describe_prompt(console, run)
+                describe_cost(console, run, planned.step, RunDir(planned.path).spent())
+        except PluginError as error:
+            if run.status != "checked":  # who has no account yet wants to see this first
+                describe_cost(console, run, planned.step, RunDir(planned.path).spent())
+            name = f"{config.run.name}: " if several else ""
+            raise PluginError("\n".join(name + line for line in str(error).splitlines())) from error
+
+
+def config_to_open(planned: PlannedRun) -> RunConfig:
+    """A run's config; a run before it in the same command becomes its checkpoint, or nothing if it has none yet."""
+    run = planned.config.run
+    start = run.start_from
+    if start is None or not start.startswith("../"):
+        return planned.config
     try:
-        describe_run(console, planned)
-        describe_plugins(console, planned.config)
-        with opened(planned) as run:
-            describe_data(console, run)
-            describe_prompt(console, run)
-            describe_cost(console, run, planned.step)
-    except PluginError as error:
-        name = f"{planned.config.run.name}: " if several else ""
-        raise PluginError("\n".join(name + line for line in str(error).splitlines())) from error
+        start = checkpoint_of(start, planned.path)
+    except PluginError:
+        start = None
+    return replace(planned.config, run=replace(run, start_from=start))
+
+
+def run_without_reporters(config: RunConfig, files: RunDir) -> Run:
+    """Make a run of all plugins but the reporters."""
+    quiet = replace(config, enable=tuple(name for name in config.enable if not is_reporter(name, config)))
+    return Run(quiet, open_plugins(quiet), files)
+
+
+def is_reporter(name: str, config: RunConfig) -> bool:
+    """Whether a plugin is of the reporters."""
+    return installed(config)[name].role == "reporters"
 
 
 @contextmanager
-def opened(planned: PlannedRun) -> Iterator[Run]:
+def opened(planned: PlannedRun, run: Run) -> Iterator[None]:
     """Open the run in a temporary directory. Of its reporters, only `preflight` is called."""
-    config, found = planned.config, installed(planned.config)
-    without_reporters, only_reporters = (
-        replace(config, enable=tuple(name for name in config.enable if (found[name].role == "reporters") == reports))
-        for reports in (False, True)
-    )
+    config = planned.config
+    only_reporters = replace(config, enable=tuple(name for name in config.enable if is_reporter(name, config)))
     reporters = open_plugins(only_reporters)
 
     def check_reporters(run: Run) -> None:
         answers = (reporters.ask(name, "preflight", all_of(str), run=run) for name in reporters.who("preflight"))
         checks.raise_complaints(complaint for answer in answers for complaint in answer or ())
 
-    with tempfile.TemporaryDirectory() as scratch:
-        files = RunDir.create(Path(scratch) / "check", config.dump())
-        every = (check_reporters, *checks.checks_for(planned.path))
-        with loop.opened(Run(without_reporters, open_plugins(without_reporters), files), every) as run:
-            yield run
-            run.status = "checked"
+    every = (check_reporters, *checks.checks_for(planned.path))
+    with ExitStack() as stack:
+        with awaiting() as say:
+            stack.enter_context(loop.opened(run, every, say))
+        run.status = "checked"
+        yield
 
 
 def describe_run(console: Console, planned: PlannedRun) -> None:

@@ -1,0 +1,74 @@
+"""Where the relative paths of a config begin: at its folder, or for ``--set`` at the working directory.
+
+The tables of a config do not say which of their texts are paths; only the class that declares an option does. So a text
+carries where it comes from, until the class is known.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+
+class Text(str):
+    """A text of a config, which knows the folder in which a relative path begins."""
+
+    base: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PathIfThere:
+    """Marks an option of type `str` that is a path if something lies there, and else a name."""
+
+    holds: tuple[str, ...] = ()
+    """Patterns; a path must be a directory with a file that matches one of them."""
+
+    def fits(self, path: Path) -> bool:
+        """Return whether there is what a path would lead to."""
+        return any(any(path.glob(pattern)) for pattern in self.holds) if self.holds else path.exists()
+
+
+NameOrPath = Annotated[str, PathIfThere()]
+"""The type of an option that is the name of something, or a path if something lies there."""
+
+
+def with_base(value: Any, base: Path) -> Any:
+    """Let every text in a value of a config begin its path at `base`, but those that begin elsewhere already."""
+    if isinstance(value, dict):
+        return {key: with_base(inner, base) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [with_base(inner, base) for inner in value]
+    if isinstance(value, str) and not isinstance(value, Text):
+        value = Text(value)
+        value.base = base
+    return value
+
+
+def locate(cls: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a class with absolute paths: those of type `Path`, and names that are paths."""
+    found = dict(options)
+    for name, field in getattr(cls, "__pydantic_fields__", {}).items():
+        key = field.alias or name
+        mark = next((m for m in field.metadata if isinstance(m, PathIfThere)), None)
+        if key in found and (mark or "Path" in str(field.annotation)):
+            found[key] = absolute(found[key], mark or path_mark(field.annotation))
+    return found
+
+
+def path_mark(annotation: Any) -> PathIfThere | None:
+    """Return the mark within a type such as ``NameOrPath | None``."""
+    marks = (m for part in getattr(annotation, "__args__", ()) for m in getattr(part, "__metadata__", ()))
+    return next((m for m in marks if isinstance(m, PathIfThere)), None)
+
+
+def absolute(value: Any, mark: PathIfThere | None) -> Any:
+    """Return the paths in a value as absolute ones. Addresses (``tinker://``) and texts of unknown origin stay."""
+    if isinstance(value, list):
+        return [absolute(inner, mark) for inner in value]
+    if not isinstance(value, Text) or "://" in value:
+        return value
+    path = Path(os.path.abspath(value.base.resolve() / Path(value).expanduser()))
+    return str(path) if mark is None or mark.fits(path) else str(value)
