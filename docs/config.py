@@ -20,8 +20,8 @@ DATA = [
 EXAMPLE = """
 [run]
 name = "my-run"
-model = "path/to/a/model"           # any causal model that transformers loads; "tiny" is the quickstart's
-start_from = "runs/coldstart"       # a run directory or a checkpoint; optional
+model = "../models/mine"            # any causal model that transformers loads; "tiny" is the quickstart's
+start_from = "../runs/coldstart"    # a run directory or a checkpoint, from this file's folder on; optional
 steps = 100                         # evaluated before the first and after the last
 
 [optimizer]
@@ -36,7 +36,7 @@ every = 10
 
 [data.train]
 use = "files"                       # the plugin that loads it; the other keys are its options
-path = "train.jsonl"                # JSON lines, CSV or Parquet; relative to the working directory
+path = "train.jsonl"                # JSON lines, CSV or Parquet, beside this config
 problem_column = "text"             # needed unless it is called problem, question or prompt
 answer_column = "gold"              # likewise answer, solution or ground_truth; see data.md
 
@@ -67,6 +67,23 @@ quotes: `--set 'plugins.chatml_think.system="42"'`. With several configs, `--set
 `-p no:NAME` change those that enable NAME, `-p NAME` those that do not enable it yet, and `--set data.…` those that
 have the table. Any other change applies to all. `--set quickstart-rl:run.steps=5` and `-p quickstart-rl:boxed` change
 one config, named by its file or its run. `train` says which configs it changed.
+
+## Paths
+
+A relative path in a config begins at the config's own folder, wherever you are when you run it. A relative path on the
+command line begins at the working directory, also in a `--set`. A run directory holds absolute paths.
+
+| path | `train.jsonl` in `conf/my.toml` | `--set data.train.path=train.jsonl` |
+|---|---|---|
+| of `files`, alone or in a `mix` | `conf/train.jsonl` | `./train.jsonl` |
+| of another plugin's option of type `Path` | likewise | likewise |
+| `[local_plugins]` | likewise | likewise |
+| `run.start_from`, `source` of the hub's data sets | likewise, if something lies there; else a name | likewise |
+| `run.model` | likewise, if a folder with weights (`*.safetensors`, `*.bin`) lies there; else a name | likewise |
+| `directory` of `tensorboard` | inside the run directory | inside the run directory |
+
+In a plugin of your own, annotate an option with `pathlib.Path` to get the same, or with `justtinker_core.NameOrPath` if
+it may be a name. Then a plugin gets an absolute path.
 """
 
 
@@ -97,6 +114,8 @@ def page() -> str:
     parts.append(
         '## [local_plugins]\n\n`name = "file.py:Class"`, relative to the config file. On the command line, '
         "`--set local_plugins.NAME=file.py:Class -p NAME` adds one to any config, relative to the working directory. "
+        "The name must not be that of an installed plugin. A run that is older than the installed one keeps its file; "
+        "if the file is gone, `score`, `eval` and `--resume` use the installed plugin, and warn. "
         "`manifest.json` holds the first 12 digits of the file's SHA-256 (not of what it imports); "
         "`--resume` warns if a file, or a package's version, has changed since.\n"
     )

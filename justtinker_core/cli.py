@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import Any
 
 import click
 
@@ -16,18 +16,6 @@ from justtinker_core.errors import PluginError, nearest
 
 GRACE = 5.0
 """Seconds that a command has to end after Ctrl-C. Then, or at the next Ctrl-C, the process is ended."""
-
-
-class ToStderr(logging.StreamHandler[TextIO]):
-    """Logs to whatever standard error is now: a live line replaces it, so that a warning comes above the line."""
-
-    @property
-    def stream(self) -> TextIO:
-        """Standard error."""
-        return sys.stderr
-
-    @stream.setter
-    def stream(self, other: TextIO) -> None: ...
 
 
 class Commands(click.Group):
@@ -61,7 +49,8 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; print a PluginError as a message."""
-        logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, handlers=[ToStderr()])
+        handler = logging.lastResort or logging.StreamHandler()  # looks up sys.stderr, which a live line replaces
+        logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, handlers=[handler])
         try:
             return super().invoke(ctx)
         except PluginError as error:
@@ -123,8 +112,8 @@ def end_process(messages: dict[str, str]) -> None:
 def exit_at_once(code: int) -> None:
     """End the process without waiting for threads, and show the terminal's cursor. Records on disk are whole."""
     with suppress(OSError):
-        if os.isatty(1):
-            os.write(1, b"\x1b[?25h")
+        for terminal in filter(os.isatty, (1, 2)):
+            os.write(terminal, b"\x1b[?25h")
     os._exit(code)
 
 

@@ -214,16 +214,17 @@ def check_shape(tables: Mapping[str, Any]) -> None:
 def parse(tables: Mapping[str, Any], base: Path) -> RunConfig:
     """Validate the tables of a config, whose folder is `base`: there its relative paths begin.
 
-    In a run directory, paths are absolute, but for ``start_from``; versions before wrote some as they were given.
+    The config of a run has absolute paths. Earlier versions wrote some as they were given, to the working directory.
     """
     check_shape(tables)
-    recorded, run = is_run(base), dict(tables.get("run", {}))
-    if recorded and "start_from" in run:
+    recorded = is_run(base)
+    run, local = dict(tables.get("run", {})), with_base(tables.get("local_plugins", {}), base)
+    if "start_from" in run:
         run["start_from"] = with_base(run["start_from"], base)
     tables = with_base({**tables, "run": run}, Path.cwd() if recorded else base)
     calls = (partial(configure, cls, name, locate(cls, tables.get(name, {}))) for name, cls in SECTIONS.items())
     sections: dict[str, Any] = dict(zip(SECTIONS, all_or_none(calls), strict=True))
-    local = {name: str((text.base / text).resolve()) for name, text in tables.get("local_plugins", {}).items()}
+    local = {name: str((text.base / text).resolve()) for name, text in local.items()}
     data = data_specs(tables.get("data", {}), sections["run"].seed)
     options = dict(tables.get("plugins", {}))
     enable = enabled_plugins([str(name) for name in options.pop("enable", [])], data)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 
-from justtinker_core.sampling import Settings, request_of, stops_of, then, until_stop
-from justtinker_core.types import Backend, Group, Rollout, Sample, Sampler, SampleRequest
+from justtinker_core.sampling import Settings, next_turn, request_of, stops_of, then, until_stop
+from justtinker_core.types import Backend, Group, Message, Rollout, Sample, Sampler, SampleRequest
 
 
 class Policy:
@@ -63,6 +63,12 @@ class Policy:
             self.truncated = True
             return
         self._add(tokens, [0.0] * len(tokens), False, text, ())
+
+    def reply(self, *messages: Message) -> None:
+        """End the policy's turn and add chat messages, in the model's own format, up to where its next turn begins."""
+        prompt = self._group.prompt
+        ended = any(self._mask[-1:]) and self._parts[-1].endswith(prompt.stop)
+        self.observe(next_turn(self._backend, prompt, messages, ended=ended))
 
     @property
     def _room(self) -> int:

@@ -13,6 +13,10 @@ class PluginError(Exception):
     """Something is wrong with a plugin, a config or the data. The text says where, what was found, and the fix."""
 
 
+class CannotResumeError(PluginError):
+    """Resuming the run cannot help until what the text says is done."""
+
+
 class SamplingError(PluginError):
     """A backend cannot sample a group. The core leaves the group out and counts it, up to `sampling.max_failed`."""
 

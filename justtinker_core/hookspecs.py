@@ -116,6 +116,9 @@ class Policy(Protocol):
     def observe(self, text: str) -> None:
         """Add what the environment says. It is never trained. If no room is left for a turn, truncate the episode."""
 
+    def reply(self, *messages: Message) -> None:
+        """Like `observe`, for chats: end the policy's turn, add messages, begin its next turn, as the template does."""
+
     def rollout(self) -> Rollout:
         """The episode so far."""
 
@@ -208,10 +211,7 @@ def expect_tokens(run: RunContext, response: float) -> Mapping[str, float] | Non
 
 @hookspec(firstresult=True)
 def rollout(problem: Problem, prompt: Prompt, policy: Policy) -> Rollout | None:
-    """First answer. Play one episode (several turns, tools). Called once per rollout, in a thread of its own.
-
-    If no plugin answers, the core samples one turn.
-    """
+    """First answer. Play one rollout's episode, in a thread of its own. If no plugin does, one turn is sampled."""
 
 
 @hookspec(firstresult=True)

@@ -29,15 +29,16 @@ Grade = Callable[[Group], Future[Group]]
 
 
 def fill_prompt(problem: Problem, plugins: Plugins, backend: Backend) -> Prompt:
-    """Ask the prompt plugins for a problem's prompt, render its messages and encode it."""
+    """Ask the prompt plugins for a problem's prompt, and let the backend render it."""
     answer: Prompt | None = plugins.first("build_prompt", prompt_of, problem=problem)
     if answer is None:
         active = ", ".join(plugins.who("build_prompt")) or "none"
         raise PluginError(f"no prompt plugin takes problem {problem.id!r} of kind {problem.kind!r} (active: {active})")
-    text = answer.text or backend.render(answer.messages, **answer.template)
-    stop = stops_of(answer.stop) or (backend.end_token,)
-    opened = opened_by(text) if answer.opened is None else answer.opened
-    return Prompt(text, answer.messages, stop, tuple(backend.encode(text)), answer.template, opened)
+    rendered = backend.render(answer.text or answer.messages, **answer.template)
+    opened = opened_by(rendered.text) if answer.opened is None else answer.opened
+    return replace(
+        answer, text=rendered.text, tokens=rendered.tokens, stop=stops_of(answer.stop) or rendered.stop, opened=opened
+    )
 
 
 def collect(

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from justtinker_core.types import Backend, Datum, Group, Prompt, Rollout, Sample, Sampler, SampleRequest
+from justtinker_core.errors import PluginError
+from justtinker_core.types import Backend, Datum, Group, Message, Prompt, Rollout, Sample, Sampler, SampleRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,24 @@ def opened_by(prompt: str) -> str:
     """What the end of a prompt already holds of the response: the tags of a thinking block, open or closed; or ""."""
     found = _OPENED.search(prompt)
     return found.group() if found else ""
+
+
+_SAID = "justtinker: what the policy said"
+
+
+def next_turn(backend: Backend, prompt: Prompt, messages: Sequence[Message], *, ended: bool) -> str:
+    """What a chat format writes between the policy's turn and its next one; if `ended`, without the turn's end token.
+
+    It is the difference of two renderings, so what the policy said takes no part in it. PluginError: not a chat.
+    """
+    if not prompt.messages:
+        raise PluginError("policy.reply needs a prompt of messages, such as chat_template's; add text with observe")
+    said = {"role": "assistant", "content": _SAID}
+    _, found, after = backend.render((*prompt.messages, said, *messages), **prompt.template).text.partition(_SAID)
+    if not found:
+        raise PluginError("the model's chat template leaves out earlier answers, so policy.reply cannot go on")
+    end = "|".join([*map(re.escape, prompt.stop), r"<[^<>\s]+>"])  # gpt-oss ends an earlier turn with another token
+    return re.sub(rf"\A\s*(?:{end})", "", after) if ended else after
 
 
 def request_of(

@@ -5,6 +5,7 @@ No stage changes what it was given. It returns a copy: ``replace(group, verdicts
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -67,12 +68,14 @@ class Prompt:
 
     text: str = ""
     messages: tuple[Message, ...] = ()
-    """Given instead of `text`: the core renders them with the chat template of the backend's tokenizer."""
+    """Given instead of `text`: the backend renders them in the model's chat format."""
     stop: tuple[str, ...] = ()
-    """Sampling ends at any of these strings; the first also ends an SFT target. Default: the tokenizer's end token."""
+    """Sampling ends at any of these strings; the first also ends an SFT target. Default: what ends the model's turn in
+    its chat format, and the tokenizer's end token."""
     tokens: tuple[int, ...] = ()
     template: Mapping[str, Any] = field(default_factory=dict)
-    """For `messages`: variables of the chat template, such as ``enable_thinking``."""
+    """For `messages`: variables of the chat template, such as ``enable_thinking``; and ``renderer``, the name of a
+    renderer of the package `renderers` that takes the template's place."""
     opened: str | None = None
     """What the end of the prompt already holds of the response: ``<think>\\n``, or a whole block if thinking is off.
     None: the core looks at the end of the text. See `Rollout.opened`."""
@@ -107,6 +110,23 @@ class Sample:
     """Prompt tokens that the server had in its cache; reported with a request's first sample."""
 
 
+_CHANNEL = re.compile(r"(?:<\|end\|>)?(?:<\|start\|>assistant)?<\|channel\|>(\w+)[^<]*<\|message\|>")
+
+
+def in_tags(text: str) -> str:
+    """Rewrite a response in OpenAI's harmony format: all before the channel ``final`` becomes a ``<think>`` block."""
+    before, *parts = _CHANNEL.split(text)
+    opened, pieces = False, [before]
+    for channel, content in zip(parts[::2], parts[1::2], strict=True):
+        if channel == "final":
+            pieces.append("</think>" if opened else "")
+        else:
+            pieces.append("\n" if opened else "<think>")
+        opened = channel != "final"
+        pieces.append(content)
+    return "".join(pieces)
+
+
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """One response to a prompt: everything after the prompt's tokens, tool output and later turns included."""
@@ -126,8 +146,11 @@ class Rollout:
 
     @property
     def response(self) -> str:
-        """The whole response: what the prompt held of it, then the text. Whoever looks for its parts reads this."""
-        return self.opened + self.text
+        """The whole response: what the prompt held of it, then the text. Whoever looks for its parts reads this.
+
+        gpt-oss thinks in a channel of its own; here, that reads as a ``<think>`` block too.
+        """
+        return self.opened + (in_tags(self.text) if self.text.startswith("<|channel|>") else self.text)
 
     @property
     def response_tokens(self) -> int:
@@ -286,7 +309,7 @@ class Backend(Protocol):
     context_length: int
     """The longest prompt plus response, in tokens."""
     end_token: str
-    """The tokenizer's end-of-text (or end-of-turn) token, the default stop."""
+    """The tokenizer's end token: the default stop of a prompt given as text."""
     concurrent: bool
     """True: a sampler stays valid while training goes on, so evaluations can run in the background."""
 
@@ -296,8 +319,10 @@ class Backend(Protocol):
     def decode(self, tokens: Sequence[int]) -> str:
         """Decode tokens to text, special tokens included."""
 
-    def render(self, messages: Sequence[Message], **template: Any) -> str:
-        """Render messages with the chat template and its variables, ready for the assistant's turn."""
+    def render(self, prompt: str | Sequence[Message], **template: Any) -> Prompt:
+        """Make a prompt as the model was trained to see it: text after what the tokenizer puts before any text, or
+        messages in the model's chat format, ready for its turn. Fills `text`, `tokens` and `stop`.
+        """
 
     def sampler(self) -> Sampler:
         """Return a sampler of the weights after every earlier call. Its futures may raise `SamplingError`."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from justtinker_core.config import RunConfig, due
-from justtinker_core.errors import PluginError
+from justtinker_core.errors import CannotResumeError, PluginError
 from justtinker_core.evaluation import Evaluations
 from justtinker_core.grading import GroupError
 from justtinker_core.loop import watch
@@ -64,7 +64,7 @@ def save_offending_group(run: Run, error: GroupError) -> str:
 def train_steps(run: Run, evaluations: Evaluations, interrupted: threading.Event) -> tuple[str, str]:
     """Train all steps that are left, with their checkpoints and evaluations. Returns status and reason."""
     if text := over_budget(run):
-        raise PluginError(f"{text}; raise it in {run.dir / 'config.toml'}")
+        raise CannotResumeError(f"{text}; raise it in {run.dir / 'config.toml'}, then resume")
     saved, status, reason = run.step, "", ""
     while not status:
         if missing := evaluations.missing(run.step):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from justtinker_core.checkpoints import FILE, checkpoint_of, located, mark_best, newest_first
-from justtinker_core.errors import PluginError
+from justtinker_core.errors import CannotResumeError, PluginError
 from justtinker_core.evaluation import Evaluations
 from justtinker_core.run import Run
 
@@ -29,7 +29,9 @@ def resume(run: Run, evaluations: Evaluations) -> None:
         break
     else:
         if candidates:
-            raise PluginError(f"none of the {len(candidates)} checkpoints of {run.dir} still exists; start a new run")
+            raise CannotResumeError(
+                f"none of the {len(candidates)} checkpoints of {run.dir} still exists; start a new run"
+            )
         if run.config.run.start_from:
             start_from(run, checkpoint_of(run.config.run.start_from, run.dir))
     if aside := run.files.rewind(run.step):

@@ -13,7 +13,7 @@ from typing import Any
 
 from justtinker_core.hookspecs import hookimpl
 from justtinker_core.run import Run
-from justtinker_core.types import Adam, Datum, Sample, SampleRequest, TrainResult, Update
+from justtinker_core.types import Adam, Datum, Message, Prompt, Sample, SampleRequest, TrainResult, Update
 
 Respond = Callable[[str, int], str]
 """Returns the response: ``respond(prompt, index)`` gets the prompt's text and the sample's index in its request."""
@@ -74,10 +74,15 @@ class ScriptedBackend:
         """Return one character per token."""
         return "".join(map(chr, tokens))
 
-    def render(self, messages: Sequence[Mapping[str, str]], **template: Any) -> str:
+    def render(self, prompt: str | Sequence[Message], **template: Any) -> Prompt:
         """Write ``[role]content`` for each message, then ``[assistant]`` and, with ``thinking=True``, ``<think>``."""
-        opened = "<think>\n" if template.get("thinking") else ""
-        return "".join(f"[{m['role']}]{m['content']}" for m in messages) + "[assistant]" + opened
+        if isinstance(prompt, str):
+            text = prompt
+        else:
+            ends = {"assistant": self.end_token}
+            text = "".join(f"[{m['role']}]{m['content']}{ends.get(m['role'], '')}" for m in prompt)
+            text += "[assistant]" + ("<think>\n" if template.get("thinking") else "")
+        return Prompt(text, stop=(self.end_token,), tokens=tuple(self.encode(text)))
 
     def sampler(self) -> ScriptedSampler:
         """Return a sampler of the weight as it is now."""

@@ -89,12 +89,17 @@ class BackendConformance:
 
     def test_render_frames_the_message_and_opens_the_assistants_turn(self, backend: Backend) -> None:
         turn = {"role": "user", "content": "47+38=?"}
-        text = backend.render([turn])
-        before, found, after = text.partition(turn["content"])
-        assert before
-        assert found
-        assert after
-        assert backend.render([turn, {"role": "assistant", "content": "85"}, turn]) != text
+        prompt = backend.render([turn])
+        assert all(prompt.text.partition(turn["content"]))
+        assert prompt.tokens == tuple(backend.encode(prompt.text))
+        assert prompt.stop
+        assert backend.render([turn, {"role": "assistant", "content": "85"}, turn]).text != prompt.text
+
+    def test_a_prompt_given_as_text_stays_as_it_is(self, backend: Backend) -> None:
+        prompt = backend.render("47+38=")
+        assert prompt.text.endswith("47+38=")
+        assert backend.decode(prompt.tokens) == prompt.text
+        assert prompt.stop == (backend.end_token,)
 
     def test_a_request_gets_its_number_of_samples(self, backend: Backend) -> None:
         requests = [request(backend, PROMPTS[0], n=n, max_tokens=5) for n in (1, 0, 4)]

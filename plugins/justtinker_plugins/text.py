@@ -61,6 +61,19 @@ def answer_part(text: str) -> str | None:
     return None if OPEN in answer else answer
 
 
+def in_channels(text: str) -> str:
+    """A response with tags in the channels of gpt-oss (OpenAI's harmony format), as `Rollout.response` reads them back.
+
+    >>> in_channels("<think>1+1</think>2")
+    '<|channel|>analysis<|message|>1+1<|end|><|start|>assistant<|channel|>final<|message|>2'
+    """
+    thinking, answer = thinking_part(text), answer_part(text) or ""
+    final = f"<|channel|>final<|message|>{answer.strip()}"
+    if thinking is None:
+        return final
+    return f"<|channel|>analysis<|message|>{thinking.strip()}<|end|><|start|>assistant{final}"
+
+
 def visible(text: str) -> str:
     r"""Roughly what a reader sees of a text: without blanks, TeX's spaces, styles and braces.
 

@@ -6,14 +6,18 @@ A mistake is reported before anything runs: no run directory is made and no back
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from justtinker_core.config_files import read
+from justtinker_core.enabling import installed
 from justtinker_core.rundir import RunDir
 from tests.core.conftest import Written, cli
 
+BARE = "[run]\nname = 'x'\nmodel = 'none'\nsteps = 0\n"
 CAST = ("Opened", "Ask", "Judge", "Correct", "Mean", "Rl")
 MORE = """
 from justtinker_core import plugin
@@ -214,6 +218,36 @@ def test_two_packages_with_one_name(mine: Callable[..., Path], site: Callable[..
     assert refused(mine(), "-p", "polite") == (
         "two packages have a plugin called 'polite': first and second (second:Polite); uninstall one of them"
     )
+
+
+def test_an_old_run_keeps_its_local_plugin_when_a_package_takes_its_name(
+    mine: Callable[..., Path], site: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    config = mine()
+    recorded = trained(config, "-p", "half")
+    assert {record["terms"]["half"]["raw"] for record in recorded} == {0.5}
+    site("halves", {"rewards": {"half": "halves:Half"}}, {"halves.py": "class Half: pass\n"})
+    clash = "[local_plugins] half: package halves has a plugin of that name; choose another name"
+    assert cli("train", config, "-p", "half", "--dir", "again").output == f"Error: {clash}\n"
+    for command in (["score", "run"], ["score", "run", "--against", "run"], ["train", "--resume", "run"]):
+        result = cli(*command)
+        assert result.exit_code == 0, result.output
+    assert "halves" not in caplog.text, "the run has its own"
+
+
+def test_an_old_run_whose_local_plugin_is_gone_uses_the_installed_one_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = tmp_path / "run"
+    RunDir.create(run, f"{BARE}[local_plugins]\ngrpo = '{tmp_path}/x.py:X'\n").manifest(status="finished")
+    assert installed(read(run))["grpo"].package == "justtinker"
+    assert caplog.messages == [
+        f"this run had the plugin grpo from {tmp_path}/x.py:X, which is gone; using the one of package justtinker "
+        f"{version('justtinker')} instead"
+    ]
+    (tmp_path / "x.py").write_text("class X: pass\n")
+    assert installed(read(run))["grpo"].value == f"{tmp_path}/x.py:X"
+    assert len(caplog.messages) == 1, "its own is there"
 
 
 def test_a_broken_package_harms_no_run_that_does_not_enable_it(

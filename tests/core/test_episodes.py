@@ -44,10 +44,10 @@ def constant(text: str) -> ScriptedBackend:
 
 
 def played(
-    *players: Any, backend: ScriptedBackend, count: int = 2, n: int = 2, max_tokens: int = 40
+    *players: Any, backend: ScriptedBackend, count: int = 2, n: int = 2, max_tokens: int = 40, chat: bool = False
 ) -> tuple[Group, ...]:
     settings = Settings("sample", n, max_tokens, 1.0, 1.0, 42)
-    plugins = plugins_of(Ask(), Judge(), Correct(), *players)
+    plugins = plugins_of(Chat() if chat else Ask(), Judge(), Correct(), *players)
     return collect(problems(count), 1, plugins, backend, backend.sampler(), settings)
 
 
@@ -62,6 +62,52 @@ def test_a_rollout_of_several_turns() -> None:
     assert all((logprob != 0) == mine for logprob, mine in zip(rollout.logprobs, rollout.mask, strict=True))
     assert rollout.response_tokens == 13
     assert not rollout.truncated
+
+
+class Chat:
+    """Asks in chat messages."""
+
+    @hookimpl
+    def build_prompt(self, problem: Problem) -> list[dict[str, str]]:
+        return [{"role": "user", "content": problem.question}]
+
+
+class Critic:
+    """Sends the policy a message after its first turn."""
+
+    @hookimpl
+    def rollout(self, problem: Problem, prompt: Prompt, policy: Policy) -> Rollout:
+        policy.generate(stop=["?"])
+        policy.reply({"role": "user", "content": "no"})
+        policy.generate()
+        return policy.rollout()
+
+
+@pytest.mark.parametrize(("said", "between"), [("one", "[user]no[assistant]"), ("one?", "$[user]no[assistant]")])
+def test_a_reply_ends_the_turn_and_begins_the_next(said: str, between: str) -> None:
+    backend = constant(said)
+    [group] = played(Critic(), chat=True, backend=backend, count=1, n=1)
+    first = said if said.endswith("?") else f"{said}$"
+    assert backend.decode(backend.requests[1][0].tokens) == f"[user]0+0[assistant]{first}{between}"
+    [rollout] = group.rollouts
+    assert rollout.text == f"{first}{between}{said}"
+    assert "".join(c for c, mine in zip(map(chr, rollout.tokens), rollout.mask, strict=True) if not mine) == between
+
+
+def test_a_reply_needs_a_prompt_of_messages() -> None:
+    expected = r"policy\.reply needs a prompt of messages, such as chat_template's; add text with observe"
+    with pytest.raises(PluginError, match=expected):
+        played(Critic(), backend=constant("one"))
+
+
+def test_a_reply_needs_a_format_that_shows_earlier_answers() -> None:
+    class Forgetful(ScriptedBackend):
+        def render(self, prompt: Any, **template: Any) -> Prompt:
+            return super().render(prompt if isinstance(prompt, str) else prompt[-1:], **template)
+
+    expected = r"the model's chat template leaves out earlier answers, so policy\.reply cannot go on"
+    with pytest.raises(PluginError, match=expected):
+        played(Critic(), chat=True, backend=Forgetful(lambda prompt, index: "one"))
 
 
 def test_each_turn_sees_all_that_went_before() -> None:

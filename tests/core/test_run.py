@@ -17,7 +17,7 @@ from justtinker_core.checkpoints import checkpoint_of, located
 from justtinker_core.enabling import open_plugins
 from justtinker_core.grading import GroupError
 from justtinker_core.loop import opened
-from justtinker_core.loop.opening import Check
+from justtinker_core.loop.opening import Check, Say
 from justtinker_core.run import Run
 from justtinker_core.types import Reward
 from tests.core.conftest import (
@@ -41,8 +41,8 @@ def raises(text: str) -> Any:
     return pytest.raises(PluginError, match=f"^{re.escape(text)}$")
 
 
-def open_and_close(run: Run, checks: Sequence[Check] = ()) -> None:
-    with opened(run, checks):
+def open_and_close(run: Run, checks: Sequence[Check] = (), say: Say = lambda what: None) -> None:
+    with opened(run, checks, say):
         pass
 
 
@@ -130,17 +130,29 @@ class Unreachable(ScriptedBackend):
         return ["no server answers"]
 
 
-def test_data_backend_plugins_and_the_callers_checks_complain_in_one_breath(run_of: RunOf) -> None:
-    def full(run: Run) -> None:
-        raise PluginError(f"the disk is full; ready: {run.ready}")
+def full(run: Run) -> None:
+    raise PluginError(f"the disk is full; ready: {run.ready}")
 
-    run = run_of(Early(), Unreachable(), Ask(), Judge(), Sft(), problems={"train": problems(2), "held": []})
-    with raises(
-        "[data.eval.held] listed gives no problem at all\n"
-        "no server answers\nready: False\nthe disk is full; ready: False"
-    ):
-        open_and_close(run, [full])
+
+def test_data_plugins_and_the_callers_checks_complain_in_one_breath(run_of: RunOf) -> None:
+    said: list[str] = []
+    run = run_of(Early(), ScriptedBackend(), Ask(), Judge(), Sft(), problems={"train": problems(2), "held": []})
+    with raises("[data.eval.held] listed gives no problem at all\nready: True\nthe disk is full; ready: True"):
+        open_and_close(run, [full], said.append)
     assert len(run.train_problems) == 2, "one set that fails does not take the others along"
+    assert said == [
+        "opening scripted", "loading data.train (listed)", "loading data.eval.held (listed)",
+        "checking what may prevent the run",
+    ]  # fmt: skip
+
+
+def test_a_backend_that_complains_is_named_before_data_is_loaded(run_of: RunOf) -> None:
+    said: list[str] = []
+    run = run_of(Early(), Unreachable(), Ask(), Judge(), Sft(), problems={"train": problems(2), "held": []})
+    with raises("no server answers\nready: False\nthe disk is full; ready: False"):
+        open_and_close(run, [full], said.append)
+    assert (run.train_problems, run.eval_problems) == ((), {})
+    assert said == ["opening scripted", "checking what may prevent the run"]
 
 
 def test_plugins_asked_after_the_backend_know_whether_it_can_encode(run_of: RunOf) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from justtinker_core import Group, Scorer
+from justtinker_core import Group, Prompt, Scorer
 from justtinker_core.rollouts import collect
 from justtinker_core.rundir import RunDir
 from justtinker_core.sampling import Settings
 from justtinker_core.testing import make_problem
 from justtinker_core.types import Problem
+from justtinker_plugins.backends._prompts import Prompts
 from justtinker_plugins.environments.calculator import Calculator
 from justtinker_plugins.prompts.chat_template import ChatTemplate
 from justtinker_plugins.shared.page.selection import row_of
@@ -47,8 +48,9 @@ class Templated(ScriptedBackend):
         self.tokenizer = tiny_tokenizer()
         self.tokenizer.chat_template = template
 
-    def render(self, messages: Any, **template: Any) -> str:
-        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **template))
+    def render(self, prompt: Any, **template: Any) -> Prompt:
+        text = Prompts(self.tokenizer)(prompt, template).text
+        return Prompt(text, stop=(self.end_token,), tokens=tuple(self.encode(text)))
 
 
 KINDS = ["math", *Calculator().kinds]

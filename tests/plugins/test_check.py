@@ -28,7 +28,7 @@ def test_check_shows_plan_and_prompt_and_leaves_nothing_behind(written: Written,
     lines = [line.split() for line in result.output.splitlines()]
     assert "a: 2 steps of scripted\nstarts from the model as it is\n" in result.output
     digest = hashlib.sha256((tmp_path / "players.py").read_bytes()).hexdigest()[:12]
-    assert ["my_correct", "1", "local", "file", digest, "mode", "=", "'on'"] in lines
+    assert ["my_correct", "1", "local", "file", digest] in lines
     assert ["data.train", "listed", "4", "4", "of", "4"] in lines
     assert (
         "The first prompt: 2 tokens; the response stops at '$', or after 8,192 tokens; "

@@ -167,7 +167,9 @@ def test_the_command_on_a_history(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (tmp_path / names[0]).read_bytes().startswith(PNG)
     said = "Error: cannot make the directory old.csv/there: Not a directory; name another with --dir\n"
     assert cli("curves", "old.csv", "--dir", "old.csv/there").output == said
-    assert cli("curves", "no.csv").output == "Error: there is no run directory and no file no.csv\n"
+    assert cli("curves", "no.csv").output.startswith("Error: there is no run directory and no file no.csv: expected ")
+    result = cli("curves", "exp001", "--dir", "published")
+    assert result.output.splitlines()[0] == "published/exp001.curves.png", "the history that ships with the toolkit"
 
 
 @plots

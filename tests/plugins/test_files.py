@@ -313,7 +313,7 @@ def test_a_missing_file_a_folder_and_no_path(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     Path("folder.jsonl").mkdir()
     for path, message in [
-        ("no.jsonl", f"there is no file no.jsonl (looked for {tmp_path / 'no.jsonl'})"),
+        ("no.jsonl", "there is no file no.jsonl"),
         ("folder.jsonl", "folder.jsonl is a folder; name the files in it"),
     ]:
         with pytest.raises(PluginError) as error:

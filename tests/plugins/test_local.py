@@ -141,7 +141,7 @@ def test_the_recipe_prompt_is_short_for_the_tiny_model(opened: Open) -> None:
     assert backend.decode(backend.encode(CHATML)) == CHATML
     user = {"role": "user", "content": "Solve the following math problem.\n\nProblem: 47+38=?"}
     system = "You are a helpful mathematical assistant. Think step by step before answering."
-    assert backend.render([{"role": "system", "content": system}, user]) == CHATML
+    assert backend.render([{"role": "system", "content": system}, user]).text == CHATML
     assert backend.decode(backend.encode("3 é 4")) == "3 <unk> 4"
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from dataclasses import asdict
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from justtinker_core import PluginError, config_files
 from justtinker_core.cli import main
 from justtinker_core.config import RunConfig
 from justtinker_core.enabling import open_plugins, resolved
+from justtinker_plugins.backends import _tinker
 from justtinker_plugins.commands._cli.plan import plan_runs
 from justtinker_plugins.commands.presets import HISTORICAL, first_comment, read_preset
 from justtinker_plugins.monitors import DEFAULT
@@ -173,6 +176,29 @@ def test_every_preset_of_the_service_says_what_was_not_run(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in config_files.presets() if name not in HISTORICAL_NAMES])
 def test_weights_of_the_retired_model_are_recommended_for_no_other(name: str) -> None:
     assert "tinker://" not in shown_preset(name)
+
+
+SERVED = [name for name in config_files.presets() if "tinker" in config_files.read(name).enable]
+
+
+def test_the_presets_of_the_service_are_found() -> None:
+    assert {*HISTORICAL_NAMES, "justrl-thinking", *(f"coldstart-{size}" for size in COLD)} < set(SERVED)
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_a_preset_of_the_service_names_a_model_that_it_offers_or_is_historical(name: str) -> None:
+    known = tomllib.loads(files(_tinker).joinpath("models.toml").read_text(encoding="utf-8"))["models"]
+    model = preset(name).run.model
+    assert model in known, f"{model} is not in models.toml"
+    historical = first_comment(shown_preset(name)).startswith(HISTORICAL)
+    assert known[model].get("offered", False) != historical
+    assert ("retired" in known[model]) == historical
+    assert historical == (name in HISTORICAL_NAMES)
+
+
+def test_the_template_of_the_model_that_thinks_by_itself_opens_the_thinking() -> None:
+    known = tomllib.loads(files(_tinker).joinpath("models.toml").read_text(encoding="utf-8"))["models"]
+    assert known[preset("justrl-thinking").run.model]["opens_think"] == "prompt"
 
 
 def test_a_model_that_thinks_by_itself_needs_no_cold_start() -> None:

@@ -6,11 +6,9 @@ import subprocess
 import sys
 import threading
 import time
-import tomllib
 import traceback
 import types
 from collections.abc import Callable, Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +38,6 @@ from justtinker_plugins.backends._tinker import wire
 from justtinker_plugins.backends._tinker.backend import TinkerBackend
 from justtinker_plugins.backends._tinker.calls import explained, is_gone
 from justtinker_plugins.backends._tinker.preflight import start_complaints
-from justtinker_plugins.backends._tinker.prices import prices_of
 from justtinker_plugins.backends.tinker import Tinker
 from tests.core.conftest import cli
 from tests.plugins.tinker_server import KEY, MODEL, TinkerServer, Weights, served
@@ -68,7 +65,7 @@ def server(tokenizer_directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 def run_of(model: str = MODEL, seed: int = 0, start_from: str | None = None, saved: tuple[Any, ...] = ()) -> Any:
-    section = types.SimpleNamespace(model=model, seed=seed, start_from=start_from)
+    section = types.SimpleNamespace(model=model, seed=seed, start_from=start_from, budget_usd=None)
     files = types.SimpleNamespace(read=lambda name: list(saved))
     return types.SimpleNamespace(config=types.SimpleNamespace(run=section), files=files, dir=Path("nowhere"))
 
@@ -378,6 +375,26 @@ def test_preflight_names_the_nearest_model(server: TinkerServer, opened: Open) -
     assert complaint == f"[run] model = 'tiny/bigam' is not offered by {server.url}; did you mean 'tiny/bigram'?"
 
 
+def test_preflight_names_what_replaces_a_retired_model(
+    server: TinkerServer, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retired = "Qwen/Qwen3-32B"
+    (complaint,) = complaints(opened(retired))
+    assert complaint.endswith("; known: tiny/bigram"), "the service's successors are of no use here"
+    server.models = (MODEL, "Qwen/Qwen3.8-27B")
+    (complaint,) = complaints(opened(retired))
+    assert complaint == (
+        f"[run] model = '{retired}' is not offered by {server.url}: the Tinker service retired it on 2026-06-12; "
+        "use Qwen/Qwen3.8-27B: --set run.model=Qwen/Qwen3.8-27B"
+    )
+    monkeypatch.setattr("justtinker_plugins.backends._tinker.server.SERVICE", server.url)
+    server.models = (MODEL,)
+    (complaint,) = complaints(opened(retired, price_file=""))
+    assert complaint.endswith("retired it on 2026-06-12; see what it offers: justtinker models")
+    server.models = (MODEL, retired)
+    assert not [c for c in complaints(opened(retired, price_file="")) if "retired" in c], "the server's list decides"
+
+
 def test_preflight_needs_no_sdk_to_look_for_the_key(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TINKER_API_KEY")
     monkeypatch.setitem(sys.modules, "tinker", None)
@@ -388,7 +405,7 @@ def test_preflight_needs_no_sdk_to_look_for_the_key(opened: Open, monkeypatch: p
 
 def test_preflight_says_which_prices_are_missing(opened: Open) -> None:
     (complaint,) = complaints(opened(prices={"sampled": 1.0}))
-    assert complaint == "[plugins.tinker] prices: the table has none for tiny/bigram: set prefill, sampled and trained"
+    assert complaint == "[plugins.tinker] prices: no others are known for tiny/bigram: set prefill, sampled and trained"
 
 
 def test_preflight_with_a_key_that_no_header_can_carry(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -533,22 +550,6 @@ def test_tokens_cached_by_the_server_are_reported(opened: Open) -> None:
 
 def sequence(tokens: list[int]) -> types.SimpleNamespace:
     return types.SimpleNamespace(tokens=tokens, logprobs=[-1.0] * len(tokens), stop_reason="stop")
-
-
-def test_prices_come_from_the_table_or_the_config(opened: Open) -> None:
-    million = dict.fromkeys(("prefill", "cached_prefill", "sampled", "trained"), 1_000_000)
-    assert opened().usd(million) is None
-    assert opened("Qwen/Qwen3-4B-Instruct-2507").usd(million) == pytest.approx(0.07 + 0.014 + 0.22 + 0.22)
-    own = {"prefill": 1.0, "cached_prefill": 0.5, "sampled": 2.0, "trained": 3.0}
-    assert opened(prices=own).usd(million) == pytest.approx(6.5)
-    with pytest.raises(PluginError, match=r"prices\.sample"):
-        opened(prices={"sample": 1.0})
-
-
-def test_every_price_has_its_date() -> None:
-    table = tomllib.loads(files("justtinker_plugins.backends._tinker").joinpath("tinker_prices.toml").read_text())
-    assert all({"date", "prefill", "sampled", "trained"} <= set(row) for row in table.values())
-    assert prices_of("nobody/nothing") is None
 
 
 @pytest.mark.parametrize("what", ["the api_key JWT has expired", "host not found"])

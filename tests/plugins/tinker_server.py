@@ -7,13 +7,16 @@ expiry by itself; tests inject faults: `answers`, `poison`, `hold`.
 
 from __future__ import annotations
 
+import io
 import json
 import socket
+import tarfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -124,6 +127,8 @@ class TinkerServer:
         self.tokenizer_directory = tokenizer_directory
         self.tokenizer = models.tiny_tokenizer()
         self.context_length: int | None = 64
+        self.models: tuple[str, ...] = (MODEL,)
+        """What it says that it offers."""
         self.weights: dict[str, Weights] = {}
         self.samplers: dict[str, Weights] = {}
         self.saved: dict[str, Weights] = {}
@@ -138,6 +143,12 @@ class TinkerServer:
         """Prompt -> what changes its sequences; an exception becomes that request's failure."""
         self.hold: dict[str, threading.Event] = {}
         """Prompt -> what the answer to its sample request waits for."""
+        self.adapter: dict[str, bytes] = {}
+        """File -> content: the adapter that every checkpoint holds for a download."""
+        self.copies: list[str] = []
+        """Paths that can be downloaded."""
+        self.skyrl = False
+        """Give archives an address without the checkpoint's kind, and no external weights, as SkyRL does."""
         self.lock = threading.Lock()
         self.counts: Counter[str] = Counter()
         self.url = ""
@@ -194,9 +205,20 @@ class TinkerServer:
         return self.future({"type": "save_weights", "path": path})
 
     def save_weights_for_sampler(self, body: dict[str, Any]) -> Any:
+        if body.get("path"):
+            return self.copy(body, "sampler_weights")
         sampler = f"sampler{self.count('sampler')}"
         self.samplers[sampler] = self.weights[body["model_id"]].copy(optimizer=False)
         return self.future({"type": "save_weights_for_sampler", "sampling_session_id": sampler})
+
+    def save_weights_external(self, body: dict[str, Any]) -> Any:
+        if self.skyrl:
+            raise Refused(404, "Not Found")
+        return self.copy(body, "external_weights")
+
+    def copy(self, body: dict[str, Any], kind: str) -> Any:
+        self.copies.append(f"tinker://{body['model_id']}/{kind}/{body['path']}")
+        return self.future({"type": f"save_weights_{kind}", "path": self.copies[-1]})
 
     def load_weights(self, body: dict[str, Any]) -> Any:
         model = body.get("model_id") or f"{body['session_id']}:train:{body['model_seq_id']}"
@@ -216,12 +238,45 @@ class TinkerServer:
             return self.future({"error": str(error), "category": "server"}, sample_sequence_ids=["x"] * n)
         return self.future((text, sequences), "sample", sample_sequence_ids=[f"{i}-{k}" for k in range(n)])
 
+    def checkpoint(self, path: str, method: str) -> Any:
+        """What ``training_runs/RUN/checkpoints/[KIND/]NAME[/WHAT]`` answers; a str is an address to go to."""
+        _, run, _, *rest = path.split("/")
+        what = rest.pop() if method == "GET" else "delete"
+        copy = next((c for c in self.copies if c == f"tinker://{run}/{'/'.join(rest)}"), None)
+        if self.skyrl and what == "archive":
+            copy = next((c for c in self.copies if c == f"tinker://{run}/sampler_weights/{'/'.join(rest)}"), None)
+        if copy is None:
+            raise Refused(404, "Checkpoint not found")
+        if what == "delete":
+            self.copies.remove(copy)
+            return {}
+        if what == "archive":
+            return f"{self.url}/api/v1/files/archive"
+        urls = {name: f"{self.url}/api/v1/files/{name}?signature=secret" for name in self.adapter}
+        return {"urls": urls, "expires": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
+
+    def file(self, name: str) -> bytes:
+        """A file of the adapter, or all of them as a tar archive."""
+        return packed(self.adapter) if name == "archive" else self.adapter[name]
+
     def other(self, path: str) -> Any:
         if path == "get_server_capabilities":
-            return {"supported_models": [{"model_name": MODEL, "max_context_length": self.context_length}]}
+            length = self.context_length
+            return {"supported_models": [{"model_name": m, "max_context_length": length} for m in self.models]}
         if path.startswith("samplers/"):
             return {"sampler_id": path.partition("/")[2], "base_model": MODEL}
         return {"status": "accepted", "type": "session_heartbeat"}
+
+
+def packed(files: dict[str, bytes]) -> bytes:
+    """A tar archive of files."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return archive.getvalue()
 
 
 class Refused(Exception):  # noqa: N818
@@ -299,6 +354,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.answer(b"", {})
 
+    def do_DELETE(self) -> None:
+        self.answer(b"", {})
+
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         is_proto = "x-protobuf" in self.headers.get("Content-Type", "")
@@ -321,10 +379,17 @@ class Handler(BaseHTTPRequestHandler):
             with self.world.lock:
                 self.world.seen.append((path, body))
                 known = getattr(TinkerServer, path, None) if body else None
-                reply = known(self.world, body) if known else self.world.other(path)
+                if path.startswith("training_runs/"):
+                    reply = self.world.checkpoint(path, self.command)
+                elif path.startswith("files/"):
+                    return self.send(200, self.world.file(path.partition("/")[2]), "application/octet-stream")
+                else:
+                    reply = known(self.world, body) if known else self.world.other(path)
         except Refused as refused:
             status, text = refused.args
             return self.send(status, json.dumps({"detail": text}).encode())
+        if isinstance(reply, str):
+            return self.send(302, b"", location=reply)
         return self.send(200, json.dumps(reply).encode())
 
     def retrieve(self, result: Any, kind: str) -> None:
@@ -339,8 +404,10 @@ class Handler(BaseHTTPRequestHandler):
             self.world.hold[prompt].wait(60)
         return self.send(200, sample_reply(sequences, as_proto), content)
 
-    def send(self, status: int, content: bytes, kind: str = "application/json") -> None:
+    def send(self, status: int, content: bytes, kind: str = "application/json", location: str = "") -> None:
         self.send_response(status)
+        if location:
+            self.send_header("Location", location)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

@@ -10,9 +10,11 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from justtinker_core import Backend, Batch, Datum, PluginError, Problem, RunContext, Update, hookimpl, plugin
-from justtinker_plugins.text import CLOSE, OPEN
+from justtinker_plugins.text import CLOSE, OPEN, in_channels
 
 log = logging.getLogger("justtinker")
+HARMONY_END = "<|return|>"
+"""Ends a response of gpt-oss, which writes channels instead of tags."""
 TRIED = 64
 """How many demonstrations are tried before a run."""
 
@@ -95,6 +97,8 @@ class Sft:
                 has = "a thinking block, but the prompt turns thinking off"
                 return has if thinks else "no thinking block, but the prompt opens one"
             turns = (without_opened(turns[0], prompt.opened), *turns[1:])
+        if prompt.messages and prompt.stop[0] == HARMONY_END:
+            turns = tuple(turn if i % 2 else in_channels(turn) for i, turn in enumerate(turns))
         target, wrote = encode_turns((*turns[:-1], turns[-1] + prompt.stop[0]), run.backend)
         tokens = (*prompt.tokens, *target)
         if len(tokens) > min(self.max_length, run.backend.context_length):

@@ -1,4 +1,4 @@
-"""Text encoding, chat templates and checks of training data, shared by both backends."""
+"""Text encoding and checks of training data, shared by both backends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from justtinker_core import Datum, PluginError
-from justtinker_core.types import Loss, Message
+from justtinker_core.types import Loss
 
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "cross_entropy": ("weights",),
@@ -47,15 +47,4 @@ def encode(tokenizer: Any, text: str) -> list[int]:
 def decode(tokenizer: Any, tokens: Sequence[int]) -> str:
     """Decode tokens, special tokens included."""
     text: str = tokenizer.decode(list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False)
-    return text
-
-
-def render(tokenizer: Any, messages: Sequence[Message], template: Mapping[str, Any]) -> str:
-    """Render messages with the chat template and its variables. PluginError if there is none or it rejects them."""
-    try:
-        text: str = tokenizer.apply_chat_template(
-            [dict(m) for m in messages], tokenize=False, add_generation_prompt=True, **template
-        )
-    except Exception as error:  # a template is a program and may raise anything
-        raise PluginError(f"the model's chat template cannot render the messages: {error}") from error
     return text

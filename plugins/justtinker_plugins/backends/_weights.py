@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +39,20 @@ def base_of(name: str) -> str:
 
 
 def write_model(model: Any, directory: Path) -> None:
-    """Write a whole model for transformers: safetensors, config, generation config."""
-    model.save_pretrained(directory, max_shard_size="5GB")
+    """Write a whole model for transformers: safetensors, config, generation config. PluginError for a full disk."""
+    with writing():
+        model.save_pretrained(directory)
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Turn what safetensors raises for a full disk, which is no OSError, into a PluginError."""
+    try:
+        yield
+    except PluginError:
+        raise
+    except Exception as error:
+        raise PluginError(f"cannot write the weights: {error}; nothing was kept") from error
 
 
 def merge(adapter: Any) -> Any:
@@ -72,9 +86,10 @@ def write_adapter(adapter: Any, base: str, tied: bool, directory: Path) -> tuple
         weights[f"base_model.model.{name}.weight"] = whole + head.get_delta_weight("default").to(whole.dtype)
         config.target_modules, config.modules_to_save = set(config.target_modules) - {name}, [name]
         notes = (WHOLE_HEAD,)
-    config.save_pretrained(directory)
     weights = {key: w.detach().contiguous().cpu() for key, w in weights.items()}
-    save_file(weights, directory / "adapter_model.safetensors", metadata={"format": "pt"})
+    with writing():
+        config.save_pretrained(directory)
+        save_file(weights, directory / "adapter_model.safetensors", metadata={"format": "pt"})
     return notes
 
 

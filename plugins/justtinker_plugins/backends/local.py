@@ -16,14 +16,15 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
-from justtinker_core import Backend, Datum, PluginError, RunContext, Sample, SampleRequest, hookimpl, plugin
+from justtinker_core import Backend, Datum, PluginError, Prompt, RunContext, Sample, SampleRequest, hookimpl, plugin
 from justtinker_core.checkpoints import FILE, checkpoint_of
 from justtinker_core.config import RunConfig
 from justtinker_core.types import Adam, Loss, Message, TrainResult
-from justtinker_plugins.backends._data import check_data, decode, encode, render
+from justtinker_plugins.backends._data import check_data, decode, encode
 from justtinker_plugins.backends._local import losses, sampling
 from justtinker_plugins.backends._local import model as models
 from justtinker_plugins.backends._local.exporting import export_policy
+from justtinker_plugins.backends._prompts import Prompts
 from justtinker_plugins.shared.exports import Exported, Progress
 
 T = TypeVar("T")
@@ -84,9 +85,7 @@ class Local:
             name, seed=seed, device=self.device, dtype=self.dtype, lora=lora if self.lora_rank else None
         )
 
-    def export(
-        self, config: RunConfig, checkpoint: str, directory: Path, merge: bool, progress: Progress
-    ) -> Exported:
+    def export(self, config: RunConfig, checkpoint: str, directory: Path, merge: bool, progress: Progress) -> Exported:
         """Write a checkpoint's weights for others (see `justtinker_plugins.shared.exports`)."""
         progress(f"loading {config.run.model}", 0, 0)
         policy = self.open_policy(config.run.model, config.run.seed)
@@ -112,6 +111,7 @@ class LocalBackend:
         self.policy, self.options, self.directory = policy, options, directory
         self.context_length = int(getattr(policy.config, "max_position_embeddings", policy.tokenizer.model_max_length))
         self.end_token = str(policy.tokenizer.eos_token)
+        self._prompts = Prompts(policy.tokenizer)
         self.concurrent = False
         self.version = 0
         """Counts the optimizer steps and restores submitted so far; it tells a sampler that its weights are gone."""
@@ -129,9 +129,9 @@ class LocalBackend:
         """Decode tokens, special tokens included."""
         return decode(self.policy.tokenizer, tokens)
 
-    def render(self, messages: Sequence[Message], **template: Any) -> str:
-        """Render messages with the chat template and its variables. PluginError if there is none or it rejects them."""
-        return render(self.policy.tokenizer, messages, template)
+    def render(self, prompt: str | Sequence[Message], **template: Any) -> Prompt:
+        """Make a prompt of text or messages. PluginError if there is no chat template or it rejects the messages."""
+        return self._prompts(prompt, template)
 
     def sampler(self) -> LocalSampler:
         """A sampler of the weights after all work submitted so far; the next optimizer step or restore ends it."""

@@ -6,15 +6,33 @@ them. The key comes from the environment variable TINKER_API_KEY and nowhere els
 
 from __future__ import annotations
 
+import os
 from dataclasses import field
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from justtinker_core import Backend, PluginError, RunContext, hookimpl, plugin
 from justtinker_core.checkpoints import checkpoint_of
+from justtinker_core.config import RunConfig
+from justtinker_plugins.backends._tinker import price_file
+from justtinker_plugins.backends._tinker.adapter import fit_adapter
 from justtinker_plugins.backends._tinker.backend import TinkerBackend
-from justtinker_plugins.backends._tinker.preflight import model_complaints, setup_complaints, start_complaints
+from justtinker_plugins.backends._tinker.calls import KEY, is_gone
+from justtinker_plugins.backends._tinker.download import download
+from justtinker_plugins.backends._tinker.listing import list_models
+from justtinker_plugins.backends._tinker.merging import merge_into_base
+from justtinker_plugins.backends._tinker.preflight import (
+    key_complaints,
+    model_complaints,
+    setup_complaints,
+    start_complaints,
+)
+from justtinker_plugins.backends._tinker.prices import record_prices
+from justtinker_plugins.backends._weights import base_of
+from justtinker_plugins.shared.exports import Exported, Progress
+from justtinker_plugins.shared.models import ModelList
 
 
 @plugin
@@ -34,7 +52,9 @@ class Tinker:
     prices: dict[Literal["prefill", "cached_prefill", "sampled", "trained"], Annotated[float, Field(ge=0)]] = field(
         default_factory=dict
     )
-    """USD per million tokens of each kind, in place of those in tinker_prices.toml."""
+    """USD per million tokens of each kind, in place of the service's."""
+    price_file: str = price_file.URL
+    """Where the service's prices are read, if it can be reached; "" for those that come with this package."""
 
     @hookimpl
     def open_backend(self, run: RunContext) -> Backend:
@@ -53,4 +73,34 @@ class Tinker:
         except PluginError:  # an earlier stage, which has no checkpoint yet
             start = None
         backend = run.backend
-        return setup_complaints(backend) or model_complaints(backend) + start_complaints(backend, start)
+        found = setup_complaints(backend, run.config.run.budget_usd)
+        found = found or model_complaints(backend) + start_complaints(backend, start)
+        if backend.prices and not found:
+            record_prices(run.files, backend.model, backend.prices)
+        return found
+
+    def export(self, config: RunConfig, checkpoint: str, directory: Path, merge: bool, progress: Progress) -> Exported:
+        """Download a checkpoint's adapter (see `justtinker_plugins.shared.exports`); with `merge`, merge it here."""
+        backend = TinkerBackend(config.run.model, self, config.run.seed)
+        try:
+            if complaints := key_complaints(os.environ.get(KEY, "")):
+                raise PluginError(complaints[0])
+            download(backend.server, checkpoint, directory, progress)
+            tokenizer = backend.server.tokenizer
+        except PluginError as error:
+            if is_gone(error):
+                raise FileNotFoundError(f"{checkpoint} is no longer on the server: {error}") from None
+            raise
+        finally:
+            backend.close()
+        base = base_of(config.run.model)
+        notes = fit_adapter(directory, base)
+        tokenizer.save_pretrained(directory)
+        if not merge:
+            return Exported("adapter", base, notes)
+        merge_into_base(directory, config.run.model, progress)
+        return Exported("model", base)
+
+    def models(self, model: str) -> ModelList:
+        """List the models of the service, or of the server at `base_url`, with their prices."""
+        return list_models(self, model)

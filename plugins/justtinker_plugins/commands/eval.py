@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from justtinker_core.enabling import open_plugins, resolved
 from justtinker_core.loop.resume import start_from
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
+from justtinker_plugins.commands._cli.awaiting import awaiting
 from justtinker_plugins.commands._cli.endings import print_error, print_if_killed, print_to_stderr
 from justtinker_plugins.commands._cli.options import plugin_option, read_config, set_option
 from justtinker_plugins.commands._preflight.checks import checks_for
@@ -99,7 +101,11 @@ def evaluate_missing(eval_dir: Path) -> None:
         click.echo(f"{eval_dir} is already finished")
         return
     own = config_files.read(eval_dir)
-    with loop.opened(Run(own, open_plugins(own), files), checks_for(eval_dir)) as run:
+    source = f"step {manifest['step']} of {manifest['run']}" if manifest.get("run") else manifest["checkpoint"]
+    click.echo(f"{', '.join(spec.name for spec in own.data)}: evaluating {source or own.run.model}, in {eval_dir}")
+    with ExitStack() as stack:
+        with awaiting() as say:
+            run = stack.enter_context(loop.opened(Run(own, open_plugins(own), files), checks_for(eval_dir), say))
         if manifest["checkpoint"] is not None:
             start_from(run, manifest["checkpoint"])
         run.step = manifest["step"]

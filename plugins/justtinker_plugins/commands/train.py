@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -12,9 +12,12 @@ from justtinker_core import config_files, loop
 from justtinker_core.enabling import open_plugins
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir, exists_error
+from justtinker_plugins.commands._cli.awaiting import awaiting
 from justtinker_plugins.commands._cli.endings import EXIT_CODES, print_error, print_if_killed, print_to_stderr
+from justtinker_plugins.commands._cli.headers import print_header
 from justtinker_plugins.commands._cli.options import plugin_option, read_configs, set_option
 from justtinker_plugins.commands._cli.plan import check_stages, make_directories, plan_resumed, plan_runs
+from justtinker_plugins.commands._cli.results import advice, print_results, resume_command
 from justtinker_plugins.commands._preflight.checks import checks_for
 from justtinker_plugins.commands._preflight.rehearsal import rehearse
 from justtinker_plugins.shared.records.runs import existing
@@ -62,9 +65,10 @@ def train(
         parent, plan = resume, [plan_resumed(path) for path in existing(resume)]
     if resume is None and parent.exists():
         raise exists_error(parent)
-    if resume is None and changes:
-        click.echo(f"Changed: {changes}")
-    check_stages(plan)
+    if resume is None:
+        if changes:
+            click.echo(f"Changed: {changes}")
+        check_stages(plan)
     if dry_run:
         rehearse([each for each in plan if each.step < each.config.run.steps])
         return
@@ -74,21 +78,24 @@ def train(
 
 
 def train_and_report(parent: Path, run_dirs: list[Path], new: bool) -> None:
-    """Train all runs. If one does not finish, print how to resume, or clean up if nothing was recorded."""
-    command = f"justtinker train --resume {shlex.quote(str(parent))}"
-    print_if_killed(f"interrupted; resume with: {command}")
+    """Train all runs. Print where the results are and, if one does not finish, what to do.
+
+    A new command that recorded nothing leaves no directory.
+    """
+    failure = None
+    print_if_killed(f"interrupted; resume with: {resume_command(parent)}")
     try:
         status = train_all(run_dirs)
     except BaseException as error:
-        status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        status, failure = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed", error
         print_error(error)
     if status == "failed" and new and not any(map(has_records, run_dirs)):
         shutil.rmtree(parent, ignore_errors=True)  # so that the same command works once the mistake is corrected
         print_to_stderr(f"failed before its first step, so {parent} is removed; fix the cause and repeat the command")
-    elif status == "failed":
-        print_to_stderr(f"failed; fix the cause, then resume with the same config: {command}")
-    elif status != "finished":
-        print_to_stderr(f"{status}; resume with: {command}")
+    else:
+        print_results(run_dirs, status)
+        for line in advice(status, failure, parent, run_dirs):
+            print_to_stderr(line)
     if status != "finished":
         raise SystemExit(EXIT_CODES[status])
 
@@ -106,8 +113,11 @@ def train_all(run_dirs: list[Path]) -> str:
             click.echo(f"{path} is already finished")
             continue
         run_config = config_files.read(path)
-        previous, last = run_dirs[:number], path == run_dirs[-1]
-        with loop.opened(Run(run_config, open_plugins(run_config), files, previous, last), checks_for(path)) as run:
+        run = Run(run_config, open_plugins(run_config), files, run_dirs[:number], path == run_dirs[-1])
+        print_header(run)
+        with ExitStack() as stack:
+            with awaiting() as say:
+                stack.enter_context(loop.opened(run, checks_for(path), say))
             status = loop.train(run)
         if status != "finished":
             return status

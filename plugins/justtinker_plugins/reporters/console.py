@@ -93,7 +93,7 @@ class Console:
             self._terminal.print(f"{name} {stats.step}/{steps}  {line}", highlight=False, soft_wrap=True)
         for f in findings:
             text = f"[{STYLES[f.level]}]step {stats.step} {f.level}[/] {f.source}: {escape(printable(f.message))}"
-            self._terminal.print(text, soft_wrap=True)
+            self._terminal.print(text, soft_wrap=not self._terminal.is_terminal)  # a log has one line for each
 
     def _show(self, name: str, steps: int, step: int, line: str) -> None:
         with self._lock:

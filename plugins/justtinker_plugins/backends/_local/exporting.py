@@ -11,7 +11,7 @@ from justtinker_plugins.shared.exports import Exported, Progress
 
 
 def export_policy(policy: Policy, checkpoint: Path, directory: Path, merged: bool, progress: Progress) -> Exported:
-    """Load a checkpoint into a policy and write that; `merged` puts an adapter into the weights. The policy is spent."""
+    """Load a checkpoint and write it; `merged` puts an adapter into the weights. The policy is spent."""
     adapter = None if merged else policy.adapter
     if adapter is not None and policy.base is None:
         raise PluginError(

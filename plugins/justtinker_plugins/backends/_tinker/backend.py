@@ -7,14 +7,17 @@ from concurrent.futures import Future
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from justtinker_core import Datum, PluginError
+from justtinker_core import Datum, PluginError, Prompt
 from justtinker_core.types import Adam, Loss, Message, TrainResult
-from justtinker_plugins.backends._data import check_data, decode, encode, render
+from justtinker_plugins.backends._data import check_data, decode, encode
+from justtinker_plugins.backends._prompts import Prompts
 from justtinker_plugins.backends._tinker import wire
 from justtinker_plugins.backends._tinker.calls import is_gone
-from justtinker_plugins.backends._tinker.prices import prices_of, usd
+from justtinker_plugins.backends._tinker.price_file import URL, PriceFile
+from justtinker_plugins.backends._tinker.prices import Prices, find_prices, published
 from justtinker_plugins.backends._tinker.sampler import TinkerSampler
 from justtinker_plugins.backends._tinker.server import Server
+from justtinker_plugins.shared.models import usd
 
 if TYPE_CHECKING:
     from justtinker_plugins.backends.tinker import Tinker
@@ -60,9 +63,13 @@ class TinkerBackend:
         """Decode tokens, special tokens included."""
         return decode(self.server.tokenizer, tokens)
 
-    def render(self, messages: Sequence[Message], **template: Any) -> str:
-        """Render messages with the chat template and its variables. PluginError if there is none or it rejects them."""
-        return render(self.server.tokenizer, messages, template)
+    def render(self, prompt: str | Sequence[Message], **template: Any) -> Prompt:
+        """Make a prompt of text or messages. PluginError if there is no chat template or it rejects the messages."""
+        return self._prompts(prompt, template)
+
+    @cached_property
+    def _prompts(self) -> Prompts:
+        return Prompts(self.server.tokenizer)
 
     # -- sampling and training ---------------------------------------------------------------------------------------
 
@@ -112,12 +119,35 @@ class TinkerBackend:
 
     def usd(self, tokens: Mapping[str, int]) -> float | None:
         """The cost of tokens by kind; None for a model without prices."""
-        prices = prices_of(self.model, {str(kind): price for kind, price in self.options.prices.items()})
-        return usd(tokens, prices) if prices else None
+        return usd(tokens, self.prices.usd) if self.prices else None
+
+    @cached_property
+    def price_file(self) -> PriceFile | None:
+        """The service's price file, asked for once; None for another server, or if it is switched off."""
+        return published(self.options, self.server)
+
+    @cached_property
+    def prices(self) -> Prices | None:
+        """The model's prices on this server, as long as this backend lives; None if they are not known."""
+        return find_prices(self.model, self.options, self.server, self.price_file)
+
+    @property
+    def price_note(self) -> str:
+        """Where the prices are from, or where to find them."""
+        return f"Prices: {self.prices.source}, {self.prices.seen}." if self.prices else unpriced(self)
 
     def close(self) -> None:
         """End the session. The server finishes what it has begun; open futures raise."""
         self.server.close()
+
+
+def unpriced(backend: TinkerBackend) -> str:
+    """What to do about a model whose prices are not known."""
+    where = f"the console and {URL} have them" if backend.server.is_service else "this server is not the service"
+    return (
+        f"No prices are known for {backend.model}: {where}; set [plugins.tinker] prices, in USD per million tokens "
+        "(prefill, sampled, trained)."
+    )
 
 
 def not_a_checkpoint(path: str) -> str:

@@ -9,30 +9,53 @@ from http.client import HTTPException
 
 from justtinker_core import PluginError
 from justtinker_core.errors import nearest
-from justtinker_plugins.backends._tinker.backend import PATHS, TinkerBackend, not_a_checkpoint
+from justtinker_plugins.backends._tinker.backend import PATHS, TinkerBackend, not_a_checkpoint, unpriced
 from justtinker_plugins.backends._tinker.calls import KEY, scrubbed
+from justtinker_plugins.backends._tinker.catalog import retirement, successor
 
 
-def setup_complaints(backend: TinkerBackend) -> list[str]:
-    """Complaints about key, server, SDK, prices and model, each with its fix."""
+def setup_complaints(backend: TinkerBackend, budget: float | None) -> list[str]:
+    """Complaints about key, server, SDK, prices (for the run's budget, if it has one) and model, each with its fix."""
     found = [*key_complaints(os.environ.get(KEY, "")), *server_complaints(backend.server.url)]
     try:
         import tinker  # noqa: F401
     except ImportError:
         found.append("the tinker SDK is not installed: pip install 'justtinker[tinker]'")
-    if backend.options.prices and backend.usd({}) is None:
-        found.append(
-            f"[plugins.tinker] prices: the table has none for {backend.model}: set prefill, sampled and trained"
-        )
-    if found:
-        return found
+    found += price_complaints(backend, budget)
+    return found + unlisted_complaints(backend) if found else offer_complaints(backend)
+
+
+def price_complaints(backend: TinkerBackend, budget: float | None) -> list[str]:
+    """A complaint if prices are missing that the options or the run's budget need."""
+    if backend.prices or not (backend.options.prices or budget is not None):
+        return []
+    if backend.options.prices:
+        return [f"[plugins.tinker] prices: no others are known for {backend.model}: set prefill, sampled and trained"]
+    return [f"[run] budget_usd = {budget:g} cannot be kept. {unpriced(backend)}"]
+
+
+def offer_complaints(backend: TinkerBackend) -> list[str]:
+    """A complaint if the server does not offer the model. Its own list decides, whatever is known otherwise."""
+    url, model = backend.server.url, backend.model
     try:
         offered = backend.server.offered
     except PluginError as error:
-        return [f"{backend.server.url} (base_url in [plugins.tinker]) does not list its models: {error}"]
-    if backend.model in offered:
+        return [
+            f"{url} (base_url in [plugins.tinker]) does not list its models: {error}",
+            *unlisted_complaints(backend),
+        ]
+    if model in offered:
         return []
-    return [f"[run] model = {backend.model!r} is not offered by {backend.server.url}{nearest(backend.model, offered)}"]
+    new = successor(model)
+    if retired := retirement(model, offered) if backend.server.is_service or (new and new.name in offered) else "":
+        return [f"[run] model = {model!r} is not offered by {url}: {retired}"]
+    return [f"[run] model = {model!r} is not offered by {url}{nearest(model, offered)}"]
+
+
+def unlisted_complaints(backend: TinkerBackend) -> list[str]:
+    """A complaint if the service is said to have retired the model, for when its own list cannot be asked."""
+    retired = retirement(backend.model) if backend.server.is_service else ""
+    return [f"[run] model = {backend.model!r}: {retired}"] if retired else []
 
 
 def model_complaints(backend: TinkerBackend) -> list[str]:

@@ -29,6 +29,11 @@ class Server:
         """The server's address."""
         return (self.options.base_url or os.environ.get("TINKER_BASE_URL") or SERVICE).rstrip("/")
 
+    @property
+    def is_service(self) -> bool:
+        """Whether it is the Tinker service, and no server of one's own."""
+        return self.url == SERVICE
+
     @cached_property
     def offered(self) -> dict[str, int | None]:
         """The models that the server offers, with their context lengths if it gives them."""
@@ -42,7 +47,7 @@ class Server:
 
     def checkpoint(self, path: str) -> Any:
         """What the server knows of a checkpoint: its base model, rank and trained parts. PluginError if it is gone."""
-        return self.calls.submit(lambda: self._rest().get_weights_info_by_tinker_path(path), lambda info: info).result()
+        return self.calls.submit(lambda: self.rest().get_weights_info_by_tinker_path(path), lambda info: info).result()
 
     def training(self) -> Any:
         """The training client, of a new adapter unless `restore` has made one."""
@@ -84,7 +89,8 @@ class Server:
             return tinker.RestClient(base_url=self.url, api_key=os.environ.get(KEY)).get_server_capabilities()
         return self._service.get_server_capabilities()
 
-    def _rest(self) -> Any:
+    def rest(self) -> Any:
+        """The client for checkpoints."""
         import tinker
 
         if hasattr(tinker.ServiceClient.create_rest_client, "__deprecated__"):

@@ -16,7 +16,7 @@ from justtinker_plugins.shared.terminal import Screen
 
 @contextmanager
 def awaiting() -> Iterator[Callable[[str], None]]:
-    """Give a function that is told what the command waits for. It shows that on standard error; a live line vanishes."""
+    """Give a function that is told what the command waits for, and shows it on standard error. A live line vanishes."""
     screen, line = Screen(stderr=True), AwaitedLine()
     if not screen.is_terminal:
         yield lambda what: print_to_stderr(f"{what} ...")

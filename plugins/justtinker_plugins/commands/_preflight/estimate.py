@@ -1,8 +1,8 @@
 """An estimate of a run's tokens and dollars, before anything is spent, and the assumptions behind it.
 
-Prompts and demonstrations are measured on real problems, or assumed if there is no tokenizer or data yet. Nobody knows how long responses will be, so the table gives
-two figures: for responses of half of `max_tokens`, and of all of it. What a run really uses is in its records
-(`tokens`, `usd`).
+Prompts and demonstrations are measured on real problems, or assumed if there is no tokenizer or data yet. Nobody knows
+how long responses will be, so the table gives two figures: for responses of half of `max_tokens`, and of all of it.
+What a run really uses is in its records (`tokens`, `usd`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 
 from justtinker_core import PluginError, Problem
 from justtinker_core.config import due
@@ -45,7 +46,7 @@ def describe_cost(console: Console, run: Run, done: int = 0, spent: float = 0.0)
     table = plain_table("estimate", *(kind.replace("_", " ") for kind in TOKEN_KINDS), *(["USD"] if priced else []))
     for part in low:
         cells = [as_range(abbreviate(low[part][kind]), abbreviate(high[part][kind])) for kind in TOKEN_KINDS]
-        costs = (f"{usd(run, tokens[part]) or 0.0:,.2f}" for tokens in (low, high))
+        costs = (dollars(usd(run, tokens[part]) or 0.0) for tokens in (low, high))
         table.add_row(part, *cells, *([as_range(*costs)] if priced else []))
     table.collapse_padding = priced
     console.print()
@@ -53,9 +54,11 @@ def describe_cost(console: Console, run: Run, done: int = 0, spent: float = 0.0)
     console.print(
         f"The lower figures assume responses of {TYPICAL_SHARE:.0%} of max_tokens, the higher ones of all of it."
         + (f" Also assumed, as not all could be loaded: {', '.join(assumed)}." if assumed else "")
-        + (" Prices: \\[plugins.tinker] prices, else a dated table; storage is not included." if priced else ""),
+        + (" Storage is not included." if priced else ""),
         style="dim",
     )
+    if note := getattr(run.backend, "price_note", "") if hasattr(run, "backend") else "":
+        console.print(escape(note), style="dim", highlight=False)
     if priced and (warning := budget_warning(run, low, done, spent)):
         console.print(f"[yellow]{warning}[/yellow]", highlight=False)
 
@@ -125,6 +128,11 @@ def mean_prompt_tokens(run: Run, problems: Sequence[Problem]) -> float:
 def multiplied(tokens: Mapping[str, float], times: int) -> Counter[str]:
     """Multiply every count, and round it."""
     return Counter({kind: round(count * times) for kind, count in tokens.items()})
+
+
+def dollars(amount: float) -> str:
+    """Write an amount with its cents, or without them if it is large."""
+    return f"{amount:,.2f}" if amount < 100 else f"{amount:,.0f}"
 
 
 def as_range(low: str, high: str) -> str:

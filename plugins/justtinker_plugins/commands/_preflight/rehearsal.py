@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,6 +19,7 @@ from justtinker_core.checkpoints import checkpoint_of
 from justtinker_core.config import RunConfig
 from justtinker_core.enabling import installed, open_plugins
 from justtinker_core.errors import all_or_none
+from justtinker_core.plugins import Active
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
 from justtinker_plugins.commands._cli.awaiting import awaiting
@@ -27,6 +29,8 @@ from justtinker_plugins.commands._preflight.data import data_notes, skipped_rows
 from justtinker_plugins.commands._preflight.estimate import describe_cost
 from justtinker_plugins.shared.terminal import plain_table
 from justtinker_plugins.text import CLOSE
+
+OURS = "justtinker"
 
 
 def rehearse(runs: Sequence[PlannedRun]) -> None:
@@ -114,18 +118,31 @@ def describe_run(console: Console, planned: PlannedRun) -> None:
 
 
 def describe_plugins(console: Console, config: RunConfig) -> None:
-    """Print every active plugin with its package and options, and the weights of rewards."""
+    """Print every active plugin with the weight of a reward, its package if it is not ours, and what was changed."""
     plugins = open_plugins(config)
     first, last = plugins.weights(1), plugins.weights(config.run.steps)
-    table = plain_table("plugin", "weight", "package", "options")
+    foreign = any(active.found.package != OURS for active in plugins.active.values())
+    table = plain_table("plugin", "weight", *(["package"] if foreign else []), "options that are not the default")
     table.columns[0].no_wrap = table.columns[1].no_wrap = True
     for name, active in plugins.active.items():
-        reward = active.reward is not None
-        options = {key: value for key, value in active.dump().items() if not (reward and key == "weight")}
-        weight = weight_range(first.get(name), last.get(name)) if reward else ""
-        listed = ", ".join(f"{key} = {value!r}" for key, value in options.items())
-        table.add_row(name, weight, f"{active.found.package} {active.found.version}", escape(listed))
+        weight = weight_range(first.get(name), last.get(name)) if active.reward is not None else ""
+        found = active.found
+        package = "" if found.package == OURS else f"{found.package} {found.version}"
+        listed = ", ".join(f"{key} = {value!r}" for key, value in changed_options(active).items())
+        table.add_row(name, weight, *([package] if foreign else []), escape(listed))
     console.print(table)
+
+
+def changed_options(active: Active) -> dict[str, object]:
+    """The options of a plugin that are not the default; not the weight of a reward."""
+    unchanged = {"weight"} if active.reward is not None else set()
+    if active.reward is not None and active.reward.mode == "on":
+        unchanged.add("mode")
+    for field in dataclasses.fields(active.instance) if dataclasses.is_dataclass(active.instance) else ():
+        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        if getattr(active.instance, field.name) == default:
+            unchanged.add(field.name)
+    return {name: value for name, value in active.dump().items() if name not in unchanged}
 
 
 def weight_range(first: float | None, last: float | None) -> str:
@@ -144,7 +161,7 @@ def describe_data(console: Console, run: Run) -> None:
     console.print()
     console.print(table)
     for note in data_notes(run):
-        console.print(f"[yellow]{escape(note)}[/yellow]", highlight=False, soft_wrap=True)
+        console.print(f"[yellow]{escape(note)}[/yellow]", highlight=False, soft_wrap=not console.is_terminal)
 
 
 def describe_prompt(console: Console, run: Run) -> None:
@@ -157,7 +174,7 @@ def describe_prompt(console: Console, run: Run) -> None:
             f"\nThe first prompt: {len(prompt.tokens)} tokens; the response stops at {escape(stops)}, or after "
             f"{limit:,} tokens; the model's context has {context:,}.",
             highlight=False,
-            soft_wrap=True,
+            soft_wrap=not console.is_terminal,
         )
         console.print(prompt.text, markup=False, style="dim", soft_wrap=True)
         if prompt.opened:

@@ -20,6 +20,8 @@ def find_weights(run_dir: Path | None, checkpoint: str | None, start: str | None
         reference = checkpoint or start
         if reference is None:
             return 0, None, None
+        if run_dir is not None and "://" not in reference and not Path(reference).exists():
+            raise PluginError(f"--checkpoint: expected best, final, a step or a path, got {reference!r}")
         path = checkpoint_of(reference, Path.cwd())
         source = find_origin(reference, path)
         return (source.step, path, source.run) if source else (0, path, None)
