@@ -14,9 +14,15 @@ else
     install() { "$venv/bin/pip" install "$@"; }
 fi
 if [ ! -e "$venv/ready" ]; then
-    make "${PYTHON:-python3}"
-    # SDK 0.24.1: newer ones send protobuf, which this server's release does not take. torch: as in the extra `local`.
-    if ! install 'skyrl[tinker,jax]==0.3.0' 'tinker==0.24.1' 'torch<2.14' -e "$top[dev]" >"$venv/install.log" 2>&1; then
+    python=${PYTHON:-python3}
+    make "$python"
+    # The two pairs of docs/self-hosting.md, whichever this Python allows. torch: as in the extra `local`.
+    if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 12))'; then
+        pair=('skyrl[tinker,jax]==0.4.0' aiohttp)
+    else
+        pair=('skyrl[tinker,jax]==0.3.0' 'tinker==0.24.1')
+    fi
+    if ! install "${pair[@]}" 'torch<2.14' -e "$top[dev]" >"$venv/install.log" 2>&1; then
         echo "skipped: the server cannot be installed here:"
         grep -m 3 '^ERROR' "$venv/install.log" || tail -3 "$venv/install.log"
         exit 0

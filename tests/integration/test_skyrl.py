@@ -1,7 +1,7 @@
 """The whole pipeline through the official SDK, over HTTP, against SkyRL's open-source Tinker server on the CPU.
 
-`run_skyrl.sh` makes the environment that this needs. No test leans on the values of losses or on speed: the model is
-tiny and random, and every new shape of a batch is compiled first.
+docs/self-hosting.md starts the server and uses it first; `run_skyrl.sh` makes the environment that this needs. No test
+leans on the values of losses or on speed: the model is tiny and random, and every new shape of a batch is compiled.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ for needed in ("skyrl", "jax", "tinker", "torch"):
     if importlib.util.find_spec(needed) is None:
         pytest.skip(f"{needed} is not installed: run tests/integration/run_skyrl.sh", allow_module_level=True)
 
+PAGE = Path(__file__).parents[2] / "docs" / "self-hosting.md"
 DIGITS = '''
 """Pays for digits: something that a random model can be rewarded for."""
 from justtinker_core import Group, hookimpl, plugin
@@ -87,64 +90,57 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def write_stand_ins(directory: Path) -> None:
-    """What the server expects of the machine: a `uv` that starts this Python, and a TypedDict that pydantic takes."""
-    uv = directory / "uv"
-    uv.write_text(f'#!/bin/sh\nwhile [ "$1" != "-m" ]; do shift; done\n"{sys.executable}" "$@"\n')
-    uv.chmod(0o755)
-    (directory / "sitecustomize.py").write_text(
-        "import typing, typing_extensions\ntyping.TypedDict = typing_extensions.TypedDict\n"
-    )
+def script(heading: str, port: int) -> str:
+    """The commands under a heading of docs/self-hosting.md, for another port."""
+    section = PAGE.read_text(encoding="utf-8").partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```sh\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    return "\n".join(["set -euo pipefail", f"export PORT={port}", *blocks]).replace("PORT=8000 ", "")
 
 
-def write_model(directory: Path) -> None:
-    """A random Qwen3 of 112 k parameters, with its tokenizer."""
-    import torch
+@dataclass(frozen=True)
+class World:
+    """A running server."""
 
-    from justtinker_plugins.backends._local.model import tiny
+    folder: Path
+    port: int
 
-    torch.manual_seed(0)
-    for part in tiny():
-        part.save_pretrained(directory)
+    @property
+    def environment(self) -> dict[str, str]:
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        return os.environ | {"PATH": path, "TINKER_TELEMETRY": "0"}
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A running server: its address and its model."""
-    directory, port = tmp_path_factory.mktemp("skyrl"), free_port()
-    write_stand_ins(directory)
-    write_model(directory / "model")
-    environment = os.environ | {
-        "PATH": f"{directory}:{os.environ['PATH']}", "PYTHONPATH": str(directory), "JAX_PLATFORMS": "cpu",
-    }  # fmt: skip
-    settings = {
-        "base-model": directory / "model", "backend": "jax", "host": "127.0.0.1", "port": port,
-        "database-url": f"sqlite:///{directory / 'server.db'}", "checkpoints-base": directory / "checkpoints",
-    }  # fmt: skip
-    command = ["uv", "run", "python", "-m", "skyrl.tinker.api", *(f"--{k}={v}" for k, v in settings.items())]
-    log = directory / "server.log"
-    with log.open("w") as output:
-        # Its own session: the server's own children must end with it.
-        server = subprocess.Popen(
-            command, env=environment, executable=directory / "uv", stdout=output, stderr=output, start_new_session=True
-        )
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The page's server, started as the page says."""
+    running = World(tmp_path_factory.mktemp("skyrl"), free_port())
+    with (running.folder / "start.log").open("w") as output:
+        # Its own session: the server and its engine must end with it.
+        started = subprocess.Popen(
+            ["bash", "-c", script("Start it", running.port)],
+            cwd=running.folder, env=running.environment, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
         try:
-            wait_for(f"http://127.0.0.1:{port}/api/v1/healthz", server, log)
-            yield {"url": f"http://127.0.0.1:{port}", "model": str(directory / "model")}
+            assert started.wait(timeout=240) == 0, "the server did not start"
+            yield running
+        except (AssertionError, subprocess.TimeoutExpired):
+            logs = [path for path in (running.folder / "start.log", running.folder / "server/log") if path.exists()]
+            pytest.fail("\n".join(path.read_text()[-3000:] for path in logs))
         finally:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
+            with suppress(ProcessLookupError):
+                os.killpg(started.pid, signal.SIGKILL)
 
 
-def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.5)
-    pytest.fail(f"the server did not start:\n{log.read_text()[-3000:]}")
+def test_the_page_trains(world: World) -> None:
+    trained = subprocess.run(
+        ["bash", "-c", script("Train on it", world.port)],
+        cwd=world.folder, env=world.environment, capture_output=True, text=True, timeout=900, check=False,
+    )  # fmt: skip
+    assert trained.returncode == 0, trained.stdout + trained.stderr
+    assert "Nothing stands in the way" in trained.stdout
+    steps = records(world.folder / "runs/served-rl/steps.jsonl")
+    assert [step["step"] for step in steps] == [1, 2, 3]
+    assert all(step["metrics"]["trained"] > 0 for step in steps), "the page says that its reward trains"
 
 
 def justtinker(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
@@ -165,10 +161,11 @@ def records(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
-def test_sft_then_rl_killed_resumed_and_evaluated(tmp_path: Path, world: dict[str, str]) -> None:
+def test_sft_then_rl_killed_resumed_and_evaluated(tmp_path: Path, world: World) -> None:
+    common = {"url": f"http://127.0.0.1:{world.port}", "model": world.folder / "server/model"}
     (tmp_path / "digits.py").write_text(DIGITS)
-    (tmp_path / "sft.toml").write_text(COMMON.format(name="sft", start="", **world) + SFT)
-    (tmp_path / "rl.toml").write_text(COMMON.format(name="rl", start='start_from = "sft"', **world) + RL)
+    (tmp_path / "sft.toml").write_text(COMMON.format(name="sft", start="", **common) + SFT)
+    (tmp_path / "rl.toml").write_text(COMMON.format(name="rl", start='start_from = "sft"', **common) + RL)
 
     assert "Nothing stands in the way" in finish(justtinker("check", "sft.toml", cwd=tmp_path))
     finish(justtinker("train", "sft.toml", "--dir", "sft", cwd=tmp_path))
