@@ -9,7 +9,7 @@ import pytest
 
 from justtinker_core.discovery import find
 from justtinker_core.hookspecs import hooks_of
-from justtinker_core.testing import Case, check_reward, check_verifier, make_problem
+from justtinker_core.testing import Case, check_reward, check_verifier, make_group, make_problem
 
 SUMS: Sequence[Case] = [
     ("4", "<think>2+2</think>\\boxed{4}", "correct"),
@@ -85,4 +85,7 @@ def test_a_verifier(name: str, options: Mapping[str, Any]) -> None:
 
 @pytest.mark.parametrize(("name", "options"), having("score"))
 def test_a_reward(name: str, options: Mapping[str, Any]) -> None:
-    check_reward(FOUND[name].load()(**options))
+    reward = FOUND[name].load()(**options)
+    if name == "redundancy":  # numba compiles at the first long text: on a busy machine, longer than a check waits
+        reward.score(group=make_group(["so we add the two and get the next one, " * 2_000] * 2))
+    check_reward(reward)
