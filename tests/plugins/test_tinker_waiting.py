@@ -18,7 +18,7 @@ pytest.importorskip("tinker", reason="the tinker backend needs the tinker SDK")
 from justtinker_core.testing.backends import ADAM, PROMPTS, WAIT, demonstrations, request
 from justtinker_plugins.backends._tinker import waiting
 from justtinker_plugins.backends._tinker.backend import TinkerBackend
-from justtinker_plugins.backends._tinker.calls import explained
+from justtinker_plugins.backends._tinker.calls import Calls, explained
 from justtinker_plugins.backends._tinker.waiting import LONG, PERIOD, Waiting, listen, reason_of, words_of
 from tests.core.conftest import cli
 from tests.plugins.tinker_fixtures import Open, wire_config
@@ -57,6 +57,22 @@ def test_a_server_that_is_gone_is_given_up(server: TinkerServer, opened: Open) -
     )
     assert error_of(sampled) == error
     assert error_of(backend.optim_step(ADAM)) == error, "nothing is sent to it any more"
+
+
+def test_nothing_waits_for_a_call_that_hangs_in_an_old_sdk() -> None:
+    open_calls, released = Waiting(URL, 0.05, 0.05), threading.Event()
+    calls = Calls(open_calls)
+    try:
+        hanging = calls.submit(released.wait, lambda reply: reply, "the gradient")
+        call = wait_until(lambda: next(iter(open_calls._open), None))
+        open_calls.tell(call, "forward_backward", 0, "connection refused", call.since)
+        assert "no answer from" in error_of(hanging)
+        later = calls.submit(lambda: 1, lambda reply: reply, "the optimizer step")
+        assert not released.is_set(), "the thread that makes the calls still hangs"
+        assert error_of(later) == error_of(hanging)
+    finally:
+        released.set()
+        calls.close()
 
 
 def test_a_server_that_only_fails_is_given_up(server: TinkerServer, opened: Open) -> None:
