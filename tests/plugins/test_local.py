@@ -3,6 +3,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -477,6 +478,31 @@ def test_starting_weights_are_looked_at_before_the_run(opened: Open, tmp_path: P
         assert damaged.endswith("); use an older one")
         (path / name).write_bytes(whole)
     assert complaint_about(lora, path, tmp_path) == ""
+
+
+def test_an_adapter_of_a_model_of_the_same_shape_with_other_weights(
+    opened: Open, directory: Path, tmp_path: Path
+) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    own = opened(str(directory), lora_rank=4)
+    path = Path(own.save("end").result(60))
+    moved, alike = tmp_path / "moved", tmp_path / "alike"
+    shutil.copytree(directory, moved)
+    shutil.copytree(directory, alike)
+    torch.manual_seed(6)
+    AutoModelForCausalLM.from_config(own.policy.model.config).save_pretrained(alike)
+    for same_model in ({}, {"dtype": "bfloat16"}):
+        assert complaint_about(opened(str(moved), lora_rank=4, **same_model), path, tmp_path) == ""
+    other = opened(str(alike), lora_rank=4)
+    text = f"is an adapter of a model with other weights than {alike}: use the model that it was trained on"
+    assert text in complaint_about(other, path, tmp_path)
+    with pytest.raises(PluginError, match="is an adapter of a model with other weights"):
+        other.restore(str(path), optimizer=True)
+    meta = json.loads((path / "meta.json").read_text())
+    (path / "meta.json").write_text(json.dumps({key: meta[key] for key in meta if key != "base"}))
+    assert complaint_about(other, path, tmp_path) == "", "an older checkpoint does not name its base"
 
 
 def test_starting_weights_that_are_none(opened: Open, directory: Path, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_preflight_names_what_replaces_a_retired_model(
     (complaint,) = complaints(opened(retired))
     assert complaint == (
         f"[run] model = '{retired}' is not offered by {server.url}: the Tinker service retired it on 2026-06-12; "
-        "use Qwen/Qwen3.8-27B: --set run.model=Qwen/Qwen3.8-27B"
+        "use Qwen/Qwen3.8-27B: --set run.model=Qwen/Qwen3.8-27B (and a run.start_from of that model, if any)"
     )
     monkeypatch.setattr("justtinker_plugins.backends._tinker.server.SERVICE", server.url)
     server.models = (MODEL,)

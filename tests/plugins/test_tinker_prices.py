@@ -104,11 +104,12 @@ def test_every_price_is_of_an_offered_model_and_of_after_the_rise() -> None:
 def test_a_replacement_that_is_retired_too_is_followed() -> None:
     assert catalog()["Qwen/Qwen3-32B"].replacement == "Qwen/Qwen3.6-27B"
     assert retirement("Qwen/Qwen3-32B") == (
-        "the Tinker service retired it on 2026-06-12; use Qwen/Qwen3.8-27B: --set run.model=Qwen/Qwen3.8-27B"
+        "the Tinker service retired it on 2026-06-12; use Qwen/Qwen3.8-27B: --set run.model=Qwen/Qwen3.8-27B "
+        "(and a run.start_from of that model, if any)"
     )
     assert retirement("Qwen/Qwen3-4B-Instruct-2507") == (
         "the Tinker service retired it on 2026-06-12; use Qwen/Qwen3.5-4B (thinking off): "
-        "--set run.model=Qwen/Qwen3.5-4B"
+        "--set run.model=Qwen/Qwen3.5-4B (and a run.start_from of that model, if any)"
     )
     unreplaced = "the Tinker service retired it on 2026-07-12; see what it offers: justtinker models"
     assert retirement("moonshotai/Kimi-K2.5") == unreplaced
@@ -298,7 +299,7 @@ def test_without_a_key_a_retired_model_is_still_named() -> None:
     *_, last = setup_complaints(backend("Qwen/Qwen3-4B-Instruct-2507"), None)
     assert last == (
         "[run] model = 'Qwen/Qwen3-4B-Instruct-2507': the Tinker service retired it on 2026-06-12; use Qwen/Qwen3.5-4B "
-        "(thinking off): --set run.model=Qwen/Qwen3.5-4B"
+        "(thinking off): --set run.model=Qwen/Qwen3.5-4B (and a run.start_from of that model, if any)"
     )
     others = setup_complaints(backend(), None)
     assert not any("retired" in complaint for complaint in others)

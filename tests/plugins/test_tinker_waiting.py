@@ -53,7 +53,7 @@ def test_a_server_that_is_gone_is_given_up(server: TinkerServer, opened: Open) -
     assert error.startswith(f"Tinker: no answer from {server.url} for "), error
     assert "last: " in error
     assert error.endswith(
-        "start the server again, or mend the network, then --resume the run ([plugins.tinker] give_up_after = 0.5)"
+        "start the server again, or mend the network, then try again ([plugins.tinker] give_up_after = 0.5)"
     )
     assert error_of(sampled) == error
     assert error_of(backend.optim_step(ADAM)) == error, "nothing is sent to it any more"
@@ -87,9 +87,9 @@ def test_a_server_that_only_fails_is_given_up(server: TinkerServer, opened: Open
 @pytest.mark.parametrize(
     ("status", "advice"),
     [
-        (429, "it is overloaded, or the account's limit is reached: --resume the run later, or ask for fewer samples"),
-        (503, "it has no room: --resume the run later"),
-        (402, "the account cannot be billed; add a payment method or credit in the Tinker console, then --resume"),
+        (429, "it is overloaded, or the account's limit is reached: try again later, or ask for fewer samples"),
+        (503, "it has no room: try again later"),
+        (402, "the account cannot be billed; add a payment method or credit in the Tinker console, then try again"),
     ],
 )
 @pytest.mark.parametrize("path", ["asample", "retrieve_future"])
@@ -129,7 +129,7 @@ def test_what_the_sdk_gives_up_by_itself_says_the_same(opened: Open) -> None:
     start = (
         f"Tinker: no answer from {URL} for 307 s (1 try; last: connection refused), waiting for the optimizer step: "
     )
-    assert text.startswith(f"{start}start the server again, or mend the network, then --resume the run [APIConn")
+    assert text.startswith(f"{start}start the server again, or mend the network, then try again [APIConn")
     call.failed("optim_step", 500, "out of memory", time.monotonic())
     broken = InternalServerError("no", response=httpx.Response(500, request=asked), body=None)
     text = str(explained(broken, SamplingError, call))

@@ -1,7 +1,8 @@
 """Sample and train on the Tinker service, or any server that speaks its API, through the official SDK.
 
 The server computes everything. Requests go out in the order they are made and are never cancelled; the SDK retries
-them. The key comes from the environment variable TINKER_API_KEY and nowhere else.
+them. The key comes from the environment variable TINKER_API_KEY, or from where the SDK itself keeps one; never from a
+config.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ PRICES = {"prefill": "prefill", "sample": "sampled", "train": "trained"}
 UNKNOWN = "?"
 LEGEND = (
     "Prices: USD per million tokens. thinks: who opens the thinking of a model that thinks without training, "
-    "the prompt or the model itself. ?: not known."
+    "the prompt or the model itself (yes: one of them). ?: not known."
 )
 
 

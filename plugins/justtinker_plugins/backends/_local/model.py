@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import hashlib
 import inspect
 import json
 import os
@@ -110,6 +111,19 @@ class Policy:
             return text
         lora = self.adapter.peft_config["default"]
         return f"{text}, LoRA rank {lora.r} alpha {lora.lora_alpha:g} on {', '.join(sorted(lora.target_modules))}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells models of one architecture apart, by the first rows of the input embedding; '' without an adapter.
+
+        An adapter leaves them as they are. Rounded to bfloat16, so that the dtype does not matter.
+        """
+        import torch
+
+        if self.adapter is None:
+            return ""
+        rows = self.model.get_input_embeddings().weight[:4].detach().to("cpu", torch.bfloat16)
+        return hashlib.sha256(rows.contiguous().view(torch.int16).numpy().tobytes()).hexdigest()[:16]
 
     def merged(self) -> contextlib.AbstractContextManager[None]:
         """Merge the adapter into the weights, for faster sampling; on exit, restore them bit for bit."""
@@ -288,7 +302,8 @@ def write_checkpoint(policy: Policy, optimizer: torch.optim.Optimizer | None, di
         "random_cuda": torch.cuda.get_rng_state_all() if policy.device.type == "cuda" else [],
     }
     torch.save(state, directory / "training.pt")
-    (directory / "meta.json").write_text(json.dumps({"format": 1, "architecture": policy.architecture}))
+    meta = {"format": 1, "architecture": policy.architecture, "base": policy.fingerprint}
+    (directory / "meta.json").write_text(json.dumps(meta))
     for path in [*directory.rglob("*"), directory]:
         sync(path)
 
@@ -339,13 +354,19 @@ def check_architecture(policy: Policy, path: Path) -> None:
             f"no checkpoint at {path}: {what}; a run directory has its checkpoints in checkpoints/step_..."
         )
     try:
-        saved = json.loads((path / "meta.json").read_text())["architecture"]
+        meta = json.loads((path / "meta.json").read_text())
+        saved, base = meta["architecture"], meta.get("base")  # older checkpoints name no base
     except Exception as error:  # a damaged file can make the reader raise anything
         raise damaged(path, error) from error
     if saved != policy.architecture:
         raise PluginError(
             f"checkpoint {path} is of {saved}, but this run's model is {policy.architecture}; "
             f"use the model and the LoRA options that it was saved with"
+        )
+    if base and base != policy.fingerprint:
+        raise PluginError(
+            f"checkpoint {path} is an adapter of a model with other weights than {policy.base or 'this tiny one'}: "
+            f"use the model that it was trained on (a tiny one: the same run.seed)"
         )
 
 

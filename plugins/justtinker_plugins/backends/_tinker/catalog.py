@@ -68,4 +68,5 @@ def retirement(model: str, offered: Collection[str] | None = None) -> str:
     said, new = f"the Tinker service retired it on {catalog()[model].retired}", successor(model)
     if new is None or (offered is not None and new.name not in offered):
         return f"{said}; see what it offers: justtinker models"
-    return f"{said}; use {new.name}{f' ({new.how})' if new.how else ''}: --set run.model={new.name}"
+    use = f"use {new.name}{f' ({new.how})' if new.how else ''}: --set run.model={new.name}"
+    return f"{said}; {use} (and a run.start_from of that model, if any)"

@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     from justtinker_plugins.backends.tinker import Tinker
 
 
+PATIENCE = 10.0
+"""Seconds to wait for a server's own list: there is another one."""
+
+
 def list_models(options: Tinker, model: str) -> ModelList:
     """List the models, those that are offered first. `model` is the config's: the option `prices` is for it."""
-    server = Server(model, options, seed=0)
+    server = Server(model, replace(options, give_up_after=PATIENCE, give_up_busy_after=PATIENCE), seed=0)
     try:
         offered, whence = ask_server(server)
     finally:

@@ -7,6 +7,7 @@ without that client, lines say only what is awaited and since when.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import threading
@@ -14,8 +15,10 @@ import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
+
+log = logging.getLogger("justtinker")
 
 KEY = "TINKER_API_KEY"
 PERIOD = 30.0
@@ -155,6 +158,8 @@ class Waiting:
         else:
             found = f"no answer from {self.url} {lasted}{inside}"
             advice = "start the server again, or mend the network, then --resume the run"
+        if not self._step():  # there is no run to resume yet
+            advice = advice.replace("--resume the run", "try again")
         gave_up = f" ([plugins.tinker] {option} = {limit:g})" if option else ""
         return f"{found}, waiting for {call.what}: {advice}{gave_up}"
 
@@ -219,8 +224,15 @@ def sdk() -> Any:
     import tinker
     import tinker._base_client as base
 
-    listen(getattr(base, "AsyncHttpxClientWrapper", None))
+    if not listen(getattr(base, "AsyncHttpxClientWrapper", None)):
+        warn_deaf()
     return tinker
+
+
+@cache
+def warn_deaf() -> None:
+    """Warn, once, of a version of the SDK that does not tell how its requests fare."""
+    log.warning("this version of the tinker SDK does not tell of its tries: a server that is gone is never given up")
 
 
 def reason_of(error: BaseException) -> str:

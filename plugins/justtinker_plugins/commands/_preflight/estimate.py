@@ -79,7 +79,8 @@ def budget_warning(run: Run, low: Mapping[str, Mapping[str, int]], done: int, sp
         if spent + step_usd > budget:
             left = f", as {spent:,.2f} USD are spent" if done else ""
             return (
-                f"run.budget_usd = {budget:g} ends the run after about {step - 1:,} of {last:,} steps{left}: raise it"
+                f"run.budget_usd = {budget:g} ends the run after about {step - 1:,} of {last:,} steps{left}: "
+                "raise it, or lower run.steps"
             )
         spent += step_usd + (evaluation_usd if due(step, section.every, last, section.at_end) else 0.0)
     return ""
