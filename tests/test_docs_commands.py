@@ -85,10 +85,10 @@ def check_call(call: list[str]) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 def test_every_line_is_one_that_the_command_takes(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(click.Path, "convert", lambda self, value, param, ctx: Path(value))
-    for name, text in re.findall(r"^cat > (\w+\.py) <<'END'\n(.*?)^END$", page.read_text("utf-8"), FULL):
-        (tmp_path / name).write_text(text)  # plugins that the page writes, where its commands run
     monkeypatch.chdir(tmp_path)
     calls = noted(page, tmp_path)
+    for name, text in re.findall(r"^cat > (\w+\.py) <<'END'\n(.*?)^END$", page.read_text("utf-8"), FULL):
+        (tmp_path / name).write_text(text)  # plugins that the page writes, where its commands run
     assert len(calls) >= len(re.findall(r"^(?:\.venv/bin/)?justtinker ", "\n".join(shell_blocks(page)), re.MULTILINE))
     for call in calls:
         try:
