@@ -72,9 +72,9 @@ def test_a_reward_that_is_only_observed_weighs_nothing(written: Written) -> None
 
 
 def test_only_options_that_are_not_the_default_are_shown(tmp_path: Path) -> None:
-    result = cli("check", "quickstart-sft", "--set", "plugins.local.threads=2")
+    result = cli("check", "quickstart-sft", "--set", "plugins.local.sample_batch=512")
     rows = [line.split() for line in result.output.splitlines()]
-    assert ["local", "threads", "=", "2"] in rows
+    assert ["local", "sample_batch", "=", "512"] in rows
     assert ["math_verify"] in rows
     assert max(map(len, result.output.partition("\nopening ")[0].splitlines())) <= 80
 
