@@ -41,4 +41,4 @@ def test_a_long_evaluation_is_read_in_the_time_that_its_size_takes(tmp_path: Pat
     path.write_bytes(frame * 3000)
     begun = time.process_time()
     assert read_answers(path)[1] == 3000 * len(frame)
-    assert time.process_time() - begun < 4
+    assert time.process_time() - begun < 20

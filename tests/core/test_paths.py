@@ -144,6 +144,7 @@ def test_a_path_of_your_own_plugin_begins_there_too(write: Write, tmp_path: Path
 
 
 def test_a_missing_file_says_when_it_is_in_the_working_directory(write: Write, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="data is loaded once the backend is open")
     write("use = 'files'\npath = 'work.jsonl'")
     result = cli("check", tmp_path / "conf" / "c.toml")
     assert (

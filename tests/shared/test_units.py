@@ -119,4 +119,4 @@ def test_measures_that_can_be_the_same(one: str, other: str, same: bool) -> None
 def test_long_texts_take_no_time(text: str) -> None:
     started = time.thread_time()
     assert not is_unit(text)
-    assert time.thread_time() - started < 0.5  # not a benchmark: backtracking takes longer than the universe is old
+    assert time.thread_time() - started < 20  # not a benchmark: backtracking takes longer than the universe is old
