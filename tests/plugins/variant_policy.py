@@ -12,6 +12,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +68,18 @@ class Policy(ScriptedBackend):
 
     def __init__(self, plugin: Variants, run: Run) -> None:
         super().__init__()
-        self.answers: dict[tuple[int, ...], list[str]] = {}
-        for problems in run.eval_problems.values():
-            golds = other_golds(problems) if plugin.shuffled else [str(p.answer) for p in problems]
+        self.plugin, self.run = plugin, run
+
+    @cached_property
+    def answers(self) -> dict[tuple[int, ...], list[str]]:
+        """Prompt -> variants of its gold. The problems are loaded after the backend is opened."""
+        found = {}
+        for problems in self.run.eval_problems.values():
+            golds = other_golds(problems) if self.plugin.shuffled else [str(p.answer) for p in problems]
             for problem, gold in zip(problems, golds, strict=True):
-                prompt = fill_prompt(problem, run.plugins, self)
-                self.answers[prompt.tokens] = variants(gold, problem.question)
+                prompt = fill_prompt(problem, self.run.plugins, self)
+                found[prompt.tokens] = variants(gold, problem.question)
+        return found
 
     def sampler(self) -> Any:
         """Return itself."""
