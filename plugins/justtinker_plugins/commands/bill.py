@@ -13,10 +13,10 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from justtinker_core import PluginError
 from justtinker_core.config import RunConfig
 from justtinker_core.enabling import open_plugins
 from justtinker_core.rundir import RunDir
+from justtinker_plugins.commands._cli.backend import backend_method
 from justtinker_plugins.commands._cli.options import read_config, set_option
 from justtinker_plugins.shared.bills import Bill
 from justtinker_plugins.shared.records.runs import existing
@@ -63,11 +63,7 @@ def method_of(config: RunConfig) -> Any:
     """The `bill` method of the config's backend."""
     plugins = open_plugins(config)
     plugins.require("open_backend", "a bill")
-    [name] = plugins.who("open_backend")
-    method = getattr(plugins.active[name].instance, "bill", None)
-    if method is None:
-        raise PluginError(f"the backend {name!r} sends no bill: its plugin has no method `bill`")
-    return method
+    return backend_method(plugins, "bill", "the backend {name} sends no bill: its plugin has no method `bill`")
 
 
 def meter(path: Path) -> tuple[Counter[str], float]:

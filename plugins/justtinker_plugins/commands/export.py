@@ -15,6 +15,7 @@ from justtinker_core.discovery import find
 from justtinker_core.enabling import open_plugins
 from justtinker_core.plugins import Plugins
 from justtinker_core.rundir import RunDir
+from justtinker_plugins.commands._cli.backend import backend_method
 from justtinker_plugins.commands._cli.options import read_config, set_option
 from justtinker_plugins.commands._export.card import Card, write_card
 from justtinker_plugins.commands._export.directory import new_directory
@@ -73,8 +74,5 @@ def needed(config: RunConfig, run_dir: Path) -> tuple[str, ...]:
 def writer_of(plugins: Plugins) -> Callable[..., Exported]:
     """The `export` method of the run's backend."""
     plugins.require("open_backend", "an export")
-    [name] = plugins.who("open_backend")
-    method = getattr(plugins.active[name].instance, "export", None)
-    if not callable(method):
-        raise PluginError(f"the backend {name!r} cannot export its weights: its plugin has no method `export`")
-    return method  # type: ignore[no-any-return]
+    lacks = "the backend {name} cannot export its weights: its plugin has no method `export`"
+    return backend_method(plugins, "export", lacks)  # type: ignore[no-any-return]
