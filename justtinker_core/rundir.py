@@ -156,13 +156,16 @@ class RunDir:
         text = "".join(json.dumps(group_record(group), ensure_ascii=False) + "\n" for group in groups)
         self.replace(f"rollouts/{name}.jsonl.zst", zstandard.compress(text.encode("utf-8", "backslashreplace"), 3))
 
-    def spent(self) -> float:
-        """Return the USD of all recorded steps and evaluations, set aside or not; equal records count once."""
+    def all_records(self) -> list[dict[str, Any]]:
+        """Return the records of all steps and evaluations, set aside or not; equal ones once."""
         folders = (self.path, *self.path.glob("set_aside_*"))
         records = [r for folder in folders for name in RECORDS[:2] for r in RunDir(folder).read(name)]
         # a rewind that was killed may have written a record twice
-        different = {json.dumps(record, sort_keys=True): record.get("usd") or 0.0 for record in records}
-        return float(sum(different.values()))
+        return list({json.dumps(record, sort_keys=True): record for record in records}.values())
+
+    def spent(self) -> float:
+        """Return the USD of all recorded steps and evaluations, set aside or not."""
+        return float(sum(record.get("usd") or 0.0 for record in self.all_records()))
 
     def rewind(self, step: int) -> Path | None:
         """Set aside every record after `step`. Returns the directory that holds them now; None if there were none."""

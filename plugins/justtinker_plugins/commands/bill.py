@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -69,21 +67,9 @@ def method_of(config: RunConfig) -> Any:
 def meter(path: Path) -> tuple[Counter[str], float]:
     """The tokens and the USD that a run has recorded, on steps that were set aside too."""
     tokens = Counter[str]()
-    for record in records(path):
+    for record in RunDir(path).all_records():
         tokens.update(record.get("tokens") or {})
     return tokens, RunDir(path).spent()
-
-
-def records(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of all steps and evaluations, equal ones once, as the run's budget counts them."""
-    seen = set()
-    for folder in (path, *path.glob("set_aside_*")):
-        for name in ("steps.jsonl", "evals.jsonl"):
-            for record in RunDir(folder).read(name):
-                text = json.dumps(record, sort_keys=True)
-                if text not in seen:
-                    yield record
-                seen.add(text)
 
 
 def times_of(path: Path) -> tuple[datetime, datetime]:
