@@ -21,7 +21,7 @@ from justtinker_core.enabling import open_plugins, resolved
 from justtinker_core.loop import opened
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
-from justtinker_core.types import Adam, Datum, Sample, SampleRequest, TrainResult
+from justtinker_core.types import Adam, Datum, Message, Prompt, Sample, SampleRequest, TrainResult
 
 GROUPS, ROLLOUTS, TOKENS = 32, 8, 4_000
 FIRST, LAST, STRAGGLER = 8.0, 20.0, 26.0
@@ -57,6 +57,10 @@ class Service:
 
     def encode(self, text: str) -> list[int]:
         return list(range(1 + len(text) // 4))
+
+    def render(self, prompt: str | Sequence[Message], **template: Any) -> Prompt:
+        assert isinstance(prompt, str), "chatml_think writes its prompts as text"
+        return Prompt(prompt, tokens=tuple(self.encode(prompt)))
 
     def decode(self, tokens: Sequence[int]) -> str:
         return self.texts[tokens[0]]
