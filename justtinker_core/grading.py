@@ -107,6 +107,7 @@ def score(group: Group, plugins: Plugins) -> Group:
                     f"reward term {term!r} of plugin {owner[term]!r}, rollout {i} of problem {group.problem.id!r}: "
                     f"expected a raw number in [-1, 1], got {value}"
                 )
+    plugins.terms.update(owner)
     weight = {term: weights[owner[term]] for term in terms}
     scored = [verdict.outcome != "unscored" for verdict in group.verdicts]
     rewards = (Reward({t: v[i] if s else None for t, v in terms.items()}, weight) for i, s in enumerate(scored))

@@ -136,6 +136,8 @@ class PluginAttributes:
     """Of a metric: "tokens" or "logprobs", if it reads them. The metric is skipped where a record lacks them."""
     default_weight: ClassVar[float] = 1.0
     """Of a reward: its `weight` if the config sets none."""
+    per_group: ClassVar[bool] = False
+    """Of a reward: what it gives a rollout depends on the other rollouts of the group, so it cannot judge one alone."""
     other_names: ClassVar[Mapping[str, str]] = {}
     """Wrong name of an option -> its right name, for the hint in the error."""
     starts_from: ClassVar[Mapping[str, object]] = {}
@@ -197,11 +199,7 @@ def build_prompt(problem: Problem) -> str | Sequence[Message] | Prompt | None:
 
 @hookspec(firstresult=True)
 def collect_batch(step: int, run: RunContext) -> Batch:
-    """Exactly one plugin: the algorithm. Step counts from 1.
-
-    Its class attribute ``needs`` names the other hooks that some active plugin must implement, e.g.
-    ``needs = ("build_prompt", "verify", "score", "advantages")``.
-    """
+    """Exactly one plugin: the algorithm. Step counts from 1. Its ``needs`` names hooks that others must implement."""
 
 
 @hookspec(firstresult=True)

@@ -118,6 +118,8 @@ class Plugins:
         self.manager.add_hookspecs(hookspecs)
         self._logged: set[tuple[str, str]] = set()
         self.under_way: dict[int, Call] = {}
+        self.terms: dict[str, str] = {}
+        """Each reward term that was given so far -> the plugin that gives it."""
         for a in reversed(active):  # pluggy asks the last registered first
             self._register(a)
 

@@ -72,6 +72,12 @@ class Scorer:
         ramps = [n for n, a in self.plugins.active.items() if a.reward and isinstance(a.reward.weight, Ramp)]
         return f"the weight schedule of {' and '.join(ramps)}" if ramps else ""
 
+    @property
+    def per_group(self) -> tuple[str, ...]:
+        """The reward plugins that compare the rollouts of a group. With them, one response alone cannot be scored."""
+        rewards = {name: a.instance for name, a in self.plugins.active.items() if a.reward}
+        return tuple(name for name, reward in rewards.items() if attribute_of(reward, "per_group"))
+
     def score(
         self,
         *,

@@ -27,6 +27,7 @@ class Length:
     """
 
     default_weight: ClassVar[float] = 0.1
+    per_group: ClassVar[bool] = True
 
     @hookimpl
     def preflight(self, run: RunContext) -> Sequence[str]:

@@ -1,0 +1,89 @@
+"""What all bridges share: which stack, whether it fits, and a scored rollout as plain numbers.
+
+Other toolkits want to know the names of rewards before anything is scored. So they see one number for each reward
+plugin: the sum of its terms, nearly always a single one that bears the plugin's name.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from justtinker_core import Group, PluginError, Scorer
+from justtinker_core.scorer import config_of
+
+Config = str | Path | Mapping[str, Any]
+"""A file of rewards, a preset, a run directory, or tables: whatever a `Scorer` takes."""
+
+STANDARD: Mapping[str, Any] = {"plugins": {"enable": ["math_verify", "correct", "format", "redundancy"]}}
+"""The stack if none is named: the strict math verifier and the standard terms."""
+
+_scorers: dict[str, Scorer] = {}
+_lock = threading.Lock()
+
+
+def scorer_of(config: Config = STANDARD, sets: Sequence[str] = (), plugins: Sequence[str] = ()) -> Scorer:
+    """Return this process's scorer of a config, opened once. PluginError if the config is wrong or cannot score."""
+    resolved = config_of(config, sets, plugins)
+    key = resolved.dump()
+    with _lock:
+        if key not in _scorers:
+            _scorers[key] = Scorer(resolved)
+        return _scorers[key]
+
+
+def check_alone(scorer: Scorer, bridge: str) -> None:
+    """Raise PluginError if a reward compares the rollouts of a group, or depends on the step.
+
+    For bridges to toolkits that hand over one response at a time.
+    """
+    if names := scorer.per_group:
+        raise PluginError(
+            f"{bridge} sees one response at a time, but {' and '.join(map(repr, names))} compares the responses of a "
+            "group; disable it, or use a bridge that sees groups (docs/bridges.md)"
+        )
+    if scorer.step_needed:
+        raise PluginError(f"{bridge} knows no step, but the rewards depend on it ({scorer.step_needed})")
+
+
+def reward_names(scorer: Scorer) -> list[str]:
+    """Return the reward plugins in the config's order, whatever they weigh at a step."""
+    return [name for name, active in scorer.plugins.active.items() if active.reward]
+
+
+def reward_weights(scorer: Scorer, step: int = 0) -> dict[str, float]:
+    """Return what each reward plugin weighs at a step; 0 for one that only observes."""
+    return {**dict.fromkeys(reward_names(scorer), 0.0), **scorer.plugins.weights(step)}
+
+
+def raw_values(scorer: Scorer, group: Group, index: int) -> dict[str, float | None]:
+    """Return the raw number of each reward plugin for one rollout of a scored group: the sum of its terms.
+
+    None: none of its terms applies to the rollout. All are None if the rollout is unscored.
+    """
+    values: dict[str, float | None] = dict.fromkeys(reward_names(scorer))
+    for term, raw in group.rewards[index].terms.items():
+        if raw is not None:
+            name = scorer.plugins.terms[term]
+            values[name] = (values[name] or 0.0) + raw
+    return values
+
+
+def total(group: Group, index: int) -> float | None:
+    """Return the weighted sum of one rollout's terms; None if the rollout is unscored."""
+    return None if group.verdicts[index].outcome == "unscored" else group.rewards[index].total
+
+
+def text_of(completion: Any, where: str) -> str:
+    """Return the text of a completion: text, one chat message, or a list of messages, whose last one counts."""
+    last = (
+        completion[-1]
+        if isinstance(completion, Sequence) and not isinstance(completion, str) and completion
+        else completion
+    )
+    content = last.get("content") if isinstance(last, Mapping) else last
+    if not isinstance(content, str):
+        raise PluginError(f"{where}: expected text or chat messages with text, got {completion!r:.80}")
+    return content

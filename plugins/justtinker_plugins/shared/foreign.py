@@ -1,0 +1,65 @@
+"""What everything needs that talks to another toolkit: its packages, its functions, its columns."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from justtinker_core import PluginError
+from justtinker_core.errors import nearest
+
+
+def package(name: str, what: str, install: str = "") -> ModuleType:
+    """Import a package that `what` needs; PluginError says how to install it (default: by its own name)."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise  # the package is there, and lacks something itself
+        raise PluginError(f"{what} needs a package: pip install {install or name.partition('.')[0]!r}") from error
+
+
+def load_object(where: str, what: str) -> Any:
+    """Import ``package.module:name`` or, from a file, ``folder/file.py:name``. PluginError if there is none."""
+    source, _, name = where.rpartition(":")
+    if not source or not name:
+        raise PluginError(f"{what}: expected 'package.module:name' or 'file.py:name', got {where!r}")
+    module = module_of_file(Path(source), what) if source.endswith(".py") else imported(source, what)
+    if not hasattr(module, name):
+        public = [known for known in vars(module) if not known.startswith("_")]
+        raise PluginError(f"{what}: {source} has no {name!r}{nearest(name, public)}")
+    return getattr(module, name)
+
+
+def imported(source: str, what: str) -> ModuleType:
+    """Import a module, or say why not."""
+    try:
+        return importlib.import_module(source)
+    except Exception as error:
+        raise PluginError(f"{what}: {source} cannot be imported ({type(error).__name__}: {error})") from error
+
+
+def module_of_file(path: Path, what: str) -> ModuleType:
+    """Run a Python file as a module, or say why not."""
+    if not path.is_file():
+        raise PluginError(f"{what}: there is no file {path}")
+    spec = importlib.util.spec_from_file_location(f"justtinker_foreign_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise PluginError(f"{what}: {path} cannot be run ({type(error).__name__}: {error})") from error
+    return module
+
+
+def column(row: Mapping[str, Any], name: str, where: str) -> Any:
+    """Return a row's cell; PluginError names the column that is not there, and the nearest one."""
+    if name not in row:
+        raise PluginError(f"{where}: there is no column {name!r}{nearest(name, list(row))}")
+    return row[name]
