@@ -25,10 +25,10 @@ def check_reward(
 ) -> None:
     """Check a reward, an instance or a class with its defaults. Raises an AssertionError with all that is wrong.
 
-    A reward may compare the rollouts of a group if it says ``per_group = True``: then, unlike a verdict, its numbers may
-    depend on the rest of the group; but not on the order of the rollouts, nor on other groups. The checks use `groups`,
-    made by `make_group`: give your own if the plugin needs a certain `meta` or another plugin's `measures`. `seconds`
-    and `patience` are those of `check_verifier`.
+    A reward may compare the rollouts of a group if it says ``per_group = True``: then, unlike a verdict, its numbers
+    may depend on the rest of the group; but not on the order of the rollouts, nor on other groups. The checks use
+    `groups`, made by `make_group`: give your own if the plugin needs a certain `meta` or another plugin's `measures`.
+    `seconds` and `patience` are those of `check_verifier`.
     """
     __tracebackhide__ = True
     listed = [groups] if isinstance(groups, Group) else ordinary_groups() if groups is None else list(groups)
