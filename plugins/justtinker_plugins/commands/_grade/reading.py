@@ -169,7 +169,7 @@ def cells_of(row: Row, number: int, columns: Columns) -> Cells:
     """Read one row. A list of texts, or of lists of chat messages, is a group."""
     where = f"{row[0]}, column {columns.response!r}"
     found = cell(row, columns.response)
-    several = isinstance(found, list) and not all(isinstance(each, dict) for each in found)
+    several = isinstance(found, list) and (not found or not all(isinstance(each, dict) for each in found))
     responses = found if several else [found]
     if not responses:
         raise PluginError(f"{where}: expected a response or a list of responses, got an empty list")

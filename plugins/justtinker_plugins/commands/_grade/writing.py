@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from justtinker_core import PluginError
 from justtinker_core.errors import nearest
+from justtinker_plugins.shared.rows import read_rows
 
 Record = dict[str, Any]
 COLUMNS = {
@@ -35,9 +37,21 @@ def writer_of(path: Path, read: Sequence[Path]) -> Writer:
     if path.resolve() in [file.resolve() for file in read]:
         raise PluginError(f"--out {path} is the file that is read; name another")
     try:
+        if path.exists() and not may_overwrite(path):
+            raise PluginError(
+                f"--out {path} is there, and holds something else than grades; name another, or delete it"
+            )
         return kinds[path.suffix](path)
     except OSError as error:
         raise PluginError(f"cannot write {path}: {error.strerror}") from None
+
+
+def may_overwrite(path: Path) -> bool:
+    """Whether a file is empty or what an earlier call has written."""
+    with suppress(PluginError):
+        first = next(read_rows(path), None)
+        return first is None or set(COLUMNS) <= set(first[1])
+    return False
 
 
 class JsonLines:
