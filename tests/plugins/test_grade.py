@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from justtinker_core import Scorer
 from justtinker_plugins.commands._grade.tally import agreement
 from tests.core.conftest import cli
 
+DATA = os.environ.get("JUSTTINKER_DATA")
 RIGHT, WRONG = r"<think>one and one</think>\boxed{2}", r"<think>one and one</think>\boxed{3}"
 EXACT = {"plugins": {"enable": ["exact", "correct", "format"]}}
 CONFIG = '[plugins]\nenable = ["exact", "correct", "format"]\n'
@@ -374,3 +377,29 @@ def test_what_was_graded_before_an_interrupt_is_kept(monkeypatch: pytest.MonkeyP
 def test_grade_and_score_name_each_other() -> None:
     assert "justtinker score" in cli("grade", "--help").output
     assert "justtinker grade" in cli("score", "--help").output
+
+
+def test_the_example_of_the_docs_prints_what_the_page_shows() -> None:
+    page = (
+        (Path(__file__).parents[2] / "docs" / "bridges.md")
+        .read_text(encoding="utf-8")
+        .partition("## From the shell")[2]
+    )
+    rows, command, shown = (re.findall(f"```{kind}\n(.*?)```", page, re.DOTALL)[0] for kind in ("json", "sh", "text"))
+    Path("answers.jsonl").write_text(rows)
+    result = cli(*command.split()[1:], "--set", "plugins.math_verify.workers=1")
+    printed = "".join(line.rstrip() + "\n" for line in result.output.splitlines())
+    assert re.sub(r"[\d.]+ s, .*", "", printed) == re.sub(r"[\d.]+ s, .*", "", shown)
+    assert pq.read_table("grades.parquet")["total"].to_pylist() == [1.0, 0.0, None, 0.0]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DATA, reason="set JUSTTINKER_DATA to the folder that holds answers.jsonl")
+def test_real_answers_agree_with_their_labels() -> None:
+    file = f"{DATA}/answers.jsonl"
+    result = cli("grade", file, "--answer", "gold", "--labels", "expect", "--json", "found.json", "--jobs", "1")
+    assert result.exit_code == 0, result.output
+    found = json.loads(Path("found.json").read_text())
+    assert (found["responses"], found["labels"]["labelled"]) == (220, 220)
+    assert found["labels"]["accuracy"] > 0.93, "11 of the labels are for the flexible pipeline"
+    assert 0.85 < found["labels"]["kappa"] < 1
