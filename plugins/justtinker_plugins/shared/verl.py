@@ -84,7 +84,7 @@ class VerlFunction:
         """Return data_source, ground_truth and extra_info for a problem. PluginError if its metadata lacks them."""
         source, truth, meta = self.data_source, problem.answer, problem.meta
         if source is None:
-            say = "or give the same to all problems with `data_source`"
+            say = ", or give the same to all problems with `data_source`"
             source = self._cell(problem, self.data_source_column, "data_source_column", say)
         if self.ground_truth_column is not None:
             truth = self._cell(problem, self.ground_truth_column, "ground_truth_column")
@@ -96,9 +96,9 @@ class VerlFunction:
 
     def _cell(self, problem: Problem, name: str, option: str, otherwise: str = "") -> Any:
         if name not in problem.meta:
-            hint = nearest(name, list(problem.meta)) or f" (it has {', '.join(problem.meta) or 'nothing'})"
-            say = f": set `{option}`{', ' * bool(otherwise)}{otherwise}"
-            raise PluginError(f"problem {problem.id!r} has no metadata {name!r}{hint}{say}")
+            hint = nearest(name, list(problem.meta))
+            end = "" if hint.endswith("?") else "."
+            raise PluginError(f"problem {problem.id!r} has no metadata {name!r}{hint}{end} Set `{option}`{otherwise}")
         return problem.meta[name]
 
     def _checked_pool(self) -> Pool:

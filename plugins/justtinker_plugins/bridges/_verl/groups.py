@@ -89,10 +89,7 @@ class Groups:
         task.add_done_callback(self._tasks.discard)
 
     async def _resolve(self, group: Waiting) -> None:
-        try:
-            found = await asyncio.to_thread(self._scored, group.samples)
-        except Exception as error:
-            found = [PluginError(f"{type(error).__name__}: {error}")] * len(group.futures)
+        found = await asyncio.to_thread(self._scored, group.samples)
         for future, numbers in zip(group.futures, found, strict=True):
             if future.done():  # its caller is gone
                 continue
@@ -102,7 +99,10 @@ class Groups:
                 future.set_result(numbers)
 
     def _scored(self, samples: list[Sample]) -> list[Numbers | PluginError]:
-        return numbers_of(score(samples, self.options, alone=False), self.options, alone=False)
+        try:
+            return numbers_of(score(samples, self.options, alone=False), self.options, alone=False)
+        except Exception as error:  # for every response, and small: a GroupError holds the whole group
+            return [PluginError(str(error) if isinstance(error, PluginError) else repr(error))] * len(samples)
 
 
 def group_size(config: Any) -> int:

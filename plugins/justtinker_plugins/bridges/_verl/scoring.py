@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from numbers import Real
 from typing import Any, Literal, NamedTuple
 
@@ -26,7 +26,7 @@ ACC = {"correct": 1.0, "incorrect": 0.0, "unscored": None}
 class Options:
     """The bridge's options, which verl's config holds in ``reward.custom_reward_function.reward_kwargs``."""
 
-    config: Any = _stack.STANDARD
+    config: Any = field(default_factory=lambda: _stack.STANDARD)
     """A file of rewards, a preset, a run directory, or tables."""
     sets: Sequence[str] = ()
     plugins: Sequence[str] = ()
@@ -44,7 +44,7 @@ class Options:
 
 def options_of(given: Mapping[str, Any]) -> Options:
     """Read the options from verl's config. PluginError names one that there is not, or that cannot be."""
-    known = [field.name for field in fields(Options)]
+    known = [option.name for option in fields(Options)]
     options = {name: plain(value) for name, value in given.items() if name not in FROM_VERL}
     for name in options:
         if name not in known:
