@@ -21,12 +21,16 @@ import pytest
 import tomli_w
 
 from justtinker_core import PluginError, Scorer
+from justtinker_core.options import configure
+from justtinker_core.testing import check_reward, make_group, make_problem
 from justtinker_plugins.bridges import trl
 from justtinker_plugins.bridges._trl import scoring
 from justtinker_plugins.bridges._trl.batches import Request
 from justtinker_plugins.bridges.trl import reward_function, reward_functions, reward_weights
 from justtinker_plugins.commands._audit.bombs import ANSWERS
+from justtinker_plugins.rewards.trl_reward import TrlReward
 from tests.bridges.pages import write_examples
+from tests.core.conftest import cli
 
 STACK = {"plugins": {"enable": ["math_verify", "correct", "format", "length"]}}
 RIGHT = r"<think>one and one makes two</think>\boxed{2}"
@@ -458,3 +462,63 @@ def test_asynchronous_grpo_asks_all_functions_at_once(monkeypatch: pytest.Monkey
     totals = reward_function(STACK)(**asked)
     assert [sample.metrics["reward"] for sample in samples] == pytest.approx(totals)
     assert names == ["correct", "format", "length"]
+
+
+def trl_plugin(name: str, **options: Any) -> TrlReward:
+    return configure(TrlReward, "plugins.trl_reward", {"function": f"trl.rewards:{name}", **options})
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("accuracy_reward", {}, [1.0, 0.0]),
+        ("think_format_reward", {}, [1.0, 1.0]),
+        ("get_soft_overlong_punishment", {"max_completion_len": 50, "soft_punish_cache": 50}, [-0.8, -0.9]),
+    ],
+)
+def test_functions_of_trl_are_rewards(name: str, options: dict[str, Any], expected: list[float]) -> None:
+    plugin = trl_plugin(name, arguments=options or None, limit=1.0)
+    group = make_group([RIGHT, WRONG], problem=make_problem(QUESTION, "2"), tokens=[40, 45])
+    assert plugin.score(group)["trl_reward"] == pytest.approx(expected)
+    unread = make_group([RIGHT], problem=make_problem(QUESTION, ""), tokens=[40])
+    assert name != "accuracy_reward" or plugin.score(unread)["trl_reward"] == [None]
+    plugin.finish_run()
+
+
+@pytest.mark.integration
+def test_a_function_of_trl_passes_the_battery() -> None:
+    """`accuracy_reward` passes it too, but its bombs take half a minute."""
+    check_reward(trl_plugin("think_format_reward"))
+
+
+@pytest.mark.integration
+def test_bombs_do_not_hang_a_run(caplog: pytest.LogCaptureFixture) -> None:
+    plugin = trl_plugin("accuracy_reward", limit=0.5)
+    texts = [RIGHT, r"\boxed{9^{9^{9^{9}}}}", WRONG]
+    assert plugin.score(make_group(texts, problem=make_problem(QUESTION, "2")))["trl_reward"] == [1.0, None, 0.0]
+    plugin.finish_run()
+    assert "cpu_limit" in caplog.text
+
+
+RUN = """
+[run]
+name = "mine"
+model = "tiny"
+steps = 1
+[sampling]
+max_tokens = 48
+[data.train]
+use = "arithmetic"
+"""
+
+
+@pytest.mark.integration
+def test_the_config_of_the_page_passes_check_and_audit(tmp_path: Path) -> None:
+    (page,) = [file for file in write_examples("TRL", tmp_path) if file.name == "run.toml"]
+    text = page.read_text().replace('"trl_reward"]', '"trl_reward", "local", "chatml_think", "grpo", "group_mean"]')
+    page.write_text(RUN + text)
+    for command in (("check", page), ("audit", page, "--problems", "4", "--no-built-in")):
+        done = cli(*command)
+        print(done.output)
+        assert done.exit_code == 0
