@@ -28,7 +28,6 @@ BRIDGE = "verifiers"
 Values = Mapping[str, float | None]
 
 
-
 class UnscoredError(PluginError):
     """Nobody could grade a response. verifiers records the error on the trace, whose rewards then stay None."""
 
