@@ -28,7 +28,6 @@ BRIDGE = "verifiers"
 Values = Mapping[str, float | None]
 
 
-
 class UnscoredError(PluginError):
     """Nobody could grade a response. verifiers records the error on the trace, whose rewards then stay None."""
 
@@ -114,9 +113,8 @@ def with_rewards(
     scorer = scorer_of(config, sets, plugins)
     check_alone(scorer, BRIDGE)
     judge, weights = Judge(scorer, question, answer, kind, opened), reward_weights(scorer)
-    base: Any = task_class
 
-    class Rewarded(base):
+    class Rewarded(task_class):  # type: ignore[misc]
         def __init__(self, data: Any, config: Any = None) -> None:
             super().__init__(data, config)
             judge.facts(data)  # a field that is missing is found before anything is sampled
