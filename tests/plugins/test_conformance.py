@@ -39,6 +39,8 @@ CASES: Mapping[str, Sequence[Case]] = {
         ]
     ],  # type: ignore[dict-item]
     "verl_verifier": SUMS,
+    # Without its package and a taskset, nobody can tell; see tests/bridges/test_verifiers.py for the whole battery.
+    "verifiers_env": [(make_problem("?", "4", kind="verifiers"), "\\boxed{4}", "unscored")],
     "any_box": [*SUMS, ("4", "\\boxed{5} or \\boxed{4}", "correct")],
     "choice": [
         (make_problem("Which?", gold, kind="choice"), response, outcome)
