@@ -54,6 +54,8 @@ CASES: Mapping[str, Sequence[Case]] = {
 }
 """Verifier -> what it is to say. A new one needs a line here."""
 VERL = {"function": f"{Path(__file__).parent / 'verl_judge.py'}:compute_score", "data_source": "sums", "limit": 0.5}
+SERVED = {"http_verifier"}
+"""These need a server, which their own tests start; there they go through the same battery."""
 OPTIONS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "overlong": [{"max_tokens": 200}, {"max_tokens": 1, "only_correct": True}],
     "redundancy": [{}, {"method": "exact"}, {"method": "fast", "only_correct": False}],
@@ -77,7 +79,8 @@ VARIANTS = [
 
 def having(hook: str) -> list[Any]:
     """Every plugin of this package with the hook, whatever its role."""
-    own = {name for name, found in FOUND.items() if found.package == "justtinker" and hook in hooks_of(found.load())}
+    ours = {name: found for name, found in FOUND.items() if found.package == "justtinker" and name not in SERVED}
+    own = {name for name, found in ours.items() if hook in hooks_of(found.load())}
     return [param for param in VARIANTS if param.values[0] in own]
 
 
