@@ -146,6 +146,12 @@ def test_a_group_is_scored_at_once_with_its_thinking(directory: str) -> None:
 
 
 @pytest.mark.integration
+def test_a_prompt_that_never_shows_the_question_is_refused(directory: str) -> None:
+    with pytest.raises(PluginError, match=r"user = .Go!. never shows the question"):
+        cookbook.JusttinkerGroupBuilder(Scorer(STACK), Problem("p", "q", "1"), renderer_of(directory), 1, user="Go!")
+
+
+@pytest.mark.integration
 def test_thinking_that_the_prompt_opens_is_judged(directory: str) -> None:
     prompts: list[str] = []
     with Scorer({"plugins": {"enable": ["math_verify", "correct", "format"]}}) as scorer:

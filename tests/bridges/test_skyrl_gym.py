@@ -184,7 +184,7 @@ def test_it_is_one_of_their_environments(gym: Any) -> None:
 def test_hacks_honest_answers_and_bombs_are_what_the_scorer_says(gym: Any) -> None:
     gym.register("justtinker", "justtinker_plugins.bridges.skyrl_gym:JusttinkerEnv", kwargs={"config": STACK})
     rng = random.Random(0)
-    pairs = [*rng.sample(HACKS, 40), *rng.sample(HONEST, 40), *BOMBS]
+    pairs = [pair for kind in (HACKS, HONEST, BOMBS) for pair in rng.sample(kind, 20)]
     with Scorer(STACK) as scorer:
         for gold, answer in pairs:
             text = rf"<think>so it is</think>\boxed{{{answer}}}"

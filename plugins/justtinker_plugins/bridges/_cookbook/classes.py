@@ -17,7 +17,7 @@ from tinker_cookbook.tokenizer_utils import get_tokenizer
 from tinker_cookbook.utils import logtree
 from tinker_cookbook.utils.logtree_formatters import ConversationFormatter
 
-from justtinker_core import DataSpec, Group, Problem, Prompt, Rollout, Scorer, data
+from justtinker_core import DataSpec, Group, PluginError, Problem, Prompt, Rollout, Scorer, data
 from justtinker_plugins.bridges._cookbook.judging import opened, problems_of, rewards_of, rollout_of, table_of
 
 USER = "{problem}\n\nPlease reason step by step, and put your final answer within \\boxed{}."
@@ -61,6 +61,10 @@ class JusttinkerGroupBuilder(EnvGroupBuilder):  # type: ignore[misc]
     """For weights that follow a schedule."""
     tags: tuple[str, ...] = ()
     """For the cookbook's logs: metrics stand under ``env/TAG/``, too, if a batch has several."""
+
+    def __post_init__(self) -> None:
+        if "{problem}" not in self.user:
+            raise PluginError(f"user = {self.user!r} never shows the question; write {{problem}} where it goes")
 
     async def make_envs(self) -> Sequence[JusttinkerEnv]:
         """As many environments as the group has rollouts."""
