@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from justtinker_core import Group, PluginError, Scorer
+from justtinker_core.config import RunConfig
 from justtinker_core.scorer import config_of
 
-Config = str | Path | Mapping[str, Any]
-"""A file of rewards, a preset, a run directory, or tables: whatever a `Scorer` takes."""
+Config = str | Path | Mapping[str, Any] | RunConfig
+"""A file of rewards, a preset, a run directory, tables or a config: whatever a `Scorer` takes."""
 
 STANDARD: Mapping[str, Any] = {"plugins": {"enable": ["math_verify", "correct", "format", "redundancy"]}}
 """The stack if none is named: the strict math verifier and the standard terms."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -67,7 +68,7 @@ def module_of_file(path: Path, what: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"justtinker_foreign_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # annotations are looked up there
     try:
         spec.loader.exec_module(module)
     except Exception as error:
