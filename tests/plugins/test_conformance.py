@@ -54,6 +54,7 @@ CASES: Mapping[str, Sequence[Case]] = {
 }
 """Verifier -> what it is to say. A new one needs a line here."""
 VERL = {"function": f"{Path(__file__).parent / 'verl_judge.py'}:compute_score", "data_source": "sums", "limit": 0.5}
+TRL = f"{Path(__file__).parent / 'trl_rewards.py'}"
 SERVED = {"http_verifier"}
 """These need a server, which their own tests start; there they go through the same battery."""
 OPTIONS: Mapping[str, Sequence[Mapping[str, Any]]] = {
@@ -66,6 +67,7 @@ OPTIONS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "boxed": [{}, {"only_correct": True}],
     "verl_verifier": [VERL],
     "verl_reward": [VERL],
+    "trl_reward": [{"function": f"{TRL}:short"}, {"function": f"{TRL}:best", "per_group": True, "isolated": False}],
 }
 """Plugin -> options to try beside its defaults."""
 SLOW = {"math_verify": pytest.mark.slow}  # the bombs end its workers, one after the other
