@@ -2,12 +2,12 @@
 
     JUSTTINKER_DATA=... pytest -s benchmarks/test_bench_serve.py
 
-A request is a problem with four responses and the standard rewards. All differ: one in ten has a real gold and answer of
-answers.jsonl, the others made-up numbers, fractions and polynomials, all behind 4,000 characters of real thinking. Eight
-clients ask at the same time, each over one connection; the direct calls come from one thread, and from eight. The server
-is a process of its own on the same machine, so clients and server share its cores. With bombs, one request in a hundred
-holds an answer that ends a worker. Every figure begins with a scorer or server that has seen nothing; its first call,
-which starts the workers, is not timed.
+A request is a problem with four responses and the standard rewards. All differ: one in ten has a real gold and answer
+of answers.jsonl, the others made-up numbers, fractions and polynomials, all behind 4,000 characters of real thinking.
+Eight clients ask at the same time, each over one connection; the direct calls come from one thread, and from eight.
+The server is a process of its own on the same machine, so clients and server share its cores. With bombs, one request
+in a hundred holds an answer that ends a worker. Every figure begins with a scorer or server that has seen nothing;
+its first call, which starts the workers, is not timed.
 """
 
 from __future__ import annotations

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -327,28 +324,6 @@ def test_the_token_is_asked_for_everywhere_but_health() -> None:
         assert call(f"{url}/metrics")[0] == 401
         assert "s3cret" not in call(f"{url}/metrics", token="s3cret")[1]
         assert call(f"{url}/slime", {"prompt": "1+1?", "response": RIGHT, "label": "2"}, "s3cret")[:2] == (200, 1.0)
-
-
-def test_a_worker_that_is_killed_in_the_middle_loses_nothing() -> None:
-    bodies = [
-        {
-            "question": "?",
-            "answer": f"\\max(a, b, {n})",
-            "responses": [f"\\boxed{{\\{f}(b, a, {n})}}" for f in ("max", "min")],
-        }
-        for n in range(24)
-    ]
-    stack = {"plugins": {"enable": ["math_verify", "correct"]}}
-    with served(stack) as (url, service):
-        verifier = service.scorer.plugins.active["math_verify"].instance
-        threads, results = at_once([partial(call, f"{url}/score", body) for body in bodies])
-        wait_for(lambda: verifier._pool is not None and any(worker.tasks for worker in [*verifier._pool._workers]))
-        for worker in list(verifier._pool._workers):
-            os.kill(worker.handle, signal.SIGKILL)
-        for thread in threads:
-            thread.join()
-        assert verifier._pool._stats["restarts"] >= 1
-    assert [answer["totals"] for _, answer, _ in results] == [[1.0, 0.0]] * 24
 
 
 def test_the_pages_examples(tmp_path: Path) -> None:

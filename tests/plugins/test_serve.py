@@ -120,25 +120,38 @@ def test_another_host_needs_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (code, said) == (1, "Error: JUSTTINKER_SERVE_TOKEN: expected visible ASCII characters only\n")
 
 
-def test_the_token_is_no_option_and_is_never_told_and_no_worker_is_left_behind(
+def test_killed_workers_lose_nothing_none_is_left_behind_and_the_token_is_never_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "--token" not in run("--help")[1]
     monkeypatch.setenv("JUSTTINKER_SERVE_TOKEN", "s3cret")
-    asked = {"question": "?", "answer": "\\max(a, b)", "responses": ["\\boxed{\\max(b, a)}"]}
-    with command(cwd=tmp_path) as (url, process):
-        assert call(f"{url}/score", asked)[0] == 401
-        assert call(f"{url}/score", asked, "s3cret")[1]["verdicts"][0]["rung"] == "sympy"
-        family = descendants(process.pid)
-        assert len(family) >= 2
+    bodies = [
+        {
+            "question": "?",
+            "answer": f"\\max(a, b, {n})",
+            "responses": [f"\\boxed{{\\{f}(b, a, {n})}}" for f in ("max", "min")],
+        }
+        for n in range(24)
+    ]
+    with command("-p", "no:format", cwd=tmp_path) as (url, process):
+        assert call(f"{url}/score", bodies[0])[0] == 401
+        threads, results = at_once([partial(call, f"{url}/score", body, "s3cret") for body in bodies])
+        wait_for(lambda: bool(workers(process.pid)))
+        for worker in workers(process.pid):
+            os.kill(worker, signal.SIGKILL)
+        for thread in threads:
+            thread.join(PATIENCE)
+        assert {answer["verdicts"][0]["rung"] for _, answer, _ in results} == {"sympy"}
+        assert [answer["totals"] for _, answer, _ in results] == [[1.0, 0.0]] * 24
+        family = [*descendants(process.pid)]
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
         assert process.stdout is not None
         said = process.stdout.read()
         wait_for(lambda: not any(map(alive, family)))
-    assert said.startswith("rewards: math_verify, correct, format, redundancy (the standard ones)\n")
-    assert "refused 1 (401); responses: 1 correct" in said
-    assert "s3cret" not in said
+    assert said.startswith("rewards: math_verify, correct, redundancy (the standard ones)\n")
+    assert "refused 1 (401); responses: 24 correct, 24 incorrect" in said
+    assert "s3cret" not in said + run("--help")[1]
+    assert "--token" not in run("--help")[1]
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
@@ -172,11 +185,20 @@ def test_hosts_of_this_machine_only() -> None:
     assert not any(map(is_loopback, ["0.0.0.0", "::", "10.0.0.1", "localhost.example.org", ""]))
 
 
-def descendants(pid: int) -> list[int]:
-    """All processes that descend from one."""
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
-    return children + [grandchild for child in children for grandchild in descendants(child)]
+def descendants(pid: int, depth: int = 9) -> list[int]:
+    """All processes that descend from one, to a depth."""
+    try:
+        tasks = [*Path(f"/proc/{pid}/task").iterdir()]
+        children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except OSError:
+        return []  # it has just ended
+    return children + [each for child in children if depth > 1 for each in descendants(child, depth - 1)]
+
+
+def workers(pid: int) -> list[int]:
+    """The processes of the verifier that judge: the children of those of the server."""
+    children = descendants(pid, 1)
+    return [pid for pid in descendants(pid, 2) if pid not in children]
 
 
 def alive(pid: int) -> bool:
