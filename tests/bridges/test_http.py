@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from justtinker_plugins.bridges import _stack, http
 from justtinker_plugins.bridges._http import shapes
 from justtinker_plugins.bridges._http.limits import Limits
 from justtinker_plugins.commands._audit import bombs
-from tests.bridges.pages import write_examples
+from tests.bridges.pages import PAGE, write_examples
 from tests.bridges.serving import at_once, call, gated, gauge, served, wait_for
 
 RIGHT, WRONG, BARE = "<think>one and one</think>\\boxed{2}", "<think>one</think>\\boxed{3}", "\\boxed{2}"
@@ -327,32 +326,21 @@ def test_the_token_is_asked_for_everywhere_but_health() -> None:
         assert call(f"{url}/slime", {"prompt": "1+1?", "response": RIGHT, "label": "2"}, "s3cret")[:2] == (200, 1.0)
 
 
-def test_a_worker_that_is_killed_in_the_middle_loses_nothing() -> None:
-    bodies = [
-        {
-            "question": "?",
-            "answer": f"\\max(a, b, {n})",
-            "responses": [f"\\boxed{{\\{f}(b, a, {n})}}" for f in ("max", "min")],
-        }
-        for n in range(24)
-    ]
-    stack = {"plugins": {"enable": ["math_verify", "correct"]}}
-    with served(stack) as (url, service):
-        verifier = service.scorer.plugins.active["math_verify"].instance
-        threads, results = at_once([partial(call, f"{url}/score", body) for body in bodies])
-        wait_for(lambda: verifier._pool is not None and any(worker.tasks for worker in [*verifier._pool._workers]))
-        for worker in list(verifier._pool._workers):
-            os.kill(worker.handle, signal.SIGKILL)
-        for thread in threads:
-            thread.join()
-        assert verifier._pool._stats["restarts"] >= 1
-    with Scorer(stack) as scorer:
-        expected = [scorer.score(**body) for body in bodies]  # type: ignore[arg-type]
-    totals = [answer["totals"] for _, answer, _ in results]
-    assert totals == [[reward.total for reward in group.rewards] for group in expected] == [[1.0, 0.0]] * 24
-
-
-@pytest.mark.skip(reason="the page is not written yet")
 def test_the_pages_examples(tmp_path: Path) -> None:
-    assert write_examples("HTTP: NeMo-Gym, OpenRLHF, anything", tmp_path)
-    assert json
+    examples = {file.name: file for file in write_examples("HTTP: NeMo-Gym, OpenRLHF, anything", tmp_path)}
+    assert {*examples} >= {"rewards.toml", "ask.py", "remote.toml"}
+    page = PAGE.read_text(encoding="utf-8")
+    with served(examples["rewards.toml"]) as (url, _):
+        for name in ("ask.py", "remote.toml"):
+            text = examples[name].read_text()
+            assert "http://127.0.0.1:8000" in text
+            examples[name].write_text(text.replace("http://127.0.0.1:8000", url))
+        said = subprocess.check_output([sys.executable, str(examples["ask.py"])], text=True)
+        assert f"```\n{said}```\n" in page
+        with Scorer(examples["remote.toml"]) as scorer:
+            group = scorer.score(question="1+1?", answer="2", responses=[RIGHT, BARE, WRONG])
+        assert [reward.total for reward in group.rewards] == [1.0, 0.9, 0.0]
+        if shutil.which("curl"):
+            (line,) = re.findall(r"^curl .*$", page, re.MULTILINE)
+            shell = ["bash", "-c", line.replace("http://127.0.0.1:8000", url)]
+            assert json.loads(subprocess.check_output(shell))["totals"] == [0.9, 0.0]

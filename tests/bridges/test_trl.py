@@ -518,7 +518,6 @@ def test_the_config_of_the_page_passes_check_and_audit(tmp_path: Path) -> None:
     (page,) = [file for file in write_examples("TRL", tmp_path) if file.name == "run.toml"]
     text = page.read_text().replace('"trl_reward"]', '"trl_reward", "local", "chatml_think", "grpo", "group_mean"]')
     page.write_text(RUN + text)
-    for command in (("check", page), ("audit", page, "--problems", "4", "--no-built-in")):
+    for command in (("check", page), ("audit", page, "--problems", "2", "--no-built-in")):
         done = cli(*command)
-        print(done.output)
-        assert done.exit_code == 0
+        assert done.exit_code == 0, done.output

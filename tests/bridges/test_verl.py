@@ -45,7 +45,8 @@ class Careless:
         outcomes = {"2": "correct", "3": "incorrect"}
         return [Verdict(outcomes.get(rollout.text, "unscored"), rung="worker") for rollout in rollouts]
 '''
-PKG = "pkg://justtinker_plugins.bridges.verl"
+BOMBS = [f"\\boxed{{{text}}}" for text in bombs.ANSWERS if text.isprintable()]
+"""Those that a tokenizer gives back as they were."""
 
 
 def alone(text: str, truth: Any = "2", config: Any = ALONE, **options: Any) -> dict[str, float | None]:
@@ -339,11 +340,11 @@ def test_verls_manager_loads_and_asks_it(form: str, tokenizer: Any, rewards: Pat
     config = composed(command_lines()[0], rewards)
     if form == "file":
         config.reward.custom_reward_function.path = bridge.__file__
-    texts = [RIGHT, BARE, WRONG, *(f"\\boxed{{{text}}}" for text in bombs.ANSWERS)]
+    texts = [RIGHT, BARE, WRONG, *BOMBS]
     batch = batch_of(tokenizer, [("a", text, "2") for text in texts] + [("b", RIGHT, None)])
-    manager = load_reward_manager(config, tokenizer)
 
     async def run() -> Any:
+        manager = load_reward_manager(config, tokenizer)
         return await asyncio.gather(*(manager.run_single(batch[i : i + 1]) for i in range(len(batch))))
 
     *found, lost = infos(asyncio.run(run()))
@@ -398,8 +399,11 @@ def test_groups_in_verls_reward_loop(ray: Any, tokenizer: Any, rewards: Path) ->
     lines = [*command_lines()[1], "actor_rollout_ref.rollout.n=4", "actor_rollout_ref.rollout.val_kwargs.n=4"]
     config = composed([*lines, "reward.num_workers=2"], rewards, tokenizer.name_or_path)
     rewards.write_text('[plugins]\nenable = ["math_verify", "correct", "format", "length"]\n')
-    bomb = [f"\\boxed{{{text}}}" for text in bombs.ANSWERS]
-    groups = {"a": ([RIGHT, BARE, WRONG, "no box"], "2"), "b": ([RIGHT, WRONG, *bomb[:2]], "3"), "c": (bomb[:4], None)}
+    groups = {
+        "a": ([RIGHT, BARE, WRONG, "no box"], "2"),
+        "b": ([RIGHT, WRONG, *BOMBS[:2]], "3"),
+        "c": (BOMBS[:4], None),
+    }
     rows = [(uid, text, truth) for uid, (texts, truth) in groups.items() for text in texts]
     batch = batch_of(tokenizer, rows)
     workers = RewardLoopManager(config).reward_loop_worker_handles

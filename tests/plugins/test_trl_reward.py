@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,72 +11,21 @@ import pytest
 
 from justtinker_core import PluginError, Scorer
 from justtinker_core.options import configure
-from justtinker_core.testing import check_reward, make_group, make_problem
+from justtinker_core.testing import make_group, make_problem
 from justtinker_core.types import Outcome
 from justtinker_plugins.rewards.trl_reward import TrlReward
 from tests.core.conftest import cli
 
-REWARDS = """
-import asyncio
-
-def short(completions, **kwargs):
-    return [1.0 if len(c[0]["content"]) < 10 else 0.0 for c in completions]
-
-def plain(prompts, completions, **kwargs):
-    return [float(p in c) for p, c in zip(prompts, completions)]
-
-async def equal(completions, target, **kwargs):
-    await asyncio.sleep(0)
-    return [None if t == "skip" else float(t in c[0]["content"]) for c, t in zip(completions, target)]
-
-def solved(completions, solution, answer, question, level):
-    return [(s == a == "2" and q == "1+1=?") * n / 10 for s, a, q, n in zip(solution, answer, question, level)]
-
-def tokens(completion_ids, **kwargs):
-    return [len(ids) / 100 for ids in completion_ids]
-
-def first_token(completion_ids, **kwargs):
-    return [ids[0] / 1000 for ids in completion_ids]
-
-def everything(prompts, trainer_state, log_extra, log_metric, **kwargs):
-    log_extra("seen", prompts)
-    log_metric("step", trainer_state.global_step)
-    return [trainer_state.global_step / 10 for _ in prompts]
-
-def best(completions, **kwargs):
-    longest = max(len(c[0]["content"]) for c in completions)
-    return [float(len(c[0]["content"]) == longest) for c in completions]
-
-def fragile(completions, **kwargs):
-    for c in completions:
-        if "boom" in c[0]["content"]:
-            raise RuntimeError("boom!")
-        while "loop" in c[0]["content"]:
-            pass
-    return [0.5] * len(completions)
-
-def give(values):
-    return Given(values)
-
-class Given:
-    def __init__(self, values):
-        self.values = values
-
-    def __call__(self, completions, **kwargs):
-        return self.values
-
-number = 5
-"""
+REWARDS = Path(__file__).parent / "trl_rewards.py"
 
 
 @pytest.fixture
-def make(tmp_path: Path) -> Iterator[Any]:
-    """Make a plugin that asks a function of the file."""
-    (tmp_path / "mine.py").write_text(REWARDS)
+def make() -> Iterator[Any]:
+    """Make a plugin that asks a function of the file of rewards."""
     made: list[TrlReward] = []
 
     def configured(name: str, **options: Any) -> TrlReward:
-        table = {"function": f"{tmp_path}/mine.py:{name}", "isolated": False, **options}
+        table = {"function": f"{REWARDS}:{name}", "isolated": False, **options}
         made.append(configure(TrlReward, "plugins.trl_reward", table))
         return made[-1]
 
@@ -130,7 +80,7 @@ def test_numbers_beyond_one_are_scaled_or_cut_or_refused(make: Any) -> None:
     with pytest.raises(PluginError) as error:
         values(make("give", **given), ["a"] * 3)
     assert str(error.value).endswith(
-        "mine.py:give gave 3, but rewards lie in [-1, 1]: set `scale` so that the largest fits, or `clip = true` to "
+        ":give gave 3, but rewards lie in [-1, 1]: set `scale` so that the largest fits, or `clip = true` to "
         "cut off what is outside"
     )
 
@@ -138,15 +88,15 @@ def test_numbers_beyond_one_are_scaled_or_cut_or_refused(make: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "error"),
     [
-        ("give", {"arguments": {"values": [1.0]}}, "mine.py:give: expected 2 numbers, one a completion, got 1"),
+        ("give", {"arguments": {"values": [1.0]}}, "trl_rewards.py:give: expected 2 numbers, one a completion, got 1"),
         ("give", {"arguments": {"values": 1.0}}, "give: expected a list of 2 numbers, one a completion, got 1.0"),
-        ("give", {"arguments": {"values": ["x", 1]}}, "mine.py:give: expected a number or None, got 'x'"),
-        ("give", {"arguments": {"value": 1}}, "mine.py:give cannot be called with {'value': 1} (TypeError: "),
-        ("number", {}, "mine.py:number: expected a function, got 5"),
-        ("shrot", {}, "mine.py has no 'shrot'; did you mean 'short'?"),
+        ("give", {"arguments": {"values": ["x", 1]}}, "trl_rewards.py:give: expected a number or None, got 'x'"),
+        ("give", {"arguments": {"value": 1}}, "trl_rewards.py:give cannot be called with {'value': 1} (TypeError: "),
+        ("number", {}, "trl_rewards.py:number: expected a function, got 5"),
+        ("shrot", {}, "trl_rewards.py has no 'shrot'; did you mean 'short'?"),
         (
             "equal", {},
-            "mine.py:equal: it wants the column 'target' (`columns = {target = ...}` gives it another by that name), "
+            ":equal: it wants the column 'target' (`columns = {target = ...}` gives it another by that name), "
             "which problem 'p' does not have; did you mean 'targets'?",
         ),
         ("equal", {"columns": {"target": "targts"}}, "no 'targts' for 'target'; did you mean 'targets'?"),
@@ -158,7 +108,7 @@ def test_what_is_wrong_with_a_function_is_said(make: Any, name: str, options: di
     assert error in str(raised.value)
 
 
-def test_nan_is_no_reward(make: Any, tmp_path: Path) -> None:
+def test_nan_is_no_reward(make: Any) -> None:
     with pytest.raises(PluginError, match="gave NaN: expected a number, or None where it does not apply"):
         values(make("give", arguments={"values": [float("nan")]}), ["a"])
 
@@ -170,46 +120,41 @@ def test_a_response_that_fails_alone_is_left_out_and_others_are_not(
     assert values(plugin, ["a", "loop", "b"], problem=make_problem(id="p")) == [0.5, None, 0.5]
     assert values(plugin, ["boom", "a"]) == [None, 0.5]
     (record,) = caplog.records
-    assert "mine.py:fragile gives no number for a response to problem 'p' (cpu_limit: " in record.getMessage()
+    assert "trl_rewards.py:fragile gives no number for a response to problem 'p' (cpu_limit: " in record.getMessage()
     assert record.getMessage().endswith("): its 'trl_reward' is None. Said once")
     assert values(make("fragile", isolated=True, limit=0.2, per_group=True), ["a", "loop"]) == [None, None]
 
 
 @pytest.mark.parametrize("isolated", [True, False])
 def test_a_function_that_always_fails_is_an_error(make: Any, isolated: bool) -> None:
-    with pytest.raises(PluginError, match=r"mine.py:fragile failed for problem 'p': RuntimeError: boom!"):
+    with pytest.raises(PluginError, match=r"trl_rewards.py:fragile failed for problem 'p': RuntimeError: boom!"):
         values(make("fragile", isolated=isolated), ["boom", "boom"], problem=make_problem(id="p"))
 
 
-def stack(folder: Path, name: str, **options: Any) -> dict[str, Any]:
-    table = {"function": f"{folder}/mine.py:{name}", "isolated": False, **options}
+def stack(name: str, **options: Any) -> dict[str, Any]:
+    table = {"function": f"{REWARDS}:{name}", "isolated": False, **options}
     return {"plugins": {"enable": ["math_verify", "correct", "trl_reward"], "trl_reward": table}}
 
 
-def test_tokens_that_nobody_knows_are_not_made_up(make: Any, tmp_path: Path) -> None:
+def test_tokens_that_nobody_knows_are_not_made_up(make: Any) -> None:
     asked: Any = {"question": "1+1", "answer": "2", "responses": [r"\boxed{2}", r"\boxed{3}"]}
-    with Scorer(stack(tmp_path, "tokens")) as scorer:
+    with Scorer(stack("tokens")) as scorer:
         assert [r.terms["trl_reward"] for r in scorer.score(**asked, tokens=[5, 7]).rewards] == [0.05, 0.07]
         with pytest.raises(PluginError, match="it wants completion_ids, but of these responses only the text is known"):
             scorer.score(**asked)
-    with Scorer(stack(tmp_path, "first_token")) as scorer, pytest.raises(PluginError) as error:
+    with Scorer(stack("first_token")) as scorer, pytest.raises(PluginError) as error:
         scorer.score(**asked, tokens=[5, 7])
     assert str(error.value).endswith(
-        "mine.py:first_token: it looks into completion_ids, but of these responses only the text is known, not the "
+        ":first_token: it looks into completion_ids, but of these responses only the text is known, not the "
         "tokens: it can judge in a run, not outside"
     )
     assert values(make("first_token"), ["a", "b"]) == [0.097, 0.098]
 
 
-def test_whoever_compares_says_so(make: Any, tmp_path: Path) -> None:
+def test_whoever_compares_says_so() -> None:
     for per_group in (False, True):
-        with Scorer(stack(tmp_path, "best", per_group=per_group)) as scorer:
+        with Scorer(stack("best", per_group=per_group)) as scorer:
             assert scorer.per_group == ("trl_reward",) * per_group
-
-
-@pytest.mark.parametrize("name", ["short", "best"])
-def test_rewards_of_a_file_pass_the_battery(make: Any, name: str) -> None:
-    check_reward(make(name, per_group=name == "best"))
 
 
 def test_preflight_looks_at_each_data_set(make: Any, caplog: pytest.LogCaptureFixture) -> None:
@@ -219,7 +164,7 @@ def test_preflight_looks_at_each_data_set(make: Any, caplog: pytest.LogCaptureFi
     assert "it wants the column 'target' (" in complaint
     assert "which problem 'p' does not have" in complaint
     (record,) = caplog.records
-    assert record.getMessage().endswith("mine.py:equal gives is multiplied by 0.5 and cut off at -1 and 1")
+    assert record.getMessage().endswith("trl_rewards.py:equal gives is multiplied by 0.5 and cut off at -1 and 1")
     assert record.levelno == logging.WARNING
     assert make("short").preflight(run) == []
     assert "there is no file" in make("short", function="gone.py:short").preflight(run)[0]
@@ -242,7 +187,8 @@ weight = 0.1
 """
 
 
-def test_audit_asks_a_file_beside_the_config(tmp_path: Path, make: Any) -> None:
+def test_audit_asks_a_file_beside_the_config(tmp_path: Path) -> None:
+    shutil.copy(REWARDS, tmp_path / "mine.py")
     (tmp_path / "mine.toml").write_text(CONFIG)
     audited = cli("audit", tmp_path / "mine.toml", "--problems", "2", "--no-built-in")
     assert audited.exit_code == 1  # it pays wrong answers for being short

@@ -9,7 +9,7 @@ import pytest
 
 from justtinker_core import PluginError
 from justtinker_core.options import configure
-from justtinker_core.testing import make_group
+from justtinker_core.testing import Runner, make_group
 from justtinker_plugins.rewards.verl_reward import VerlReward
 
 JUDGE = Path(__file__).parent / "verl_judge.py"
@@ -57,3 +57,16 @@ def test_where_the_function_gives_no_number_the_term_does_not_apply(
         "verl_reward: a response gets no number: verl_judge.py:compute_score failed (error): RuntimeError: boom. "
         "Said once."
     ]
+
+
+def test_unscored_rollouts_are_not_asked_about(make: Made) -> None:
+    assert make("compute_score").score(make_group(["hang", r"\boxed{2}"], ["unscored", "correct"])) == {
+        "verl_reward": [None, 1.0]
+    }
+    assert make("two_arguments").score(make_group(["a"], ["unscored"])) == {"verl_reward": [None]}
+
+
+def test_a_run_says_what_happens_to_the_numbers(make: Made, run_with: Runner, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "justtinker"):
+        run_with(make(scale=0.5, clip=True), steps=1)
+    assert f"'verl_reward': what {JUDGE}:tell gives is multiplied by 0.5 and cut off at -1 and 1" in caplog.text

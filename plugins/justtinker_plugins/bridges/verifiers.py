@@ -109,13 +109,12 @@ def with_rewards(
     `UnscoredError`: all rewards of the trace stay None, the task's own too. A term that does not apply to a reply
     is left out of its trace. The verdict is in ``trace.info["justtinker"]``.
     """
-    vf = package("verifiers.v1", "with_rewards", BRIDGE)
+    package("verifiers.v1", "with_rewards", BRIDGE)
     scorer = scorer_of(config, sets, plugins)
     check_alone(scorer, BRIDGE)
-    judge, weights = Judge(scorer, question, answer, kind, opened), reward_weights(scorer)
-    base: Any = task_class
+    judge = Judge(scorer, question, answer, kind, opened)
 
-    class Rewarded(base):
+    class Rewarded(task_class):  # type: ignore[misc]
         def __init__(self, data: Any, config: Any = None) -> None:
             super().__init__(data, config)
             judge.facts(data)  # a field that is missing is found before anything is sampled
@@ -124,15 +123,21 @@ def with_rewards(
             _calls.set({})
             await super().score(trace, runtime)
 
-    for name in reward_names(scorer):
+    Rewarded.__name__, Rewarded.__doc__ = task_class.__name__, task_class.__doc__
+    Rewarded.__qualname__, Rewarded.__module__ = task_class.__qualname__, task_class.__module__
+    add_methods(Rewarded, judge, prefix)
+    return Rewarded
+
+
+def add_methods(task_class: type[Any], judge: Judge, prefix: str) -> None:
+    """Give a class of tasks one ``@vf.reward`` for each reward plugin. PluginError if it has something of that name."""
+    vf, weights = package("verifiers.v1", "with_rewards", BRIDGE), reward_weights(judge.scorer)
+    for name in reward_names(judge.scorer):
         if hasattr(task_class, prefix + name):
             raise PluginError(
                 f"with_rewards: {task_class.__name__} already has {prefix + name!r}; choose a prefix, such as 'jt_'"
             )
-        setattr(Rewarded, prefix + name, vf.reward(reward_method(judge, name, prefix + name), weight=weights[name]))
-    Rewarded.__name__, Rewarded.__doc__ = task_class.__name__, task_class.__doc__
-    Rewarded.__qualname__, Rewarded.__module__ = task_class.__qualname__, task_class.__module__
-    return Rewarded
+        setattr(task_class, prefix + name, vf.reward(reward_method(judge, name, prefix + name), weight=weights[name]))
 
 
 def reward_method(judge: Judge, name: str, method: str) -> Callable[[Any, Any], Awaitable[Any]]:

@@ -80,8 +80,8 @@ class Arithmetic:
     @hookimpl
     def preflight(self, run: RunContext) -> Sequence[str]:
         """A complaint for each evaluation set that asks what the run trains on, in either order."""
-        fix = "give digits, held_out and held_out_seed the same values in both tables"
-        return overlap_complaints(run, "arithmetic", "sums", pair_of, fix)
+        same = "give digits, held_out and held_out_seed the same values in both tables"
+        return overlap_complaints(run, "arithmetic", "sums", pair_of, f"{same} (or once, in [plugins.arithmetic])")
 
     def _training(self, seed: int) -> Iterator[Problem]:
         rng = random.Random(f"arithmetic {seed}")

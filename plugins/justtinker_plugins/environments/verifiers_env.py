@@ -45,10 +45,10 @@ class VerifiersEnv:
     """A taskset of the package verifiers: single agent, one turn, no tools.
 
     A task's system prompt stands before its question. Numbers and short texts of its data become metadata, and its
-    `answer`, if it has one, the gold: nothing compares a response with it, but `justtinker audit` makes answers from it.
+    `answer`, if it has one, the gold. No response is compared with it, but `justtinker audit` makes answers from it.
     """
 
-    taskset: NameOrPath = ""
+    taskset: Annotated[NameOrPath, Field(examples=["sums.py:Sums"])] = ""
     """``package.module:Class``, ``file.py:Class``, or the name of an installed taskset, as for verifiers' own commands.
     Required. A file is looked for in the config's folder, for ``--set`` in the working directory."""
     options: dict[str, Any] = field(default_factory=dict)
@@ -73,11 +73,6 @@ class VerifiersEnv:
         """One problem for each task that `select` chooses. PluginError if one reply is not all that a task needs."""
         if not self.taskset:
             raise PluginError(f"[{spec.table}] use = 'verifiers_env' needs taskset = 'package.module:Class'")
-        if misplaced := [name for name in JUDGING if name in spec.options]:
-            raise PluginError(
-                f"[{spec.table}] {misplaced[0]}: responses are judged with the options of [plugins.verifiers_env]; "
-                "set it there"
-            )
         taskset = open_taskset(self.taskset, self.options)
         for task in select(taskset, self.select):
             yield self._problem(type(taskset).__name__, task.data)
@@ -92,11 +87,17 @@ class VerifiersEnv:
 
     @hookimpl
     def preflight(self, run: RunContext) -> list[str]:
-        """A complaint for each evaluation set that asks what the run trains on."""
-        fix = "select others, such as select = {skip = 100} and {limit = 100}"
-        return overlap_complaints(
-            run, "verifiers_env", "tasks", lambda problem: problem.meta.get(META, {}).get("digest"), fix
-        )
+        """A complaint for each evaluation set that asks what the run trains on, and each option in the wrong table."""
+        misplaced = [
+            f"[{spec.table}] {name} = {spec.options[name]!r}: responses are judged as [plugins.verifiers_env] says, "
+            f"where it is {getattr(self, name)!r}; set it there"
+            for spec in run.config.data
+            for name in JUDGING
+            if spec.use == "verifiers_env" and spec.options.get(name, getattr(self, name)) != getattr(self, name)
+        ]
+        fix = "select other tasks, such as select = {skip = 100} here and {limit = 100} there"
+        shared = overlap_complaints(run, "verifiers_env", "tasks", lambda p: p.meta.get(META, {}).get("digest"), fix)
+        return misplaced + shared
 
     @hookimpl
     def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:
@@ -110,10 +111,10 @@ class VerifiersEnv:
         except (KeyError, TypeError, ValueError):
             return [Verdict("unscored", rung="task", reason="the problem's metadata names no task") for _ in rollouts]
         replies = [reply_of(rollout) for rollout in rollouts]
-        results = self._pool(*source).map([(*source, place, digest, reply) for reply in replies])
+        results = self._pool(source).map([(*source, place, digest, reply) for reply in replies])
         return [self._verdict(reply.content, result) for reply, result in zip(replies, results, strict=True)]
 
-    def _pool(self, *source: str) -> Pool:
+    def _pool(self, source: tuple[str, str]) -> Pool:
         with self._lock:
             if source not in self._pools:
                 self._pools[source] = Pool(

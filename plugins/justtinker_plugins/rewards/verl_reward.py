@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 
-from justtinker_core import Group, hookimpl, plugin
+from justtinker_core import Group, RunContext, hookimpl, plugin
 from justtinker_plugins.shared.foreign import in_range
 from justtinker_plugins.shared.verl import Score, VerlFunction
 
@@ -30,13 +30,25 @@ class VerlReward(VerlFunction):
         self._has_warned = False
 
     @hookimpl
+    def preflight(self, run: RunContext) -> list[str]:
+        """Complain as `VerlFunction` does; say in the log that numbers are scaled or cut off."""
+        changes = [f"multiplied by {self.scale:g}"] * (self.scale != 1) + ["cut off at -1 and 1"] * self.clip
+        if changes:
+            log.warning("plugin %r: what %s gives is %s", self.term, self.function, " and ".join(changes))
+        return super().preflight(run)
+
+    @hookimpl
     def score(self, group: Group) -> dict[str, list[float | None]]:
-        """Return the term: None where the function gives no number, which the log says once.
+        """Return the term: None for unscored rollouts, and where the function gives no number, which the log says once.
 
         PluginError if a number x `scale` is outside [-1, 1] and `clip` is off.
         """
-        scores = self.ask(group.problem, [rollout.response for rollout in group.rollouts])
-        return {self.term: [self._raw(score) for score in scores]}
+        places = [i for i, verdict in enumerate(group.verdicts) if verdict.outcome != "unscored"]
+        raw: list[float | None] = [None] * len(group.rollouts)
+        scores = self.ask(group.problem, [group.rollouts[i].response for i in places]) if places else []
+        for place, score in zip(places, scores, strict=True):
+            raw[place] = self._raw(score)
+        return {self.term: raw}
 
     def _raw(self, score: Score) -> float | None:
         if score.value is None:

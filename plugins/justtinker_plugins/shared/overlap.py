@@ -93,15 +93,16 @@ def overlap_complaints(
     plugin: str,
     what: str,
     key: Callable[[Problem], Hashable],
-    fix: str = "give both tables the same options",
+    fix: str = "",
 ) -> list[str]:
-    """Complain of each evaluation set that shares problems with training.
+    """Complain of each evaluation set that shares problems with training, and say what to do (`fix`).
 
     Problems with the same `key` are the same; those whose key is None belong to another data set.
     """
+    fix = fix or f"give both tables the same options (or once, in [plugins.{plugin}])"
     trained = set(map(key, run.train_problems)) - {None}
     return [
-        f"[data.eval.{table}] asks {shared} {what} that [data.train] trains on; {fix} (or once, in [plugins.{plugin}])"
+        f"[data.eval.{table}] asks {shared} {what} that [data.train] trains on; {fix}"
         for table, problems in run.eval_problems.items()
         if (shared := len(trained & set(map(key, problems))))
     ]

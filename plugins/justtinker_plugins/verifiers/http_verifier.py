@@ -47,13 +47,16 @@ class HttpVerifier:
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
             raise ValueError(f"url = {self.url!r}: expected http://HOST:PORT/verify")
+        if not self.kinds:
+            raise ValueError("kinds = []: expected one or more kinds of problems")
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
 
     @hookimpl
     def preflight(self, run: RunContext) -> list[str]:
-        """Complain if the server is down, has no such endpoint, or refuses the token or these rewards."""
-        complaint = self._client().complaint()
+        """Ask it about one answer. Complain if it is down, has no such endpoint, or refuses the token."""
+        example = self._request(Problem("example", "1+1?", "2", self.kinds[0]), Rollout((), (), (), "\\boxed{2}"))
+        complaint = self._client().complaint(example)
         return [f"http_verifier: {complaint}"] if complaint else []
 
     @hookimpl

@@ -23,6 +23,11 @@ PROBE_SECONDS = 10.0
 """How long `Client.complaint` waits for an answer."""
 
 
+UP = (400, 422, 429, 500, 503, 504)
+"""Statuses of a server that is there, and cannot judge an example, or not now."""
+ADVICE = {401: "set its token in the environment (token_variable names it)", 409: "it cannot serve its own rewards so"}
+
+
 class NoAnswerError(Exception):
     """The server gave no answer. The text says why."""
 
@@ -69,13 +74,16 @@ class Client:
                     time.sleep(min(error.seconds if error.seconds is not None else waited, MOST_SECONDS))
         raise NoAnswerError(f"{reason} ({self.tries} tries)" if self.tries > 1 else reason)
 
-    def complaint(self) -> str:
-        """Say what is wrong with the server, as far as an empty request shows; '' if nothing is."""
+    def complaint(self, example: Mapping[str, Any]) -> str:
+        """Say what is wrong with the server, as far as one try shows; '' if nothing is.
+
+        It need not be able to judge the example: it may have problems of another sort, or be busy.
+        """
         try:
-            self._post(b"{}", min(self.timeout, PROBE_SECONDS))
+            self._post(json.dumps(example).encode(), min(self.timeout, PROBE_SECONDS))
         except (NoAnswerError, TryAgainError) as error:
             status = error.__cause__.code if isinstance(error.__cause__, urllib.error.HTTPError) else 0
-            return "" if status in (400, 422, 429, 500, 503) else f"{error}: is the server running, and the url right?"
+            return "" if status in UP else f"{error}; {ADVICE.get(status, 'is the server running, and the url right?')}"
         return ""
 
     def _post(self, data: bytes, seconds: float) -> bytes:
