@@ -77,6 +77,11 @@ def test_a_completion_is_text_or_messages(completion: object) -> None:
     assert _stack.text_of(completion, "row 1") == "hello"
 
 
+def test_thinking_that_stands_apart_comes_first() -> None:
+    message = {"role": "assistant", "reasoning_content": "so", "content": "hello"}
+    assert _stack.text_of([message], "row 1") == "<think>\nso\n</think>\n\nhello"
+
+
 def test_other_completions_are_refused() -> None:
     with pytest.raises(PluginError, match=r"row 1: expected text or chat messages with text, got \[\]"):
         _stack.text_of([], "row 1")

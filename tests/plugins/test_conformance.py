@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ CASES: Mapping[str, Sequence[Case]] = {
             ("six", "\\boxed{6}", "unscored"),
         ]
     ],  # type: ignore[dict-item]
+    "verl_verifier": SUMS,
     # Without its package and a taskset, nobody can tell; see tests/bridges/test_verifiers.py for the whole battery.
     "verifiers_env": [(make_problem("?", "4", kind="verifiers"), "\\boxed{4}", "unscored")],
     "any_box": [*SUMS, ("4", "\\boxed{5} or \\boxed{4}", "correct")],
@@ -51,6 +53,10 @@ CASES: Mapping[str, Sequence[Case]] = {
     ],  # type: ignore[dict-item]
 }
 """Verifier -> what it is to say. A new one needs a line here."""
+VERL = {"function": f"{Path(__file__).parent / 'verl_judge.py'}:compute_score", "data_source": "sums", "limit": 0.5}
+TRL = f"{Path(__file__).parent / 'trl_rewards.py'}"
+SERVED = {"http_verifier"}
+"""These need a server, which their own tests start; there they go through the same battery."""
 OPTIONS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "overlong": [{"max_tokens": 200}, {"max_tokens": 1, "only_correct": True}],
     "redundancy": [{}, {"method": "exact"}, {"method": "fast", "only_correct": False}],
@@ -59,6 +65,9 @@ OPTIONS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "numeric": [{}, {"pipeline": "flexible", "tolerance": 0.01}],
     "choice": [{}, {"pipeline": "flexible"}],
     "boxed": [{}, {"only_correct": True}],
+    "verl_verifier": [VERL],
+    "verl_reward": [VERL],
+    "trl_reward": [{"function": f"{TRL}:short"}, {"function": f"{TRL}:best", "per_group": True, "isolated": False}],
 }
 """Plugin -> options to try beside its defaults."""
 SLOW = {"math_verify": pytest.mark.slow}  # the bombs end its workers, one after the other
@@ -72,7 +81,8 @@ VARIANTS = [
 
 def having(hook: str) -> list[Any]:
     """Every plugin of this package with the hook, whatever its role."""
-    own = {name for name, found in FOUND.items() if found.package == "justtinker" and hook in hooks_of(found.load())}
+    ours = {name: found for name, found in FOUND.items() if found.package == "justtinker" and name not in SERVED}
+    own = {name for name, found in ours.items() if hook in hooks_of(found.load())}
     return [param for param in VARIANTS if param.values[0] in own]
 
 
@@ -91,3 +101,5 @@ def test_a_reward(name: str, options: Mapping[str, Any]) -> None:
     if name == "redundancy":  # numba compiles at the first long text: on a busy machine, longer than a check waits
         reward.score(group=make_group(["so we add the two and get the next one, " * 2_000] * 2))
     check_reward(reward)
+    if hasattr(reward, "finish_run"):
+        reward.finish_run()
