@@ -27,8 +27,10 @@ class PathIfThere:
     """Patterns; a path must be a directory with a file that matches one of them."""
 
     def fits(self, path: Path) -> bool:
-        """Return whether there is what a path would lead to."""
-        return any(any(path.glob(pattern)) for pattern in self.holds) if self.holds else path.exists()
+        """Return whether there is what a path would lead to; of ``file.py:name``, the file."""
+        if self.holds:
+            return any(any(path.glob(pattern)) for pattern in self.holds)
+        return path.exists() or path.with_name(path.name.partition(":")[0]).is_file()
 
 
 NameOrPath = Annotated[str, PathIfThere()]

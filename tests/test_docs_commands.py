@@ -30,6 +30,7 @@ FULL = re.DOTALL | re.MULTILINE
 RUN = {
     "README.md": ".ci/run, from a clean clone: Train, Test and Commands; On Tinker needs a key",
     "docs/audit.md": "tests/integration/test_docs_run.py",
+    "docs/bridges.md": "grade by tests/plugins/test_grade.py",
     "docs/chat-formats.md": "nothing: it only installs an extra",
     "docs/environments.md": "tests/integration/test_environments.py, and a template by tests/plugins/test_new.py",
     "docs/evaluation.md": "tests/integration/test_docs_run.py; a tinker:// path needs a key",

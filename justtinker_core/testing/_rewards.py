@@ -8,11 +8,12 @@ from functools import partial
 from typing import Any
 
 from justtinker_core.grading import gather, score
+from justtinker_core.hookspecs import attribute_of
 from justtinker_core.plugins import Plugins
 from justtinker_core.testing import _hostile
 from justtinker_core.testing._battery import Battery
 from justtinker_core.testing._builders import make_group, make_rollout
-from justtinker_core.testing._variations import with_text
+from justtinker_core.testing._variations import permuted, with_text
 from justtinker_core.types import Group, Verdict
 
 THINKING = "<think>Two and two, and nothing else: 2+2=4.</think>\nThe sum is \\boxed{4}."
@@ -24,10 +25,10 @@ def check_reward(
 ) -> None:
     """Check a reward, an instance or a class with its defaults. Raises an AssertionError with all that is wrong.
 
-    A reward may compare the rollouts of a group, so unlike a verdict, its numbers may depend on the rest of the group;
-    but not on the order of the rollouts, nor on other groups. The checks use `groups`, made by `make_group`: give your
-    own if the plugin needs a certain `meta` or another plugin's `measures`. `seconds` and `patience` are those of
-    `check_verifier`.
+    A reward may compare the rollouts of a group if it says ``per_group = True``: then, unlike a verdict, its numbers
+    may depend on the rest of the group; but not on the order of the rollouts, nor on other groups. The checks use
+    `groups`, made by `make_group`: give your own if the plugin needs a certain `meta` or another plugin's `measures`.
+    `seconds` and `patience` are those of `check_verifier`.
     """
     __tracebackhide__ = True
     listed = [groups] if isinstance(groups, Group) else ordinary_groups() if groups is None else list(groups)
@@ -46,7 +47,7 @@ def make_checks(groups: Sequence[Group], battery: Battery) -> None:
     found = battery.check_answers(groups, "A reward gets all rollouts, wrong and unscored ones too.")
     if found is None:
         return
-    battery.check_sameness(groups, found)
+    battery.check_sameness(groups, found, partial(check_alone, battery))
     fix = "Expect groups of one, of equals, of unscored rollouts, and responses without a token: mind divisions by 0."
     rule = "Odd groups get valid answers."
     battery.check_survival("odd groups", rule, {n: g for group in groups for n, g in odd_groups(group).items()}, fix)
@@ -54,6 +55,23 @@ def make_checks(groups: Sequence[Group], battery: Battery) -> None:
     texts = {name: with_text(groups[0], text) for name, text in _hostile.TEXTS.items()}
     battery.check_survival("hostile texts", "Whatever a policy writes, it gets its numbers.", texts, fix)
     battery.check_speed(groups[0])
+
+
+def check_alone(battery: Battery, groups: Sequence[Group], expected: Sequence[Sequence[Any]]) -> None:
+    """Check that a reward which compares the rollouts of a group says so; each is scored alone, with its measures."""
+    (active,) = battery.plugins.active.values()
+    if attribute_of(active.instance, "per_group"):
+        return
+    fix = (
+        "If it compares the group, write per_group: ClassVar[bool] = True in the class: bridges that see one response "
+        "then refuse it. Else score each rollout by its own text, verdict and measures."
+    )
+    with battery.report.check("alone", "Unless it says per_group = True, the group does not matter.") as failures:
+        for group, old in zip(groups, expected, strict=True):
+            for index, numbers in enumerate(old):
+                single = permuted(group, [index])
+                found = battery.try_ask(single, failures, fix)
+                battery.compare(single, [numbers], found, failures, "without the rest of its group", fix)
 
 
 def terms(plugins: Plugins, group: Group) -> list[Mapping[str, float | None]]:

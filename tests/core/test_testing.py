@@ -331,6 +331,8 @@ def test_a_plugin_of_another_role_is_an_error() -> None:
 class Short:
     """A good reward that compares with its group: the shorter, the better."""
 
+    per_group: ClassVar[bool] = True
+
     @hookimpl
     def score(self, group: Group) -> Any:
         sizes = [rollout.response_tokens for rollout in group.rollouts]
@@ -420,6 +422,12 @@ class Unbounded(Short):
         return {"unbounded": [-len(rollout.text) / 10_000 for rollout in group.rollouts]}
 
 
+class Unsaid(Short):
+    """Compares with its group and does not say so."""
+
+    per_group: ClassVar[bool] = False
+
+
 class Slow(Short):
     @hookimpl
     def score(self, group: Group) -> Any:
@@ -438,6 +446,7 @@ SPOILT_REWARDS = {
     Keeps: ({"pickle"}, "local object"),
     Deviation: ({"odd groups"}, "a group of one: "),
     Unbounded: ({"hostile texts", "speed"}, "expected a raw number in [-1, 1]"),
+    Unsaid: ({"alone"}, "write per_group: ClassVar[bool] = True in the class"),
     Slow: ({"speed"}, "at most 0.05 CPU seconds (best of several)"),
 }
 
@@ -449,6 +458,32 @@ def test_each_check_of_a_reward_catches_its_fault(spoilt: type[Any]) -> None:
     assert headings(report) <= expected
     assert headings(report) & expected
     assert text in report
+
+
+def test_a_reward_that_compares_unsaid_is_told_what_it_gave_alone() -> None:
+    @plugin
+    class Longest:
+        """1 for the longest response, which may read the measures of its own rollout."""
+
+        @hookimpl
+        def measure(self, group: Group) -> Any:
+            return {"size": [rollout.response_tokens for rollout in group.rollouts]}
+
+        @hookimpl
+        def score(self, group: Group) -> Any:
+            sizes = group.measures["size"]
+            return {"longest": [float(size == max(sizes)) for size in sizes]}
+
+    report = failed(check_reward, Longest, make_group(["a", "abc"], problem=make_problem("q", "4", id="p")))
+    assert headings(report) == {"alone"}
+    assert (
+        "alone: Unless it says per_group = True, the group does not matter.\n"
+        "    given     'a' (the only rollout; problem 'p', gold '4'), without the rest of its group\n"
+        "    expected  longest = 0.0\n"
+        "    got       longest = 1.0\n"
+    ) in report
+    Longest.per_group = True  # type: ignore[attr-defined]
+    check_reward(Longest)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ CASES: Mapping[str, Sequence[Case]] = {
             ("six", "\\boxed{6}", "unscored"),
         ]
     ],  # type: ignore[dict-item]
+    "verl_verifier": SUMS,
     "any_box": [*SUMS, ("4", "\\boxed{5} or \\boxed{4}", "correct")],
     "choice": [
         (make_problem("Which?", gold, kind="choice"), response, outcome)
@@ -49,6 +51,7 @@ CASES: Mapping[str, Sequence[Case]] = {
     ],  # type: ignore[dict-item]
 }
 """Verifier -> what it is to say. A new one needs a line here."""
+VERL = {"function": f"{Path(__file__).parent / 'verl_judge.py'}:compute_score", "data_source": "sums", "limit": 0.5}
 OPTIONS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "overlong": [{"max_tokens": 200}, {"max_tokens": 1, "only_correct": True}],
     "redundancy": [{}, {"method": "exact"}, {"method": "fast", "only_correct": False}],
@@ -57,6 +60,8 @@ OPTIONS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "numeric": [{}, {"pipeline": "flexible", "tolerance": 0.01}],
     "choice": [{}, {"pipeline": "flexible"}],
     "boxed": [{}, {"only_correct": True}],
+    "verl_verifier": [VERL],
+    "verl_reward": [VERL],
 }
 """Plugin -> options to try beside its defaults."""
 SLOW = {"math_verify": pytest.mark.slow}  # the bombs end its workers, one after the other
@@ -89,3 +94,5 @@ def test_a_reward(name: str, options: Mapping[str, Any]) -> None:
     if name == "redundancy":  # numba compiles at the first long text: on a busy machine, longer than a check waits
         reward.score(group=make_group(["so we add the two and get the next one, " * 2_000] * 2))
     check_reward(reward)
+    if hasattr(reward, "finish_run"):
+        reward.finish_run()

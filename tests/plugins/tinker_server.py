@@ -290,8 +290,9 @@ class TinkerServer:
         prompt = [token for chunk in body["prompt"]["chunks"] for token in chunk["tokens"]]
         if body["sampling_session_id"] not in self.samplers:
             raise Refused(404, "Sampling session not found")
-        weights, params, n = self.samplers[body["sampling_session_id"]], body["sampling_params"], body["num_samples"]
         i, text = self.count("asample"), self.tokenizer.decode(prompt)
+        weights, n = self.samplers[body["sampling_session_id"]], body["num_samples"]
+        params = {"seed": i, "top_p": 1.0, **body["sampling_params"]}  # the cookbook sends neither
         sequences = [weights.sample(prompt, params, k, self.tokenizer.decode) for k in range(n)]
         try:
             sequences = self.poison.get(text, list)(sequences)

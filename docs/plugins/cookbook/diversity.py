@@ -40,6 +40,7 @@ class Diversity:
     """Pays a correct rollout for differing from the other correct ones of its group."""
 
     default_weight: ClassVar[float] = 0.1
+    per_group: ClassVar[bool] = True
 
     n: Annotated[int, Field(ge=1)] = 4
     """Words of a shingle."""

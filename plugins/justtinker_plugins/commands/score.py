@@ -6,27 +6,25 @@ run's own config earn the recorded rewards again. Records hold no token ids: a p
 
 from __future__ import annotations
 
-import os
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from justtinker_core import PluginError
 from justtinker_plugins.commands._cli.endings import write_json
 from justtinker_plugins.commands._cli.options import plugin_option, read_config, set_option
+from justtinker_plugins.commands._cli.processes import available_cores
+from justtinker_plugins.commands._cli.progress import ScoringProgress
 from justtinker_plugins.commands._score.printing import print_report
 from justtinker_plugins.commands._score.rescoring import Configs, Out, Rescorer, rescore, unscored_lines
 from justtinker_plugins.commands._score.tally import Change, Tally
 from justtinker_plugins.shared.records.groups import group_of, rollout_files
 from justtinker_plugins.shared.records.lines import Line, lines
-from justtinker_plugins.shared.records.runs import existing
+from justtinker_plugins.shared.records.runs import existing, run_or_file
 from justtinker_plugins.shared.terminal import count_of
 
 path = click.Path(path_type=Path)
@@ -52,7 +50,8 @@ def score(
 
     ROLLOUTS are run directories, files of their rollouts/, or JSON lines like {"question": …, "answer": …,
     "responses": [text, …]}, with "tokens": [n, …] if a term needs lengths. --set and -p change --config, not
-    --against. With --out, the results cover everything in that file.
+    --against. With --out, the results cover everything in that file. "justtinker grade" judges any table of answers,
+    whatever its columns are called, and compares with labels.
     """
     own = stack_of(source, rollouts)
     configs = {"config": read_config(own, sets, switches, only_plugins=True)}
@@ -89,16 +88,6 @@ def stack_of(source: str | None, rollouts: Sequence[Path]) -> str | Path:
     raise click.UsageError("add --config CONFIG: only a single run directory has a reward stack of its own")
 
 
-def run_or_file(source: str) -> str | Path:
-    """Return the last run of a directory; any other source as it is."""
-    return existing(Path(source))[-1] if Path(source).is_dir() else source
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def score_all(files: Sequence[Path], configs: Configs, tally: Tally, out: Path | None, jobs: int) -> None:
     """Score the groups that are not in `out` yet, and tally all of them."""
     done: Counter[str] = Counter()
@@ -109,48 +98,21 @@ def score_all(files: Sequence[Path], configs: Configs, tally: Tally, out: Path |
     if done:
         click.echo(f"{out} already holds scores of {count_of(tally.samples, 'rollout')}", err=True)
     before = tally.samples
-    with ExitStack() as stack:
-        progress = stack.enter_context(ScoringProgress(files))
+    sizes = [file.stat().st_size for file in files]
+    earlier = {file: sum(sizes[:i]) for i, file in enumerate(files)}
+    with ScoringProgress("rollouts", sum(sizes)) as progress:
         for line, records in rescore(unscored_lines(lines_of(files), done), configs, jobs):
             if writer:
                 writer.add(records)
             for record in records:
                 tally.add(record)
-            progress.advance_to(line, tally.samples - before)
+            progress.show(tally.samples - before, earlier[line.file] + line.read)
 
 
 def lines_of(files: Sequence[Path]) -> Iterator[Line]:
     """Yield the lines of all files."""
     for file in files:
         yield from lines(file)
-
-
-class ScoringProgress:
-    """A progress bar over the bytes of the files, with rollouts per second, shown only in a terminal."""
-
-    def __init__(self, files: Sequence[Path]) -> None:
-        sizes = [file.stat().st_size for file in files]
-        self._before = {file: sum(sizes[:i]) for i, file in enumerate(files)}
-        columns = "{task.percentage:>3.0f} %", "{task.fields[samples]:,} rollouts, {task.fields[rate]:,.0f} per second"
-        console = Console(stderr=True)
-        self._bar = Progress(
-            BarColumn(20), *(TextColumn(c) for c in columns), TimeRemainingColumn(), console=console,
-            disable=not console.is_terminal,
-        )  # fmt: skip
-        self._task = self._bar.add_task("", total=sum(sizes), samples=0, rate=0.0)
-        self._start = time.perf_counter()
-
-    def __enter__(self) -> ScoringProgress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def advance_to(self, line: Line, samples: int) -> None:
-        """Show that everything up to this line is scored."""
-        rate = samples / (time.perf_counter() - self._start)
-        self._bar.update(self._task, completed=self._before[line.file] + line.read, samples=samples, rate=rate)
 
 
 def describe(change: Change) -> dict[str, Any]:

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
+import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 from justtinker_core import PluginError
 from justtinker_core.errors import nearest
+from justtinker_core.paths import PathIfThere
+
+
+@dataclass(frozen=True, slots=True)
+class FileOfFunction(PathIfThere):
+    """Marks an option that names a function as `load_object` takes it; a file begins at the config's folder."""
+
+    def fits(self, path: Path) -> bool:
+        """Return whether the text, as a path, is a Python file and a name in it."""
+        return str(path).rpartition(":")[0].endswith(".py")
+
+
+FunctionName = Annotated[str, FileOfFunction()]
+"""The type of an option that names a function: ``package.module:name`` or ``folder/file.py:name``."""
 
 
 def package(name: str, what: str, install: str = "") -> ModuleType:
@@ -50,7 +68,7 @@ def module_of_file(path: Path, what: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"justtinker_foreign_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # annotations are looked up there
     try:
         spec.loader.exec_module(module)
     except Exception as error:
@@ -63,3 +81,29 @@ def column(row: Mapping[str, Any], name: str, where: str) -> Any:
     if name not in row:
         raise PluginError(f"{where}: there is no column {name!r}{nearest(name, list(row))}")
     return row[name]
+
+
+def number_of(value: Any, what: str) -> float | None:
+    """Return what a foreign function gave as a float: a number, or an array or tensor of one; None stays None.
+
+    PluginError for anything else. NaN and infinities pass: whoever asked says what they mean.
+    """
+    if value is None or isinstance(value, Real):  # bool and numpy's numbers are Real
+        return None if value is None else float(value)
+    if getattr(value, "size", None) == 1 or getattr(value, "numel", lambda: 0)() == 1:
+        return float(value.item())
+    raise PluginError(f"{what}: expected a number or None, got {value!r:.80}")
+
+
+def in_range(value: float, scale: float, clip: bool, what: str) -> float:
+    """Return a foreign number x `scale` as a raw reward in [-1, 1]; outside it is cut with `clip`, else PluginError."""
+    scaled = value * scale
+    if -1 <= scaled <= 1:
+        return scaled
+    if clip and not math.isnan(scaled):
+        return math.copysign(1.0, scaled)
+    times = f" x scale {scale:g}" if scale != 1 else ""
+    raise PluginError(
+        f"{what} gave {value:g}{times}, but rewards lie in [-1, 1]: set `scale` so that the largest fits, or "
+        "`clip = true` to cut off what is outside"
+    )

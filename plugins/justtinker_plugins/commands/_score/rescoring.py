@@ -6,15 +6,10 @@ at a time, so memory does not grow with the number of rollouts.
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import json
-import multiprocessing
-import signal
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,12 +19,12 @@ from justtinker_core.config import RunConfig
 from justtinker_core.enabling import installed
 from justtinker_core.hookspecs import implements
 from justtinker_core.scorer import judging
+from justtinker_plugins.commands._cli.processes import in_order
 from justtinker_plugins.shared.records.groups import group_of
 from justtinker_plugins.shared.records.lines import Line
 
 BATCH_BYTES = 1 << 18
-AHEAD = 4
-"""Batches under way for each process."""
+ADVICE = ". With --out, the same command continues where this one ended"
 ADVANTAGES = "group_mean"
 """Of a config that has none."""
 LACKS = {"tokens": "'tokens'", "logprobs": "log-probabilities"}
@@ -96,55 +91,14 @@ def key_of(line: Line) -> str:
     return hashlib.blake2b(name + line.text, digest_size=12).hexdigest()
 
 
-_rescorer: Rescorer  # of a scoring process
-
-
-def _open(configs: Configs) -> None:
-    """Start a scoring process. The parent handles Ctrl-C."""
-    global _rescorer
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _rescorer = Rescorer(configs)
-    atexit.register(_rescorer.close)
-
-
-def _score(batch: Sequence[Line]) -> list[Record]:
-    return _rescorer.batch(batch)
-
-
 def rescore(lines: Iterable[Line], configs: Configs, jobs: int) -> Iterator[tuple[Line, Sequence[Record]]]:
     """Yield the records of all lines in order, batch by batch, each with its last line. `jobs` 1: in this process."""
-    if jobs == 1:
-        rescorer = Rescorer(configs)
-        try:
-            for batch in batches(lines):
-                yield batch[-1], rescorer.batch(batch)
-        finally:
-            rescorer.close()
-        return
-    context = multiprocessing.get_context("spawn")  # a fork would inherit threads of the progress bar and of numpy
-    pool = ProcessPoolExecutor(jobs, context, _open, (configs,))
+    rescorer = Rescorer(configs)
     try:
-        for batch, future in _ahead(batches(lines), lambda batch: pool.submit(_score, batch), AHEAD * jobs):
-            yield batch[-1], future.result()
-    except BrokenProcessPool:
-        raise PluginError(
-            "a scoring process died (out of memory?): try fewer with --jobs. With --out, the same command continues "
-            "where this one ended"
-        ) from None
+        for batch, records in in_order(rescorer.batch, batches(lines), jobs, ADVICE):
+            yield batch[-1], records
     finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _ahead(
-    items: Iterable[list[Line]], submit: Callable[[list[Line]], Future[list[Record]]], most: int
-) -> Iterator[tuple[list[Line], Future[list[Record]]]]:
-    """Submit items, at most `most` before the first is taken."""
-    waiting: deque[tuple[list[Line], Future[list[Record]]]] = deque()
-    for item in items:
-        waiting.append((item, submit(item)))
-        if len(waiting) >= most:
-            yield waiting.popleft()
-    yield from waiting
+        rescorer.close()
 
 
 def batches(lines: Iterable[Line]) -> Iterator[list[Line]]:

@@ -27,3 +27,8 @@ def how_it_ended(run_dir: Path) -> str:
         command = "eval" if "checkpoint" in manifest else "train"
         return f"killed: no process works in it any more; resume with justtinker {command} --resume {run_dir}"
     return ": ".join(filter(None, (status, reason)))
+
+
+def run_or_file(source: str) -> str | Path:
+    """Return the last run of a directory; any other source as it is."""
+    return existing(Path(source))[-1] if Path(source).is_dir() else source

@@ -1,0 +1,1 @@
+"""What the bridge to tinker-cookbook is made of."""

@@ -1,0 +1,1 @@
+"""What the bridge to TRL needs besides its functions."""

@@ -1,0 +1,1 @@
+"""What verl's bridge needs: one response, and the responses of a group."""

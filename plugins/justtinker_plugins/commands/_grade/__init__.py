@@ -1,0 +1,1 @@
+"""What ``justtinker grade`` consists of: reading answers, grading them, counting, writing and printing."""

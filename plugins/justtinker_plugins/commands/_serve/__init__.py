@@ -1,0 +1,1 @@
+"""What `justtinker serve` is made of."""

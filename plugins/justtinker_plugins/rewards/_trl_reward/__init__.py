@@ -1,0 +1,1 @@
+"""What `trl_reward` needs besides its options."""

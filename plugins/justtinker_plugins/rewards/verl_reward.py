@@ -1,0 +1,47 @@
+"""A reward term from a reward function of verl: a `compute_score` in a package or in a file of yours.
+
+Our terms lie in [-1, 1]; verl's may be any numbers. `scale` and `clip` bring them there, and nothing does so unasked.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from justtinker_core import Group, hookimpl, plugin
+from justtinker_plugins.shared.foreign import in_range
+from justtinker_plugins.shared.verl import Score, VerlFunction
+
+log = logging.getLogger("justtinker")
+
+
+@plugin
+class VerlReward(VerlFunction):
+    """Pays what a `compute_score` of verl's form gives, times `scale`; see docs/bridges.md."""
+
+    scale: float = 1.0
+    """What the function's number is multiplied with."""
+    clip: bool = False
+    """Cut off what then lies outside [-1, 1]; false: that is an error."""
+    term: str = "verl_reward"
+    """The name of the reward term."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._has_warned = False
+
+    @hookimpl
+    def score(self, group: Group) -> dict[str, list[float | None]]:
+        """Return the term: None where the function gives no number, which the log says once.
+
+        PluginError if a number x `scale` is outside [-1, 1] and `clip` is off.
+        """
+        scores = self.ask(group.problem, [rollout.response for rollout in group.rollouts])
+        return {self.term: [self._raw(score) for score in scores]}
+
+    def _raw(self, score: Score) -> float | None:
+        if score.value is None:
+            if not self._has_warned:
+                self._has_warned = True
+                log.warning("%s: a response gets no number: %s. Said once.", self.term, score.reason)
+            return None
+        return in_range(score.value, self.scale, self.clip, self.function)

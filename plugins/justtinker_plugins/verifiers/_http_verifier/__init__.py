@@ -1,0 +1,1 @@
+"""What `http_verifier` is made of."""
