@@ -15,8 +15,18 @@ from typing import Any
 import pytest
 
 from justtinker_core import Group, PluginError, Problem, Prompt, Scorer
-from justtinker_plugins.bridges import cookbook
+from justtinker_plugins.bridges import _stack, cookbook
 from justtinker_plugins.bridges._cookbook import judging
+from tests.bridges.groups import (
+    GROUPED,
+    Case,
+    Found,
+    assert_conforms,
+    needs_data,
+    real_groups,
+    with_responses,
+    with_tokens,
+)
 from tests.bridges.pages import write_examples
 from tests.plugins.adversarial_math import BOMBS, HACKS, HONEST
 
@@ -198,6 +208,34 @@ def test_hacks_honest_answers_and_bombs_are_what_the_scorer_says(directory: str)
                 assert group.metrics_G[i]["unscored"] == float(verdict.outcome == "unscored")
                 if verdict.outcome != "unscored":
                     assert group.final_rewards_G[i] == expected.rewards[i].total
+
+
+@needs_data
+@pytest.mark.integration
+def test_real_groups_have_the_scorers_numbers(directory: str) -> None:
+    renderer, scorer = renderer_of(directory), _stack.scorer_of(GROUPED)
+    tokenizer, names = renderer.tokenizer, _stack.reward_names(scorer)
+
+    def spelt(case: Case) -> list[str]:
+        return [text + ("" if cut else "<|im_end|>") for text, cut in zip(case.responses, case.truncated, strict=True)]
+
+    def is_readable(text: str) -> bool:
+        return text.isascii() and tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) == text
+
+    cases, found = [], []
+    for case in real_groups(500):
+        case = with_responses(case, is_readable)
+        case = with_tokens(case, [len(tokenizer.encode(text, add_special_tokens=False)) for text in spelt(case)])
+        cases.append(case)
+        problem = Problem("p", case.question, case.answer)
+        group = play(cookbook.JusttinkerGroupBuilder(scorer, problem, renderer, len(case.responses)), spelt(case))
+        found.append(
+            [
+                Found(None if m["unscored"] else total, {name: m.get(f"reward/{name}") for name in names})
+                for total, m in zip(group.get_total_rewards(), group.metrics_G, strict=True)
+            ]
+        )
+    assert_conforms(cases, found, grouped=True)
 
 
 @pytest.mark.integration

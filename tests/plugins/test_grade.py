@@ -6,6 +6,9 @@ import gzip
 import json
 import os
 import re
+import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -372,6 +375,41 @@ def test_what_was_graded_before_an_interrupt_is_kept(monkeypatch: pytest.MonkeyP
     assert result.exit_code == 130
     assert result.output == "interrupted after 2 responses; out.jsonl holds them\n"
     assert len(Path("out.jsonl").read_text().splitlines()) == 2
+
+
+STUCK = """
+import os
+from justtinker_core import hookimpl
+
+class Stuck:
+    @hookimpl
+    def verify(self, problem, rollouts):
+        with open("begun", "wb") as pipe:
+            pipe.write(b".")
+        open("never").read()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["grade", "score"])
+def test_an_interrupt_ends_processes_that_are_stuck(command: str) -> None:
+    os.mkfifo("begun")
+    os.mkfifo("never")
+    Path("stuck.py").write_text(STUCK)
+    Path("stuck.toml").write_text(
+        '[plugins]\nenable = ["stuck", "correct"]\n[local_plugins]\nstuck = "stuck.py:Stuck"\n'
+    )
+    one = [row("x" * (1 << 18))] if command == "grade" else [{"question": "q", "responses": ["x" * (1 << 18)]}]
+    write("a.jsonl", *(one * 3))
+    code = "from justtinker_core.cli import run; run()"
+    arguments = (command, "a.jsonl", "--config", "stuck.toml", "--jobs", "2")
+    with subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=subprocess.PIPE, text=True) as process:
+        with open("begun", "rb") as pipe:
+            assert pipe.read(1) == b"."
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)  # stderr is closed when the last of them has ended
+    assert process.returncode == 130
+    assert said.startswith(f"interrupted after 0 {'responses' if command == 'grade' else 'rollouts'}")
 
 
 def test_grade_and_score_name_each_other() -> None:

@@ -86,8 +86,9 @@ def grade(
 
 def grade_table(table: Table, scorer: Scorer, tally: GradeTally, writer: Writer | None, jobs: int) -> None:
     """Grade, count and write all answers; what is graded is written, whatever happens."""
-    with closing(writer) if writer else nullcontext(), ScoringProgress("responses") as progress:
-        for answers, records in grade_all(table, scorer, jobs):
+    graded = grade_all(table, scorer, jobs)
+    with closing(writer) if writer else nullcontext(), closing(graded), ScoringProgress("responses") as progress:
+        for answers, records in graded:
             if writer:
                 writer.add(records)
             tally.add(answers, records)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,9 @@ def score_all(files: Sequence[Path], configs: Configs, tally: Tally, out: Path |
     before = tally.samples
     sizes = [file.stat().st_size for file in files]
     earlier = {file: sum(sizes[:i]) for i, file in enumerate(files)}
-    with ScoringProgress("rollouts", sum(sizes)) as progress:
-        for line, records in rescore(unscored_lines(lines_of(files), done), configs, jobs):
+    rescored = rescore(unscored_lines(lines_of(files), done), configs, jobs)
+    with closing(rescored), ScoringProgress("rollouts", sum(sizes)) as progress:
+        for line, records in rescored:
             if writer:
                 writer.add(records)
             for record in records:

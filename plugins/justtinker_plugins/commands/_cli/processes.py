@@ -37,13 +37,18 @@ def in_order(work: Callable[[A], B], items: Iterable[A], jobs: int, advice: str 
     if jobs == 1 or len(first) < 2:
         yield from ((item, work(item)) for item in items)
         return
+    others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")  # a fork would inherit threads of the progress bar and of numpy
     pool = ProcessPoolExecutor(jobs, context, signal.signal, (signal.SIGINT, signal.SIG_IGN))  # Ctrl-C is for us
     try:
         for item, future in _ahead(items, lambda item: pool.submit(work, item), AHEAD * jobs):
             yield item, future.result()
-    except BrokenProcessPool:
-        raise PluginError(f"a scoring process died (out of memory?): try fewer with --jobs{advice}") from None
+    except BaseException as error:
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()  # they would finish their items first, and outlive a process that cannot wait
+        if isinstance(error, BrokenProcessPool):
+            raise PluginError(f"a scoring process died (out of memory?): try fewer with --jobs{advice}") from None
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 

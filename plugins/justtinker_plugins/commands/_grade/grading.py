@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,12 +11,12 @@ from justtinker_plugins.commands._cli.processes import in_order
 from justtinker_plugins.commands._grade.reading import Answers
 
 Record = dict[str, Any]
-BATCH = 1 << 18
+BATCH = 1 << 16
 """Characters of responses."""
 EMPTY = Verdict("unscored", reason="the cell is empty: there is no response")
 
 
-def grade(table: Iterable[Answers], scorer: Scorer, jobs: int) -> Iterator[tuple[Answers, list[Record]]]:
+def grade(table: Iterable[Answers], scorer: Scorer, jobs: int) -> Generator[tuple[Answers, list[Record]]]:
     """Yield the answers with a record for each response, in order."""
     for batch, graded in in_order(partial(grade_batch, scorer), batches(table), jobs):
         yield from zip(batch, graded, strict=True)

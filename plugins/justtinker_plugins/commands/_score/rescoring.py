@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ def key_of(line: Line) -> str:
     return hashlib.blake2b(name + line.text, digest_size=12).hexdigest()
 
 
-def rescore(lines: Iterable[Line], configs: Configs, jobs: int) -> Iterator[tuple[Line, Sequence[Record]]]:
+def rescore(lines: Iterable[Line], configs: Configs, jobs: int) -> Generator[tuple[Line, Sequence[Record]]]:
     """Yield the records of all lines in order, batch by batch, each with its last line. `jobs` 1: in this process."""
     rescorer = Rescorer(configs)
     try:
