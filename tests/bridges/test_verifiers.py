@@ -270,7 +270,7 @@ class OddTask(vf.Task[OddData]):
         if self.data.mode == "nothing":
             return {}
         if self.data.mode == "tokens":
-            return float(trace.num_output_tokens == 22)
+            return float(trace.num_output_tokens == 20)
         return float(not trace.is_truncated and trace.num_turns == 1 and trace.num_branches == 1)
 
 class Odd(vf.Taskset[OddTask, vf.TasksetConfig]):
@@ -390,8 +390,8 @@ def test_tasks_score_as_they_do_in_verifiers_and_what_fails_is_unscored(
 def test_a_task_that_has_changed_since_is_unscored(page: Path, judge: Callable[..., list[Verdict]]) -> None:
     problem = load("sums.py:Sums", options={"largest": 1})[1]
     text = (page / "sums.py").read_text()
-    (page / "sums.py").write_text(text.replace("answer=str(a + b)", "answer=str(a - b)"))
-    [verdict] = judge(problem, r"\boxed{1}")
+    (page / "sums.py").write_text(text.replace("answer=str(a + b)", "answer=str(a + b + 100)"))
+    [verdict] = judge(problem, r"\boxed{101}")
     assert verdict.outcome == "unscored"
     assert "task 1 is not the one that the problem was made from: the taskset has changed" in verdict.reason
 

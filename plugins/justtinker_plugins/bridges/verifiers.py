@@ -110,8 +110,7 @@ def with_rewards(
     is left out of its trace. The verdict is in ``trace.info["justtinker"]``.
     """
     package("verifiers.v1", "with_rewards", BRIDGE)
-    scorer = scorer_of(config, sets, plugins)
-    check_alone(scorer, BRIDGE)
+    check_alone(scorer := scorer_of(config, sets, plugins), BRIDGE)
     judge = Judge(scorer, question, answer, kind, opened)
 
     class Rewarded(task_class):  # type: ignore[misc]
@@ -123,8 +122,8 @@ def with_rewards(
             _calls.set({})
             await super().score(trace, runtime)
 
-    Rewarded.__name__, Rewarded.__doc__ = task_class.__name__, task_class.__doc__
-    Rewarded.__qualname__, Rewarded.__module__ = task_class.__qualname__, task_class.__module__
+    for name in ("__name__", "__qualname__", "__module__", "__doc__"):  # traces record the task's type by name
+        setattr(Rewarded, name, getattr(task_class, name))
     add_methods(Rewarded, judge, prefix)
     return Rewarded
 
