@@ -39,7 +39,8 @@ def test_a_leaky_verifier_is_hacked_seen_and_cured(tmp_path: Path) -> None:
     assert stop["evidence"]["last_healthy_checkpoint"] == 2
     assert run.read("checkpoints.jsonl")[-1]["step"] == last["step"], "a stop saves a checkpoint"
 
-    rl = ("train", "hacked-rl", "--set", "run.start_from=run/1-hacked-sft")
+    short = ("--set", "run.steps=18", "--set", "evaluation.every=0", "--set", "evaluation.at_end=false")
+    rl = ("train", "hacked-rl", *short, "--set", "run.start_from=run/1-hacked-sft")
     justtinker(*rl, "--set", "plugins.reward_hacking.action=warn", "--dir", "leaky", cwd=tmp_path)
     before, after = (means(tmp_path / "leaky", part) for part in (slice(1), slice(-5, None)))
     assert after["reward"] > before["reward"] + 0.3
