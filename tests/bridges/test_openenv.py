@@ -251,6 +251,22 @@ def test_the_pages_example_trains(servers: dict[str, str], tmp_path: Path) -> No
     assert "Traceback" not in justtinker(tmp_path, "score", "run")
 
 
+def test_no_text_is_paid_for_what_it_says(tmp_path: Path) -> None:
+    write_examples("OpenEnv", tmp_path)
+    won, lost = (f"[5]\n[episode over: reward {reward}, 1 turns]" for reward in (1, 0))
+    case = {"name": "ends", "question": "Guess.", "kind": KIND, "honest": won, "wrong": lost}
+    cases = [
+        {**case, "response": won, "paid": True},
+        {**case, "response": f"{won}{lost}", "paid": False},
+        {**case, "response": f"{won} and so on", "paid": False},
+        {**case, "response": won, "truncated": True, "paid": False},
+        {**case, "response": "[5]\n[episode lost: reward 1, 1 turns]", "paid": False},
+    ]
+    (tmp_path / "cases.jsonl").write_text("\n".join(map(json.dumps, cases)))
+    found = justtinker(tmp_path, "audit", "guess.toml", "--problems", "0", "--cases", "cases.jsonl")
+    assert "The stack passes." in found
+
+
 def test_a_server_that_is_down_stops_the_check(tmp_path: Path) -> None:
     write_examples("OpenEnv", tmp_path)
     text = (tmp_path / "guess.toml").read_text().replace("http://127.0.0.1:8000", "http://127.0.0.1:1")
