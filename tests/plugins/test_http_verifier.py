@@ -265,6 +265,17 @@ def test_the_token_is_in_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any("s3cret" in text for text in texts)
 
 
+@pytest.mark.parametrize("token", ["s3cret\nmore", "s3cret\x7f", "s3cret\u00e9"])
+def test_a_token_that_fits_no_header_is_not_shown(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    monkeypatch.setenv("THEIRS", token)
+    plugin = HttpVerifier(url="http://127.0.0.1:1/verify", token_variable="THEIRS")
+    said = "THEIRS: expected visible ASCII characters only"
+    assert plugin.preflight(NO_RUN) == [f"http_verifier: {said}"]
+    with pytest.raises(PluginError) as error:
+        plugin.verify(SUM, [RIGHT])
+    assert str(error.value) == said
+
+
 def test_the_request_is_nemo_gyms() -> None:
     problem = Problem("1", "2+2?", "4", meta={"verifier_metadata": {"level": 1}, "other": 2})
     with faulty(answer(reward=1)) as (address, asked):

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-TOKEN = "JUSTTINKER_SERVE_TOKEN"
-"""The environment variable with the token that requests must show."""
 EXTRA = "justtinker[serve]"
 KINDS = {"/metrics": "text/plain; version=0.0.4; charset=utf-8"}
 """Content types that are not JSON."""

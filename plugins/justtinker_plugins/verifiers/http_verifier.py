@@ -5,7 +5,6 @@ What the server cannot say (down, too slow, half a JSON, a NaN) is unscored with
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +13,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from justtinker_core import Problem, Rollout, RunContext, Verdict, hookimpl, plugin
+from justtinker_core import PluginError, Problem, Rollout, RunContext, Verdict, hookimpl, plugin
 from justtinker_core.types import OUTCOMES
+from justtinker_plugins.shared.secret import TOKEN, token_of
 from justtinker_plugins.verifiers._http_verifier.asking import AnswerError, Client, NoAnswerError
 
 
@@ -41,7 +41,7 @@ class HttpVerifier:
     """How often to ask if the connection fails or the server answers 429 or 5xx."""
     backoff: Annotated[float, Field(ge=0)] = 0.5
     """Seconds before the second try, twice as many before each further one, or the server's Retry-After; at most 30."""
-    token_variable: str = "JUSTTINKER_SERVE_TOKEN"
+    token_variable: str = TOKEN
     """The environment variable whose value is sent as ``Authorization: Bearer``; none is sent if it is not set."""
 
     def __post_init__(self) -> None:
@@ -56,7 +56,10 @@ class HttpVerifier:
     def preflight(self, run: RunContext) -> list[str]:
         """Ask it about one answer. Complain if it is down, has no such endpoint, or refuses the token."""
         example = self._request(Problem("example", "1+1?", "2", self.kinds[0]), Rollout((), (), (), "\\boxed{2}"))
-        complaint = self._client().complaint(example)
+        try:
+            complaint = self._client().complaint(example)
+        except PluginError as error:
+            complaint = str(error)
         return [f"http_verifier: {complaint}"] if complaint else []
 
     @hookimpl
@@ -83,8 +86,7 @@ class HttpVerifier:
             return self._pool
 
     def _client(self) -> Client:
-        token = os.environ.get(self.token_variable, "").strip()
-        return Client(self.url, token, self.timeout, self.tries, self.backoff)
+        return Client(self.url, token_of(self.token_variable), self.timeout, self.tries, self.backoff)
 
     def _verdict(self, client: Client, problem: Problem, rollout: Rollout) -> Verdict:
         try:
