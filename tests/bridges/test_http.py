@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ from hypothesis import strategies as st
 from justtinker_core import PluginError, Scorer
 from justtinker_plugins.bridges import _stack, http
 from justtinker_plugins.bridges._http import shapes
+from justtinker_plugins.bridges._http.desk import Desk
 from justtinker_plugins.bridges._http.limits import Limits
 from justtinker_plugins.commands._audit import bombs
 from tests.bridges.pages import PAGE, write_examples
-from tests.bridges.serving import at_once, call, gated, gauge, served, wait_for
+from tests.bridges.serving import PATIENCE, at_once, call, gated, gauge, served, wait_for
 
 RIGHT, WRONG, BARE = "<think>one and one</think>\\boxed{2}", "<think>one</think>\\boxed{3}", "\\boxed{2}"
 SUM = {"question": "1+1?", "answer": "2"}
@@ -172,6 +174,7 @@ def test_slime_gets_a_bare_number(url: str) -> None:
         ("/score", b"\xff\xfe\x00", 400, "the body is no JSON: 'utf-16"),
         ("/score", b"[" * 15_000, 400, "the body is no JSON: "),
         ("/score", b'{"question": NaN}', 400, "the body is no JSON: NaN is no number"),
+        ("/score", b'{"question": -1e999}', 400, "the body is no JSON: -1e999 is no number"),
         ("/score", [1], 400, "the body: expected a JSON object, got [1]"),
         ("/score", {**SUM, "respones": [RIGHT]}, 422, "there is no field 'responses'; did you mean 'respones'?"),
         ("/score", {**SUM, "responses": [RIGHT], "tokns": [1]}, 422, "there is no field 'tokns' in this request; did "),
@@ -184,6 +187,19 @@ def test_slime_gets_a_bare_number(url: str) -> None:
         ("/score", {**SUM, "responses": [RIGHT], "meta": 1}, 422, "meta: expected an object, got 1"),
         ("/score", {**SUM, "responses": [RIGHT], "kind": "haiku"}, 422, "the rewards cannot score this: "),
         ("/score", {**SUM, "responses": [RIGHT] * 9}, 413, "expected at most 8 responses in a request, got 9"),
+        (
+            "/score",
+            {**SUM, "responses": [RIGHT] * 2, "tokens": [1 << 23, (1 << 23) + 1]},
+            413,
+            "expected at most 16,777",
+        ),
+        ("/score", {**SUM, "responses": [RIGHT], "tokens": [10**15]}, 413, "expected at most 16,777,216 tokens in a"),
+        (
+            "/verify",
+            {**verify(RIGHT), "response": {**verify(RIGHT)["response"], "usage": {"output_tokens": 10**15}}},
+            413,
+            "expected at most 16,777,216 tokens in a request, got 1,000,000,000,000,000",
+        ),
         ("/score", b"x" * 20_001, 413, "the body is longer than 20,000 bytes, the server's limit"),
         ("/score", b"x" * 10_000_000, 413, "the body is longer than 20,000 bytes, the server's limit"),
         ("/verify", {"response": {}}, 422, "there is no field 'responses_create_params'"),
@@ -236,6 +252,17 @@ def test_hostile_texts_come_back_as_json(url: str) -> None:
     status, answer, _ = call(f"{url}/score", {**SUM, "responses": texts})
     assert (status, answer["totals"]) == (200, [0.0] * 4)
     assert call(f"{url}/verify", verify("\ud800\\boxed{2}"))[0] == 200
+
+
+@pytest.mark.parametrize("ending", [SystemExit, KeyboardInterrupt])
+def test_what_would_end_a_process_ends_no_server(ending: type[BaseException]) -> None:
+    def job() -> None:
+        raise ending
+
+    with closing(Desk(1, 0)) as desk:
+        future = desk.take(job)
+        assert future is not None
+        assert repr(future.exception(PATIENCE)) == f"RuntimeError('{ending.__name__}()')"
 
 
 def test_endpoints_that_see_one_response_refuse_group_terms_by_name() -> None:

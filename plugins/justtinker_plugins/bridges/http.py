@@ -25,7 +25,7 @@ from justtinker_plugins.bridges._http.counters import Counters
 from justtinker_plugins.bridges._http.desk import Desk
 from justtinker_plugins.bridges._http.fields import parse
 from justtinker_plugins.bridges._http.limits import Limits, RefusedError
-from justtinker_plugins.bridges._http.shapes import Shape, shapes
+from justtinker_plugins.bridges._http.shapes import Asked, Shape, shapes
 from justtinker_plugins.bridges._stack import STANDARD, Config
 from justtinker_plugins.shared.foreign import package
 
@@ -196,10 +196,7 @@ class Service:
             raise RefusedError(400, str(error)) from None
         try:
             asked = shape.read(body)
-            if (count := sum(len(each["responses"]) for each in asked)) > self.limits.max_texts:
-                raise RefusedError(
-                    413, f"expected at most {self.limits.max_texts:,} responses in a request, got {count:,}"
-                )
+            self._check_size(asked)
             if why := shape.refusal(self.scorer, asked):
                 raise RefusedError(409, why)
             groups = [self.scorer.score(**each) for each in asked]
@@ -210,6 +207,16 @@ class Service:
             raise RefusedError(422, str(error)) from None
         answer = json.dumps(shape.answer(body, groups, self.scorer), allow_nan=False, separators=(",", ":"))
         return answer.encode(), Counter(verdict.outcome for group in groups for verdict in group.verdicts)
+
+    def _check_size(self, asked: Sequence[Asked]) -> None:
+        texts = sum(len(each["responses"]) for each in asked)
+        tokens = sum(sum(each.get("tokens") or ()) for each in asked)
+        for count, most, what in (
+            (texts, self.limits.max_texts, "responses"),
+            (tokens, self.limits.max_tokens, "tokens"),
+        ):
+            if count > most:
+                raise RefusedError(413, f"expected at most {most:,} {what} in a request, got {count:,}")
 
     async def _seed_session(self, request: Request, outcomes: Counter[str]) -> dict[str, Any]:
         return {}  # NeMo-Gym calls it before each rollout; these rewards keep no state

@@ -41,6 +41,11 @@ def is_loopback(host: str) -> bool:
     return host == "localhost"
 
 
+def url_of(host: str, port: int) -> str:
+    """Return the server's URL; the addresses of IPv6 stand in brackets."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Open the socket, or say why it cannot be opened."""
     try:
