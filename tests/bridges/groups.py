@@ -163,3 +163,9 @@ def assert_conforms(cases: Sequence[Case], found: Sequence[Sequence[Found]], *, 
             assert [row.rewards for row in got] == [row.rewards for row in wanted], f"rewards of group {number}: {case}"
         unscored += sum(row.total is None for row in wanted)
     assert unscored, "the file holds unscored responses"
+
+
+def said_by_verl(numbers: Any) -> Found:
+    """verl wants a number for an unscored response too, and has it flagged."""
+    rewards = {name: value for name, value in numbers.items() if name not in ("score", "acc", "unscored")}
+    return Found(None if numbers["unscored"] else numbers["score"], rewards)

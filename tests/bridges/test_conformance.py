@@ -31,6 +31,7 @@ from tests.bridges.groups import (
     expected,
     needs_data,
     real_groups,
+    said_by_verl,
     with_responses,
     write_file,
 )
@@ -121,12 +122,6 @@ def test_trls_reward_functions(n: int) -> None:
     for total, row in zip(sums, rows, strict=True):  # as the trainer adds them up, which leaves None out
         known = [weights[name] * raw for name, raw in row.items() if raw is not None]
         assert total is None if not known else total == pytest.approx(sum(known))
-
-
-def said_by_verl(numbers: Any) -> Found:
-    """verl wants a number for an unscored response too, and has it flagged."""
-    rewards = {name: value for name, value in numbers.items() if name not in ("score", "acc", "unscored")}
-    return Found(None if numbers["unscored"] else numbers["score"], rewards)
 
 
 @pytest.mark.parametrize("n", COUNTS)

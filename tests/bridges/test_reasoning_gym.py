@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -211,8 +212,9 @@ def test_it_is_a_verifier() -> None:
 
 def justtinker(folder: Path, *args: str) -> str:
     done = subprocess.run(
-        [Path(sys.executable).with_name("justtinker"), *args], cwd=folder, capture_output=True, text=True, timeout=300
-    )
+        [Path(sys.executable).with_name("justtinker"), *args], cwd=folder, capture_output=True, text=True, timeout=300,
+        env={**os.environ, "COLUMNS": "200"},
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -220,30 +222,31 @@ def justtinker(folder: Path, *args: str) -> str:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made: Path = tmp_path_factory.mktemp("gym")
-    assert {file.name for file in write_examples("reasoning-gym", made)} >= {"backward-sft.toml", "backward-rl.toml"}
+    assert {file.name for file in write_examples("reasoning-gym", made)} >= {"gym_sft.toml", "gym_rl.toml"}
     return made
 
 
 def test_nothing_stands_in_the_way(folder: Path) -> None:
-    found = justtinker(folder, "check", "backward-rl.toml")
+    found = justtinker(folder, "check", "gym_rl.toml")
     assert "Nothing stands in the way of this run." in found
     assert "is asked twice" in found
 
 
-@pytest.mark.parametrize("more", [(), ("--set", "plugins.reasoning_gym.dataset=knights_knaves")])
+@pytest.mark.parametrize("more", [(), ("--set", "plugins.reasoning_gym.dataset=simple_equations")])
 def test_no_hack_is_paid(folder: Path, more: tuple[str, ...]) -> None:
     plain = ("--set", "plugins.reasoning_gym.config={}", "--set", "plugins.reasoning_gym.question={question}")
     assert "The stack passes" in justtinker(
-        folder, "audit", "backward-rl.toml", "--problems", "8", *(plain if more else ()), *more
+        folder, "audit", "gym_rl.toml", "--problems", "8", *(plain if more else ()), *more
     )
 
 
 def test_rewards_rise(folder: Path) -> None:
-    justtinker(folder, "train", "backward-sft.toml", "backward-rl.toml", "--dir", "run")
+    """Half of the page's steps of RL: from about 44 to 65 %."""
+    justtinker(folder, "train", "gym_sft.toml", "gym_rl.toml", "--set", "gym_rl:run.steps=12", "--dir", "run")
     before, after = (
         [json.loads(line) for line in (folder / "run" / run / "evals.jsonl").read_text().splitlines()][-1]["metrics"][
             "accuracy"
         ]
-        for run in ("1-backward-sft", "2-backward-rl")
+        for run in ("1-gym-sft", "2-gym-rl")
     )
     assert after > before + 0.1

@@ -16,6 +16,7 @@ import pytest
 
 from justtinker_core import PluginError, Scorer
 from justtinker_plugins.bridges import skyrl_gym
+from tests.bridges.groups import ALONE, Case, Found, assert_conforms, needs_data, real_groups
 from tests.bridges.pages import write_examples
 from tests.plugins.adversarial_math import BOMBS, HACKS, HONEST
 
@@ -195,3 +196,19 @@ def test_hacks_honest_answers_and_bombs_are_what_the_scorer_says(gym: Any) -> No
             assert said["metadata"]["outcome"] == expected.verdicts[0].outcome
             if not said["metadata"]["unscored"]:
                 assert said["reward"] == expected.rewards[0].total
+
+
+@needs_data
+@pytest.mark.integration
+def test_real_groups_have_the_scorers_numbers(gym: Any) -> None:
+    gym.register("justtinker", "justtinker_plugins.bridges.skyrl_gym:JusttinkerEnv", kwargs={"config": ALONE})
+
+    def ask(case: Case, text: str) -> Found:
+        env = gym.make("justtinker", env_config={}, extras={"reward_spec": {"ground_truth": case.answer}})
+        env.init([{"role": "user", "content": case.question}])
+        said = env.step(text)
+        unscored = said["metadata"]["unscored"]
+        return Found(None if unscored else said["reward"], said["metadata"]["terms"])
+
+    cases = real_groups(500)
+    assert_conforms(cases, [[ask(case, text) for text in case.responses] for case in cases], grouped=False)

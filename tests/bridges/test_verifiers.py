@@ -19,6 +19,7 @@ from justtinker_plugins.bridges import _stack
 from justtinker_plugins.bridges.verifiers import UnscoredError, with_rewards
 from justtinker_plugins.commands._audit.bombs import ANSWERS as BOMBS
 from justtinker_plugins.environments.verifiers_env import VerifiersEnv
+from tests.bridges.groups import ALONE, Case, Found, assert_conforms, needs_data, real_groups
 from tests.bridges.pages import write_examples
 from tests.core.conftest import cli
 
@@ -104,6 +105,31 @@ def test_the_pages_task_has_our_terms_beside_its_own(page: Path) -> None:
     wrong = scored(task, r"<think>seven and seven</think>\boxed{15}")
     assert numbers(wrong) == {"right": (0, 1), "correct": (0, 1)}
     assert wrong.info["justtinker"] == {"outcome": "incorrect", "answer": "15", "reason": "a different number"}
+
+
+@needs_data
+@pytest.mark.integration
+def test_real_groups_have_the_scorers_numbers() -> None:
+    import verifiers.v1 as vf
+
+    names = _stack.reward_names(_stack.scorer_of(ALONE))
+    made = task_of(config=ALONE)
+    task_class, data_class = type(made), type(made.data)
+
+    def ask(case: Case, text: str) -> Found:
+        task = task_class(data_class(prompt=case.question, answer=case.answer))
+        trace = trace_of(task, text)
+        try:
+            asyncio.run(task.score(trace))
+        except vf.TaskError as error:
+            if "UnscoredError: the response is unscored" not in str(error):
+                raise
+            return Found(None, dict.fromkeys(names))
+        total = sum(score * weight for score, weight in numbers(trace).values())
+        return Found(total, {name: numbers(trace).get(name, (None, 0))[0] for name in names})
+
+    cases = real_groups(500)
+    assert_conforms(cases, [[ask(case, text) for text in case.responses] for case in cases], grouped=False)
 
 
 @pytest.mark.integration

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +28,8 @@ from justtinker_plugins.commands._audit import bombs
 from justtinker_plugins.rewards import correct
 from justtinker_plugins.rewards.verl_reward import VerlReward
 from justtinker_plugins.verifiers.verl_verifier import VerlVerifier
+from tests.bridges.groups import GROUPED as REAL
+from tests.bridges.groups import Case, assert_conforms, needs_data, real_groups, said_by_verl, with_responses
 from tests.bridges.pages import PAGE, write_examples
 
 ALONE = {"plugins": {"enable": ["math_verify", "correct", "format", "redundancy"]}}
@@ -419,6 +422,30 @@ def test_groups_in_verls_reward_loop(ray: Any, tokenizer: Any, rewards: Path) ->
             ] * 4
         else:
             assert got == expected(texts, truth, GROUPED, tokens=sizes)
+
+
+@needs_data
+@pytest.mark.integration
+def test_real_groups_in_verls_reward_loop(ray: Any, tokenizer: Any, rewards: Path) -> None:
+    """All groups of one size, as verl has them; a byte-level tokenizer spells whatever can be encoded."""
+    import tomli_w
+    from verl.experimental.reward_loop import RewardLoopManager
+
+    def cut_to_four(case: Case) -> Case:
+        case = with_responses(case, lambda text: "\ud800" not in text)
+        sizes = tuple(len(tokenizer.encode(text)) + 1 for text in case.responses[:4])
+        return replace(case, **INFO, responses=case.responses[:4], tokens=sizes, truncated=(False,) * len(sizes))
+
+    cases = [case for case in map(cut_to_four, real_groups(200)) if len(case.responses) == 4][:100]
+    lines = [*command_lines()[1], "actor_rollout_ref.rollout.n=4", "actor_rollout_ref.rollout.val_kwargs.n=4"]
+    config = composed([*lines, "reward.num_workers=2"], rewards, tokenizer.name_or_path)
+    rewards.write_text(tomli_w.dumps(REAL))
+    rows = [(str(number), text, case.answer) for number, case in enumerate(cases) for text in case.responses]
+    batch = batch_of(tokenizer, rows)
+    workers = RewardLoopManager(config).reward_loop_worker_handles
+    asked = [workers[i % 2].compute_score.remote(batch[i : i + 1]) for i in range(len(rows))]
+    found = [said_by_verl(numbers) for numbers in infos(ray.get(asked))]
+    assert_conforms(cases, [found[i : i + 4] for i in range(0, len(found), 4)], grouped=True)
 
 
 @pytest.mark.integration

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from justtinker_core import DataSpec, PluginError, Problem, Rollout, Verdict
 from justtinker_core.options import configure
+from justtinker_plugins.environments import reasoning_gym
 from justtinker_plugins.environments._reasoning_gym import entries, judge, sets
 from justtinker_plugins.environments._reasoning_gym.entries import levels_of, packed, unpacked
 from justtinker_plugins.environments.reasoning_gym import KIND, ReasoningGym
@@ -35,6 +36,7 @@ VALUES = st.recursive(
 
 def test_documented_examples() -> None:
     assert doctest.testmod(entries)[:] == (0, 4)
+    assert doctest.testmod(reasoning_gym)[:] == (0, 2)
 
 
 @given(VALUES)

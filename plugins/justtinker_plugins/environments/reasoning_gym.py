@@ -37,6 +37,7 @@ WORKER = "justtinker_plugins.environments._reasoning_gym.judge:score"
 WARM_UP = ("", "{}", None, None)
 ROUNDING = 1e-9
 _FIELD = re.compile(r"\{(\w+)\}")
+_WRAPPER = re.compile(r"\$([^$]*)\$|\\(?:text|textbf|textit|texttt|mathrm|mbox)\s?\{([^{}]*)\}")
 _log = logging.getLogger("justtinker")
 
 
@@ -161,7 +162,7 @@ class ReasoningGym:
         if self.dataset in SYMPY and not_arithmetic(gold):
             return "its gold is not plain arithmetic"
         answer = self._extract(Rollout((), (), (), f"{OPEN}{CLOSE}{self._written(gold)}")).answer
-        paid = answer is not None and made.score_answer(answer, entry) >= self.threshold - ROUNDING
+        paid = answer is not None and made.score_answer(plain(answer, gold), entry) >= self.threshold - ROUNDING
         return "" if paid else "its gold, written as an answer, is not paid"
 
     def _problem(self, entry: Entry, name: str, demonstrated: bool) -> Problem:
@@ -198,10 +199,11 @@ class ReasoningGym:
         if isinstance(asked, str):
             return {answer: Verdict("unscored", answer, "gold", asked) for answer in answers}
         pool = self._workers() if answers else None
-        futures = {answer: pool.submit(*asked, answer) for answer in answers} if pool else {}
+        gold = problem.answer
+        futures = {answer: pool.submit(*asked, plain(answer, gold)) for answer in answers} if pool else {}
         results = {answer: future.result() for answer, future in futures.items()}
         broken = pool is not None and any(result.status in BROKEN for result in results.values())
-        control = pool.submit(*asked, problem.answer).result() if pool and broken else Result("ok")
+        control = pool.submit(*asked, gold).result() if pool and broken else Result("ok")
         return {answer: self._verdict(problem, answer, result, control) for answer, result in results.items()}
 
     def _verdict(self, problem: Problem, answer: str, result: Result, control: Result) -> Verdict:
@@ -236,6 +238,19 @@ def _asked(problem: Problem) -> tuple[str, str, dict[str, Any]] | str:
         return f"the problem does not say how to judge it: its meta lacks {', '.join(lacking)}"
     entry = {"question": problem.question, "answer": problem.answer, "metadata": problem.meta["metadata"]}
     return problem.meta["dataset"], json.dumps(problem.meta["config"]), entry
+
+
+def plain(answer: str, gold: str | None) -> str:
+    r"""An answer without ``\text{…}`` or ``$…$`` around the whole, and without a full stop that the gold has not.
+
+    >>> from justtinker_plugins.environments.reasoning_gym import plain
+    >>> plain(r"\text{nus.}", "nus"), plain("$4$", "4"), plain(r"\text{Go}.", "Go"), plain("Go.", "Go.")
+    ('nus', '4', 'Go', 'Go.')
+    """
+    stop = "." if gold is not None and not gold.endswith(".") else ""
+    if answer != gold and (wrapped := _WRAPPER.fullmatch(answer.removesuffix(stop).strip())):
+        answer = wrapped[1] or wrapped[2] or ""
+    return answer.removesuffix(stop)
 
 
 def _filled(template: str, texts: Mapping[str, Any]) -> str:
