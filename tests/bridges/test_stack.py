@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from justtinker_core import PluginError
@@ -80,8 +82,23 @@ def test_a_completion_is_text_or_messages(completion: object) -> None:
 def test_thinking_that_stands_apart_comes_first() -> None:
     message = {"role": "assistant", "reasoning_content": "so", "content": "hello"}
     assert _stack.text_of([message], "row 1") == "<think>\nso\n</think>\n\nhello"
+    assert _stack.text_of([{**message, "content": None}], "row 1") == "<think>\nso\n</think>\n\n"
 
 
 def test_other_completions_are_refused() -> None:
     with pytest.raises(PluginError, match=r"row 1: expected text or chat messages with text, got \[\]"):
         _stack.text_of([], "row 1")
+
+
+@pytest.mark.parametrize(
+    ("cell", "gold"),
+    [("2", "2"), (2, "2"), (2.5, "2.5"), (np.int64(2), "2"), (None, None), (math.nan, None), (np.float32("nan"), None)],
+)
+def test_a_gold_is_a_text_or_a_number(cell: object, gold: str | None) -> None:
+    assert _stack.gold_of(cell, "row 1") == gold
+
+
+@pytest.mark.parametrize("cell", [["2"], {"a": "2"}, True])
+def test_other_golds_are_refused(cell: object) -> None:
+    with pytest.raises(PluginError, match=r"^row 1: expected a text or a number, got "):
+        _stack.gold_of(cell, "row 1")

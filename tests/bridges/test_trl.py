@@ -189,7 +189,7 @@ def test_columns_have_names_of_their_own() -> None:
 def test_a_number_is_a_gold_and_other_things_are_not() -> None:
     asked = batch((QUESTION, "2", [RIGHT]))
     assert reward_functions(STACK)[0](**{**asked, "answer": [2]}) == [1.0]
-    with pytest.raises(PluginError, match=r"TRL's batch: expected text in 'answer', row 0, got \['2'\]"):
+    with pytest.raises(PluginError, match=r"TRL's batch, 'answer', row 0: expected a text or a number, got \['2'\]"):
         reward_functions(STACK)[0](**{**asked, "answer": [["2"]]})
 
 

@@ -6,8 +6,10 @@ plugin: the sum of its terms, nearly always a single one that bears the plugin's
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +44,9 @@ def check_alone(scorer: Scorer, bridge: str) -> None:
     """
     if names := scorer.per_group:
         raise PluginError(
-            f"{bridge} sees one response at a time, but {' and '.join(map(repr, names))} compares the responses of a "
-            "group; disable it, or use a bridge that sees groups (docs/bridges.md)"
+            f"{bridge} sees one response at a time, but {' and '.join(map(repr, names))} "
+            f"{'compares' if len(names) == 1 else 'compare'} the responses of a group; disable "
+            f"{'it' if len(names) == 1 else 'them'}, or use a bridge that sees groups (docs/bridges.md)"
         )
     if scorer.step_needed:
         raise PluginError(f"{bridge} knows no step, but the rewards depend on it ({scorer.step_needed})")
@@ -77,16 +80,30 @@ def total(group: Group, index: int) -> float | None:
     return None if group.verdicts[index].outcome == "unscored" else group.rewards[index].total
 
 
+def gold_of(value: Any, where: str) -> str | None:
+    """Return a gold answer as text. None for no answer, as for NaN, which is how pandas calls an empty cell.
+
+    PluginError for anything but a text or a number.
+    """
+    if value is None or isinstance(value, str):
+        return None if value is None else str(value)
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return None if math.isnan(value) else str(value)
+    raise PluginError(f"{where}: expected a text or a number, got {value!r:.80}")
+
+
 def text_of(completion: Any, where: str) -> str:
     """Return the text of a completion: text, one chat message, or a list of messages, whose last one counts.
 
     Thinking that a chat format keeps apart from the content comes first, as a ``<think>`` block.
     """
     last = last_message(completion)
+    thinking = reasoning_of(last)
     content = last.get("content") if isinstance(last, Mapping) else last
+    if content is None and thinking:
+        content = ""  # it was cut off while thinking
     if not isinstance(content, str):
         raise PluginError(f"{where}: expected text or chat messages with text, got {completion!r:.80}")
-    thinking = reasoning_of(last)
     return f"<think>\n{thinking}\n</think>\n\n{content}" if thinking else content
 
 

@@ -10,7 +10,6 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
-from numbers import Real
 from typing import Any, Literal
 
 from justtinker_core import PluginError, Scorer
@@ -141,12 +140,7 @@ def gold_of(row: Mapping[str, Any]) -> str | None:
     cell = column(row, table, "the row (extras)")
     if not isinstance(cell, Mapping):
         raise PluginError(f"the row (extras): expected a table {table!r}, got {cell!r:.80}")
-    gold = column(cell, "ground_truth", f"the row's {table}")
-    if gold is None or isinstance(gold, str):
-        return gold
-    if isinstance(gold, Real) and not isinstance(gold, bool):
-        return str(gold)
-    raise PluginError(f"the row's {table}.ground_truth: expected a text or a number, got {gold!r:.80}")
+    return _stack.gold_of(column(cell, "ground_truth", f"the row's {table}"), f"the row's {table}.ground_truth")
 
 
 def question_of(row: Mapping[str, Any]) -> str | None:

@@ -97,15 +97,6 @@ class Sample(NamedTuple):
     step: int | None = None
 
 
-def answer_of(ground_truth: Any) -> str | None:
-    """Return verl's ground truth as an answer: text, a number as text, or None. PluginError for anything else."""
-    if ground_truth is None or isinstance(ground_truth, str):
-        return ground_truth if ground_truth is None else str(ground_truth)
-    if isinstance(ground_truth, Real) and not isinstance(ground_truth, bool):
-        return str(ground_truth)
-    raise PluginError(f"ground_truth: expected a text or a number, got {ground_truth!r:.80}")
-
-
 def question_of(extra_info: Mapping[str, Any], options: Options) -> str:
     """Return the question. PluginError if ``extra_info`` has none, with the way out."""
     if not options.question:
@@ -181,7 +172,9 @@ def compute_score(
     compares the responses of a group, or if a weight follows a schedule.
     """
     chosen = options_of(options)
-    sample = Sample(solution_str, answer_of(ground_truth), dict(extra_info or {}), str(data_source))
+    sample = Sample(
+        solution_str, _stack.gold_of(ground_truth, "ground_truth"), dict(extra_info or {}), str(data_source)
+    )
     found = numbers_of(score([sample], chosen, alone=True), chosen, alone=True)[0]
     if isinstance(found, PluginError):
         raise found
