@@ -282,6 +282,28 @@ def test_old_versions_of_trl_are_warned_of(version: str, warned: bool, caplog: p
     ]
 
 
+@pytest.mark.parametrize(
+    ("processes", "term", "size", "warned"),
+    [
+        ("2", "length", None, True),
+        ("2", "length", 2, False),
+        ("1", "length", None, False),
+        ("2", "format", None, False),
+    ],
+)
+def test_groups_that_processes_may_split_are_warned_of(
+    processes: str, term: str, size: int | None, warned: bool, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("WORLD_SIZE", processes)
+    options: trl.Options = {} if size is None else {"num_generations": size}
+    reward_function({"plugins": {"enable": ["math_verify", "correct", term]}}, **options)
+    assert [record.getMessage() for record in caplog.records if "processes" in record.getMessage()] == warned * [
+        "each of 2 processes scores its own responses: if a group were split, 'length' would compare its parts. With "
+        "num_generations = the trainer's, that is an error"
+    ]
+
+
 CHILD = """
 import multiprocessing, pickle, sys
 
