@@ -31,6 +31,16 @@ def test_one_process_has_one_scorer_of_a_config() -> None:
     assert _stack.scorer_of(config) is not _stack.scorer_of(config, sets=["plugins.correct.weight=0.5"])
 
 
+def test_a_file_that_is_named_with_every_response_is_read_once(tmp_path: Path) -> None:
+    file = tmp_path / "rewards.toml"
+    file.write_text('[plugins]\nenable = ["exact", "correct"]\n')
+    found = _stack.scorer_named(str(file), [], ())
+    file.write_text("no config")
+    assert _stack.scorer_named(str(file), (), []) is found
+    with pytest.raises(PluginError):
+        _stack.scorer_named(str(file), ["plugins.correct.weight=0.5"], ())
+
+
 def test_a_plugin_is_one_number_the_sum_of_its_terms(tmp_path: Path) -> None:
     (tmp_path / "two.py").write_text(TERMS)
     scorer = _stack.scorer_of(

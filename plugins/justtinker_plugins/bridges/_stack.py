@@ -24,6 +24,7 @@ STANDARD: Mapping[str, Any] = {"plugins": {"enable": ["math_verify", "correct", 
 """The stack if none is named: the strict math verifier and the standard terms."""
 
 _scorers: dict[str, Scorer] = {}
+_named: dict[str, Scorer] = {}
 _lock = threading.Lock()
 
 
@@ -35,6 +36,14 @@ def scorer_of(config: Config = STANDARD, sets: Sequence[str] = (), plugins: Sequ
         if key not in _scorers:
             _scorers[key] = Scorer(resolved)
         return _scorers[key]
+
+
+def scorer_named(config: Config, sets: Sequence[str], plugins: Sequence[str]) -> Scorer:
+    """Do as `scorer_of`, for bridges that ask with every response: a file is read when it is first named, not again."""
+    key = repr((config, tuple(sets), tuple(plugins)))
+    if key not in _named:
+        _named[key] = scorer_of(config, sets, plugins)
+    return _named[key]
 
 
 def check_alone(scorer: Scorer, bridge: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Literal
 
-from justtinker_core import PluginError, Scorer
+from justtinker_core import PluginError
 from justtinker_plugins.bridges import _stack
 from justtinker_plugins.shared.foreign import column, package
 
@@ -59,7 +59,8 @@ class OneResponse:
         super().__init__()
         given = {"config": config, "sets": sets, "plugins": plugins, "opened": opened, "unscored": unscored}
         options = {name: option(env_config, name, value) for name, value in given.items()}
-        self.scorer = scorer_of(options["config"], options["sets"], options["plugins"])
+        self.scorer = _stack.scorer_named(options["config"], options["sets"], options["plugins"])
+        _stack.check_alone(self.scorer, "skyrl-gym")
         self.opened, self.unscored = options["opened"], options["unscored"]
         if self.unscored != "raise" and not (isinstance(self.unscored, int | float) and math.isfinite(self.unscored)):
             raise PluginError(f"unscored: expected a number or 'raise', got {self.unscored!r}")
@@ -119,19 +120,6 @@ def option(env_config: Any, name: str, default: Any) -> Any:
     if isinstance(env_config, Mapping):
         return env_config.get(name, default)
     return getattr(env_config, name, default)
-
-
-_scorers: dict[str, Scorer] = {}
-
-
-def scorer_of(config: _stack.Config, sets: Sequence[str], plugins: Sequence[str]) -> Scorer:
-    """Return this process's scorer. There is one environment a response, so a file is read once only."""
-    key = repr((config, sets, plugins))
-    if key not in _scorers:
-        scorer = _stack.scorer_of(config, tuple(sets), tuple(plugins))
-        _stack.check_alone(scorer, "skyrl-gym")
-        _scorers[key] = scorer
-    return _scorers[key]
 
 
 def gold_of(row: Mapping[str, Any]) -> str | None:

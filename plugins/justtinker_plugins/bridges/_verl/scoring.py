@@ -55,24 +55,15 @@ def options_of(given: Mapping[str, Any]) -> Options:
     return found
 
 
-_scorers: dict[str, Scorer] = {}
-
-
 def scorer_of(options: Options, alone: bool) -> Scorer:
-    """Return this process's scorer. PluginError if it needs groups but judges `alone`, or if a reward has a key's name.
-
-    A file of rewards is read once a process.
-    """
-    key = repr((options.config, options.sets, options.plugins, alone))
-    if (scorer := _scorers.get(key)) is None:
-        scorer = _stack.scorer_of(options.config, options.sets, options.plugins)
-        if alone:
-            _stack.check_alone(scorer, "verl's compute_score")
-        if taken := [name for name in _stack.reward_names(scorer) if name in RESERVED]:
-            raise PluginError(
-                f"the name of the reward {taken[0]!r} means something else to verl; give it another in [local_plugins]"
-            )
-        _scorers[key] = scorer
+    """Return this process's scorer. PluginError if it needs groups but judges `alone`, or a reward has a key's name."""
+    scorer = _stack.scorer_named(options.config, options.sets, options.plugins)
+    if alone:
+        _stack.check_alone(scorer, "verl's compute_score")
+    if taken := [name for name in _stack.reward_names(scorer) if name in RESERVED]:
+        raise PluginError(
+            f"the name of the reward {taken[0]!r} means something else to verl; give it another in [local_plugins]"
+        )
     return scorer
 
 
