@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -322,6 +323,16 @@ def test_what_takes_too_long_is_an_error_and_not_scored(tmp_path: Path) -> None:
             )  # fmt: skip
         service.scorer.plugins.active["gate"].instance.open.set()
         wait_for(lambda: call(f"{url}/score", body)[0] == 200)
+
+
+def test_a_body_that_never_ends_gives_its_connection_back() -> None:
+    with served(limits=Limits(seconds=0.2)) as (url, _):
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), PATIENCE) as client:
+            client.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n{")
+            said = b"".join(iter(lambda: client.recv(1000), b""))
+    assert said.startswith(b"HTTP/1.1 504")
+    assert b"\r\nconnection: close\r\n" in said.lower()  # else who trickles on would keep it for ever
 
 
 def test_a_plugin_that_fails_is_a_sentence_and_the_next_request_is_served(tmp_path: Path) -> None:

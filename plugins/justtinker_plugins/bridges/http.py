@@ -167,8 +167,9 @@ class Service:
                 content, found = await asyncio.wrap_future(future)
         except TimeoutError:
             raise RefusedError(
-                504, f"not answered within {seconds:g} seconds, the server's limit; nothing of it is scored"
-            ) from None
+                504, f"not answered within {seconds:g} seconds, the server's limit; nothing of it is scored",
+                {"Connection": "close"},  # its body may not have ended
+            ) from None  # fmt: skip
         outcomes.update(found)
         answer: bytes = content
         return answer
