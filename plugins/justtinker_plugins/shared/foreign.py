@@ -95,6 +95,16 @@ def number_of(value: Any, what: str) -> float | None:
     raise PluginError(f"{what}: expected a number or None, got {value!r:.80}")
 
 
+async def awaited(answer: Any) -> Any:
+    """Wait for what an async function promised, a coroutine or any other awaitable."""
+    return await answer
+
+
+def scaling(scale: float, clip: bool) -> str:
+    """Say what `in_range` does to numbers; '' if nothing."""
+    return " and ".join([f"multiplied by {scale:g}"] * (scale != 1) + ["cut off at -1 and 1"] * clip)
+
+
 def in_range(value: float, scale: float, clip: bool, what: str) -> float:
     """Return a foreign number x `scale` as a raw reward in [-1, 1]; outside it is cut with `clip`, else PluginError."""
     scaled = value * scale
