@@ -38,7 +38,7 @@ class HttpVerifier:
     timeout: Annotated[float, Field(gt=0)] = 90.0
     """Seconds for one answer; after that the rollout is unscored."""
     tries: Annotated[int, Field(ge=1)] = 5
-    """How often to ask if the connection fails or the server answers 429 or 5xx."""
+    """How often to ask if the connection fails or the server answers 429 or 5xx; once if it answers 504, too late."""
     backoff: Annotated[float, Field(ge=0)] = 0.5
     """Seconds before the second try, twice as many before each further one, or the server's Retry-After; at most 30."""
     token_variable: str = TOKEN
