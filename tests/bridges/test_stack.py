@@ -83,24 +83,6 @@ def test_group_terms_and_schedules_are_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "completion", ["hello", {"role": "assistant", "content": "hello"}, [{"role": "assistant", "content": "hello"}]]
-)
-def test_a_completion_is_text_or_messages(completion: object) -> None:
-    assert _stack.text_of(completion, "row 1") == "hello"
-
-
-def test_thinking_that_stands_apart_comes_first() -> None:
-    message = {"role": "assistant", "reasoning_content": "so", "content": "hello"}
-    assert _stack.text_of([message], "row 1") == "<think>\nso\n</think>\n\nhello"
-    assert _stack.text_of([{**message, "content": None}], "row 1") == "<think>\nso\n</think>\n\n"
-
-
-def test_other_completions_are_refused() -> None:
-    with pytest.raises(PluginError, match=r"row 1: expected text or chat messages with text, got \[\]"):
-        _stack.text_of([], "row 1")
-
-
-@pytest.mark.parametrize(
     ("cell", "gold"),
     [("2", "2"), (2, "2"), (2.5, "2.5"), (np.int64(2), "2"), (None, None), (math.nan, None), (np.float32("nan"), None)],
 )

@@ -18,16 +18,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from justtinker_core import PluginError, Scorer
-from justtinker_core.config import RunConfig
 from justtinker_core.errors import nearest
 from justtinker_core.grading import GroupError
+from justtinker_plugins.bridges import STANDARD
 from justtinker_plugins.bridges._http.counters import Counters
 from justtinker_plugins.bridges._http.desk import Desk
 from justtinker_plugins.bridges._http.fields import parse
-from justtinker_plugins.bridges._http.limits import Limits, RefusedError
+from justtinker_plugins.bridges._http.limits import MIB, Limits, RefusedError
 from justtinker_plugins.bridges._http.shapes import Asked, Shape, shapes
-from justtinker_plugins.bridges._stack import STANDARD, Config
+from justtinker_plugins.bridges._stack import Config
 from justtinker_plugins.shared.foreign import package
+
+__all__ = ["EXTRA", "MIB", "Limits", "Service", "make_app", "shapes"]
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -42,7 +44,7 @@ DRAINED = 4
 
 
 def make_app(
-    config: Config | RunConfig = STANDARD,
+    config: Config = STANDARD,
     sets: Sequence[str] = (),
     plugins: Sequence[str] = (),
     *,

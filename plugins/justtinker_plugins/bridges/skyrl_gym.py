@@ -13,8 +13,9 @@ from functools import cache
 from typing import Any, Literal
 
 from justtinker_core import PluginError
-from justtinker_plugins.bridges import _stack
+from justtinker_plugins.bridges import STANDARD, _stack
 from justtinker_plugins.shared.foreign import column, package
+from justtinker_plugins.shared.messages import text_of
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class OneResponse:
         env_config: Any = None,
         extras: Mapping[str, Any] | None = None,
         *,
-        config: _stack.Config = _stack.STANDARD,
+        config: _stack.Config = STANDARD,
         sets: Sequence[str] = (),
         plugins: Sequence[str] = (),
         opened: str = "",
@@ -72,7 +73,7 @@ class OneResponse:
         """Hand the prompt through; if the row names no question, the prompt's last user message is it."""
         said = [message for message in prompt if message.get("role") == "user"]
         if self.question is None and said:
-            self.question = _stack.text_of(said[-1], "the prompt's last user message")
+            self.question = text_of(said[-1], "the prompt's last user message")
         return prompt, {}
 
     def step(self, action: str) -> dict[str, Any]:

@@ -30,8 +30,8 @@ from justtinker_core.config import RunConfig
 from justtinker_core.errors import nearest
 from justtinker_core.scorer import config_of
 from justtinker_core.weights import Ramp
-from justtinker_plugins.bridges import _stack
-from justtinker_plugins.bridges._stack import STANDARD, Config, scorer_of
+from justtinker_plugins.bridges import STANDARD, _stack
+from justtinker_plugins.bridges._stack import Config, scorer_of
 from justtinker_plugins.bridges._trl.batches import Reading, read_batch
 from justtinker_plugins.bridges._trl.scoring import Row, score_once
 

@@ -12,8 +12,8 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from justtinker_core import PluginError, Scorer
+from justtinker_plugins.bridges import STANDARD
 from justtinker_plugins.bridges._stack import (
-    STANDARD,
     Config,
     check_alone,
     gold_of,

@@ -6,10 +6,8 @@ import click
 
 from justtinker_core import Scorer
 from justtinker_core.scorer import config_of
-from justtinker_plugins.bridges._http.limits import MIB, Limits
-from justtinker_plugins.bridges._http.shapes import shapes
-from justtinker_plugins.bridges._stack import STANDARD
-from justtinker_plugins.bridges.http import EXTRA, Service
+from justtinker_plugins.bridges import STANDARD
+from justtinker_plugins.bridges.http import EXTRA, MIB, Limits, Service, shapes
 from justtinker_plugins.commands._cli.options import plugin_option, read_config, set_option
 from justtinker_plugins.commands._serve.running import listen, run, tell, token_for, url_of
 from justtinker_plugins.shared.foreign import package

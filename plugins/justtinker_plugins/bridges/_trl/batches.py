@@ -9,7 +9,8 @@ from typing import Any
 
 from justtinker_core import PluginError
 from justtinker_core.errors import nearest
-from justtinker_plugins.bridges._stack import gold_of, last_message, reasoning_of, text_of
+from justtinker_plugins.bridges._stack import gold_of
+from justtinker_plugins.shared.messages import last_message, reasoning_of, text_of
 
 WHERE = "TRL's batch"
 

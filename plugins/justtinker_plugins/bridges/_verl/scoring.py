@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from justtinker_core import Group, PluginError, Scorer
 from justtinker_core.errors import nearest
-from justtinker_plugins.bridges import _stack
+from justtinker_plugins.bridges import STANDARD, _stack
 from justtinker_plugins.shared.foreign import column
 
 log = logging.getLogger("justtinker_plugins.bridges.verl")
@@ -26,7 +26,7 @@ ACC = {"correct": 1.0, "incorrect": 0.0, "unscored": None}
 class Options:
     """The bridge's options, which verl's config holds in ``reward.custom_reward_function.reward_kwargs``."""
 
-    config: Any = field(default_factory=lambda: _stack.STANDARD)
+    config: Any = field(default_factory=lambda: STANDARD)
     """A file of rewards, a preset, a run directory, or tables."""
     sets: Sequence[str] = ()
     plugins: Sequence[str] = ()
