@@ -311,6 +311,15 @@ def test_problems_that_it_does_not_send() -> None:
     ]
 
 
+def test_a_password_in_the_url_is_refused_and_not_shown() -> None:
+    with pytest.raises(PluginError) as error:
+        configure(HttpVerifier, "plugins.http_verifier", {"url": "http://me:s3cret@127.0.0.1:8000/verify"})
+    assert str(error.value).endswith(
+        "url: expected no password in it; put a token into the variable that token_variable names"
+    )
+    assert "s3cret" not in str(error.value)
+
+
 def test_a_url_that_is_none_is_an_error() -> None:
     with pytest.raises(PluginError, match=r"url = 'localhost:8000': expected http://HOST:PORT/verify"):
         configure(HttpVerifier, "plugins.http_verifier", {"url": "localhost:8000"})

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -45,6 +46,8 @@ class HttpVerifier:
     """The environment variable whose value is sent as ``Authorization: Bearer``; none is sent if it is not set."""
 
     def __post_init__(self) -> None:
+        if "@" in urlsplit(self.url).netloc:
+            raise ValueError("url: expected no password in it; put a token into the variable that token_variable names")
         if not self.url.startswith(("http://", "https://")):
             raise ValueError(f"url = {self.url!r}: expected http://HOST:PORT/verify")
         if not self.kinds:
