@@ -29,7 +29,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from justtinker_core import Scorer
-from justtinker_plugins.bridges import _stack
+from justtinker_plugins.bridges import STANDARD, _stack
 from justtinker_plugins.commands._audit import bombs
 from tests.bridges.serving import PATIENCE, command
 from tests.plugins.reasoning_data import labelled
@@ -66,7 +66,7 @@ def requests(with_bombs: bool) -> list[dict[str, Any]]:
 @contextmanager
 def direct() -> Iterator[Ask]:
     """Ask a new scorer in this process."""
-    with Scorer(_stack.STANDARD) as scorer:
+    with Scorer(STANDARD) as scorer:
 
         def ask(body: dict[str, Any]) -> list[float | None]:
             group = scorer.score(**body)

@@ -27,10 +27,8 @@ class PathIfThere:
     """Patterns; a path must be a directory with a file that matches one of them."""
 
     def fits(self, path: Path) -> bool:
-        """Return whether there is what a path would lead to; of ``file.py:name``, the file."""
-        if self.holds:
-            return any(any(path.glob(pattern)) for pattern in self.holds)
-        return path.exists() or path.with_name(path.name.partition(":")[0]).is_file()
+        """Return whether there is what a path would lead to."""
+        return any(any(path.glob(pattern)) for pattern in self.holds) if self.holds else path.exists()
 
 
 NameOrPath = Annotated[str, PathIfThere()]

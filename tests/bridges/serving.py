@@ -69,9 +69,7 @@ def served(*args: Any, **options: Any) -> Iterator[tuple[str, Any]]:
 
 
 @contextmanager
-def command(
-    *arguments: str, cwd: Path, env: dict[str, str] | None = None
-) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def command(*arguments: str, cwd: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Run ``justtinker serve`` on a free port; gives its address, and the process."""
     process = subprocess.Popen(
         [sys.executable, "-m", "justtinker_core.cli", "serve", "--port", "0", *arguments],

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,11 @@ from hypothesis import strategies as st
 from justtinker_core import PluginError, Scorer
 from justtinker_plugins.bridges import _stack, http
 from justtinker_plugins.bridges._http import shapes
+from justtinker_plugins.bridges._http.desk import Desk
 from justtinker_plugins.bridges._http.limits import Limits
 from justtinker_plugins.commands._audit import bombs
 from tests.bridges.pages import PAGE, write_examples
-from tests.bridges.serving import at_once, call, gated, gauge, served, wait_for
+from tests.bridges.serving import PATIENCE, at_once, call, gated, gauge, served, wait_for
 
 RIGHT, WRONG, BARE = "<think>one and one</think>\\boxed{2}", "<think>one</think>\\boxed{3}", "\\boxed{2}"
 SUM = {"question": "1+1?", "answer": "2"}
@@ -172,6 +175,7 @@ def test_slime_gets_a_bare_number(url: str) -> None:
         ("/score", b"\xff\xfe\x00", 400, "the body is no JSON: 'utf-16"),
         ("/score", b"[" * 15_000, 400, "the body is no JSON: "),
         ("/score", b'{"question": NaN}', 400, "the body is no JSON: NaN is no number"),
+        ("/score", b'{"question": -1e999}', 400, "the body is no JSON: -1e999 is no number"),
         ("/score", [1], 400, "the body: expected a JSON object, got [1]"),
         ("/score", {**SUM, "respones": [RIGHT]}, 422, "there is no field 'responses'; did you mean 'respones'?"),
         ("/score", {**SUM, "responses": [RIGHT], "tokns": [1]}, 422, "there is no field 'tokns' in this request; did "),
@@ -184,6 +188,19 @@ def test_slime_gets_a_bare_number(url: str) -> None:
         ("/score", {**SUM, "responses": [RIGHT], "meta": 1}, 422, "meta: expected an object, got 1"),
         ("/score", {**SUM, "responses": [RIGHT], "kind": "haiku"}, 422, "the rewards cannot score this: "),
         ("/score", {**SUM, "responses": [RIGHT] * 9}, 413, "expected at most 8 responses in a request, got 9"),
+        (
+            "/score",
+            {**SUM, "responses": [RIGHT] * 2, "tokens": [1 << 23, (1 << 23) + 1]},
+            413,
+            "expected at most 16,777",
+        ),
+        ("/score", {**SUM, "responses": [RIGHT], "tokens": [10**15]}, 413, "expected at most 16,777,216 tokens in a"),
+        (
+            "/verify",
+            {**verify(RIGHT), "response": {**verify(RIGHT)["response"], "usage": {"output_tokens": 10**15}}},
+            413,
+            "expected at most 16,777,216 tokens in a request, got 1,000,000,000,000,000",
+        ),
         ("/score", b"x" * 20_001, 413, "the body is longer than 20,000 bytes, the server's limit"),
         ("/score", b"x" * 10_000_000, 413, "the body is longer than 20,000 bytes, the server's limit"),
         ("/verify", {"response": {}}, 422, "there is no field 'responses_create_params'"),
@@ -236,6 +253,17 @@ def test_hostile_texts_come_back_as_json(url: str) -> None:
     status, answer, _ = call(f"{url}/score", {**SUM, "responses": texts})
     assert (status, answer["totals"]) == (200, [0.0] * 4)
     assert call(f"{url}/verify", verify("\ud800\\boxed{2}"))[0] == 200
+
+
+@pytest.mark.parametrize("ending", [SystemExit, KeyboardInterrupt])
+def test_what_would_end_a_process_ends_no_server(ending: type[BaseException]) -> None:
+    def job() -> None:
+        raise ending
+
+    with closing(Desk(1, 0)) as desk:
+        future = desk.take(job)
+        assert future is not None
+        assert repr(future.exception(PATIENCE)) == f"RuntimeError('{ending.__name__}()')"
 
 
 def test_endpoints_that_see_one_response_refuse_group_terms_by_name() -> None:
@@ -295,6 +323,16 @@ def test_what_takes_too_long_is_an_error_and_not_scored(tmp_path: Path) -> None:
             )  # fmt: skip
         service.scorer.plugins.active["gate"].instance.open.set()
         wait_for(lambda: call(f"{url}/score", body)[0] == 200)
+
+
+def test_a_body_that_never_ends_gives_its_connection_back() -> None:
+    with served(limits=Limits(seconds=0.2)) as (url, _):
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), PATIENCE) as client:
+            client.sendall(b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n{")
+            said = b"".join(iter(lambda: client.recv(1000), b""))
+    assert said.startswith(b"HTTP/1.1 504")
+    assert b"\r\nconnection: close\r\n" in said.lower()  # else who trickles on would keep it for ever
 
 
 def test_a_plugin_that_fails_is_a_sentence_and_the_next_request_is_served(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from justtinker_core import PluginError
@@ -27,6 +29,16 @@ def test_one_process_has_one_scorer_of_a_config() -> None:
     config = {"plugins": {"enable": ["math_verify", "correct"]}}
     assert _stack.scorer_of(config) is _stack.scorer_of(config)
     assert _stack.scorer_of(config) is not _stack.scorer_of(config, sets=["plugins.correct.weight=0.5"])
+
+
+def test_a_file_that_is_named_with_every_response_is_read_once(tmp_path: Path) -> None:
+    file = tmp_path / "rewards.toml"
+    file.write_text('[plugins]\nenable = ["exact", "correct"]\n')
+    found = _stack.scorer_named(str(file), [], ())
+    file.write_text("no config")
+    assert _stack.scorer_named(str(file), (), []) is found
+    with pytest.raises(PluginError):
+        _stack.scorer_named(str(file), ["plugins.correct.weight=0.5"], ())
 
 
 def test_a_plugin_is_one_number_the_sum_of_its_terms(tmp_path: Path) -> None:
@@ -71,17 +83,14 @@ def test_group_terms_and_schedules_are_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "completion", ["hello", {"role": "assistant", "content": "hello"}, [{"role": "assistant", "content": "hello"}]]
+    ("cell", "gold"),
+    [("2", "2"), (2, "2"), (2.5, "2.5"), (np.int64(2), "2"), (None, None), (math.nan, None), (np.float32("nan"), None)],
 )
-def test_a_completion_is_text_or_messages(completion: object) -> None:
-    assert _stack.text_of(completion, "row 1") == "hello"
+def test_a_gold_is_a_text_or_a_number(cell: object, gold: str | None) -> None:
+    assert _stack.gold_of(cell, "row 1") == gold
 
 
-def test_thinking_that_stands_apart_comes_first() -> None:
-    message = {"role": "assistant", "reasoning_content": "so", "content": "hello"}
-    assert _stack.text_of([message], "row 1") == "<think>\nso\n</think>\n\nhello"
-
-
-def test_other_completions_are_refused() -> None:
-    with pytest.raises(PluginError, match=r"row 1: expected text or chat messages with text, got \[\]"):
-        _stack.text_of([], "row 1")
+@pytest.mark.parametrize("cell", [["2"], {"a": "2"}, True])
+def test_other_golds_are_refused(cell: object) -> None:
+    with pytest.raises(PluginError, match=r"^row 1: expected a text or a number, got "):
+        _stack.gold_of(cell, "row 1")

@@ -189,7 +189,7 @@ def test_columns_have_names_of_their_own() -> None:
 def test_a_number_is_a_gold_and_other_things_are_not() -> None:
     asked = batch((QUESTION, "2", [RIGHT]))
     assert reward_functions(STACK)[0](**{**asked, "answer": [2]}) == [1.0]
-    with pytest.raises(PluginError, match=r"TRL's batch: expected text in 'answer', row 0, got \['2'\]"):
+    with pytest.raises(PluginError, match=r"TRL's batch, 'answer', row 0: expected a text or a number, got \['2'\]"):
         reward_functions(STACK)[0](**{**asked, "answer": [["2"]]})
 
 
@@ -279,6 +279,28 @@ def test_old_versions_of_trl_are_warned_of(version: str, warned: bool, caplog: p
     trl.warn_of_version(version)
     assert [record.getMessage() for record in caplog.records] == warned * [
         "TRL 1.5.1 scores a response that nobody could grade 0: pip install 'trl>=1.6'"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("processes", "term", "size", "warned"),
+    [
+        ("2", "length", None, True),
+        ("2", "length", 2, False),
+        ("1", "length", None, False),
+        ("2", "format", None, False),
+    ],
+)
+def test_groups_that_processes_may_split_are_warned_of(
+    processes: str, term: str, size: int | None, warned: bool, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("WORLD_SIZE", processes)
+    options: trl.Options = {} if size is None else {"num_generations": size}
+    reward_function({"plugins": {"enable": ["math_verify", "correct", term]}}, **options)
+    assert [record.getMessage() for record in caplog.records if "processes" in record.getMessage()] == warned * [
+        "each of 2 processes scores its own responses: if a group were split, 'length' would compare its parts. With "
+        "num_generations = the trainer's, that is an error"
     ]
 
 

@@ -227,7 +227,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_sampled() -> None:
         with_rewards(vf.Task, answer="answr")(data)
     assert str(error.value) == "the task's data (Data): there is no column 'answr'; did you mean 'answer'?"
     assert with_rewards(vf.Task, question="asked")(data).data is data
-    with pytest.raises(PluginError, match=r"^the task's data \(Data\): expected texts as question and answer, got 'Wh"):
+    with pytest.raises(PluginError, match=r"^the task's data \(Data\), 'timeout': expected a text or a number, got "):
         with_rewards(vf.Task, question="asked", answer="timeout")(data)
 
 

@@ -137,8 +137,6 @@ def test_a_path_of_your_own_plugin_begins_there_too(write: Write, tmp_path: Path
     conf = tmp_path / "conf"
     own = {"list": str(conf / "words.txt"), "word": str(conf / "conf.jsonl"), "text": "conf.jsonl"}
     assert config.plugin_options["words"] == own
-    inside = write(data, more=', "words"', end=table.replace("conf.jsonl'\ntext", "mine.py:Words'\ntext") + local)
-    assert inside.plugin_options["words"]["word"] == f"{conf}/mine.py:Words"
     sets = ("plugins.words.list=words.txt", "plugins.words.word=b")
     assert write(data, *sets, more=', "words"', end=table + local).plugin_options["words"] == {
         **own, "list": str(tmp_path / "work" / "words.txt"), "word": "b",

@@ -200,7 +200,7 @@ def test_a_threshold_below_one_takes_partial_credit() -> None:
         assert verdict(address, threshold=0.5).outcome == "correct"
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
 def test_what_may_pass_is_tried_again_when_the_server_says(status: int) -> None:
     busy = status, {"Retry-After": "0"}, b"busy"
     with faulty(busy, busy, answer(reward=1)) as (address, asked):
@@ -208,8 +208,9 @@ def test_what_may_pass_is_tried_again_when_the_server_says(status: int) -> None:
     assert len(asked) == 3
 
 
-def test_what_will_not_pass_is_not_tried_again() -> None:
-    with faulty((400, {}, b"no")) as (address, asked):
+@pytest.mark.parametrize("status", [400, 409, 504])
+def test_what_will_not_pass_is_not_tried_again(status: int) -> None:
+    with faulty((status, {}, b"no")) as (address, asked):
         assert verdict(address).outcome == "unscored"
     assert len(asked) == 1
 
@@ -265,6 +266,17 @@ def test_the_token_is_in_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any("s3cret" in text for text in texts)
 
 
+@pytest.mark.parametrize("token", ["s3cret\nmore", "s3cret\x7f", "s3cret\u00e9"])
+def test_a_token_that_fits_no_header_is_not_shown(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    monkeypatch.setenv("THEIRS", token)
+    plugin = HttpVerifier(url="http://127.0.0.1:1/verify", token_variable="THEIRS")
+    said = "THEIRS: expected visible ASCII characters only"
+    assert plugin.preflight(NO_RUN) == [f"http_verifier: {said}"]
+    with pytest.raises(PluginError) as error:
+        plugin.verify(SUM, [RIGHT])
+    assert str(error.value) == said
+
+
 def test_the_request_is_nemo_gyms() -> None:
     problem = Problem("1", "2+2?", "4", meta={"verifier_metadata": {"level": 1}, "other": 2})
     with faulty(answer(reward=1)) as (address, asked):
@@ -297,6 +309,15 @@ def test_problems_that_it_does_not_send() -> None:
     assert plugin.verify(Problem("1", "?", None), [RIGHT]) == [
         Verdict("unscored", None, "gold", "the problem has no gold")
     ]
+
+
+def test_a_password_in_the_url_is_refused_and_not_shown() -> None:
+    with pytest.raises(PluginError) as error:
+        configure(HttpVerifier, "plugins.http_verifier", {"url": "http://me:s3cret@127.0.0.1:8000/verify"})
+    assert str(error.value).endswith(
+        "url: expected no password in it; put a token into the variable that token_variable names"
+    )
+    assert "s3cret" not in str(error.value)
 
 
 def test_a_url_that_is_none_is_an_error() -> None:

@@ -15,7 +15,7 @@ import tomli_w
 from click.testing import CliRunner
 
 from justtinker_core.cli import main
-from justtinker_plugins.commands._serve.running import is_loopback
+from justtinker_plugins.commands._serve.running import is_loopback, url_of
 from tests.bridges.serving import PATIENCE, at_once, call, command, gated, gauge, wait_for
 
 BODY = {"question": "?", "answer": "a", "responses": ["a", "b"]}
@@ -183,6 +183,10 @@ def test_a_mistake_is_a_sentence(arguments: tuple[str, ...], sentence: str, monk
 def test_hosts_of_this_machine_only() -> None:
     assert all(map(is_loopback, ["127.0.0.1", "127.1.2.3", "::1", "localhost"]))
     assert not any(map(is_loopback, ["0.0.0.0", "::", "10.0.0.1", "localhost.example.org", ""]))
+
+
+def test_urls() -> None:
+    assert [url_of(host, 80) for host in ("::1", "127.0.0.1")] == ["http://[::1]:80", "http://127.0.0.1:80"]
 
 
 def descendants(pid: int, depth: int = 9) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from justtinker_core import PluginError, Problem
+from justtinker_core import PluginError, Problem, Scorer
 from justtinker_core.options import configure
 from justtinker_core.testing import make_problem, make_rollout
 from justtinker_core.types import DataSpec
@@ -31,6 +32,16 @@ def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     with pytest.raises(PluginError) as error:
         load(taskset="sums.py:Sums")
     assert str(error.value) == "verifiers_env needs a package: pip install 'verifiers'"
+
+
+@pytest.mark.parametrize("taskset", ["sums.py:Sums", "package.module:Sums", "gsm8k"])
+def test_a_file_begins_at_the_configs_folder(tmp_path: Path, taskset: str) -> None:
+    table = f'[plugins]\nenable = ["verifiers_env", "correct"]\n[plugins.verifiers_env]\ntaskset = "{taskset}"\n'
+    (tmp_path / "rewards.toml").write_text(table)
+    with Scorer(tmp_path / "rewards.toml") as scorer:
+        found = scorer.plugins.active["verifiers_env"].instance
+    assert isinstance(found, VerifiersEnv)
+    assert found.taskset == (f"{tmp_path}/{taskset}" if ".py" in taskset else taskset)
 
 
 def test_a_taskset_is_required() -> None:

@@ -6,22 +6,23 @@ plugin: the sum of its terms, nearly always a single one that bears the plugin's
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 from justtinker_core import Group, PluginError, Scorer
 from justtinker_core.config import RunConfig
 from justtinker_core.scorer import config_of
+from justtinker_plugins.bridges import STANDARD
 
 Config = str | Path | Mapping[str, Any] | RunConfig
 """A file of rewards, a preset, a run directory, tables, or a `RunConfig`: whatever a `Scorer` takes."""
 
-STANDARD: Mapping[str, Any] = {"plugins": {"enable": ["math_verify", "correct", "format", "redundancy"]}}
-"""The stack if none is named: the strict math verifier and the standard terms."""
-
 _scorers: dict[str, Scorer] = {}
+_named: dict[str, Scorer] = {}
 _lock = threading.Lock()
 
 
@@ -35,6 +36,14 @@ def scorer_of(config: Config = STANDARD, sets: Sequence[str] = (), plugins: Sequ
         return _scorers[key]
 
 
+def scorer_named(config: Config, sets: Sequence[str], plugins: Sequence[str]) -> Scorer:
+    """Do as `scorer_of`, for bridges that ask with every response: a file is read when it is first named, not again."""
+    key = repr((config, tuple(sets), tuple(plugins)))
+    if key not in _named:
+        _named[key] = scorer_of(config, sets, plugins)
+    return _named[key]
+
+
 def check_alone(scorer: Scorer, bridge: str) -> None:
     """Raise PluginError if a reward compares the rollouts of a group, or depends on the step.
 
@@ -42,8 +51,9 @@ def check_alone(scorer: Scorer, bridge: str) -> None:
     """
     if names := scorer.per_group:
         raise PluginError(
-            f"{bridge} sees one response at a time, but {' and '.join(map(repr, names))} compares the responses of a "
-            "group; disable it, or use a bridge that sees groups (docs/bridges.md)"
+            f"{bridge} sees one response at a time, but {' and '.join(map(repr, names))} "
+            f"{'compares' if len(names) == 1 else 'compare'} the responses of a group; disable "
+            f"{'it' if len(names) == 1 else 'them'}, or use a bridge that sees groups (docs/bridges.md)"
         )
     if scorer.step_needed:
         raise PluginError(f"{bridge} knows no step, but the rewards depend on it ({scorer.step_needed})")
@@ -77,28 +87,13 @@ def total(group: Group, index: int) -> float | None:
     return None if group.verdicts[index].outcome == "unscored" else group.rewards[index].total
 
 
-def text_of(completion: Any, where: str) -> str:
-    """Return the text of a completion: text, one chat message, or a list of messages, whose last one counts.
+def gold_of(value: Any, where: str) -> str | None:
+    """Return a gold answer as text. None for no answer, as for NaN, which is how pandas calls an empty cell.
 
-    Thinking that a chat format keeps apart from the content comes first, as a ``<think>`` block.
+    PluginError for anything but a text or a number.
     """
-    last = last_message(completion)
-    content = last.get("content") if isinstance(last, Mapping) else last
-    if not isinstance(content, str):
-        raise PluginError(f"{where}: expected text or chat messages with text, got {completion!r:.80}")
-    thinking = reasoning_of(last)
-    return f"<think>\n{thinking}\n</think>\n\n{content}" if thinking else content
-
-
-def last_message(completion: Any) -> Any:
-    """Return the last of several chat messages; anything else as it is."""
-    several = isinstance(completion, Sequence) and not isinstance(completion, str) and completion
-    return completion[-1] if several else completion
-
-
-def reasoning_of(message: Any) -> str:
-    """Return the thinking that a chat message holds apart from its content; '' if there is none."""
-    if not isinstance(message, Mapping):
-        return ""
-    found = message.get("reasoning_content") or message.get("thinking")
-    return found if isinstance(found, str) else ""
+    if value is None or isinstance(value, str):
+        return None if value is None else str(value)
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return None if math.isnan(value) else str(value)
+    raise PluginError(f"{where}: expected a text or a number, got {value!r:.80}")

@@ -18,24 +18,24 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from justtinker_core import PluginError, Scorer
-from justtinker_core.config import RunConfig
 from justtinker_core.errors import nearest
 from justtinker_core.grading import GroupError
+from justtinker_plugins.bridges import STANDARD
 from justtinker_plugins.bridges._http.counters import Counters
 from justtinker_plugins.bridges._http.desk import Desk
 from justtinker_plugins.bridges._http.fields import parse
-from justtinker_plugins.bridges._http.limits import Limits, RefusedError
-from justtinker_plugins.bridges._http.shapes import Shape, shapes
-from justtinker_plugins.bridges._stack import STANDARD, Config
+from justtinker_plugins.bridges._http.limits import MIB, Limits, RefusedError
+from justtinker_plugins.bridges._http.shapes import Asked, Shape, shapes
+from justtinker_plugins.bridges._stack import Config
 from justtinker_plugins.shared.foreign import package
+
+__all__ = ["EXTRA", "MIB", "Limits", "Service", "make_app", "shapes"]
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
 
-TOKEN = "JUSTTINKER_SERVE_TOKEN"
-"""The environment variable with the token that requests must show."""
 EXTRA = "justtinker[serve]"
 KINDS = {"/metrics": "text/plain; version=0.0.4; charset=utf-8"}
 """Content types that are not JSON."""
@@ -44,7 +44,7 @@ DRAINED = 4
 
 
 def make_app(
-    config: Config | RunConfig = STANDARD,
+    config: Config = STANDARD,
     sets: Sequence[str] = (),
     plugins: Sequence[str] = (),
     *,
@@ -169,8 +169,9 @@ class Service:
                 content, found = await asyncio.wrap_future(future)
         except TimeoutError:
             raise RefusedError(
-                504, f"not answered within {seconds:g} seconds, the server's limit; nothing of it is scored"
-            ) from None
+                504, f"not answered within {seconds:g} seconds, the server's limit; nothing of it is scored",
+                {"Connection": "close"},  # its body may not have ended
+            ) from None  # fmt: skip
         outcomes.update(found)
         answer: bytes = content
         return answer
@@ -198,10 +199,7 @@ class Service:
             raise RefusedError(400, str(error)) from None
         try:
             asked = shape.read(body)
-            if (count := sum(len(each["responses"]) for each in asked)) > self.limits.max_texts:
-                raise RefusedError(
-                    413, f"expected at most {self.limits.max_texts:,} responses in a request, got {count:,}"
-                )
+            self._check_size(asked)
             if why := shape.refusal(self.scorer, asked):
                 raise RefusedError(409, why)
             groups = [self.scorer.score(**each) for each in asked]
@@ -212,6 +210,16 @@ class Service:
             raise RefusedError(422, str(error)) from None
         answer = json.dumps(shape.answer(body, groups, self.scorer), allow_nan=False, separators=(",", ":"))
         return answer.encode(), Counter(verdict.outcome for group in groups for verdict in group.verdicts)
+
+    def _check_size(self, asked: Sequence[Asked]) -> None:
+        texts = sum(len(each["responses"]) for each in asked)
+        tokens = sum(sum(each.get("tokens") or ()) for each in asked)
+        for count, most, what in (
+            (texts, self.limits.max_texts, "responses"),
+            (tokens, self.limits.max_tokens, "tokens"),
+        ):
+            if count > most:
+                raise RefusedError(413, f"expected at most {most:,} {what} in a request, got {count:,}")
 
     async def _seed_session(self, request: Request, outcomes: Counter[str]) -> dict[str, Any]:
         return {}  # NeMo-Gym calls it before each rollout; these rewards keep no state

@@ -10,12 +10,12 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from functools import cache
-from numbers import Real
 from typing import Any, Literal
 
-from justtinker_core import PluginError, Scorer
-from justtinker_plugins.bridges import _stack
+from justtinker_core import PluginError
+from justtinker_plugins.bridges import STANDARD, _stack
 from justtinker_plugins.shared.foreign import column, package
+from justtinker_plugins.shared.messages import text_of
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class OneResponse:
         env_config: Any = None,
         extras: Mapping[str, Any] | None = None,
         *,
-        config: _stack.Config = _stack.STANDARD,
+        config: _stack.Config = STANDARD,
         sets: Sequence[str] = (),
         plugins: Sequence[str] = (),
         opened: str = "",
@@ -60,7 +60,8 @@ class OneResponse:
         super().__init__()
         given = {"config": config, "sets": sets, "plugins": plugins, "opened": opened, "unscored": unscored}
         options = {name: option(env_config, name, value) for name, value in given.items()}
-        self.scorer = scorer_of(options["config"], options["sets"], options["plugins"])
+        self.scorer = _stack.scorer_named(options["config"], options["sets"], options["plugins"])
+        _stack.check_alone(self.scorer, "skyrl-gym")
         self.opened, self.unscored = options["opened"], options["unscored"]
         if self.unscored != "raise" and not (isinstance(self.unscored, int | float) and math.isfinite(self.unscored)):
             raise PluginError(f"unscored: expected a number or 'raise', got {self.unscored!r}")
@@ -72,7 +73,7 @@ class OneResponse:
         """Hand the prompt through; if the row names no question, the prompt's last user message is it."""
         said = [message for message in prompt if message.get("role") == "user"]
         if self.question is None and said:
-            self.question = _stack.text_of(said[-1], "the prompt's last user message")
+            self.question = text_of(said[-1], "the prompt's last user message")
         return prompt, {}
 
     def step(self, action: str) -> dict[str, Any]:
@@ -122,31 +123,13 @@ def option(env_config: Any, name: str, default: Any) -> Any:
     return getattr(env_config, name, default)
 
 
-_scorers: dict[str, Scorer] = {}
-
-
-def scorer_of(config: _stack.Config, sets: Sequence[str], plugins: Sequence[str]) -> Scorer:
-    """Return this process's scorer. There is one environment a response, so a file is read once only."""
-    key = repr((config, sets, plugins))
-    if key not in _scorers:
-        scorer = _stack.scorer_of(config, tuple(sets), tuple(plugins))
-        _stack.check_alone(scorer, "skyrl-gym")
-        _scorers[key] = scorer
-    return _scorers[key]
-
-
 def gold_of(row: Mapping[str, Any]) -> str | None:
     """Return the gold answer of a row; None if the row says that it has none. PluginError if it says nothing."""
     table = next((name for name in ("reward_spec", "reward_model") if name in row), "reward_spec")
     cell = column(row, table, "the row (extras)")
     if not isinstance(cell, Mapping):
         raise PluginError(f"the row (extras): expected a table {table!r}, got {cell!r:.80}")
-    gold = column(cell, "ground_truth", f"the row's {table}")
-    if gold is None or isinstance(gold, str):
-        return gold
-    if isinstance(gold, Real) and not isinstance(gold, bool):
-        return str(gold)
-    raise PluginError(f"the row's {table}.ground_truth: expected a text or a number, got {gold!r:.80}")
+    return _stack.gold_of(column(cell, "ground_truth", f"the row's {table}"), f"the row's {table}.ground_truth")
 
 
 def question_of(row: Mapping[str, Any]) -> str | None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import logging
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import fields
@@ -29,8 +30,8 @@ from justtinker_core.config import RunConfig
 from justtinker_core.errors import nearest
 from justtinker_core.scorer import config_of
 from justtinker_core.weights import Ramp
-from justtinker_plugins.bridges import _stack
-from justtinker_plugins.bridges._stack import STANDARD, Config, scorer_of
+from justtinker_plugins.bridges import STANDARD, _stack
+from justtinker_plugins.bridges._stack import Config, scorer_of
 from justtinker_plugins.bridges._trl.batches import Reading, read_batch
 from justtinker_plugins.bridges._trl.scoring import Row, score_once
 
@@ -197,7 +198,8 @@ def open_stack(config: Config, options: Options) -> tuple[RunConfig, Reading]:
     for key in given:
         if key not in known:
             raise PluginError(f"TRL's reward functions have no option {key!r}{nearest(key, known)}")
-    scorer_of(resolved)
+    if not given.get("num_generations"):
+        warn_of_split_groups(scorer_of(resolved).per_group, os.environ.get("WORLD_SIZE", ""))
     with suppress(importlib.metadata.PackageNotFoundError):
         warn_of_version(importlib.metadata.version("trl"))
     return resolved, Reading(**given)
@@ -208,6 +210,16 @@ def warn_of_version(version: str) -> None:
     with suppress(ValueError):
         if tuple(int(part) for part in version.split(".")[:2]) < LEAVES_OUT_UNSCORED:
             warn_once("version", f"TRL {version} scores a response that nobody could grade 0: pip install 'trl>=1.6'")
+
+
+def warn_of_split_groups(comparing: Sequence[str], processes: str) -> None:
+    """Warn that rewards which compare a group would not notice if several processes had a part of it each."""
+    if comparing and processes not in ("", "1"):
+        names = " and ".join(map(repr, comparing))
+        warn_once(
+            "split", f"each of {processes} processes scores its own responses: if a group were split, {names} would "
+            "compare its parts. With num_generations = the trainer's, that is an error"
+        )  # fmt: skip
 
 
 def scheduled(config: RunConfig) -> set[str]:

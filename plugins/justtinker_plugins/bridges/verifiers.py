@@ -12,10 +12,11 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from justtinker_core import PluginError, Scorer
+from justtinker_plugins.bridges import STANDARD
 from justtinker_plugins.bridges._stack import (
-    STANDARD,
     Config,
     check_alone,
+    gold_of,
     raw_values,
     reward_names,
     reward_weights,
@@ -46,11 +47,11 @@ class Judge(NamedTuple):
         fields, where = dict(data), f"the task's data ({type(data).__name__})"
         answer = column(fields, self.answer, where)
         question = column(fields, self.question, where) if self.question else data.prompt_text
-        if not isinstance(question, str) or not isinstance(answer, str | int | float | None):
-            raise PluginError(f"{where}: expected texts as question and answer, got {question!r:.40}, {answer!r:.40}")
+        if not isinstance(question, str):
+            raise PluginError(f"{where}: expected text as question, got {question!r:.80}")
         return {
             "question": question,
-            "answer": answer if answer is None else str(answer),
+            "answer": gold_of(answer, f"{where}, {self.answer!r}"),
             "meta": data.model_dump(mode="json", exclude_unset=True),
         }
 

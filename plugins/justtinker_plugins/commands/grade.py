@@ -14,7 +14,7 @@ from rich.console import Console
 
 from justtinker_core import PluginError, Scorer
 from justtinker_core.scorer import config_of
-from justtinker_plugins.bridges._stack import STANDARD
+from justtinker_plugins.bridges import STANDARD
 from justtinker_plugins.commands._cli.endings import write_json
 from justtinker_plugins.commands._cli.options import plugin_option, read_config, set_option
 from justtinker_plugins.commands._cli.processes import available_cores

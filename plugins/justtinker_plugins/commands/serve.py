@@ -6,12 +6,10 @@ import click
 
 from justtinker_core import Scorer
 from justtinker_core.scorer import config_of
-from justtinker_plugins.bridges._http.limits import MIB, Limits
-from justtinker_plugins.bridges._http.shapes import shapes
-from justtinker_plugins.bridges._stack import STANDARD
-from justtinker_plugins.bridges.http import EXTRA, Service
+from justtinker_plugins.bridges import STANDARD
+from justtinker_plugins.bridges.http import EXTRA, MIB, Limits, Service, shapes
 from justtinker_plugins.commands._cli.options import plugin_option, read_config, set_option
-from justtinker_plugins.commands._serve.running import listen, run, tell, token_for
+from justtinker_plugins.commands._serve.running import listen, run, tell, token_for, url_of
 from justtinker_plugins.shared.foreign import package
 
 DEFAULT = Limits()
@@ -68,15 +66,15 @@ def serve(
     sock = listen(host, port)
     with sock, Scorer(wanted) as scorer:
         service = Service(scorer, limits, token, shapes(gold, masked))
-        introduce(service, config, f"{host}:{sock.getsockname()[1]}", token)
+        introduce(service, config, url_of(host, sock.getsockname()[1]), token)
         run(service, sock, every)
 
 
-def introduce(service: Service, config: str | None, address: str, token: str) -> None:
+def introduce(service: Service, config: str | None, url: str, token: str) -> None:
     """Say where it listens, with which rewards, and which endpoints are off."""
     paths = " ".join(each.path for each in service.endpoints if each.path not in service.off)
     who = "requests need the token" if token else "for this machine only"
-    tell(f"serving on http://{address} ({who})")
+    tell(f"serving on {url} ({who})")
     tell(f"rewards: {', '.join(service.scorer.plugins.active)} ({config or 'the standard ones'})")
     tell(f"POST {paths} /seed_session, GET /health /metrics")
     for why in service.off.values():

@@ -1,8 +1,9 @@
-r"""The data sets of reasoning-gym (Stojanovski et al. 2025, arXiv:2505.24760): about 100 games and tasks made by rule.
+r"""The data sets of reasoning-gym: about 100 games and tasks made by rule.
 
-A data set brings its problems and its judge. The judge runs in processes that can be killed, since it may hang on a
-text that a policy wrote, and reads such a text without running it. It scores in [0, 1]; an answer is right from
-`threshold` on, so there is no partial credit: "the answer is -4" would get 0.125 where -4 is right.
+They are those of Stojanovski et al. 2025 (arXiv:2505.24760). A data set brings its problems and its judge. The judge
+runs in processes that can be killed, since it may hang on a text that a policy wrote, and reads such a text without
+running it. It scores in [0, 1]; an answer is right from `threshold` on, so there is no partial credit: "the answer is
+-4" would get 0.125 where -4 is right.
 
 Held-out problems have a seed of their own, and training leaves out every question that is among them.
 """

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from justtinker_core import DataSpec, NameOrPath, PluginError, Problem, Rollout, RunContext, Verdict, hookimpl, plugin
+from justtinker_core import DataSpec, PluginError, Problem, Rollout, RunContext, Verdict, hookimpl, plugin
 from justtinker_plugins.environments._verifiers_tasks import (
     WORKER,
     digest_of,
@@ -28,6 +28,7 @@ from justtinker_plugins.environments._verifiers_tasks import (
     reply_of,
     select,
 )
+from justtinker_plugins.shared.foreign import FunctionName
 from justtinker_plugins.shared.overlap import overlap_complaints
 from justtinker_plugins.shared.pool.pool import Pool, Result
 
@@ -48,7 +49,7 @@ class VerifiersEnv:
     `answer`, if it has one, the gold. No response is compared with it, but `justtinker audit` makes answers from it.
     """
 
-    taskset: Annotated[NameOrPath, Field(examples=["sums.py:Sums"])] = ""
+    taskset: Annotated[FunctionName, Field(examples=["sums.py:Sums"])] = ""
     """``package.module:Class``, ``file.py:Class``, or the name of an installed taskset, as for verifiers' own commands.
     Required. A file is looked for in the config's folder, for ``--set`` in the working directory."""
     options: dict[str, Any] = field(default_factory=dict)

@@ -20,7 +20,7 @@ from justtinker_core import Group, PluginError, Problem, Prompt, Rollout, RunCon
 from justtinker_core.errors import nearest
 from justtinker_core.scorer import UNKNOWN
 from justtinker_plugins.rewards._trl_reward.calls import Batch, Uncounted, call_here
-from justtinker_plugins.shared.foreign import FunctionName, in_range, number_of
+from justtinker_plugins.shared.foreign import FunctionName, in_range, number_of, scaling
 from justtinker_plugins.shared.pool.pool import Pool, Result
 
 log = logging.getLogger("justtinker")
@@ -68,9 +68,8 @@ class TrlReward:
 
         It also says in the log that numbers are scaled or cut off.
         """
-        changes = [f"multiplied by {self.scale:g}"] * (self.scale != 1) + ["cut off at -1 and 1"] * self.clip
-        if changes:
-            log.warning("plugin %r: what %s gives is %s", self.term, self.function, " and ".join(changes))
+        if changed := scaling(self.scale, self.clip):
+            log.warning("plugin %r: what %s gives is %s", self.term, self.function, changed)
         first = [run.train_problems[:1], *(problems[:1] for problems in run.eval_problems.values())]
         complaints = []
         for problem in [problem for problems in first for problem in problems]:

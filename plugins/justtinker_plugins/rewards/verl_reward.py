@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 
 from justtinker_core import Group, RunContext, hookimpl, plugin
-from justtinker_plugins.shared.foreign import in_range
+from justtinker_plugins.shared.foreign import in_range, scaling
 from justtinker_plugins.shared.verl import Score, VerlFunction
 
 log = logging.getLogger("justtinker")
@@ -32,9 +32,8 @@ class VerlReward(VerlFunction):
     @hookimpl
     def preflight(self, run: RunContext) -> list[str]:
         """Complain as `VerlFunction` does; say in the log that numbers are scaled or cut off."""
-        changes = [f"multiplied by {self.scale:g}"] * (self.scale != 1) + ["cut off at -1 and 1"] * self.clip
-        if changes:
-            log.warning("plugin %r: what %s gives is %s", self.term, self.function, " and ".join(changes))
+        if changed := scaling(self.scale, self.clip):
+            log.warning("plugin %r: what %s gives is %s", self.term, self.function, changed)
         return super().preflight(run)
 
     @hookimpl

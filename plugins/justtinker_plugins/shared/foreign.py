@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -14,6 +12,7 @@ from types import ModuleType
 from typing import Annotated, Any
 
 from justtinker_core import PluginError
+from justtinker_core.discovery import module_of
 from justtinker_core.errors import nearest
 from justtinker_core.paths import PathIfThere
 
@@ -61,19 +60,14 @@ def imported(source: str, what: str) -> ModuleType:
         raise PluginError(f"{what}: {source} cannot be imported ({type(error).__name__}: {error})") from error
 
 
-def module_of_file(path: Path, what: str) -> ModuleType:
-    """Run a Python file as a module, or say why not."""
+def module_of_file(path: Path, what: str) -> Any:
+    """Import a Python file as a local plugin's is imported, or say why not."""
     if not path.is_file():
         raise PluginError(f"{what}: there is no file {path}")
-    spec = importlib.util.spec_from_file_location(f"justtinker_foreign_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # annotations are looked up there
     try:
-        spec.loader.exec_module(module)
+        return module_of(path.resolve(), path.stat().st_mtime_ns)
     except Exception as error:
         raise PluginError(f"{what}: {path} cannot be run ({type(error).__name__}: {error})") from error
-    return module
 
 
 def column(row: Mapping[str, Any], name: str, where: str) -> Any:
@@ -93,6 +87,16 @@ def number_of(value: Any, what: str) -> float | None:
     if getattr(value, "size", None) == 1 or getattr(value, "numel", lambda: 0)() == 1:
         return float(value.item())
     raise PluginError(f"{what}: expected a number or None, got {value!r:.80}")
+
+
+async def awaited(answer: Any) -> Any:
+    """Wait for what an async function promised, a coroutine or any other awaitable."""
+    return await answer
+
+
+def scaling(scale: float, clip: bool) -> str:
+    """Say what `in_range` does to numbers; '' if nothing."""
+    return " and ".join([f"multiplied by {scale:g}"] * (scale != 1) + ["cut off at -1 and 1"] * clip)
 
 
 def in_range(value: float, scale: float, clip: bool, what: str) -> float:

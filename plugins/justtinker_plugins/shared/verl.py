@@ -20,7 +20,7 @@ from pydantic import Field
 
 from justtinker_core import PluginError, Problem, RunContext, hookimpl, plugin
 from justtinker_core.errors import nearest
-from justtinker_plugins.shared.foreign import FunctionName, load_object, number_of
+from justtinker_plugins.shared.foreign import FunctionName, awaited, load_object, number_of
 from justtinker_plugins.shared.pool.pool import Pool, Result
 
 WORKER = "justtinker_plugins.shared.verl:call"
@@ -176,11 +176,6 @@ def call(
 def function_of(where: str) -> Any:
     """Load a function once a process."""
     return load_object(where, "function")
-
-
-async def awaited(answer: Any) -> Any:
-    """Wait for what an async function promised."""
-    return await answer
 
 
 def check_arguments(function: Any, given: Mapping[str, Any], where: str) -> None:

@@ -5,17 +5,18 @@ What the server cannot say (down, too slow, half a JSON, a NaN) is unscored with
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from justtinker_core import Problem, Rollout, RunContext, Verdict, hookimpl, plugin
+from justtinker_core import PluginError, Problem, Rollout, RunContext, Verdict, hookimpl, plugin
 from justtinker_core.types import OUTCOMES
+from justtinker_plugins.shared.secret import TOKEN, token_of
 from justtinker_plugins.verifiers._http_verifier.asking import AnswerError, Client, NoAnswerError
 
 
@@ -38,13 +39,15 @@ class HttpVerifier:
     timeout: Annotated[float, Field(gt=0)] = 90.0
     """Seconds for one answer; after that the rollout is unscored."""
     tries: Annotated[int, Field(ge=1)] = 5
-    """How often to ask if the connection fails or the server answers 429 or 5xx."""
+    """How often to ask if the connection fails or the server answers 429 or 5xx; once if it answers 504, too late."""
     backoff: Annotated[float, Field(ge=0)] = 0.5
     """Seconds before the second try, twice as many before each further one, or the server's Retry-After; at most 30."""
-    token_variable: str = "JUSTTINKER_SERVE_TOKEN"
+    token_variable: str = TOKEN
     """The environment variable whose value is sent as ``Authorization: Bearer``; none is sent if it is not set."""
 
     def __post_init__(self) -> None:
+        if "@" in urlsplit(self.url).netloc:
+            raise ValueError("url: expected no password in it; put a token into the variable that token_variable names")
         if not self.url.startswith(("http://", "https://")):
             raise ValueError(f"url = {self.url!r}: expected http://HOST:PORT/verify")
         if not self.kinds:
@@ -56,7 +59,10 @@ class HttpVerifier:
     def preflight(self, run: RunContext) -> list[str]:
         """Ask it about one answer. Complain if it is down, has no such endpoint, or refuses the token."""
         example = self._request(Problem("example", "1+1?", "2", self.kinds[0]), Rollout((), (), (), "\\boxed{2}"))
-        complaint = self._client().complaint(example)
+        try:
+            complaint = self._client().complaint(example)
+        except PluginError as error:
+            complaint = str(error)
         return [f"http_verifier: {complaint}"] if complaint else []
 
     @hookimpl
@@ -83,8 +89,7 @@ class HttpVerifier:
             return self._pool
 
     def _client(self) -> Client:
-        token = os.environ.get(self.token_variable, "").strip()
-        return Client(self.url, token, self.timeout, self.tries, self.backoff)
+        return Client(self.url, token_of(self.token_variable), self.timeout, self.tries, self.backoff)
 
     def _verdict(self, client: Client, problem: Problem, rollout: Rollout) -> Verdict:
         try:

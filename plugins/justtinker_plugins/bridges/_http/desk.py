@@ -47,11 +47,13 @@ class Desk:
             if not begun:
                 continue
             result: Any = None
-            error: BaseException | None = None
+            error: Exception | None = None
             try:
                 result = job()
-            except BaseException as raised:
+            except Exception as raised:
                 error = raised
+            except BaseException as raised:  # a SystemExit would end the event loop that waits for the answer
+                error = RuntimeError(repr(raised))
             self._count(working=-1)  # before the answer: whoever gets it finds the place free
             if error is None:
                 future.set_result(result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -15,7 +16,7 @@ Body = Mapping[str, Any]
 def parse(data: bytes) -> Body:
     """Read the body of a request, which must be a JSON object."""
     try:
-        body = json.loads(data, parse_constant=no_number)
+        body = json.loads(data, parse_constant=no_number, parse_float=finite)
     except (ValueError, RecursionError) as error:
         raise PluginError(f"the body is no JSON: {error}") from None
     if not isinstance(body, dict):
@@ -26,6 +27,12 @@ def parse(data: bytes) -> Body:
 def no_number(name: str) -> NoReturn:
     """Refuse NaN and infinities, which Python's reader takes for JSON."""
     raise ValueError(f"{name} is no number")
+
+
+def finite(digits: str) -> float:
+    """Read a number; refuse one that is too large, which Python's reader takes for an infinity."""
+    number = float(digits)
+    return number if math.isfinite(number) else no_number(digits)
 
 
 def shown(value: Any) -> str:

@@ -23,6 +23,8 @@ class Limits:
     """Requests that are scored at the same time, each in a thread. Verifiers may own processes besides."""
     queue: int = 256
     """Requests that wait for a thread; one more is refused."""
+    max_tokens: int = 1 << 24
+    """The most tokens of all responses in a request. Only their number is sent, but each takes memory here."""
 
 
 class RefusedError(Exception):

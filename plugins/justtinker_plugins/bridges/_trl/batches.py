@@ -9,7 +9,8 @@ from typing import Any
 
 from justtinker_core import PluginError
 from justtinker_core.errors import nearest
-from justtinker_plugins.bridges._stack import last_message, reasoning_of, text_of
+from justtinker_plugins.bridges._stack import gold_of
+from justtinker_plugins.shared.messages import last_message, reasoning_of, text_of
 
 WHERE = "TRL's batch"
 
@@ -56,7 +57,8 @@ def read_batch(
     columns = {name: cells for name, cells in columns.items() if isinstance(cells, list | tuple)}
     check_columns(reading, len(prompts), {"completions": completions, "completion_ids": completion_ids}, columns)
     questions = columns[reading.question] if reading.question else [question_of(prompt) for prompt in prompts]
-    answers = [gold_of(cell, reading.answer, row) for row, cell in enumerate(columns[reading.answer])]
+    cells = enumerate(columns[reading.answer])
+    answers = [gold_of(cell, f"{WHERE}, {reading.answer!r}, row {row}") for row, cell in cells]
     kinds = columns[reading.kind] if reading.kind else ["math"] * len(prompts)
     keys = list(zip(prompts, questions, answers, kinds, strict=True))
     requests = []
@@ -99,15 +101,6 @@ def groups_of(keys: Sequence[Any], size: int | None) -> Iterator[list[int]]:
                 "choose a per_device_train_batch_size that no group is split between processes"
             )
         yield from (places[i : i + (size or len(places))] for i in range(0, len(places), size or len(places)))
-
-
-def gold_of(cell: Any, name: str, row: int) -> str | None:
-    """Return a gold answer as text."""
-    if cell is None or isinstance(cell, str):
-        return cell
-    if isinstance(cell, int | float) and not isinstance(cell, bool):
-        return str(cell)
-    raise PluginError(f"{WHERE}: expected text in {name!r}, row {row}, got {cell!r:.80}")
 
 
 def question_of(prompt: Any) -> str:

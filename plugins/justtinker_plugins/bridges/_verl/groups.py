@@ -14,7 +14,8 @@ from functools import cache
 from typing import Any
 
 from justtinker_core import PluginError
-from justtinker_plugins.bridges._verl.scoring import Options, Sample, answer_of, numbers_of, options_of, score
+from justtinker_plugins.bridges._stack import gold_of
+from justtinker_plugins.bridges._verl.scoring import Options, Sample, numbers_of, options_of, score
 from justtinker_plugins.shared.foreign import column, package
 
 log = logging.getLogger("justtinker_plugins.bridges.verl")
@@ -133,7 +134,9 @@ def sample_of(item: Any, tokenizer: Any, limit: int) -> tuple[str, Sample]:
     step = cells.get("global_steps")
     return str(column(cells, "uid", "verl's batch")), Sample(
         response=tokenizer.decode(ids, skip_special_tokens=True),
-        answer=answer_of(column(column(cells, "reward_model", "verl's batch"), "ground_truth", "reward_model")),
+        answer=gold_of(
+            column(column(cells, "reward_model", "verl's batch"), "ground_truth", "reward_model"), "ground_truth"
+        ),
         extra_info=extra_info,
         data_source=str(cells.get("data_source", "")),
         tokens=size,

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from justtinker_core import Group, PluginError, Scorer
 from justtinker_core.errors import nearest
-from justtinker_plugins.bridges import _stack
+from justtinker_plugins.bridges import STANDARD, _stack
 from justtinker_plugins.shared.foreign import column
 
 log = logging.getLogger("justtinker_plugins.bridges.verl")
@@ -26,7 +26,7 @@ ACC = {"correct": 1.0, "incorrect": 0.0, "unscored": None}
 class Options:
     """The bridge's options, which verl's config holds in ``reward.custom_reward_function.reward_kwargs``."""
 
-    config: Any = field(default_factory=lambda: _stack.STANDARD)
+    config: Any = field(default_factory=lambda: STANDARD)
     """A file of rewards, a preset, a run directory, or tables."""
     sets: Sequence[str] = ()
     plugins: Sequence[str] = ()
@@ -55,24 +55,15 @@ def options_of(given: Mapping[str, Any]) -> Options:
     return found
 
 
-_scorers: dict[str, Scorer] = {}
-
-
 def scorer_of(options: Options, alone: bool) -> Scorer:
-    """Return this process's scorer. PluginError if it needs groups but judges `alone`, or if a reward has a key's name.
-
-    A file of rewards is read once a process.
-    """
-    key = repr((options.config, options.sets, options.plugins, alone))
-    if (scorer := _scorers.get(key)) is None:
-        scorer = _stack.scorer_of(options.config, options.sets, options.plugins)
-        if alone:
-            _stack.check_alone(scorer, "verl's compute_score")
-        if taken := [name for name in _stack.reward_names(scorer) if name in RESERVED]:
-            raise PluginError(
-                f"the name of the reward {taken[0]!r} means something else to verl; give it another in [local_plugins]"
-            )
-        _scorers[key] = scorer
+    """Return this process's scorer. PluginError if it needs groups but judges `alone`, or a reward has a key's name."""
+    scorer = _stack.scorer_named(options.config, options.sets, options.plugins)
+    if alone:
+        _stack.check_alone(scorer, "verl's compute_score")
+    if taken := [name for name in _stack.reward_names(scorer) if name in RESERVED]:
+        raise PluginError(
+            f"the name of the reward {taken[0]!r} means something else to verl; give it another in [local_plugins]"
+        )
     return scorer
 
 
@@ -95,15 +86,6 @@ class Sample(NamedTuple):
     tokens: int | None = None
     truncated: bool = False
     step: int | None = None
-
-
-def answer_of(ground_truth: Any) -> str | None:
-    """Return verl's ground truth as an answer: text, a number as text, or None. PluginError for anything else."""
-    if ground_truth is None or isinstance(ground_truth, str):
-        return ground_truth if ground_truth is None else str(ground_truth)
-    if isinstance(ground_truth, Real) and not isinstance(ground_truth, bool):
-        return str(ground_truth)
-    raise PluginError(f"ground_truth: expected a text or a number, got {ground_truth!r:.80}")
 
 
 def question_of(extra_info: Mapping[str, Any], options: Options) -> str:
@@ -181,7 +163,9 @@ def compute_score(
     compares the responses of a group, or if a weight follows a schedule.
     """
     chosen = options_of(options)
-    sample = Sample(solution_str, answer_of(ground_truth), dict(extra_info or {}), str(data_source))
+    sample = Sample(
+        solution_str, _stack.gold_of(ground_truth, "ground_truth"), dict(extra_info or {}), str(data_source)
+    )
     found = numbers_of(score([sample], chosen, alone=True), chosen, alone=True)[0]
     if isinstance(found, PluginError):
         raise found

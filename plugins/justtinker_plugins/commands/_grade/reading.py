@@ -16,8 +16,8 @@ from typing import Any
 from justtinker_core import Group, PluginError, Problem, Prompt
 from justtinker_core.errors import nearest
 from justtinker_core.scorer import text_rollout
-from justtinker_plugins.bridges._stack import text_of
 from justtinker_plugins.shared.cells import cell, column_names, question_cell, text_cell
+from justtinker_plugins.shared.messages import text_of
 from justtinker_plugins.shared.records.groups import group_of
 from justtinker_plugins.shared.records.lines import lines, object_of
 from justtinker_plugins.shared.rows import Row, read_rows

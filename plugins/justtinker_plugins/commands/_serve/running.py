@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import os
 import signal
 import socket
 import time
@@ -16,8 +15,9 @@ import click
 
 from justtinker_core import PluginError
 from justtinker_core.cli import exit_at_once
-from justtinker_plugins.bridges.http import EXTRA, TOKEN, Service
+from justtinker_plugins.bridges.http import EXTRA, Service
 from justtinker_plugins.shared.foreign import package
+from justtinker_plugins.shared.secret import TOKEN, token_of
 from justtinker_plugins.shared.terminal import count_of
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -25,9 +25,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def token_for(host: str) -> str:
     """Return the token of the environment, '' if there is none; PluginError if others could ask without one."""
-    token = os.environ.get(TOKEN, "").strip()
-    if not (token.isascii() and token.isprintable()):
-        raise PluginError(f"{TOKEN}: expected visible ASCII characters only")
+    token = token_of()
     if not token and not is_loopback(host):
         raise PluginError(
             f"--host {host}: other machines could ask, so set {TOKEN} in the environment to a secret that requests "
@@ -41,6 +39,11 @@ def is_loopback(host: str) -> bool:
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
+
+
+def url_of(host: str, port: int) -> str:
+    """Return the server's URL; the addresses of IPv6 stand in brackets."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from justtinker_core import PluginError
 from justtinker_core.errors import nearest
-from justtinker_plugins.shared.foreign import load_object
+from justtinker_plugins.shared.foreign import awaited, load_object
 from justtinker_plugins.shared.pool.pool import Result
 
 
@@ -139,11 +139,6 @@ def values_of(answer: Any, size: int) -> list[Any]:
     if len(values) != size:
         raise PluginError(f"expected {size} numbers, one a completion, got {len(values)}")
     return list(values)
-
-
-async def awaited(answer: Any) -> Any:
-    """Wait for what an async function promised."""
-    return await answer
 
 
 @cache

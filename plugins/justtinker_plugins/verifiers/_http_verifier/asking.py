@@ -25,6 +25,8 @@ PROBE_SECONDS = 10.0
 
 UP = (400, 422, 429, 500, 503, 504)
 """Statuses of a server that is there, and cannot judge an example, or not now."""
+TIMED_OUT = 504
+"""Asked again, a response that takes too long to judge would hold up the server once more."""
 ADVICE = {401: "set its token in the environment (token_variable names it)", 409: "it cannot serve its own rewards so"}
 
 
@@ -139,7 +141,7 @@ def refusal(url: str, error: urllib.error.HTTPError) -> NoAnswerError | TryAgain
     with suppress(ValueError, TypeError, KeyError):
         text = str(json.loads(text)["error"])
     reason = f"{url} answers {error.code}{text and ': '}{text:.300}"
-    if error.code != 429 and error.code < 500:
+    if error.code == TIMED_OUT or (error.code != 429 and error.code < 500):
         return NoAnswerError(reason)
     seconds = None
     with suppress(ValueError):  # it may also be a date
