@@ -34,7 +34,7 @@ def test_an_end_is_read_back(how: Any, reward: float | None, turns: int, said: s
     found = End.of(f"{said}\n{End(how, reward, turns).line}")
     assert found is not None
     assert (found.how, found.turns) == (how, turns)
-    assert found.reward == reward or math.isclose(found.reward or 0, reward or 0, rel_tol=1e-5)
+    assert found.reward == reward, "a reward just below the threshold stays below it"
 
 
 @given(st.text())
@@ -42,6 +42,32 @@ def test_a_reason_is_read_back(reason: str) -> None:
     found = End.of(f"x\n{End('lost', reason=reason).line}")
     assert found is not None
     assert found.reason == " ".join(reason.split())[:300]
+
+
+class Full:
+    """A policy whose context has no room for another line."""
+
+    def __init__(self, said: str, truncated: bool = False) -> None:
+        self.said, self.truncated = said, truncated
+
+    def observe(self, text: str) -> None:
+        self.truncated = True
+
+    def rollout(self) -> Rollout:
+        return make_rollout(self.said, truncated=self.truncated)
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome"),
+    [(End("over", 1.0, 1), "correct"), (End("over", 0.0, 1), "incorrect"), (End("lost", reason="gone"), "unscored")],
+)
+def test_an_episode_whose_last_line_has_no_room_is_judged_all_the_same(end: End, outcome: str) -> None:
+    rollout = openenv._ended(Full("[5]"), end)  # type: ignore[arg-type]
+    [verdict] = OpenEnv().verify(PROBLEM, [rollout]) or []
+    assert (verdict.outcome, rollout.truncated) == (outcome, False)
+    cut = openenv._ended(Full("[5", truncated=True), end)  # type: ignore[arg-type]
+    [verdict] = OpenEnv().verify(PROBLEM, [cut]) or []
+    assert (verdict.outcome, cut.truncated) == ("incorrect", True)
 
 
 def test_what_a_policy_writes_is_no_end() -> None:

@@ -55,7 +55,7 @@ class End:
         """The last line of the episode's text."""
         if self.how == "lost":
             return f"[episode lost: {' '.join(self.reason.split())[:300]}]"
-        reward = "none" if self.reward is None else f"{self.reward:.6g}"
+        reward = "none" if self.reward is None else repr(self.reward).removesuffix(".0")
         return f"[episode {self.how}: reward {reward}, {self.turns} turns]"
 
     @classmethod

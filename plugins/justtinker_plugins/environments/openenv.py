@@ -13,6 +13,7 @@ import json
 import random
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -119,9 +120,7 @@ class OpenEnv:
                 end = self._play(session, prompt, policy)
             except LostError as error:
                 end = End("lost", reason=str(error))
-        if not policy.truncated:
-            policy.observe(f"\n{end.line}")
-        return policy.rollout()
+        return _ended(policy, end)
 
     @hookimpl
     def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:
@@ -219,6 +218,17 @@ class OpenEnv:
         if end.reward >= self.threshold:
             return Verdict("correct", None, KIND, vote="the reward")
         return Verdict("incorrect", None, KIND, f"the reward is {end.reward:g}, not {self.threshold:g}")
+
+
+def _ended(policy: Policy, end: End) -> Rollout:
+    """The rollout of an episode that has ended; cut off only if the policy's own words were."""
+    if policy.truncated:
+        return policy.rollout()
+    policy.observe(f"\n{end.line}")
+    rollout = policy.rollout()
+    if rollout.truncated:  # the context had no room for the line: the records get it, the model does not
+        return replace(rollout, text=f"{rollout.text}\n{end.line}", truncated=False)
+    return rollout
 
 
 def _object_in(text: str) -> dict[str, Any] | str:
