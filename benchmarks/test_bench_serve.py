@@ -7,7 +7,7 @@ of answers.jsonl, the others made-up numbers, fractions and polynomials, all beh
 Eight clients ask at the same time, each over one connection; the direct calls come from one thread, and from eight.
 The server is a process of its own on the same machine, so clients and server share its cores. With bombs, one request
 in a hundred holds an answer that ends a worker. Every figure begins with a scorer or server that has seen nothing;
-its first call, which starts the workers, is not timed.
+its first call, which starts the workers and compiles the redundancy score, is not timed.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ from tests.bridges.serving import PATIENCE, command
 from tests.plugins.reasoning_data import labelled
 
 DATA = os.environ.get("JUSTTINKER_DATA")
-REQUESTS, CLIENTS, SHARE = 400, 8, 100
+REQUESTS, CLIENTS, SHARE = 300, 8, 100
 KINDS = ("{}", "\\frac{{{}}}{{{}}}", "x^2-{}x+{}", "{}.{}")
-WARM = {"question": "?", "answer": "\\max(a, b)", "responses": ["\\boxed{\\max(b, a)}"]}
+THINKING = "".join(f"Then {n} and {n * n % 97} make {n + n * n % 97}, so we go on with it.\n" for n in range(100))
+WARM = {"question": "?", "answer": "\\max(a, b)", "responses": [f"<think>{THINKING}</think>\\boxed{{\\max(b, a)}}"]}
 Ask = Callable[[dict[str, Any]], list[float | None]]
 
 pytestmark = pytest.mark.skipif(not DATA, reason="set JUSTTINKER_DATA to the folder of answers.jsonl to run this")

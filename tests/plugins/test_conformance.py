@@ -39,8 +39,6 @@ CASES: Mapping[str, Sequence[Case]] = {
         ]
     ],  # type: ignore[dict-item]
     "verl_verifier": SUMS,
-    # Without its package and a taskset, nobody can tell; see tests/bridges/test_verifiers.py for the whole battery.
-    "verifiers_env": [(make_problem("?", "4", kind="verifiers"), "\\boxed{4}", "unscored")],
     "any_box": [*SUMS, ("4", "\\boxed{5} or \\boxed{4}", "correct")],
     "choice": [
         (make_problem("Which?", gold, kind="choice"), response, outcome)
@@ -55,8 +53,8 @@ CASES: Mapping[str, Sequence[Case]] = {
 """Verifier -> what it is to say. A new one needs a line here."""
 VERL = {"function": f"{Path(__file__).parent / 'verl_judge.py'}:compute_score", "data_source": "sums", "limit": 0.5}
 TRL = f"{Path(__file__).parent / 'trl_rewards.py'}"
-SERVED = {"http_verifier"}
-"""These need a server, which their own tests start; there they go through the same battery."""
+ELSEWHERE = {"http_verifier", "openenv", "reasoning_gym", "verifiers_env"}
+"""These need a server or a package of their own; there, in their own tests, they go through the same battery."""
 OPTIONS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "overlong": [{"max_tokens": 200}, {"max_tokens": 1, "only_correct": True}],
     "redundancy": [{}, {"method": "exact"}, {"method": "fast", "only_correct": False}],
@@ -81,7 +79,7 @@ VARIANTS = [
 
 def having(hook: str) -> list[Any]:
     """Every plugin of this package with the hook, whatever its role."""
-    ours = {name: found for name, found in FOUND.items() if found.package == "justtinker" and name not in SERVED}
+    ours = {name: found for name, found in FOUND.items() if found.package == "justtinker" and name not in ELSEWHERE}
     own = {name for name, found in ours.items() if hook in hooks_of(found.load())}
     return [param for param in VARIANTS if param.values[0] in own]
 
