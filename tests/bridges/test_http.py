@@ -28,6 +28,12 @@ from tests.bridges.serving import PATIENCE, at_once, call, gated, gauge, served,
 
 RIGHT, WRONG, BARE = "<think>one and one</think>\\boxed{2}", "<think>one</think>\\boxed{3}", "\\boxed{2}"
 SUM = {"question": "1+1?", "answer": "2"}
+MISSING = (
+    "expected a field 'responses'; the request has: question, answer, response; 'response' is perhaps meant as 'res"
+)
+MISSPELT = (
+    "expected a field 'responses'; the request has: question, answer, respones; 'respones' is perhaps meant as 'r"
+)
 GROUPED = {"plugins": {"enable": ["math_verify", "correct", "length"]}}
 
 
@@ -74,6 +80,12 @@ def test_our_own_shape_gives_what_the_scorer_gives(url: str) -> None:
     assert answer["verdicts"][1] == {
         "outcome": "incorrect", "answer": "3", "rung": wrong.rung, "reason": wrong.reason,
     }  # fmt: skip
+
+
+def test_a_gold_may_be_a_number(url: str) -> None:
+    for answer, right in ((2, "2"), (0.5, "0.5")):
+        asked = {"question": "?", "answer": answer, "responses": [f"\\boxed{{{right}}}"]}
+        assert call(f"{url}/score", asked)[1]["verdicts"][0]["outcome"] == "correct"
 
 
 def test_what_could_not_be_graded_is_null_everywhere(url: str) -> None:
@@ -126,7 +138,7 @@ def test_the_gold_may_stand_in_another_field() -> None:
     with served(gold="ground_truth") as (url, _):
         asked = {**verify(RIGHT), "ground_truth": 2}
         assert call(f"{url}/verify", asked)[1]["reward"] == 1.0
-        assert call(f"{url}/verify", verify(RIGHT))[1]["error"].startswith("there is no field 'ground_truth'")
+        assert call(f"{url}/verify", verify(RIGHT))[1]["error"].startswith("expected a field 'ground_truth'; ")
 
 
 def test_openrlhf_gets_rewards_scores_and_logs(url: str) -> None:
@@ -177,12 +189,24 @@ def test_slime_gets_a_bare_number(url: str) -> None:
         ("/score", b'{"question": NaN}', 400, "the body is no JSON: NaN is no number"),
         ("/score", b'{"question": -1e999}', 400, "the body is no JSON: -1e999 is no number"),
         ("/score", [1], 400, "the body: expected a JSON object, got [1]"),
-        ("/score", {**SUM, "respones": [RIGHT]}, 422, "there is no field 'responses'; did you mean 'respones'?"),
-        ("/score", {**SUM, "responses": [RIGHT], "tokns": [1]}, 422, "there is no field 'tokns' in this request; did "),
+        ("/score", {**SUM, "respones": [RIGHT]}, 422, MISSPELT),
+        ("/score", {**SUM, "response": [RIGHT]}, 422, MISSING),
+        ("/score", {}, 422, "expected a field 'question'; the request is empty"),
+        (
+            "/score",
+            {**SUM, "responses": [RIGHT], "tokns": [1]},
+            422,
+            "the request takes no field 'tokns'; did you mean 'tokens'?",
+        ),
         ("/score", {**SUM, "responses": RIGHT}, 422, 'responses: expected a list, each entry text, got "<think>one'),
         ("/score", {**SUM, "responses": [RIGHT, 2]}, 422, "responses[1]: expected text, got 2"),
         ("/score", {**SUM, "responses": []}, 422, "responses: expected a list of one or more texts, got []"),
-        ("/score", {**SUM, "responses": [RIGHT], "answer": 2}, 422, "answer: expected text or null, got 2"),
+        (
+            "/score",
+            {**SUM, "responses": [RIGHT], "answer": [2]},
+            422,
+            "answer: expected text, a number or null, got [2]",
+        ),
         ("/score", {**SUM, "responses": [RIGHT], "tokens": [True]}, 422, "tokens[0]: expected a count, got true"),
         ("/score", {**SUM, "responses": [RIGHT], "tokens": [1, 2]}, 422, "tokens: expected 1 entries, one a response"),
         ("/score", {**SUM, "responses": [RIGHT], "meta": 1}, 422, "meta: expected an object, got 1"),
@@ -203,14 +227,14 @@ def test_slime_gets_a_bare_number(url: str) -> None:
         ),
         ("/score", b"x" * 20_001, 413, "the body is longer than 20,000 bytes, the server's limit"),
         ("/score", b"x" * 10_000_000, 413, "the body is longer than 20,000 bytes, the server's limit"),
-        ("/verify", {"response": {}}, 422, "there is no field 'responses_create_params'"),
-        ("/verify", {**verify(RIGHT), "response": {}}, 422, "response: there is no field 'output'"),
+        ("/verify", {"response": {}}, 422, "expected a field 'responses_create_params'; the request has: response"),
+        ("/verify", {**verify(RIGHT), "response": {}}, 422, "expected a field 'output'; response is empty"),
         ("/verify", {**verify(RIGHT), "responses_create_params": {}}, 422, "there is no field 'question', and no mess"),
         ("/get_reward", {"query": ["a"], "prompts": ["a"], "labels": []}, 422, "labels: expected 1 entries, as many"),
         ("/get_reward", {"query": [], "prompts": [], "labels": []}, 422, "query: expected one or more texts, got 0"),
         ("/get_reward", {"query": ["ab"], "prompts": ["c"], "labels": ["1"]}, 422, "query[0]: expected its prompt"),
         ("/get_reward", {"query": ["ab"], "prompts": ["a"], "labels": [[1]]}, 422, "labels[0]: expected text, a numbe"),
-        ("/slime", {"prompt": "a", "response": "b"}, 422, "there is no field 'label'"),
+        ("/slime", {"prompt": "a", "response": "b"}, 422, "expected a field 'label'; the request has: prompt, resp"),
         ("/scor", {}, 404, "there is no /scor; did you mean '/score'?"),
     ],
 )
@@ -379,6 +403,9 @@ def test_the_pages_examples(tmp_path: Path) -> None:
             group = scorer.score(question="1+1?", answer="2", responses=[RIGHT, BARE, WRONG])
         assert [reward.total for reward in group.rewards] == [1.0, 0.9, 0.0]
         if shutil.which("curl"):
-            (line,) = re.findall(r"^curl .*$", page, re.MULTILINE)
-            shell = ["bash", "-c", line.replace("http://127.0.0.1:8000", url)]
-            assert json.loads(subprocess.check_output(shell))["totals"] == [0.9, 0.0]
+            lines = re.findall(r"^curl [^']*'[^']*'", page, re.MULTILINE)
+            shells = [["bash", "-c", line.replace("http://127.0.0.1:8000", url)] for line in lines]
+            score, verify = [json.loads(subprocess.check_output(shell)) for shell in shells]
+            assert score["totals"] == [0.9, 0.0]
+            assert (verify["reward"], verify["outcome"], verify["expected_answer"]) == (0.9, "correct", "2")
+            assert verify["reward_components"] == {"correct": 1.0, "format": -0.1, "redundancy": 0.0}

@@ -144,6 +144,15 @@ def test_golds_that_are_all_refused_are_an_error(written: Written, tmp_path: Pat
     assert judged(written, tmp_path, "return 'incorrect', None, '', 'not in base 3'") == [REFUSED]
 
 
+def test_golds_that_could_not_be_graded_are_not_to_blame(written: Written, tmp_path: Path) -> None:
+    assert judged(written, tmp_path, "return 'unscored', None, '', 'the server is down'") == [
+        "[data.train] the verifier could grade none of the 4 golds tried: the server is down"
+    ]
+    odd = "return ['incorrect', 'unscored'][problem.id == '0'], None, '', 'odd'"
+    (said,) = judged(written, tmp_path, odd)
+    assert "the verifier accepts none of the 4 golds tried; it calls that of problem '0' (1) unscored (odd)" in said
+
+
 def test_one_gold_in_four_is_enough(written: Written, tmp_path: Path) -> None:
     assert judged(written, tmp_path, "return ['incorrect', 'correct'][problem.id == '3' and text == '1'],") == []
 

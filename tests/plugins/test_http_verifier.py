@@ -16,6 +16,7 @@ import pytest
 from justtinker_core import PluginError, Problem, Rollout, Scorer, Verdict
 from justtinker_core.options import configure
 from justtinker_core.testing import check_verifier
+from justtinker_plugins.verifiers._http_verifier import asking, memory
 from justtinker_plugins.verifiers.http_verifier import HttpVerifier
 from tests.bridges.serving import served
 from tests.core.conftest import Written, cli
@@ -224,14 +225,101 @@ def test_a_server_that_hangs_is_left_after_the_timeout() -> None:
 
 
 def test_a_server_that_is_down_leaves_rollouts_unscored_and_stops_a_run_before_it_begins() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"http://127.0.0.1:{free.getsockname()[1]}/verify"
+    address = down()
     found = verdict(address, tries=2)
     assert found.outcome == "unscored"
     assert found.reason == f"{address} cannot be reached: [Errno 111] Connection refused (2 tries)"
     assert HttpVerifier(url=address).preflight(NO_RUN) == [
         f"http_verifier: {address} cannot be reached: [Errno 111] Connection refused; is the server running, and the "
         "url right?"
+    ]
+
+
+def down() -> str:
+    """The address of a server that is not there."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"http://127.0.0.1:{free.getsockname()[1]}/verify"
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_check_does_not_try_each_gold_on_a_server_that_is_down(
+    written: Written, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_sleep(seconds: float) -> None:
+        raise AssertionError(f"slept {seconds} s")
+
+    monkeypatch.setattr(asking.time, "sleep", no_sleep)
+    address = down()
+    config = written("a", "ScriptedBackend", "Ask", "Correct", "Mean", "Rl")
+    result = cli("check", config, "-p", "http_verifier", "--set", f"plugins.http_verifier.url={address}")
+    said = " ".join(result.output.split())
+    assert result.exit_code == 1
+    assert f"{address} cannot be reached: [Errno 111] Connection refused; is the server running" in said
+    assert "correct the golds" not in said
+    assert f"golds tried: {address} cannot be reached: [Errno 111] Connection refused" in said
+
+
+def test_a_complaint_is_remembered_for_a_short_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    with faulty((404, {}, b"no"), answer(reward=1)) as (address, asked):
+        plugin = HttpVerifier(url=address)
+        assert plugin.preflight(NO_RUN)
+        (found,) = plugin.verify(SUM, [RIGHT]) or ()
+        assert (found.outcome, found.reason, len(asked)) == ("unscored", f"{address} answers 404: no", 1)
+        monkeypatch.setattr(memory, "REFUSED_SECONDS", 0.0)
+        (found,) = plugin.verify(SUM, [RIGHT]) or ()
+        plugin.finish_run()
+    assert (found.outcome, len(asked)) == ("correct", 2)
+
+
+def test_a_server_that_dies_is_tried_once_a_request_until_it_answers_again(caplog: pytest.LogCaptureFixture) -> None:
+    bad, good = (502, {}, b"bye"), answer(reward=1)
+    with faulty(*[bad] * 3, *[bad] * 2, good, bad, good) as (address, asked):
+        plugin = HttpVerifier(url=address, tries=3, backoff=0.0, concurrency=1)
+        found = plugin.verify(SUM, [RIGHT] * 3) or ()
+        assert [each.reason for each in found] == [f"{address} answers 502: bye{n}" for n in (" (3 tries)", "", "")]
+        assert len(asked) == 5
+        again = plugin.verify(SUM, [RIGHT] * 2) or ()
+        plugin.finish_run()
+    assert [each.outcome for each in again] == ["correct", "correct"]
+    assert len(asked) == 8  # as patient as before
+    assert warnings(caplog) == [
+        f"http_verifier: {address} answers 502: bye (3 tries); responses are unscored until it answers",
+        f"http_verifier: {address} answers again",
+    ]
+
+
+def test_a_server_that_is_busy_is_asked_as_often_as_before() -> None:
+    busy = 503, {"Retry-After": "0"}, b"busy"
+    with faulty(*[busy] * 5, answer(reward=1)) as (address, asked):
+        plugin = HttpVerifier(url=address, tries=3, concurrency=1)
+        found = plugin.verify(SUM, [RIGHT] * 2) or ()
+        plugin.finish_run()
+    assert [each.outcome for each in found] == ["unscored", "correct"]
+    assert len(asked) == 6
+
+
+def test_a_long_wait_is_logged_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(asking.time, "sleep", waits.append)
+    busy = 503, {"Retry-After": "20"}, b"busy"
+    with faulty(busy, busy, answer(reward=1)) as (address, _):
+        assert verdict(address).outcome == "correct"
+    assert waits == [20.0, 20.0]
+    assert warnings(caplog) == [f"http_verifier: {address} answers 503: busy; it has to wait 20 s for another try"]
+
+
+def test_outages_that_follow_each_other_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    known = memory.Memory()
+    for _ in range(3):
+        known.failed("it fails", gone=True)
+        known.failed("it fails", gone=True)
+        known.answered("it")
+    assert warnings(caplog) == [
+        "http_verifier: it fails; responses are unscored until it answers",
+        "http_verifier: it answers again",
     ]
 
 

@@ -18,6 +18,7 @@ from justtinker_core import PluginError, Problem, Rollout, RunContext, Verdict, 
 from justtinker_core.types import OUTCOMES
 from justtinker_plugins.shared.secret import TOKEN, token_of
 from justtinker_plugins.verifiers._http_verifier.asking import AnswerError, Client, NoAnswerError
+from justtinker_plugins.verifiers._http_verifier.memory import Memory
 
 
 @plugin
@@ -39,7 +40,8 @@ class HttpVerifier:
     timeout: Annotated[float, Field(gt=0)] = 90.0
     """Seconds for one answer; after that the rollout is unscored."""
     tries: Annotated[int, Field(ge=1)] = 5
-    """How often to ask if the connection fails or the server answers 429 or 5xx; once if it answers 504, too late."""
+    """How often to ask if the connection fails or the server answers 429 or 5xx; once if it answers 504, too late.
+    Also once after it could not be reached, until it answers."""
     backoff: Annotated[float, Field(ge=0)] = 0.5
     """Seconds before the second try, twice as many before each further one, or the server's Retry-After; at most 30."""
     token_variable: str = TOKEN
@@ -54,6 +56,7 @@ class HttpVerifier:
             raise ValueError("kinds = []: expected one or more kinds of problems")
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
+        self._memory = Memory()
 
     @hookimpl
     def preflight(self, run: RunContext) -> list[str]:
@@ -89,7 +92,7 @@ class HttpVerifier:
             return self._pool
 
     def _client(self) -> Client:
-        return Client(self.url, token_of(self.token_variable), self.timeout, self.tries, self.backoff)
+        return Client(self.url, token_of(self.token_variable), self.timeout, self.tries, self.backoff, self._memory)
 
     def _verdict(self, client: Client, problem: Problem, rollout: Rollout) -> Verdict:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -40,18 +41,25 @@ def shown(value: Any) -> str:
     return f"{json.dumps(value):.60}"
 
 
-def need(body: Body, name: str, where: str = "") -> Any:
-    """Return a field; PluginError names the one that is not there, and the nearest one."""
+def need(body: Body, name: str, owner: str = "the request") -> Any:
+    """Return a field; PluginError names the one that is not there, what there is, and what is perhaps meant as it."""
     if name not in body:
-        raise PluginError(f"{where}there is no field {name!r}{nearest(name, list(body))}")
+        there = f"has: {', '.join(body)}" if body else "is empty"
+        raise PluginError(f"expected a field {name!r}; {owner} {there:.300}{meant(name, body)}")
     return body[name]
+
+
+def meant(name: str, body: Body) -> str:
+    """Return a hint about the field that may have been sent under another name, or ''."""
+    close = difflib.get_close_matches(name, list(body), n=1)
+    return f"; {close[0]!r} is perhaps meant as {name!r}" if close else ""
 
 
 def only(body: Body, known: Collection[str]) -> None:
     """Raise PluginError if the object has a field that nobody would read."""
     for name in body:
         if name not in known:
-            raise PluginError(f"there is no field {name!r} in this request{nearest(name, known)}")
+            raise PluginError(f"the request takes no field {name!r}{nearest(name, known)}")
 
 
 def check(name: str, value: Any, expected: str, fits: bool) -> Any:

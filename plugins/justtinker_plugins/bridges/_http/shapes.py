@@ -67,7 +67,7 @@ def read_score(body: Body) -> list[Asked]:
     only(body, SCORE)
     asked = {
         "question": text("question", question),
-        "answer": check("answer", answer, "text or null", answer is None or is_text(answer)),
+        "answer": gold("answer", answer),
         "responses": listed("responses", responses, is_text, "text"),
     }
     given = {name: body[name] for name in SCORE[3:] if body.get(name) is not None}
@@ -149,7 +149,7 @@ def nemo_gym(gold_field: str, masked: bool) -> Shape:
 
 def spoken(response: Body) -> str:
     """Return what the policy wrote in a response of OpenAI's Responses API."""
-    output = need(response, "output", "response: ")
+    output = need(response, "output", "response")
     parts = []
     for item in listed("response.output", output, lambda entry: isinstance(entry, dict), "an object"):
         if item.get("type") == "message":

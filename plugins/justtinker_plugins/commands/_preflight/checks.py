@@ -129,7 +129,7 @@ def problems_to_try(problems: Sequence[Problem]) -> list[Problem]:
 
 def gold_complaints(run: Run, spec: DataSpec, problems: Sequence[Problem]) -> Iterator[str]:
     """Complain if the verifiers refuse every gold, or accept a wrong answer."""
-    refused, tried = [], problems_to_try(problems)
+    refused, tried = list[tuple[Problem, GoldTrial]](), problems_to_try(problems)
     for problem in tried:
         trial = try_gold(run, problem)
         if trial is None:
@@ -138,14 +138,21 @@ def gold_complaints(run: Run, spec: DataSpec, problems: Sequence[Problem]) -> It
         for text in trial.wrong_accepted:
             yield f"[{spec.table}] the verifier accepts {text!r} as the answer to problem {problem.id!r}: use another"
         if not trial.gold_accepted and problem.kind in GOLD_KINDS:
-            refused.append(
-                f"[{spec.table}] the verifier accepts none of the {len(tried)} golds tried; it calls that of problem "
-                f"{problem.id!r} ({problem.answer}) {trial.boxed_verdict}: enable another verifier, or correct the "
-                "golds; if a right answer may differ from the gold, give the problems a kind of their own "
-                "(kind = 'NAME' in the data table)"
-            )
+            refused.append((problem, trial))
     if tried and len(refused) == len(tried):
-        yield refused[0]
+        yield f"[{spec.table}] {refusal(refused)}"
+
+
+def refusal(refused: Sequence[tuple[Problem, GoldTrial]]) -> str:
+    """Say that no gold was accepted. If none could be graded, they are not to blame, but what the verifier says."""
+    (problem, trial), *_ = refused
+    if all(each.ungraded for _, each in refused):
+        return f"the verifier could grade none of the {len(refused)} golds tried: {trial.ungraded}"
+    return (
+        f"the verifier accepts none of the {len(refused)} golds tried; it calls that of problem "
+        f"{problem.id!r} ({problem.answer}) {trial.boxed_verdict}: enable another verifier, or correct the golds; if a "
+        "right answer may differ from the gold, give the problems a kind of their own (kind = 'NAME' in the data table)"
+    )
 
 
 def answer_pairs(problem: Problem) -> list[tuple[str, str]]:
@@ -161,6 +168,8 @@ class GoldTrial:
     """Whether the gold is correct in at least one format."""
     boxed_verdict: str
     """Outcome and reason for the gold in a box."""
+    ungraded: str
+    """Why the gold could be judged in no format; '' if it was in one."""
     wrong_accepted: list[str]
     """Wrong answers that the verifiers call correct."""
 
@@ -176,7 +185,9 @@ def try_gold(run: Run, problem: Problem) -> GoldTrial | None:
     boxed = verdicts[0]
     boxed_verdict = f"{boxed.outcome} ({boxed.reason})" if boxed.reason else boxed.outcome
     wrong = [text for text, right in zip(WRONG_ANSWERS, correct[len(GOLD_FORMATS) :], strict=True) if right]
-    return GoldTrial(any(correct[: len(GOLD_FORMATS)]), boxed_verdict, wrong)
+    golds = verdicts[: len(GOLD_FORMATS)]
+    ungraded = (boxed.reason or "no reason given") if all(v.outcome == "unscored" for v in golds) else ""
+    return GoldTrial(any(correct[: len(GOLD_FORMATS)]), boxed_verdict, ungraded, wrong)
 
 
 def count_accepted(run: Run, problems: Sequence[Problem]) -> str:

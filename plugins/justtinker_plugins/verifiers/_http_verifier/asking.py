@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from justtinker_plugins.verifiers._http_verifier.memory import Memory
+
 MOST_SECONDS = 30.0
 """The longest wait before another try."""
 MOST_BYTES = 64 << 20
@@ -23,8 +25,11 @@ PROBE_SECONDS = 10.0
 """How long `Client.complaint` waits for an answer."""
 
 
+GONE = (401, 403, 404)
+"""Statuses of a server that judges nothing for us."""
 UP = (400, 422, 429, 500, 503, 504)
 """Statuses of a server that is there, and cannot judge an example, or not now."""
+BUSY = 429
 TIMED_OUT = 504
 """Asked again, a response that takes too long to judge would hold up the server once more."""
 ADVICE = {401: "set its token in the environment (token_variable names it)", 409: "it cannot serve its own rewards so"}
@@ -62,31 +67,53 @@ class Client:
     timeout: float
     tries: int
     backoff: float
+    memory: Memory = field(default_factory=Memory)
+    """Shared by the clients of one plugin: what one of them finds out, the others need not."""
 
     def ask(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Post a JSON object and return the answer. Raises NoAnswerError or AnswerError."""
-        data, reason = json.dumps(body).encode(), ""
-        for attempt in range(self.tries):
+        if reason := self.memory.refused():
+            raise NoAnswerError(reason)
+        data, attempt, waited = json.dumps(body).encode(), 0, 0.0
+        while True:
+            attempt += 1
             try:
-                return parsed(self._post(data, self.timeout))
+                answer = self._post(data, self.timeout)
             except TryAgainError as error:
-                reason = str(error)
-                if attempt + 1 < self.tries:
-                    waited = self.backoff * 2**attempt * random.uniform(0.75, 1.25)
-                    time.sleep(min(error.seconds if error.seconds is not None else waited, MOST_SECONDS))
-        raise NoAnswerError(f"{reason} ({self.tries} tries)" if self.tries > 1 else reason)
+                if attempt >= self.tries or self.memory.gone:
+                    reason = f"{error} ({attempt} tries)" if attempt > 1 else str(error)
+                    self.memory.failed(reason, gone=error.seconds is None and status_of(error) != BUSY)
+                    raise NoAnswerError(reason) from error
+                seconds = self._pause(attempt, error.seconds)
+                waited += seconds
+                self.memory.waits(waited, str(error))
+                time.sleep(seconds)
+            except NoAnswerError as error:
+                if status_of(error) in GONE:
+                    self.memory.failed(str(error), gone=True)
+                raise
+            else:
+                self.memory.answered(self.url)
+                return parsed(answer)
+
+    def _pause(self, attempt: int, asked: float | None) -> float:
+        usual = self.backoff * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)
+        return min(usual if asked is None else asked, MOST_SECONDS)
 
     def complaint(self, example: Mapping[str, Any]) -> str:
         """Say what is wrong with the server, as far as one try shows; '' if nothing is.
 
-        It need not be able to judge the example: it may have problems of another sort, or be busy.
+        It need not be able to judge the example: it may have problems of another sort, or be busy. What is wrong is
+        remembered for a short while, in which `ask` asks nothing.
         """
+        reason = advice = ""
         try:
             self._post(json.dumps(example).encode(), min(self.timeout, PROBE_SECONDS))
         except (NoAnswerError, TryAgainError) as error:
-            status = error.__cause__.code if isinstance(error.__cause__, urllib.error.HTTPError) else 0
-            return "" if status in UP else f"{error}; {ADVICE.get(status, 'is the server running, and the url right?')}"
-        return ""
+            if (status := status_of(error)) not in UP:
+                reason, advice = str(error), ADVICE.get(status, "is the server running, and the url right?")
+        self.memory.complained(reason)
+        return reason and f"{reason}; {advice}"
 
     def _post(self, data: bytes, seconds: float) -> bytes:
         headers = {"Content-Type": "application/json"} | (
@@ -107,6 +134,11 @@ class Client:
             if isinstance(cause, TimeoutError):
                 raise NoAnswerError(f"{self.url} gave no answer within {seconds:g} s") from error
             raise TryAgainError(f"{self.url} cannot be reached: {cause or type(cause).__name__}") from error
+
+
+def status_of(error: Exception) -> int:
+    """Return the status that an error was made of; 0 if there was no answer."""
+    return error.__cause__.code if isinstance(error.__cause__, urllib.error.HTTPError) else 0
 
 
 def opener(url: str) -> urllib.request.OpenerDirector:
@@ -141,7 +173,7 @@ def refusal(url: str, error: urllib.error.HTTPError) -> NoAnswerError | TryAgain
     with suppress(ValueError, TypeError, KeyError):
         text = str(json.loads(text)["error"])
     reason = f"{url} answers {error.code}{text and ': '}{text:.300}"
-    if error.code == TIMED_OUT or (error.code != 429 and error.code < 500):
+    if error.code == TIMED_OUT or (error.code != BUSY and error.code < 500):
         return NoAnswerError(reason)
     seconds = None
     with suppress(ValueError):  # it may also be a date
