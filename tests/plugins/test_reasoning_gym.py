@@ -36,7 +36,7 @@ VALUES = st.recursive(
 
 def test_documented_examples() -> None:
     assert doctest.testmod(entries)[:] == (0, 4)
-    assert doctest.testmod(reasoning_gym)[:] == (0, 2)
+    assert doctest.testmod(reasoning_gym)[:] == (0, 3)
 
 
 @given(VALUES)

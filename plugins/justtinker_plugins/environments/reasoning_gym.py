@@ -245,12 +245,14 @@ def plain(answer: str, gold: str | None) -> str:
     r"""An answer without ``\text{…}`` or ``$…$`` around the whole, and without a full stop that the gold has not.
 
     >>> from justtinker_plugins.environments.reasoning_gym import plain
-    >>> plain(r"\text{nus.}", "nus"), plain("$4$", "4"), plain(r"\text{Go}.", "Go"), plain("Go.", "Go.")
-    ('nus', '4', 'Go', 'Go.')
+    >>> plain(r"\text{nus.}", "nus"), plain(r"\text{ nus }", "nus"), plain("$4$", "4")
+    ('nus', 'nus', '4')
+    >>> plain(r"\text{Go}.", "Go"), plain("Go.", "Go.")
+    ('Go', 'Go.')
     """
     stop = "." if gold is not None and not gold.endswith(".") else ""
     if answer != gold and (wrapped := _WRAPPER.fullmatch(answer.removesuffix(stop).strip())):
-        answer = wrapped[1] or wrapped[2] or ""
+        answer = (wrapped[1] or wrapped[2] or "").strip()
     return answer.removesuffix(stop)
 
 
