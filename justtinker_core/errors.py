@@ -22,7 +22,7 @@ class SamplingError(PluginError):
 
 
 def all_or_none(calls: Iterable[Callable[[], T]]) -> list[T]:
-    """Return the results of all calls; or raise one PluginError with the texts of every one raised."""
+    """Return the results of all calls; or raise one PluginError with the texts of every one raised, none twice."""
     answers, complaints = [], []
     for call in calls:
         try:
@@ -30,7 +30,7 @@ def all_or_none(calls: Iterable[Callable[[], T]]) -> list[T]:
         except PluginError as error:
             complaints.append(str(error))
     if complaints:
-        raise PluginError("\n".join(complaints))
+        raise PluginError("\n".join(dict.fromkeys("\n".join(complaints).splitlines())))
     return answers
 
 

@@ -286,6 +286,17 @@ def test_what_a_reporter_lacks_is_shown_and_it_reports_nothing(
     assert complaints(cli("train", config, "-p", "curves", "--dry-run").output) == [curves.MISSING]
 
 
+def test_what_keeps_coming_back_is_said_once(written: Written, tmp_path: Path) -> None:
+    (tmp_path / "players.py").write_text(
+        PLAYERS + "class Lost(Player):\n    @hookimpl\n    def preflight(self, run):\n"
+        "        return ['first', 'pip install theirs']\n"
+        "class Gone(Player):\n    @hookimpl\n    def preflight(self, run):\n"
+        "        return ['pip install theirs', 'last']\n"
+    )
+    config = written("a", *CAST, "Lost", "Gone")
+    assert complaints(cli("check", config).output) == ["first", "pip install theirs", "last"]
+
+
 def test_check_and_train_report_a_mistake_in_the_config_alike(written: Written) -> None:
     config = written("a", *CAST)
     outputs = [cli(command, config, "--set", "run.stepz=3").output for command in ("check", "train")]

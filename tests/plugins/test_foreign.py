@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from justtinker_core import PluginError
-from justtinker_plugins.shared.foreign import column, in_range, load_object, number_of, package, scaling
+from justtinker_plugins.shared.foreign import column, in_range, load_object, located, number_of, package, scaling
 
 
 def test_files_of_one_name_are_modules_of_their_own(tmp_path: Path) -> None:
@@ -31,13 +31,36 @@ def test_files_of_one_name_are_modules_of_their_own(tmp_path: Path) -> None:
         ("{folder}/good.py:wo", "function: {folder}/good.py has no 'wo'; did you mean 'who'?"),
         ("{folder}/bad.py:who", "function: {folder}/bad.py cannot be run (ZeroDivisionError: division by zero)"),
         ("no_such_package:who", "function: no_such_package cannot be imported (ModuleNotFoundError: No module named "),
+        (
+            "missing.part:who",
+            "function: missing.part cannot be imported (ModuleNotFoundError: No module named 'missing'); "
+            "pip install 'missing'",
+        ),
+        (
+            "missing:who",
+            "function: missing cannot be imported (ModuleNotFoundError: No module named 'missing'); "
+            "pip install 'missing', or name a file of yours: 'missing.py:...'",
+        ),
+        (
+            "json.missing:who",
+            "function: json.missing cannot be imported (ModuleNotFoundError: No module named 'json.missing')",
+        ),
     ],
 )
 def test_what_cannot_be_loaded_is_a_sentence(tmp_path: Path, where: str, sentence: str) -> None:
     (tmp_path / "good.py").write_text("def who(): pass\n")
     (tmp_path / "bad.py").write_text("1 / 0\n")
-    with pytest.raises(PluginError, match="^" + re.escape(sentence.replace("{folder}", str(tmp_path)))):
+    with pytest.raises(PluginError, match="^" + re.escape(sentence.replace("{folder}", str(tmp_path)))) as error:
         load_object(where.replace("{folder}", str(tmp_path)), "function")
+    assert ("pip install" in str(error.value)) == (": No module named" in sentence and "json" not in sentence)
+
+
+def test_a_mistake_in_the_config_is_not_that_of_a_row() -> None:
+    for text, said in (
+        ("no number", "line 1: no number"),
+        ("[plugins.x] function: gone", "[plugins.x] function: gone"),
+    ):
+        assert str(located("line 1", PluginError(text))) == said
 
 
 def test_a_missing_package_and_a_missing_column_are_sentences() -> None:

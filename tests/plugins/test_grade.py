@@ -225,8 +225,8 @@ def test_labels_are_compared_and_disagreements_shown() -> None:
     labelled = [
         (RIGHT, True),
         (RIGHT, 1),
-        (WRONG, "correct"),
-        (WRONG, "0"),
+        (WRONG, "YES"),
+        (WRONG, "No"),
         (RIGHT, False),
         (None, True),
         (RIGHT, None),
@@ -244,6 +244,8 @@ def test_labels_are_compared_and_disagreements_shown() -> None:
     assert "1. a.jsonl, row 3: incorrect, the label says correct" in lines
     assert "gold 2" in lines
     assert "2. " not in result.output
+    none = cli("grade", "a.jsonl", "--labels", "ok", "--show", "0", "--config", "exact.toml")
+    assert "\n2 disagreements, none shown, as --show is 0\n" in none.output
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(["correct", "incorrect"])), min_size=1))
@@ -298,7 +300,7 @@ BAD = [
     (
         row(ok="maybe"),
         "--labels ok",
-        "a.jsonl, line 1, column 'ok': expected true or false, 1 or 0, correct or incorrect, got 'maybe'",
+        "a.jsonl, line 1, column 'ok': expected true or false, 1 or 0, yes or no, correct or incorrect, got 'maybe'",
     ),
     (
         row(["r", "s"], ok=[True]),
@@ -326,6 +328,43 @@ def test_bad_input_is_a_sentence_and_nothing_is_scored(cells: dict[str, Any], op
     before = Path("a.jsonl").read_bytes()
     assert said in refused("a.jsonl", *options.split())
     assert Path("a.jsonl").read_bytes() == before
+
+
+def test_if_nothing_is_graded_it_fails_and_says_why() -> None:
+    write("a.jsonl", row(answer=None), row(answer=None), row(None))
+    result = cli("grade", "a.jsonl", "--config", "exact.toml", "--json", "found.json")
+    assert result.exit_code == 1
+    assert "unscored           3  100.0%" in result.stdout
+    assert result.stderr == (
+        "Error: nothing was graded: all are unscored, most often because of this: the problem has no gold answer\n"
+    )
+    assert json.loads(Path("found.json").read_text())["verdicts"]["unscored"] == 3
+
+
+@pytest.mark.parametrize(
+    ("plugin", "options", "said"),
+    [
+        ("trl_reward", 'function = "no.py:x"', "function: there is no file "),
+        ("trl_reward", 'function = "mine.py:one"', "{folder}/mine.py:one gave 3, but rewards lie in [-1, 1]: "),
+        ("trl_reward", 'function = "no.such:x"', "function: no.such cannot be imported (ModuleNotFoundError: No module "
+         "named 'no'); pip install 'no'"),
+        ("verl_reward", 'data_source = "a"\nfunction = "mine.py:oen"', "function: {folder}/mine.py has no 'oen'; "),
+        ("verl_verifier", 'data_source = "a"\nfunction = "mine.py:one"', "function: {folder}/mine.py:one cannot be "
+         "called as verl does"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("command", ["grade", "score"])
+def test_a_mistake_in_the_config_is_not_blamed_on_a_row(
+    folder: Path, command: str, plugin: str, options: str, said: str
+) -> None:
+    write("a.jsonl", {"question": "1+1=?", "answer": "2", "responses": [RIGHT]})
+    Path("mine.py").write_text("def one(completions, **kwargs):\n    return [3]\n")
+    enabled = ["correct", plugin, *(["exact"] if plugin != "verl_verifier" else [])]
+    Path("mine.toml").write_text(f"[plugins]\nenable = {enabled}\n[plugins.{plugin}]\n{options}\nworkers = 1\n")
+    more = ("--response", "responses") if command == "grade" else ()
+    result = cli(command, "a.jsonl", "--config", "mine.toml", "--jobs", "1", *more)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: [plugins.{plugin}] {said.format(folder=folder)}")
 
 
 @pytest.mark.parametrize("text", ["", "\n"])

@@ -92,6 +92,8 @@ def test_numbers_beyond_one_are_scaled_or_cut_or_refused(make: Any) -> None:
         ("give", {"arguments": {"values": 1.0}}, "give: expected a list of 2 numbers, one a completion, got 1.0"),
         ("give", {"arguments": {"values": ["x", 1]}}, "trl_rewards.py:give: expected a number or None, got 'x'"),
         ("give", {"arguments": {"value": 1}}, "trl_rewards.py:give cannot be called with {'value': 1} (TypeError: "),
+        ("make_penalty", {}, ":make_penalty: it takes no completions: it seems to make the reward function; give its "
+         "arguments in `arguments`"),
         ("number", {}, "trl_rewards.py:number: expected a function, got 5"),
         ("shrot", {}, "trl_rewards.py has no 'shrot'; did you mean 'short'?"),
         (
@@ -106,6 +108,8 @@ def test_what_is_wrong_with_a_function_is_said(make: Any, name: str, options: di
     with pytest.raises(PluginError) as raised:
         values(make(name, **options), ["a", "b"], problem=make_problem(id="p", meta={"targets": "x"}))
     assert error in str(raised.value)
+    is_answer = "expected 2 numbers" in error or "expected a list" in error or "expected a number" in error
+    assert str(raised.value).startswith("[plugins.trl_reward] ") != is_answer
 
 
 def test_nan_is_no_reward(make: Any) -> None:
@@ -127,8 +131,11 @@ def test_a_response_that_fails_alone_is_left_out_and_others_are_not(
 
 @pytest.mark.parametrize("isolated", [True, False])
 def test_a_function_that_always_fails_is_an_error(make: Any, isolated: bool) -> None:
-    with pytest.raises(PluginError, match=r"trl_rewards.py:fragile failed for problem 'p': RuntimeError: boom!"):
+    with pytest.raises(
+        PluginError, match=r"trl_rewards.py:fragile failed for problem 'p': RuntimeError: boom!"
+    ) as error:
         values(make("fragile", isolated=isolated), ["boom", "boom"], problem=make_problem(id="p"))
+    assert str(error.value).endswith('; completions are lists of messages: `completions = "text"` passes texts')
 
 
 def stack(name: str, **options: Any) -> dict[str, Any]:

@@ -108,7 +108,7 @@ def test_missing_metadata_are_named(make: Made) -> None:
 
 
 def test_a_run_is_told_before_it_starts(make: Made, run_with: Runner) -> None:
-    with pytest.raises(PluginError, match="cannot be called as verl does"):
+    with pytest.raises(PluginError, match=r"^\[plugins.verl_verifier\] function: .* cannot be called as verl does"):
         run_with(make("two_arguments"))
     with pytest.raises(
         PluginError, match=r"has no metadata 'data_source'; there are none\. Set `data_source_column`, or"

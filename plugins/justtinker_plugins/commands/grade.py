@@ -37,7 +37,9 @@ path = click.Path(path_type=Path)
 @click.option(
     "--response", default="response", show_default=True, metavar="COLUMN", help="A response, or a list: a group."
 )
-@click.option("--labels", default="", metavar="COLUMN", help="Compare with true/false, 1/0 or correct/incorrect.")
+@click.option(
+    "--labels", default="", metavar="COLUMN", help="Compare with true/false, 1/0, yes/no or correct/incorrect."
+)
 @click.option("--tokens", default="", metavar="COLUMN", help="Lengths in tokens, if a term needs them.")
 @click.option("--kind", default="math", show_default=True, metavar="COLUMN|KIND", help="Kind of the problems.")
 @click.option("--opened", default="", metavar="TEXT", help="What prompts already held of responses: '<think>'.")
@@ -82,6 +84,9 @@ def grade(
     print_report(Console(), found, time.perf_counter() - begun, tally.disagreements)
     if summary is not None:
         write_json(summary, found)
+    if found["verdicts"]["unscored"] == found["responses"]:
+        why = found["reasons"][0]["reason"] if found["reasons"] else "the verifier gives no reason"
+        raise PluginError(f"nothing was graded: all are unscored, most often because of this: {why}")
 
 
 def grade_table(table: Table, scorer: Scorer, tally: GradeTally, writer: Writer | None, jobs: int) -> None:

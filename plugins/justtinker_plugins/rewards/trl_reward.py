@@ -19,7 +19,7 @@ from pydantic import Field
 from justtinker_core import Group, PluginError, Problem, Prompt, Rollout, RunContext, hookimpl, plugin
 from justtinker_core.errors import nearest
 from justtinker_core.scorer import UNKNOWN
-from justtinker_plugins.rewards._trl_reward.calls import Batch, Uncounted, call_here
+from justtinker_plugins.rewards._trl_reward.calls import TABLE, Batch, Uncounted, call_here
 from justtinker_plugins.shared.foreign import FunctionName, in_range, number_of, scaling
 from justtinker_plugins.shared.pool.pool import Pool, Result
 
@@ -100,7 +100,7 @@ class TrlReward:
         for name, source in self.columns.items():
             if source not in columns:
                 hint = nearest(source, list(columns))
-                raise PluginError(f"columns: problem {problem.id!r} has no {source!r} for {name!r}{hint}")
+                raise PluginError(f"{TABLE} columns: problem {problem.id!r} has no {source!r} for {name!r}{hint}")
         columns |= {name: columns[source] for name, source in self.columns.items()}
         texts = [rollout.response for rollout in rollouts]
         ids = [tokens_of(rollout) for rollout in rollouts]
@@ -119,7 +119,9 @@ class TrlReward:
             return list(result.value[1])
         alone = [] if self.per_group else self._ask([batch.alone(i) for i in range(len(batch.completions))])
         if result.status == "error" and not any(each.status != "error" for each in alone):
-            raise PluginError(f"{self.function} failed for {batch.where}: {result.detail}")
+            chat = '; completions are lists of messages: `completions = "text"` passes texts'
+            hint = chat if self.completions == "messages" else ""
+            raise PluginError(f"{self.function} failed for {batch.where}: {result.detail}{hint}")
         self._warn(next((each for each in alone if each.status != "ok"), result), batch.where)
         return [each.value[1][0] if each.status == "ok" else None for each in alone] or [None] * len(batch.completions)
 
@@ -150,7 +152,7 @@ class TrlReward:
         number = number_of(value, self.function)
         if number is not None and math.isnan(number):
             raise PluginError(f"{self.function} gave NaN: expected a number, or None where it does not apply")
-        return None if number is None else in_range(number, self.scale, self.clip, self.function)
+        return None if number is None else in_range(number, self.scale, self.clip, f"{TABLE} {self.function}")
 
     @hookimpl
     def finish_run(self) -> None:

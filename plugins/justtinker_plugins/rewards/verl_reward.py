@@ -6,6 +6,7 @@ Our terms lie in [-1, 1]; verl's may be any numbers. `scale` and `clip` bring th
 from __future__ import annotations
 
 import logging
+from typing import ClassVar
 
 from justtinker_core import Group, RunContext, hookimpl, plugin
 from justtinker_plugins.shared.foreign import in_range, scaling
@@ -18,6 +19,7 @@ log = logging.getLogger("justtinker")
 class VerlReward(VerlFunction):
     """Pays what a `compute_score` of verl's form gives, times `scale`; see docs/bridges.md."""
 
+    table: ClassVar[str] = "[plugins.verl_reward]"
     scale: float = 1.0
     """What the function's number is multiplied with."""
     clip: bool = False
@@ -55,4 +57,4 @@ class VerlReward(VerlFunction):
                 self._has_warned = True
                 log.warning("%s: a response gets no number: %s. Said once.", self.term, score.reason)
             return None
-        return in_range(score.value, self.scale, self.clip, self.function)
+        return in_range(score.value, self.scale, self.clip, f"{self.table} {self.function}")

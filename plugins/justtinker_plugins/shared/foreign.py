@@ -57,7 +57,11 @@ def imported(source: str, what: str) -> ModuleType:
     try:
         return importlib.import_module(source)
     except Exception as error:
-        raise PluginError(f"{what}: {source} cannot be imported ({type(error).__name__}: {error})") from error
+        top = source.partition(".")[0]
+        is_missing = isinstance(error, ModuleNotFoundError) and error.name == top
+        todo = f"; pip install {top!r}" if is_missing else ""
+        todo += f", or name a file of yours: '{top}.py:...'" if is_missing and top == source else ""
+        raise PluginError(f"{what}: {source} cannot be imported ({type(error).__name__}: {error}){todo}") from error
 
 
 def module_of_file(path: Path, what: str) -> Any:
@@ -68,6 +72,11 @@ def module_of_file(path: Path, what: str) -> Any:
         return module_of(path.resolve(), path.stat().st_mtime_ns)
     except Exception as error:
         raise PluginError(f"{what}: {path} cannot be run ({type(error).__name__}: {error})") from error
+
+
+def located(place: str, error: PluginError) -> PluginError:
+    """Return an error with its place before it; one that begins with a plugin's table stays, as no row is at fault."""
+    return error if str(error).startswith("[plugins.") else PluginError(f"{place}: {error}")
 
 
 def column(row: Mapping[str, Any], name: str, where: str) -> Any:

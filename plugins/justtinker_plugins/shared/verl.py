@@ -14,7 +14,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -42,6 +42,8 @@ class Score:
 class VerlFunction:
     """The base of the plugins that ask a function of verl's form."""
 
+    table: ClassVar[str]
+    """The plugin's table in a config: with it an error begins if the function cannot be used at all."""
     function: Annotated[FunctionName, Field(examples=["verl.utils.reward_score:default_compute_score"])]
     """``package.module:name``, or ``folder/file.py:name``, relative to the config. Sync or async."""
     data_source: str | None = None
@@ -107,7 +109,11 @@ class VerlFunction:
                 warm_up: tuple[Any, ...] = (self.function, {}, self.key, None)
                 self._pool = Pool(WORKER, workers=self.workers, limit=self.limit, memory=self.memory, warm_up=warm_up)
             if not self._is_checked:
-                score_of(self.function, self._pool.submit(self.function, self.kwargs, self.key, None).result())
+                loaded = self._pool.submit(self.function, self.kwargs, self.key, None).result()
+                try:
+                    score_of(self.function, loaded)
+                except PluginError as error:
+                    raise PluginError(f"{self.table} {error}") from None
                 self._is_checked = True
             return self._pool
 

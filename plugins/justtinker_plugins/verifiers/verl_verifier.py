@@ -6,6 +6,7 @@ What the function raises or hangs on is unscored, with the reason; it ends neith
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from justtinker_core import Problem, Rollout, Verdict, hookimpl, plugin
 from justtinker_plugins.shared.verl import Score, VerlFunction
@@ -15,6 +16,7 @@ from justtinker_plugins.shared.verl import Score, VerlFunction
 class VerlVerifier(VerlFunction):
     """Calls a response correct if a `compute_score` of verl's form gives it enough; see docs/bridges.md."""
 
+    table: ClassVar[str] = "[plugins.verl_verifier]"
     threshold: float = 1.0
     """The least score of a correct response. The default gives nothing for half a solution."""
     kinds: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from typing import Any
 from justtinker_core import PluginError, Reward, Scorer, Verdict
 from justtinker_plugins.commands._cli.processes import in_order
 from justtinker_plugins.commands._grade.reading import Answers
+from justtinker_plugins.shared.foreign import located
 
 Record = dict[str, Any]
 BATCH = 1 << 16
@@ -42,12 +43,12 @@ def grade_batch(scorer: Scorer, batch: Sequence[Answers]) -> list[list[Record]]:
 
 
 def grade_group(scorer: Scorer, answers: Answers) -> list[Record]:
-    """Return a record for each response. PluginError names the place of the group."""
+    """Return a record for each response. PluginError names the place of the group, or what is wrong in the config."""
     group = answers.group
     try:
         group = scorer.judge(group) if group.rollouts else group
     except PluginError as error:
-        raise PluginError(f"{answers.place}: {error}") from None
+        raise located(answers.place, error) from None
     judged = zip(group.verdicts, group.rewards, strict=True)
     rows = []
     for id_, present in zip(answers.ids, answers.present, strict=True):

@@ -36,9 +36,9 @@ def print_report(console: Console, found: Summary, seconds: float, disagreements
         accuracy, kappa = (f"{number:.3f}" if isinstance(number, float) else number for number in numbers)
         console.print(f"accuracy {accuracy}, Cohen's kappa {kappa} (unscored ones left out)", highlight=False)
         if (all_ := labels["label_correct"]["incorrect"] + labels["label_incorrect"]["correct"]) > len(disagreements):
-            console.print(
-                f"{len(disagreements):,} of {count_of(all_, 'disagreement')}, more with --show", highlight=False
-            )
+            some = f"{len(disagreements):,} of " if disagreements else ""
+            more = "more with --show" if disagreements else "none shown, as --show is 0"
+            console.print(f"{some}{count_of(all_, 'disagreement')}, {more}", highlight=False)
     for number, each in enumerate(disagreements, 1):
         print_disagreement(console, number, each)
 

@@ -28,8 +28,9 @@ USUAL = {
     "response": ("response", "responses", "completion", "completions", "generation", "output", "text"),
 }
 """Column names that a message proposes. None is used unasked."""
-LABELS = {"true": True, "1": True, "1.0": True, "correct": True, "false": False, "0": False, "0.0": False,
-          "incorrect": False}  # fmt: skip
+LABELS = dict.fromkeys(("true", "1", "1.0", "yes", "correct"), True) | dict.fromkeys(
+    ("false", "0", "0.0", "no", "incorrect"), False
+)
 MOST = 64
 """Responses in a group if no term compares them: their numbers are the same, and work can be shared out."""
 
@@ -219,6 +220,7 @@ def label_of(value: Any, place: str, column: str) -> bool | None:
     text = "" if value is None else str(value).strip().lower()
     if text and text not in LABELS:
         raise PluginError(
-            f"{place}, column {column!r}: expected true or false, 1 or 0, correct or incorrect, got {value!r:.60}"
+            f"{place}, column {column!r}: expected true or false, 1 or 0, yes or no, correct or incorrect, got "
+            f"{value!r:.60}"
         )
     return LABELS.get(text)

@@ -20,6 +20,7 @@ from justtinker_core.enabling import installed
 from justtinker_core.hookspecs import implements
 from justtinker_core.scorer import judging
 from justtinker_plugins.commands._cli.processes import in_order
+from justtinker_plugins.shared.foreign import located
 from justtinker_plugins.shared.records.groups import group_of
 from justtinker_plugins.shared.records.lines import Line
 
@@ -72,7 +73,7 @@ def record_of(scorer: Scorer, group: Group, place: str) -> Record:
         group = scorer.credit(scorer.judge(group))
     except PluginError as error:
         because = "".join(f" (the metric {name} is left out: no {what})" for name, what in left_out.items())
-        raise PluginError(f"{place}: {error}{because}") from None
+        raise located(place, PluginError(f"{error}{because}")) from None
     rows = zip(group.verdicts, group.rewards, group.advantages, strict=True)
     record: Record = {
         "kept": group.kept,

@@ -18,6 +18,9 @@ from justtinker_core.errors import nearest
 from justtinker_plugins.shared.foreign import awaited, load_object
 from justtinker_plugins.shared.pool.pool import Result
 
+TABLE = "[plugins.trl_reward]"
+"""Where the mistake is if a function cannot be used at all: with it an error begins."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -76,12 +79,12 @@ def call(where: str, arguments: str | None, batch: Batch | None) -> tuple[str, l
     """
     try:
         function = function_of(where, arguments)
+        given = accepted(function, batch, where, arguments is None) if batch else {}
     except PluginError as error:
-        return str(error), []
+        return f"{TABLE} {error}", []
     if batch is None:
         return "", []
     try:
-        given = accepted(function, batch)
         return "", values_of(function(**given), len(batch.completions)) if batch.completions else []
     except PluginError as error:
         return f"{where}: {error}", []
@@ -110,7 +113,7 @@ def function_of(where: str, arguments: str | None) -> Any:
     return function
 
 
-def accepted(function: Any, batch: Batch) -> dict[str, Any]:
+def accepted(function: Any, batch: Batch, where: str, may_be_maker: bool) -> dict[str, Any]:
     """Return those arguments that the function takes. PluginError if it wants others."""
     given = batch.arguments()
     try:
@@ -118,14 +121,20 @@ def accepted(function: Any, batch: Batch) -> dict[str, Any]:
     except (TypeError, ValueError):  # some callables do not tell
         return given
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    if may_be_maker and not takes_all and not {"prompts", "completions", "completion_ids"} & {p.name for p in named}:
+        raise PluginError(
+            f"{where}: it takes no completions: it seems to make the reward function; give its arguments in `arguments`"
+        )
     for name in [p.name for p in named if p.default is p.empty and p.name not in given]:
         if name == "completion_ids":
-            raise PluginError("it wants completion_ids, but of these responses only the text is known")
+            raise PluginError(
+                f"{where}: it wants completion_ids, but of these responses only the text is known ({batch.where})"
+            )
         raise PluginError(
-            f"it wants the column {name!r} (`columns = {{{name} = ...}}` gives it another by that name), which "
-            f"{batch.where} does not have{nearest(name, list(batch.columns))}"
+            f"{where}: it wants the column {name!r} (`columns = {{{name} = ...}}` gives it another by that name), "
+            f"which {batch.where} does not have{nearest(name, list(batch.columns))}"
         )
-    takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
     return given if takes_all else {name: given[name] for name in given if name in {p.name for p in named}}
 
 
