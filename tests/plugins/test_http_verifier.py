@@ -87,6 +87,7 @@ def verdict(url: str, problem: Problem = SUM, **options: Any) -> Verdict:
     return found
 
 
+@pytest.mark.slow
 def test_it_passes_the_battery_for_verifiers(url: str) -> None:
     check_verifier(HttpVerifier(url=url), [*SUMS, ("an even one", "\\boxed{an  even one.}", "correct")])
 
@@ -123,6 +124,7 @@ def test_check_takes_it(url: str, written: Written) -> None:
     assert "answers 404: there is no /verfy; did you mean '/verify'?" in result.output
 
 
+@pytest.mark.slow
 def test_audit_finds_in_it_what_it_finds_in_the_servers_own_verifier(tmp_path: Path) -> None:
     rows = [("How much is 12+30?", "42"), ("What is a quarter as a decimal?", "0.25")]
     (tmp_path / "data.jsonl").write_text("".join(json.dumps({"question": q, "answer": a}) + "\n" for q, a in rows))
