@@ -14,7 +14,6 @@ import importlib.util
 import json
 import logging
 import re
-import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
@@ -30,6 +29,7 @@ from justtinker_plugins.environments._reasoning_gym.judge import SYMPY, not_arit
 from justtinker_plugins.environments._reasoning_gym.sets import LEAKY, NONSENSE, Entry
 from justtinker_plugins.shared.answers import Extracted, Pipeline, extract
 from justtinker_plugins.shared.overlap import normalised, overlap_complaints
+from justtinker_plugins.shared.pool.kept import KeptPool
 from justtinker_plugins.shared.pool.pool import Pool, Result
 from justtinker_plugins.text import CLOSE, OPEN, answer_part
 
@@ -84,8 +84,7 @@ class ReasoningGym:
 
     def __post_init__(self) -> None:
         self.skipped = Counter[str]()
-        self._lock = threading.Lock()
-        self._pool: Pool | None = None
+        self._workers = KeptPool(self._make_pool)
 
     @hookimpl
     def load_problems(self, spec: DataSpec, seed: int) -> Iterator[Problem]:
@@ -129,10 +128,7 @@ class ReasoningGym:
     @hookimpl
     def finish_run(self) -> None:
         """Stop the workers."""
-        with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.close()
+        self._workers.close()
 
     # -- problems ------------------------------------------------------------------------------------------------
 
@@ -199,7 +195,7 @@ class ReasoningGym:
         asked = _asked(problem)
         if isinstance(asked, str):
             return {answer: Verdict("unscored", answer, "gold", asked) for answer in answers}
-        pool = self._workers() if answers else None
+        pool = self._workers.get() if answers else None
         gold = problem.answer
         futures = {answer: pool.submit(*asked, plain(answer, gold)) for answer in answers} if pool else {}
         results = {answer: future.result() for answer, future in futures.items()}
@@ -219,13 +215,10 @@ class ReasoningGym:
             return Verdict("unscored", answer, "failed", f"the judge fails on the gold, too ({control.detail})")
         return Verdict("incorrect", answer, "failed", f"the judge cannot read it ({why})")
 
-    def _workers(self) -> Pool:
-        with self._lock:
-            if self._pool is None:
-                if importlib.util.find_spec("reasoning_gym") is None:
-                    sets.registry()  # says what to install
-                self._pool = Pool(WORKER, workers=self.workers, limit=self.seconds, memory=self.memory, warm_up=WARM_UP)
-            return self._pool
+    def _make_pool(self) -> Pool:
+        if importlib.util.find_spec("reasoning_gym") is None:
+            sets.registry()  # says what to install
+        return Pool(WORKER, workers=self.workers, limit=self.seconds, memory=self.memory, warm_up=WARM_UP)
 
 
 BROKEN = ("error", "cpu_limit", "memory")

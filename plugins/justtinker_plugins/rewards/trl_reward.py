@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import threading
 from collections.abc import Sequence
 from dataclasses import field
 from typing import Annotated, Any, Literal
@@ -21,6 +20,7 @@ from justtinker_core.errors import nearest
 from justtinker_core.scorer import UNKNOWN
 from justtinker_plugins.rewards._trl_reward.calls import TABLE, Batch, Uncounted, call_here
 from justtinker_plugins.shared.foreign import FunctionName, in_range, number_of, scaling
+from justtinker_plugins.shared.pool.kept import KeptPool
 from justtinker_plugins.shared.pool.pool import Pool, Result
 
 log = logging.getLogger("justtinker")
@@ -58,8 +58,7 @@ class TrlReward:
     """Worker processes, started when first needed. Default: one per core, at most 8."""
 
     def __post_init__(self) -> None:
-        self._lock = threading.Lock()
-        self._pool: Pool | None = None
+        self._workers = KeptPool(self._make_pool)
         self._has_warned = False
 
     @hookimpl
@@ -133,20 +132,21 @@ class TrlReward:
 
     def _ask(self, batches: Sequence[Batch]) -> list[Result]:
         """Ask about each batch. PluginError if the function cannot be used like this."""
-        made = None if self.arguments is None else json.dumps(self.arguments, sort_keys=True)
-        asked = [(self.function, made, batch) for batch in batches]
-        results = self._workers(made).map(asked) if self.isolated else [call_here(*each) for each in asked]
+        asked = [(self.function, self._made, batch) for batch in batches]
+        results = self._workers.get().map(asked) if self.isolated else [call_here(*each) for each in asked]
         for wrong in [result.value[0] for result in results if result.status == "ok"]:
             if wrong:
                 raise PluginError(wrong)
         return results
 
-    def _workers(self, made: str | None) -> Pool:
-        with self._lock:
-            if self._pool is None:
-                warm_up = (self.function, made, None)
-                self._pool = Pool(WORKER, workers=self.workers, limit=self.limit, memory=self.memory, warm_up=warm_up)
-            return self._pool
+    @property
+    def _made(self) -> str | None:
+        """What makes the function, as the workers remember it."""
+        return None if self.arguments is None else json.dumps(self.arguments, sort_keys=True)
+
+    def _make_pool(self) -> Pool:
+        warm_up = (self.function, self._made, None)
+        return Pool(WORKER, workers=self.workers, limit=self.limit, memory=self.memory, warm_up=warm_up)
 
     def _raw(self, value: Any) -> float | None:
         number = number_of(value, self.function)
@@ -157,10 +157,7 @@ class TrlReward:
     @hookimpl
     def finish_run(self) -> None:
         """Stop the workers."""
-        with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.close()
+        self._workers.close()
 
 
 def tokens_of(rollout: Rollout) -> Sequence[int] | None:

@@ -21,6 +21,7 @@ from pydantic import Field
 from justtinker_core import PluginError, Problem, RunContext, hookimpl, plugin
 from justtinker_core.errors import nearest
 from justtinker_plugins.shared.foreign import FunctionName, awaited, load_object, number_of
+from justtinker_plugins.shared.pool.kept import KeptPool
 from justtinker_plugins.shared.pool.pool import Pool, Result
 
 WORKER = "justtinker_plugins.shared.verl:call"
@@ -68,7 +69,7 @@ class VerlFunction:
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self._pool: Pool | None = None
+        self._workers = KeptPool(self._make_pool)
         self._is_checked = False
 
     def ask(self, problem: Problem, responses: Sequence[str]) -> list[Score]:
@@ -104,18 +105,20 @@ class VerlFunction:
         return problem.meta[name]
 
     def _checked_pool(self) -> Pool:
+        pool = self._workers.get()
         with self._lock:
-            if self._pool is None:
-                warm_up: tuple[Any, ...] = (self.function, {}, self.key, None)
-                self._pool = Pool(WORKER, workers=self.workers, limit=self.limit, memory=self.memory, warm_up=warm_up)
             if not self._is_checked:
-                loaded = self._pool.submit(self.function, self.kwargs, self.key, None).result()
+                loaded = pool.submit(self.function, self.kwargs, self.key, None).result()
                 try:
                     score_of(self.function, loaded)
                 except PluginError as error:
                     raise PluginError(f"{self.table} {error}") from None
                 self._is_checked = True
-            return self._pool
+        return pool
+
+    def _make_pool(self) -> Pool:
+        warm_up: tuple[Any, ...] = (self.function, {}, self.key, None)
+        return Pool(WORKER, workers=self.workers, limit=self.limit, memory=self.memory, warm_up=warm_up)
 
     @hookimpl
     def preflight(self, run: RunContext) -> list[str]:
@@ -132,10 +135,7 @@ class VerlFunction:
     @hookimpl
     def finish_run(self) -> None:
         """Stop the workers."""
-        with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.close()
+        self._workers.close()
 
 
 def score_of(function: str, result: Result) -> Score:
