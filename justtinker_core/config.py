@@ -94,6 +94,16 @@ class SamplingSection:
 
 
 @plugin
+class GradingSection:
+    """``[grading]``: how many groups are judged at once. A `grading_executor` plugin has its own say."""
+
+    threads: Positive = 4
+    """Threads that call verifiers, metrics and rewards that are plain functions: each has one group at a time."""
+    groups: Positive = 1024
+    """Groups of one step or evaluation that coroutines (``async def``) judge at once."""
+
+
+@plugin
 class EvaluationSection:
     """``[evaluation]``: when and how the ``[data.eval.…]`` sets are evaluated."""
 
@@ -152,6 +162,7 @@ SECTIONS: dict[str, type[Any]] = {
     "run": RunSection,
     "optimizer": OptimizerSection,
     "sampling": SamplingSection,
+    "grading": GradingSection,
     "evaluation": EvaluationSection,
     "checkpoints": CheckpointSection,
 }
@@ -165,6 +176,7 @@ class RunConfig:
     run: RunSection
     optimizer: OptimizerSection
     sampling: SamplingSection
+    grading: GradingSection
     evaluation: EvaluationSection
     checkpoints: CheckpointSection
     data: tuple[DataSpec, ...]
@@ -232,8 +244,8 @@ def parse(tables: Mapping[str, Any], base: Path) -> RunConfig:
         if not isinstance(table, dict):
             raise PluginError(f"[plugins] has no key {name!r}; it has 'enable' and one table per plugin")
         if name not in enable:
-            hint = enabling_hint(name, [*enable, *local])
-            raise PluginError(f"[plugins.{name}] is set but [plugins] enable does not name {name!r}{hint}")
+            text = f"[plugins.{name}] is set but [plugins] enable does not name {name!r}"
+            raise PluginError(text + enabling_hint(name, [*enable, *local]))
     return RunConfig(
         **sections, data=data, enable=enable, plugin_options=options, local_plugins=local, recorded=recorded
     )

@@ -60,7 +60,7 @@ def open_plugins(config: RunConfig) -> Plugins:
     def set_up(name: str) -> Active:
         return activate(look_up(name, found, places.get(name, "[plugins] enable: ")), *tables.get(name, ({}, "")))
 
-    return Plugins(all_or_none(partial(set_up, name) for name in config.enable))
+    return Plugins(all_or_none(partial(set_up, name) for name in config.enable), config.grading)
 
 
 def check_roles(config: RunConfig, plugins: Plugins) -> None:

@@ -15,8 +15,6 @@ from justtinker_core.plugins import Plugins
 from justtinker_core.stats import CORE_METRICS
 from justtinker_core.types import Group, Problem, Reward, Rollout, Verdict
 
-GRADERS = 4
-"""Judging threads if no plugin gives an executor."""
 Columns = dict[str, tuple[float | None, ...]]
 Unscored = Literal["drop", "zero", "abort"]
 
@@ -37,22 +35,32 @@ def judge(group: Group, plugins: Plugins, leave_out: Collection[str] = ()) -> Gr
 
     `leave_out` names plugins that are not asked to measure.
     """
+    return plugins.wait_for(judging(group, plugins, leave_out))
+
+
+async def judging(group: Group, plugins: Plugins, leave_out: Collection[str] = ()) -> Group:
+    """Like `judge`, for the event loop of the plugins."""
     try:
-        verdicts = verify(group.problem, group.rollouts, plugins)
+        verdicts = await verifying(group.problem, group.rollouts, plugins)
         if verdicts is None:
             raise PluginError(unverified(group.problem, plugins))
         group = replace(group, verdicts=verdicts)
         asked = [name for name in plugins.who("measure") if name not in leave_out]
-        measures, owner = gather("measure", group, plugins, asked)
+        measures, owner = await gathering("measure", group, plugins, asked)
         for name in [m for m in measures if m in CORE_METRICS or "@" in m]:
             raise PluginError(f"plugin {owner[name]!r} measures {name!r}, a reserved name; choose another")
-        return score(replace(group, measures=measures), plugins)
+        return await scoring(replace(group, measures=measures), plugins)
     except PluginError as error:
         raise GroupError(str(error), group) from error
 
 
 def verify(problem: Problem, rollouts: Sequence[Rollout], plugins: Plugins) -> tuple[Verdict, ...] | None:
     """The verdicts of the first plugin that takes the problem; None if none does."""
+    return plugins.wait_for(verifying(problem, rollouts, plugins))
+
+
+async def verifying(problem: Problem, rollouts: Sequence[Rollout], plugins: Plugins) -> tuple[Verdict, ...] | None:
+    """Like `verify`, for the event loop of the plugins."""
 
     def checked(answer: Any) -> tuple[Verdict, ...]:
         verdicts = checked_verdicts(answer)
@@ -60,8 +68,12 @@ def verify(problem: Problem, rollouts: Sequence[Rollout], plugins: Plugins) -> t
             raise ValueError(f"{len(verdicts)} verdicts for the {len(rollouts)} rollouts of problem {problem.id!r}")
         return verdicts
 
-    verdicts: tuple[Verdict, ...] | None = plugins.first("verify", checked, problem=problem, rollouts=rollouts)
-    return verdicts
+    for name in plugins.who("verify"):
+        verdicts: tuple[Verdict, ...] | None
+        verdicts = await plugins.answer(name, "verify", checked, problem=problem, rollouts=rollouts)
+        if verdicts is not None:
+            return verdicts
+    return None
 
 
 def unverified(problem: Problem, plugins: Plugins) -> str:
@@ -74,12 +86,12 @@ def unverified(problem: Problem, plugins: Plugins) -> str:
     )
 
 
-def gather(hook: str, group: Group, plugins: Plugins, who: Sequence[str]) -> tuple[Columns, dict[str, str]]:
+async def gathering(hook: str, group: Group, plugins: Plugins, who: Sequence[str]) -> tuple[Columns, dict[str, str]]:
     """Ask plugins for columns (name -> one number or None a rollout). Returns the columns and who gave each."""
     columns: Columns = {}
     owner: dict[str, str] = {}
     for plugin in who:
-        answer = plugins.ask(plugin, hook, columns_of, group=group)
+        answer = await plugins.answer(plugin, hook, columns_of, group=group)
         for name, values in (answer or {}).items():
             if name in owner:
                 raise PluginError(f"plugins {owner[name]!r} and {plugin!r} both give {name!r} in {hook}")
@@ -96,10 +108,10 @@ def gather(hook: str, group: Group, plugins: Plugins, who: Sequence[str]) -> tup
     return columns, owner
 
 
-def score(group: Group, plugins: Plugins) -> Group:
+async def scoring(group: Group, plugins: Plugins) -> Group:
     """Reward a group that has verdicts and measures, with the weights of its step. Unscored rollouts get no terms."""
     weights = plugins.weights(group.step)
-    terms, owner = gather("score", group, plugins, [name for name in plugins.who("score") if name in weights])
+    terms, owner = await gathering("score", group, plugins, [name for name in plugins.who("score") if name in weights])
     for term, values in terms.items():
         for i, value in enumerate(values):
             if value is not None and not abs(value) <= 1:

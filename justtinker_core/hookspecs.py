@@ -1,12 +1,13 @@
 """Every hook of JustTinker, in the order in which the core calls them: the reference for plugin authors.
 
 A plugin implements a hook with a method of that name, marked ``@hookimpl``. The method may leave out arguments that it
-does not need. Hooks are plain functions, not coroutines, and the core calls them from several threads: a plugin that is
-heavy on the CPU manages its own processes. *First answer* means: the core asks the plugins in the order of the config's
-`enable` list until one returns something other than None. *Collect* means: it asks them all. A hook that raises ends
-the run with an error that names its plugin. Observers (`report_*`, `finish_run`, and `inspect_step` of a monitor with
-``fatal = False``) are the exception: the core logs their error once and the run goes on. It also warns of a call that
-takes longer than a minute, with plugin, step and problem; not of `open_backend` and `collect_batch`, which wait.
+does not need. Hooks are plain functions, which the core calls from several threads: a plugin that is heavy on the CPU
+manages its own processes. `verify`, `measure` and `score` may be coroutines (``async def``) instead: all of a run wait
+together on its one event loop. *First answer* means: the core asks the plugins in the order of the config's `enable`
+list until one returns something other than None. *Collect* means: it asks them all. A hook that raises ends the run
+with an error that names its plugin. Observers (`report_*`, `finish_run`, `inspect_step` unless ``fatal = True``) are
+the exception: the core logs their error once and the run goes on. It also warns of a call that takes longer than a
+minute, with plugin, step and problem; not of `open_backend` and `collect_batch`, which wait.
 """
 
 from __future__ import annotations
@@ -134,6 +135,8 @@ class PluginAttributes:
     """Of a verifier: the kinds of problems that it takes, for error messages."""
     reads: ClassVar[Sequence[str]] = ()
     """Of a metric: "tokens" or "logprobs", if it reads them. The metric is skipped where a record lacks them."""
+    concurrency: ClassVar[int] = 0
+    """Of a plugin whose hooks are coroutines: how many of their calls may be under way at once; 0: no limit."""
     default_weight: ClassVar[float] = 1.0
     """Of a reward: its `weight` if the config sets none."""
     per_group: ClassVar[bool] = False
@@ -185,10 +188,10 @@ def preflight(run: RunContext) -> Sequence[str] | None:
 
 @hookspec(firstresult=True)
 def grading_executor(run: RunContext) -> Executor | None:
-    """First answer. Where to judge groups: a `concurrent.futures.Executor`, for slow judges or other machines.
+    """First answer. Where to judge groups: a `concurrent.futures.Executor`, perhaps over other machines.
 
     The core submits one call per group, ``judge(group)``: verify, measure, score. It can be pickled: another process
-    opens the config's plugins once. It is shut down when the run ends. If no plugin answers, a few threads judge.
+    opens the config's plugins once. It is shut down when the run ends. If no plugin answers, ``[grading]`` holds.
     """
 
 
@@ -216,8 +219,8 @@ def rollout(problem: Problem, prompt: Prompt, policy: Policy) -> Rollout | None:
 def verify(problem: Problem, rollouts: Sequence[Rollout]) -> Sequence[Verdict] | None:
     """First answer. One verdict for each rollout, in order; None for a kind of problem that it does not take.
 
-    Several threads may call it at the same time. If no plugin answers, that is an error. Before a run, the core tries
-    golds of kind math, number, text and choice: give problems whose right answer need not be the gold another ``kind``.
+    Several calls may be under way at once. If no plugin answers, that is an error. Before a run, the core tries golds
+    of kind math, number, text and choice: give problems whose right answer need not be the gold another ``kind``.
     """
 
 
@@ -279,8 +282,8 @@ def report_eval(run: RunContext, stats: EvalStats) -> None:
 def finish_run(run: RunContext, status: str) -> None:
     """Observers, and plugins that own processes. Called exactly once.
 
-    `status` is finished, stopped, interrupted, failed or, of `justtinker eval`, evaluated. A `Scorer` calls it when it
-    is closed, with itself as `run`, which then has a `config` only.
+    `status` is finished, stopped, interrupted, failed or (`justtinker eval`) evaluated. A `Scorer` calls it when it is
+    closed, with itself as `run`, which has a `config` only. Coroutines can still run; later they cannot.
     """
 
 

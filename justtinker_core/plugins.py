@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pluggy
 
-from justtinker_core import hookspecs
+from justtinker_core import event_loop, hookspecs
+from justtinker_core.config import GradingSection
 from justtinker_core.discovery import Found, find
 from justtinker_core.errors import PluginError, nearest
+from justtinker_core.event_loop import EventLoop
 from justtinker_core.hookspecs import SPECS, attribute_of, hooks_of, implements
 from justtinker_core.options import configure, dump, option_names
 from justtinker_core.paths import locate
 from justtinker_core.weights import RewardOptions, take_reward_options
 
+T = TypeVar("T")
 log = logging.getLogger("justtinker")
 
 EXACTLY_ONE = {"open_backend": "backends", "collect_batch": "algorithms", "advantages": "advantages"}
+MAY_WAIT = ("verify", "measure", "score")
+"""The hooks that may be coroutines."""
+ASKS = (__file__, event_loop.__file__)
+"""The files of the core that call plugins' functions."""
 AT_LEAST_ONE = {"build_prompt": "prompts", "verify": "verifiers", "score": "rewards"}
 
 
@@ -42,13 +50,23 @@ def plugin_mistakes(instance: Any) -> list[str]:
             mistakes += method_mistakes(hook, method)
         elif not method.justtinker_impl["optionalhook"]:
             mistakes.append(f"no hook is called {hook!r}{nearest(hook, SPECS)}")
+    most = attribute_of(instance, "concurrency")
+    if has_coroutines(instance) and not (isinstance(most, int) and most >= 0):
+        mistakes.append(f"concurrency: expected a number of calls, or 0 for no limit, got {most!r}")
     return mistakes or ([] if hooks_of(type(instance)) else ["it has no method marked @hookimpl"])
+
+
+def has_coroutines(instance: Any) -> bool:
+    """Return whether a plugin has a hook that is a coroutine."""
+    return any(inspect.iscoroutinefunction(getattr(instance, hook, None)) for hook in MAY_WAIT)
 
 
 def method_mistakes(hook: str, method: Any) -> Iterator[str]:
     """Yield what is wrong with a method that implements a hook."""
-    if inspect.iscoroutinefunction(method):
-        yield f"{hook} is a coroutine; hooks are plain functions"
+    if inspect.iscoroutinefunction(method) and hook not in MAY_WAIT:
+        yield f"{hook} is a coroutine; only {', '.join(MAY_WAIT[:-1])} and {MAY_WAIT[-1]} may be one"
+    if inspect.isasyncgenfunction(method):
+        yield f"{hook} is an asynchronous generator; return the answer instead of yielding"
     if method.justtinker_impl["wrapper"] or method.justtinker_impl["hookwrapper"]:
         yield f"{hook} is a wrapper; hooks are asked one by one, so none can wrap"
     known = inspect.signature(SPECS[hook]).parameters
@@ -112,8 +130,12 @@ class Call(NamedTuple):
 class Plugins:
     """The active plugins of one run, in the config's order, and the ways to ask them."""
 
-    def __init__(self, active: Sequence[Active]) -> None:
+    def __init__(self, active: Sequence[Active], grading: GradingSection | None = None) -> None:
         self.active = {a.found.name: a for a in active}
+        self.grading = grading or GradingSection()
+        self.loop = EventLoop(self.grading.threads)
+        """Where coroutines run. Nothing runs on it if no hook is one."""
+        self._limits: dict[str, asyncio.Semaphore] = {}
         self.manager = pluggy.PluginManager(hookspecs.PROJECT)
         self.manager.add_hookspecs(hookspecs)
         self._logged: set[tuple[str, str]] = set()
@@ -132,25 +154,61 @@ class Plugins:
         """Return the names of the active plugins that implement a hook, in call order."""
         return [impl.plugin_name for impl in reversed(getattr(self.manager.hook, hook).get_hookimpls())]
 
+    @property
+    def coroutines(self) -> bool:
+        """Whether a hook of an active plugin is a coroutine."""
+        return any(has_coroutines(a.instance) for a in self.active.values())
+
     def ask(self, name: str, hook: str, convert: Callable[[Any], Any] | None = None, /, **arguments: Any) -> Any:
         """Ask one plugin and convert its answer. If either raises, a PluginError names the plugin and the line."""
-        impl = next(i for i in getattr(self.manager.hook, hook).get_hookimpls() if i.plugin_name == name)
-        call = Call(self.active[name].found, hook, arguments, time.monotonic())
-        self.under_way[id(call)] = call
-        try:
-            answer = impl.function(*(arguments[argument] for argument in impl.argnames))
-            return answer if convert is None or answer is None else convert(answer)
-        except PluginError:
-            raise
-        except (Exception, SystemExit) as error:  # a library's sys.exit() must not end a run without an error
-            raise PluginError(failure_text(call.found, hook, error)) from error
-        finally:
-            del self.under_way[id(call)]
+        answer = self.answer(name, hook, convert, **arguments)
+        return self.loop.run(answer) if inspect.iscoroutinefunction(self._impl(name, hook).function) else drive(answer)
+
+    async def answer(
+        self, name: str, hook: str, convert: Callable[[Any], Any] | None = None, /, **arguments: Any
+    ) -> Any:
+        """Like `ask`, for coroutines. A plain function is called in a thread if this one runs the event loop."""
+        impl = self._impl(name, hook)
+        async with self._limit(name) if self.loop.is_here() else nullcontext():
+            call = Call(self.active[name].found, hook, arguments, time.monotonic())
+            self.under_way[id(call)] = call
+            try:
+                answer = await self._call(impl.function, [arguments[argument] for argument in impl.argnames])
+                return answer if convert is None or answer is None else convert(answer)
+            except PluginError:
+                raise
+            except (Exception, SystemExit) as error:  # a library's sys.exit() must not end a run without an error
+                raise PluginError(failure_text(call.found, hook, error)) from error
+            finally:
+                del self.under_way[id(call)]
+
+    async def _call(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
+        if inspect.iscoroutinefunction(function):
+            return await function(*arguments)
+        answer = await self.loop.in_thread(function, *arguments) if self.loop.is_here() else function(*arguments)
+        if inspect.iscoroutine(answer):
+            answer.close()
+            raise TypeError("it returned a coroutine; write the hook with 'async def'")
+        return answer
+
+    def _impl(self, name: str, hook: str) -> Any:
+        return next(i for i in getattr(self.manager.hook, hook).get_hookimpls() if i.plugin_name == name)
+
+    def _limit(self, name: str) -> asyncio.Semaphore | nullcontext[None]:
+        """What lets only so many calls of a plugin be under way at once."""
+        most = attribute_of(self.active[name].instance, "concurrency")
+        if not most:
+            return nullcontext()
+        return self._limits.setdefault(name, asyncio.Semaphore(most))
 
     def first(self, hook: str, convert: Callable[[Any], Any] | None = None, /, **arguments: Any) -> Any:
         """Ask the plugins in turn; return the first answer that is not None, or None."""
         answers = (self.ask(name, hook, convert, **arguments) for name in self.who(hook))
         return next((answer for answer in answers if answer is not None), None)
+
+    def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine that calls `answer`: on the event loop if a hook is a coroutine, otherwise in this thread."""
+        return self.loop.run(work) if self.coroutines else drive(work)
 
     def observe(self, name: str, hook: str, convert: Callable[[Any], Any] | None = None, /, **arguments: Any) -> Any:
         """Ask an observer. If it raises, log that once and return None."""
@@ -180,15 +238,32 @@ class Plugins:
         if hook in EXACTLY_ONE and len(who) > 1:
             raise PluginError(f"expected one plugin to implement {hook}, got {' and '.join(who)}; disable the others")
 
+    def close(self) -> None:
+        """End the event loop, and cancel what waits on it."""
+        self.loop.close()
+        self._limits.clear()
+
     def weights(self, step: int) -> dict[str, float]:
         """Return the weights of reward plugins at a step; without those that weigh 0 and are not observed."""
         weights = {name: a.reward.at(step) for name, a in self.active.items() if a.reward is not None}
         return {name: weight for name, weight in weights.items() if weight is not None}
 
 
+def drive(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that waits for nothing, in this thread."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    work.close()
+    raise RuntimeError("a plain function waited on an event loop")
+
+
 def failure_text(found: Found, hook: str, error: BaseException) -> str:
     """Say whose hook raised what, and where: the last line in the plugin's own file, and the line that raised."""
-    lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)][1:]
+    lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    lines = lines[max(i for i, (file, _) in enumerate(lines) if file in ASKS) + 1 :]
     where = ""
     if lines and Path(lines[0][0]).parent != Path(__file__).parent:  # else the core refused the answer
         own = [line for line in lines if line[0] == lines[0][0]]

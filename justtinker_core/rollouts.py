@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
@@ -13,7 +13,8 @@ from typing import Any
 from justtinker_core.answers import checked_rollout, prompt_of
 from justtinker_core.episodes import Policy, TurnBatcher
 from justtinker_core.errors import PluginError, SamplingError
-from justtinker_core.grading import GRADERS, judge
+from justtinker_core.graders import Grade, graders
+from justtinker_core.grading import judging
 from justtinker_core.grading import verify as verify  # documented here
 from justtinker_core.plugins import Plugins
 from justtinker_core.sampling import Settings, make_rollout, opened_by, request_of, stops_of, submit, then, threads
@@ -24,8 +25,6 @@ log = logging.getLogger("justtinker")
 
 EPISODES = 512
 """Most episodes that are played at a time."""
-Grade = Callable[[Group], Future[Group]]
-"""Submits a sampled group to be judged."""
 
 
 def fill_prompt(problem: Problem, plugins: Plugins, backend: Backend) -> Prompt:
@@ -72,8 +71,8 @@ def stream(
 ) -> Iterator[Group]:
     """Send the requests for n rollouts a problem now; judge and yield each group as it is done.
 
-    `first` is the index of the first group in its step. `grade` submits a group to be judged; if None, threads of
-    this process judge. A group that the backend could not sample is left out; PluginError if they are too many.
+    `first` is the index of the first group in its step. `grade` submits a group to be judged; if None, this
+    process judges. A group that the backend could not sample is left out; PluginError if they are too many.
     """
     groups = [
         Group(step, i, problem, fill_prompt(problem, plugins, backend)) for i, problem in enumerate(problems, first)
@@ -87,8 +86,8 @@ def as_judged(
 ) -> Iterator[Group]:
     """Submit each group when its rollouts arrive, and yield it when it is judged."""
     if grade is None:
-        with threads(GRADERS, "judge") as pool:
-            yield from as_judged(sampled, plugins, settings, lambda group: submit(pool, judge, group, plugins))
+        with graders(plugins, partial(judging, plugins=plugins)) as grade:
+            yield from as_judged(sampled, plugins, settings, grade)
         return
     judged, failed = 0, list[SamplingError]()
     done: SimpleQueue[Future[Any]] = SimpleQueue()

@@ -13,9 +13,10 @@ from typing import TypeVar
 
 from justtinker_core import data, grading
 from justtinker_core.config import RunConfig
+from justtinker_core.graders import Grade
 from justtinker_core.hookspecs import hooks_of
 from justtinker_core.plugins import Plugins
-from justtinker_core.rollouts import Grade, fill_prompt, in_order, stream
+from justtinker_core.rollouts import fill_prompt, in_order, stream
 from justtinker_core.rundir import RecordWriter, RunDir
 from justtinker_core.sampling import MeteredSampler, Settings
 from justtinker_core.types import Backend, EvalStats, Group, History, Problem, Prompt, Sampler, StepStats
@@ -55,7 +56,7 @@ class Run:
     """Why the run ended."""
     writer: RecordWriter = field(default_factory=RecordWriter)
     grade: Grade | None = None
-    """Submits groups to be judged; if None, threads of this process judge."""
+    """Submits groups to be judged; if None, threads or the event loop of this process judge."""
     _sampler: Sampler | None = None
     _stale: bool = False
     """The weights have been trained since the sampler was made."""

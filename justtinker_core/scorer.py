@@ -5,18 +5,19 @@ from __future__ import annotations
 import atexit
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from justtinker_core import config_files
+from justtinker_core import config_files, grading
 from justtinker_core.config import RunConfig
 from justtinker_core.discovery import look_up
 from justtinker_core.enabling import installed, open_plugins
 from justtinker_core.errors import PluginError, all_or_none
-from justtinker_core.grading import credit, judge
+from justtinker_core.graders import graders, judged_in_order, on_executor
 from justtinker_core.hookspecs import attribute_of, hooks_of
 from justtinker_core.plugins import Plugins
 from justtinker_core.types import Group, Problem, Prompt, Rollout
@@ -118,13 +119,31 @@ class Scorer:
 
     def judge(self, group: Group) -> Group:
         """Verify, measure and score a group; metrics that read what its rollouts lack are left out."""
-        return judge(group, self.plugins, self.left_out(group))
+        return self.plugins.wait_for(self._judging(group))
+
+    def judge_all(self, groups: Iterable[Group], executor: Executor | None = None) -> Iterator[Group]:
+        """Judge groups as `judge` does, many at a time, and yield them in order. Takes few more than it has yielded.
+
+        They are judged on the executor, or else as ``[grading]`` says: in threads, or together on an event loop if a
+        hook is a coroutine.
+        """
+        if executor is not None:
+            yield from judged_in_order(
+                groups, on_executor(executor, "the executor", self.judge), self.config.grading.groups
+            )
+            return
+        ahead = self.config.grading.groups if self.plugins.coroutines else 2 * self.config.grading.threads
+        with graders(self.plugins, self._judging) as grade:
+            yield from judged_in_order(groups, grade, ahead)
+
+    async def _judging(self, group: Group) -> Group:
+        return await grading.judging(group, self.plugins, self.left_out(group))
 
     def credit(self, group: Group) -> Group:
         """Give a judged group its advantages, and ask whether it is kept. Unchanged if no plugin gives advantages."""
         if not self.plugins.who("advantages"):
             return group
-        return credit(group, self.plugins, self.config.run.unscored)
+        return grading.credit(group, self.plugins, self.config.run.unscored)
 
     def left_out(self, group: Group) -> dict[str, str]:
         """Return the metrics to skip -> what the group's rollouts lack for them, "tokens" or "logprobs"."""
@@ -140,6 +159,7 @@ class Scorer:
         if self._open:
             self._open = False
             self.plugins.tell("finish_run", run=self, status="finished")
+            self.plugins.close()
 
 
 def config_of(

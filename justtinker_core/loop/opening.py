@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
@@ -14,11 +14,11 @@ from justtinker_core import data
 from justtinker_core.answers import all_of, instance_of
 from justtinker_core.enabling import check_roles, installed
 from justtinker_core.errors import PluginError, all_or_none
-from justtinker_core.grading import GroupError
+from justtinker_core.graders import on_executor
 from justtinker_core.loop.watch import watch
 from justtinker_core.run import Run
 from justtinker_core.scorer import Scorer
-from justtinker_core.types import DataSpec, Group
+from justtinker_core.types import DataSpec
 
 log = logging.getLogger("justtinker")
 
@@ -58,6 +58,7 @@ def finish(run: Run, kind: type[BaseException] | None, *_: object) -> None:
         run.writer.close()
     finally:
         run.plugins.tell("finish_run", run=run, status=run.status)
+        run.plugins.close()
 
 
 def close_backend(run: Run) -> None:
@@ -145,27 +146,5 @@ def open_executor(run: Run, stack: ExitStack) -> None:
         executor.shutdown(wait=kind is None, cancel_futures=True)
 
     stack.push(shut_down)
-    judge = Scorer(run.config, active=run.plugins).judge
-    run.grade = partial(submit, executor, f"the executor of {' or '.join(run.plugins.who('grading_executor'))}", judge)
-
-
-def submit(executor: Executor, name: str, judge: Callable[[Group], Group], group: Group) -> Future[Group]:
-    """Submit a group to an executor; whatever fails but a plugin is a PluginError that names the executor."""
-    judged: Future[Group] = Future()
-
-    def failure(error: BaseException) -> BaseException:
-        if isinstance(error, PluginError) or not isinstance(error, Exception):
-            return error
-        return GroupError(f"{name} failed: {type(error).__name__}: {error}", group)
-
-    def pass_on(done: Future[Group]) -> None:
-        try:
-            judged.set_result(done.result())
-        except BaseException as error:
-            judged.set_exception(failure(error))
-
-    try:
-        executor.submit(judge, group).add_done_callback(pass_on)
-    except Exception as error:
-        raise failure(error) from error
-    return judged
+    name = f"the executor of {' or '.join(run.plugins.who('grading_executor'))}"
+    run.grade = on_executor(executor, name, Scorer(run.config, active=run.plugins).judge)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from justtinker_core.grading import gather, score
+from justtinker_core.grading import gathering, scoring
 from justtinker_core.hookspecs import attribute_of
 from justtinker_core.plugins import Plugins
 from justtinker_core.testing import _hostile
@@ -76,8 +76,12 @@ def check_alone(battery: Battery, groups: Sequence[Group], expected: Sequence[Se
 
 def terms(plugins: Plugins, group: Group) -> list[Mapping[str, float | None]]:
     """Ask for terms as the loop does, with the plugin's own measures in the group."""
-    measures, _ = gather("measure", group, plugins, plugins.who("measure"))
-    scored = score(replace(group, measures={**group.measures, **measures}) if measures else group, plugins)
+
+    async def scored_group() -> Group:
+        measures, _ = await gathering("measure", group, plugins, plugins.who("measure"))
+        return await scoring(replace(group, measures={**group.measures, **measures}) if measures else group, plugins)
+
+    scored = plugins.wait_for(scored_group())
     return [reward.terms for reward in scored.rewards]
 
 

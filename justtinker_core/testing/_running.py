@@ -92,7 +92,7 @@ class Runner:
         whole = parse(add_data(tables, sets, path.with_name(f"{path.name}_data")), self._folder)
         recorder = Recorder()
         active += [*stand_ins(active, rollouts), activate_given(recorder, name="run_with_recorder")]
-        run = open_run(path, whole, Plugins(active))
+        run = open_run(path, whole, Plugins(active, whole.grading))
         with loop.opened(run):
             loop.train(run)
         history = run.files.history()

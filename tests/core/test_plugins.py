@@ -253,9 +253,32 @@ def test_a_hook_of_another_version_may_be_there() -> None:
 def test_a_coroutine() -> None:
     class Later:
         @hookimpl
-        async def measure(self, group: Any) -> None: ...
+        async def advantages(self, group: Any) -> None: ...
 
-    with raises(r"plugin 'later' \(.*\): measure is a coroutine; hooks are plain functions"):
+    with raises(r"plugin 'later' \(.*\): advantages is a coroutine; only verify, measure and score may be one"):
+        plugins_of(Later())
+
+
+def test_an_asynchronous_generator() -> None:
+    class Later:
+        @hookimpl
+        async def verify(self, problem: Any) -> Any:
+            yield
+
+    text = r"plugin 'later' \(.*\): verify is an asynchronous generator; return the answer instead of yielding"
+    with raises(text):
+        plugins_of(Later())
+
+
+@pytest.mark.parametrize("most", [-1, None, "4"])
+def test_a_limit_that_is_no_number(most: Any) -> None:
+    class Later:
+        concurrency = most
+
+        @hookimpl
+        async def verify(self, problem: Any) -> Any: ...
+
+    with raises(rf"plugin 'later' \(.*\): concurrency: expected a number of calls, or 0 for no limit, got {most!r}"):
         plugins_of(Later())
 
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core import Group, PluginError, Problem, Prompt, Rollout, Verdict, hookimpl
-from justtinker_core.grading import GroupError, judge, score
+from justtinker_core.grading import GroupError, judge, scoring
 from justtinker_core.rollouts import collect, fill_prompt
 from justtinker_core.sampling import Settings, opened_by, seed_of, until_stop
 from justtinker_core.weights import Ramp, RewardOptions
@@ -433,7 +433,8 @@ def test_a_ramp_follows_the_groups_step() -> None:
 
 def test_a_group_can_be_scored_again_with_other_weights() -> None:
     judged = judge(group(), plugins_of(Judge(), Correct()))
-    again = score(judged, plugins_of((Correct(), RewardOptions(weight=0.5))))
+    plugins = plugins_of((Correct(), RewardOptions(weight=0.5)))
+    again = plugins.wait_for(scoring(judged, plugins))
     assert [r.total for r in again.rewards] == [0.5, 0.0, 0.5]
     assert replace(again, rewards=()) == replace(judged, rewards=())
 

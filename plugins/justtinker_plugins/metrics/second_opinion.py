@@ -55,6 +55,7 @@ class SecondOpinion:
     def finish_run(self, run: RunContext, status: str) -> None:
         """Let the second verifier clean up."""
         self._other.tell("finish_run", run=run, status=status)
+        self._other.close()
 
 
 def outcome_number(outcome: str) -> float | None:

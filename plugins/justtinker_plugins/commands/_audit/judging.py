@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from justtinker_core import Group, PluginError, Problem, Prompt, Verdict
-from justtinker_core.grading import GRADERS
 from justtinker_core.scorer import Scorer, text_rollout
 from justtinker_plugins.commands._audit.cases import Case, plain_case
 from justtinker_plugins.commands._audit.items import ANSWER_FORMATS, Item, item_of
@@ -104,7 +103,7 @@ class Auditor:
 
     def judge_all(self, cases: Sequence[Case]) -> Iterator[JudgedCase]:
         """Yield all cases judged, in order."""
-        pool = ThreadPoolExecutor(GRADERS, thread_name_prefix="audit")
+        pool = ThreadPoolExecutor(self.scorer.config.grading.threads, thread_name_prefix="audit")
         try:
             yield from pool.map(self.judge, cases)
         finally:
