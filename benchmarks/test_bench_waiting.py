@@ -13,6 +13,7 @@ from typing import Any
 
 from justtinker_core import Group, Problem, Rollout, Verdict, hookimpl
 from justtinker_core.testing import Runner
+from justtinker_plugins.algorithms.grpo import Grpo
 
 ROLLOUTS = 8
 
@@ -50,8 +51,9 @@ class Waiting(Plain):
 
 def collected(run_with: Runner, judge: Any, groups: int) -> tuple[Sequence[Group], float]:
     """The groups of one step, and the seconds that the step takes to collect."""
-    problems = [Problem(f"p{i}", f"{i} + 1", str(i + 1)) for i in range(groups)]
-    done = run_with(judge, problems=problems, samples=ROLLOUTS, respond=lambda problem, i: str(int(problem.id[1:]) + i))
+    problems = [Problem(f"p{i}", f"{i} + 1", str(i % ROLLOUTS)) for i in range(groups)]
+    algorithm = Grpo(problems_per_step=groups, rollouts_per_problem=ROLLOUTS)
+    done = run_with(judge, algorithm, steps=1, problems=problems, respond=lambda prompt, i: str(i))
     (step,) = done.steps
     return done.groups, step.seconds["collect"]
 
@@ -60,7 +62,9 @@ def test_a_judge_that_waits(run_with: Runner) -> None:
     plain, before = collected(run_with, Plain(), 16)
     waited, after = collected(run_with, Waiting(), 16)
     assert [g.verdicts for g in plain] == [g.verdicts for g in waited]
-    print(f"\n128 answers at 0.25 s: threads {before:.2f} s, coroutines {after:.2f} s: {before / after:.1f} times as fast")
+    print(
+        f"\n128 answers at 0.25 s: threads {before:.2f} s, coroutines {after:.2f} s: {before / after:.1f} times as fast"
+    )
     slow = Waiting()
     slow.seconds = 2.0
     groups, seconds = collected(run_with, slow, 32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import signal
@@ -68,6 +69,25 @@ def test_good_verifiers_pass() -> None:
     check_verifier(Verifier, CASES)
     check_verifier(Match(), CASES)
     check_verifier(Verifier(), [(make_problem(answer="7", meta={"level": 1}), "7", "correct")])
+
+
+class Waiting(Verifier):
+    """The good verifier as a coroutine."""
+
+    @hookimpl
+    async def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> Any:
+        await asyncio.sleep(0.0001)
+        return super().verify(problem, rollouts)
+
+
+def test_a_coroutine_is_checked_like_a_plain_function() -> None:
+    check_verifier(Waiting(), CASES)
+
+    class Guesses(Waiting):
+        def judge(self, problem: Problem, text: str) -> Verdict:
+            return Verdict(random.choice(["correct", "incorrect"]))
+
+    assert headings(failed(check_verifier, Guesses(), CASES)) >= {"repeat"}
 
 
 class Random(Verifier):
