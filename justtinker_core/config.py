@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,8 +20,6 @@ from justtinker_core.paths import NameOrPath, PathIfThere, locate, with_base
 from justtinker_core.rundir import is_run
 from justtinker_core.types import Adam
 from justtinker_core.types import DataSpec as DataSpec
-
-log = logging.getLogger("justtinker")
 
 NAME = r"^[\w.-]+$"
 Count = Annotated[int, Field(ge=0)]

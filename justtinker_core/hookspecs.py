@@ -236,8 +236,7 @@ def measure(group: Group) -> Mapping[str, Sequence[float | None]] | None:
 def score(group: Group) -> Mapping[str, Sequence[float | None]] | None:
     """Collect. Reward term -> one raw number in [-1, 1] for each rollout, or None where the term does not apply.
 
-    The group has rollouts, verdicts and measures. Only the core weighs terms. It is an error if two plugins give one
-    term, the length is wrong, or a number is not finite or outside [-1, 1].
+    The group has rollouts, verdicts and measures. Only the core weighs terms. Two plugins must not give one term.
     """
 
 
