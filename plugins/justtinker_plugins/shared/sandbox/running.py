@@ -1,0 +1,177 @@
+"""Start, watch and end sandboxed programs on an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from justtinker_plugins.shared.sandbox.commands import Limits, bubblewrap, contents, limited, python_of
+from justtinker_plugins.shared.sandbox.seccomp import program_filter
+
+Why = Literal["", "cpu", "wall", "output", "busy", "start"]
+"""What ended a program: itself; its time on the processor or on the clock; too much output; a machine that was too busy
+to run it; a sandbox that did not start. The last two say nothing about the program."""
+XCPU = 128 + signal.SIGXCPU
+ERRORS = 1 << 14
+"""Bytes of standard error that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a program ended."""
+
+    why: Why
+    code: int
+    """Exit status; 128 + n for signal n."""
+    output: str = ""
+    errors: str = ""
+    """The end of what it wrote to standard error."""
+
+
+@dataclass
+class Program:
+    """A program under way."""
+
+    process: asyncio.subprocess.Process
+    limits: Limits
+    sandboxed: bool
+    status: int
+    """Reads what bwrap says about the program's end."""
+    why: Why = field(default="", init=False)
+
+    def kill(self, why: Why) -> None:
+        """End the program and whatever it started. The first reason counts."""
+        self.why = self.why or why
+        with suppress(ProcessLookupError, PermissionError):
+            if self.process.returncode is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+    def out_of_time(self) -> None:
+        """End the program because its time on the clock is over, or the machine has not let it run."""
+        state, cpu = state_of(self.process.pid)
+        starved = state == "R" and cpu < self.limits.cpu / 2
+        self.kill("busy" if starved else "wall")
+
+    async def wait(self) -> tuple[Why, int]:
+        """What ended the program, and its exit status."""
+        code = await self.process.wait()
+        code = 128 - code if code < 0 else code
+        if self.sandboxed and not self.why and not self._ran():
+            return "start", code
+        return self.why or ("cpu" if code == XCPU else ""), code
+
+    def _ran(self) -> bool:
+        said = b""
+        with suppress(BlockingIOError):
+            while chunk := os.read(self.status, 4096):
+                said += chunk
+        lines = [json.loads(line) for line in said.splitlines() if line.strip()]
+        return any("exit-code" in line for line in lines)
+
+
+def state_of(pid: int) -> tuple[str, float]:
+    """The state of the innermost child of a process, "R" if it runs or could, and its seconds on the processor."""
+    with suppress(OSError, ValueError, IndexError):
+        while children := Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            pid = int(children[0])
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return "", 0.0
+
+
+@asynccontextmanager
+async def started(
+    files: Mapping[str, bytes],
+    limits: Limits,
+    *,
+    arguments: Sequence[str] = (),
+    unsafe: bool = False,
+    keep: Sequence[int] = (),
+    piped: bool = False,
+) -> AsyncIterator[Program]:
+    """Run the first of these files, path -> content, as a Python program; the other paths may be its `arguments`.
+
+    `keep` are file descriptors that it gets. Its standard streams are pipes if `piped`, otherwise nothing. `unsafe`
+    runs it without a sandbox, with limits only. On leaving, the program and whatever it started is killed.
+    """
+    with ExitStack() as stack:
+        given = {path: stack.enter_context(contents(content)) for path, content in files.items()}
+        main = next(iter(given))
+        passed = [*given.values(), *keep]
+        status, says = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        stack.callback(os.close, status)
+        stack.callback(os.close, says)
+        if unsafe:
+            names = {path: f"/dev/fd/{descriptor}" for path, descriptor in given.items()}
+            command = limited([*python_of(names[main]), *(names.get(a, a) for a in arguments)], limits)
+        else:
+            rules = program_filter()
+            seccomp = stack.enter_context(contents(rules)) if rules else None
+            passed += [says, *([seccomp] if seccomp is not None else [])]
+            command = bubblewrap([*python_of(main), *arguments], given, seccomp, limits, says)
+        pipe = asyncio.subprocess.PIPE if piped else asyncio.subprocess.DEVNULL
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=passed, start_new_session=True,
+            cwd="/", env={"PATH": os.defpath, "LANG": "C.UTF-8"},
+        )  # fmt: skip
+        program = Program(process, limits, not unsafe, status)
+        try:
+            yield program
+        finally:
+            program.kill("")
+            await process.wait()
+
+
+async def run(source: str, stdin: str, limits: Limits, *, unsafe: bool = False) -> Ended:
+    """Run a program with this standard input to its end, or to the end of what it may use."""
+    async with started({"/program.py": encoded(source)}, limits, unsafe=unsafe, piped=True) as program:
+        streams = program.process
+        assert streams.stdin is not None
+        assert streams.stdout is not None
+        assert streams.stderr is not None
+        work = asyncio.gather(
+            feed(streams.stdin, encoded(stdin)),
+            take(streams.stdout, limits.output_kb << 10, program),
+            take(streams.stderr, limits.output_kb << 10, program),
+            program.process.wait(),
+        )
+        try:
+            _, output, errors, _ = await asyncio.wait_for(asyncio.shield(work), limits.wall)
+        except TimeoutError:
+            program.out_of_time()
+            _, output, errors, _ = await work
+        why, code = await program.wait()
+        return Ended(why, code, output.decode(errors="replace"), errors[-ERRORS:].decode(errors="replace"))
+
+
+async def feed(stream: asyncio.StreamWriter, data: bytes) -> None:
+    """Write a program's standard input; it need not read it."""
+    with suppress(ConnectionError):
+        stream.write(data)
+        await stream.drain()
+    with suppress(ConnectionError):
+        stream.close()
+        await stream.wait_closed()
+
+
+async def take(stream: asyncio.StreamReader, most: int, program: Program) -> bytes:
+    """Read a stream of a program to its end; kill the program if it writes more than `most` bytes."""
+    data = bytearray()
+    while chunk := await stream.read(1 << 16):
+        data += chunk
+        if len(data) > most:
+            program.kill("output")
+            break
+    return bytes(data[:most])
+
+
+def encoded(text: str) -> bytes:
+    """A text as UTF-8; what UTF-8 cannot hold is escaped."""
+    return text.encode("utf-8", "backslashreplace")

@@ -1,0 +1,1 @@
+"""What the verifier `code` consists of."""

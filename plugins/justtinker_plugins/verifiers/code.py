@@ -1,0 +1,128 @@
+"""The verifier of programs: runs the last Python block of a response against hidden tests, in a sandbox.
+
+A program that fails a test, crashes, hangs or takes too much is incorrect: no policy may choose to be unscored.
+Unscored is what a program cannot cause: a malformed test, a sandbox that does not start, a machine without time for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from justtinker_core import Group, PluginError, Problem, Rollout, RunContext, Verdict, hookimpl, plugin
+from justtinker_plugins.shared.sandbox.commands import Limits, trouble
+from justtinker_plugins.text import answer_part
+from justtinker_plugins.verifiers._code.judging import judged
+from justtinker_plugins.verifiers._code.tests import Tests, tests_of
+
+BLOCK = re.compile(r"^[ \t]*```(?:python3?|py)?[ \t]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE | re.IGNORECASE)
+PASSED = re.compile(r"(\d+) of (\d+) tests")
+Count = Annotated[int, Field(ge=1)]
+
+
+@plugin
+class Code:
+    """Correct: the program passes all tests. Takes problems of kind "code", and tests in the columns of APPS, TACO,
+    LiveCodeBench, DeepCoder, MBPP and HumanEval, or of the gold answer; see docs/code.md.
+
+    Measures ``tests_passed``, the share of the tests that a program passes, which the reward `tests_passed` pays.
+    """
+
+    kinds: tuple[str, ...] = ("code",)
+    """Kinds of problems that it takes, as in `Problem.kind`."""
+    stop_early: bool = True
+    """Stop at the first test that fails; ``tests_passed`` then counts those before it. Off: run all tests."""
+    max_tests: Annotated[int, Field(ge=0)] = 0
+    """Run only so many tests of a problem, the first ones; 0: all."""
+    cpu_seconds: Count = 6
+    """Processor time for one test."""
+    wall_seconds: Annotated[float, Field(gt=0)] = 20.0
+    """Time on the clock for one test, for programs that wait instead of computing."""
+    memory_mb: Annotated[int, Field(ge=32)] = 512
+    """Memory of a program."""
+    output_kb: Count = 1024
+    """The most that a program may print, and the size of its disk."""
+    programs: Annotated[int, Field(ge=0)] = 0
+    """How many programs run at once; 0: one for each core."""
+    unsafe: bool = False
+    """Run programs without a sandbox, with limits only. They can read your files, send them away, and live on."""
+
+    def __post_init__(self) -> None:
+        self._places: asyncio.Semaphore | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @hookimpl
+    def preflight(self, run: RunContext) -> list[str]:
+        """Complaints: no sandbox on this machine, malformed tests."""
+        found = [] if self.unsafe or not (why := trouble()) else [f"code: {why}; or set [plugins.code] unsafe = true"]
+        sets = {"data.train": run.train_problems, **{f"data.eval.{n}": p for n, p in run.eval_problems.items()}}
+        for table, problems in sets.items():
+            bad = [text for p in problems if p.kind in self.kinds and (text := malformed(p))]
+            if bad:
+                more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+                found.append(f"[{table}] {bad[0]}{more}; mend the data, or leave the row out")
+        return found
+
+    @hookimpl
+    async def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:
+        """One verdict for each rollout; its reason is the first test that fails. Its rung counts the tests passed."""
+        if problem.kind not in self.kinds:
+            return None
+        try:
+            tests = tests_of(problem)
+        except ValueError as error:
+            return [Verdict("unscored", reason=f"malformed tests: {error}")] * len(rollouts)
+        if not self.unsafe and (why := await asyncio.to_thread(trouble)):
+            raise PluginError(f"code: {why}; or set [plugins.code] unsafe = true")
+        if self.max_tests:
+            tests = Tests(tests.runs[: self.max_tests], tests.calls[: self.max_tests])
+        return list(await asyncio.gather(*(self._judge(rollout.response, tests) for rollout in rollouts)))
+
+    @hookimpl
+    def measure(self, group: Group) -> Mapping[str, Sequence[float | None]] | None:
+        """The share of the tests that each program passed; 0 if there is no program, None if it was not judged."""
+        if group.problem.kind not in self.kinds:
+            return None
+        return {"tests_passed": [share(verdict) for verdict in group.verdicts]}
+
+    async def _judge(self, response: str, tests: Tests) -> Verdict:
+        blocks = BLOCK.findall(answer_part(response) or "")
+        if not blocks:
+            return Verdict("incorrect", rung="extract", reason="no ```python block after the thinking")
+        limits = Limits(self.cpu_seconds, self.wall_seconds, self.memory_mb, self.output_kb)
+        async with self._place():
+            result = await judged(blocks[-1], tests, limits, stop_early=self.stop_early, unsafe=self.unsafe)
+        rung = f"{result.passed} of {result.tests} tests"
+        if result.unscored:
+            return Verdict("unscored", blocks[-1], rung, result.reason)
+        return Verdict("incorrect" if result.reason else "correct", blocks[-1], rung, result.reason)
+
+    def _place(self) -> asyncio.Semaphore:
+        """Lets only so many programs run at once."""
+        loop = asyncio.get_running_loop()
+        if self._places is None or self._loop is not loop:
+            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            self._places, self._loop = asyncio.Semaphore(self.programs or cores), loop
+        return self._places
+
+
+def malformed(problem: Problem) -> str:
+    """What is wrong with a problem's tests; '' if nothing is."""
+    try:
+        tests_of(problem)
+    except ValueError as error:
+        return f"problem {problem.id!r}: {error}"
+    return ""
+
+
+def share(verdict: Verdict) -> float | None:
+    """The share of tests passed, from a verdict's rung."""
+    if verdict.outcome == "unscored":
+        return None
+    found = PASSED.fullmatch(verdict.rung)
+    return int(found[1]) / int(found[2]) if found else 0.0
