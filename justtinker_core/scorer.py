@@ -121,6 +121,11 @@ class Scorer:
         """Verify, measure and score a group; metrics that read what its rollouts lack are left out."""
         return self.plugins.wait_for(self._judging(group))
 
+    @property
+    def at_once(self) -> int:
+        """How many groups to judge at once: ``[grading] threads``, or ``groups`` if a hook is a coroutine."""
+        return self.config.grading.groups if self.plugins.coroutines else self.config.grading.threads
+
     def judge_all(self, groups: Iterable[Group], executor: Executor | None = None) -> Iterator[Group]:
         """Judge groups as `judge` does, many at a time, and yield them in order. Takes few more than it has yielded.
 
@@ -132,9 +137,8 @@ class Scorer:
                 groups, on_executor(executor, "the executor", self.judge), self.config.grading.groups
             )
             return
-        ahead = self.config.grading.groups if self.plugins.coroutines else 2 * self.config.grading.threads
         with graders(self.plugins, self._judging) as grade:
-            yield from judged_in_order(groups, grade, ahead)
+            yield from judged_in_order(groups, grade, 2 * self.at_once)
 
     async def _judging(self, group: Group) -> Group:
         return await grading.judging(group, self.plugins, self.left_out(group))

@@ -6,24 +6,32 @@ plugin: the sum of its terms, nearly always a single one that bears the plugin's
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from justtinker_core import Group, PluginError, Scorer
 from justtinker_core.config import RunConfig
 from justtinker_core.scorer import config_of
 from justtinker_plugins.bridges import STANDARD
 
+T = TypeVar("T")
+WAITING = 256
+"""How many calls of scorers may wait at once, if their judges are coroutines."""
 Config = str | Path | Mapping[str, Any] | RunConfig
 """A file of rewards, a preset, a run directory, tables, or a `RunConfig`: whatever a `Scorer` takes."""
 
 _scorers: dict[str, Scorer] = {}
 _named: dict[str, Scorer] = {}
 _lock = threading.Lock()
+_threads = ThreadPoolExecutor(WAITING, thread_name_prefix="waits")
 
 
 def scorer_of(config: Config = STANDARD, sets: Sequence[str] = (), plugins: Sequence[str] = ()) -> Scorer:
@@ -34,6 +42,13 @@ def scorer_of(config: Config = STANDARD, sets: Sequence[str] = (), plugins: Sequ
         if key not in _scorers:
             _scorers[key] = Scorer(resolved)
         return _scorers[key]
+
+
+async def in_thread(scorer: Scorer, function: Callable[..., T], *arguments: Any) -> T:
+    """Await a function that calls the scorer, in a thread; in one of many if its judges wait for servers."""
+    call = partial(contextvars.copy_context().run, function, *arguments)
+    pool = _threads if scorer.plugins.coroutines else None
+    return await asyncio.get_running_loop().run_in_executor(pool, call)
 
 
 def scorer_named(config: Config, sets: Sequence[str], plugins: Sequence[str]) -> Scorer:

@@ -17,6 +17,7 @@ from justtinker_plugins.bridges._stack import (
     Config,
     check_alone,
     gold_of,
+    in_thread,
     raw_values,
     reward_names,
     reward_weights,
@@ -146,7 +147,7 @@ def reward_method(judge: Judge, name: str, method: str) -> Callable[[Any, Any], 
     async def reward(self: Any, trace: Any) -> Any:
         calls = _calls.get({})
         if judge not in calls:
-            calls[judge] = asyncio.ensure_future(asyncio.to_thread(judge.score, self, trace))
+            calls[judge] = asyncio.ensure_future(in_thread(judge.scorer, judge.score, self, trace))
         value = (await calls[judge])[name]
         return {} if value is None else value
 

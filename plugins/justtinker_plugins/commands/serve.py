@@ -21,7 +21,11 @@ DEFAULT = Limits()
 @plugin_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Another needs JUSTTINKER_SERVE_TOKEN set.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
-@click.option("--jobs", type=click.IntRange(1), help="Requests scored at once. Default: one a core, at least 4.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    help="Requests scored at once. Default: one a core, at least 4; 64 if a judge waits for a server.",
+)
 @click.option(
     "--queue", default=DEFAULT.queue, show_default=True, type=click.IntRange(0), help="Requests that may wait."
 )
@@ -61,10 +65,11 @@ def serve(
     for name in ("starlette", "uvicorn", "prometheus_client"):
         package(name, "justtinker serve", EXTRA)
     token = token_for(host)
-    limits = Limits(max_mib * MIB, max_texts, timeout, jobs or DEFAULT.jobs, queue)
     wanted = read_config(config, sets, switches, only_plugins=True) if config else config_of(STANDARD, sets, switches)
     sock = listen(host, port)
     with sock, Scorer(wanted) as scorer:
+        jobs = jobs or (max(DEFAULT.jobs, 64) if scorer.plugins.coroutines else DEFAULT.jobs)
+        limits = Limits(max_mib * MIB, max_texts, timeout, jobs, queue)
         service = Service(scorer, limits, token, shapes(gold, masked))
         introduce(service, config, url_of(host, sock.getsockname()[1]), token)
         run(service, sock, every)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from tinker_cookbook.utils.logtree_formatters import ConversationFormatter
 
 from justtinker_core import DataSpec, Group, PluginError, Problem, Prompt, Rollout, Scorer, data
 from justtinker_plugins.bridges._cookbook.judging import opened, problems_of, rewards_of, rollout_of, table_of
+from justtinker_plugins.bridges._stack import in_thread
 
 USER = "{problem}\n\nPlease reason step by step, and put your final answer within \\boxed{}."
 
@@ -78,7 +78,7 @@ class JusttinkerGroupBuilder(EnvGroupBuilder):  # type: ignore[misc]
         """One reward and its metrics for each trajectory (see `judging.rewards_of`). GroupError if a plugin fails."""
         rollouts = tuple(self.rollout(trajectory.transitions[-1].ac) for trajectory in trajectory_group)
         group = Group(self.step, 0, self.problem, Prompt(self.problem.question), rollouts)
-        judged = await asyncio.to_thread(self.scorer.judge, group)
+        judged = await in_thread(self.scorer, self.scorer.judge, group)
         pairs = rewards_of(self.scorer, judged)
         for i, (reward, metrics) in enumerate(pairs):
             shown = {"answer": str(self.problem.answer), "outcome": judged.verdicts[i].outcome, "reward": reward}

@@ -11,11 +11,9 @@ from functools import partial
 
 from justtinker_core import PluginError, Scorer, Verdict
 from justtinker_core.config import RunConfig
-from justtinker_plugins.bridges._stack import raw_values, reward_weights, scorer_of, total
+from justtinker_plugins.bridges._stack import WAITING, raw_values, reward_weights, scorer_of, total
 from justtinker_plugins.bridges._trl.batches import Request
 
-THREADS = 4
-"""How many groups of a batch are judged at once; verifiers use processes of their own."""
 REMEMBERED = 8
 """Batches: `AsyncGRPOTrainer` asks for one group at a time, all of its functions at once."""
 
@@ -62,7 +60,7 @@ def score(config: RunConfig, requests: Sequence[Request]) -> list[Row]:
     scorer = scorer_of(config)
     if (needed := scorer.step_needed) and any(request.step is None for request in requests):
         raise PluginError(f"this trainer does not tell its step, but the rewards depend on it ({needed})")
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="trl-rewards") as pool:
+    with ThreadPoolExecutor(min(scorer.at_once, WAITING), thread_name_prefix="trl-rewards") as pool:
         return [row for rows in pool.map(partial(score_group, scorer), requests) for row in rows]
 
 

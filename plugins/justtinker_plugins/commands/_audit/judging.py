@@ -25,6 +25,9 @@ FULL_FROM = 0.95
 CHARACTERS_PER_TOKEN = 4
 """Characters per token, for terms that read lengths: an audit has no tokenizer."""
 
+THREADS = 64
+"""Cases judged at once, if judges wait for servers; otherwise ``[grading] threads``."""
+
 
 @dataclass(frozen=True, slots=True)
 class JudgedCase:
@@ -103,7 +106,7 @@ class Auditor:
 
     def judge_all(self, cases: Sequence[Case]) -> Iterator[JudgedCase]:
         """Yield all cases judged, in order."""
-        pool = ThreadPoolExecutor(self.scorer.config.grading.threads, thread_name_prefix="audit")
+        pool = ThreadPoolExecutor(min(self.scorer.at_once, THREADS), thread_name_prefix="audit")
         try:
             yield from pool.map(self.judge, cases)
         finally:
