@@ -185,7 +185,9 @@ def is_of_node(error: BaseException) -> bool:
 def cause_of(error: BaseException) -> str:
     """Say in a line why an actor died."""
     text = " ".join(str(error).split())
-    if "OutOfMemory" in type(error).__name__ or "memory monitor" in text or "OOM" in text:
-        return f"its node ran out of memory ({text[:200]})"
+    if "OutOfMemory" in type(error).__name__ or "running low on memory" in text:
+        return "its node ran out of memory"
+    if "worker process has died" in text:
+        return "its process has died: killed, crashed, or out of memory"
     found = re.search(r"(?:dead|died|failed) because (?:of )?(.*)", text)
     return (found[1] if found else f"{type(error).__name__}: {text}")[:300]
