@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from justtinker_core import History
 from justtinker_plugins.shared.judge.replies import Usage
@@ -62,6 +62,8 @@ class Meter:
     spent: Cost = NOTHING
     reserved: float = 0.0
     """USD set aside for requests under way."""
+    refusal: str = ""
+    """Why a request was refused; '' if none was."""
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
     async def reserve(self, usd: float) -> None:
@@ -84,14 +86,19 @@ class Meter:
 
     def _must_wait(self, usd: float) -> bool:
         if self.most_calls is not None and self.spent.calls >= self.most_calls:
-            raise BudgetSpentError(f"the judge's budget is used up: budget_calls = {self.most_calls}")
+            self._refuse(f"the judge's budget is used up: budget_calls = {self.most_calls}")
         if self.most_usd is None or self.spent.usd + self.reserved + usd <= self.most_usd:
             return False
         if self.spent.usd + usd > self.most_usd or self.reserved < 1e-12:
-            raise BudgetSpentError(
-                f"the judge's budget is used up: {self.spent.usd:.4f} USD of budget_usd = {self.most_usd:g} are spent"
+            self._refuse(
+                f"the judge's budget is used up: {self.spent.usd:.4f} USD of budget_usd = {self.most_usd:g} are spent, "
+                "and one more reply could cost more than is left"
             )
         return True
+
+    def _refuse(self, why: str) -> NoReturn:
+        self.refusal = why
+        raise BudgetSpentError(why)
 
 
 def cost_of_records(records: Iterable[Mapping[str, Any]], prefix: str) -> Cost:

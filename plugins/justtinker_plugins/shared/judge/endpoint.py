@@ -75,7 +75,7 @@ class Endpoint:
     """One endpoint, for one event loop. PluginError if httpx is missing or the key fits no header."""
 
     def __init__(self, options: JudgeOptions, meter: Meter) -> None:
-        self._httpx = package("httpx", "the judge", f"'{EXTRA}'")
+        self._httpx = package("httpx", "the judge", EXTRA)
         self._options, self._meter = options, meter
         self._key = key_of(options)
         self._prices = Prices(options.usd_per_million_input or 0.0, options.usd_per_million_output or 0.0)
@@ -116,10 +116,9 @@ class Endpoint:
         raise AssertionError("tries >= 1")
 
     async def _pause(self, attempt: int, asked: float | None) -> None:
-        usual = min(self._options.backoff * 2 ** (attempt - 1), MOST_SECONDS) * random.uniform(0.5, 1.5)
         if asked is not None:
             self._pace.hold(asked)  # the others would only be refused, too
-        await asyncio.sleep(max(usual, asked or 0.0))
+        await asyncio.sleep(max(seconds_before(attempt + 1, self._options.backoff), asked or 0.0))
 
     async def _try(self, data: bytes) -> Answer:
         """Post once. Money and tokens are set aside for the longest reply, then corrected."""
@@ -157,6 +156,11 @@ class Endpoint:
         if response.status_code == 200:
             return parsed(url, self.hide_key(text))
         raise refusal(url, response.status_code, self.hide_key(text), response.headers.get("Retry-After", ""))
+
+
+def seconds_before(attempt: int, backoff: float) -> float:
+    """Return how long to wait before a try: twice as long each time, and not in step with others."""
+    return min(backoff * 2 ** (attempt - 2), MOST_SECONDS) * random.uniform(0.5, 1.5)
 
 
 async def read(response: httpx.Response) -> str:

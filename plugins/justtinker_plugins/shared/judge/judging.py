@@ -89,6 +89,8 @@ class Judging(JudgeOptions):
         return f"{failures.total()} answers were not judged: {reasons}{more}"
 
     def _overspent(self, spent: Cost, step: Cost) -> str:
+        if self._meter.refusal:
+            return self._meter.refusal
         if self.budget_calls is not None and spent.calls + step.calls > self.budget_calls:
             return (
                 f"the judge was asked {spent.calls:,} times, {step.calls:,} times in this step: the next would exceed "

@@ -20,7 +20,7 @@ UNLISTED = ("tinker://",)
 def complaints_of(options: JudgeOptions) -> list[str]:
     """List what is wrong with httpx, the key, the cache, the endpoint and the model's name."""
     try:
-        httpx = package("httpx", "the judge", f"'{EXTRA}'")
+        httpx = package("httpx", "the judge", EXTRA)
         if cache := open_cache(options):
             cache.close()
         key = key_of(options)
