@@ -39,8 +39,9 @@ def data_of(body: Body) -> dict[str, str]:
 
 def final(text: str) -> str:
     """The final answer of a text: its first box, or what follows `Answer:` or ####, or its first line."""
-    found = re.search(r"\\boxed\{(.*?)\}", text) or re.search(r"(?:Answer:|####)\s*(.*)", text)
-    return (found[1] if found else text.strip().split("\n")[0]).strip(" .").casefold()
+    found = re.findall(r"\\boxed\{(.*?)\}", text) or re.findall(r"(?:Answer:|####)\s*(.*)", text)
+    answers = {answer.strip(" .").casefold() for answer in found or text.strip().split("\n")[:1]}
+    return answers.pop() if len(answers) == 1 else "several answers"
 
 
 def honest(body: Body) -> Any:
