@@ -67,7 +67,7 @@ def bubblewrap(
     """
     wrap = ["bwrap", "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     wrap += ["--unshare-cgroup-try", "--uid", "65534", "--gid", "65534", "--hostname", "sandbox"]
-    wrap += ["--die-with-parent", "--new-session", "--clearenv", "--setenv", "LANG", "C.UTF-8", "--cap-drop", "ALL"]
+    wrap += ["--die-with-parent", "--clearenv", "--setenv", "LANG", "C.UTF-8", "--cap-drop", "ALL"]
     wrap += ["--ro-bind", "/usr", "/usr"]
     for folder in ("/lib", "/lib32", "/lib64", "/bin", "/sbin"):
         if os.path.islink(folder):
