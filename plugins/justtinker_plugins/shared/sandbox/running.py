@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from justtinker_plugins.shared.sandbox.seccomp import program_filter
 Why = Literal["", "cpu", "wall", "output", "busy", "start"]
 """What ended a program: itself; its time on the processor or on the clock; too much output; a machine that was too busy
 to run it; a sandbox that did not start. The last two say nothing about the program."""
-XCPU = 128 + signal.SIGXCPU
+KILLED = 128 + signal.SIGKILL
 PATIENCE = 2.0
 """Seconds for bwrap to end after its sandbox."""
 ERRORS = 1 << 14
@@ -47,6 +48,7 @@ class Program:
     status: int
     """Reads what bwrap says about the program's end."""
     why: Why = field(default="", init=False)
+    begun: float = field(default_factory=time.monotonic, init=False)
 
     def kill(self, why: Why) -> None:
         """End the program and whatever it started. The first reason counts."""
@@ -65,7 +67,8 @@ class Program:
         code = 128 - code if code < 0 else code
         if self.sandboxed and not self.why and not self._ran():
             return "start", code
-        return self.why or ("cpu" if code == XCPU else ""), code
+        out_of_cpu = code == KILLED and time.monotonic() - self.begun >= self.limits.cpu
+        return self.why or ("cpu" if out_of_cpu else ""), code
 
     def _ran(self) -> bool:
         said = b""
