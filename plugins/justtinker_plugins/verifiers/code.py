@@ -18,7 +18,7 @@ from justtinker_core import Group, PluginError, Problem, Rollout, RunContext, Ve
 from justtinker_plugins.shared.sandbox.commands import Limits, trouble
 from justtinker_plugins.text import answer_part
 from justtinker_plugins.verifiers._code.judging import judged
-from justtinker_plugins.verifiers._code.tests import Tests, tests_of
+from justtinker_plugins.verifiers._code.tests import Tests, read_tests
 
 BLOCK = re.compile(r"^[ \t]*```(?:python3?|py)?[ \t]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE | re.IGNORECASE)
 PASSED = re.compile(r"(\d+) of (\d+) tests")
@@ -56,6 +56,9 @@ class Code:
         self._places: asyncio.Semaphore | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_places": None, "_loop": None}  # another process has an event loop of its own
+
     @hookimpl
     def preflight(self, run: RunContext) -> list[str]:
         """Complaints: no sandbox on this machine, malformed tests."""
@@ -77,7 +80,7 @@ class Code:
         if problem.kind not in self.kinds:
             return None
         try:
-            tests = tests_of(problem)
+            tests = read_tests(problem)
         except ValueError as error:
             return [Verdict("unscored", reason=f"malformed tests: {error}")] * len(rollouts)
         if not self.unsafe and (why := await asyncio.to_thread(trouble)):
@@ -125,7 +128,7 @@ def program_of(response: str) -> str | None:
 def malformed(problem: Problem) -> str:
     """What is wrong with a problem's tests; '' if nothing is."""
     try:
-        tests_of(problem)
+        read_tests(problem)
     except ValueError as error:
         return f"problem {problem.id!r}: {error}"
     return ""
