@@ -6,9 +6,9 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,8 @@ Why = Literal["", "cpu", "wall", "output", "busy", "start"]
 """What ended a program: itself; its time on the processor or on the clock; too much output; a machine that was too busy
 to run it; a sandbox that did not start. The last two say nothing about the program."""
 XCPU = 128 + signal.SIGXCPU
+AFTER_DEATH = 5.0
+"""Seconds in which a killed program's streams must end."""
 ERRORS = 1 << 14
 """Bytes of standard error that are kept."""
 
@@ -49,15 +51,19 @@ class Program:
     def kill(self, why: Why) -> None:
         """End the program and whatever it started. The first reason counts."""
         self.why = self.why or why
-        with suppress(ProcessLookupError, PermissionError):
-            if self.process.returncode is None:
-                os.killpg(self.process.pid, signal.SIGKILL)
+        if self.process.returncode is None or not self.sandboxed:
+            family = [*descendants(self.process.pid)] if self.sandboxed else []
+            for end, pid in ((os.killpg, self.process.pid), *((os.kill, pid) for pid in family)):
+                with suppress(ProcessLookupError, PermissionError):
+                    end(pid, signal.SIGKILL)
+
+    def starved(self) -> bool:
+        """Whether the machine has let the program wait for a processor for more than half of its time on the clock."""
+        return waited(self.process.pid) > self.limits.wall / 2
 
     def out_of_time(self) -> None:
         """End the program because its time on the clock is over, or the machine has not let it run."""
-        state, cpu = state_of(self.process.pid)
-        starved = state == "R" and cpu < self.limits.cpu / 2
-        self.kill("busy" if starved else "wall")
+        self.kill("busy" if self.starved() else "wall")
 
     async def wait(self) -> tuple[Why, int]:
         """What ended the program, and its exit status."""
@@ -76,14 +82,25 @@ class Program:
         return any("exit-code" in line for line in lines)
 
 
-def state_of(pid: int) -> tuple[str, float]:
-    """The state of the innermost child of a process, "R" if it runs or could, and its seconds on the processor."""
+def descendants(pid: int) -> Iterator[int]:
+    """The first child of a process, its first child, and so on."""
     with suppress(OSError, ValueError, IndexError):
         while children := Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
             pid = int(children[0])
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return "", 0.0
+            yield pid
+
+
+def waited(pid: int) -> float:
+    """Seconds for which the innermost child of a process could have run, and was given no processor.
+
+    A program cannot bring this about alone: what it waits for itself is no such time, and its own threads, if they
+    crowded a processor, would use up its time on it. 0 where the kernel does not say.
+    """
+    for child in descendants(pid):
+        pid = child
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    return 0.0
 
 
 @asynccontextmanager
@@ -110,11 +127,12 @@ async def started(
         stack.callback(os.close, says)
         if unsafe:
             names = {path: f"/dev/fd/{descriptor}" for path, descriptor in given.items()}
-            command = limited([*python_of(names[main]), *(names.get(a, a) for a in arguments)], limits)
+            command = limited(
+                [*python_of(names[main]), *(names.get(a, a) for a in arguments)], replace(limits, threads=0)
+            )
         else:
-            rules = program_filter()
-            seccomp = stack.enter_context(contents(rules)) if rules else None
-            passed += [says, *([seccomp] if seccomp is not None else [])]
+            seccomp = stack.enter_context(contents(program_filter()))
+            passed += [says, seccomp]
             command = bubblewrap([*python_of(main), *arguments], given, seccomp, limits, says)
         pipe = asyncio.subprocess.PIPE if piped else asyncio.subprocess.DEVNULL
         process = await asyncio.create_subprocess_exec(
@@ -136,17 +154,20 @@ async def run(source: str, stdin: str, limits: Limits, *, unsafe: bool = False) 
         assert streams.stdin is not None
         assert streams.stdout is not None
         assert streams.stderr is not None
+        output, errors = bytearray(), bytearray()
         work = asyncio.gather(
             feed(streams.stdin, encoded(stdin)),
-            take(streams.stdout, limits.output_kb << 10, program),
-            take(streams.stderr, limits.output_kb << 10, program),
+            take(streams.stdout, output, program),
+            take(streams.stderr, errors, program),
             program.process.wait(),
         )
         try:
-            _, output, errors, _ = await asyncio.wait_for(asyncio.shield(work), limits.wall)
-        except TimeoutError:
-            program.out_of_time()
-            _, output, errors, _ = await work
+            done, _ = await asyncio.wait([work], timeout=limits.wall)
+            if not done:
+                program.out_of_time()
+                await asyncio.wait([work], timeout=AFTER_DEATH)
+        finally:
+            work.cancel()  # without a sandbox, a child may live on and hold a stream
         why, code = await program.wait()
         return Ended(why, code, output.decode(errors="replace"), errors[-ERRORS:].decode(errors="replace"))
 
@@ -161,15 +182,13 @@ async def feed(stream: asyncio.StreamWriter, data: bytes) -> None:
         await stream.wait_closed()
 
 
-async def take(stream: asyncio.StreamReader, most: int, program: Program) -> bytes:
-    """Read a stream of a program to its end; kill the program if it writes more than `most` bytes."""
-    data = bytearray()
+async def take(stream: asyncio.StreamReader, data: bytearray, program: Program) -> None:
+    """Read a stream of a program to its end; kill the program if it writes more than it may."""
+    most = program.limits.output_kb << 10
     while chunk := await stream.read(1 << 16):
-        data += chunk
+        data += chunk[: most - len(data) + 1]
         if len(data) > most:
             program.kill("output")
-            break
-    return bytes(data[:most])
 
 
 def encoded(text: str) -> bytes:
