@@ -13,15 +13,23 @@ CALLS = make_problem(
     "double(x)", None, kind="code", meta={"test_list": ["assert double(2) == 4", "assert double(21) == 42"]}
 )
 HUMAN_EVAL = make_problem(
-    "double(x)", None, kind="code",
-    meta={"entry_point": "double", "test": "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(21) == 42"},
-)  # fmt: skip
+    "double(x)",
+    None,
+    kind="code",
+    meta={
+        "entry_point": "double",
+        "test": "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(21) == 42",
+    },
+)
 NAMED = make_problem(
-    "double(x)", None, kind="code",
+    "double(x)",
+    None,
+    kind="code",
     meta={"input_output": '{"fn_name": "double", "inputs": [[2], [21]], "outputs": [4, 42]}'},
-)  # fmt: skip
+)
 
-WRONG = "printed"
+WAITS = ("sleep", "stopping", "a thread bomb", "closed connection")
+"""In the names of those that wait instead of working: a short time on the clock is enough for them."""
 PROGRAMS: dict[str, tuple[str, str]] = {
     "the expected text of the first test": ("print(4)", "test 2 of 2: printed '4', expected '42'"),
     "all expected texts": ("print(4)\nprint(42)", "test 1 of 2"),
@@ -30,40 +38,42 @@ PROGRAMS: dict[str, tuple[str, str]] = {
     "the status of a time-out": ("import os\nos._exit(152)", "s of the processor"),
     "the status of a failed sandbox": ("import os\nos._exit(1)", "exit status 1"),
     "network": (
-        "import socket\nsocket.create_connection(('1.1.1.1', 53), timeout=2)", "PermissionError",
+        "import socket\nsocket.create_connection(('1.1.1.1', 53), timeout=2)",
+        "PermissionError",
     ),
     "network of the virtual machine": ("import socket\nsocket.socket(40, 1)", "PermissionError"),
-    "files of the parent": (
-        "import os\nfor top in ('/work', '/root', '/home', '/etc/passwd', '/proc', '/sys', '/run', '/var'):\n"
-        "    if os.path.isfile(top) or (os.path.isdir(top) and set(os.listdir(top)) - {'.pyenv'}): print('leak', top)",
-        "printed '', expected",
-    ),
+    "files of the parent": ("print(open('/etc/passwd').read())", "FileNotFoundError"),
     "the environment": (
-        "import os\nprint(sorted(set(os.environ) - {'LANG', 'PWD', 'LC_CTYPE'}))", "printed '[]', expected",
+        "import os\nprint(sorted(set(os.environ) - {'LANG', 'PWD', 'LC_CTYPE'}))",
+        "printed '[]', expected '4'",
     ),
     "open files of the parent": (
         "import os\nopened = []\nfor n in range(3, 64):\n    try: opened.append((n, os.fstat(n)))\n"
         "    except OSError: pass\nprint(opened)",
-        "printed '[]', expected",
+        "printed '[]', expected '4'",
     ),
     "tests through /proc": ("print(open('/proc/1/cmdline').read())", "FileNotFoundError"),
     "tests in its own folder": (
-        "import os\nprint(os.listdir('/'), os.listdir('.'), os.listdir('/etc'))", "'program.py'",
+        "import os\nprint(os.listdir('/'), os.listdir('.'), os.listdir('/etc'))",
+        "'program.py'",
     ),
     "a fork bomb": ("import os\nwhile True: os.fork()", "PermissionError"),
     "a fork bomb of raw calls": (
-        "import ctypes\nc = ctypes.CDLL(None)\n"
-        "print([c.syscall(n, 17, 0, 0, 0, 0) for n in (56, 57, 58, 435)])", "printed '[-1, -1, -1, -1]'",
+        "import ctypes\nc = ctypes.CDLL(None)\nprint([c.syscall(n, 17, 0, 0, 0, 0) for n in (56, 57, 58, 435)])",
+        "printed '[-1, -1, -1, -1]'",
     ),
     "a thread bomb": (
         "import threading, time\nthreading.stack_size(32768)\n"
-        "while True: threading.Thread(target=time.sleep, args=(99,), daemon=True).start()", "test 1 of 2",
+        "while True: threading.Thread(target=time.sleep, args=(99,), daemon=True).start()",
+        "test 1 of 2",
     ),
     "a daemon that lives on": (
-        "import subprocess, sys\nsubprocess.Popen(['/bin/sleep', '98765'], start_new_session=True)", "PermissionError",
+        "import subprocess, sys\nsubprocess.Popen(['/bin/sleep', '98765'], start_new_session=True)",
+        "PermissionError",
     ),
     "its own session, and another program": (
-        "import os\nos.execv('/bin/sh', ['sh', '-c', 'sleep 98765 & echo 4'])", "test 1 of 2",
+        "import os\nos.execv('/bin/sh', ['sh', '-c', 'sleep 98765 & echo 4'])",
+        "test 1 of 2",
     ),
     "memory": ("x = bytearray(10**10)", "MemoryError"),
     "memory, bit by bit": ("x = []\nwhile True: x.append(bytearray(10**6))", "MemoryError"),
@@ -71,24 +81,34 @@ PROGRAMS: dict[str, tuple[str, str]] = {
         "import ctypes\nc = ctypes.CDLL(None)\nprint(c.shmget(0, 1 << 30, 0o1666), c.memfd_create(b'x', 0))",
         "printed '-1 -1'",
     ),
-    "10 GB of output": ("import os\nx = b'4' * 10**6\nfor _ in range(10_000): os.write(1, x)", "printed more than 64 KB"),
-    "10 GB of errors": ("import os\nx = b'4' * 10**6\nfor _ in range(10_000): os.write(2, x)", "printed more than 64 KB"),
+    "10 GB of output": (
+        "import os\nx = b'4' * 10**6\nfor _ in range(10_000): os.write(1, x)",
+        "printed more than 64 KB",
+    ),
+    "10 GB of errors": (
+        "import os\nx = b'4' * 10**6\nfor _ in range(10_000): os.write(2, x)",
+        "printed more than 64 KB",
+    ),
     "a huge file": ("with open('x', 'wb') as f:\n    while True: f.write(bytes(10**6))", "OSError"),
     "many files": (
-        "for n in range(100):\n    with open(f'{n}', 'wb') as f: f.write(bytes(60_000))", "No space left on device",
+        "for n in range(100):\n    with open(f'{n}', 'wb') as f: f.write(bytes(60_000))",
+        "No space left on device",
     ),
     "sleeping": ("import time\ntime.sleep(99)", "it was not done after 2 s"),
     "sleeping, then working, as if the machine were busy": (
-        "import time\ntime.sleep(1.7)\nwhile True: pass", "it was not done after 2 s",
+        "import time\ntime.sleep(1.7)\nwhile True: pass",
+        "it was not done after 2 s",
     ),
     "letting others go first": ("import os\nos.nice(19)\nprint(4)", "PermissionError"),
     "working without end": ("while True: pass", "it ran for 1 s of the processor"),
     "working without end, deaf to its limit": (
-        "import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass", "test 1 of 2",
+        "import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\nwhile True: pass",
+        "test 1 of 2",
     ),
     "killing its judge": (
         "import os, signal\nfor pid in (1, os.getppid(), 0, -1):\n    try: os.kill(pid, signal.SIGKILL)\n"
-        "    except OSError: pass\nprint(4)", "it was killed",
+        "    except OSError: pass\nprint(4)",
+        "it was killed",
     ),
     "stopping itself": ("import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)", "it was not done after 2 s"),
     "ptrace": ("import ctypes\nprint(ctypes.CDLL(None).ptrace(16, 1, 0, 0))", "printed '-1'"),
@@ -98,13 +118,15 @@ PROGRAMS: dict[str, tuple[str, str]] = {
     ),
     "the mode of a device": ("import os\nos.chmod('/dev/null', 0)", "PermissionError"),
     "links to the outside": (
-        "import os\nos.symlink('/proc/1/root/etc/shadow', 'x')\nprint(open('x').read())", "FileNotFoundError",
+        "import os\nos.symlink('/proc/1/root/etc/shadow', 'x')\nprint(open('x').read())",
+        "FileNotFoundError",
     ),
     "writing to the system": ("open('/usr/lib/x', 'w')", "Read-only file system"),
     "writing to its own file": ("open('/program.py', 'w')", "Read-only file system"),
     "deep recursion": ("import sys\nsys.setrecursionlimit(10**9)\nf = lambda: f()\nf()", "test 1 of 2"),
     "deep recursion in C": (
-        "import sys\nsys.setrecursionlimit(10**9)\nx = []\nfor _ in range(10**6): x = [x]\nprint(repr(x) == 4)", "test 1 of 2",
+        "import sys\nsys.setrecursionlimit(10**9)\nx = []\nfor _ in range(10**6): x = [x]\nprint(repr(x) == 4)",
+        "test 1 of 2",
     ),
     "a crash": ("import ctypes\nctypes.string_at(0)", "segmentation fault"),
     "an abort": ("import os\nos.abort()", "it aborted"),
@@ -115,14 +137,15 @@ PROGRAMS: dict[str, tuple[str, str]] = {
     "half a character": ("print('\ud800')", "UnicodeEncodeError"),
     "packages of ours": ("import justtinker_core", "ModuleNotFoundError"),
     "packages of others": ("import numpy", "ModuleNotFoundError"),
-}  # fmt: skip
+}
 
 FORGE = "import json, os\nfor fd in range(3, 64):\n    try: os.write(fd, {line!r} * 9)\n    except OSError: pass\n"
 FUNCTIONS: dict[str, tuple[str, str]] = {
     "no function": ("x = 1", "double"),
     "the wrong value": ("double = lambda x: 4", "test 2 of 2"),
     "an object that equals everything": (
-        "class All:\n    def __eq__(self, other): return True\n    __hash__ = None\ndouble = lambda x: All()", "test 1 of 2",
+        "class All:\n    def __eq__(self, other): return True\n    __hash__ = None\ndouble = lambda x: All()",
+        "test 1 of 2",
     ),
     "a number that equals everything": (
         "class All(int):\n    def __eq__(self, other): return True\n    __hash__ = None\ndouble = lambda x: All()",
@@ -130,7 +153,8 @@ FUNCTIONS: dict[str, tuple[str, str]] = {
     ),
     "a class that equals everything": (
         "class Meta(type):\n    def __eq__(self, other): return True\n    __hash__ = None\n"
-        "class All(metaclass=Meta): pass\ndouble = lambda x: All", "test 1 of 2",
+        "class All(metaclass=Meta): pass\ndouble = lambda x: All",
+        "test 1 of 2",
     ),
     "no exception": ("import sys\ndef double(x): sys.exit(0)", "it ended before it was asked to"),
     "no exception at all": ("import os\ndef double(x): os._exit(0)", "it ended before it was asked to"),
@@ -138,34 +162,39 @@ FUNCTIONS: dict[str, tuple[str, str]] = {
     "an assertion of its own": ("def double(x): raise AssertionError", "test 1 of 2"),
     "the end of a loop": ("def double(x): raise StopIteration", "test 1 of 2"),
     "other builtins": (
-        "import builtins\nbuiltins.AssertionError = Exception\nbuiltins.all = lambda *a: True\n"
-        "double = lambda x: 0",
+        "import builtins\nbuiltins.AssertionError = Exception\nbuiltins.all = lambda *a: True\ndouble = lambda x: 0",
         "test 1 of 2",
     ),
     "another checker": (
         "import sys\nmain = sys.modules['__main__']\nfor name in ('check', 'outcome', 'same', 'encode', 'dump'):\n"
-        "    setattr(main, name, lambda *a: True)\ndouble = lambda x: 0", "test 1 of 2",
+        "    setattr(main, name, lambda *a: True)\ndouble = lambda x: 0",
+        "test 1 of 2",
     ),
     "the frames of its caller": (
         "import sys\ndef double(x):\n    frame = sys._getframe()\n    while frame:\n"
         "        for value in list(frame.f_locals.values()) + list(frame.f_globals.values()):\n"
         "            if '42' in repr(value) and x == 21: return 42\n"
-        "            if 'assert' in repr(value): return 4\n        frame = frame.f_back\n    return 0", "gives 0",
+        "            if 'assert' in repr(value): return 4\n        frame = frame.f_back\n    return 0",
+        "test 1 of 2",
     ),
     "tests in memory": (
         "import gc\ndef double(x):\n    seen = [o for o in gc.get_objects() if isinstance(o, (str, dict, list))]\n"
-        "    return 4 if any('double(21)' in repr(o)[:10**5] for o in seen[-2000:]) else 0", "test 1 of 2",
+        "    return 4 if any('double(21)' in repr(o)[:10**5] for o in seen[-2000:]) else 0",
+        "test 1 of 2",
     ),
     "tests on the disk": (
         "import glob\ndef double(x):\n    files = [f for f in glob.glob('/*') + glob.glob('/tmp/*') if 'test' in f or 'driver' in f]\n"
-        "    return 4 if files else 0", "test 1 of 2",
+        "    return 4 if files else 0",
+        "test 1 of 2",
     ),
     "forged reports": (FORGE.replace("{line!r}", repr(b'{"ok": true}\n')) + "double = lambda x: 0", "test 1 of 2"),
     "forged malformed tests": (
-        FORGE.replace("{line!r}", repr(b'{"bad": "the test"}\n')) + "double = lambda x: 0", "the program broke its connection",
+        FORGE.replace("{line!r}", repr(b'{"bad": "the test"}\n')) + "double = lambda x: 0",
+        "the program broke its connection",
     ),
     "a forged missing function": (
-        FORGE.replace("{line!r}", repr(b'{"missing": "double"}\n')) + "double = lambda x: 0", "no function 'double'",
+        FORGE.replace("{line!r}", repr(b'{"missing": "double"}\n')) + "double = lambda x: 0",
+        "no function 'double'",
     ),
     "answers of endless length": (
         "import os\nfor fd in range(3, 64):\n    try:\n        while True: os.write(fd, b'x' * 10**6)\n    except OSError: pass",
@@ -176,16 +205,18 @@ FUNCTIONS: dict[str, tuple[str, str]] = {
     "a function that hangs": ("def double(x):\n    while True: pass", "s of the processor"),
     "a value that is long": ("double = lambda x: range(10**18)", "test 1 of 2"),
     "a value that is deep": (
-        "def double(x):\n    y = []\n    for _ in range(10**5): y = [y]\n    return y", "test 1 of 2",
+        "def double(x):\n    y = []\n    for _ in range(10**5): y = [y]\n    return y",
+        "test 1 of 2",
     ),
     "a value that is large": ("double = lambda x: 1 << 10**7", "test 1 of 2"),
     "a value that refers to itself": ("x = []\nx.append(x)\ndouble = lambda y: x", "test 1 of 2"),
     "an iterator without end": ("import itertools\ndouble = lambda x: itertools.count()", "test 1 of 2"),
     "a value that is no plain data": ("double = lambda x: print", "test 1 of 2"),
-    "nothing": ("def double(x): pass", "None"),
+    "nothing": ("def double(x): pass", "test 1 of 2"),
     "not a number": ("double = lambda x: float('nan')", "test 1 of 2"),
     "an error whose text cannot be written": (
-        "class E(Exception):\n    def __str__(self): raise E\ndef double(x): raise E", "test 1 of 2",
+        "class E(Exception):\n    def __str__(self): raise E\ndef double(x): raise E",
+        "test 1 of 2",
     ),
     "text for the reader of the records": ("def double(x): raise ValueError('\\x1b]0;hi\\x07' * 10**6)", "ValueError"),
-}  # fmt: skip
+}

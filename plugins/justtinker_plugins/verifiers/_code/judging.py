@@ -19,7 +19,7 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from justtinker_plugins.shared.sandbox.commands import Limits
-from justtinker_plugins.shared.sandbox.running import Ended, Program, encoded, run, started
+from justtinker_plugins.shared.sandbox.running import Ended, Program, Why, encoded, run, started
 from justtinker_plugins.verifiers._code.tests import Tests
 
 PATIENCE = 5.0
@@ -234,17 +234,26 @@ async def followed(report: int, program: Program, driver: Program, tests: int, l
 
 async def broken_off(program: Program, driver: Program, course: Course, limits: Limits) -> Result:
     """The result if the tests did not come to their end: what has happened to the program, or to the driver."""
+    if course.stage in ("begun", "idle"):  # the program has not been asked anything, or has answered
+        return course.unscored(await failure_of_tests(driver, limits, "busy" if program.why == "busy" else ""))
     with suppress(TimeoutError):
         why, code = await asyncio.wait_for(program.wait(), PATIENCE)
         failure = failure_of(Ended(why, code), limits) or "it ended before it was asked to"
         if why in ("busy", "start"):
             return course.unscored(failure)
-        if course.stage != "idle" or why:
+        if course.stage == "unanswered" or why:
             return course.fail(failure)
     if course.stage == "unanswered":
         return course.fail("it closed its connection")
+    return course.fail(f"what it returns is too much: {await failure_of_tests(driver, limits)}")
+
+
+async def failure_of_tests(driver: Program, limits: Limits, why: Why = "") -> str:
+    """How the driver has failed."""
+    if why == "busy":
+        return failure_of(Ended(why, 0), limits)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(driver.process.wait(), PATIENCE)
     driver.kill("")
-    why, code = await driver.wait()
-    if course.stage == "asked":
-        return course.fail(f"what it returns is too much for the test: the test ended with exit status {code}")
-    return course.unscored(f"the tests ended early, with exit status {code}")
+    _, code = await driver.wait()
+    return f"the tests ended early, with exit status {code}"

@@ -8,7 +8,6 @@ import json
 from decimal import Decimal
 from fractions import Fraction
 
-
 TOO_DEEP = "one that is nested too deep"
 
 
