@@ -229,7 +229,9 @@ def test_another_version_is_told_with_both_and_the_cure() -> None:
         "Version mismatch: The cluster was started with:\n    Ray: 2.50.1\n    Python: 3.13.2\n"
         "This process on node 1.2.3.4:5 was started with:\n    Ray: 2.60.0\n    Python: 3.11.7\n"
     )
-    assert explained(error, settings_of(address="auto")).startswith("the cluster runs Ray 2.50.1 on Python 3.13.2, this")
+    assert explained(error, settings_of(address="auto")).startswith(
+        "the cluster runs Ray 2.50.1 on Python 3.13.2, this"
+    )
     assert "with Python 3.13 and pip install 'ray[client]==2.50.1'" in explained(error, settings_of())
 
 
@@ -273,7 +275,9 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_an_address_where_nothing_listens_is_told_at_once() -> None:
     begun = time.monotonic()
-    with pytest.raises(PluginError, match=r"^ray: nothing answers at address = 'ray://127.0.0.1:9' .*10001 by default$"):
+    with pytest.raises(
+        PluginError, match=r"^ray: nothing answers at address = 'ray://127.0.0.1:9' .*10001 by default$"
+    ):
         RayExecutor(settings_of(address="ray://127.0.0.1:9"))
     assert time.monotonic() - begun < 5
 
