@@ -183,7 +183,8 @@ FUNCTIONS: dict[str, tuple[str, str]] = {
         "test 1 of 2",
     ),
     "tests on the disk": (
-        "import glob\ndef double(x):\n    files = [f for f in glob.glob('/*') + glob.glob('/tmp/*') if 'test' in f or 'driver' in f]\n"
+        "import glob\ndef double(x):\n    files = [f for f in glob.glob('/*') + glob.glob('/tmp/*')\n"
+        "             if 'test' in f or 'driver' in f]\n"
         "    return 4 if files else 0",
         "test 1 of 2",
     ),
@@ -197,7 +198,8 @@ FUNCTIONS: dict[str, tuple[str, str]] = {
         "no function 'double'",
     ),
     "answers of endless length": (
-        "import os\nfor fd in range(3, 64):\n    try:\n        while True: os.write(fd, b'x' * 10**6)\n    except OSError: pass",
+        "import os\nfor fd in range(3, 64):\n    try:\n        while True: os.write(fd, b'x' * 10**6)\n"
+        "    except OSError: pass",
         "test 1 of 2",
     ),
     "a closed connection": ("import os, time\nos.closerange(3, 64)\ntime.sleep(99)", "test 1 of 2"),

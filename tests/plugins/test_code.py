@@ -187,7 +187,8 @@ SHAPES: list[tuple[Problem, str, str]] = [
     ),
     (
         shaped(
-            test="METADATA = {}\n\ndef check(candidate):\n    for i in range(5):\n        assert candidate(i) == i * i, i\n"
+            test="METADATA = {}\n\ndef check(candidate):\n    for i in range(5):\n"
+            "        assert candidate(i) == i * i, i\n"
             "    assert helper(1)",
             entry_point="square",
         ),
@@ -235,7 +236,8 @@ MALFORMED: list[tuple[Problem, str]] = [
     (shaped(private_test_cases="rubbish"), "private_test_cases is neither JSON nor packed as LiveCodeBench's: "),
     (
         shaped(private_test_cases=base64.b64encode(zlib.compress(pickle.dumps(print))).decode()),
-        "private_test_cases is neither JSON nor packed as LiveCodeBench's: it holds builtins.print, and only texts are allowed",
+        "private_test_cases is neither JSON nor packed as LiveCodeBench's: "
+        "it holds builtins.print, and only texts are allowed",
     ),
     (shaped(test_list="assert f(1)"), "test_list: expected a list, got 'assert f(1)'"),
     (shaped(test_list=["f(1) == 1"]), "test 1: expected an assert, got 'f(1) == 1'"),

@@ -56,7 +56,8 @@ def test_a_program_reads_and_prints() -> None:
 def test_it_has_its_own_disk_and_the_standard_library_only(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     program = (
-        f"import os, sys\nprint([p for p in ({str(tmp_path)!r}, {os.getcwd()!r}, {sys.prefix!r}) if os.path.exists(p)])\n"
+        "import os, sys\n"
+        f"print([p for p in ({str(tmp_path)!r}, {os.getcwd()!r}, {sys.prefix!r}) if os.path.exists(p)])\n"
         "open('x', 'w').write('x')\nprint(os.listdir(), sorted(os.listdir('/dev')), os.getpid() < 9, os.getuid())\n"
         "import json, ctypes, sqlite3, decimal, asyncio, threading\n"
         "t = threading.Thread(target=print, args=('thread',))\nt.start()\nt.join()\n"
