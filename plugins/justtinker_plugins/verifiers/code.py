@@ -73,7 +73,10 @@ class Code:
 
     @hookimpl
     async def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:
-        """One verdict for each rollout; its reason is the first test that fails. Its rung counts the tests passed."""
+        """One verdict for each rollout; its reason is the first test that fails. Its rung counts the tests passed.
+
+        Equal programs of a group are run once.
+        """
         if problem.kind not in self.kinds:
             return None
         try:
@@ -84,7 +87,10 @@ class Code:
             raise PluginError(f"code: {why}; or set [plugins.code] unsafe = true")
         if self.max_tests:
             tests = Tests(tests.runs[: self.max_tests], tests.calls[: self.max_tests])
-        return list(await asyncio.gather(*(self._judge(rollout.response, tests) for rollout in rollouts)))
+        programs = [program_of(rollout.response) for rollout in rollouts]
+        different = list(dict.fromkeys(programs))
+        verdicts = await asyncio.gather(*(self._judge(program, tests) for program in different))
+        return [dict(zip(different, verdicts, strict=True))[program] for program in programs]
 
     @hookimpl
     def measure(self, group: Group) -> Mapping[str, Sequence[float | None]] | None:
@@ -93,17 +99,16 @@ class Code:
             return None
         return {"tests_passed": [share(verdict) for verdict in group.verdicts]}
 
-    async def _judge(self, response: str, tests: Tests) -> Verdict:
-        blocks = BLOCK.findall(answer_part(response) or "")
-        if not blocks:
+    async def _judge(self, program: str | None, tests: Tests) -> Verdict:
+        if program is None:
             return Verdict("incorrect", rung="extract", reason="no ```python block after the thinking")
         limits = Limits(self.cpu_seconds, self.wall_seconds, self.memory_mb, self.output_kb)
         async with self._place():
-            result = await judged(blocks[-1], tests, limits, stop_early=self.stop_early, unsafe=self.unsafe)
+            result = await judged(program, tests, limits, stop_early=self.stop_early, unsafe=self.unsafe)
         rung = f"{result.passed} of {result.tests} tests"
         if result.unscored:
-            return Verdict("unscored", blocks[-1], rung, result.reason)
-        return Verdict("incorrect" if result.reason else "correct", blocks[-1], rung, result.reason)
+            return Verdict("unscored", program, rung, result.reason)
+        return Verdict("incorrect" if result.reason else "correct", program, rung, result.reason)
 
     def _place(self) -> asyncio.Semaphore:
         """Lets only so many programs run at once."""
@@ -112,6 +117,12 @@ class Code:
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
             self._places, self._loop = asyncio.Semaphore(self.programs or cores), loop
         return self._places
+
+
+def program_of(response: str) -> str | None:
+    """The last Python block after the thinking; None if there is none."""
+    blocks = BLOCK.findall(answer_part(response) or "")
+    return blocks[-1] if blocks else None
 
 
 def malformed(problem: Problem) -> str:
