@@ -336,6 +336,12 @@ def test_the_key_goes_into_the_header_and_nowhere_else(
     assert KEY.encode() not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
 
 
+def test_a_key_that_is_no_secret_garbles_no_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUDGE_API_KEY", "e")
+    with judge_server(key="e") as server:
+        assert ask(options_for(server), [question()])[0].found == {"reason": "the same", "same": True}
+
+
 def test_a_redirect_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUDGE_API_KEY", KEY)
     with (

@@ -149,7 +149,10 @@ class Asker:
             self._new_name = True
         elif structured:
             self._structured = False
-            log.warning("the judge takes no response_format and is asked for JSON in words: %s", refusal)
+            log.warning(
+                "the judge takes no response_format and is asked for JSON in words: %s",
+                self._endpoint.hide_key(refusal),
+            )
         else:
             return False
         return True
