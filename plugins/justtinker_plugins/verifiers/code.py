@@ -15,12 +15,14 @@ from typing import Annotated
 from pydantic import Field
 
 from justtinker_core import Group, PluginError, Problem, Rollout, RunContext, Verdict, hookimpl, plugin
+from justtinker_plugins.shared.fences import fenced
 from justtinker_plugins.shared.sandbox.commands import Limits, trouble
 from justtinker_plugins.text import answer_part
 from justtinker_plugins.verifiers._code.judging import judged
 from justtinker_plugins.verifiers._code.tests import Tests, read_tests
 
-BLOCK = re.compile(r"^[ \t]*```(?:python3?|py)?[ \t]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE | re.IGNORECASE)
+LANGUAGES = ("", "python", "python3", "py")
+"""Names of blocks that hold a program."""
 PASSED = re.compile(r"(\d+) of (\d+) tests")
 Count = Annotated[int, Field(ge=1)]
 
@@ -121,8 +123,8 @@ class Code:
 
 def program_of(response: str) -> str | None:
     """The last Python block after the thinking; None if there is none."""
-    blocks = BLOCK.findall(answer_part(response) or "")
-    return blocks[-1] if blocks else None
+    programs = [block.text for block in fenced(answer_part(response) or "") if block.language in LANGUAGES]
+    return programs[-1] if programs else None
 
 
 def malformed(problem: Problem) -> str:
