@@ -45,6 +45,7 @@ def config(folder: Path, url: str, model: str = "judge-1", **options: Any) -> Pa
     }
     if not model:
         tables["plugins"] = {"enable": ["exact", "correct"]}
+        tables["data"]["train"]["kind"] = "text"
     (folder / "judged.toml").write_text(tomli_w.dumps(tables))
     return folder / "judged.toml"
 

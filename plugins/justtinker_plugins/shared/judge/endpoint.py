@@ -160,7 +160,7 @@ class Endpoint:
 
 def seconds_before(attempt: int, backoff: float) -> float:
     """Return how long to wait before a try: twice as long each time, and not in step with others."""
-    return min(backoff * 2 ** (attempt - 2), MOST_SECONDS) * random.uniform(0.5, 1.5)
+    return float(min(backoff * 2 ** (attempt - 2), MOST_SECONDS)) * random.uniform(0.5, 1.5)
 
 
 async def read(response: httpx.Response) -> str:
