@@ -13,7 +13,7 @@ from justtinker_core import Group, Problem, Rollout, Verdict, hookimpl, plugin
 
 @plugin
 class Obedient:
-    """Right is what equals the answer; the text may begin with ``die``, ``die once FILE``, ``sleep S``, ``burn N``."""
+    """Right is what equals the answer; the text may begin with ``die``, ``die once FILE``, ``sleep S``, ``burn N`` ...."""
 
     @hookimpl
     def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict]:
@@ -38,6 +38,8 @@ class Obedient:
             os.kill(os.getpid(), signal.SIGKILL)
         if words[0] == "sleep":
             time.sleep(float(words[1]))
+        if words[0] == "touch":
+            Path(words[1]).touch()
         if words[0] == "burn":
             sum(i * i for i in range(int(words[1])))
         if words[0] == "fail":

@@ -159,7 +159,10 @@ class RayExecutor(Executor):
                 name, value = self._said.get(timeout=max(0.0, end - time.monotonic()))
             except queue.Empty:
                 where = f" at {self._settings.address!r}" if self._settings.address else ""
-                raise PluginError(f"ray: waited {seconds:.0f} s{where} for {noun}, in vain; {self.log()}") from None
+                said = " ".join(self.log().split())[-300:]
+                raise PluginError(
+                    f"ray: waited {seconds:.0f} s{where} for {noun}, in vain{said and f' (Ray says: {said})'}"
+                ) from None
             if name == what:
                 return value
             if name in ("failed", "lost"):
