@@ -13,7 +13,7 @@ from justtinker_core import Group, Problem, Rollout, Verdict, hookimpl, plugin
 
 @plugin
 class Obedient:
-    """Right is what equals the answer; the text may begin with ``die``, ``die once FILE``, ``sleep S``, ``burn N`` ...."""
+    """Right is what equals the answer; the text may begin with ``die``, ``die once FILE``, ``sleep S``, ``burn N``."""
 
     @hookimpl
     def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict]:
