@@ -1,7 +1,8 @@
 """Watch the grader: rollouts that it could not grade, slow verdicts, workers that had to be killed, lost machines.
 
 A policy that trains on a broken grader learns noise. The monitor reads `unscored_rate`, `slow_verdict_rate` and
-`worker_ended_rate` of the verifier `math_verify`, and `resent_rate` of the executor `ray`; it grades nothing itself.
+`worker_ended_rate` of the verifier `math_verify`, `rubric_failed_rate` of the reward `llm_rubric`, and `resent_rate` of
+the executor `ray`; it grades nothing itself.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class GraderHealth(Monitor):
     """The greatest share of rollouts with a slow verdict."""
     max_worker_ends: Share = 0.02
     """The greatest share of rollouts whose answer ended its worker (out of time or memory, or a crash)."""
-
+    max_rubric_failed: Share = 0.02
+    """The greatest share of responses of which the judge of `llm_rubric` could not say anything."""
     max_resent: Share = 0.1
     """The greatest share of rollouts that were sent to a cluster again, as their actor or its node had died."""
 
@@ -57,6 +59,11 @@ class GraderHealth(Monitor):
             "max_unscored": ("unscored_rate", self.max_unscored, "of the rollouts could not be graded"),
             "stop_unscored": ("unscored_rate", self.stop_unscored, "of the rollouts could not be graded"),
             "max_slow": ("slow_verdict_rate", self.max_slow, "of the verdicts were slow: p99 of the latency is too"),
+            "max_rubric_failed": (
+                "rubric_failed_rate",
+                self.max_rubric_failed,
+                "of the rubrics could not be judged",
+            ),
             "max_worker_ends": ("worker_ended_rate", self.max_worker_ends, "of the answers ended their worker"),
             "max_resent": (
                 "resent_rate",

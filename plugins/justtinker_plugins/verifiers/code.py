@@ -18,7 +18,7 @@ from justtinker_core import Group, PluginError, Problem, Rollout, RunContext, Ve
 from justtinker_plugins.shared.sandbox.commands import Limits, trouble
 from justtinker_plugins.text import answer_part
 from justtinker_plugins.verifiers._code.judging import judged
-from justtinker_plugins.verifiers._code.tests import Tests, tests_of
+from justtinker_plugins.verifiers._code.tests import Tests, read_tests
 
 BLOCK = re.compile(r"^[ \t]*```(?:python3?|py)?[ \t]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE | re.IGNORECASE)
 PASSED = re.compile(r"(\d+) of (\d+) tests")
@@ -56,6 +56,9 @@ class Code:
         self._places: asyncio.Semaphore | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_places": None, "_loop": None}  # another process has an event loop of its own
+
     @hookimpl
     def preflight(self, run: RunContext) -> list[str]:
         """Complaints: no sandbox on this machine, malformed tests."""
@@ -70,18 +73,24 @@ class Code:
 
     @hookimpl
     async def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:
-        """One verdict for each rollout; its reason is the first test that fails. Its rung counts the tests passed."""
+        """One verdict for each rollout; its reason is the first test that fails. Its rung counts the tests passed.
+
+        Equal programs of a group are run once.
+        """
         if problem.kind not in self.kinds:
             return None
         try:
-            tests = tests_of(problem)
+            tests = read_tests(problem)
         except ValueError as error:
             return [Verdict("unscored", reason=f"malformed tests: {error}")] * len(rollouts)
         if not self.unsafe and (why := await asyncio.to_thread(trouble)):
             raise PluginError(f"code: {why}; or set [plugins.code] unsafe = true")
         if self.max_tests:
             tests = Tests(tests.runs[: self.max_tests], tests.calls[: self.max_tests])
-        return list(await asyncio.gather(*(self._judge(rollout.response, tests) for rollout in rollouts)))
+        programs = [program_of(rollout.response) for rollout in rollouts]
+        different = list(dict.fromkeys(programs))
+        verdicts = await asyncio.gather(*(self._judge(program, tests) for program in different))
+        return [dict(zip(different, verdicts, strict=True))[program] for program in programs]
 
     @hookimpl
     def measure(self, group: Group) -> Mapping[str, Sequence[float | None]] | None:
@@ -90,17 +99,16 @@ class Code:
             return None
         return {"tests_passed": [share(verdict) for verdict in group.verdicts]}
 
-    async def _judge(self, response: str, tests: Tests) -> Verdict:
-        blocks = BLOCK.findall(answer_part(response) or "")
-        if not blocks:
+    async def _judge(self, program: str | None, tests: Tests) -> Verdict:
+        if program is None:
             return Verdict("incorrect", rung="extract", reason="no ```python block after the thinking")
         limits = Limits(self.cpu_seconds, self.wall_seconds, self.memory_mb, self.output_kb)
         async with self._place():
-            result = await judged(blocks[-1], tests, limits, stop_early=self.stop_early, unsafe=self.unsafe)
+            result = await judged(program, tests, limits, stop_early=self.stop_early, unsafe=self.unsafe)
         rung = f"{result.passed} of {result.tests} tests"
         if result.unscored:
-            return Verdict("unscored", blocks[-1], rung, result.reason)
-        return Verdict("incorrect" if result.reason else "correct", blocks[-1], rung, result.reason)
+            return Verdict("unscored", program, rung, result.reason)
+        return Verdict("incorrect" if result.reason else "correct", program, rung, result.reason)
 
     def _place(self) -> asyncio.Semaphore:
         """Lets only so many programs run at once."""
@@ -111,10 +119,16 @@ class Code:
         return self._places
 
 
+def program_of(response: str) -> str | None:
+    """The last Python block after the thinking; None if there is none."""
+    blocks = BLOCK.findall(answer_part(response) or "")
+    return blocks[-1] if blocks else None
+
+
 def malformed(problem: Problem) -> str:
     """What is wrong with a problem's tests; '' if nothing is."""
     try:
-        tests_of(problem)
+        read_tests(problem)
     except ValueError as error:
         return f"problem {problem.id!r}: {error}"
     return ""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,7 +19,9 @@ from justtinker_plugins.shared.sandbox.seccomp import program_filter
 Why = Literal["", "cpu", "wall", "output", "busy", "start"]
 """What ended a program: itself; its time on the processor or on the clock; too much output; a machine that was too busy
 to run it; a sandbox that did not start. The last two say nothing about the program."""
-XCPU = 128 + signal.SIGXCPU
+KILLED = 128 + signal.SIGKILL
+PATIENCE = 2.0
+"""Seconds for bwrap to end after its sandbox."""
 ERRORS = 1 << 14
 """Bytes of standard error that are kept."""
 
@@ -45,13 +48,12 @@ class Program:
     status: int
     """Reads what bwrap says about the program's end."""
     why: Why = field(default="", init=False)
+    begun: float = field(default_factory=time.monotonic, init=False)
 
     def kill(self, why: Why) -> None:
         """End the program and whatever it started. The first reason counts."""
         self.why = self.why or why
-        with suppress(ProcessLookupError, PermissionError):
-            if self.process.returncode is None:
-                os.killpg(self.process.pid, signal.SIGKILL)
+        kill(self.process, self.sandboxed)
 
     def out_of_time(self) -> None:
         """End the program because its time on the clock is over, or the machine has not let it run."""
@@ -65,7 +67,8 @@ class Program:
         code = 128 - code if code < 0 else code
         if self.sandboxed and not self.why and not self._ran():
             return "start", code
-        return self.why or ("cpu" if code == XCPU else ""), code
+        out_of_cpu = code == KILLED and time.monotonic() - self.begun >= self.limits.cpu
+        return self.why or ("cpu" if out_of_cpu else ""), code
 
     def _ran(self) -> bool:
         said = b""
@@ -79,8 +82,8 @@ class Program:
 def state_of(pid: int) -> tuple[str, float]:
     """The state of the innermost child of a process, "R" if it runs or could, and its seconds on the processor."""
     with suppress(OSError, ValueError, IndexError):
-        while children := Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            pid = int(children[0])
+        while children := children_of(pid):
+            pid = children[0]
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return "", 0.0
@@ -116,17 +119,73 @@ async def started(
             seccomp = stack.enter_context(contents(rules)) if rules else None
             passed += [says, *([seccomp] if seccomp is not None else [])]
             command = bubblewrap([*python_of(main), *arguments], given, seccomp, limits, says)
-        pipe = asyncio.subprocess.PIPE if piped else asyncio.subprocess.DEVNULL
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=passed, start_new_session=True,
-            cwd="/", env={"PATH": os.defpath, "LANG": "C.UTF-8"},
-        )  # fmt: skip
-        program = Program(process, limits, not unsafe, status)
+        program = Program(await spawn(command, passed, piped, not unsafe), limits, not unsafe, status)
         try:
             yield program
         finally:
-            program.kill("")
-            await process.wait()
+            await end(program.process, not unsafe)
+
+
+async def spawn(
+    command: Sequence[str], passed: Sequence[int], piped: bool, sandboxed: bool
+) -> asyncio.subprocess.Process:
+    """Start a command in a process group of its own. Cancelled meanwhile, it is ended."""
+    pipe = asyncio.subprocess.PIPE if piped else asyncio.subprocess.DEVNULL
+    spawning = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *command, stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=passed, start_new_session=True,
+            cwd="/", env={"PATH": os.defpath, "LANG": "C.UTF-8"},
+        )
+    )  # fmt: skip
+    try:
+        return await asyncio.shield(spawning)
+    except asyncio.CancelledError:
+        await end(await spawning, sandboxed)
+        raise
+
+
+async def end(process: asyncio.subprocess.Process, sandboxed: bool) -> None:
+    """Kill a process and whatever it started, and wait until all of it is gone."""
+    kill(process, sandboxed)
+    try:
+        await asyncio.wait_for(gone(process), PATIENCE)
+    except TimeoutError:
+        kill_group(process)
+        await gone(process)
+
+
+async def gone(process: asyncio.subprocess.Process) -> None:
+    """Wait for the end of a process and of its output."""
+    for stream in filter(None, (process.stdout, process.stderr)):
+        await drain(stream)
+    await process.wait()
+
+
+def kill(process: asyncio.subprocess.Process, sandboxed: bool) -> None:
+    """Kill what runs inside the sandbox; bwrap then ends by itself, and leaves no zombie. Otherwise kill all."""
+    children = children_of(process.pid) if sandboxed and process.returncode is None else []
+    for child in children:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(child, signal.SIGKILL)
+    if not children:
+        kill_group(process)
+
+
+def kill_group(process: asyncio.subprocess.Process) -> None:
+    """Kill bwrap, the first process inside the sandbox and the program at once.
+
+    Killed alone, bwrap could leave a sandbox behind that it had not tied to itself yet.
+    """
+    with suppress(ProcessLookupError, PermissionError):
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def children_of(pid: int) -> list[int]:
+    """The children of a process."""
+    with suppress(OSError, ValueError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
 
 
 async def run(source: str, stdin: str, limits: Limits, *, unsafe: bool = False) -> Ended:
@@ -147,6 +206,10 @@ async def run(source: str, stdin: str, limits: Limits, *, unsafe: bool = False) 
         except TimeoutError:
             program.out_of_time()
             _, output, errors, _ = await work
+        except asyncio.CancelledError:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            raise
         why, code = await program.wait()
         return Ended(why, code, output.decode(errors="replace"), errors[-ERRORS:].decode(errors="replace"))
 
@@ -168,8 +231,14 @@ async def take(stream: asyncio.StreamReader, most: int, program: Program) -> byt
         data += chunk
         if len(data) > most:
             program.kill("output")
-            break
+            await drain(stream)
     return bytes(data[:most])
+
+
+async def drain(stream: asyncio.StreamReader) -> None:
+    """Read to the end. asyncio does not tell that a process has ended before its pipes have (until Python 3.12.4)."""
+    while await stream.read(1 << 16):
+        pass
 
 
 def encoded(text: str) -> bytes:
