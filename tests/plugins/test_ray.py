@@ -299,6 +299,14 @@ def test_a_variable_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) ->
     assert said == ["ray: environment names NO_SUCH_KEY, which is not set here"]
 
 
+def test_a_budget_is_not_multiplied_by_the_actors() -> None:
+    pytest.importorskip("ray", reason="needs pip install 'justtinker[ray]'")
+    said = Ray().preflight(
+        context(config_of({"plugins": {"enable": ["llm_judge", "correct"], "llm_judge": {"budget_usd": 5.0}}}, [], []))
+    )
+    assert said[0].startswith("ray: [plugins.llm_judge] budget_usd = 5.0 would hold for each actor, so a run could")
+
+
 # On a cluster
 
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
@@ -621,7 +629,7 @@ def test_grade_and_score_judge_on_it_and_score_goes_on(tmp_path: Path) -> None:
     assert (tmp_path / "here.jsonl").read_text() == (tmp_path / "far.jsonl").read_text()
     rows = [json.loads(line) for line in table.read_text().splitlines()]
     saved = tmp_path / "saved.jsonl"
-    saved.write_text("".join(json.dumps({**row, "responses": [row["response"], "x"]}) + "\n" for row in rows))
+    saved.write_text("".join(json.dumps({"responses": [row.pop("response"), "x"], **row}) + "\n" for row in rows))
     out, again = tmp_path / "scores.jsonl", ["score", str(saved), "--config", config, "--against", config]
     assert cli(*again, "--jobs", "1", "--out", str(tmp_path / "plain.jsonl")).exit_code == 0
     done = cli(*again, *ray, "--out", str(out))

@@ -94,6 +94,7 @@ class Ray:
                 raise PluginError("the plugin ray needs a package: pip install 'justtinker[ray]'")
             if missing := [name for name in self.environment if name not in os.environ]:
                 raise PluginError(f"ray: environment names {missing[0]}, which is not set here")
+            check_budgets(config)
             self._executor = RayExecutor(self._settings(config))
         return self._executor
 
@@ -106,6 +107,17 @@ class Ray:
             tries=self.tries, timeout=self.timeout, patience=self.patience, folder="", version=version("justtinker"),
             runtime_env=dict(self.runtime_env), environment={name: os.environ[name] for name in self.environment},
         )  # fmt: skip
+
+
+def check_budgets(config: RunConfig) -> None:
+    """PluginError if a plugin that judges has a budget: each actor has plugins of its own, and each would spend it."""
+    for name in judging(config).enable:
+        options = config.plugin_options.get(name, {})
+        for option in [key for key, value in options.items() if key.startswith("budget_") and value is not None]:
+            raise PluginError(
+                f"ray: [plugins.{name}] {option} = {options[option]} would hold for each actor, so a run could spend "
+                "it many times: use no ray here, as a judge that waits for a server needs no cluster; or set no budget"
+            )
 
 
 def finding(now: Counts, before: Counts) -> Finding:

@@ -113,7 +113,10 @@ def connect(settings: Settings) -> tuple[Actors, Settings]:
     elif "://" in settings.address:
         own.pop("log_to_driver")
         own.pop("logging_level")
-    ray.init(**own)
+    try:
+        ray.init(**own)
+    except ConnectionAbortedError:  # the first client server of a head node may take longer than Ray waits for it
+        ray.init(**own)
     look_at_nodes(ray, settings)
     total = ray.cluster_resources().get("CPU", 0)
     fit = int(total / settings.cpus_per_actor) if settings.cpus_per_actor else int(total)
