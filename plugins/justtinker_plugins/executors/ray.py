@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import field, replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Annotated, Any
@@ -45,7 +45,7 @@ class Ray:
     """Seconds that a group may take before its actor is ended, as if it had died. 0: any number."""
     patience: Annotated[float, Field(gt=0)] = 60.0
     """Seconds to wait for a first actor, and for another when none is left. Raise it if nodes start on demand."""
-    runtime_env: Mapping[str, Any] = Field(default_factory=dict)
+    runtime_env: Mapping[str, Any] = field(default_factory=dict)
     """Ray's ``runtime_env`` of the actors, such as ``{pip = ["justtinker"]}``. It is recorded: put no secrets there."""
     environment: tuple[str, ...] = ()
     """Names of environment variables whose values the actors get, such as keys of judges. Values are never recorded."""
