@@ -9,8 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -498,6 +500,18 @@ def test_when_the_cluster_is_lost_groups_are_unscored_and_the_next_is_an_error(e
 
 @needs_ray
 @pytest.mark.integration
+def test_what_is_cancelled_ends_at_once(executor_on: Any) -> None:
+    with Scorer(stack()) as scorer:
+        executor = executor_on(scorer.config)
+        future = executor.submit(scorer.judge, group_of("sleep 60", 1))
+        executor.shutdown(wait=False, cancel_futures=True)
+        assert isinstance(future.exception(0), CancelledError)
+        with pytest.raises(RuntimeError, match="cannot schedule new futures after shutdown"):
+            executor.submit(scorer.judge, group_of("plain"))
+
+
+@needs_ray
+@pytest.mark.integration
 def test_a_cluster_that_is_full_is_told_in_time(executor_on: Any) -> None:
     with pytest.raises(PluginError, match=r"^ray: none has started for \d+ s \(patience = 2\): an actor needs "
                        r"cpus_per_actor = 50, and \d+ of the cluster's \d+ CPUs are free$"):  # fmt: skip
@@ -508,6 +522,11 @@ def raylets() -> set[str]:
     """The raylets that run on this machine, by process id."""
     listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
     return {line.split()[0] for line in listed.splitlines() if "/raylet/raylet " in line or "/gcs_server " in line}
+
+
+def folders() -> set[Path]:
+    """Folders of clusters of our own."""
+    return {path for place in {"/tmp", tempfile.gettempdir()} for path in Path(place).glob("jt-ray-*")}
 
 
 CONFIG = """
@@ -554,7 +573,7 @@ def test_a_run_records_what_one_without_it_records_and_leaves_no_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    before, config = raylets(), str(config_file(tmp_path))
+    before, left, config = raylets(), folders(), str(config_file(tmp_path))
     assert cli("train", config, "--dir", "plain").exit_code == 0
     done = cli("train", config, "--dir", "far", "-p", "ray", "--set", "plugins.ray.actors=2")
     assert done.exit_code == 0, done.output
@@ -562,7 +581,7 @@ def test_a_run_records_what_one_without_it_records_and_leaves_no_process(
     assert steps(plain.parent) == steps(far.parent)
     assert len(steps(far.parent)) == 3
     assert raylets() == before
-    assert not list(Path("/tmp").glob("jt-ray-*")), "its folder is gone"
+    assert folders() == left, "its folder is gone"
 
 
 def wait_for_raylets(expected: set[str], seconds: float = 30) -> set[str]:
@@ -591,7 +610,7 @@ def stack_file(folder: Path) -> Path:
 @pytest.mark.integration
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_however_a_command_ends_no_process_is_left(tmp_path: Path, how: signal.Signals) -> None:
-    before = raylets()
+    before, left = raylets(), folders()
     began, out = tmp_path / "began", tmp_path / "out.jsonl"
     table = table_of(tmp_path, [f"touch {began}", *["sleep 30"] * 5])
     command = [
@@ -616,6 +635,10 @@ def test_however_a_command_ends_no_process_is_left(tmp_path: Path, how: signal.S
         assert said.strip() == f"interrupted after 1 response; {out} holds them"
         assert len(out.read_text().splitlines()) == 1
     assert wait_for_raylets(before) == before
+    end = time.monotonic() + 10
+    while folders() != left and time.monotonic() < end:
+        time.sleep(0.2)
+    assert folders() == left
 
 
 @needs_ray

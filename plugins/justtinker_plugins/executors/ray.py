@@ -128,5 +128,8 @@ def finding(now: Counts, before: Counts) -> Finding:
         "warn",
         f"{now.died - before.died} actors died; {now.resent - before.resent} groups were sent again{lost}; "
         f"{now.alive} of {now.wanted} actors on {now.nodes} nodes are alive",
-        {name: getattr(now, name) for name in ("alive", "wanted", "nodes", "died", "resent", "unscored", "judged")},
+        {
+            name: getattr(now, name)
+            for name in ("alive", "wanted", "nodes", "died", "resent", "unscored", "judged", "seconds")
+        },
     )
