@@ -7,12 +7,14 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -679,41 +681,67 @@ def without_ray(record: dict[str, Any]) -> dict[str, Any]:
 
 ELSEWHERE = os.environ.get("JUSTTINKER_RAY_ENVIRONMENTS", "")
 """A folder with two environments that hold Ray and no JustTinker: ``bare`` of this Python, ``other`` of another."""
-PORTS = {"bare": 26411, "other": 26412}
+PORTS = {"bare": 26411, "other": 26412, "own": 26413}
 
 
-@pytest.fixture(params=["bare", "other"])
-def foreign(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, int]]:
-    """A cluster of another environment."""
-    name: str = request.param
+@contextmanager
+def head(name: str, folder: Path) -> Iterator[int]:
+    """A cluster that `ray start` of an environment starts; the port of its client server."""
     port = PORTS[name]
     command = [
-        f"{ELSEWHERE}/{name}/bin/ray", "start", "--head", f"--port={port}", f"--ray-client-server-port={port + 10}",
+        f"{folder}/ray", "start", "--head", f"--port={port}", f"--ray-client-server-port={port + 10}",
         f"--dashboard-agent-listen-port={port + 20}", "--include-dashboard=false", "--num-cpus=1", "--block",
         f"--temp-dir=/tmp/jt-test-{name}",
     ]  # fmt: skip
-    environment = os.environ | LOOPBACK | {"PATH": f"{ELSEWHERE}/{name}/bin:{os.environ['PATH']}"}
+    environment = os.environ | LOOPBACK | {"PATH": f"{folder}:{os.environ['PATH']}"}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    yield name, port
-    process.terminate()
-    process.wait(30)
-    shutil.rmtree(f"/tmp/jt-test-{name}", ignore_errors=True)
+    try:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            with suppress(OSError):
+                socket.create_connection(("127.0.0.1", port + 10), 1).close()
+                break
+            time.sleep(0.5)
+        yield port + 10
+    finally:
+        process.terminate()
+        process.wait(30)
+        shutil.rmtree(f"/tmp/jt-test-{name}", ignore_errors=True)
+
+
+@needs_ray
+@pytest.mark.integration
+def test_a_cluster_behind_ray_client_judges_and_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, value in LOOPBACK.items():
+        monkeypatch.setenv(variable, value)
+    groups = [group_of("plain", i) for i in range(40)]
+    groups[7] = group_of("die always", 7)
+    before = raylets()
+    with head("own", Path(sys.executable).parent) as port, Scorer(stack()) as scorer:
+        running = raylets()
+        for _ in range(2):
+            plugin = Ray(address=f"ray://127.0.0.1:{port}")
+            assert plugin.preflight(context(scorer.config)) == []
+            executor = plugin.grading_executor(context(scorer.config))
+            far = list(scorer.judge_all(groups, executor))
+            plugin.finish_run()
+            assert [i for i, group in enumerate(far) if not judged_right(group)] == [7]
+            assert far[7].verdicts[0].reason.startswith("the actor that judged it died, 3 times;")
+        assert raylets() == running
+    assert wait_for_raylets(before) == before
 
 
 @needs_ray
 @pytest.mark.integration
 @pytest.mark.skipif(not ELSEWHERE, reason="set JUSTTINKER_RAY_ENVIRONMENTS to a folder with environments to join")
+@pytest.mark.parametrize("name", ["bare", "other"])
 def test_a_cluster_of_another_environment_is_told_before_anything_is_spent(
-    foreign: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+    name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name, port = foreign
     for variable, value in LOOPBACK.items():
         monkeypatch.setenv(variable, value)
-    said = [f"nothing answers {port}"]
-    end = time.monotonic() + 60
-    while "nothing answers" in said[0] and time.monotonic() < end:
-        time.sleep(1)
-        plugin = Ray(address=f"ray://127.0.0.1:{port + 10}")
+    with head(name, Path(ELSEWHERE) / name / "bin") as port:
+        plugin = Ray(address=f"ray://127.0.0.1:{port}")
         said = plugin.preflight(context(config_of(MATH, [], [])))
         plugin.finish_run()
     (complaint,) = said
