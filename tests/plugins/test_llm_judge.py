@@ -453,10 +453,10 @@ def wait_for(what: Callable[[], bool]) -> None:
 
 
 def test_ctrl_c_ends_what_waits_and_leaves_nothing_behind(server: JudgeServer, tmp_path: Path) -> None:
-    config = config_file(tmp_path, server, steps=2)
+    config = config_file(tmp_path, server, steps=50)
     process = started(config, tmp_path)
     try:
-        wait_for(lambda: len(server.asked) > 10 or process.poll() is not None)  # the trial of golds comes first
+        wait_for(lambda: len(server.asked) > 10 or process.poll() is not None)
         server.hold.clear()
         wait_for(lambda: server.under_way > 0 or process.poll() is not None)
         process.send_signal(signal.SIGINT)
@@ -478,6 +478,14 @@ def test_check_says_it_before_anything_is_spent(server: JudgeServer, tmp_path: P
     result = cli("check", config_file(tmp_path, server, steps=2, model="judge1"))
     assert result.exit_code == 1
     assert "has no model 'judge1'; did you mean 'judge-1'?" in " ".join(result.output.split())
+    assert not server.asked
+
+
+def test_check_asks_the_judge_nothing(server: JudgeServer, tmp_path: Path) -> None:
+    """Its trials of golds and rewards would cost; and what it says of other verifiers, it does not say of a judge."""
+    result = cli("check", config_file(tmp_path, server, steps=2))
+    assert result.exit_code == 0, result.output
+    assert "the verifier" not in result.output
     assert not server.asked
 
 
