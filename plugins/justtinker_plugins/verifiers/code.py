@@ -15,14 +15,11 @@ from typing import Annotated
 from pydantic import Field
 
 from justtinker_core import Group, PluginError, Problem, Rollout, RunContext, Verdict, hookimpl, plugin
-from justtinker_plugins.shared.fences import fenced
 from justtinker_plugins.shared.sandbox.commands import Limits, trouble
-from justtinker_plugins.text import answer_part
-from justtinker_plugins.verifiers._code.judging import judged
+from justtinker_plugins.verifiers._code.judging import Rules, judged
+from justtinker_plugins.verifiers._code.programs import program_of
 from justtinker_plugins.verifiers._code.tests import Tests, read_tests
 
-LANGUAGES = ("", "python", "python3", "py")
-"""Names of blocks that hold a program."""
 PASSED = re.compile(r"(\d+) of (\d+) tests")
 Count = Annotated[int, Field(ge=1)]
 
@@ -42,7 +39,7 @@ class Code:
     max_tests: Annotated[int, Field(ge=0)] = 0
     """Run only so many tests of a problem, the first ones; 0: all."""
     cpu_seconds: Count = 6
-    """Processor time for one test."""
+    """Processor time for one test; if the tests call functions, for all of them, four times as much at most."""
     wall_seconds: Annotated[float, Field(gt=0)] = 20.0
     """Time on the clock for one test, for programs that wait instead of computing."""
     memory_mb: Annotated[int, Field(ge=32)] = 512
@@ -51,6 +48,8 @@ class Code:
     """The most that a program may print, and the size of its disk."""
     programs: Annotated[int, Field(ge=0)] = 0
     """How many programs run at once; 0: one for each core."""
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = 1e-6
+    """By how much decimal numbers may differ, relatively and absolutely; 0: not at all. Not used for asserts."""
     unsafe: bool = False
     """Run programs without a sandbox, with limits only. They can read your files, send them away, and live on."""
 
@@ -105,8 +104,12 @@ class Code:
         if program is None:
             return Verdict("incorrect", rung="extract", reason="no ```python block after the thinking")
         limits = Limits(self.cpu_seconds, self.wall_seconds, self.memory_mb, self.output_kb)
+        rules = Rules(limits, self.stop_early, self.tolerance, self.unsafe)
         async with self._place():
-            result = await judged(program, tests, limits, stop_early=self.stop_early, unsafe=self.unsafe)
+            try:
+                result = await judged(program, tests, rules)
+            except OSError as error:  # no process, no file descriptor, no memory
+                return Verdict("unscored", program, "start", f"the program could not be run: {error}")
         rung = f"{result.passed} of {result.tests} tests"
         if result.unscored:
             return Verdict("unscored", program, rung, result.reason)
@@ -119,12 +122,6 @@ class Code:
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
             self._places, self._loop = asyncio.Semaphore(self.programs or cores), loop
         return self._places
-
-
-def program_of(response: str) -> str | None:
-    """The last Python block after the thinking; None if there is none."""
-    programs = [block.text for block in fenced(answer_part(response) or "") if block.language in LANGUAGES]
-    return programs[-1] if programs else None
 
 
 def malformed(problem: Problem) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from justtinker_plugins.shared.sandbox.seccomp import program_filter
 PYTHON = os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable)
 """The interpreter itself, not that of a virtual environment: programs have the standard library only."""
 INSTALL = "install bubblewrap (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap)"
+USR = ("/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib")
 MEND = (
     "allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, user.max_user_namespaces above 0; on Ubuntu "
     "24.04 and later an AppArmor profile for bwrap, or kernel.apparmor_restrict_unprivileged_userns=0; in Docker "
@@ -36,10 +38,15 @@ class Limits:
     memory_mb: int = 512
     output_kb: int = 1024
     """What it may print, and the most that it may write to its disk."""
+    threads: int = 64
+    """Threads at once; 0: no limit."""
 
 
 def limited(command: Sequence[str], limits: Limits) -> list[str]:
-    """The command, run by a shell that first sets the limits of its process; they cannot be raised again."""
+    """The command, run by a shell that first sets the limits of its process; they cannot be raised again.
+
+    The limit of threads holds for ordinary users; the kernel does not apply it to root.
+    """
     sets = [
         "set -e",
         f"ulimit -t {limits.cpu}",
@@ -48,6 +55,8 @@ def limited(command: Sequence[str], limits: Limits) -> list[str]:
         "ulimit -c 0",
         "ulimit -n 64",
     ]
+    if limits.threads:
+        sets.append(f"ulimit -u {limits.threads} 2>/dev/null || ulimit -p {limits.threads}")  # bash, dash
     return ["/bin/sh", "-c", f'{"; ".join(sets)}; exec "$@"', "sh", *command]
 
 
@@ -57,7 +66,7 @@ def python_of(file: str) -> list[str]:
 
 
 def bubblewrap(
-    command: Sequence[str], files: Mapping[str, int], seccomp: int | None, limits: Limits, status: int | None = None
+    command: Sequence[str], files: Mapping[str, int], seccomp: int, limits: Limits, status: int | None = None
 ) -> list[str]:
     """The command inside a sandbox that holds only Python and these files: path -> file descriptor of its content.
 
@@ -66,38 +75,43 @@ def bubblewrap(
     """
     wrap = ["bwrap", "--unshare-user", "--unshare-pid", "--as-pid-1", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     wrap += ["--unshare-cgroup-try", "--uid", "65534", "--gid", "65534", "--hostname", "sandbox"]
-    wrap += ["--die-with-parent", "--clearenv", "--setenv", "LANG", "C.UTF-8", "--cap-drop", "ALL"]
-    wrap += ["--ro-bind", "/usr", "/usr"]
-    for folder in ("/lib", "/lib32", "/lib64", "/bin", "/sbin"):
-        if os.path.islink(folder):
-            wrap += ["--symlink", os.readlink(folder), folder]
-        elif os.path.isdir(folder):
-            wrap += ["--ro-bind", folder, folder]
-    wrap += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache", *_python_folders()]
-    for device in ("null", "zero", "random", "urandom"):
-        wrap += ["--dev-bind", f"/dev/{device}", f"/dev/{device}"]
+    wrap += ["--die-with-parent", "--new-session", "--clearenv", "--setenv", "LANG", "C.UTF-8", "--cap-drop", "ALL"]
+    wrap += ["--seccomp", str(seccomp)]
+    wrap += _system_folders()
+    for device in ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"):
+        wrap += ["--dev-bind", device, device]  # the machine's own, so the filter refuses chmod
     wrap += ["--size", str(max(4096, limits.output_kb << 10)), "--tmpfs", "/tmp", "--chdir", "/tmp"]
     for path, descriptor in files.items():
         wrap += ["--ro-bind-data", str(descriptor), path]
-    if seccomp is not None:
-        wrap += ["--seccomp", str(seccomp)]
     if status is not None:
         wrap += ["--json-status-fd", str(status)]
     return [*wrap, "--remount-ro", "/", "--", *limited(command, limits)]
 
 
 @cache
-def _python_folders() -> tuple[str, ...]:
-    """Bind the interpreter's own folder, and hide the packages that are installed in it."""
+def _system_folders() -> tuple[str, ...]:
+    """Bind the system's libraries and programs, the interpreter and its library; hide packages installed in it."""
+    bind: list[str] = []
+    for folder in ("/lib", "/lib32", "/lib64", "/bin", "/sbin"):
+        if os.path.islink(folder):
+            bind += ["--symlink", os.readlink(folder), folder]
+        elif os.path.isdir(folder):
+            bind += ["--ro-bind", folder, folder]
     prefix = sys.base_prefix
-    bind = [] if Path(prefix).is_relative_to("/usr") else ["--ro-bind", prefix, prefix]
+    own = [path for path in (f"{prefix}/lib", f"{prefix}/lib64", PYTHON) if not _is_within_usr(path)]
+    for path in [*USR, "/etc/ld.so.cache", *own]:
+        if os.path.exists(path):
+            bind += ["--ro-bind", path, path]
     paths = sysconfig.get_paths(vars={"base": prefix, "platbase": prefix})
     usual = (p for place in ("lib", "local/lib") for p in Path("/usr", place).glob("python3*/*-packages"))
-    hidden = {paths["purelib"], paths["platlib"], *map(str, usual)}
-    for folder in sorted(hidden):
+    for folder in sorted({paths["purelib"], paths["platlib"], *map(str, usual)}):
         if os.path.isdir(folder):
-            bind += ["--size", "4096", "--tmpfs", folder]
+            bind += ["--size", "4096", "--tmpfs", folder, "--remount-ro", folder]
     return tuple(bind)
+
+
+def _is_within_usr(path: str) -> bool:
+    return any(Path(path).is_relative_to(folder) for folder in USR)
 
 
 @contextmanager
@@ -120,8 +134,10 @@ def trouble() -> str:
         return "bubblewrap needs Linux: run in a Linux container or virtual machine"
     if shutil.which("bwrap") is None:
         return f"bwrap is not installed: {INSTALL}"
+    if not program_filter():
+        return f"there is no filter of system calls for this processor ({platform.machine()}), only for x86_64, aarch64"
     with contents(b"print(6 * 7)") as program, contents(program_filter()) as rules:
-        command = bubblewrap(python_of("/program.py"), {"/program.py": program}, rules or None, Limits())
+        command = bubblewrap(python_of("/program.py"), {"/program.py": program}, rules, Limits())
         try:
             tried = subprocess.run(
                 command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, pass_fds=(program, rules)

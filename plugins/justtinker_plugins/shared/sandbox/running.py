@@ -7,9 +7,9 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,8 +20,8 @@ Why = Literal["", "cpu", "wall", "output", "busy", "start"]
 """What ended a program: itself; its time on the processor or on the clock; too much output; a machine that was too busy
 to run it; a sandbox that did not start. The last two say nothing about the program."""
 KILLED = 128 + signal.SIGKILL
-PATIENCE = 2.0
-"""Seconds for bwrap to end after its sandbox."""
+PATIENCE = 5.0
+"""Seconds for bwrap and for the streams of a killed program to end."""
 ERRORS = 1 << 14
 """Bytes of standard error that are kept."""
 
@@ -55,15 +55,19 @@ class Program:
         self.why = self.why or why
         kill(self.process, self.sandboxed)
 
+    def starved(self) -> bool:
+        """Whether the machine has let the program wait for a processor for more than half of its time on the clock."""
+        return waited(self.process.pid) > self.limits.wall / 2
+
     def out_of_time(self) -> None:
         """End the program because its time on the clock is over, or the machine has not let it run."""
-        state, cpu = state_of(self.process.pid)
-        starved = state == "R" and cpu < self.limits.cpu / 2
-        self.kill("busy" if starved else "wall")
+        self.kill("busy" if self.starved() else "wall")
 
     async def wait(self) -> tuple[Why, int]:
         """What ended the program, and its exit status."""
-        code = await self.process.wait()
+        code = self.process.returncode
+        if code is None:
+            code = await self.process.wait()
         code = 128 - code if code < 0 else code
         if self.sandboxed and not self.why and not self._ran():
             return "start", code
@@ -79,14 +83,25 @@ class Program:
         return any("exit-code" in line for line in lines)
 
 
-def state_of(pid: int) -> tuple[str, float]:
-    """The state of the innermost child of a process, "R" if it runs or could, and its seconds on the processor."""
+def descendants(pid: int) -> Iterator[int]:
+    """The first child of a process, its first child, and so on."""
     with suppress(OSError, ValueError, IndexError):
         while children := children_of(pid):
             pid = children[0]
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return fields[0], (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return "", 0.0
+            yield pid
+
+
+def waited(pid: int) -> float:
+    """Seconds for which the innermost child of a process could have run, and was given no processor.
+
+    A program cannot bring this about alone: what it waits for itself is no such time, and its own threads, if they
+    crowded a processor, would use up its time on it. 0 where the kernel does not say.
+    """
+    for child in descendants(pid):
+        pid = child
+    with suppress(OSError, ValueError, IndexError):
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    return 0.0
 
 
 @asynccontextmanager
@@ -113,11 +128,12 @@ async def started(
         stack.callback(os.close, says)
         if unsafe:
             names = {path: f"/dev/fd/{descriptor}" for path, descriptor in given.items()}
-            command = limited([*python_of(names[main]), *(names.get(a, a) for a in arguments)], limits)
+            command = limited(
+                [*python_of(names[main]), *(names.get(a, a) for a in arguments)], replace(limits, threads=0)
+            )
         else:
-            rules = program_filter()
-            seccomp = stack.enter_context(contents(rules)) if rules else None
-            passed += [says, *([seccomp] if seccomp is not None else [])]
+            seccomp = stack.enter_context(contents(program_filter()))
+            passed += [says, seccomp]
             command = bubblewrap([*python_of(main), *arguments], given, seccomp, limits, says)
         program = Program(await spawn(command, passed, piped, not unsafe), limits, not unsafe, status)
         try:
@@ -149,9 +165,10 @@ async def end(process: asyncio.subprocess.Process, sandboxed: bool) -> None:
     kill(process, sandboxed)
     try:
         await asyncio.wait_for(gone(process), PATIENCE)
-    except TimeoutError:
+    except TimeoutError:  # without a sandbox, a child that has left the group may live on and hold a stream
         kill_group(process)
-        await gone(process)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(gone(process), PATIENCE)
 
 
 async def gone(process: asyncio.subprocess.Process) -> None:
@@ -163,7 +180,9 @@ async def gone(process: asyncio.subprocess.Process) -> None:
 
 def kill(process: asyncio.subprocess.Process, sandboxed: bool) -> None:
     """Kill what runs inside the sandbox; bwrap then ends by itself, and leaves no zombie. Otherwise kill all."""
-    children = children_of(process.pid) if sandboxed and process.returncode is None else []
+    if sandboxed and process.returncode is not None:
+        return
+    children = children_of(process.pid) if sandboxed else []
     for child in children:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(child, signal.SIGKILL)
@@ -177,8 +196,7 @@ def kill_group(process: asyncio.subprocess.Process) -> None:
     Killed alone, bwrap could leave a sandbox behind that it had not tied to itself yet.
     """
     with suppress(ProcessLookupError, PermissionError):
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def children_of(pid: int) -> list[int]:
@@ -195,21 +213,21 @@ async def run(source: str, stdin: str, limits: Limits, *, unsafe: bool = False) 
         assert streams.stdin is not None
         assert streams.stdout is not None
         assert streams.stderr is not None
+        output, errors = bytearray(), bytearray()
         work = asyncio.gather(
             feed(streams.stdin, encoded(stdin)),
-            take(streams.stdout, limits.output_kb << 10, program),
-            take(streams.stderr, limits.output_kb << 10, program),
+            take(streams.stdout, output, program),
+            take(streams.stderr, errors, program),
             program.process.wait(),
         )
         try:
-            _, output, errors, _ = await asyncio.wait_for(asyncio.shield(work), limits.wall)
-        except TimeoutError:
-            program.out_of_time()
-            _, output, errors, _ = await work
-        except asyncio.CancelledError:
-            work.cancel()
+            done, _ = await asyncio.wait([work], timeout=limits.wall)
+            if not done:
+                program.out_of_time()
+                await asyncio.wait([work], timeout=PATIENCE)
+        finally:
+            work.cancel()  # without a sandbox, a child may live on and hold a stream
             await asyncio.gather(work, return_exceptions=True)
-            raise
         why, code = await program.wait()
         return Ended(why, code, output.decode(errors="replace"), errors[-ERRORS:].decode(errors="replace"))
 
@@ -224,15 +242,13 @@ async def feed(stream: asyncio.StreamWriter, data: bytes) -> None:
         await stream.wait_closed()
 
 
-async def take(stream: asyncio.StreamReader, most: int, program: Program) -> bytes:
-    """Read a stream of a program to its end; kill the program if it writes more than `most` bytes."""
-    data = bytearray()
+async def take(stream: asyncio.StreamReader, data: bytearray, program: Program) -> None:
+    """Read a stream of a program to its end; kill the program if it writes more than it may."""
+    most = program.limits.output_kb << 10
     while chunk := await stream.read(1 << 16):
-        data += chunk
+        data += chunk[: most - len(data) + 1]
         if len(data) > most:
             program.kill("output")
-            await drain(stream)
-    return bytes(data[:most])
 
 
 async def drain(stream: asyncio.StreamReader) -> None:

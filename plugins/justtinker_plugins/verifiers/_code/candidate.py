@@ -30,8 +30,7 @@ def answer(names, call):
         function = find(names, call["name"])
     except Exception:
         return {"missing": call["name"]}
-    result = function(*arguments, **keywords)
-    return {"result": encode(result), "args": encode(arguments)}
+    return {"result": encode(function(*arguments, **keywords))}
 
 
 def said(error):

@@ -12,17 +12,18 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 from justtinker_plugins.shared.sandbox.commands import Limits
-from justtinker_plugins.shared.sandbox.running import Ended, Program, encoded, run, started
+from justtinker_plugins.shared.sandbox.running import Ended, Program, Why, encoded, run, started
 from justtinker_plugins.verifiers._code.tests import Tests
 
-TOLERANCE = 1e-6
+PATIENCE = 5.0
+"""Seconds in which a program whose connection is closed must end."""
 SIGNALS = {137: "it was killed (out of memory?)", 139: "it crashed (segmentation fault)", 134: "it aborted"}
 
 
@@ -38,29 +39,35 @@ class Result:
     """The reason says nothing about the program."""
 
 
-async def judged(source: str, tests: Tests, limits: Limits, *, stop_early: bool, unsafe: bool) -> Result:
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How programs are judged."""
+
+    limits: Limits
+    stop_early: bool = True
+    tolerance: float = 1e-6
+    unsafe: bool = False
+
+
+async def judged(source: str, tests: Tests, rules: Rules) -> Result:
     """How far a program comes."""
-    if tests.runs:
-        return await judged_runs(source, tests.runs, limits, stop_early, unsafe)
-    return await judged_calls(source, tests.calls, limits, stop_early, unsafe)
+    return await (judged_runs(source, tests.runs, rules) if tests.runs else judged_calls(source, tests.calls, rules))
 
 
-async def judged_runs(
-    source: str, runs: Sequence[tuple[str, str]], limits: Limits, stop_early: bool, unsafe: bool
-) -> Result:
+async def judged_runs(source: str, runs: Sequence[tuple[str, str]], rules: Rules) -> Result:
     """Run a program once for each input."""
     passed, reason = 0, ""
     for number, (given, expected) in enumerate(runs, 1):
-        ended = await run(source, given, limits, unsafe=unsafe)
-        failure = failure_of(ended, limits)
+        ended = await run(source, given, rules.limits, unsafe=rules.unsafe)
+        failure = failure_of(ended, rules.limits)
         if ended.why in ("busy", "start"):
             return Result(passed, len(runs), failure, unscored=True)
-        if not failure and equal(ended.output, expected):
+        if not failure and equal(ended.output, expected, rules.tolerance):
             passed += 1
             continue
         failure = failure or f"printed {short(ended.output)}, expected {short(expected)}"
         reason = reason or f"test {number} of {len(runs)}: {failure}"
-        if stop_early:
+        if rules.stop_early:
             break
     return Result(passed, len(runs), reason)
 
@@ -89,13 +96,15 @@ def last_line(errors: str) -> str:
     return lines[-1].strip()[:200] if lines else ""
 
 
-def equal(printed: str, expected: str) -> bool:
+def equal(printed: str, expected: str, tolerance: float) -> bool:
     """Equal but for white space at the ends of lines and of the text, and for rounding of decimal numbers."""
     found, wanted = tidy(printed), tidy(expected)
     if found == wanted:
         return True
     rows = [(a.split(), b.split()) for a, b in zip(found, wanted, strict=False)]
-    return len(found) == len(wanted) and all(len(a) == len(b) and all(map(close, a, b)) for a, b in rows)
+    return len(found) == len(wanted) and all(
+        len(a) == len(b) and all(close(*pair, tolerance) for pair in zip(a, b, strict=True)) for a, b in rows
+    )
 
 
 def tidy(text: str) -> list[str]:
@@ -103,14 +112,14 @@ def tidy(text: str) -> list[str]:
     return [line.rstrip() for line in text.rstrip().splitlines()]
 
 
-def close(found: str, wanted: str) -> bool:
+def close(found: str, wanted: str, tolerance: float) -> bool:
     """Equal, or decimal numbers that are equal up to rounding."""
     if found == wanted:
         return True
-    if not any(mark in wanted for mark in ".eE") or "_" in found:
+    if not tolerance or not any(mark in wanted for mark in ".eE") or "_" in found:
         return False
     try:
-        return math.isclose(float(found), float(wanted), rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+        return math.isclose(float(found), float(wanted), rel_tol=tolerance, abs_tol=tolerance)
     except ValueError:
         return False
 
@@ -127,11 +136,10 @@ def harness(name: str) -> bytes:
     return b"\n\n".join((folder / f"{part}.py").read_bytes() for part in ("wire", name))
 
 
-async def judged_calls(
-    source: str, calls: Sequence[dict[str, Any]], limits: Limits, stop_early: bool, unsafe: bool
-) -> Result:
+async def judged_calls(source: str, calls: Sequence[dict[str, Any]], rules: Rules) -> Result:
     """Run tests that call a program's functions, in order, with one process for the program."""
-    spec = json.dumps({"tests": list(calls), "stop_early": stop_early}).encode()
+    spec = json.dumps({"tests": calls, "stop_early": rules.stop_early, "tolerance": rules.tolerance}).encode()
+    limits, unsafe = rules.limits, rules.unsafe
     whole = replace(limits, cpu=limits.cpu * min(len(calls), 4))
     async with AsyncExitStack() as stack:
         pipes = [os.pipe() for _ in range(3)]
@@ -162,43 +170,90 @@ def close_all(descriptors: set[int]) -> None:
         os.close(descriptor)
 
 
+@dataclass
+class Course:
+    """How far the tests have come, by the driver's reports."""
+
+    tests: int
+    passed: int = 0
+    number: int = 0
+    """The test under way, or the last one; 0 before the first."""
+    stage: Literal["idle", "begun", "asked", "unanswered"] = "idle"
+    """Of this test: over; begun; the program has been asked something; it has not answered."""
+    reason: str = ""
+    bad: str = ""
+
+    def take(self, message: dict[str, Any]) -> None:
+        """Note a report."""
+        if "test" in message:
+            self.number, self.stage = message["test"] + 1, "begun"
+        elif "asked" in message:
+            self.stage = "asked"
+        elif "ended" in message:
+            self.stage = "unanswered"
+        else:
+            self.stage = "idle"
+            self.passed += "ok" in message
+            self.bad = message.get("bad", "")
+            if "failed" in message:
+                self.fail(message["failed"])
+
+    def fail(self, why: str) -> Result:
+        """The result if the test under way is failed. The first failure is the reason."""
+        self.reason = self.reason or f"test {max(self.number, 1)} of {self.tests}: {why}"
+        return Result(self.passed, self.tests, self.reason)
+
+    def unscored(self, why: str) -> Result:
+        """The result if the program is not to blame."""
+        return Result(self.passed, self.tests, why, unscored=True)
+
+
 async def followed(report: int, program: Program, driver: Program, tests: int, limits: Limits) -> Result:
     """Read the driver's reports to their end. Each test has `limits.wall` seconds."""
     reader = asyncio.StreamReader(limit=1 << 20)
     loop = asyncio.get_running_loop()
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(report, "rb"))
-    passed, number, reason, under_way = 0, 0, "", False
+    course = Course(tests)
     try:
-        while line := await asyncio.wait_for(reader.readline(), limits.wall):
-            message = json.loads(line)
-            if "test" in message:
-                number, under_way = message["test"] + 1, True
-                continue
-            if "ended" in message:
-                break
-            under_way = False
-            passed += "ok" in message
-            if "bad" in message:
-                return Result(passed, tests, f"test {number} of {tests} is malformed: {message['bad']}", unscored=True)
-            if "failed" in message:
-                reason = reason or f"test {number} of {tests}: {message['failed']}"
+        async with asyncio.timeout(limits.wall) as clock:
+            while not course.bad and (line := await reader.readline()):
+                course.take(json.loads(line))
+                if course.stage in ("begun", "idle"):
+                    clock.reschedule(loop.time() + limits.wall)
     except TimeoutError:
-        program.out_of_time()
+        busy = course.stage in ("begun", "idle") or program.starved() or driver.starved()
+        program.kill("busy" if busy else "wall")
     finally:
         transport.close()
-    if not under_way and number:
-        return Result(passed, tests, reason)
-    return await broken_off(program, driver, Result(passed, tests, reason), number, limits)
+    if course.bad:
+        return course.unscored(f"test {course.number} of {tests} is malformed: {course.bad}")
+    if course.stage == "idle" and (course.number == tests or course.reason):
+        return Result(course.passed, tests, course.reason)
+    return await broken_off(program, driver, course, limits)
 
 
-async def broken_off(program: Program, driver: Program, so_far: Result, number: int, limits: Limits) -> Result:
+async def broken_off(program: Program, driver: Program, course: Course, limits: Limits) -> Result:
     """The result if the tests did not come to their end: what has happened to the program, or to the driver."""
-    try:
-        why, code = await asyncio.wait_for(program.wait(), 5.0)
-    except TimeoutError:  # the program still runs, so the driver has ended
-        why, code = await driver.wait()
-        return replace(so_far, reason=f"the tests ended early, with exit status {code}", unscored=True)
-    failure = failure_of(Ended(why, code), limits) or "it ended before it was asked to"
-    if why in ("busy", "start"):
-        return replace(so_far, reason=failure, unscored=True)
-    return replace(so_far, reason=so_far.reason or f"test {max(number, 1)} of {so_far.tests}: {failure}")
+    if course.stage in ("begun", "idle"):  # the program has not been asked anything, or has answered
+        return course.unscored(await failure_of_tests(driver, limits, "busy" if program.why == "busy" else ""))
+    with suppress(TimeoutError):
+        why, code = await asyncio.wait_for(program.wait(), PATIENCE)
+        failure = failure_of(Ended(why, code), limits) or "it ended before it was asked to"
+        if why in ("busy", "start"):
+            return course.unscored(failure)
+        if course.stage == "unanswered" or why:
+            return course.fail(failure)
+    if course.stage == "unanswered":
+        return course.fail("it closed its connection")
+    return course.fail(f"what it returns is too much: {await failure_of_tests(driver, limits)}")
+
+
+async def failure_of_tests(driver: Program, limits: Limits, why: Why = "") -> str:
+    """How the driver has failed."""
+    if why == "busy":
+        return failure_of(Ended(why, 0), limits)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(driver.process.wait(), PATIENCE)
+    driver.kill("")
+    _, code = await driver.wait()
+    return f"the tests ended early, with exit status {code}"

@@ -43,7 +43,7 @@ class Tests:
 
 def read_tests(problem: Problem) -> Tests:
     """All tests of a problem."""
-    meta = problem.meta
+    meta = {key: value for key, value in problem.meta.items() if value is not None and value != ""}
     if "test_list" in meta:
         found = asserts(listed(meta["test_list"], "test_list"), setup_of(meta))
     elif "test" in meta:

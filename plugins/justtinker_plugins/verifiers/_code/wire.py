@@ -8,6 +8,8 @@ import json
 from decimal import Decimal
 from fractions import Fraction
 
+TOO_DEEP = "one that is nested too deep"
+
 
 class Opaque:
     """An object that is no plain data. It equals nothing, itself included."""
@@ -34,7 +36,7 @@ def encode(value, depth=0):
     """A JSON value for plain data: numbers, texts, lists, tuples, sets, dictionaries, iterators of them."""
     kind = type(value)
     if depth > 200:
-        return {"o": "one that is nested too deep"}
+        return {"o": TOO_DEEP}
     if value is None or kind in (bool, float):
         return value
     if kind is str:

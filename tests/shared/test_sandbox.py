@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from justtinker_plugins.shared.sandbox import commands, running
+from justtinker_plugins.shared.sandbox.commands import INSTALL, MEND, Limits, contents, trouble
+from justtinker_plugins.shared.sandbox.running import Ended, run
+from justtinker_plugins.shared.sandbox.seccomp import MACHINES, REFUSED, program_filter
+
+needs_sandbox = pytest.mark.skipif(
+    os.environ.get("JUSTTINKER_SANDBOX") != "required" and trouble() != "", reason=trouble() or "-"
+)
+
+
+def ended(source: str, stdin: str = "", *, unsafe: bool = False, **limits: float) -> Ended:
+    return asyncio.run(run(source, stdin, Limits(**limits), unsafe=unsafe))  # type: ignore[arg-type]
+
+
+def family(pid: int = 0) -> set[int]:
+    """All processes below this one, zombies included."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid or 'self'}/task").iterdir():
+        for child in map(int, (task / "children").read_text().split()):
+            found |= {child} | family(child)
+    return found
+
+
+def gone(pids: set[int]) -> bool:
+    """Whether these processes end within some seconds."""
+    deadline = time.monotonic() + 10
+    while alive := {pid for pid in pids if Path(f"/proc/{pid}").exists()}:
+        if time.monotonic() > deadline:
+            return not alive
+        time.sleep(0.05)
+    return True
+
+
+@needs_sandbox
+def test_a_program_reads_and_prints() -> None:
+    assert ended("print(2 * int(input()))", "21\n") == Ended("", 0, "42\n", "")
+    crashed = ended("import sys\nprint('said', file=sys.stderr)\nsys.exit(3)")
+    assert crashed == Ended("", 3, "", "said\n")
+    assert ended("print(input())", "x" * 10**6, output_kb=2000).output == "x" * 10**6 + "\n"
+    assert ended("pass", "x" * 10**7) == Ended("", 0)  # it need not read its input
+
+
+@needs_sandbox
+def test_it_has_its_own_disk_and_the_standard_library_only(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    program = (
+        "import os, sys\n"
+        f"print([p for p in ({str(tmp_path)!r}, {os.getcwd()!r}, {sys.prefix!r}) if os.path.exists(p)])\n"
+        "open('x', 'w').write('x')\nprint(os.listdir(), sorted(os.listdir('/dev')), os.getpid() < 9, os.getuid())\n"
+        "import json, ctypes, sqlite3, decimal, asyncio, threading\n"
+        "t = threading.Thread(target=print, args=('thread',))\nt.start()\nt.join()\n"
+        "print(asyncio.run(asyncio.sleep(0, 'loop')), len(open('/dev/urandom', 'rb').read(4)))\n"
+        "print('x', file=open('/dev/null', 'w'))"
+    )
+    said = ended(program)
+    assert said.output.splitlines() == [
+        "[]",
+        "['x'] ['null', 'random', 'urandom', 'zero'] True 65534",
+        "thread",
+        "loop 4",
+    ], said
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("while True: pass", "cpu"),
+        ("import time\ntime.sleep(99)", "wall"),
+        ("while True: print('x' * 1000)", "output"),
+    ],
+)
+def test_limits_end_it(program: str, why: str) -> None:
+    wall = 1 if why == "wall" else 60
+    assert ended(program, cpu=1, wall=wall, output_kb=64).why == why
+
+
+@needs_sandbox
+def test_what_is_printed_before_the_end_is_kept() -> None:
+    assert ended("import time\nprint(4, flush=True)\ntime.sleep(99)", wall=1.0) == Ended("wall", 137, "4\n", "")
+    assert len(ended("while True: print('x' * 1000)", output_kb=64).output) == 64 * 1024 + 1
+
+
+@needs_sandbox
+def test_a_program_that_the_machine_does_not_run_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starving a real one takes a busy machine; that the kernel counts the waiting is checked with this process."""
+    assert running.waited(os.getpid()) > 0
+    monkeypatch.setattr(running, "waited", lambda pid: 0.6)
+    assert ended("import time\ntime.sleep(99)", wall=1.0).why == "busy"
+
+
+@needs_sandbox
+def test_a_sandbox_that_does_not_start_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "USR", (*commands.USR, "/etc"))
+    real = commands._system_folders
+    monkeypatch.setattr(commands, "_system_folders", lambda: (*real(), "--ro-bind", "/nowhere", "/nowhere"))
+    found = ended("print(4)")
+    assert (found.why, found.errors) == ("start", "bwrap: Can't find source path /nowhere: No such file or directory\n")
+
+
+@needs_sandbox
+def test_nothing_survives_a_cancelled_program() -> None:
+    async def cancelled() -> None:
+        task = asyncio.create_task(run("import time\ntime.sleep(98765)", "", Limits(wall=100)))
+        await asyncio.sleep(0.7)
+        mine.update(family() - before)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    before, files, mine = family(), len(os.listdir("/proc/self/fd")), set[int]()
+    asyncio.run(cancelled())
+    assert len(mine) >= 2
+    assert gone(mine)
+    assert len(os.listdir("/proc/self/fd")) <= files
+
+
+@needs_sandbox
+def test_nothing_survives_a_killed_parent() -> None:
+    code = (
+        "import asyncio\nfrom justtinker_plugins.shared.sandbox.running import Limits, run\n"
+        "asyncio.run(run('import time; time.sleep(98765)', '', Limits(wall=100)))"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code])
+    deadline = time.monotonic() + 30
+    while len(mine := family(parent.pid)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    assert len(mine) >= 2
+    assert gone(mine)
+
+
+def test_without_a_sandbox_there_are_limits_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TINKER_API_KEY", "secret")
+    assert ended("print(2 * int(input()))", "21", unsafe=True) == Ended("", 0, "42\n")
+    assert ended("import os\nprint(os.environ.get('TINKER_API_KEY'))", unsafe=True).output == "None\n"
+    assert ended("while True: pass", unsafe=True, cpu=1, wall=60).why == "cpu"
+    assert ended("x = bytearray(10**9)", unsafe=True).errors.endswith("MemoryError\n")
+    child = "import subprocess\nsubprocess.Popen(['/bin/sleep', '98765'])\nprint(4)"
+    before = family()
+    assert ended(child, unsafe=True, wall=1.0).output == "4\n"
+    assert gone(family() - before)
+
+
+def test_no_bubblewrap(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    trouble.cache_clear()
+    assert trouble() == f"bwrap is not installed: {INSTALL}"
+    fake = tmp_path / "bwrap"
+    fake.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n")
+    fake.chmod(0o755)
+    trouble.cache_clear()
+    said = "bwrap: No permissions to create new namespace"
+    assert trouble() == f"bwrap cannot make a sandbox here ({said}): {MEND}"
+    fake.write_text("not a program")
+    trouble.cache_clear()
+    assert trouble().startswith("bwrap does not work here ([Errno 8] Exec format error")
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    trouble.cache_clear()
+    assert trouble() == ("there is no filter of system calls for this processor (riscv64), only for x86_64, aarch64")
+    monkeypatch.setattr("sys.platform", "darwin")
+    trouble.cache_clear()
+    assert trouble() == "bubblewrap needs Linux: run in a Linux container or virtual machine"
+    monkeypatch.undo()
+    trouble.cache_clear()
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_filter(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    column = list(MACHINES).index(machine)
+    refused = [numbers[column] for numbers in REFUSED.values() if numbers[column] is not None]
+    assert len(set(refused)) == len(refused)
+    assert len(program_filter()) == 8 * (6 + 2 * len(refused) + 7)
+
+
+THREADS = """
+import threading, time
+n = 0
+try:
+    while n < 999:
+        threading.Thread(target=time.sleep, args=(1,), daemon=True).start()
+        n += 1
+except RuntimeError:
+    pass
+print(n)
+"""
+
+
+@needs_sandbox
+@pytest.mark.skipif(
+    os.getuid() != 0 or not os.path.exists("/usr/bin/python3"),
+    reason="needs root, to become nobody, and Python in /usr",
+)
+def test_an_ordinary_user_has_a_sandbox_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the system's Python, since ours may stand where others may not look. Its threads are limited."""
+    monkeypatch.setattr("sys.base_prefix", "/usr")
+    monkeypatch.setattr(commands, "PYTHON", os.path.realpath("/usr/bin/python3"))
+    commands._system_folders.cache_clear()
+    with contents(THREADS.encode()) as program, contents(program_filter()) as rules:
+        command = commands.bubblewrap(
+            commands.python_of("/program.py"), {"/program.py": program}, rules, Limits(memory_mb=4096)
+        )
+        tried = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            pass_fds=(program, rules),
+            user=65534,
+            group=65534,
+            extra_groups=[],
+            cwd="/",
+            timeout=60,
+        )
+    commands._system_folders.cache_clear()
+    assert tried.stderr == ""
+    assert 60 <= int(tried.stdout) <= 64
