@@ -69,7 +69,7 @@ def test_a_pattern_that_takes_years_ends_an_answer_and_no_run(regex: Regex) -> N
 def test_a_pattern_of_no_use(regex: Regex, pattern: str | None, reason: str) -> None:
     assert judge(regex, pattern, r"\boxed{a}") == [Verdict("unscored", None, "gold", reason)]
     problems = [Problem("good", "?", "a", "regex"), *(Problem(str(n), "?", pattern, "regex") for n in range(2))]
-    end = "(and 1 more like it); mend the data, or leave the row out"
+    end = "(and 1 more); mend the data, or leave the row out"
     assert regex.preflight(run_of(*problems)) == [f"regex: [data.train] problem '0': {reason} {end}"]
     assert regex.preflight(run_of(problems[0], Problem("other", "?", pattern))) == []
 

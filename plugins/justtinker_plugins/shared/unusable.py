@@ -17,6 +17,6 @@ def unusable_golds(run: RunContext, kinds: Collection[str], why: Callable[[Probl
     for table, problems in tables.items():
         bad = [(problem.id, reason) for problem in problems if problem.kind in kinds and (reason := why(problem))]
         if bad:
-            (name, reason), more = bad[0], f" (and {len(bad) - 1} more like it)" if len(bad) > 1 else ""
+            (name, reason), more = bad[0], f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
             complaints.append(f"[{table}] problem {name!r}: {reason}{more}; mend the data, or leave the row out")
     return complaints

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from justtinker_core import Group, PluginError, Problem, Rollout, RunContext, Verdict, hookimpl, plugin
 from justtinker_plugins.shared.sandbox.commands import Limits, trouble
+from justtinker_plugins.shared.unusable import unusable_golds
 from justtinker_plugins.verifiers._code.judging import Rules, judged
 from justtinker_plugins.verifiers._code.programs import program_of
 from justtinker_plugins.verifiers._code.tests import Tests, read_tests
@@ -64,13 +65,7 @@ class Code:
     def preflight(self, run: RunContext) -> list[str]:
         """Complaints: no sandbox on this machine, malformed tests."""
         found = [] if self.unsafe or not (why := trouble()) else [f"code: {why}; or set [plugins.code] unsafe = true"]
-        sets = {"data.train": run.train_problems, **{f"data.eval.{n}": p for n, p in run.eval_problems.items()}}
-        for table, problems in sets.items():
-            bad = [text for p in problems if p.kind in self.kinds and (text := malformed(p))]
-            if bad:
-                more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-                found.append(f"[{table}] {bad[0]}{more}; mend the data, or leave the row out")
-        return found
+        return found + unusable_golds(run, self.kinds, malformed)
 
     @hookimpl
     async def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:
@@ -129,7 +124,7 @@ def malformed(problem: Problem) -> str:
     try:
         read_tests(problem)
     except ValueError as error:
-        return f"problem {problem.id!r}: {error}"
+        return str(error)
     return ""
 
 

@@ -1,4 +1,4 @@
-r"""The verifier whose gold is a pattern: right is an answer that the whole of the pattern matches.
+r"""The verifier whose gold is a pattern: right is an answer that the pattern matches from end to end.
 
 The pattern is one of Python's ``re``. It runs in a process that is ended after `limit` seconds, since a policy will
 find the text on which a careless pattern, such as ``(a+)+``, takes years. Such an answer is incorrect, and the reason
