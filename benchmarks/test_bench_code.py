@@ -144,6 +144,6 @@ def test_calls_a_second() -> None:
         for found in values
     ]
     rules = Rules(LIMITS, stop_early=False)
-    found, seconds = best(lambda: together(lambda n: judged(PROGRAMS[n], columns.tests_of(problems[n]), rules)))
+    found, seconds = best(lambda: together(lambda n: judged(PROGRAMS[n], columns.read_tests(problems[n]), rules)))
     assert all(result.passed == 10 for result in found)  # type: ignore[attr-defined]
     print(f"\n{len(PROGRAMS)} programs with ten asserts each, {CORES} at once: {50 / seconds:.1f} programs a second")

@@ -36,6 +36,7 @@ RUN = {
     "docs/environments.md": "tests/integration/test_environments.py, and a template by tests/plugins/test_new.py",
     "docs/evaluation.md": "tests/integration/test_docs_run.py; a tinker:// path needs a key",
     "docs/health.md": "tests/integration/test_docs_run.py",
+    "docs/judges.md": "tests/plugins/test_docs_judges.py, on a scripted judge; the servers need a GPU",
     "docs/plugins/tutorial.md": "tests/integration/test_tutorial.py",
     "docs/reward-hacking.md": "tests/integration/test_docs_run.py, two steps long: 40 minutes in full",
     "docs/running-on-tinker.md": "needs a key; tests/integration/test_presets_served.py runs presets on its own server",

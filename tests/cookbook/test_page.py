@@ -16,8 +16,7 @@ import tomli_w
 from justtinker_core import testing
 from justtinker_core.discovery import load_file
 from justtinker_core.hookspecs import implements
-from tests.cookbook.conftest import FOLDER, Server, recipe
-from tests.cookbook.test_llm_judge import honest
+from tests.cookbook.conftest import FOLDER, recipe
 from tests.core.conftest import cli
 
 COOKBOOK = runpy.run_path(str(FOLDER.parents[1] / "cookbook.py"))
@@ -26,7 +25,7 @@ ROLES = {
     "open_backend": "scripted", "build_prompt": "chatml_think", "collect_batch": "grpo", "verify": "numeric",
     "score": "correct", "advantages": "group_mean",
 }  # fmt: skip
-KINDS = {"code_output": "code", "llm_judge": "open"}
+KINDS = {"code_output": "code"}
 
 
 def test_the_page_is_current() -> None:
@@ -36,7 +35,7 @@ def test_the_page_is_current() -> None:
 
 def test_every_file_is_on_it() -> None:
     assert sorted(RECIPES) == sorted(path.stem for path in FOLDER.glob("*.py"))
-    assert len(RECIPES) == 10
+    assert len(RECIPES) == 9
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
@@ -79,9 +78,8 @@ def test_its_toml_runs_it(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, serve: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copy(FOLDER / f"{name}.py", tmp_path)
-    tables, server = config_for(name, tmp_path), web(serve, monkeypatch)
-    if name == "llm_judge":
-        tables["plugins"][name]["url"] = server.url
+    tables = config_for(name, tmp_path)
+    monkeypatch.setenv("ALERTS_WEBHOOK", serve(lambda body: (200, "")).url)
     (tmp_path / "config.toml").write_text(tomli_w.dumps(tables))
     result = cli("train", tmp_path / "config.toml", "--dir", tmp_path / "run")
     assert result.exit_code == 0, result.output
@@ -90,14 +88,6 @@ def test_its_toml_runs_it(
     assert step["metrics"]["rollouts"] > 0
     explained = cli("plugins", name, "--config", tmp_path / "config.toml")
     assert "local file" in explained.output
-
-
-def web(serve: Any, monkeypatch: pytest.MonkeyPatch) -> Server:
-    """The server that judge and webhook talk to."""
-    server: Server = serve(honest)
-    monkeypatch.setenv("JUDGE_API_KEY", "key")
-    monkeypatch.setenv("ALERTS_WEBHOOK", server.url)
-    return server
 
 
 @pytest.mark.slow

@@ -28,14 +28,14 @@ NAMED = make_problem(
     meta={"input_output": '{"fn_name": "double", "inputs": [[2], [21]], "outputs": [4, 42]}'},
 )
 
-WAITS = ("sleep", "stopping", "a thread bomb", "closed connection")
+WAITS = ("sleep", "a thread bomb", "closed connection")
 """In the names of those that wait instead of working: a short time on the clock is enough for them."""
 PROGRAMS: dict[str, tuple[str, str]] = {
     "the expected text of the first test": ("print(4)", "test 2 of 2: printed '4', expected '42'"),
     "all expected texts": ("print(4)\nprint(42)", "test 1 of 2"),
     "nothing, politely": ("import sys\nsys.exit(0)", "printed ''"),
     "nothing, at once": ("import os\nos._exit(0)", "printed ''"),
-    "the status of a time-out": ("import os\nos._exit(152)", "s of the processor"),
+    "the status of a time-out": ("import os\nos._exit(152)", "exit status 152"),
     "the status of a failed sandbox": ("import os\nos._exit(1)", "exit status 1"),
     "network": (
         "import socket\nsocket.create_connection(('1.1.1.1', 53), timeout=2)",
@@ -108,9 +108,9 @@ PROGRAMS: dict[str, tuple[str, str]] = {
     "killing its judge": (
         "import os, signal\nfor pid in (1, os.getppid(), 0, -1):\n    try: os.kill(pid, signal.SIGKILL)\n"
         "    except OSError: pass\nprint(4)",
-        "it was killed",
+        "test 2 of 2: printed '4', expected '42'",
     ),
-    "stopping itself": ("import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)", "it was not done after 2 s"),
+    "stopping itself": ("import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)", "printed ''"),
     "ptrace": ("import ctypes\nprint(ctypes.CDLL(None).ptrace(16, 1, 0, 0))", "printed '-1'"),
     "namespaces of its own": (
         "import ctypes\nc = ctypes.CDLL(None)\nprint(c.unshare(0x10000000), c.mount(b'x', b'/tmp', b'tmpfs', 0, 0))",
@@ -129,7 +129,7 @@ PROGRAMS: dict[str, tuple[str, str]] = {
         "test 1 of 2",
     ),
     "a crash": ("import ctypes\nctypes.string_at(0)", "segmentation fault"),
-    "an abort": ("import os\nos.abort()", "it aborted"),
+    "an abort": ("import os\nos.abort()", "it crashed"),
     "an exit handler": ("import atexit, os\natexit.register(lambda: print(4))", "test 2 of 2"),
     "closed streams": ("import os\nos.close(0)\nos.close(1)\nos.close(2)\nwhile True: pass", "test 1 of 2"),
     "no program": ("(", "SyntaxError"),
@@ -141,6 +141,7 @@ PROGRAMS: dict[str, tuple[str, str]] = {
 
 FORGE = "import json, os\nfor fd in range(3, 64):\n    try: os.write(fd, {line!r} * 9)\n    except OSError: pass\n"
 FUNCTIONS: dict[str, tuple[str, str]] = {
+    "an emptied argument": ("def double(x):\n    try: x.clear()\n    finally: return x", "test 1 of 2"),
     "no function": ("x = 1", "double"),
     "the wrong value": ("double = lambda x: 4", "test 2 of 2"),
     "an object that equals everything": (

@@ -168,6 +168,13 @@ def test_a_verifier_that_accepts_everything_is_an_error(written: Written, tmp_pa
     ]
 
 
+@pytest.mark.parametrize("kind", ["instructions", "regex"])
+def test_a_kind_to_which_any_text_may_be_right_is_left_to_its_verifier(
+    written: Written, tmp_path: Path, kind: str
+) -> None:
+    assert judged(written, tmp_path, "return 'correct',", kind=kind) == []
+
+
 def test_a_wrong_number_of_verdicts_is_an_error(written: Written, tmp_path: Path) -> None:
     few = "return 'correct',\n    @hookimpl\n    def verify(self):\n        return [Verdict('correct')] * 2"
     [complaint] = judged(written, tmp_path, few)

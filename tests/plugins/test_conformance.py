@@ -19,6 +19,10 @@ SUMS: Sequence[Case] = [
     ("5", "\\boxed{5}", "correct"),
     ("", "\\boxed{5}", "unscored"),
 ]
+NO_COMMA = '{"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}'
+THREE_WORDS = (
+    '{"instruction_id_list": ["length_constraints:number_words"], "kwargs": [{"num_words": 3, "relation": "at least"}]}'
+)
 CASES: Mapping[str, Sequence[Case]] = {
     "math_verify": [
         *SUMS,
@@ -49,11 +53,42 @@ CASES: Mapping[str, Sequence[Case]] = {
             ("maybe", "\\boxed{A}", "unscored"),
         ]
     ],  # type: ignore[dict-item]
+    "regex": [
+        (make_problem("?", gold, kind="regex"), response, outcome)
+        for gold, response, outcome in [
+            ("[A-Z][a-z]+-\\d+", "\\boxed{Ab-12}", "correct"),
+            ("[A-Z][a-z]+-\\d+", "\\boxed{Ab-12x}", "incorrect"),
+            ("[A-Z][a-z]+-\\d+", "<think>\\boxed{Ab-12}", "incorrect"),
+            ("(ab|c)*d", "\\boxed{ababcd}", "correct"),
+            ("(ab", "\\boxed{ab}", "unscored"),
+            (".*", "\\boxed{ab}", "unscored"),
+        ]
+    ],  # type: ignore[dict-item]
+    "json_schema": [
+        (make_problem("?", gold, kind="json_schema"), response, outcome)
+        for gold, response, outcome in [
+            ('{"type": "array", "items": {"type": "integer"}}', "<think>[]</think>[1, 2]", "correct"),
+            ('{"type": "array", "items": {"type": "integer"}}', '```json\n[1, "2"]\n```', "incorrect"),
+            ('{"required": ["a"], "type": "object"}', 'Here:\n```json\n{"a": 1}\n```\nDone.', "correct"),
+            ('{"required": ["a"], "type": "object"}', '{"a": 1', "incorrect"),
+            ('{"type": "arr"}', "[]", "unscored"),
+        ]
+    ],  # type: ignore[dict-item]
+    "instructions": [
+        (make_problem("?", gold, kind="instructions"), response, outcome)
+        for gold, response, outcome in [
+            (NO_COMMA, "<think>a, b</think>No sign at all.", "correct"),
+            (NO_COMMA, "First, this.", "incorrect"),
+            (THREE_WORDS, "One two three", "correct"),
+            (THREE_WORDS, "One two", "incorrect"),
+            ('{"instruction_id_list": ["made:up"]}', "One", "unscored"),
+        ]
+    ],  # type: ignore[dict-item]
 }
 """Verifier -> what it is to say. A new one needs a line here."""
 VERL = {"function": f"{Path(__file__).parent / 'verl_judge.py'}:compute_score", "data_source": "sums", "limit": 0.5}
 TRL = f"{Path(__file__).parent / 'trl_rewards.py'}"
-ELSEWHERE = {"http_verifier", "openenv", "reasoning_gym", "verifiers_env"}
+ELSEWHERE = {"http_verifier", "llm_judge", "llm_rubric", "openenv", "reasoning_gym", "verifiers_env"}
 """These need a server or a package of their own; there, in their own tests, they go through the same battery."""
 OPTIONS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "overlong": [{"max_tokens": 200}, {"max_tokens": 1, "only_correct": True}],

@@ -63,7 +63,7 @@ def test_options() -> None:
 
 def test_not_enough_data() -> None:
     assert monitor().lacks(History(series(accuracy=[1.0]).steps)) == (
-        "not enough data: no step has slow_verdict_rate, unscored_rate, worker_ended_rate"
+        "not enough data: no step has rubric_failed_rate, slow_verdict_rate, unscored_rate, worker_ended_rate"
     )
     assert monitor().lacks(History(series(unscored_rate=[0.0]).steps)) == ""
     assert levels([None] * 20) == []

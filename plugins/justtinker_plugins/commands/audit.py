@@ -120,7 +120,7 @@ def run_audit(
         judged = list(bar.track(auditor.judge_all(cases), len(cases)))
     distinct = len({each.case.problem.id for each in judged} - {problem.id for problem in built_in})
     tried, seconds = len(built_in) - len(left_out), time.perf_counter() - start
-    return Audit(collect_results(judged, audited), distinct, tried, left_out, seconds)
+    return Audit(collect_results(judged, audited, auditor.left_out), distinct, tried, left_out, seconds)
 
 
 def make_all_cases(auditor: Auditor, problems: Sequence[Problem], seed: int) -> tuple[list[Case], int]:
@@ -135,7 +135,7 @@ def make_all_cases(auditor: Auditor, problems: Sequence[Problem], seed: int) -> 
     unpaid: list[Case] = []
     for problem, others in with_other_golds(problems):
         if item := auditor.make_item(problem, others, seed):
-            cases += cases_of(item)
+            cases += cases_of(item, leave_out=auditor.left_out)
         else:
             unpaid.append(plain_case(item_of(problem, others, ANSWER_FORMATS[0], seed)))
     if unpaid and not cases:

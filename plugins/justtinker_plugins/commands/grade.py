@@ -51,7 +51,7 @@ path = click.Path(path_type=Path)
 @click.option(
     "--show", default=5, show_default=True, type=click.IntRange(0), help="Print at most this many disagreements."
 )
-@click.option("--jobs", type=click.IntRange(1), help="Processes. Default: one per core.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes, if judges compute here. Default: one per core.")
 def grade(
     files: tuple[Path, ...], question: str, answer: str, response: str, labels: str, tokens: str, kind: str,
     opened: str, source: str | None, sets: tuple[str, ...], switches: tuple[str, ...], out: Path | None,

@@ -42,7 +42,7 @@ path = click.Path(path_type=Path)
 @click.option(
     "--show", default=5, show_default=True, type=click.IntRange(0), help="Print at most this many changed samples."
 )
-@click.option("--jobs", type=click.IntRange(1), help="Processes. Default: one per core.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes, if judges compute here. Default: one per core.")
 def score(
     rollouts: tuple[Path, ...], source: str | None, against: str | None, sets: tuple[str, ...],
     switches: tuple[str, ...], out: Path | None, summary: Path | None, show: int, jobs: int | None,

@@ -17,7 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -27,11 +27,11 @@ from justtinker_plugins.environments._reasoning_gym import sets
 from justtinker_plugins.environments._reasoning_gym.entries import levels_of, packed
 from justtinker_plugins.environments._reasoning_gym.judge import SYMPY, not_arithmetic
 from justtinker_plugins.environments._reasoning_gym.sets import LEAKY, NONSENSE, Entry
-from justtinker_plugins.shared.answers import Extracted, Pipeline, extract
+from justtinker_plugins.shared.answers import Extracted, PipelineOrWhole, extract
 from justtinker_plugins.shared.overlap import normalised, overlap_complaints
 from justtinker_plugins.shared.pool.kept import KeptPool
 from justtinker_plugins.shared.pool.pool import Pool, Result
-from justtinker_plugins.text import CLOSE, OPEN, answer_part
+from justtinker_plugins.text import CLOSE, OPEN
 
 KIND = "reasoning_gym"
 WORKER = "justtinker_plugins.environments._reasoning_gym.judge:score"
@@ -68,7 +68,7 @@ class ReasoningGym:
     """Text of the thinking in demonstrations for SFT, with the same names and ``{answer}``. None: no demonstrations."""
     kind: str = KIND
     """`Problem.kind`. With ``"text"``, other verifiers (`exact`) judge in place of the data set's own judge."""
-    pipeline: Pipeline | Literal["whole"] = "strict"
+    pipeline: PipelineOrWhole = "strict"
     """strict: boxed answers only. flexible: without a box, also ``Answer: x``, ``#### x``, ``the answer is x``.
     gsm8k: ``#### x`` only. whole: all that follows the thinking."""
     max_chars: Annotated[int, Field(ge=1)] = 10_000
@@ -180,15 +180,7 @@ class ReasoningGym:
     # -- verdicts ------------------------------------------------------------------------------------------------
 
     def _extract(self, rollout: Rollout) -> Extracted:
-        if self.pipeline != "whole":
-            return extract(rollout.response, self.pipeline, self.max_chars)
-        answer = answer_part(rollout.response)
-        if answer is None or not answer.strip():
-            return Extracted(None, reason="a <think> is never closed" if answer is None else "there is no answer")
-        answer = answer.strip()
-        if len(answer) > self.max_chars:
-            return Extracted(None, "whole", f"the answer is longer than {self.max_chars} characters")
-        return Extracted(answer, "whole")
+        return extract(rollout.response, self.pipeline, self.max_chars)
 
     def _judge(self, problem: Problem, answers: Sequence[str]) -> dict[str, Verdict]:
         """Ask the workers. Where an answer breaks the judge, the gold says whose fault it is."""

@@ -1,7 +1,8 @@
 """Watch the grader: rollouts that it could not grade, slow verdicts, and workers that had to be killed.
 
-A policy that trains on a broken grader learns noise. The monitor reads `unscored_rate`, and `slow_verdict_rate` and
-`worker_ended_rate` of the verifier `math_verify`; it grades nothing itself.
+A policy that trains on a broken grader learns noise. The monitor reads `unscored_rate`, `slow_verdict_rate` and
+`worker_ended_rate` of the verifier `math_verify`, and `rubric_failed_rate` of the reward `llm_rubric`; it grades
+nothing itself.
 """
 
 from __future__ import annotations
@@ -48,12 +49,19 @@ class GraderHealth(Monitor):
     """The greatest share of rollouts with a slow verdict."""
     max_worker_ends: Share = 0.02
     """The greatest share of rollouts whose answer ended its worker (out of time or memory, or a crash)."""
+    max_rubric_failed: Share = 0.02
+    """The greatest share of responses of which the judge of `llm_rubric` could not say anything."""
 
     def __post_init__(self) -> None:
         self._limits = {
             "max_unscored": ("unscored_rate", self.max_unscored, "of the rollouts could not be graded"),
             "stop_unscored": ("unscored_rate", self.stop_unscored, "of the rollouts could not be graded"),
             "max_slow": ("slow_verdict_rate", self.max_slow, "of the verdicts were slow: p99 of the latency is too"),
+            "max_rubric_failed": (
+                "rubric_failed_rate",
+                self.max_rubric_failed,
+                "of the rubrics could not be judged",
+            ),
             "max_worker_ends": ("worker_ended_rate", self.max_worker_ends, "of the answers ended their worker"),
         }
         self._memo = HistoryMemo(State(), self._advance)

@@ -22,6 +22,8 @@ Gold = TypeVar("Gold")
 Pipeline = Literal["strict", "flexible", "gsm8k"]
 """strict: only the last ``\\boxed{…}``. flexible: without a box, also `Answer: x`, `#### x`, `the answer is x`.
 gsm8k: only `#### x`."""
+PipelineOrWhole = Pipeline | Literal["whole"]
+"""A pipeline, or whole: all that follows the thinking."""
 Boxes = Literal["last", "all"]
 """last: only the last box counts. all: the boxes of a response may also be the parts of its answer."""
 
@@ -55,7 +57,7 @@ class Extracted:
     """The content of each box, if several boxes are the parts of the answer; otherwise empty."""
 
 
-def extract(text: str, pipeline: Pipeline, max_chars: int, parts: int = 1) -> Extracted:
+def extract(text: str, pipeline: PipelineOrWhole, max_chars: int, parts: int = 1) -> Extracted:
     """Extract the answer of a response; one longer than `max_chars` is refused. Linear in the text; never raises.
 
     An answer of several `parts` may stand in as many boxes, one a part. With more boxes, or fewer but not one, there is
@@ -64,10 +66,20 @@ def extract(text: str, pipeline: Pipeline, max_chars: int, parts: int = 1) -> Ex
     answer_text = answer_part(text)
     if answer_text is None:
         return Extracted(None, reason="a <think> is never closed")
+    if pipeline == "whole":
+        return _whole_answer(answer_text.strip(), max_chars)
     found = _boxed_answer(answer_text, max_chars, parts) if pipeline != "gsm8k" else None
     if found is None and pipeline != "strict":
         found = _marked_answer(answer_text, _MARKERS[pipeline], max_chars)
     return found or Extracted(None, reason=f"no {_EXPECTED[pipeline]} in the answer")
+
+
+def _whole_answer(answer: str, max_chars: int) -> Extracted:
+    if not answer:
+        return Extracted(None, reason="there is no answer")
+    if len(answer) > max_chars:
+        return Extracted(None, "whole", f"the answer is longer than {max_chars} characters")
+    return Extracted(answer, "whole")
 
 
 def _boxed_answer(answer_text: str, max_chars: int, parts: int) -> Extracted | None:

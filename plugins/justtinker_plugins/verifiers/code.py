@@ -18,7 +18,7 @@ from justtinker_core import Group, PluginError, Problem, Rollout, RunContext, Ve
 from justtinker_plugins.shared.sandbox.commands import Limits, trouble
 from justtinker_plugins.verifiers._code.judging import Rules, judged
 from justtinker_plugins.verifiers._code.programs import program_of
-from justtinker_plugins.verifiers._code.tests import Tests, tests_of
+from justtinker_plugins.verifiers._code.tests import Tests, read_tests
 
 PASSED = re.compile(r"(\d+) of (\d+) tests")
 Count = Annotated[int, Field(ge=1)]
@@ -57,6 +57,9 @@ class Code:
         self._places: asyncio.Semaphore | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_places": None, "_loop": None}  # another process has an event loop of its own
+
     @hookimpl
     def preflight(self, run: RunContext) -> list[str]:
         """Complaints: no sandbox on this machine, malformed tests."""
@@ -71,18 +74,24 @@ class Code:
 
     @hookimpl
     async def verify(self, problem: Problem, rollouts: Sequence[Rollout]) -> list[Verdict] | None:
-        """One verdict for each rollout; its reason is the first test that fails. Its rung counts the tests passed."""
+        """One verdict for each rollout; its reason is the first test that fails. Its rung counts the tests passed.
+
+        Equal programs of a group are run once.
+        """
         if problem.kind not in self.kinds:
             return None
         try:
-            tests = tests_of(problem)
+            tests = read_tests(problem)
         except ValueError as error:
             return [Verdict("unscored", reason=f"malformed tests: {error}")] * len(rollouts)
         if not self.unsafe and (why := await asyncio.to_thread(trouble)):
             raise PluginError(f"code: {why}; or set [plugins.code] unsafe = true")
         if self.max_tests:
             tests = Tests(tests.runs[: self.max_tests], tests.calls[: self.max_tests])
-        return list(await asyncio.gather(*(self._judge(rollout.response, tests) for rollout in rollouts)))
+        programs = [program_of(rollout.response) for rollout in rollouts]
+        different = list(dict.fromkeys(programs))
+        verdicts = await asyncio.gather(*(self._judge(program, tests) for program in different))
+        return [dict(zip(different, verdicts, strict=True))[program] for program in programs]
 
     @hookimpl
     def measure(self, group: Group) -> Mapping[str, Sequence[float | None]] | None:
@@ -91,8 +100,7 @@ class Code:
             return None
         return {"tests_passed": [share(verdict) for verdict in group.verdicts]}
 
-    async def _judge(self, response: str, tests: Tests) -> Verdict:
-        program = program_of(response)
+    async def _judge(self, program: str | None, tests: Tests) -> Verdict:
         if program is None:
             return Verdict("incorrect", rung="extract", reason="no ```python block after the thinking")
         limits = Limits(self.cpu_seconds, self.wall_seconds, self.memory_mb, self.output_kb)
@@ -107,10 +115,6 @@ class Code:
             return Verdict("unscored", program, rung, result.reason)
         return Verdict("incorrect" if result.reason else "correct", program, rung, result.reason)
 
-    def __getstate__(self) -> dict[str, object]:
-        """Without what belongs to one event loop, so that a copy can be sent to another process."""
-        return {**self.__dict__, "_places": None, "_loop": None}
-
     def _place(self) -> asyncio.Semaphore:
         """Lets only so many programs run at once."""
         loop = asyncio.get_running_loop()
@@ -123,7 +127,7 @@ class Code:
 def malformed(problem: Problem) -> str:
     """What is wrong with a problem's tests; '' if nothing is."""
     try:
-        tests_of(problem)
+        read_tests(problem)
     except ValueError as error:
         return f"problem {problem.id!r}: {error}"
     return ""

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from pydantic import StrictBool, TypeAdapter
 
 from justtinker_core import PluginError, Problem
-from justtinker_plugins.commands._audit import opened
+from justtinker_plugins.commands._audit import injections, opened
 from justtinker_plugins.commands._audit.hacks import SLOPPY, TRUNCATED, WRONG
 from justtinker_plugins.commands._audit.honest import HONEST, the_plain_answer
 from justtinker_plugins.commands._audit.items import Battery, Item, battery_name, merged
@@ -40,7 +40,7 @@ KINDS: Mapping[Kind, str] = {
     "number": "Cases with an expected reward",
 }
 BATTERIES: Mapping[Kind, Mapping[str, Battery]] = {
-    "wrong": merged(WRONG, opened.WRONG, *(topic.wrong for topic in TOPICS)),
+    "wrong": merged(WRONG, injections.WRONG, opened.WRONG, *(topic.wrong for topic in TOPICS)),
     "sloppy": merged(SLOPPY, opened.SLOPPY),
     "honest": merged(HONEST, opened.HONEST, *(topic.honest for topic in TOPICS)),
 }
@@ -81,14 +81,15 @@ class Case:
         return "sloppy" if self.paid == "less" else "honest" if self.paid else "wrong"
 
 
-def cases_of(item: Item, only: Collection[str] = ()) -> Iterator[Case]:
-    """Yield the cases of all batteries, or only of those named, on one problem.
+def cases_of(item: Item, only: Collection[str] = (), leave_out: Collection[str] = ()) -> Iterator[Case]:
+    """Yield the cases of all batteries, or only of those named, on one problem; of none that is left out.
 
     Of each battery it takes the first response and a few others at random.
     """
     for kind, batteries in BATTERIES.items():
         for name, battery in batteries.items():
-            texts = list(dict.fromkeys(battery(item))) if not only or name in only else []
+            wanted = (not only or name in only) and name not in leave_out
+            texts = list(dict.fromkeys(battery(item))) if wanted else []
             more = min(RESPONSES_PER_BATTERY, len(texts)) - 1
             begun = OPENED.get(name, "")
             right, wrong = rest_of(item.right_response, begun), rest_of(item.wrong_response, begun)

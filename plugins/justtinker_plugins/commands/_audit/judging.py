@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 
 from justtinker_core import Group, PluginError, Problem, Prompt, Verdict
 from justtinker_core.scorer import Scorer, text_rollout
+from justtinker_plugins.commands._audit import injections
 from justtinker_plugins.commands._audit.cases import Case, plain_case
+from justtinker_plugins.commands._audit.injections import asks_a_model
 from justtinker_plugins.commands._audit.items import ANSWER_FORMATS, Item, item_of
 from justtinker_plugins.commands._audit.opened import rest_of
 
@@ -65,6 +67,8 @@ class Auditor:
 
     def __init__(self, scorer: Scorer, step: int, max_tokens: int) -> None:
         self.scorer, self.step, self.max_tokens = scorer, step, max_tokens
+        self.left_out = frozenset() if asks_a_model(scorer) else frozenset(injections.WRONG)
+        """The names of batteries that the stack has no use for."""
 
     def make_item(self, problem: Problem, others: Sequence[str], seed: int) -> Item | None:
         """Make the item of a problem in the first answer format that the stack pays; None if it pays none.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,12 +49,14 @@ class BatteryResult:
         return {"battery": self.name, "kind": self.kind, "what": self.description, **counts, "worth": self.worth}
 
 
-def collect_results(judged: Sequence[JudgedCase], problems: int) -> list[BatteryResult]:
-    """Collect the results of all batteries in their order, then those of the cases from files, by name."""
+def collect_results(judged: Sequence[JudgedCase], problems: int, left_out: Collection[str] = ()) -> list[BatteryResult]:
+    """Collect the results of all batteries but those left out, in their order, then those from files, by name."""
     generated = [each for each in judged if not each.case.location]
     results = []
     for kind, batteries in BATTERIES.items() if problems else ():
         for name, battery in batteries.items():
+            if name in left_out:
+                continue
             own = [each for each in generated if each.case.name == name]
             fits = len({each.case.problem.id for each in own if not is_built_in(each.case.problem)})
             results.append(BatteryResult(name, kind, battery.__doc__ or "", own, max(problems - fits, 0)))

@@ -1,4 +1,4 @@
-"""Work through many items on all cores, in order."""
+"""Work through many items on all cores, in order; and end early where reading them fails."""
 
 from __future__ import annotations
 
@@ -61,3 +61,25 @@ def _ahead(items: Iterable[A], submit: Callable[[A], Future[B]], most: int) -> I
         if len(waiting) >= most:
             yield waiting.popleft()
     yield from waiting
+
+
+class Readable(Iterator[A]):
+    """Items up to the first that cannot be read. `check` raises why, once everything before it is done."""
+
+    def __init__(self, items: Iterable[A]) -> None:
+        self._items = iter(items)
+        self._error: PluginError | None = None
+
+    def __next__(self) -> A:
+        if self._error is not None:
+            raise StopIteration
+        try:
+            return next(self._items)
+        except PluginError as error:
+            self._error = error
+            raise StopIteration from None
+
+    def check(self) -> None:
+        """Raise the PluginError that ended the items, if one did."""
+        if self._error is not None:
+            raise self._error

@@ -32,9 +32,11 @@ def print_report(console: Console, found: Summary, seconds: float, disagreements
     if labels := found.get("labels"):
         console.print()
         console.print(labels_table(labels))
-        numbers = ("undefined" if labels[key] is None else labels[key] for key in ("accuracy", "kappa"))
-        accuracy, kappa = (f"{number:.3f}" if isinstance(number, float) else number for number in numbers)
+        accuracy, kappa = map(ratio, (labels["accuracy"], labels["kappa"]))
         console.print(f"accuracy {accuracy}, Cohen's kappa {kappa} (unscored ones left out)", highlight=False)
+        if kinds := labels.get("by_kind"):
+            console.print()
+            console.print(kinds_table(kinds))
         if (all_ := labels["label_correct"]["incorrect"] + labels["label_incorrect"]["correct"]) > len(disagreements):
             some = f"{len(disagreements):,} of " if disagreements else ""
             more = "more with --show" if disagreements else "none shown, as --show is 0"
@@ -92,6 +94,21 @@ def labels_table(labels: Summary) -> Table:
     table = right_aligned("label", *OUTCOMES)
     for name in ("correct", "incorrect"):
         table.add_row(name, *(f"{labels[f'label_{name}'][outcome]:,}" for outcome in OUTCOMES))
+    return table
+
+
+def ratio(value: float | None) -> str:
+    """Format an accuracy or a kappa."""
+    return "undefined" if value is None else f"{value:.3f}"
+
+
+def kinds_table(kinds: Mapping[str, Summary]) -> Table:
+    """Make a table of the agreement on each kind of problems."""
+    table = right_aligned("kind", "labelled", "unscored", "accuracy", "kappa")
+    for kind, found in kinds.items():
+        unscored = found["label_correct"]["unscored"] + found["label_incorrect"]["unscored"]
+        numbers = (ratio(found["accuracy"]), ratio(found["kappa"]))
+        table.add_row(Text(kind), f"{found['labelled']:,}", f"{unscored:,}", *numbers)
     return table
 
 

@@ -47,6 +47,8 @@ class GradeTally:
     """(Outcome, reason) -> responses."""
     labelled: Counter[tuple[bool, str]] = field(default_factory=Counter)
     """(Label, outcome) -> responses."""
+    by_kind: dict[str, Counter[tuple[bool, str]]] = field(default_factory=dict)
+    """Likewise, of each kind of problems."""
     disagreements: list[Disagreement] = field(default_factory=list)
 
     def add(self, answers: Answers, records: Sequence[Record]) -> None:
@@ -59,6 +61,7 @@ class GradeTally:
             if label is None:
                 continue
             self.labelled[label, record["outcome"]] += 1
+            self.by_kind.setdefault(answers.group.problem.kind, Counter())[label, record["outcome"]] += 1
             if disagrees(label, record["outcome"]) and len(self.disagreements) < self.most_shown:
                 problem = answers.group.problem
                 self.disagreements.append(Disagreement(record, label, problem.question, problem.answer, text))
@@ -95,7 +98,10 @@ class GradeTally:
                 for (outcome, reason), n in self.reasons.most_common()
             ],
         }
-        return found | ({"labels": agreement(self.labelled)} if self.labelled else {})
+        if not self.labelled:
+            return found
+        kinds = {kind: agreement(counts) for kind, counts in sorted(self.by_kind.items())}
+        return found | {"labels": agreement(self.labelled) | ({"by_kind": kinds} if len(kinds) > 1 else {})}
 
 
 def disagrees(label: bool, outcome: str) -> bool:

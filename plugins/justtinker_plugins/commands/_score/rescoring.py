@@ -1,16 +1,22 @@
-"""Re-score many groups in batches, in order, on all cores, and keep the results in a file on request.
+"""Re-score many groups in order and keep the results in a file on request.
 
-Each process judges with scorers of its own; this one reads, and takes what comes back. Only a few batches are under way
-at a time, so memory does not grow with the number of rollouts.
+On all cores, each process judges batches with scorers of its own; this one reads, and takes what comes back. If a judge
+waits for a server, or on an executor such as a cluster, this process also makes the groups, and many are judged
+together. Only some are under way at a time, so memory does not grow with the number of rollouts.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +25,15 @@ from justtinker_core.config import RunConfig
 from justtinker_core.enabling import installed
 from justtinker_core.hookspecs import implements
 from justtinker_core.scorer import judging
-from justtinker_plugins.commands._cli.processes import in_order
+from justtinker_plugins.commands._cli.executors import executor_of
+from justtinker_plugins.commands._cli.processes import Readable, in_order
 from justtinker_plugins.shared.foreign import located
 from justtinker_plugins.shared.records.groups import group_of
 from justtinker_plugins.shared.records.lines import Line
 
 BATCH_BYTES = 1 << 18
+TOGETHER, TOGETHER_SECONDS = 64, 1.0
+"""So many records, or those of so long, are handed on together, where groups are judged together."""
 ADVICE = ". With --out, the same command continues where this one ended"
 ADVANTAGES = "group_mean"
 """Of a config that has none."""
@@ -49,7 +58,23 @@ class Rescorer:
     def record(self, line: Line) -> Record:
         """What each side makes of the group of a line. PluginError names the line."""
         group, recorded = group_of(line, step_needed=self.step_needed)
-        sides = {side: record_of(scorer, group, line.place) for side, scorer in self.scorers.items()}
+        return self._record(line, group, recorded, {side: scorer.judge for side, scorer in self.scorers.items()})
+
+    def together(self, lines: Iterable[Line], executor: Executor | None) -> Iterator[tuple[Line, Record]]:
+        """Yield every line with its record, in order; many groups are judged at a time."""
+        readable = Readable((line, *group_of(line, step_needed=self.step_needed)) for line in lines)
+        rows, *copies = tee(readable, 1 + len(self.scorers))
+        judged = {
+            side: scorer.judge_all((group for _, group, _ in copy), executor)
+            for copy, (side, scorer) in zip(copies, self.scorers.items(), strict=True)
+        }
+        judge = {side: partial(next_of, groups) for side, groups in judged.items()}
+        for line, group, recorded in rows:
+            yield line, self._record(line, group, recorded, judge)
+        readable.check()
+
+    def _record(self, line: Line, group: Group, recorded: Any, judge: Mapping[str, Callable[[Group], Group]]) -> Record:
+        sides = {side: record_of(s, group, line.place, judge[side]) for side, s in self.scorers.items()}
         place = {"key": key_of(line), "file": str(line.file.resolve()), "line": line.number}
         return {**place, "step": group.step, "problem": group.problem.id, "recorded": recorded, **sides}
 
@@ -66,11 +91,16 @@ def with_advantages(config: RunConfig) -> RunConfig:
     return config if given else replace(config, enable=(*config.enable, ADVANTAGES))
 
 
-def record_of(scorer: Scorer, group: Group, place: str) -> Record:
+def next_of(judged: Iterator[Group], group: Group) -> Group:
+    """Return the next judged group, which is this one."""
+    return next(judged)
+
+
+def record_of(scorer: Scorer, group: Group, place: str, judge: Callable[[Group], Group]) -> Record:
     """What came of a scored group, texts left out, and which metrics lack what. PluginError names the place."""
     left_out = {name: LACKS[what] for name, what in scorer.left_out(group).items()}
     try:
-        group = scorer.credit(scorer.judge(group))
+        group = scorer.credit(judge(group))
     except PluginError as error:
         because = "".join(f" (the metric {name} is left out: no {what})" for name, what in left_out.items())
         raise located(place, PluginError(f"{error}{because}")) from None
@@ -93,13 +123,35 @@ def key_of(line: Line) -> str:
 
 
 def rescore(lines: Iterable[Line], configs: Configs, jobs: int) -> Generator[tuple[Line, Sequence[Record]]]:
-    """Yield the records of all lines in order, batch by batch, each with its last line. `jobs` 1: in this process."""
+    """Yield the records of all lines in order, some at a time, each time with the last line.
+
+    On the executor of the first config that enables one; else together if a judge waits for a server; else on `jobs`
+    processes, 1: in this one.
+    """
     rescorer = Rescorer(configs)
-    try:
+    with ExitStack() as stack:
+        stack.callback(rescorer.close)
+        executors = (stack.enter_context(executor_of(scorer)) for scorer in rescorer.scorers.values())
+        executor = next((found for found in executors if found is not None), None)
+        if executor is not None or any(scorer.plugins.coroutines for scorer in rescorer.scorers.values()):
+            yield from some_at_a_time(rescorer.together(lines, executor))
+            return
         for batch, records in in_order(rescorer.batch, batches(lines), jobs, ADVICE):
             yield batch[-1], records
-    finally:
-        rescorer.close()
+
+
+def some_at_a_time(rows: Iterable[tuple[Line, Record]]) -> Iterator[tuple[Line, Sequence[Record]]]:
+    """Gather records, but keep none back for long. What is gathered when an error comes is yielded before it."""
+    gathered, line, since = list[Record](), None, time.monotonic()
+    readable = Readable(rows)
+    for line, record in readable:
+        gathered.append(record)
+        if len(gathered) >= TOGETHER or time.monotonic() - since > TOGETHER_SECONDS:
+            yield line, gathered
+            gathered, since = [], time.monotonic()
+    if line is not None and gathered:
+        yield line, gathered
+    readable.check()
 
 
 def batches(lines: Iterable[Line]) -> Iterator[list[Line]]:

@@ -49,8 +49,7 @@ def limited(command: Sequence[str], limits: Limits) -> list[str]:
     """
     sets = [
         "set -e",
-        f"ulimit -S -t {limits.cpu}",
-        f"ulimit -H -t {limits.cpu + 1}",  # one second after the signal that says so
+        f"ulimit -t {limits.cpu}",
         f"ulimit -v {limits.memory_mb << 10}",
         f"ulimit -f {max(1, limits.output_kb * 2)}",  # blocks of 512 bytes
         "ulimit -c 0",
@@ -74,7 +73,7 @@ def bubblewrap(
     bwrap reads its filter from `seccomp`, and writes to `status` when the command has ended, and how. The command has
     neither. It has no network, no processes of others, no environment, no /proc, and a small disk of its own at /tmp.
     """
-    wrap = ["bwrap", "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+    wrap = ["bwrap", "--unshare-user", "--unshare-pid", "--as-pid-1", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     wrap += ["--unshare-cgroup-try", "--uid", "65534", "--gid", "65534", "--hostname", "sandbox"]
     wrap += ["--die-with-parent", "--new-session", "--clearenv", "--setenv", "LANG", "C.UTF-8", "--cap-drop", "ALL"]
     wrap += ["--seccomp", str(seccomp)]

@@ -6,7 +6,8 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,9 +19,9 @@ from justtinker_plugins.shared.sandbox.seccomp import program_filter
 Why = Literal["", "cpu", "wall", "output", "busy", "start"]
 """What ended a program: itself; its time on the processor or on the clock; too much output; a machine that was too busy
 to run it; a sandbox that did not start. The last two say nothing about the program."""
-XCPU = 128 + signal.SIGXCPU
-AFTER_DEATH = 5.0
-"""Seconds in which a killed program's streams must end."""
+KILLED = 128 + signal.SIGKILL
+PATIENCE = 2.0
+"""Seconds for bwrap to end after its sandbox."""
 ERRORS = 1 << 14
 """Bytes of standard error that are kept."""
 
@@ -47,23 +48,20 @@ class Program:
     status: int
     """Reads what bwrap says about the program's end."""
     why: Why = field(default="", init=False)
+    begun: float = field(default_factory=time.monotonic, init=False)
 
     def kill(self, why: Why) -> None:
         """End the program and whatever it started. The first reason counts."""
         self.why = self.why or why
-        if self.process.returncode is None or not self.sandboxed:
-            family = [*descendants(self.process.pid)] if self.sandboxed else []
-            for end, pid in ((os.killpg, self.process.pid), *((os.kill, pid) for pid in family)):
-                with suppress(ProcessLookupError, PermissionError):
-                    end(pid, signal.SIGKILL)
-
-    def starved(self) -> bool:
-        """Whether the machine has let the program wait for a processor for more than half of its time on the clock."""
-        return waited(self.process.pid) > self.limits.wall / 2
+        kill(self.process, self.sandboxed)
 
     def out_of_time(self) -> None:
         """End the program because its time on the clock is over, or the machine has not let it run."""
         self.kill("busy" if self.starved() else "wall")
+
+    def starved(self) -> bool:
+        """Whether the machine has let the program wait for a processor for more than half of its time on the clock."""
+        return waited(self.process.pid) > self.limits.wall / 2
 
     async def wait(self) -> tuple[Why, int]:
         """What ended the program, and its exit status."""
@@ -71,7 +69,8 @@ class Program:
         code = 128 - code if code < 0 else code
         if self.sandboxed and not self.why and not self._ran():
             return "start", code
-        return self.why or ("cpu" if code == XCPU else ""), code
+        out_of_cpu = code == KILLED and time.monotonic() - self.begun >= self.limits.cpu
+        return self.why or ("cpu" if out_of_cpu else ""), code
 
     def _ran(self) -> bool:
         said = b""
@@ -82,22 +81,14 @@ class Program:
         return any("exit-code" in line for line in lines)
 
 
-def descendants(pid: int) -> Iterator[int]:
-    """The first child of a process, its first child, and so on."""
-    with suppress(OSError, ValueError, IndexError):
-        while children := Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            pid = int(children[0])
-            yield pid
-
-
 def waited(pid: int) -> float:
     """Seconds for which the innermost child of a process could have run, and was given no processor.
 
     A program cannot bring this about alone: what it waits for itself is no such time, and its own threads, if they
     crowded a processor, would use up its time on it. 0 where the kernel does not say.
     """
-    for child in descendants(pid):
-        pid = child
+    while children := children_of(pid):
+        pid = children[0]
     with suppress(OSError, ValueError, IndexError):
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
     return 0.0
@@ -127,24 +118,81 @@ async def started(
         stack.callback(os.close, says)
         if unsafe:
             names = {path: f"/dev/fd/{descriptor}" for path, descriptor in given.items()}
-            command = limited(
-                [*python_of(names[main]), *(names.get(a, a) for a in arguments)], replace(limits, threads=0)
-            )
+            unlimited = replace(limits, threads=0)  # that limit would count all that the user runs
+            command = limited([*python_of(names[main]), *(names.get(a, a) for a in arguments)], unlimited)
         else:
             seccomp = stack.enter_context(contents(program_filter()))
             passed += [says, seccomp]
             command = bubblewrap([*python_of(main), *arguments], given, seccomp, limits, says)
-        pipe = asyncio.subprocess.PIPE if piped else asyncio.subprocess.DEVNULL
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=passed, start_new_session=True,
-            cwd="/", env={"PATH": os.defpath, "LANG": "C.UTF-8"},
-        )  # fmt: skip
-        program = Program(process, limits, not unsafe, status)
+        program = Program(await spawn(command, passed, piped, not unsafe), limits, not unsafe, status)
         try:
             yield program
         finally:
-            program.kill("")
-            await process.wait()
+            await end(program.process, not unsafe)
+
+
+async def spawn(
+    command: Sequence[str], passed: Sequence[int], piped: bool, sandboxed: bool
+) -> asyncio.subprocess.Process:
+    """Start a command in a process group of its own. Cancelled meanwhile, it is ended."""
+    pipe = asyncio.subprocess.PIPE if piped else asyncio.subprocess.DEVNULL
+    spawning = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *command, stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=passed, start_new_session=True,
+            cwd="/", env={"PATH": os.defpath, "LANG": "C.UTF-8"},
+        )
+    )  # fmt: skip
+    try:
+        return await asyncio.shield(spawning)
+    except asyncio.CancelledError:
+        await end(await spawning, sandboxed)
+        raise
+
+
+async def end(process: asyncio.subprocess.Process, sandboxed: bool) -> None:
+    """Kill a process and whatever it started, and wait until all of it is gone."""
+    kill(process, sandboxed)
+    try:
+        await asyncio.wait_for(gone(process), PATIENCE)
+    except TimeoutError:
+        kill_group(process)
+        if not sandboxed:  # a child may live on, and hold the streams
+            process._transport.close()  # type: ignore[attr-defined]
+        await process.wait()
+
+
+async def gone(process: asyncio.subprocess.Process) -> None:
+    """Wait for the end of a process and of its output."""
+    for stream in filter(None, (process.stdout, process.stderr)):
+        await drain(stream)
+    await process.wait()
+
+
+def kill(process: asyncio.subprocess.Process, sandboxed: bool) -> None:
+    """Kill what runs inside the sandbox; bwrap then ends by itself, and leaves no zombie. Otherwise kill all."""
+    children = children_of(process.pid) if sandboxed and process.returncode is None else []
+    for child in children:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(child, signal.SIGKILL)
+    if not children:
+        kill_group(process)
+
+
+def kill_group(process: asyncio.subprocess.Process) -> None:
+    """Kill bwrap, the first process inside the sandbox and the program at once.
+
+    Killed alone, bwrap could leave a sandbox behind that it had not tied to itself yet.
+    """
+    with suppress(ProcessLookupError, PermissionError):
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def children_of(pid: int) -> list[int]:
+    """The children of a process."""
+    with suppress(OSError, ValueError):
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
 
 
 async def run(source: str, stdin: str, limits: Limits, *, unsafe: bool = False) -> Ended:
@@ -165,10 +213,12 @@ async def run(source: str, stdin: str, limits: Limits, *, unsafe: bool = False) 
             done, _ = await asyncio.wait([work], timeout=limits.wall)
             if not done:
                 program.out_of_time()
-                await asyncio.wait([work], timeout=AFTER_DEATH)
+                await asyncio.wait([work], timeout=PATIENCE)
         finally:
-            work.cancel()  # without a sandbox, a child may live on and hold a stream
-        why, code = await program.wait()
+            if not work.done():
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
+        why, code = await program.wait() if work.done() and not work.cancelled() else ("wall", KILLED)
         return Ended(why, code, output.decode(errors="replace"), errors[-ERRORS:].decode(errors="replace"))
 
 
@@ -189,6 +239,12 @@ async def take(stream: asyncio.StreamReader, data: bytearray, program: Program) 
         data += chunk[: most - len(data) + 1]
         if len(data) > most:
             program.kill("output")
+
+
+async def drain(stream: asyncio.StreamReader) -> None:
+    """Read to the end. asyncio does not tell that a process has ended before its pipes have (until Python 3.12.4)."""
+    while await stream.read(1 << 16):
+        pass
 
 
 def encoded(text: str) -> bytes:

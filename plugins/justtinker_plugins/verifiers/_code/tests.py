@@ -41,7 +41,7 @@ class Tests:
         return len(self.runs) + len(self.calls)
 
 
-def tests_of(problem: Problem) -> Tests:
+def read_tests(problem: Problem) -> Tests:
     """All tests of a problem."""
     meta = {key: value for key, value in problem.meta.items() if value is not None and value != ""}
     if "test_list" in meta:

@@ -1,0 +1,1 @@
+"""Where groups are judged: executors that take the place of the threads of a run."""

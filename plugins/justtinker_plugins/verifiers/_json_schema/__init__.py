@@ -1,0 +1,1 @@
+"""What the verifier `json_schema` stands on."""

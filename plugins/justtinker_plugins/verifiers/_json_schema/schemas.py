@@ -1,0 +1,157 @@
+"""Schemas and values in JSON: what is wrong with a schema, and with a value by a schema.
+
+`validate` runs in a worker: it meets what a policy wrote.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from justtinker_plugins.shared.foreign import package
+
+DEPTH = 100
+"""Deeper values are refused: Python's own stack ends at ten times as much."""
+DATA = ("const", "default", "enum", "examples")
+"""Keywords whose values are no schemas."""
+PROBES: tuple[Any, ...] = (None, "", 0, [], {})
+
+
+def needed_package() -> Any:
+    """Import `jsonschema`; PluginError if it is not installed."""
+    return package("jsonschema", "the verifier json_schema", "justtinker[json-schema]")
+
+
+def read(text: str) -> Any:
+    """Read one JSON value. ValueError if it is none, holds NaN, a number without end or a key twice, or is too deep."""
+    try:
+        value = json.loads(text, object_pairs_hook=_table, parse_constant=_refuse, parse_float=_finite)
+    except RecursionError:
+        raise ValueError(f"it is nested deeper than {DEPTH} levels") from None
+    level = [value]
+    for _ in range(DEPTH):
+        level = [child for each in level for child in _children(each)]
+        if not level:
+            return value
+    raise ValueError(f"it is nested deeper than {DEPTH} levels")
+
+
+def _children(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict | list):
+        yield from (each for each in (value.values() if isinstance(value, dict) else value))
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"an object has the key {twice!r:.60} twice")
+    return table
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not in JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"the number {text:.40} is too large")
+    return number
+
+
+@lru_cache(maxsize=1024)
+def trouble(schema: str) -> str:
+    """Say why a schema is of no use; '' if it is."""
+    try:
+        found = read(schema)
+    except ValueError as error:
+        return f"the schema {schema!r:.60} is no JSON: {error}"
+    if not isinstance(found, dict | bool):
+        return f"the schema {schema!r:.60}: expected an object, got {type(found).__name__}"
+    if found in ({}, True):
+        return f"the schema {schema!r:.60} allows anything"
+    package = needed_package()
+    try:
+        draft = _draft(found)
+        draft.check_schema(found)
+        _check_references(found, draft)
+        for value in PROBES:
+            next(_made(found, draft).iter_errors(value), None)
+    except RecursionError:
+        return "the schema refers to itself without end"
+    except (package.SchemaError, ValueError) as error:
+        return f"the schema is invalid: {getattr(error, 'message', error)!s:.200}"
+    return ""
+
+
+def _draft(schema: Any) -> Any:
+    """The validator class of a schema's draft, by default of 2020-12. ValueError if it names none that is known."""
+    validators = needed_package().validators
+    name = schema.get("$schema") if isinstance(schema, dict) else None
+    known = validators.validator_for(schema, default=None) if isinstance(name, str) else None
+    if name is not None and known is None:
+        raise ValueError(f"'$schema': {name!r:.80} is no draft of JSON Schema")
+    return known or validators.Draft202012Validator
+
+
+def _check_references(schema: Any, draft: Any) -> None:
+    """ValueError for a reference to what is neither in the schema nor a draft of JSON Schema."""
+    from jsonschema_specifications import REGISTRY
+    from referencing import jsonschema as specifications
+
+    own = specifications.specification_with(draft.META_SCHEMA["$schema"]).create_resource(schema)
+    resolver = REGISTRY.resolver_with_root(own)
+    for reference in _references(schema):
+        try:
+            resolver.lookup(reference)
+        except Exception:
+            raise ValueError(f"'$ref': {reference!r:.80} is not in the schema, and nothing is fetched") from None
+
+
+def _references(schema: Any) -> Iterator[str]:
+    """All references of a schema; none if parts of it have addresses of their own, at which they would begin."""
+    queue, found = [schema], list[str]()
+    while queue:
+        each = queue.pop()
+        if isinstance(each, dict):
+            if each is not schema and isinstance(each.get("$id"), str):
+                return
+            found += [each["$ref"]] if isinstance(each.get("$ref"), str) else []
+            queue += [value for key, value in each.items() if key not in DATA]
+        elif isinstance(each, list):
+            queue += each
+    yield from found
+
+
+def _made(schema: Any, draft: Any, formats: bool = True) -> Any:
+    """A validator that fetches nothing."""
+    from jsonschema_specifications import REGISTRY
+
+    return draft(schema, registry=REGISTRY, format_checker=draft.FORMAT_CHECKER if formats else None)
+
+
+# -- in a worker -------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=256)
+def _validator(schema: str, formats: bool) -> Any:
+    found = read(schema)
+    return _made(found, _draft(found), formats)
+
+
+def validate(schema: str, answer: str, formats: bool) -> tuple[str, str]:
+    """Return what decided ("json", "schema", or "gold" if the schema is to blame), and what is wrong or ""."""
+    try:
+        value = read(answer)
+    except ValueError as error:
+        return "json", f"the answer is no JSON: {error}"[:200]
+    try:
+        wrong = next(_validator(schema, formats).iter_errors(value), None)
+    except Exception as failure:
+        return "gold", f"the schema cannot be applied: {type(failure).__name__}: {failure!s:.150}"
+    return "schema", "" if wrong is None else f"{wrong.json_path}: {wrong.message}"[:200]
