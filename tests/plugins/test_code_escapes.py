@@ -344,7 +344,9 @@ def test_preflight_names_malformed_tests(run_with: Runner) -> None:
         run_with(Code(), problems=[RUNS, *bad], respond=lambda prompt, i: "")
 
 
-def test_without_a_sandbox_it_refuses(run_with: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_sandbox_it_refuses(
+    run_with: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     trouble.cache_clear()
     said = f"code: bwrap is not installed: {INSTALL}; or set [plugins.code] unsafe = true"
@@ -356,6 +358,8 @@ def test_without_a_sandbox_it_refuses(run_with: Runner, monkeypatch: pytest.Monk
     assert (right.outcome, wrong.outcome) == ("correct", "incorrect")
     right, wrong = judge(CALLS, "double = lambda x: x + x", "double = abs", unsafe=True)
     assert (right.outcome, wrong.outcome) == ("correct", "incorrect")
+    run_with(Code(unsafe=True), problems=[RUNS], respond=lambda prompt, i: "")
+    assert "code: unsafe = true, so programs run without a sandbox and can do whatever you can" in caplog.messages
     monkeypatch.undo()
     trouble.cache_clear()
 
