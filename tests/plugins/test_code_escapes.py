@@ -1,3 +1,5 @@
+"""`code`: the escape corpus, and more shapes of tests and ways to fail than `test_code.py` has."""
+
 from __future__ import annotations
 
 import asyncio
@@ -17,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError, Problem, Verdict
-from justtinker_core.testing import Runner, check_verifier, make_problem, make_rollout
+from justtinker_core.testing import Runner, make_problem, make_rollout
 from justtinker_plugins.rewards.tests_passed import TestsPassed
 from justtinker_plugins.shared.sandbox.commands import INSTALL, trouble
 from justtinker_plugins.verifiers._code import wire
@@ -374,12 +376,6 @@ def test_no_process_is_unscored(monkeypatch: pytest.MonkeyPatch) -> None:
         (verdict,) = judge(problem, "print(4)")
         why = "the program could not be run: [Errno 11] Resource temporarily unavailable"
         assert (verdict.outcome, verdict.reason) == ("unscored", why)
-
-
-@needs_sandbox
-@pytest.mark.slow
-def test_the_battery() -> None:
-    check_verifier(Code, [(RUNS, block("print(2 * int(input()))"), "correct"), (RUNS, block("print(4)"), "incorrect")])
 
 
 plain = (
