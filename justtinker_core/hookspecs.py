@@ -6,8 +6,7 @@ manages its own processes. `verify`, `measure` and `score` may be coroutines (``
 together on its one event loop. *First answer* means: the core asks the plugins in the order of the config's `enable`
 list until one returns something other than None. *Collect* means: it asks them all. A hook that raises ends the run
 with an error that names its plugin. Observers (`report_*`, `finish_run`, `inspect_step` unless ``fatal = True``) are
-the exception: the core logs their error once and the run goes on. It also warns of a call that takes over a minute,
-but not of `open_backend` and `collect_batch`, which wait.
+the exception: the core logs their error once and the run goes on. It also warns of calls that take over a minute.
 """
 
 from __future__ import annotations
@@ -160,8 +159,8 @@ def attribute_of(plugin: Any, name: str) -> Any:
 def load_problems(spec: DataSpec, seed: int) -> Iterable[Problem]:
     """Asked of the plugin that a ``[data.…]`` table names, with that table's keys as its options.
 
-    `spec.purpose` is "train" or "eval". The core applies `limit` and `stratify_by`, and refuses equal ids. `seed` is for
-    plugins that generate problems; an evaluation set has its own, so what is held out must not depend on it.
+    `spec.purpose` is "train" or "eval". The core applies `limit` and `stratify_by`, and refuses equal ids. `seed` is
+    for plugins that generate problems; an evaluation set has its own, so what is held out must not depend on it.
     """
 
 

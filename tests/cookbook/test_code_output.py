@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,10 @@ from justtinker_core import PluginError, Verdict
 from justtinker_core.testing import Runner, check_verifier, make_problem, make_rollout
 from justtinker_plugins.shared.sandbox.commands import INSTALL, trouble
 from tests.cookbook.conftest import recipe
+from tests.plugins.sandbox import needs_sandbox
 
 CodeOutput = recipe("code_output:CodeOutput")
 DOUBLE = make_problem("Double it.", None, kind="code", meta={"tests": [["2", "4"], ["21", "42"]]})
-sandbox = pytest.mark.skipif(
-    os.environ.get("JUSTTINKER_SANDBOX") != "required" and trouble() != "", reason=trouble() or "-"
-)
 
 
 def block(program: str) -> str:
@@ -28,14 +25,14 @@ def judged(response: str, problem: Any = DOUBLE, **options: Any) -> Verdict:
     return verdict
 
 
-@sandbox
+@needs_sandbox
 @pytest.mark.slow
 def test_the_battery() -> None:
     cases = [(DOUBLE, block("print(2 * int(input()))"), "correct"), (DOUBLE, block("print(4)"), "incorrect")]
     check_verifier(CodeOutput, cases)
 
 
-@sandbox
+@needs_sandbox
 def test_blanks_do_not_matter_and_the_last_block_counts() -> None:
     assert judged(block("print(5)") + block("print('', 2 * int(input()), '\\n')")).outcome == "correct"
     words = make_problem("", None, kind="code", meta={"tests": [["", "a b"]]})
@@ -44,7 +41,7 @@ def test_blanks_do_not_matter_and_the_last_block_counts() -> None:
     assert asyncio.run(CodeOutput().verify(make_problem(), [])) is None
 
 
-@sandbox
+@needs_sandbox
 @pytest.mark.parametrize(
     ("program", "reason"),
     [
@@ -88,7 +85,7 @@ def test_no_sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run_with: R
     trouble.cache_clear()
 
 
-@sandbox
+@needs_sandbox
 def test_in_a_run(run_with: Runner) -> None:
     def respond(prompt: str, index: int) -> str:
         return block("print(2 * int(input()))" if index % 2 else "print(4)")

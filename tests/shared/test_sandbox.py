@@ -14,10 +14,7 @@ from justtinker_plugins.shared.sandbox import commands, running
 from justtinker_plugins.shared.sandbox.commands import INSTALL, MEND, Limits, contents, trouble
 from justtinker_plugins.shared.sandbox.running import Ended, run
 from justtinker_plugins.shared.sandbox.seccomp import MACHINES, REFUSED, program_filter
-
-needs_sandbox = pytest.mark.skipif(
-    os.environ.get("JUSTTINKER_SANDBOX") != "required" and trouble() != "", reason=trouble() or "-"
-)
+from tests.plugins.sandbox import needs_sandbox
 
 
 def ended(source: str, stdin: str = "", *, unsafe: bool = False, **limits: float) -> Ended:

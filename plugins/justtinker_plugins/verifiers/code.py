@@ -7,6 +7,7 @@ Unscored is what a program cannot cause: a malformed test, a sandbox that does n
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from justtinker_plugins.verifiers._code.judging import Rules, judged
 from justtinker_plugins.verifiers._code.programs import program_of
 from justtinker_plugins.verifiers._code.tests import Tests, read_tests
 
+log = logging.getLogger("justtinker")
 PASSED = re.compile(r"(\d+) of (\d+) tests")
 Count = Annotated[int, Field(ge=1)]
 
@@ -64,6 +66,8 @@ class Code:
     @hookimpl
     def preflight(self, run: RunContext) -> list[str]:
         """Complaints: no sandbox on this machine, malformed tests."""
+        if self.unsafe:
+            log.warning("code: unsafe = true, so programs run without a sandbox and can do whatever you can")
         found = [] if self.unsafe or not (why := trouble()) else [f"code: {why}; or set [plugins.code] unsafe = true"]
         return found + unusable_golds(run, self.kinds, malformed)
 

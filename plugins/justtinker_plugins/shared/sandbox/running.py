@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,8 +20,8 @@ Why = Literal["", "cpu", "wall", "output", "busy", "start"]
 """What ended a program: itself; its time on the processor or on the clock; too much output; a machine that was too busy
 to run it; a sandbox that did not start. The last two say nothing about the program."""
 KILLED = 128 + signal.SIGKILL
-PATIENCE = 5.0
-"""Seconds for bwrap and for the streams of a killed program to end."""
+PATIENCE = 2.0
+"""Seconds for bwrap to end after its sandbox."""
 ERRORS = 1 << 14
 """Bytes of standard error that are kept."""
 
@@ -55,19 +55,17 @@ class Program:
         self.why = self.why or why
         kill(self.process, self.sandboxed)
 
-    def starved(self) -> bool:
-        """Whether the machine has let the program wait for a processor for more than half of its time on the clock."""
-        return waited(self.process.pid) > self.limits.wall / 2
-
     def out_of_time(self) -> None:
         """End the program because its time on the clock is over, or the machine has not let it run."""
         self.kill("busy" if self.starved() else "wall")
 
+    def starved(self) -> bool:
+        """Whether the machine has let the program wait for a processor for more than half of its time on the clock."""
+        return waited(self.process.pid) > self.limits.wall / 2
+
     async def wait(self) -> tuple[Why, int]:
         """What ended the program, and its exit status."""
-        code = self.process.returncode
-        if code is None:
-            code = await self.process.wait()
+        code = await self.process.wait()
         code = 128 - code if code < 0 else code
         if self.sandboxed and not self.why and not self._ran():
             return "start", code
@@ -83,22 +81,14 @@ class Program:
         return any("exit-code" in line for line in lines)
 
 
-def descendants(pid: int) -> Iterator[int]:
-    """The first child of a process, its first child, and so on."""
-    with suppress(OSError, ValueError, IndexError):
-        while children := children_of(pid):
-            pid = children[0]
-            yield pid
-
-
 def waited(pid: int) -> float:
     """Seconds for which the innermost child of a process could have run, and was given no processor.
 
     A program cannot bring this about alone: what it waits for itself is no such time, and its own threads, if they
     crowded a processor, would use up its time on it. 0 where the kernel does not say.
     """
-    for child in descendants(pid):
-        pid = child
+    while children := children_of(pid):
+        pid = children[0]
     with suppress(OSError, ValueError, IndexError):
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
     return 0.0
@@ -128,9 +118,8 @@ async def started(
         stack.callback(os.close, says)
         if unsafe:
             names = {path: f"/dev/fd/{descriptor}" for path, descriptor in given.items()}
-            command = limited(
-                [*python_of(names[main]), *(names.get(a, a) for a in arguments)], replace(limits, threads=0)
-            )
+            unlimited = replace(limits, threads=0)  # that limit would count all that the user runs
+            command = limited([*python_of(names[main]), *(names.get(a, a) for a in arguments)], unlimited)
         else:
             seccomp = stack.enter_context(contents(program_filter()))
             passed += [says, seccomp]
@@ -165,10 +154,11 @@ async def end(process: asyncio.subprocess.Process, sandboxed: bool) -> None:
     kill(process, sandboxed)
     try:
         await asyncio.wait_for(gone(process), PATIENCE)
-    except TimeoutError:  # without a sandbox, a child that has left the group may live on and hold a stream
+    except TimeoutError:
         kill_group(process)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(gone(process), PATIENCE)
+        if not sandboxed:  # a child may live on, and hold the streams
+            process._transport.close()  # type: ignore[attr-defined]
+        await process.wait()
 
 
 async def gone(process: asyncio.subprocess.Process) -> None:
@@ -226,9 +216,10 @@ async def run(source: str, stdin: str, limits: Limits, *, unsafe: bool = False) 
                 program.out_of_time()
                 await asyncio.wait([work], timeout=PATIENCE)
         finally:
-            work.cancel()  # without a sandbox, a child may live on and hold a stream
-            await asyncio.gather(work, return_exceptions=True)
-        why, code = await program.wait()
+            if not work.done():
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
+        why, code = await program.wait() if work.done() and not work.cancelled() else ("wall", KILLED)
         return Ended(why, code, output.decode(errors="replace"), errors[-ERRORS:].decode(errors="replace"))
 
 

@@ -30,7 +30,8 @@ def answer(names, call):
         function = find(names, call["name"])
     except Exception:
         return {"missing": call["name"]}
-    return {"result": encode(function(*arguments, **keywords))}
+    result = function(*arguments, **keywords)
+    return {"result": encode(result), "args": encode(arguments if result is None else [])}
 
 
 def said(error):

@@ -57,9 +57,9 @@ class Remote:
             line = b""
         if not line.endswith(b"\n"):
             raise EndedError
-        return self.result(name, line)
+        return self.result(name, arguments, line)
 
-    def result(self, name, line):
+    def result(self, name, arguments, line):
         """What a response says."""
         try:
             message = json.loads(line)
@@ -68,7 +68,10 @@ class Remote:
             elif "error" in message:
                 missing, kind, text = None, str(message["error"]), str(message["text"])
             else:
-                return decode(message["result"])
+                result = decode(message["result"])
+                if result is None:
+                    copy_back(arguments, decode(message["args"]))
+                return result
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
             raise ProgramError("the program broke its connection") from None
         if missing is not None:
@@ -85,6 +88,17 @@ def made(error, text):
         return error(text)
     except Exception:
         return ProgramError(f"{error.__name__}: {text}")
+
+
+def copy_back(arguments, after):
+    """Let lists, sets and dictionaries of the caller change as the program has changed them.
+
+    Only for functions that return nothing: else ``f(items) == sorted(items)`` is passed by emptying the list.
+    """
+    for mine, theirs in zip(arguments, after, strict=False):
+        if type(mine) is type(theirs) and isinstance(mine, (list, set, dict)):
+            mine.clear()
+            mine.extend(theirs) if isinstance(mine, list) else mine.update(theirs)
 
 
 class Function:
