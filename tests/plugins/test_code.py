@@ -43,7 +43,7 @@ def problem(answer: Any = None, **meta: Any) -> Problem:
 
 @pytest.fixture(scope="module")
 def plugins() -> Iterator[Plugins]:
-    found = Plugins([activate_given(Code(cpu_seconds=2, wall_seconds=10)), activate_given(TestsPassed())])
+    found = Plugins([activate_given(Code(cpu_seconds=2, wall_seconds=120)), activate_given(TestsPassed())])
     yield found
     found.close()
 
