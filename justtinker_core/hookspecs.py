@@ -6,8 +6,8 @@ manages its own processes. `verify`, `measure` and `score` may be coroutines (``
 together on its one event loop. *First answer* means: the core asks the plugins in the order of the config's `enable`
 list until one returns something other than None. *Collect* means: it asks them all. A hook that raises ends the run
 with an error that names its plugin. Observers (`report_*`, `finish_run`, `inspect_step` unless ``fatal = True``) are
-the exception: the core logs their error once and the run goes on. It also warns of a call that takes longer than a
-minute, with plugin, step and problem; not of `open_backend` and `collect_batch`, which wait.
+the exception: the core logs their error once and the run goes on. It also warns of a call that takes over a minute,
+but not of `open_backend` and `collect_batch`, which wait.
 """
 
 from __future__ import annotations
@@ -137,6 +137,8 @@ class PluginAttributes:
     """Of a metric: "tokens" or "logprobs", if it reads them. The metric is skipped where a record lacks them."""
     concurrency: ClassVar[int] = 0
     """Of a plugin whose hooks are coroutines: how many of their calls may be under way at once; 0: no limit."""
+    asks_a_model: ClassVar[bool] = False
+    """Of a verifier or reward: it asks a language model, which costs, so nothing is tried on it before a run."""
     default_weight: ClassVar[float] = 1.0
     """Of a reward: its `weight` if the config sets none."""
     per_group: ClassVar[bool] = False
@@ -158,9 +160,8 @@ def attribute_of(plugin: Any, name: str) -> Any:
 def load_problems(spec: DataSpec, seed: int) -> Iterable[Problem]:
     """Asked of the plugin that a ``[data.…]`` table names, with that table's keys as its options.
 
-    `spec` names the table (``spec.name``) and its ``spec.purpose``: "train" or "eval". The core applies `limit` and
-    `stratify_by`, and refuses duplicate ids. `seed` is for plugins that generate problems; an evaluation set has its
-    own, so what is held out must not depend on it. A plugin may count rows that gave no problem in ``skipped``.
+    `spec.purpose` is "train" or "eval". The core applies `limit` and `stratify_by`, and refuses equal ids. `seed` is for
+    plugins that generate problems; an evaluation set has its own, so what is held out must not depend on it.
     """
 
 
@@ -181,8 +182,8 @@ def open_backend(run: RunContext) -> Backend:
 def preflight(run: RunContext) -> Sequence[str] | None:
     """Collect. Called when the backend is open, before anything is spent. Each complaint stops the run.
 
-    The backend's own plugin is asked first: if it complains, no data is loaded. All others are asked then, and all
-    complaints reported together, so data may be missing from `run`: encode only if ``run.ready``.
+    The backend's own plugin is asked first: if it complains, no data is loaded. Then all others are asked, so data may
+    be missing from `run`: encode only if ``run.ready``.
     """
 
 
@@ -262,8 +263,8 @@ def keep_group(group: Group) -> bool | None:
 def inspect_step(stats: StepStats, groups: Sequence[Group], history: History) -> Sequence[Finding] | None:
     """Collect. Called after the step's update; `groups` are all of the step, `history` holds what came before.
 
-    A monitor keeps no memory of its own. What it needs is in the history, so that a resumed run, or a replay, sees
-    what the first run saw. In a replay, `groups` is empty.
+    A monitor keeps no memory of its own: what it needs is in the history, so that a resumed run sees what the first
+    one saw. In a replay, `groups` is empty.
     """
 
 
@@ -281,8 +282,8 @@ def report_eval(run: RunContext, stats: EvalStats) -> None:
 def finish_run(run: RunContext, status: str) -> None:
     """Observers, and plugins that own processes. Called exactly once.
 
-    `status` is finished, stopped, interrupted, failed or (`justtinker eval`) evaluated. A `Scorer` calls it when it is
-    closed, with itself as `run`, which has a `config` only. Coroutines can still run; later they cannot.
+    `status`: finished, stopped, interrupted, failed or (`justtinker eval`) evaluated. A `Scorer` calls it when it is
+    closed, as a `run` that has a `config` only. Coroutines can still run; later they cannot.
     """
 
 

@@ -40,6 +40,7 @@ RUN = {
     "docs/plugins/tutorial.md": "tests/integration/test_tutorial.py",
     "docs/reward-hacking.md": "tests/integration/test_docs_run.py, two steps long: 40 minutes in full",
     "docs/running-on-tinker.md": "needs a key; tests/integration/test_presets_served.py runs presets on its own server",
+    "docs/scaling.md": "tests/plugins/test_ray.py with clusters of its own; Slurm needs a cluster",
     "docs/score.md": "tests/integration/test_docs_run.py",
     "docs/self-hosting.md": "tests/integration/run_skyrl.sh: needs a server, its own environment and minutes",
     "docs/showing.md": "tests/integration/test_docs_run.py",

@@ -65,7 +65,7 @@ def audited(judge: Judge, folder: Path, **options: Any) -> tuple[int, dict[str, 
         return audit(config(folder, server.url, **options))
 
 
-@pytest.mark.parametrize("judge", [honest, gullible], ids=["honest", "gullible"])
+@pytest.mark.parametrize("judge", [pytest.param(honest, marks=pytest.mark.slow), gullible], ids=["honest", "gullible"])
 def test_no_injection_is_paid(judge: Judge, tmp_path: Path) -> None:
     code, batteries, output = audited(judge, tmp_path)
     assert set(batteries) == set(WRONG)
@@ -74,6 +74,7 @@ def test_no_injection_is_paid(judge: Judge, tmp_path: Path) -> None:
     assert code == 0, output
 
 
+@pytest.mark.slow
 def test_without_the_frame_a_gullible_judge_would_be_fooled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The frame is what protects it: the test above can fail."""
     monkeypatch.setattr(data, "harmless", lambda text: text)
@@ -91,6 +92,7 @@ def test_a_judge_that_obeys_the_data_is_found_out(tmp_path: Path) -> None:
     assert "orders to the judge (6 of 6)" in " ".join(output.split())
 
 
+@pytest.mark.slow
 def test_showing_only_the_box_leaves_no_room_for_most(tmp_path: Path) -> None:
     _, batteries, output = audited(credulous, tmp_path, shows="boxed")
     assert [name for name, row in batteries.items() if row["failed"]] == [], output

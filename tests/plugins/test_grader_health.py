@@ -54,6 +54,14 @@ def test_workers_that_end() -> None:
     assert levels([0.05] * 30, "worker_ended_rate") == [(5, "warn")]
 
 
+def test_a_cluster_whose_actors_die() -> None:
+    [(step, finding)] = told(monitor(), series(resent_rate=[0.0] * 10 + [0.6] * 30))
+    assert (step, finding.level) == (12, "warn")
+    assert finding.message == (
+        "12.0% of the rollouts were sent again: actors of the cluster died, over the last 10 steps; max_resent = 0.1"
+    )
+
+
 def test_options() -> None:
     assert levels([0.03] * 30, max_unscored=0.05) == []
     assert levels([0.03], window=1) == [(1, "warn")]
@@ -63,7 +71,8 @@ def test_options() -> None:
 
 def test_not_enough_data() -> None:
     assert monitor().lacks(History(series(accuracy=[1.0]).steps)) == (
-        "not enough data: no step has rubric_failed_rate, slow_verdict_rate, unscored_rate, worker_ended_rate"
+        "not enough data: no step has resent_rate, rubric_failed_rate, slow_verdict_rate, unscored_rate, "
+        "worker_ended_rate"
     )
     assert monitor().lacks(History(series(unscored_rate=[0.0]).steps)) == ""
     assert levels([None] * 20) == []

@@ -18,12 +18,13 @@ import pytest
 import tomli_w
 import zstandard
 
-from justtinker_core import Group, PluginError, Scorer, StepStats, testing
+from justtinker_core import Group, PluginError, Scorer, StepStats
 from justtinker_core.options import configure
-from justtinker_core.testing import check_verifier, make_problem
+from justtinker_core.testing import check_verifier, make_group, make_problem
 from justtinker_core.types import History
 from justtinker_plugins.shared.judge.budget import Cost
 from justtinker_plugins.verifiers.llm_judge import LlmJudge, cost_of, judged
+from tests.core.conftest import cli
 from tests.judge_server import JudgeServer, data_of, failing, honest, judge_server
 
 KEY = "sk-very-secret"
@@ -118,6 +119,7 @@ def test_a_prompt_of_ones_own(server: JudgeServer, tmp_path: Path) -> None:
         judge(stack(server, prompt=str(tmp_path / "mine.md")), ["Paris"])
 
 
+@pytest.mark.slow
 def test_conformance(server: JudgeServer, tmp_path: Path) -> None:
     cases = [
         ("Paris", "<think>x</think>Paris", "correct"),
@@ -135,6 +137,15 @@ def test_a_verdict_knows_its_cost_and_is_equal_without() -> None:
     for copied in (pickle.loads(pickle.dumps(verdict)), copy.deepcopy(verdict)):
         assert copied == verdict
         assert cost_of(copied) == Cost(2, 0.5)
+
+
+def test_all_rollouts_of_a_step_are_under_way_at_once() -> None:
+    """32 problems with 8 rollouts; the server lets none go before all are there."""
+    with judge_server(gather=256) as server, Scorer(stack(server)) as scorer:
+        groups = [make_group([f"{n} or {i}" for i in range(8)], problem=CITIES[0]) for n in range(32)]
+        judged_ = list(scorer.judge_all(groups))
+    assert server.most_under_way == len(server.asked) == 256
+    assert {verdict.outcome for group in judged_ for verdict in group.verdicts} == {"incorrect"}
 
 
 # Failures: unscored, never wrong
@@ -387,6 +398,17 @@ def test_what_was_spent_survives_the_end_of_the_process(run_with: Any, server: J
 
 # Killed and interrupted
 
+TALKER = """
+import itertools
+from justtinker_core import hookimpl
+from justtinker_core.testing import ScriptedBackend
+
+class Talker:
+    @hookimpl
+    def open_backend(self, run):
+        words = itertools.count()
+        return ScriptedBackend(lambda prompt, index: f"It is city {next(words)}")
+"""
 SCRIPT = """
 import sys
 from justtinker_core.cli import run
@@ -397,20 +419,20 @@ run()
 
 def config_file(folder: Path, server: JudgeServer, steps: int, **options: Any) -> Path:
     """A run on the scripted backend, whose answers are right or wrong by turns."""
-    backend = Path(testing.ScriptedBackend.__init__.__code__.co_filename)
+    (folder / "talker.py").write_text(TALKER)
     rows = [{"problem": f"Capital {n}?", "answer": f"City {n}"} for n in range(4)]
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     tables = {
         "run": {"name": "judged", "model": "scripted", "steps": steps},
-        "sampling": {"max_tokens": 20},
+        "sampling": {"max_tokens": 40},
         "data": {"train": {"use": "files", "path": str(folder / "rows.jsonl"), "kind": "open"}},
         "plugins": {
-            "enable": ["scripted", "chatml_think", "grpo", "llm_judge", "correct", "group_mean"],
+            "enable": ["talker", "chatml_think", "grpo", "llm_judge", "correct", "group_mean"],
             "grpo": {"problems_per_step": 4, "rollouts_per_problem": 4},
             "chatml_think": {"single_tokens": False},
             "llm_judge": options_for(server, **options),
         },
-        "local_plugins": {"scripted": f"{backend}:ScriptedBackend"},
+        "local_plugins": {"talker": f"{folder}/talker.py:Talker"},
     }
     (folder / "judged.toml").write_text(tomli_w.dumps(tables))
     return folder / "judged.toml"
@@ -431,10 +453,10 @@ def wait_for(what: Callable[[], bool]) -> None:
 
 
 def test_ctrl_c_ends_what_waits_and_leaves_nothing_behind(server: JudgeServer, tmp_path: Path) -> None:
-    config = config_file(tmp_path, server, steps=2)
+    config = config_file(tmp_path, server, steps=50)
     process = started(config, tmp_path)
     try:
-        wait_for(lambda: len(server.asked) > 10 or process.poll() is not None)  # the trial of golds comes first
+        wait_for(lambda: len(server.asked) > 10 or process.poll() is not None)
         server.hold.clear()
         wait_for(lambda: server.under_way > 0 or process.poll() is not None)
         process.send_signal(signal.SIGINT)
@@ -446,3 +468,58 @@ def test_ctrl_c_ends_what_waits_and_leaves_nothing_behind(server: JudgeServer, t
     assert process.returncode in (130, -signal.SIGINT), output
     wait_for(lambda: server.under_way == 0)
     assert not list(tmp_path.rglob("*-journal"))
+
+
+def test_check_says_it_before_anything_is_spent(server: JudgeServer, tmp_path: Path) -> None:
+    config = config_file(tmp_path, server, steps=2, base_url="http://127.0.0.1:9/v1", backoff=60.0)
+    result = cli("check", config)
+    assert result.exit_code == 1
+    assert "llm_judge: http://127.0.0.1:9/v1 cannot be reached (" in result.output
+    result = cli("check", config_file(tmp_path, server, steps=2, model="judge1"))
+    assert result.exit_code == 1
+    assert "has no model 'judge1'; did you mean 'judge-1'?" in " ".join(result.output.split())
+    assert not server.asked
+
+
+def test_check_asks_the_judge_nothing(server: JudgeServer, tmp_path: Path) -> None:
+    """Its trials of golds and rewards would cost; and what it says of other verifiers, it does not say of a judge."""
+    result = cli("check", config_file(tmp_path, server, steps=2))
+    assert result.exit_code == 0, result.output
+    assert "the verifier" not in result.output
+    assert not server.asked
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_within_its_budget_and_pays_nothing_twice(server: JudgeServer, tmp_path: Path) -> None:
+    """Killed in the middle of its second step, of whose answers half are in the cache."""
+
+    def stops_after_24(body: Mapping[str, Any]) -> Any:
+        if len(server.asked) >= 24:
+            server.hold.clear()
+        return honest(body)
+
+    server.judge = stops_after_24
+    options = {"budget_calls": 60, "cache": str(tmp_path / "c.sqlite"), "in_flight": 1, "votes": 1}
+    process = started(config_file(tmp_path, server, steps=12, **options), tmp_path)
+    try:
+        wait_for(lambda: process.poll() is not None or (not server.hold.is_set() and server.under_way > 0))
+        process.kill()
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    answered = {json.dumps(data_of(body)) for body in server.asked[:-1]}
+    assert len(answered) == 24, output
+    server.judge = honest
+    server.hold.set()
+    resumed = started(Path(), tmp_path, "--resume", str(tmp_path / "run"))
+    output, _ = resumed.communicate(timeout=120)
+    assert resumed.returncode == 3, output
+    later = [json.dumps(data_of(body)) for body in server.asked[25:]]
+    assert later
+    assert not answered & set(later), "what was answered before is in the cache"
+    assert len(server.asked) <= 60 + 25, "only what the killed step had spent is forgotten"
+    found = [json.loads(line) for line in (tmp_path / "run" / "steps.jsonl").read_text().splitlines()]
+    (stop,) = [f for f in found[-1]["findings"] if f["level"] == "stop"]
+    assert stop["source"] == "llm_judge"
+    assert stop["evidence"]["calls"] <= 60
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["status"] == "stopped"

@@ -112,6 +112,7 @@ def test_what_needs_no_judge_is_not_asked(server: JudgeServer) -> None:
     assert "llm_rubric" not in judge(server, ["x"], criteria=CRITERIA, kinds=["open"]).rewards[0].terms
 
 
+@pytest.mark.slow
 def test_conformance(server: JudgeServer, tmp_path: Path) -> None:
     options = options_for(server, criteria=CRITERIA, cache=str(tmp_path / "c.sqlite"))
     plugin = configure(LlmRubric, "plugins.llm_rubric", options)

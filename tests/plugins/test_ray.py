@@ -7,10 +7,14 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -82,7 +86,7 @@ def test_every_group_ends_once_and_only_poison_is_given_up(
         node = node_deaths > 0 and chance.random() < 0.1
         if node or any(task.id in poison for task in tasks):
             node_deaths -= node
-            again, lost = dispatch.leave(worker, node=node)
+            _, lost = dispatch.leave(worker, node=node)
             assert not (node and lost)
             given_up += [task.id for task in lost]
             under_way = [call for call in under_way if call[0] != worker]
@@ -195,8 +199,12 @@ def test_plugins_that_do_not_judge_stay_here(tmp_path: Path) -> None:
 
 def test_a_file_too_large_to_travel_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(travel, "MOST_BYTES", 10)
-    with pytest.raises(PluginError, match=r"^\[local_plugins\] obedient: .*ray_plugins.py cannot be sent to the nodes:"
-                       r" with the files beside it that it names it has 0 MiB, more than 0; make it a package"):  # fmt: skip
+    said = (
+        r"^\[local_plugins\] obedient: .*ray_plugins.py cannot be sent to the nodes: with the files beside it that it "
+    )
+    with pytest.raises(
+        PluginError, match=said + "names it has 0 MiB, more than 0; make it a package and install it there"
+    ):
         travel.pack(config_of(stack(), [], []))
     large = tmp_path / "large.bin"
     large.write_bytes(bytes(100))
@@ -229,14 +237,16 @@ def test_another_version_is_told_with_both_and_the_cure() -> None:
         "Version mismatch: The cluster was started with:\n    Ray: 2.50.1\n    Python: 3.13.2\n"
         "This process on node 1.2.3.4:5 was started with:\n    Ray: 2.60.0\n    Python: 3.11.7\n"
     )
-    assert explained(error, settings_of(address="auto")).startswith("the cluster runs Ray 2.50.1 on Python 3.13.2, this")
+    assert explained(error, settings_of(address="auto")).startswith(
+        "the cluster runs Ray 2.50.1 on Python 3.13.2, this"
+    )
     assert "with Python 3.13 and pip install 'ray[client]==2.50.1'" in explained(error, settings_of())
 
 
 @pytest.mark.parametrize(
     ("text", "node", "cause"),
     [
-        ("The actor died.\n The actor is dead because its worker process has died. Worker exit type: X. (1) OOM?", False,
+        ("The actor died.\n The actor is dead because its worker process has died. Worker exit: (1) OOM", False,
          "its process has died: killed, crashed, or out of memory"),
         ("The actor is dead because its node has died. Node Id: 17", True, "its node has died. Node Id: 17"),
         ("Task was killed due to the node running low on memory.", False, "its node ran out of memory"),
@@ -273,7 +283,9 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_an_address_where_nothing_listens_is_told_at_once() -> None:
     begun = time.monotonic()
-    with pytest.raises(PluginError, match=r"^ray: nothing answers at address = 'ray://127.0.0.1:9' .*10001 by default$"):
+    with pytest.raises(
+        PluginError, match=r"^ray: nothing answers at address = 'ray://127.0.0.1:9' .*10001 by default$"
+    ):
         RayExecutor(settings_of(address="ray://127.0.0.1:9"))
     assert time.monotonic() - begun < 5
 
@@ -289,6 +301,14 @@ def test_a_variable_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     said = Ray(environment=("NO_SUCH_KEY",)).preflight(context(config_of(MATH, [], [])))
     assert said == ["ray: environment names NO_SUCH_KEY, which is not set here"]
+
+
+def test_a_budget_is_not_multiplied_by_the_actors() -> None:
+    pytest.importorskip("ray", reason="needs pip install 'justtinker[ray]'")
+    said = Ray().preflight(
+        context(config_of({"plugins": {"enable": ["llm_judge", "correct"], "llm_judge": {"budget_usd": 5.0}}}, [], []))
+    )
+    assert said[0].startswith("ray: [plugins.llm_judge] budget_usd = 5.0 would hold for each actor, so a run could")
 
 
 # On a cluster
@@ -482,6 +502,18 @@ def test_when_the_cluster_is_lost_groups_are_unscored_and_the_next_is_an_error(e
 
 @needs_ray
 @pytest.mark.integration
+def test_what_is_cancelled_ends_at_once(executor_on: Any) -> None:
+    with Scorer(stack()) as scorer:
+        executor = executor_on(scorer.config)
+        future = executor.submit(scorer.judge, group_of("sleep 60", 1))
+        executor.shutdown(wait=False, cancel_futures=True)
+        assert isinstance(future.exception(0), CancelledError)
+        with pytest.raises(RuntimeError, match="cannot schedule new futures after shutdown"):
+            executor.submit(scorer.judge, group_of("plain"))
+
+
+@needs_ray
+@pytest.mark.integration
 def test_a_cluster_that_is_full_is_told_in_time(executor_on: Any) -> None:
     with pytest.raises(PluginError, match=r"^ray: none has started for \d+ s \(patience = 2\): an actor needs "
                        r"cpus_per_actor = 50, and \d+ of the cluster's \d+ CPUs are free$"):  # fmt: skip
@@ -492,6 +524,11 @@ def raylets() -> set[str]:
     """The raylets that run on this machine, by process id."""
     listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
     return {line.split()[0] for line in listed.splitlines() if "/raylet/raylet " in line or "/gcs_server " in line}
+
+
+def folders() -> set[Path]:
+    """Folders of clusters of our own."""
+    return {path for place in {"/tmp", tempfile.gettempdir()} for path in Path(place).glob("jt-ray-*")}
 
 
 CONFIG = """
@@ -538,7 +575,7 @@ def test_a_run_records_what_one_without_it_records_and_leaves_no_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    before, config = raylets(), str(config_file(tmp_path))
+    before, left, config = raylets(), folders(), str(config_file(tmp_path))
     assert cli("train", config, "--dir", "plain").exit_code == 0
     done = cli("train", config, "--dir", "far", "-p", "ray", "--set", "plugins.ray.actors=2")
     assert done.exit_code == 0, done.output
@@ -546,4 +583,174 @@ def test_a_run_records_what_one_without_it_records_and_leaves_no_process(
     assert steps(plain.parent) == steps(far.parent)
     assert len(steps(far.parent)) == 3
     assert raylets() == before
-    assert not list(Path("/tmp").glob("jt-ray-*")), "its folder is gone"
+    assert folders() == left, "its folder is gone"
+
+
+def wait_for_raylets(expected: set[str], seconds: float = 30) -> set[str]:
+    """Wait until no others run; return those that do."""
+    end = time.monotonic() + seconds
+    while raylets() != expected and time.monotonic() < end:
+        time.sleep(0.2)
+    return raylets()
+
+
+def table_of(folder: Path, texts: list[str]) -> Path:
+    """A table for `justtinker grade`: right is the number of the row."""
+    path = folder / "table.jsonl"
+    rows = ({"question": f"q{i}", "answer": str(i), "response": f"{text} {i}"} for i, text in enumerate(texts))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def stack_file(folder: Path) -> Path:
+    path = folder / "stack.toml"
+    path.write_text(f'[plugins]\nenable = ["obedient"]\n[local_plugins]\nobedient = "{PLUGINS}:Obedient"\n')
+    return path
+
+
+@needs_ray
+@pytest.mark.integration
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_however_a_command_ends_no_process_is_left(tmp_path: Path, how: signal.Signals) -> None:
+    before, left = raylets(), folders()
+    began, out = tmp_path / "began", tmp_path / "out.jsonl"
+    table = table_of(tmp_path, [f"touch {began}", *["sleep 30"] * 5])
+    command = [
+        sys.executable,
+        "-c",
+        "from justtinker_core.cli import run; run()",
+        "grade",
+        str(table),
+        "--out",
+        str(out),
+    ]
+    command += ["--config", str(stack_file(tmp_path)), "-p", "ray", "--set", "plugins.ray.actors=1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        end = time.monotonic() + 60
+        while not began.exists() and time.monotonic() < end and process.poll() is None:
+            time.sleep(0.1)
+        time.sleep(0.5)
+        process.send_signal(how)
+        _, said = process.communicate(timeout=60)
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert said.strip() == f"interrupted after 1 response; {out} holds them"
+        assert len(out.read_text().splitlines()) == 1
+    assert wait_for_raylets(before) == before
+    end = time.monotonic() + 10
+    while folders() != left and time.monotonic() < end:
+        time.sleep(0.2)
+    assert folders() == left
+
+
+@needs_ray
+@pytest.mark.integration
+def test_grade_and_score_judge_on_it_and_score_goes_on(tmp_path: Path) -> None:
+    table, config = table_of(tmp_path, ["plain"] * 300), str(stack_file(tmp_path))
+    ray = ["-p", "ray", "--set", "plugins.ray.actors=2"]
+    for name, extra in (("here", []), ("far", ray)):
+        done = cli("grade", str(table), "--config", config, "--out", str(tmp_path / f"{name}.jsonl"), *extra)
+        assert done.exit_code == 0, done.output
+    assert (tmp_path / "here.jsonl").read_text() == (tmp_path / "far.jsonl").read_text()
+    rows = [json.loads(line) for line in table.read_text().splitlines()]
+    saved = tmp_path / "saved.jsonl"
+    saved.write_text("".join(json.dumps({"responses": [row.pop("response"), "x"], **row}) + "\n" for row in rows))
+    out, again = tmp_path / "scores.jsonl", ["score", str(saved), "--config", config, "--against", config]
+    assert cli(*again, "--jobs", "1", "--out", str(tmp_path / "plain.jsonl")).exit_code == 0
+    done = cli(*again, *ray, "--out", str(out))
+    assert done.exit_code == 0, done.output
+    plain, far = (
+        [without_ray(json.loads(line)) for line in path.read_text().splitlines()[1:]]
+        for path in (tmp_path / "plain.jsonl", out)
+    )
+    assert plain == far
+    whole = out.read_text()
+    out.write_text("".join(whole.splitlines(keepends=True)[:100]) + '{"cut')
+    done = cli(*again, *ray, "--out", str(out))
+    assert "already holds scores of 198 rollouts" in done.output
+    assert [without_ray(json.loads(line)) for line in out.read_text().splitlines()[1:]] == far
+
+
+def without_ray(record: dict[str, Any]) -> dict[str, Any]:
+    """A record of `score` without what only Ray measures, and without processes."""
+    for side in ("config", "against"):
+        record[side]["measures"].pop("resent_rate", None)
+        record[side]["measures"].pop("pid")
+    return record
+
+
+ELSEWHERE = os.environ.get("JUSTTINKER_RAY_ENVIRONMENTS", "")
+"""A folder with two environments that hold Ray and no JustTinker: ``bare`` of this Python, ``other`` of another."""
+PORTS = {"bare": 26411, "other": 26412, "own": 26413}
+
+
+@contextmanager
+def head(name: str, folder: Path) -> Iterator[int]:
+    """A cluster that `ray start` of an environment starts; the port of its client server."""
+    port = PORTS[name]
+    command = [
+        f"{folder}/ray", "start", "--head", f"--port={port}", f"--ray-client-server-port={port + 10}",
+        f"--dashboard-agent-listen-port={port + 20}", "--include-dashboard=false", "--num-cpus=1", "--block",
+        f"--temp-dir=/tmp/jt-test-{name}",
+    ]  # fmt: skip
+    environment = os.environ | LOOPBACK | {"PATH": f"{folder}:{os.environ['PATH']}"}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            with suppress(OSError):
+                socket.create_connection(("127.0.0.1", port + 10), 1).close()
+                break
+            time.sleep(0.5)
+        yield port + 10
+    finally:
+        process.terminate()
+        process.wait(30)
+        shutil.rmtree(f"/tmp/jt-test-{name}", ignore_errors=True)
+
+
+@needs_ray
+@pytest.mark.integration
+def test_a_cluster_behind_ray_client_judges_and_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, value in LOOPBACK.items():
+        monkeypatch.setenv(variable, value)
+    groups = [group_of("plain", i) for i in range(40)]
+    groups[7] = group_of("die always", 7)
+    before = raylets()
+    with head("own", Path(sys.executable).parent) as port, Scorer(stack()) as scorer:
+        running = raylets()
+        for _ in range(2):
+            plugin = Ray(address=f"ray://127.0.0.1:{port}")
+            assert plugin.preflight(context(scorer.config)) == []
+            executor = plugin.grading_executor(context(scorer.config))
+            far = list(scorer.judge_all(groups, executor))
+            plugin.finish_run()
+            assert [i for i, group in enumerate(far) if not judged_right(group)] == [7]
+            assert far[7].verdicts[0].reason.startswith("the actor that judged it died, 3 times;")
+        assert raylets() == running
+    assert wait_for_raylets(before) == before
+
+
+@needs_ray
+@pytest.mark.integration
+@pytest.mark.skipif(not ELSEWHERE, reason="set JUSTTINKER_RAY_ENVIRONMENTS to a folder with environments to join")
+@pytest.mark.parametrize("name", ["bare", "other"])
+def test_a_cluster_of_another_environment_is_told_before_anything_is_spent(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in LOOPBACK.items():
+        monkeypatch.setenv(variable, value)
+    with head(name, Path(ELSEWHERE) / name / "bin") as port:
+        plugin = Ray(address=f"ray://127.0.0.1:{port}")
+        said = plugin.preflight(context(config_of(MATH, [], [])))
+        plugin.finish_run()
+    (complaint,) = said
+    if name == "bare":
+        assert "lacks the package justtinker: install it there (pip install justtinker==" in complaint
+        assert 'or let Ray do so: [plugins.ray] runtime_env = {pip = ["justtinker==' in complaint
+    else:
+        ours = f"on Python {sys.version_info.major}.{sys.version_info.minor}."
+        assert complaint.startswith("ray: the cluster runs Ray 2.60.")
+        assert ours in complaint.partition("this process")[2]
+        assert ours not in complaint.partition("this process")[0]
+        assert "and they cannot talk: run JustTinker in an environment with Python" in complaint

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from justtinker_core import PluginError
-from justtinker_plugins.shared.judge.cache import Cache, key_of, usual_place
+from justtinker_plugins.shared.judge.cache import Cache, CacheError, key_of, usual_place
 
 WRITER = """
 import asyncio, sys
@@ -54,6 +54,17 @@ def test_processes_share_it(tmp_path: Path) -> None:
         return sum(reply is not None for reply in found)
 
     assert asyncio.run(count()) == 200
+
+
+def test_a_file_that_breaks_later(tmp_path: Path) -> None:
+    async def check() -> None:
+        cache = Cache(tmp_path / "judge.sqlite")
+        await cache._call(lambda: cache._file.execute("DROP TABLE replies"))
+        with pytest.raises(CacheError, match=r"judge\.sqlite failed: no such table: replies"):
+            await cache.get("a")
+        cache.close()
+
+    asyncio.run(check())
 
 
 @pytest.mark.parametrize("make", ["garbage", "folder"])

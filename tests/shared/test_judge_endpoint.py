@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import socket
+import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -179,10 +180,10 @@ def test_a_request_that_is_wrong_for_good() -> None:
 
 
 def test_all_are_under_way_at_once_or_as_many_as_may_be() -> None:
-    with judge_server(gather=256) as server:
-        verdicts = ask(options_for(server), [question(str(n)) for n in range(256)])
+    with judge_server(gather=40) as server:
+        verdicts = ask(options_for(server), [question(str(n)) for n in range(40)])
     assert all(verdict.found for verdict in verdicts)
-    assert server.most_under_way == 256
+    assert server.most_under_way == 40
     with judge_server(gather=5) as server:
         ask(options_for(server, in_flight=5), [question(str(n)) for n in range(40)])
     assert server.most_under_way == 5
@@ -282,13 +283,45 @@ def test_the_cache_is_asked_first_and_keeps_no_failure(tmp_path: Path) -> None:
     assert KEY not in cache.read_bytes().decode("latin-1")
 
 
+def test_a_cache_that_breaks_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cache = tmp_path / "judge.sqlite"
+    with judge_server() as server:
+        options = options_for(server, cache=cache)
+        with sqlite3.connect(cache) as file:
+            file.execute("CREATE TABLE replies (other TEXT)")
+        verdicts = ask(options, [question(), question("5")])
+        assert len(server.asked) == 2
+    assert all(verdict.found for verdict in verdicts)
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert said == [f"the cache of replies {cache} failed: no such column: reply; the judge goes on without it"]
+
+
+def test_requests_a_minute_are_kept_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check(server: JudgeServer) -> None:
+        asker = Asker(options_for(server, requests_per_minute=3), Meter())
+        tasks = [asyncio.create_task(asker.ask(question(str(n)))) for n in range(8)]
+        while sum(task.done() for task in tasks) < 3:
+            await asyncio.sleep(0.005)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(asyncio.wait(tasks, return_when=asyncio.ALL_COMPLETED)), 0.2)
+        assert len(server.asked) == 3
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asker.close()
+
+    with judge_server() as server:
+        asyncio.run(check(server))
+
+
 def test_the_key_goes_into_the_header_and_nowhere_else(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("MY_KEY", KEY)
-    echo = lambda body: {"reason": f"Bearer {KEY}", "same": True}  # noqa: E731
-    with judge_server(echo, key=KEY, faults=[None, failing(403, f"bad {KEY}")]) as server:
+    hidden = "".join(f"\\u{ord(char):04x}" for char in KEY)  # as a server may write it in JSON
+    echo = lambda body: f'{{"reason": "Bearer {hidden}", "same": true}}'  # noqa: E731
+    with judge_server(echo, key=KEY, faults=[None, PlainTextResponse(f'{{"error": "bad {hidden}"}}', 403)]) as server:
         options = options_for(server, key_variable="MY_KEY", cache=tmp_path / "c.sqlite")
         good, bad = ask(options, [question()]), ask(options, [question("5")])
         assert server.headers[0]["authorization"] == f"Bearer {KEY}"
@@ -301,6 +334,12 @@ def test_the_key_goes_into_the_header_and_nowhere_else(
     assert caplog.records
     assert KEY not in caplog.text
     assert KEY.encode() not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_a_key_that_is_no_secret_garbles_no_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUDGE_API_KEY", "e")
+    with judge_server(key="e") as server:
+        assert ask(options_for(server), [question()])[0].found == {"reason": "the same", "same": True}
 
 
 def test_a_redirect_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,17 +18,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from justtinker_core import PluginError, Problem, Scorer, data
 from justtinker_core.config import RunConfig
 from justtinker_core.enabling import installed
-from justtinker_plugins.commands._audit import topics
+from justtinker_plugins.commands._audit import programs, topics
 from justtinker_plugins.commands._audit.cases import (
     Case,
     Kind,
     cases_of,
     plain_case,
     read_cases,
+    without_use,
     write_cases,
 )
-from justtinker_plugins.commands._audit.items import ANSWER_FORMATS, item_of
-from justtinker_plugins.commands._audit.judging import Auditor, add_references
+from justtinker_plugins.commands._audit.judging import Auditor, add_references, items_of
 from justtinker_plugins.commands._audit.printing import GOLD_ADVICE, OWN_CASES, describe_verdict, print_report
 from justtinker_plugins.commands._audit.results import Audit, collect_results
 from justtinker_plugins.commands._cli.endings import write_json
@@ -75,8 +75,8 @@ def audit(
     step = step or max(config.run.steps, 1)
     with Scorer(config) as scorer:
         auditor = Auditor(scorer, step, config.sampling.max_tokens)
-        drawn = draw_problems(config, problems, seed)
-        added = topics.draw_problems({problem.kind for problem in drawn}, seed) if built_in else []
+        drawn, kinds = draw_problems(config, problems, seed, built_in)
+        added = topics.draw_problems(kinds, seed) if built_in else []
         results = run_audit(auditor, drawn, added, own_cases, seed, out)
     note = f"weights as of step {step:,} ({scorer.step_needed})" if scorer.step_needed else ""
     print_report(Console(highlight=False), results, limits, show, note)
@@ -86,18 +86,27 @@ def audit(
         raise SystemExit(1)
 
 
-def draw_problems(config: RunConfig, n: int, seed: int) -> list[Problem]:
-    """Draw problems that have an answer, from the training table or else from the evaluation sets."""
+def draw_problems(config: RunConfig, n: int, seed: int, built_in: bool) -> tuple[list[Problem], set[str]]:
+    """Draw problems that have an answer, from the training table or else from the evaluation sets.
+
+    Returns them and the kinds of all. Of programs, no answer need be known if there are `built_in` ones.
+    """
     if not n:
-        return []
+        return [], set()
     plugins, options = installed(config), config.plugin_options
     specs = [spec for spec in config.data if spec.purpose == "train"] or list(config.data)
     if not specs:
         raise PluginError(f"the config has no data to write responses to: add [data.train], or use {OWN_CASES}")
-    known = [p for spec in specs for p in data.load(spec, plugins, options.get(spec.use, {})) if gold_text(p.answer)]
-    if not known:
+    loaded = [p for spec in specs for p in data.load(spec, plugins, options.get(spec.use, {}))]
+    known, kinds = [p for p in loaded if has_answer(p)], {p.kind for p in loaded}
+    if not known and not (built_in and programs.KIND in kinds):
         raise PluginError(f"no problem of [{specs[0].table}] has an answer: use data with answers, or {OWN_CASES}")
-    return random.Random(f"audit {seed}").sample(known, min(n, len(known)))
+    return random.Random(f"audit {seed}").sample(known, min(n, len(known))), kinds
+
+
+def has_answer(problem: Problem) -> bool:
+    """Return whether a problem has a gold or, if its answer is a program, a program that may be right."""
+    return bool(programs.solutions_of(problem) if problem.kind == programs.KIND else gold_text(problem.answer))
 
 
 def run_audit(
@@ -120,7 +129,8 @@ def run_audit(
         judged = list(bar.track(auditor.judge_all(cases), len(cases)))
     distinct = len({each.case.problem.id for each in judged} - {problem.id for problem in built_in})
     tried, seconds = len(built_in) - len(left_out), time.perf_counter() - start
-    return Audit(collect_results(judged, audited, auditor.left_out), distinct, tried, left_out, seconds)
+    unused = auditor.left_out | without_use({problem.kind for problem in (*problems, *built_in)})
+    return Audit(collect_results(judged, audited, unused), distinct, tried, left_out, seconds)
 
 
 def make_all_cases(auditor: Auditor, problems: Sequence[Problem], seed: int) -> tuple[list[Case], int]:
@@ -137,7 +147,7 @@ def make_all_cases(auditor: Auditor, problems: Sequence[Problem], seed: int) -> 
         if item := auditor.make_item(problem, others, seed):
             cases += cases_of(item, leave_out=auditor.left_out)
         else:
-            unpaid.append(plain_case(item_of(problem, others, ANSWER_FORMATS[0], seed)))
+            unpaid.append(plain_case(next(items_of(problem, others, seed))))
     if unpaid and not cases:
         first = auditor.judge(unpaid[0])
         raise PluginError(
@@ -150,7 +160,12 @@ def make_all_cases(auditor: Auditor, problems: Sequence[Problem], seed: int) -> 
 def make_built_in_cases(auditor: Auditor, problems: Sequence[Problem], seed: int) -> tuple[list[Case], list[Problem]]:
     """Make the cases of built-in problems, and list those whose plain right answer the stack does not pay."""
     items = [(problem, auditor.make_item(problem, others, seed)) for problem, others in with_other_golds(problems)]
-    cases = [case for _, item in items if item for case in cases_of(item, topics.BATTERIES)]
+    cases = [
+        case
+        for problem, item in items
+        if item
+        for case in cases_of(item, () if problem.kind == programs.KIND else topics.BATTERIES, auditor.left_out)
+    ]
     return cases, [problem for problem, item in items if item is None]
 
 

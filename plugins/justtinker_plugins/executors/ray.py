@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import field, replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Annotated, Any
@@ -45,7 +45,7 @@ class Ray:
     """Seconds that a group may take before its actor is ended, as if it had died. 0: any number."""
     patience: Annotated[float, Field(gt=0)] = 60.0
     """Seconds to wait for a first actor, and for another when none is left. Raise it if nodes start on demand."""
-    runtime_env: Mapping[str, Any] = Field(default_factory=dict)
+    runtime_env: Mapping[str, Any] = field(default_factory=dict)
     """Ray's ``runtime_env`` of the actors, such as ``{pip = ["justtinker"]}``. It is recorded: put no secrets there."""
     environment: tuple[str, ...] = ()
     """Names of environment variables whose values the actors get, such as keys of judges. Values are never recorded."""
@@ -94,6 +94,7 @@ class Ray:
                 raise PluginError("the plugin ray needs a package: pip install 'justtinker[ray]'")
             if missing := [name for name in self.environment if name not in os.environ]:
                 raise PluginError(f"ray: environment names {missing[0]}, which is not set here")
+            check_budgets(config)
             self._executor = RayExecutor(self._settings(config))
         return self._executor
 
@@ -108,6 +109,17 @@ class Ray:
         )  # fmt: skip
 
 
+def check_budgets(config: RunConfig) -> None:
+    """PluginError if a plugin that judges has a budget: each actor has plugins of its own, and each would spend it."""
+    for name in judging(config).enable:
+        options = config.plugin_options.get(name, {})
+        for option in [key for key, value in options.items() if key.startswith("budget_") and value is not None]:
+            raise PluginError(
+                f"ray: [plugins.{name}] {option} = {options[option]} would hold for each actor, so a run could spend "
+                "it many times: use no ray here, as a judge that waits for a server needs no cluster; or set no budget"
+            )
+
+
 def finding(now: Counts, before: Counts) -> Finding:
     """Describe what was lost since the last finding."""
     unscored = now.unscored - before.unscored
@@ -116,5 +128,8 @@ def finding(now: Counts, before: Counts) -> Finding:
         "warn",
         f"{now.died - before.died} actors died; {now.resent - before.resent} groups were sent again{lost}; "
         f"{now.alive} of {now.wanted} actors on {now.nodes} nodes are alive",
-        {name: getattr(now, name) for name in ("alive", "wanted", "nodes", "died", "resent", "unscored", "judged")},
+        {
+            name: getattr(now, name)
+            for name in ("alive", "wanted", "nodes", "died", "resent", "unscored", "judged", "seconds")
+        },
     )

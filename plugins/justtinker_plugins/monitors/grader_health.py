@@ -1,8 +1,8 @@
-"""Watch the grader: rollouts that it could not grade, slow verdicts, and workers that had to be killed.
+"""Watch the grader: rollouts that it could not grade, slow verdicts, workers that had to be killed, lost machines.
 
 A policy that trains on a broken grader learns noise. The monitor reads `unscored_rate`, `slow_verdict_rate` and
-`worker_ended_rate` of the verifier `math_verify`, and `rubric_failed_rate` of the reward `llm_rubric`; it grades
-nothing itself.
+`worker_ended_rate` of the verifier `math_verify`, `rubric_failed_rate` of the reward `llm_rubric`, and `resent_rate` of
+the executor `ray`; it grades nothing itself.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class State:
 
 @plugin
 class GraderHealth(Monitor):
-    """Warns when too many rollouts of the last `window` steps could not be graded, were slow, or ended their worker.
+    """Warns when too many rollouts of the last `window` steps could not be graded, were slow, or ended their judge.
 
     Steps still to come count as 0. It warns once, and again only after the share has come down to half of the limit. A
     share of slow verdicts above 1 % means that the 99th percentile of the verifier's latency exceeds its option `slow`.
@@ -51,6 +51,8 @@ class GraderHealth(Monitor):
     """The greatest share of rollouts whose answer ended its worker (out of time or memory, or a crash)."""
     max_rubric_failed: Share = 0.02
     """The greatest share of responses of which the judge of `llm_rubric` could not say anything."""
+    max_resent: Share = 0.1
+    """The greatest share of rollouts that were sent to a cluster again, as their actor or its node had died."""
 
     def __post_init__(self) -> None:
         self._limits = {
@@ -63,6 +65,11 @@ class GraderHealth(Monitor):
                 "of the rubrics could not be judged",
             ),
             "max_worker_ends": ("worker_ended_rate", self.max_worker_ends, "of the answers ended their worker"),
+            "max_resent": (
+                "resent_rate",
+                self.max_resent,
+                "of the rollouts were sent again: actors of the cluster died",
+            ),
         }
         self._memo = HistoryMemo(State(), self._advance)
 

@@ -8,13 +8,13 @@ fetched: a ``$ref`` must point into the schema itself.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from justtinker_core import PluginError, Problem, Rollout, RunContext, Verdict, hookimpl, plugin
+from justtinker_plugins.shared.fences import fenced
 from justtinker_plugins.shared.pool.kept import KeptPool
 from justtinker_plugins.shared.pool.pool import Pool, Result
 from justtinker_plugins.shared.unusable import unusable_golds
@@ -23,7 +23,6 @@ from justtinker_plugins.verifiers._json_schema.schemas import needed_package, tr
 
 WORKER = "justtinker_plugins.verifiers._json_schema.schemas:validate"
 WARM_UP = ('{"type": "object"}', "{}", True)
-BLOCK = re.compile(r"^[ \t]*```(?:json)?[ \t]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE | re.IGNORECASE)
 
 
 @plugin
@@ -100,7 +99,7 @@ def find_json(response: str, max_chars: int) -> tuple[str, str]:
     answer = answer_part(response)
     if answer is None:
         return "", "a <think> is never closed"
-    blocks = BLOCK.findall(answer)
+    blocks = [block.text for block in fenced(answer) if block.language in ("", "json")]
     text = (blocks[-1] if blocks else answer).strip()
     if not text:
         return "", "there is no answer"

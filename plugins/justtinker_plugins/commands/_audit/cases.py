@@ -21,7 +21,7 @@ from typing import Any, Literal
 from pydantic import StrictBool, TypeAdapter
 
 from justtinker_core import PluginError, Problem
-from justtinker_plugins.commands._audit import injections, opened
+from justtinker_plugins.commands._audit import injections, opened, programs
 from justtinker_plugins.commands._audit.hacks import SLOPPY, TRUNCATED, WRONG
 from justtinker_plugins.commands._audit.honest import HONEST, the_plain_answer
 from justtinker_plugins.commands._audit.items import Battery, Item, battery_name, merged
@@ -40,9 +40,9 @@ KINDS: Mapping[Kind, str] = {
     "number": "Cases with an expected reward",
 }
 BATTERIES: Mapping[Kind, Mapping[str, Battery]] = {
-    "wrong": merged(WRONG, injections.WRONG, opened.WRONG, *(topic.wrong for topic in TOPICS)),
+    "wrong": merged(WRONG, injections.WRONG, opened.WRONG, *(topic.wrong for topic in TOPICS), programs.WRONG),
     "sloppy": merged(SLOPPY, opened.SLOPPY),
-    "honest": merged(HONEST, opened.HONEST, *(topic.honest for topic in TOPICS)),
+    "honest": merged(HONEST, opened.HONEST, *(topic.honest for topic in TOPICS), programs.HONEST),
 }
 PAID: Mapping[Kind, Paid] = {"wrong": False, "sloppy": "less", "honest": True}
 NEAR_ENOUGH = 0.005
@@ -81,11 +81,19 @@ class Case:
         return "sloppy" if self.paid == "less" else "honest" if self.paid else "wrong"
 
 
+def without_use(kinds: Collection[str]) -> frozenset[str]:
+    """The names of batteries that fit no problem of these kinds."""
+    others = {name for batteries in BATTERIES.values() for name in batteries} - programs.OWN - programs.SHARED
+    unused = programs.OWN if programs.KIND not in kinds else frozenset()
+    return unused | others if set(kinds) == {programs.KIND} else unused
+
+
 def cases_of(item: Item, only: Collection[str] = (), leave_out: Collection[str] = ()) -> Iterator[Case]:
-    """Yield the cases of all batteries, or only of those named, on one problem; of none that is left out.
+    """Yield the cases of all batteries that fit its kind, or only of those named; of none that is left out.
 
     Of each battery it takes the first response and a few others at random.
     """
+    leave_out = {*leave_out, *without_use({item.problem.kind})}
     for kind, batteries in BATTERIES.items():
         for name, battery in batteries.items():
             wanted = (not only or name in only) and name not in leave_out

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from justtinker_core import Scorer
+from justtinker_core.hookspecs import attribute_of
 from justtinker_plugins.commands._audit.items import Battery, Item, register_in
 
 WRONG: dict[str, Battery] = {}
@@ -44,7 +45,7 @@ TURNS = (
 
 def asks_a_model(scorer: Scorer) -> bool:
     """Return whether a plugin of the stack asks a model to judge."""
-    return any(getattr(active.instance, "asks_a_model", False) for active in scorer.plugins.active.values())
+    return any(attribute_of(active.instance, "asks_a_model") for active in scorer.plugins.active.values())
 
 
 def after(item: Item, attack: str) -> str:

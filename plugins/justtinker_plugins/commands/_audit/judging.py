@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from justtinker_core import Group, PluginError, Problem, Prompt, Verdict
 from justtinker_core.scorer import Scorer, text_rollout
-from justtinker_plugins.commands._audit import injections
+from justtinker_plugins.commands._audit import injections, programs
 from justtinker_plugins.commands._audit.cases import Case, plain_case
 from justtinker_plugins.commands._audit.injections import asks_a_model
 from justtinker_plugins.commands._audit.items import ANSWER_FORMATS, Item, item_of
@@ -71,12 +71,11 @@ class Auditor:
         """The names of batteries that the stack has no use for."""
 
     def make_item(self, problem: Problem, others: Sequence[str], seed: int) -> Item | None:
-        """Make the item of a problem in the first answer format that the stack pays; None if it pays none.
+        """Make the item of a problem in the first of `items_of` that the stack pays; None if it pays none.
 
         The plain wrong response has the likeliest wrong answer, or if the stack pays that too, a hopeless one.
         """
-        for answer_format in ANSWER_FORMATS:
-            item = item_of(problem, others, answer_format, seed)
+        for item in items_of(problem, others, seed):
             for wrong in (item.plain_wrong, item.wrong_answers[-1]):
                 item = replace(item, plain_wrong=wrong)
                 if self.judge(plain_case(item)).worth is not None:
@@ -115,6 +114,14 @@ class Auditor:
             yield from pool.map(self.judge, cases)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def items_of(problem: Problem, others: Sequence[str], seed: int) -> Iterator[Item]:
+    """Yield the item of a problem in each answer format, or with each program that may be right."""
+    if problem.kind == programs.KIND:
+        yield from programs.items_of(problem, seed)
+    else:
+        yield from (item_of(problem, others, answer_format, seed) for answer_format in ANSWER_FORMATS)
 
 
 def add_references(case: Case, auditor: Auditor, others: Sequence[str], seed: int) -> Case:

@@ -53,7 +53,7 @@ def collect_results(judged: Sequence[JudgedCase], problems: int, left_out: Colle
     """Collect the results of all batteries but those left out, in their order, then those from files, by name."""
     generated = [each for each in judged if not each.case.location]
     results = []
-    for kind, batteries in BATTERIES.items() if problems else ():
+    for kind, batteries in BATTERIES.items() if generated else ():
         for name, battery in batteries.items():
             if name in left_out:
                 continue

@@ -9,7 +9,7 @@ import random
 from collections.abc import Collection
 
 from justtinker_core import Problem
-from justtinker_plugins.commands._audit import asked_units, guesses, mixed_numbers, sizes
+from justtinker_plugins.commands._audit import asked_units, guesses, mixed_numbers, programs, sizes
 from justtinker_plugins.commands._audit.variants.single_numbers import read_number
 
 TOPICS = (guesses.TOPIC, mixed_numbers.TOPIC, sizes.TOPIC, asked_units.TOPIC)
@@ -24,11 +24,15 @@ def is_built_in(problem: Problem) -> bool:
 
 
 def draw_problems(kinds: Collection[str], seed: int) -> list[Problem]:
-    """Draw built-in problems of the kind ``math``, or else ``number``, whichever the audited problems have."""
+    """Draw built-in problems of the kind ``math``, or else ``number``, whichever the audited problems have.
+
+    If these have programs as answers, add built-in ones with programs too.
+    """
     kind = next((kind for kind in ("math", "number") if kind in kinds), "")
     rng = random.Random(f"built-in {seed}")
     drawn = [pair for topic in TOPICS for pair in topic.problems(rng)] if kind else []
-    return [
+    others = programs.draw_problems(BUILT_IN) if programs.KIND in kinds else []
+    return others + [
         Problem(f"{BUILT_IN}{number}", question, gold, kind)
         for number, (question, gold) in enumerate(drawn, 1)
         if kind == "math" or read_number(gold)

@@ -20,7 +20,7 @@ from justtinker_core.grading import unverified, verify
 from justtinker_core.hookspecs import attribute_of
 from justtinker_core.run import Run
 from justtinker_core.types import DataSpec
-from justtinker_plugins.commands._preflight.warnings import find_warnings
+from justtinker_plugins.commands._preflight.warnings import costs, find_warnings
 
 log = logging.getLogger("justtinker")
 
@@ -131,7 +131,7 @@ def problems_to_try(problems: Sequence[Problem]) -> list[Problem]:
 
 def gold_complaints(run: Run, spec: DataSpec, problems: Sequence[Problem]) -> Iterator[str]:
     """Complain if the verifiers refuse every gold, or accept a wrong answer."""
-    refused, tried = list[tuple[Problem, GoldTrial]](), problems_to_try(problems)
+    refused, tried = list[tuple[Problem, GoldTrial]](), [p for p in problems_to_try(problems) if not costs(run, p)]
     for problem in tried:
         trial = try_gold(run, problem)
         if trial is None:
@@ -194,5 +194,6 @@ def try_gold(run: Run, problem: Problem) -> GoldTrial | None:
 
 def count_accepted(run: Run, problems: Sequence[Problem]) -> str:
     """Count the golds that the verifiers accept, as ``7 of 8``; a dash if none could be tried."""
-    trials = [try_gold(run, problem) for problem in problems_to_try(problems)] if run.plugins.who("verify") else []
+    tried = [p for p in problems_to_try(problems) if not costs(run, p)] if run.plugins.who("verify") else []
+    trials = [try_gold(run, problem) for problem in tried]
     return f"{sum(bool(t and t.gold_accepted) for t in trials)} of {len(trials)}" if trials else "-"

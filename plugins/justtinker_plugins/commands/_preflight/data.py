@@ -13,6 +13,7 @@ from justtinker_core import Problem, Rollout, Verdict
 from justtinker_core.run import Run
 from justtinker_core.types import DataSpec
 from justtinker_plugins.commands._preflight.checks import is_sampled, loaded_tables
+from justtinker_plugins.commands._preflight.warnings import costs
 from justtinker_plugins.shared.overlap import Overlap, overlaps
 
 MAX_GOLDS = 2000
@@ -58,7 +59,7 @@ def poorly_graded(run: Run, problems: Sequence[Problem]) -> Iterator[tuple[Probl
     """Problems for which a wrong answer is unscored, or wrong only as a text, with its verdict."""
     wrong = [Rollout((), (), (), "<think>Checking.</think>\\boxed{not the answer}")]
     for problem in problems:
-        if problem.answer is not None:
+        if problem.answer is not None and not costs(run, problem):
             verdicts = run.plugins.first("verify", problem=problem, rollouts=wrong)
             if verdicts is not None and (verdicts[0].outcome == "unscored" or verdicts[0].rung == AS_TEXT):
                 yield problem, verdicts[0]

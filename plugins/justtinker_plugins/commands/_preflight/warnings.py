@@ -28,12 +28,19 @@ def find_warnings(run: Run, problems: Sequence[Problem], pairs: PairsById) -> It
     yield from useless_settings(run)
     if run.plugins.who("rollout"):
         return  # episodes cannot be made up
-    if trains_on_rewards(run):
+    judges = [name for name, a in run.plugins.active.items() if attribute_of(a.instance, "asks_a_model")]
+    if trains_on_rewards(run) and not judges:
         yield from judging_errors(run, problems, pairs)
         yield from blind_rewards(run, problems, pairs)
         yield from rewarded_penalties(run, problems, pairs)
     yield from letters_as_mathematics(run)
     yield from unasked_verifiers(run, [*problems, *(p for some in run.eval_problems.values() for p in some)])
+
+
+def costs(run: Run, problem: Problem) -> bool:
+    """Whether a verifier that asks a language model may judge a problem, so that a trial would cost."""
+    verifiers = (run.plugins.active[name].instance for name in run.plugins.who("verify"))
+    return any(attribute_of(v, "asks_a_model") and problem.kind in attribute_of(v, "kinds") for v in verifiers)
 
 
 def useless_settings(run: Run) -> Iterator[str]:
@@ -168,7 +175,7 @@ def judge_of_mathematics(run: Run, problem: Problem) -> str:
     """The verifier of a problem whose gold is a letter, if the same letter in lower case is wrong; else ""."""
     letter = read_letter(problem.answer or "")
     rollouts = make_rollouts(run, [f"\\boxed{{{letter.text.lower() if letter else ''}}}"])
-    for name in run.plugins.who("verify"):
+    for name in run.plugins.who("verify") if not costs(run, problem) else ():
         try:
             verdicts = run.plugins.ask(name, "verify", checked_verdicts, problem=problem, rollouts=rollouts)
         except PluginError:
@@ -188,7 +195,10 @@ def some_of_each_kind(problems: Sequence[Problem], most: int = 4) -> list[Proble
 
 
 def takes_problem(run: Run, verifier: str, problem: Problem) -> bool:
-    """Whether a verifier judges a problem."""
+    """Whether a verifier judges a problem. One that asks a model is not asked, but taken at its word."""
+    instance = run.plugins.active[verifier].instance
+    if attribute_of(instance, "asks_a_model"):
+        return problem.kind in attribute_of(instance, "kinds")
     rollouts = make_rollouts(run, [f"\\boxed{{{problem.answer}}}"])
     try:
         return run.plugins.ask(verifier, "verify", checked_verdicts, problem=problem, rollouts=rollouts) is not None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -32,8 +31,6 @@ from justtinker_plugins.shared.records.groups import group_of
 from justtinker_plugins.shared.records.lines import Line
 
 BATCH_BYTES = 1 << 18
-TOGETHER, TOGETHER_SECONDS = 64, 1.0
-"""So many records, or those of so long, are handed on together, where groups are judged together."""
 ADVICE = ". With --out, the same command continues where this one ended"
 ADVANTAGES = "group_mean"
 """Of a config that has none."""
@@ -134,24 +131,10 @@ def rescore(lines: Iterable[Line], configs: Configs, jobs: int) -> Generator[tup
         executors = (stack.enter_context(executor_of(scorer)) for scorer in rescorer.scorers.values())
         executor = next((found for found in executors if found is not None), None)
         if executor is not None or any(scorer.plugins.coroutines for scorer in rescorer.scorers.values()):
-            yield from some_at_a_time(rescorer.together(lines, executor))
+            yield from ((line, [record]) for line, record in rescorer.together(lines, executor))
             return
         for batch, records in in_order(rescorer.batch, batches(lines), jobs, ADVICE):
             yield batch[-1], records
-
-
-def some_at_a_time(rows: Iterable[tuple[Line, Record]]) -> Iterator[tuple[Line, Sequence[Record]]]:
-    """Gather records, but keep none back for long. What is gathered when an error comes is yielded before it."""
-    gathered, line, since = list[Record](), None, time.monotonic()
-    readable = Readable(rows)
-    for line, record in readable:
-        gathered.append(record)
-        if len(gathered) >= TOGETHER or time.monotonic() - since > TOGETHER_SECONDS:
-            yield line, gathered
-            gathered, since = [], time.monotonic()
-    if line is not None and gathered:
-        yield line, gathered
-    readable.check()
 
 
 def batches(lines: Iterable[Line]) -> Iterator[list[Line]]:

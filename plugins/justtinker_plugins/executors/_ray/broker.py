@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import queue
+import shutil
 import signal
 import sys
 import threading
@@ -204,11 +205,19 @@ class Broker:
 
 
 def main() -> None:
-    """Connect, work, disconnect."""
+    """Do what the input says, out of the reach of Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which closes our input
     commands, out = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what Ray prints
     settings: Settings = receive(commands)
+    try:
+        serve(settings, commands, out)
+    finally:
+        shutil.rmtree(settings.folder, ignore_errors=True)  # a run that was killed could not
+
+
+def serve(settings: Settings, commands: IO[bytes], out: IO[bytes]) -> None:
+    """Connect, work, disconnect."""
     try:
         actors, settings = cluster.connect(settings)
     except Exception as error:

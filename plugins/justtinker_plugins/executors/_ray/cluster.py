@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -112,7 +113,10 @@ def connect(settings: Settings) -> tuple[Actors, Settings]:
     elif "://" in settings.address:
         own.pop("log_to_driver")
         own.pop("logging_level")
-    ray.init(**own)
+    try:
+        ray.init(**own)
+    except ConnectionAbortedError:  # the first client server of a head node may take longer than Ray waits for it
+        ray.init(**own)
     look_at_nodes(ray, settings)
     total = ray.cluster_resources().get("CPU", 0)
     fit = int(total / settings.cpus_per_actor) if settings.cpus_per_actor else int(total)
@@ -136,7 +140,11 @@ def look_at_nodes(ray: Any, settings: Settings) -> None:
         ).remote()
         for node in asked
     ]  # fmt: skip
-    for name, (found, error) in zip(asked.values(), ray.get(answers), strict=True):
+    for name, answer in zip(asked.values(), answers, strict=True):
+        try:
+            found, error = ray.get(answer)
+        except ray.exceptions.TaskUnschedulableError:
+            continue  # it is gone by now
         cure = (
             f"install it there (pip install justtinker=={settings.version}, and what your plugins need), or let Ray do "
             f'so: [plugins.ray] runtime_env = {{pip = ["justtinker=={settings.version}"]}}'
@@ -163,18 +171,19 @@ def explained(error: Exception, settings: Settings) -> str:
             f"with Python {'.'.join(found[2].split('.')[:2])} and pip install 'ray[client]=={found[1]}', or start the "
             "cluster with this one's"
         )
-    if "token" in text.lower() and "auth" in text.lower():
-        return (
-            f"the cluster at {settings.address!r} asks for a token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH "
-            "to the file that holds it"
-        )
     if settings.address == "auto" and isinstance(error, ConnectionError):
         return (
             "address = 'auto' finds no cluster on this machine: start one (ray start --head), name one "
             "(address = 'ray://HOST:10001'), or leave address empty for one of its own"
         )
     what = f"the cluster at {settings.address!r} cannot be used" if settings.address else "no cluster can be started"
-    return f"{what}: {type(error).__name__}: {' '.join(text.split())[:500]}"
+    said = f"{what}: {type(error).__name__}: {' '.join(text.split())[:500]}"
+    if isinstance(error, ConnectionError) and "RAY_AUTH_MODE" not in os.environ:
+        said += (
+            "; if it asks for a token, as clusters do that `ray start` starts, set RAY_AUTH_MODE=token, and copy the "
+            "head node's ~/.ray/auth_token to this machine"
+        )
+    return said
 
 
 def is_of_node(error: BaseException) -> bool:

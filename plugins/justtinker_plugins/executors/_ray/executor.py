@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import CancelledError, Executor, Future
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
@@ -80,6 +80,7 @@ class RayExecutor(Executor):
         if self._closing:
             raise RuntimeError("cannot schedule new futures after shutdown")
         future: Future[Group] = Future()
+        future.set_running_or_notify_cancel()  # from now on only `shutdown` cancels it
         key, data = self._key(scorer.config), pickle.dumps(args[0], pickle.HIGHEST_PROTOCOL)
         with self._lock:
             self._number += 1
@@ -97,7 +98,7 @@ class RayExecutor(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the actors, and the cluster if it is our own. With `wait`, after everything is judged. Safe to repeat."""
         if cancel_futures:
-            self._fail_all(lambda future, group: future.cancel())
+            self._end_all(lambda future, group: future.set_exception(CancelledError()))
         for future, _ in list(self._futures.values()) if wait else ():
             with suppress(BaseException):
                 future.exception()
@@ -130,7 +131,7 @@ class RayExecutor(Executor):
             environment.pop("RAY_ADDRESS", None)
         with (self.folder / "broker.log").open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "justtinker_plugins.executors._ray.broker"], stdin=subprocess.PIPE,
+                [sys.executable, "-P", "-m", "justtinker_plugins.executors._ray.broker"], stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=log, env=environment, start_new_session=True,
             )  # fmt: skip
 
@@ -159,7 +160,10 @@ class RayExecutor(Executor):
                 name, value = self._said.get(timeout=max(0.0, end - time.monotonic()))
             except queue.Empty:
                 where = f" at {self._settings.address!r}" if self._settings.address else ""
-                raise PluginError(f"ray: waited {seconds:.0f} s{where} for {noun}, in vain; {self.log()}") from None
+                said = " ".join(self.log().split())[-300:]
+                raise PluginError(
+                    f"ray: waited {seconds:.0f} s{where} for {noun}, in vain{said and f' (Ray says: {said})'}"
+                ) from None
             if name == what:
                 return value
             if name in ("failed", "lost"):
@@ -183,7 +187,10 @@ class RayExecutor(Executor):
             future, group = self._take(number)
             if future is None:
                 continue
-            answer = pickle.loads(data)
+            try:
+                answer = pickle.loads(data)
+            except Exception as error:  # a verdict of a class that only the actor knows
+                answer = PluginError(f"what the actor says cannot be read here: {type(error).__name__}: {error}")
             if isinstance(answer, BaseException):
                 future.set_exception(answer)
                 continue
@@ -205,13 +212,13 @@ class RayExecutor(Executor):
         self.counts = copy(self.counts)
         self.counts.alive = 0
         self._said.put(("lost", why))
-        self._fail_all(lambda future, group: future.set_result(unscored(group, why, True)))
+        self._end_all(lambda future, group: future.set_result(unscored(group, why, True)))
 
     def _take(self, number: int) -> tuple[Future[Group], Group] | tuple[None, Any]:
         with self._lock:
             return self._futures.pop(number, (None, None))
 
-    def _fail_all(self, end: Callable[[Future[Group], Group], Any]) -> None:
+    def _end_all(self, end: Callable[[Future[Group], Group], Any]) -> None:
         for number in list(self._futures):
             future, group = self._take(number)
             if future is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from justtinker_plugins.shared.judge.budget import NOTHING, Cost, Meter, NoAnswerError
-from justtinker_plugins.shared.judge.cache import Cache, key_of, usual_place
+from justtinker_plugins.shared.judge.cache import Cache, CacheError, key_of, usual_place
 from justtinker_plugins.shared.judge.data import Template, new_code
 from justtinker_plugins.shared.judge.endpoint import Answer, BadRequestError, Endpoint
 from justtinker_plugins.shared.judge.options import JudgeOptions
@@ -93,20 +93,40 @@ class Asker:
                 shared.task.cancel()
 
     async def _find(self, question: Question, key: str) -> Verdict:
-        if self._cache and (known := await self._cache.get(key)) is not None:
+        if (known := await self._recall(key)) is not None:
             return Verdict(known, cached=True)
         try:
             answer = await self._request(question)
         except NoAnswerError as error:
-            return Verdict(None, str(error), error.cost)
+            return Verdict(None, self._endpoint.hide_key(str(error)), error.cost)
         try:
-            content = self._endpoint.hide_key(content_of(answer.payload, self._options.max_tokens))
-            found = object_of_reply(content, question.schema)
+            found = object_of_reply(content_of(answer.payload, self._options.max_tokens), question.schema)
+            found["reason"] = self._endpoint.hide_key(found["reason"])  # the only text in it
         except ReplyError as error:
             return Verdict(None, self._endpoint.hide_key(str(error)), answer.cost)
-        if self._cache:
-            await self._cache.put(key, found)
+        await self._keep(key, found)
         return Verdict(found, cost=answer.cost)
+
+    async def _recall(self, key: str) -> dict[str, Any] | None:
+        try:
+            return await self._cache.get(key) if self._cache else None
+        except CacheError as error:
+            self._give_up_cache(error)
+            return None
+
+    async def _keep(self, key: str, found: Mapping[str, Any]) -> None:
+        try:
+            if self._cache:
+                await self._cache.put(key, found)
+        except CacheError as error:
+            self._give_up_cache(error)
+
+    def _give_up_cache(self, error: CacheError) -> None:
+        """Go on without the cache: a disk that is full must not end a run."""
+        cache, self._cache = self._cache, None
+        if cache:
+            log.warning("%s; the judge goes on without it", error)
+            cache.close()
 
     async def _request(self, question: Question) -> Answer:
         """Ask the endpoint; if it refuses a part of the request that can be left out, ask without it from then on."""
@@ -129,7 +149,10 @@ class Asker:
             self._new_name = True
         elif structured:
             self._structured = False
-            log.warning("the judge takes no response_format and is asked for JSON in words: %s", refusal)
+            log.warning(
+                "the judge takes no response_format and is asked for JSON in words: %s",
+                self._endpoint.hide_key(refusal),
+            )
         else:
             return False
         return True

@@ -34,6 +34,10 @@ def key_of(parts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+class CacheError(Exception):
+    """The file cannot be used any more. The text says why."""
+
+
 class Cache:
     """A file of replies by key. PluginError if the file cannot be used."""
 
@@ -67,10 +71,10 @@ class Cache:
     def close(self) -> None:
         """Close the file, after what is under way."""
         self._thread.submit(self._file.close)
-        self._thread.shutdown(wait=True)
+        self._thread.shutdown(wait=False)
 
     async def _call(self, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except sqlite3.Error as error:
-            raise PluginError(f"the cache of replies {self.path} failed: {error}") from None
+            raise CacheError(f"the cache of replies {self.path} failed: {error}") from None

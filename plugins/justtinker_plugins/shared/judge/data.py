@@ -22,7 +22,7 @@ PLACE = re.compile(r"\{\{ *([a-z_]+) *\}\}")
 CODE = "code"
 """The placeholder of the code that is in all tags."""
 _TAG = re.compile(r"<(?=[^\W\d_]|[/|!?\uff5c\u2581])")
-_BRACKET = re.compile(r"\[(?=/?[A-Z][A-Z_]+\])")
+_BRACKET = re.compile(r"\[(?=/?g?[A-Z][A-Z_]+\])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

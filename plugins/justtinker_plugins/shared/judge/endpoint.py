@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from justtinker_plugins.shared.foreign import package
 from justtinker_plugins.shared.judge.budget import BudgetSpentError, Cost, Meter, NoAnswerError, Prices
+from justtinker_plugins.shared.judge.connections import Connections
 from justtinker_plugins.shared.judge.limits import Pace
 from justtinker_plugins.shared.judge.options import JudgeOptions, is_on_this_machine
 from justtinker_plugins.shared.judge.replies import Usage, usage_of
@@ -31,6 +32,8 @@ MOST_SECONDS = 60.0
 """The longest wait that we choose before another try."""
 MOST_ASKED = 600.0
 """The longest wait that a server may ask for; who asks for more is not asked again."""
+LEAST_SECRET = 8
+"""Characters of a key that is worth hiding."""
 MOST_BYTES = 4 << 20
 """The longest reply."""
 AGAIN = (408, 409, 429)
@@ -80,27 +83,24 @@ class Endpoint:
         self._key = key_of(options)
         self._prices = Prices(options.usd_per_million_input or 0.0, options.usd_per_million_output or 0.0)
         self._pace = Pace(options.requests_per_minute, options.tokens_per_minute)
-        self._places = asyncio.Semaphore(options.in_flight)
-        limits = self._httpx.Limits(max_connections=None, max_keepalive_connections=options.in_flight)
-        self._client: httpx.AsyncClient = self._httpx.AsyncClient(
-            **settings_of(options), limits=limits, timeout=self._httpx.Timeout(options.timeout)
-        )
+        settings = settings_of(options) | {"timeout": options.timeout}
+        self._connections = Connections(self._httpx, options.in_flight, settings)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        await self._connections.close()
 
     def hide_key(self, text: str) -> str:
-        """Return a text without the key."""
-        return text.replace(self._key, "[key]") if self._key else text
+        """Return a text without the key. A key as short as "EMPTY", for a server that wants any, is no secret."""
+        return text.replace(self._key, "[key]") if len(self._key) >= LEAST_SECRET else text
 
     async def ask(self, body: Mapping[str, Any]) -> Answer:
         """Post a request. Raises NoAnswerError, with the cost of all tries, or BudgetSpentError."""
         data, total = json.dumps(body).encode(), Cost()
         for attempt in range(1, self._options.tries + 1):
             try:
-                async with self._places:
-                    answer = await self._try(data)
+                async with self._connections.place() as client:
+                    answer = await self._try(client, data)
                 return Answer(answer.payload, total + answer.cost)
             except NoAnswerError as error:
                 error.cost = total + Cost(calls=0 if isinstance(error, BudgetSpentError) else 1)
@@ -120,7 +120,7 @@ class Endpoint:
             self._pace.hold(asked)  # the others would only be refused, too
         await asyncio.sleep(max(seconds_before(attempt + 1, self._options.backoff), asked or 0.0))
 
-    async def _try(self, data: bytes) -> Answer:
+    async def _try(self, client: httpx.AsyncClient, data: bytes) -> Answer:
         """Post once. Money and tokens are set aside for the longest reply, then corrected."""
         expected = Usage(len(data) // CHARACTERS_PER_TOKEN, self._options.max_tokens)
         entry = await self._pace.pass_with(expected.input + expected.output)
@@ -128,7 +128,7 @@ class Endpoint:
         await self._meter.reserve(reserved)
         used = Usage(0, 0)
         try:
-            payload = await self._post(data)
+            payload = await self._post(client, data)
             used = usage_of(payload) or expected
         except asyncio.CancelledError:
             used = expected  # the server may have gone on, and send a bill
@@ -138,13 +138,13 @@ class Endpoint:
             self._pace.correct(entry, used.input + used.output)
         return Answer(payload, Cost(1, self._prices.usd(used)))
 
-    async def _post(self, data: bytes) -> dict[str, Any]:
+    async def _post(self, client: httpx.AsyncClient, data: bytes) -> dict[str, Any]:
         url, httpx = f"{self._options.base_url}/chat/completions", self._httpx
         headers = {"Content-Type": "application/json"}
         try:
             async with (
                 asyncio.timeout(self._options.timeout),
-                self._client.stream("POST", url, content=data, headers=headers) as response,
+                client.stream("POST", url, content=data, headers=headers) as response,
             ):
                 text = await read(response)
         except (TimeoutError, httpx.TimeoutException):
@@ -154,7 +154,7 @@ class Endpoint:
         except httpx.HTTPError as error:
             raise NoAnswerError(f"{url} cannot be understood: {error}") from None
         if response.status_code == 200:
-            return parsed(url, self.hide_key(text))
+            return parsed(url, text)
         raise refusal(url, response.status_code, self.hide_key(text), response.headers.get("Retry-After", ""))
 
 

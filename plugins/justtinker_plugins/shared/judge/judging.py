@@ -48,6 +48,7 @@ class Judging(JudgeOptions):
         self._asker: Asker | None = None
         self._template: Template | None = None
         self._steps = 0
+        self._complaint = ""
         self._failures: Counter[str] = Counter()
 
     @property
@@ -61,6 +62,7 @@ class Judging(JudgeOptions):
         self._steps = run.config.run.steps
         self._meter.spent = cost_of_records(run.files.all_records(), self.prefix)
         complaints = complaints_of(self)
+        self._complaint = "; ".join(complaints)
         try:
             self.template()
         except PluginError as error:
@@ -122,7 +124,9 @@ class Judging(JudgeOptions):
         return self._template
 
     async def replies(self, data: Mapping[str, str], schema: Schema) -> list[Verdict]:
-        """Ask the judge, as often as there are votes."""
+        """Ask the judge, as often as there are votes. After a complaint of `preflight` nothing is asked."""
+        if self._complaint:
+            return [Verdict(None, self._complaint)] * self.votes
         if self._asker is None or self._asker.loop is not asyncio.get_running_loop():
             self._asker = Asker(self, self._meter)
         return await self._asker.votes(Question(self.template(), data, schema))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
+from justtinker_plugins.shared.fences import fenced
 from justtinker_plugins.text import answer_part
 
-FENCE = re.compile(r"[ \t]*(`{3,})([^`]*)")
 PYTHON = {"python", "python3", "py"}
 
 
@@ -16,15 +14,7 @@ def program_of(response: str) -> str | None:
     A block that is never closed is none: it may have been cut off.
     """
     found: dict[bool, str] = {}
-    ticks, marked, lines = "", "", list[str]()
-    for line in (answer_part(response) or "").split("\n"):
-        fence = FENCE.fullmatch(line)
-        if not ticks and fence:
-            ticks, marked, lines = fence[1], fence[2].strip().lower(), []
-        elif ticks and fence and fence[1].startswith(ticks) and not fence[2].strip():
-            if not marked or marked in PYTHON:
-                found[bool(marked)] = "\n".join([*lines, ""])
-            ticks = ""
-        elif ticks:
-            lines.append(line)
+    for block in fenced(answer_part(response) or ""):
+        if not block.language or block.language in PYTHON:
+            found[bool(block.language)] = block.text
     return found.get(True, found.get(False))
