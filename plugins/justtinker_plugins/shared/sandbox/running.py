@@ -166,7 +166,7 @@ async def end(process: asyncio.subprocess.Process, sandboxed: bool) -> None:
     try:
         await asyncio.wait_for(gone(process), PATIENCE)
     except TimeoutError:  # without a sandbox, a child that has left the group may live on and hold a stream
-        kill_group(process)
+        kill_group(process, sandboxed)
         with suppress(TimeoutError):
             await asyncio.wait_for(gone(process), PATIENCE)
 
@@ -187,10 +187,10 @@ def kill(process: asyncio.subprocess.Process, sandboxed: bool) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(child, signal.SIGKILL)
     if not children:
-        kill_group(process)
+        kill_group(process, sandboxed)
 
 
-def kill_group(process: asyncio.subprocess.Process) -> None:
+def kill_group(process: asyncio.subprocess.Process, sandboxed: bool) -> None:
     """Kill bwrap, the first process inside the sandbox and the program at once.
 
     Killed alone, bwrap could leave a sandbox behind that it had not tied to itself yet.
