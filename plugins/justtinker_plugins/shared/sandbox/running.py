@@ -196,7 +196,8 @@ def kill_group(process: asyncio.subprocess.Process, sandboxed: bool) -> None:
     Killed alone, bwrap could leave a sandbox behind that it had not tied to itself yet.
     """
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+        if process.returncode is None or not sandboxed:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def children_of(pid: int) -> list[int]:
