@@ -1,265 +1,318 @@
-"""`code`: programs run against hidden tests, in every shape in which the field's data sets hold them."""
-
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import json
+import os
 import pickle
+import re
+import time
 import zlib
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from justtinker_core import Group, PluginError, Problem, Prompt
-from justtinker_core.grading import judge
-from justtinker_core.plugins import Plugins
-from justtinker_core.testing import Runner, check_verifier, make_rollout
-from justtinker_core.testing._running import activate_given
+from justtinker_core import PluginError, Problem, Verdict
+from justtinker_core.testing import Runner, check_verifier, make_problem, make_rollout
 from justtinker_plugins.rewards.tests_passed import TestsPassed
-from justtinker_plugins.shared.sandbox import commands
-from justtinker_plugins.verifiers import code
+from justtinker_plugins.shared.sandbox.commands import INSTALL, trouble
 from justtinker_plugins.verifiers._code import wire
 from justtinker_plugins.verifiers._code.judging import equal
-from justtinker_plugins.verifiers._code.tests import read_tests
+from justtinker_plugins.verifiers._code.programs import program_of
 from justtinker_plugins.verifiers.code import Code
-from tests.plugins.sandbox import needs_sandbox
+from tests.plugins.escapes import CALLS, FUNCTIONS, HUMAN_EVAL, NAMED, PROGRAMS, RUNS, WAITS
 
-PAIRS = [["1 2\n", "3\n"], ["10 -4\n", "6\n"], ["0 0\n", "0\n"]]
-ADD = "a, b = map(int, input().split())\nprint(a + b)"
-SQUARE = "def f(x):\n    return x * x\n"
+NEEDED = os.environ.get("JUSTTINKER_SANDBOX") == "required"
+sandbox = pytest.mark.skipif(not NEEDED and trouble() != "", reason=trouble() or "-")
+"""Where CI demands a sandbox, nothing is skipped."""
+TIGHT = {"cpu_seconds": 1, "wall_seconds": 2.0, "memory_mb": 256, "output_kb": 64, "programs": 4}
 
 
 def block(program: str) -> str:
-    """A response with a program."""
-    return f"<think>hm</think>\nSo:\n```python\n{program}\n```\n"
+    return f"<think>hm</think>\n```python\n{program}\n```"
 
 
-def problem(answer: Any = None, **meta: Any) -> Problem:
-    return Problem("p", "Write it.", answer, "code", meta=meta)
+def judge(problem: Problem, *programs: str, **options: Any) -> list[Verdict]:
+    verdicts = asyncio.run(Code(**options).verify(problem, [make_rollout(block(p)) for p in programs]))
+    assert verdicts is not None
+    return verdicts
 
 
-@pytest.fixture(scope="module")
-def plugins() -> Iterator[Plugins]:
-    found = Plugins([activate_given(Code(cpu_seconds=2, wall_seconds=120)), activate_given(TestsPassed())])
-    yield found
-    found.close()
+def family(pid: str = "self") -> set[int]:
+    """All processes below this one."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found |= {int(child)} | family(child)
+    return found
 
 
-def judged(plugins: Plugins, task: Problem, *programs: str) -> Group:
-    return judge(Group(1, 0, task, Prompt("?"), tuple(make_rollout(block(p)) for p in programs)), plugins)
+def corpus(problem: Problem, programs: dict[str, tuple[str, str]], *, reasons: bool) -> list[str]:
+    """What is wrong with the verdicts on a part of the escape corpus; nothing may be left of its programs."""
+    before, files = family(), len(os.listdir("/proc/self/fd"))
+    found = []
+    for short in (False, True):
+        some = [name for name in programs if short == any(word in name for word in WAITS)]
+        verdicts = judge(problem, *(programs[name][0] for name in some), **TIGHT | {"wall_seconds": 2 if short else 60})
+        for name, verdict in zip(some, verdicts, strict=True):
+            if verdict.outcome != "incorrect" or (reasons and programs[name][1] not in verdict.reason):
+                found.append(f"{name}: {verdict.outcome}: {verdict.reason[:200]}")
+    deadline = time.monotonic() + 10
+    while family() - before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert family() <= before
+    assert len(os.listdir("/proc/self/fd")) <= files
+    return found
 
 
-def outcome(plugins: Plugins, task: Problem, program: str) -> tuple[str, str]:
-    (verdict,) = judged(plugins, task, program).verdicts
-    return verdict.outcome, verdict.reason
+@sandbox
+def test_no_program_of_the_escape_corpus_is_paid() -> None:
+    assert corpus(RUNS, PROGRAMS, reasons=True) == []
 
 
-# Shapes of tests
+@sandbox
+def test_no_function_of_the_escape_corpus_is_paid() -> None:
+    assert corpus(CALLS, FUNCTIONS, reasons=True) == []
 
 
-PACKED = base64.b64encode(
-    zlib.compress(pickle.dumps(json.dumps([{"input": "3 4", "output": "7", "testtype": "stdin"}])))
-)
-FUNCTIONAL = [{"input": "[2]\n", "output": "[2]", "testtype": "functional", "metadata": {"func_name": "f"}}]
-STDIN = [
-    problem(tests=PAIRS),
-    problem(tests=json.dumps(PAIRS)),
-    problem(json.dumps({"inputs": ["1 2\n", "5 5"], "outputs": ["3\n", "10"]})),
-    problem(input_output=json.dumps({"inputs": [["1 2"]], "outputs": [["3"]]})),
-    problem(tests=[{"input": "1 2\n", "output": "3\n", "testtype": "stdin_stdout"}]),
-    problem(
-        public_test_cases=json.dumps([{"input": "1 2", "output": "3", "testtype": "stdin"}]),
-        private_test_cases=PACKED.decode(),
+@sandbox
+@pytest.mark.slow
+@pytest.mark.parametrize("problem", [HUMAN_EVAL, NAMED], ids=["check", "fn_name"])
+def test_no_function_of_the_escape_corpus_is_paid_by_other_tests(problem: Problem) -> None:
+    assert corpus(problem, FUNCTIONS, reasons=False) == []
+
+
+@sandbox
+def test_programs_that_do_it_are_paid() -> None:
+    """So the corpus does not fail for another reason."""
+    for answer in judge(
+        RUNS,
+        "print(2 * int(input()))",
+        "x = input()\nprint(float(x) * 2)",
+        "import sys\nsys.setrecursionlimit(10**6)\nprint(int(sys.stdin.read()) << 1, end='\\n\\n')",
+        **TIGHT,
+    ):
+        assert answer.outcome == ("incorrect" if "float" in (answer.answer or "") else "correct"), answer
+    for problem in (CALLS, HUMAN_EVAL, NAMED):
+        for program in (
+            "double = lambda x: 2 * x",
+            "class Solution:\n    def double(self, x):\n        print('noise')\n        return x + x",
+        ):
+            (verdict,) = judge(problem, program, **TIGHT)
+            assert (verdict.outcome, verdict.reason) == ("correct", ""), verdict
+            assert verdict.rung in ("2 of 2 tests", "1 of 1 tests")
+
+
+def shaped(answer: str | None = None, **meta: Any) -> Problem:
+    return make_problem("?", answer, kind="code", meta=meta)
+
+
+PACKED = base64.b64encode(zlib.compress(pickle.dumps(json.dumps([{"input": "3", "output": "6", "testtype": "stdin"}]))))
+SHAPES: list[tuple[Problem, str, str]] = [
+    # a problem, a program that passes, and one that does not
+    (shaped("6"), "print(6)", "print(5)"),
+    (shaped("1.5\nYes"), "print('1.5000000001\\n Yes ')", "print('1.6\\nYes')"),
+    (shaped('{"inputs": ["3"], "outputs": ["6"]}'), "print(int(input()) * 2)", "print(5)"),
+    (
+        shaped(input_output={"inputs": [["3", "4"]], "outputs": [["7"]]}),
+        "print(int(input()) + int(input()))",
+        "print(8)",
+    ),
+    (
+        shaped(input_output='{"fn_name": "f", "inputs": [["a", 2]], "outputs": [["aa"]]}'),
+        "f = lambda a, n: a * n",
+        "f = len",
+    ),
+    (
+        shaped(input_output='{"fn_name": "f", "inputs": [[[1, 2]]], "outputs": [[2, 1]]}'),
+        "f = lambda x: tuple(reversed(x))",
+        "f = lambda x: x",
+    ),
+    (
+        shaped(tests=[{"input": "3\n", "output": "6\n", "type": "stdin_stdout", "testtype": "stdin"}]),
+        "print(6)",
+        "print(7)",
+    ),
+    (shaped(tests='[{"input": "3", "output": "6"}]', test_list=None, test=""), "print(6)", "print(7)"),
+    (
+        shaped(
+            tests=[{"input": "[1, 2]\n3", "output": "[4, 5]", "testtype": "functional", "metadata": {"func_name": "g"}}]
+        ),
+        "class Solution:\n    def g(self, x, n):\n        return [i + n for i in x]",
+        "g = lambda x, n: x",
+    ),
+    (
+        shaped(
+            public_test_cases='[{"input": "2", "output": "4", "testtype": "stdin"}]',
+            private_test_cases=PACKED.decode(),
+            metadata="{}",
+        ),
+        "print(int(input()) * 2)",
+        "print(4)",
+    ),
+    (
+        shaped(
+            public_test_cases='[{"input": "2", "output": "4.0", "testtype": "functional"}]',
+            metadata='{"func_name": "f"}',
+        ),
+        "f = lambda x: 2.0 * x + 1e-9",
+        "f = lambda x: True",
+    ),
+    (
+        shaped(test_list=["assert f(2) == [2, 2]", "assert math.isclose(g(4), 2)"], test_setup_code=""),
+        "from math import sqrt as g\nf = lambda n: [n] * n",
+        "f = lambda n: [n] * n\ng = int",
+    ),
+    (
+        shaped(
+            test_list=["assert h(Fraction(1, 2), {1, 2}, b'x') == (Fraction(3, 2), {2}, None)"],
+            test_imports=["from fractions import Fraction"],
+        ),
+        "def h(q, s, b):\n    s.remove(1)\n    return q + 1, s, None",
+        "h = lambda *a: a",
+    ),
+    (
+        shaped(test_list=["try:\n    f(0)\n    assert False\nexcept ZeroDivisionError:\n    pass"]),
+        "f = lambda x: 1 / x",
+        "f = int",
+    ),
+    (shaped(test_list=["assert list(f(3)) == [0, 1, 2] and f(2) != f(3)"]), "f = lambda n: iter(range(n))", "f = list"),
+    (
+        shaped(test_list=["assert 10**30 == f(10**15) and f(True) is True"]),
+        "f = lambda x: x * x if x is not True else x",
+        "f = lambda x: 1e30",
+    ),
+    (
+        shaped(
+            test="METADATA = {}\n\ndef check(candidate):\n    for i in range(5):\n"
+            "        assert candidate(i) == i * i, i\n"
+            "    assert helper(1)",
+            entry_point="square",
+        ),
+        "helper = bool\ndef square(x): return x * x",
+        "def square(x): return x",
+    ),
+    (
+        shaped(test_list=["a = [1, 2]\nf(a)\nassert a == [2, 4]"]),  # changed in place, if nothing is returned
+        "def f(items):\n    items[:] = [2 * i for i in items]",
+        "def f(items):\n    items[:] = [2 * i for i in items]\n    return items",
+    ),
+    (
+        shaped(test_list=["a = [2, 1]\nassert f(a) == sorted(a)"]),
+        "f = sorted",
+        "def f(items):\n    items.clear()\n    return items",
     ),
 ]
-CALLS = [
-    problem(input_output=json.dumps({"fn_name": "f", "inputs": [[2], [-3]], "outputs": [4, [9]]})),
-    problem(test_list=["assert f(2) == 4", "assert f(-3) == 9"], test_setup_code="import math"),
-    problem(test_list=["assert math.isclose(f(2), 4)"], test_imports=["import math"]),
-    problem(test="def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(3) == 9", entry_point="f"),
-    problem(public_test_cases=[{"input": "2", "output": "4", "testtype": "functional"}], metadata='{"func_name": "f"}'),
-    problem(json.dumps(["assert f(2) == 4"])),
-]  # fmt: skip
 
 
-@needs_sandbox
-@pytest.mark.parametrize("task", STDIN, ids=lambda task: next(iter(task.meta), "gold"))
-def test_programs_that_read_and_print(plugins: Plugins, task: Problem) -> None:
-    group = judged(plugins, task, ADD, ADD.replace("+", "*"))
-    assert [v.outcome for v in group.verdicts] == ["correct", "incorrect"]
-    n = len(read_tests(task))
-    assert group.verdicts[0].rung == f"{n} of {n} tests"
-    assert group.verdicts[1].reason.startswith(f"test 1 of {n}: printed ")
+@sandbox
+@pytest.mark.parametrize(("problem", "passes", "fails"), SHAPES)
+def test_shapes(problem: Problem, passes: str, fails: str) -> None:
+    good, bad = judge(problem, passes, fails, **TIGHT | {"wall_seconds": 30})
+    assert (good.outcome, good.reason) == ("correct", "")
+    assert bad.outcome == "incorrect", bad
 
 
-@needs_sandbox
-@pytest.mark.parametrize("task", CALLS, ids=lambda task: next(iter(task.meta), "gold"))
-def test_programs_whose_functions_are_called(plugins: Plugins, task: Problem) -> None:
-    solution = "class Solution:\n    def f(self, x):\n        return x ** 2\n"
-    group = judged(
-        plugins, task, SQUARE, solution, SQUARE.replace("* x", "+ 1") + "print('hi')\n", "def g(x): return 4"
-    )
-    assert [v.outcome for v in group.verdicts[:2]] == ["correct", "correct"]
-    assert [v.outcome for v in group.verdicts[2:]] == ["incorrect", "incorrect"]
-    assert "the program has no function 'f'" in group.verdicts[3].reason
+MALFORMED: list[tuple[Problem, str]] = [
+    (
+        shaped(),
+        "it has no tests: expected one of input_output, tests, public_test_cases, test_list, test, the gold answer",
+    ),
+    (shaped(tests="[]"), "it has no tests: the list is empty"),
+    (
+        shaped(tests="{"),
+        "tests is no JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+    ),
+    (shaped(tests=[["1"]]), "test 1: expected an input and an output, got ['1']"),
+    (shaped(tests=[["1", "1"], ["2", 4]]), "test 2: expected texts as input and output, got ('2', 4)"),
+    (shaped(tests=[{"input": "1"}]), "test 1: expected an input and an output, got {'input': '1'}"),
+    (shaped(input_output={"inputs": ["1"]}), "input_output: outputs: expected a list, got None"),
+    (shaped(input_output={"inputs": ["1"], "outputs": []}), "input_output has 1 inputs and 0 outputs"),
+    (
+        shaped(input_output={"fn_name": "f", "inputs": ["1"], "outputs": ["1"]}),
+        "test 1: expected a list of arguments, got '1'",
+    ),
+    (
+        shaped(tests=[{"input": "1", "output": "1", "testtype": "functional"}]),
+        "its tests call a function, and metadata has no func_name",
+    ),
+    (
+        shaped(tests=[{"input": "x", "output": "1", "testtype": "functional"}], fn_name="f"),
+        "test 1: expected JSON, got 'x'",
+    ),
+    (shaped(private_test_cases="rubbish"), "private_test_cases is neither JSON nor packed as LiveCodeBench's: "),
+    (
+        shaped(private_test_cases=base64.b64encode(zlib.compress(pickle.dumps(print))).decode()),
+        "private_test_cases is neither JSON nor packed as LiveCodeBench's: "
+        "it holds builtins.print, and only texts are allowed",
+    ),
+    (shaped(test_list="assert f(1)"), "test_list: expected a list, got 'assert f(1)'"),
+    (shaped(test_list=["f(1) == 1"]), "test 1: expected an assert, got 'f(1) == 1'"),
+    (shaped(test_list=["assert ("]), "test 1 is not Python: '(' was never closed"),
+    (shaped(test_list=["assert f(1)"], test_setup_code="import"), "test_setup_code is not Python: "),
+    (shaped(test="assert f(1)", entry_point="f"), "test: expected a function check(candidate)"),
+    (
+        shaped(test="def check(candidate): assert 1"),
+        "test and entry_point: expected Python with a function check(candidate), and a function's name",
+    ),
+]
 
 
-def test_a_functional_case_names_its_function() -> None:
-    assert read_tests(problem(tests=FUNCTIONAL)).calls[0]["name"] == "f"
-    assert read_tests(problem(tests=FUNCTIONAL)).calls[0]["args"] == {"l": [{"l": [2]}]}
+@pytest.mark.parametrize(("problem", "why"), MALFORMED)
+def test_malformed_tests_are_unscored(problem: Problem, why: str) -> None:
+    (verdict,) = judge(problem, "print(1)")
+    assert verdict.outcome == "unscored"
+    assert verdict.reason.startswith(f"malformed tests: {why}"), verdict.reason
 
 
-@needs_sandbox
-def test_a_gold_that_is_no_json_is_what_the_program_prints(plugins: Plugins) -> None:
-    assert outcome(plugins, problem("Hello, world"), "print('Hello, world')") == ("correct", "")
-    found, reason = outcome(plugins, problem("Hello, world"), "print('Hello')")
-    assert (found, reason) == ("incorrect", "test 1 of 1: printed 'Hello', expected 'Hello, world'")
-
-
-MALFORMED = [
-    (problem(), "it has no tests: expected one of input_output, tests, public_test_cases, test_list, test, the gold"),
-    (problem(tests="{"), "tests is no JSON: "),
-    (problem(tests=[]), "it has no tests: expected one of"),
-    (problem(tests=[["1"]]), r"test 1: expected an input and an output, got \['1'\]"),
-    (problem(tests=[[1, "2"]]), r"test 1: expected texts as input and output, got \(1, '2'\)"),
-    (problem(json.dumps({"inputs": ["1"], "outputs": []})), "the gold answer has 1 inputs and 0 outputs"),
-    (problem(json.dumps({"inputs": "1", "outputs": []})), "the gold answer: inputs: expected a list, got '1'"),
-    (problem(tests={"fn_name": "f", "inputs": [2], "outputs": [4]}), "test 1: expected a list of arguments, got 2"),
-    (problem(test_list=["assert f(2) =="]), "test 1 is not Python: "),
-    (problem(test_list=["f(2)"]), r"test 1: expected an assert, got 'f\(2\)'"),
-    (problem(test_list=["assert f(2) == 4"], test_setup_code="import"), "test_setup_code is not Python: "),
-    (problem(test="assert f(2) == 4", entry_point="f"), r"test: expected a function check\(candidate\)"),
-    (problem(test="def check(candidate): assert candidate(1)"), "test and entry_point: expected Python with a fun"),
-    (problem(private_test_cases="not base64!"), "private_test_cases is neither JSON nor packed as LiveCodeBench's: "),
-    (problem(tests=[{"input": "2", "output": "4", "testtype": "functional"}]), "its tests call a function, and met"),
-    (problem(tests=[{"input": "x", "output": "4", "testtype": "functional"}], fn_name="f"), "test 1: expected JSON"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("task", "text"), MALFORMED)
-def test_malformed_tests_are_named(task: Problem, text: str) -> None:
-    with pytest.raises(ValueError, match=f"^{text}"):
-        read_tests(task)
-
-
-def test_malformed_tests_leave_a_rollout_unscored(plugins: Plugins) -> None:
-    assert outcome(plugins, problem(tests="{"), ADD)[0] == "unscored"
-
-
-def test_a_pickle_with_code_is_not_run() -> None:
-    class Evil:
-        def __reduce__(self) -> Any:
-            return exec, ("raise SystemExit('ran')",)
-
-    data = base64.b64encode(zlib.compress(pickle.dumps(Evil()))).decode()
-    with pytest.raises(ValueError, match=r"it holds builtins\.exec, and only texts are allowed"):
-        read_tests(problem(private_test_cases=data))
-
-
-# What a verdict says
-
-
-@needs_sandbox
+@sandbox
 @pytest.mark.parametrize(
-    ("program", "reason"),
+    ("problem", "why"),
     [
-        ("print(1 / 0)", "test 1 of 3: ZeroDivisionError: division by zero"),
-        ("def f(:", "test 1 of 3: SyntaxError: invalid syntax"),
-        ("while True: pass", "test 1 of 3: it ran for 2 s of the processor"),
-        ("x = bytearray(10**10)", "test 1 of 3: MemoryError"),
-        ("while True: print('x' * 10**5)", "test 1 of 3: it printed more than 1024 KB"),
-        ("import sys; sys.exit(3)", "test 1 of 3: it ended with exit status 3"),
-        ("import ctypes; ctypes.string_at(0)", "test 1 of 3: it crashed (segmentation fault)"),
-        ("print(3 if input() == '1 2' else 5)", "test 2 of 3: printed '5', expected '6\\n'"),
-        ("print('x' * 100)", f"test 1 of 3: printed '{'x' * 57}...', expected '3\\n'"),
+        (
+            shaped(test_list=["assert f(print)"]),
+            "test 1 of 1 is malformed: f is called with something that is no plain data",
+        ),
+        (
+            shaped(test_list=["assert f.name"]),
+            "test 1 of 1 is malformed: it uses 'name' of 'f'; tests may only call the program's functions",
+        ),
+        (
+            shaped(test_list=["assert f(1)"], test_setup_code="x = 1 / 0"),
+            "test 1 of 1 is malformed: its setup fails: ZeroDivisionError: division by zero",
+        ),
+        (shaped(test_list=["while True: x = 1\nassert f(1)"]), "the tests ended early, with exit status 137"),
     ],
 )
-def test_which_test_failed_and_how(plugins: Plugins, program: str, reason: str) -> None:
-    found, text = outcome(plugins, problem(tests=PAIRS), program)
-    assert found == "incorrect"
-    assert text.replace("expected '6'", "expected '6\\n'").replace("expected '3'", "expected '3\\n'") == reason
+def test_tests_that_cannot_be_run_are_unscored(problem: Problem, why: str) -> None:
+    (verdict,) = judge(problem, "f = abs", **TIGHT | {"wall_seconds": 60})
+    assert (verdict.outcome, verdict.reason) == ("unscored", why)
 
 
-@needs_sandbox
-def test_a_call_that_fails_says_so(plugins: Plugins) -> None:
-    task = problem(test_list=["assert f(2) == 4", "assert f(3) == 9"])
-    assert outcome(plugins, task, "def f(x): return 4")[1] == "test 2 of 2: assert f(3) == 9"
-    assert outcome(plugins, task, "def f(x): return x.y")[1] == (
-        "test 1 of 2: assert f(2) == 4 AttributeError: 'int' object has no attribute 'y'"
-    )
-    assert outcome(plugins, task, "def f(x):\n while True: pass")[1] == "test 1 of 2: it ran for 2 s of the processor"
-    task = problem(input_output={"fn_name": "f", "inputs": [[2]], "outputs": [4]})
-    assert outcome(plugins, task, "def f(x): return [x]")[1] == "test 1 of 1: f(2) gives [2], expected 4"
-
-
-@needs_sandbox
-def test_a_test_that_no_program_can_pass_is_unscored(plugins: Plugins) -> None:
-    found, reason = outcome(plugins, problem(test_list=["assert f.size == 4"]), SQUARE)
-    assert found == "unscored"
-    assert reason == "test 1 of 1 is malformed: it uses 'size' of 'f'; tests may only call the program's functions"
-    found, reason = outcome(plugins, problem(test_list=["assert f(2) == 4"], test_setup_code="import nosuch"), SQUARE)
-    assert found == "unscored"
-    assert reason == "test 1 of 1 is malformed: its setup fails: ModuleNotFoundError: No module named 'nosuch'"
-
-
-@needs_sandbox
-def test_what_a_test_may_do_with_results(plugins: Plugins) -> None:
-    """In place, exceptions, generators, sets, big numbers, a result as an argument."""
-    program = """
-def double(items):
-    for i, item in enumerate(items): items[i] = item * 2
-def empty(items):
-    items.clear()
-    return items
-def fails(x): raise ValueError(f"no {x}")
-def gen(n): return (i for i in range(n))
-def power(n): return 3 ** n
-class P:
-    x = 1
-def obj(): return P()
-def same(x): return x
-"""
-    tests = [
-        "a = [1, 2]\ndouble(a)\nassert a == [2, 4]",
-        "a = [1, 2]\nassert empty(a) == [] and a == [1, 2]",
-        "try:\n    fails(3)\n    assert False\nexcept ValueError as e:\n    assert str(e) == 'no 3'",
-        "assert list(gen(3)) == [0, 1, 2]",
-        "assert power(5000) == 3 ** 5000",
-        "assert same({1: (2, {3})}) == {1: (2, {3})}",
-        "assert same(float('inf')) == float('inf')",
-        "assert same(b'ab') == b'ab' and same(1 + 2j) == 1 + 2j",
-    ]
-    assert outcome(plugins, problem(test_list=tests), program) == ("correct", "")
-    found, reason = outcome(plugins, problem(test_list=["assert same(obj()) == 1"]), program)
-    assert found == "incorrect", "the program made the object, so the test is not to blame"
-    assert "no plain data" in reason
-
-
-@needs_sandbox
-def test_the_last_block_after_the_thinking_counts(plugins: Plugins) -> None:
-    task = problem(tests=PAIRS)
-    good, bad = f"```python\n{ADD}\n```", "```python\nprint(0)\n```"
-    texts = {
-        f"<think>{good}</think> {good}": "correct",
-        f"<think>{good}</think> done": "incorrect",
-        f"<think>{good}": "incorrect",
-        f"{bad}\nbetter:\n{good}": "correct",
-        f"{good}\nor:\n{bad}": "incorrect",
-        f"```py\n{ADD}\n```": "correct",
-        f"```\n{ADD}\n```": "correct",
-        f"  ```python\n{ADD}\n  ```": "correct",
-        f"```python\n{ADD}": "incorrect",
-        f"```cpp\n{ADD}\n```": "incorrect",
-        ADD: "incorrect",
-    }
-    group = judge(Group(1, 0, task, Prompt("?"), tuple(make_rollout(t) for t in texts)), plugins)
-    assert {t: v.outcome for t, v in zip(texts, group.verdicts, strict=True)} == texts
-
-
-# Comparing
+@pytest.mark.parametrize(
+    ("response", "program"),
+    [
+        ("```python\n1\n```", "1\n"),
+        ("<think>```python\n1\n```</think>no", None),
+        ("<think></think>```python\n1\n```\nso\n```py\n2\n```\n", "2\n"),
+        ("```python\n1\n```\nIt prints\n```\n5\n```", "1\n"),
+        ("```text\nfoo\n```\n```Python\n1\n```", "1\n"),
+        ("```\n1\n```\n```cpp\n2\n```", "1\n"),
+        ("  ```python3\n  1\n  ```", "  1\n"),
+        ("````python\n```\n1\n````", "```\n1\n"),
+        ("```python\n1\n```\n```python\n2", "1\n"),
+        ("```python\n1", None),
+        ("print(1)", None),
+        ("```cpp\n1\n```", None),
+        ("```python\n```", ""),
+    ],
+)
+def test_which_part_is_the_program(response: str, program: str | None) -> None:
+    assert program_of(response) == program
 
 
 @pytest.mark.parametrize(
@@ -281,121 +334,119 @@ def test_printed_text_is_compared(printed: str, expected: str, same: bool) -> No
     assert equal(printed, expected, 1e-6) is same
 
 
-PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
-    | st.complex_numbers(allow_nan=False),
-    lambda inner: st.lists(inner) | st.lists(inner).map(tuple) | st.dictionaries(st.text() | st.integers(), inner)
-    | st.sets(st.integers()) | st.frozensets(st.text()),
-    max_leaves=20,
-)  # fmt: skip
+@sandbox
+def test_options() -> None:
+    some = shaped(tests=[["1", "1"], ["2", "2"], ["3", "4"], ["4", "4"]])
+    for options, rung, outcome in (
+        ({}, "2 of 4 tests", "incorrect"),
+        ({"stop_early": False}, "3 of 4 tests", "incorrect"),
+        ({"max_tests": 2}, "2 of 2 tests", "correct"),
+    ):
+        (verdict,) = judge(some, "print(input())", **options)
+        assert (verdict.rung, verdict.outcome) == (rung, outcome)
+        if outcome == "incorrect":
+            assert verdict.reason == "test 3 of 4: printed '3', expected '4'"
+    assert judge(shaped("0.333"), "print(1 / 3)", tolerance=0.001)[0].outcome == "correct"
+    assert judge(shaped("0.5"), "print('0.50')", tolerance=0)[0].outcome == "incorrect"
+    assert asyncio.run(Code(kinds=("python",)).verify(RUNS, [])) is None
+    (verdict,) = asyncio.run(Code().verify(RUNS, [make_rollout("4")])) or []
+    assert (verdict.outcome, verdict.reason) == ("incorrect", "no ```python block after the thinking")
 
 
-@given(PLAIN)
-@settings(max_examples=200)
-def test_plain_data_arrives_as_it_was_sent(value: Any) -> None:
-    arrived = wire.decode(json.loads(wire.dump(wire.encode(value))))  # type: ignore[no-untyped-call]
+@sandbox
+def test_fractions_in_a_run(run_with: Runner) -> None:
+    """The share of tests passed is a measure, which the reward `tests_passed` pays."""
+
+    def respond(prompt: str, index: int) -> str:
+        return (block("print(2 * int(input()))"), block("print(4)"), "no program", block("print(5)"))[index]
+
+    done = run_with(Code(stop_early=False), TestsPassed(), problems=[RUNS], respond=respond, steps=1)
+    assert [v.outcome for v in done.groups[0].verdicts] == ["correct", "incorrect", "incorrect", "incorrect"]
+    assert [r.terms["tests_passed"] for r in done.groups[0].rewards] == [1.0, 0.5, 0.0, 0.0]
+
+
+@sandbox
+def test_preflight_names_malformed_tests(run_with: Runner) -> None:
+    bad = [make_problem("?", None, id=f"p{i}", kind="code", meta={"tests": [["1"]]}) for i in range(3)]
+    said = (
+        r"\[data\.train\] problem 'p0': test 1: expected an input and an output, got \['1'\] \(and 2 more\); "
+        "mend the data, or leave the row out"
+    )
+    with pytest.raises(PluginError, match=said):
+        run_with(Code(), problems=[RUNS, *bad], respond=lambda prompt, i: "")
+
+
+def test_without_a_sandbox_it_refuses(
+    run_with: Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    trouble.cache_clear()
+    said = f"code: bwrap is not installed: {INSTALL}; or set [plugins.code] unsafe = true"
+    with pytest.raises(PluginError, match=re.escape(said)):
+        judge(RUNS, "print(4)")
+    with pytest.raises(PluginError, match=re.escape(said)):
+        run_with(Code(), problems=[RUNS], respond=lambda prompt, i: "")
+    right, wrong = judge(RUNS, "print(2 * int(input()))", "print(4)", unsafe=True)
+    assert (right.outcome, wrong.outcome) == ("correct", "incorrect")
+    right, wrong = judge(CALLS, "double = lambda x: x + x", "double = abs", unsafe=True)
+    assert (right.outcome, wrong.outcome) == ("correct", "incorrect")
+    run_with(Code(unsafe=True), problems=[RUNS], respond=lambda prompt, i: "")
+    assert "code: unsafe = true, so programs run without a sandbox and can do whatever you can" in caplog.messages
+    monkeypatch.undo()
+    trouble.cache_clear()
+
+
+@sandbox
+def test_no_process_is_unscored(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(*arguments: object, **options: object) -> None:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("asyncio.create_subprocess_exec", refused)
+    for problem in (RUNS, CALLS):
+        (verdict,) = judge(problem, "print(4)")
+        why = "the program could not be run: [Errno 11] Resource temporarily unavailable"
+        assert (verdict.outcome, verdict.reason) == ("unscored", why)
+
+
+@sandbox
+@pytest.mark.slow
+def test_the_battery() -> None:
+    check_verifier(Code, [(RUNS, block("print(2 * int(input()))"), "correct"), (RUNS, block("print(4)"), "incorrect")])
+
+
+plain = (
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False)
+        | st.text()
+        | st.binary()
+        | st.fractions()
+        | st.complex_numbers(allow_nan=False)
+        | st.decimals(allow_nan=False),
+        lambda inner: st.lists(inner) | st.lists(inner).map(tuple) | st.dictionaries(st.text() | st.integers(), inner),
+        max_leaves=20,
+    )
+    | st.sets(st.integers() | st.text())
+    | st.frozensets(st.integers())
+)
+
+
+@settings(max_examples=50)
+@given(plain)
+def test_plain_data_arrives_as_it_was(value: Any) -> None:
+    arrived = wire.decode(json.loads(wire.dump(wire.encode(value))))
     assert arrived == value
     assert type(arrived) is type(value)
 
 
-def test_other_objects_equal_nothing() -> None:
-    class Equal:
-        def __eq__(self, other: object) -> bool:
-            return True
-
-    arrived = wire.decode(json.loads(wire.dump(wire.encode([Equal()]))))  # type: ignore[no-untyped-call]
-    assert arrived != [Equal()]
-    assert arrived[0] != arrived[0]
-    with pytest.raises(TypeError, match="the program returned an object of type Equal, which is no plain data"):
-        bool(arrived[0])
-
-
-# In a run
-
-
-@needs_sandbox
-def test_the_share_of_tests_is_measured_and_paid(run_with: Runner) -> None:
-    programs = [ADD, "a, b = map(int, input().split())\nprint(abs(a) + abs(b))", "print(9)", "no program"]
-    done = run_with(
-        Code(stop_early=False), TestsPassed(), problems=[problem(tests=PAIRS)], steps=1,
-        respond=lambda prompt, i: block(programs[i]) if i < 3 else programs[i],
-    )  # fmt: skip
-    (group,) = done.groups
-    assert group.measures["tests_passed"] == (1.0, 2 / 3, 0.0, 0.0)
-    assert [reward.terms["tests_passed"] for reward in group.rewards] == [1.0, 2 / 3, 0.0, 0.0]
-    assert done.steps[0].metrics["accuracy"] == 0.25
-
-
-@needs_sandbox
-def test_early_stop_counts_the_tests_before_the_failure(plugins: Plugins) -> None:
-    task = problem(tests=[PAIRS[0], PAIRS[1], PAIRS[2]])
-    group = judged(plugins, task, "a, b = map(int, input().split())\nprint(abs(a) + abs(b))")
-    assert group.verdicts[0].rung == "1 of 3 tests"
-
-
-@needs_sandbox
-def test_max_tests(run_with: Runner) -> None:
-    done = run_with(Code(max_tests=1), problems=[problem(tests=PAIRS)], steps=1, respond=lambda p, i: block("print(3)"))
-    assert done.steps[0].metrics["accuracy"] == 1.0
-
-
-@needs_sandbox
-def test_the_testing_kit_finds_nothing() -> None:
-    task = problem(tests=PAIRS[:1])
-    cases = [(task, block(ADD), "correct"), (task, block("print(4)"), "incorrect")]
-    check_verifier(Code(), cases)
-
-
-def test_another_kind_is_passed_on(plugins: Plugins) -> None:
-    group = Group(1, 0, Problem("p", "?", "1", "math"), Prompt("?"), (make_rollout(block(ADD)),))
-    with pytest.raises(PluginError, match=r"no verifier takes problem 'p' of kind 'math' \(active: code \(code\)\)"):
-        judge(group, plugins)
-
-
-# Before a run
-
-
-def test_check_names_malformed_tests_and_a_missing_sandbox(run_with: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands.shutil, "which", lambda name: None)
-    commands.trouble.cache_clear()
-    problems = [Problem(str(i), "?", None, "code", meta={"tests": "{"}) for i in range(3)]
-    try:
-        with pytest.raises(PluginError) as error:
-            run_with(Code(), problems=problems)
-    finally:
-        commands.trouble.cache_clear()
-    sandbox, data = str(error.value).splitlines()
-    assert sandbox == (
-        "code: bwrap is not installed: install bubblewrap (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install "
-        "bubblewrap); or set [plugins.code] unsafe = true"
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(),
+        lambda x: st.lists(x) | st.dictionaries(st.sampled_from("oiblpvdtszg"), x),
     )
-    assert data.startswith("[data.train] problem '0': tests is no JSON: ")
-    assert data.endswith("(and 2 more); mend the data, or leave the row out")
-
-
-def test_without_a_sandbox_nothing_runs(monkeypatch: pytest.MonkeyPatch, plugins: Plugins) -> None:
-    monkeypatch.setattr(code, "trouble", lambda: "no sandbox here")
-    with pytest.raises(PluginError, match=r"^code: no sandbox here; or set \[plugins.code\] unsafe = true"):
-        judged(plugins, problem(tests=PAIRS), ADD)
-
-
-def test_a_sandbox_that_cannot_be_made_says_how_to_mend_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    broken = tmp_path / "bwrap"
-    broken.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2; exit 1\n")
-    broken.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    commands.trouble.cache_clear()
-    try:
-        text = commands.trouble()
-    finally:
-        commands.trouble.cache_clear()
-    assert text.startswith(
-        "bwrap cannot make a sandbox here (bwrap: No permissions to create new namespace): allow user"
-    )
-
-
-def test_unsafe_runs_without_a_sandbox(run_with: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(code, "trouble", lambda: "no sandbox here")
-    for task, program in ((problem(tests=PAIRS), ADD), (problem(test_list=["assert f(2) == 4"]), SQUARE)):
-        done = run_with(Code(unsafe=True), problems=[task], steps=1, respond=lambda p, i, text=program: block(text))
-        assert done.steps[0].metrics["accuracy"] == 1.0
+)
+def test_a_forged_message_is_an_error_or_plain_data(message: Any) -> None:
+    with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, ArithmeticError):
+        wire.decode(message)

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,8 +20,8 @@ Why = Literal["", "cpu", "wall", "output", "busy", "start"]
 """What ended a program: itself; its time on the processor or on the clock; too much output; a machine that was too busy
 to run it; a sandbox that did not start. The last two say nothing about the program."""
 KILLED = 128 + signal.SIGKILL
-PATIENCE = 2.0
-"""Seconds for bwrap to end after its sandbox."""
+PATIENCE = 5.0
+"""Seconds for bwrap and for the streams of a killed program to end."""
 ERRORS = 1 << 14
 """Bytes of standard error that are kept."""
 
@@ -55,17 +55,19 @@ class Program:
         self.why = self.why or why
         kill(self.process, self.sandboxed)
 
-    def out_of_time(self) -> None:
-        """End the program because its time on the clock is over, or the machine has not let it run."""
-        self.kill("busy" if self.starved() else "wall")
-
     def starved(self) -> bool:
         """Whether the machine has let the program wait for a processor for more than half of its time on the clock."""
         return waited(self.process.pid) > self.limits.wall / 2
 
+    def out_of_time(self) -> None:
+        """End the program because its time on the clock is over, or the machine has not let it run."""
+        self.kill("busy" if self.starved() else "wall")
+
     async def wait(self) -> tuple[Why, int]:
         """What ended the program, and its exit status."""
-        code = await self.process.wait()
+        code = self.process.returncode
+        if code is None:
+            code = await self.process.wait()
         code = 128 - code if code < 0 else code
         if self.sandboxed and not self.why and not self._ran():
             return "start", code
@@ -81,14 +83,22 @@ class Program:
         return any("exit-code" in line for line in lines)
 
 
+def descendants(pid: int) -> Iterator[int]:
+    """The first child of a process, its first child, and so on."""
+    with suppress(OSError, ValueError, IndexError):
+        while children := children_of(pid):
+            pid = children[0]
+            yield pid
+
+
 def waited(pid: int) -> float:
     """Seconds for which the innermost child of a process could have run, and was given no processor.
 
     A program cannot bring this about alone: what it waits for itself is no such time, and its own threads, if they
     crowded a processor, would use up its time on it. 0 where the kernel does not say.
     """
-    while children := children_of(pid):
-        pid = children[0]
+    for child in descendants(pid):
+        pid = child
     with suppress(OSError, ValueError, IndexError):
         return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
     return 0.0
@@ -118,8 +128,9 @@ async def started(
         stack.callback(os.close, says)
         if unsafe:
             names = {path: f"/dev/fd/{descriptor}" for path, descriptor in given.items()}
-            unlimited = replace(limits, threads=0)  # that limit would count all that the user runs
-            command = limited([*python_of(names[main]), *(names.get(a, a) for a in arguments)], unlimited)
+            command = limited(
+                [*python_of(names[main]), *(names.get(a, a) for a in arguments)], replace(limits, threads=0)
+            )
         else:
             seccomp = stack.enter_context(contents(program_filter()))
             passed += [says, seccomp]
@@ -154,11 +165,10 @@ async def end(process: asyncio.subprocess.Process, sandboxed: bool) -> None:
     kill(process, sandboxed)
     try:
         await asyncio.wait_for(gone(process), PATIENCE)
-    except TimeoutError:
-        kill_group(process)
-        if not sandboxed:  # a child may live on, and hold the streams
-            process._transport.close()  # type: ignore[attr-defined]
-        await process.wait()
+    except TimeoutError:  # without a sandbox, a child that has left the group may live on and hold a stream
+        kill_group(process, sandboxed)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(gone(process), PATIENCE)
 
 
 async def gone(process: asyncio.subprocess.Process) -> None:
@@ -177,16 +187,17 @@ def kill(process: asyncio.subprocess.Process, sandboxed: bool) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(child, signal.SIGKILL)
     if not children:
-        kill_group(process)
+        kill_group(process, sandboxed)
 
 
-def kill_group(process: asyncio.subprocess.Process) -> None:
+def kill_group(process: asyncio.subprocess.Process, sandboxed: bool) -> None:
     """Kill bwrap, the first process inside the sandbox and the program at once.
 
     Killed alone, bwrap could leave a sandbox behind that it had not tied to itself yet.
     """
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+        if process.returncode is None or not sandboxed:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def children_of(pid: int) -> list[int]:
@@ -216,10 +227,9 @@ async def run(source: str, stdin: str, limits: Limits, *, unsafe: bool = False) 
                 program.out_of_time()
                 await asyncio.wait([work], timeout=PATIENCE)
         finally:
-            if not work.done():
-                work.cancel()
-                await asyncio.gather(work, return_exceptions=True)
-        why, code = await program.wait() if work.done() and not work.cancelled() else ("wall", KILLED)
+            work.cancel()  # without a sandbox, a child may live on and hold a stream
+            await asyncio.gather(work, return_exceptions=True)
+        why, code = await program.wait()
         return Ended(why, code, output.decode(errors="replace"), errors[-ERRORS:].decode(errors="replace"))
 
 
