@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from justtinker_core import Problem
-from justtinker_plugins.commands._audit import programs
+from justtinker_core import Problem, Scorer
+from justtinker_plugins.commands._audit import cases, programs
 from justtinker_plugins.commands._audit.cases import BATTERIES, cases_of, without_use
+from justtinker_plugins.commands._audit.judging import Auditor
 from justtinker_plugins.commands._audit.programs import tasks
 from tests.core.conftest import cli
 from tests.plugins.sandbox import needs_sandbox
@@ -55,7 +56,8 @@ SOLVED = {**UNSOLVED, "solutions": ["f = lambda x: x + 1", "def f(x):\n    retur
 
 @needs_sandbox
 @pytest.mark.slow
-def test_the_stack_of_the_presets_passes() -> None:
+def test_the_stack_of_the_presets_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cases, "RESPONSES_PER_BATTERY", 2)
     found = audit("--problems", "2", rows=[SOLVED, UNSOLVED])
     assert found["failures"] == []
     assert found["passed"]
@@ -64,13 +66,17 @@ def test_the_stack_of_the_presets_passes() -> None:
 
 
 @needs_sandbox
-@pytest.mark.slow
 def test_paying_a_share_of_the_tests_pays_the_examples() -> None:
+    Path("data.jsonl").write_text(json.dumps(UNSOLVED) + "\n")
     more = "stop_early = false\n[plugins.tests_passed]\nweight = 0.5"
-    found = audit("--problems", "1", enable=[*STACK, "tests_passed"], rows=[UNSOLVED], more=more)
-    paid = {name for name, row in found["batteries"].items() if row["kind"] == "wrong" and row["failed"]}
-    assert "only the examples" in paid
-    assert paid <= {"only the examples", "nearly right", "says that it passes", "equal to everything"}
+    Path("mine.toml").write_text(CONFIG.format(enable=json.dumps(["code", "correct", "tests_passed"]), more=more))
+    problem = tasks.draw_problems("built-in ")[0]
+    with Scorer("mine.toml") as scorer:
+        auditor = Auditor(scorer, 1, 100)
+        item = auditor.make_item(problem, [], 0)
+        assert item is not None
+        worths = [auditor.judge(case).worth for case in cases_of(item, {"only the examples"})]
+    assert min(worth or 0.0 for worth in worths) >= 0.5 / 1.5 / 5, "each passes one of five tests or more"
 
 
 def careless(task: tasks.Task, response: str) -> bool:

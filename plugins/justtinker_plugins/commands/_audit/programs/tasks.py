@@ -165,11 +165,11 @@ def is_data(node: ast.expr) -> bool:
 
 
 def items_of(problem: Problem, seed: int) -> Iterator[Item]:
-    """Make the item of a problem with each program that may be right."""
+    """Make the item of a problem with each program that may be right. The plain wrong program passes no test."""
     for solution in dict.fromkeys(solutions_of(problem)):
         rng = random.Random(f"{seed} {problem.id}")
         wrong = task_of(problem, solution).wrong
-        yield Item(problem, solution, wrong, wrong[0], FORMAT, rng, write_thinking(rng, 5))
+        yield Item(problem, solution, wrong, NO_PROGRAMS[0], FORMAT, rng, write_thinking(rng, 5))
 
 
 def task_of(problem: Problem, solution: str) -> Task:
