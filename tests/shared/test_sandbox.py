@@ -63,7 +63,8 @@ def test_it_has_the_standard_library_and_no_disk(tmp_path: Path) -> None:
     program = (
         "import os, sys\n"
         f"print([p for p in ({str(tmp_path)!r}, {os.getcwd()!r}, {sys.prefix!r}) if os.path.exists(p)])\n"
-        "try: open('x', 'w')\nexcept OSError as e: print(e.strerror)\nprint(os.listdir(), sorted(os.listdir('/dev')), os.getpid() < 9, os.getuid())\n"
+        "try: open('x', 'w')\nexcept OSError as e: print(e.strerror)\n"
+        "print(os.listdir(), sorted(os.listdir('/dev')), os.getpid() < 9, os.getuid())\n"
         "import json, ctypes, sqlite3, decimal, asyncio, threading\n"
         "t = threading.Thread(target=print, args=('thread',))\nt.start()\nt.join()\n"
         "print(asyncio.run(asyncio.sleep(0, 'loop')), len(open('/dev/urandom', 'rb').read(4)))\n"
