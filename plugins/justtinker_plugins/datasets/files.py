@@ -7,7 +7,6 @@ from a network.
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,7 +17,8 @@ from pydantic import Field
 
 from justtinker_core import DataSpec, PluginError, Problem, hookimpl, plugin
 from justtinker_core.errors import nearest
-from justtinker_plugins.shared.cells import column_names, question_cell, text_cell
+from justtinker_plugins.shared.cells import as_json, column_names, question_cell, text_cell
+from justtinker_plugins.shared.kinds import GOLD_KINDS
 from justtinker_plugins.shared.rows import Row, log_skipped_rows, read_rows
 
 USUAL = {
@@ -45,7 +45,8 @@ class Files:
     problem_column: str | None = None
     """The question: text, or chat messages with one from the user. By default problem, question or prompt."""
     answer_column: str | None = None
-    """The gold answer. By default answer, solution, ground_truth or reward_model.ground_truth."""
+    """The gold answer. By default answer, solution, ground_truth or reward_model.ground_truth. Needed for the kinds
+    math, number, text and choice; problems of other kinds may have their tests in other columns."""
     demonstration_column: str | None = None
     """A whole response to imitate. By default demonstration or response, if there is one."""
     id_column: str | None = None
@@ -104,7 +105,7 @@ class Files:
                 raise PluginError(f"{path}: {field}_column = {chosen!r} is not in the file{nearest(chosen, known)}")
             if column := chosen or next((name for name in usual if name in known), None):
                 found[field] = column
-        for field in ("problem",) if "demonstration" in found else ("problem", "answer"):
+        for field in ("problem",) if "demonstration" in found or self.kind not in GOLD_KINDS else ("problem", "answer"):
             if field not in found:
                 raise PluginError(
                     f"{path}: no column for the {field} (looked for {', '.join(USUAL[field])}); "
@@ -116,7 +117,9 @@ class Files:
         """The row's problem, or a few words on why there is none."""
         text = {field: text_cell(row, column) for field, column in columns.items() if field != "problem"}
         question = question_cell(row, columns["problem"])
-        needed = {"problem": question} | ({} if text.get("demonstration") else {"answer": text.get("answer", "")})
+        needed = {"problem": question}
+        if self.kind in GOLD_KINDS and not text.get("demonstration"):
+            needed["answer"] = text.get("answer", "")
         for field in needed:
             if not needed[field]:
                 return f"nothing in the column {columns.get(field, 'demonstration')!r}"
@@ -131,9 +134,3 @@ class Files:
             demonstration=text.get("demonstration") or None,
             meta=as_json(rest),
         )
-
-
-def as_json(cells: Mapping[str, Any]) -> dict[str, Any]:
-    """The cells as JSON values: dates and the like as text, numbers that are not finite as None."""
-    converted: dict[str, Any] = json.loads(json.dumps(cells, default=str), parse_constant=lambda _: None)
-    return converted

@@ -68,3 +68,9 @@ def question_cell(row: Row, column: str) -> str:
             f"user among {len(messages)} messages"
         )
     return encodable(users[0], row, column)
+
+
+def as_json(cells: Mapping[str, Any]) -> dict[str, Any]:
+    """The cells as JSON values: dates and the like as text, numbers that are not finite as None."""
+    converted: dict[str, Any] = json.loads(json.dumps(cells, default=str), parse_constant=lambda _: None)
+    return converted

@@ -1,7 +1,8 @@
 """Read answers to grade: from tables, whose columns have any names, or from the rollout files of a run.
 
 A row has one response, or a list of responses, which are a group. Rows with one response that stand together and have
-the same question, answer and kind are a group too, so that terms which compare responses work.
+the same question, answer and kind are a group too, so that terms which compare responses work. The other columns are
+the problem's metadata, where a verifier finds tests, a schema or the like.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
+from functools import partial
 from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from typing import Any
 from justtinker_core import Group, PluginError, Problem, Prompt
 from justtinker_core.errors import nearest
 from justtinker_core.scorer import text_rollout
-from justtinker_plugins.shared.cells import cell, column_names, question_cell, text_cell
+from justtinker_plugins.shared.cells import as_json, cell, column_names, question_cell, text_cell
 from justtinker_plugins.shared.messages import text_of
 from justtinker_plugins.shared.records.groups import group_of
 from justtinker_plugins.shared.records.lines import lines, object_of
@@ -116,7 +118,7 @@ class Table:
             raise PluginError(f"{file} has no rows")
         check_columns(file, first[1], self.columns)
         read = (cells_of(row, number, self.columns) for number, row in enumerate(chain([first], rows), 1))
-        for key, together in groupby(read, group_key):
+        for key, together in groupby(read, partial(group_key, compares=self.compares)):
             while part := list(islice(together, None if self.compares or not key[0] else MOST)):
                 yield self.answers(file, part)
 
@@ -160,10 +162,11 @@ def check_columns(file: Path, row: Mapping[str, Any], columns: Columns) -> None:
             )
 
 
-def group_key(row: Cells) -> tuple[bool, Any]:
-    """Equal for rows that form one group."""
+def group_key(row: Cells, compares: bool) -> tuple[bool, Any]:
+    """Equal for rows that form one group. Its metadata is that of its first row, so it may differ only if it must."""
     problem = row.problem
-    return row.alone, (problem.question, problem.answer, problem.kind) if row.alone else row.row
+    meta = None if compares else problem.meta
+    return row.alone, (problem.question, problem.answer, problem.kind, meta) if row.alone else row.row
 
 
 def cells_of(row: Row, number: int, columns: Columns) -> Cells:
@@ -176,12 +179,14 @@ def cells_of(row: Row, number: int, columns: Columns) -> Cells:
         raise PluginError(f"{where}: expected a response or a list of responses, got an empty list")
     texts = [None if is_empty(each) else text_of(each, where) for each in responses]
     place, kind = row[0], columns.kind
+    used = {getattr(columns, f.name) for f in fields(columns)}
+    rest = {name: value for name, value in row[1].items() if name not in used}
     problem = Problem(
         id=str(number),
         question=question_cell(row, columns.question) if columns.question else "",
         answer=text_cell(row, columns.answer) or None if columns.answer else None,
         kind=text_cell(row, kind) if kind in row[1] else kind,
-        meta={},
+        meta=as_json(rest),
     )
     tokens = [count_of_cell(each, place, columns.tokens) for each in beside(row, columns.tokens, texts, several)]
     labels = [label_of(each, place, columns.labels) for each in beside(row, columns.labels, texts, several)]

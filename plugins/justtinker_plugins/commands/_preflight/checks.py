@@ -21,6 +21,7 @@ from justtinker_core.hookspecs import attribute_of
 from justtinker_core.run import Run
 from justtinker_core.types import DataSpec
 from justtinker_plugins.commands._preflight.warnings import costs, find_warnings
+from justtinker_plugins.shared.kinds import GOLD_KINDS
 
 log = logging.getLogger("justtinker")
 
@@ -30,8 +31,6 @@ MIN_FREE_BYTES = 256 * 2**20
 """A run soon fills less than that with rollouts and checkpoints."""
 GOLD_FORMATS = ("<think>Checking.</think>\\boxed{{{gold}}}", "{gold}", "#### {gold}", "Answer: {gold}")
 WRONG_ANSWERS = ("not the answer", "-98765.4321")
-GOLD_KINDS = ("math", "number", "text", "choice")
-"""Kinds of problems whose gold is itself a right answer. Of others, such as programs, only their verifier can tell."""
 OPEN_KINDS = ("instructions", "regex")
 """Kinds to which any text may be a right answer, so that none is known to be wrong."""
 
@@ -194,6 +193,7 @@ def try_gold(run: Run, problem: Problem) -> GoldTrial | None:
 
 def count_accepted(run: Run, problems: Sequence[Problem]) -> str:
     """Count the golds that the verifiers accept, as ``7 of 8``; a dash if none could be tried."""
-    tried = [p for p in problems_to_try(problems) if not costs(run, p)] if run.plugins.who("verify") else []
+    tried = [p for p in problems_to_try(problems) if p.kind in GOLD_KINDS and not costs(run, p)]
+    tried = tried if run.plugins.who("verify") else []
     trials = [try_gold(run, problem) for problem in tried]
     return f"{sum(bool(t and t.gold_accepted) for t in trials)} of {len(trials)}" if trials else "-"
