@@ -80,7 +80,8 @@ class JsonSchema:
         self._workers.close()
 
     def _schema(self, problem: Problem) -> Any:
-        return problem.meta.get(self.column, problem.answer)
+        schema = problem.meta.get(self.column)
+        return problem.answer if schema is None else schema  # a column of a table may be empty
 
     def _trouble(self, problem: Problem) -> str:
         schema = self._schema(problem)
