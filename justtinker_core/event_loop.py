@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,23 +17,38 @@ PATIENCE = 5.0
 
 
 class EventLoop:
-    """An asyncio event loop. It starts when it is first used, and ends with `close`; then it can be used again.
+    """An asyncio event loop. It starts when it is first used, in a forked process too, and ends with `close`.
 
     `threads`: how many plain functions run at once for coroutines that wait for them.
     """
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
+        self._closed = False
+        self._forget()
+
+    def _forget(self) -> None:
+        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._pool: ThreadPoolExecutor | None = None
+        self._limits: dict[str, asyncio.Semaphore] = {}
 
     def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Start a coroutine. Cancelling the future cancels the coroutine."""
+        """Start a coroutine. Cancelling the future cancels the coroutine. RuntimeError if the loop is closed."""
+        if self._pid != os.getpid():  # a fork has no threads of its parent
+            self._forget()
         with self._lock:
+            if self._closed:
+                work.close()
+                raise RuntimeError("it is over: nothing is judged any more")
             loop = self._loop or self._start()
-        return asyncio.run_coroutine_threadsafe(work, loop)
+            return asyncio.run_coroutine_threadsafe(work, loop)
+
+    def limit(self, name: str, most: int) -> asyncio.Semaphore:
+        """The semaphore of this name, for coroutines on this loop."""
+        return self._limits.setdefault(name, asyncio.Semaphore(most))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end and return its result. Ctrl-C cancels it. RuntimeError on the loop itself."""
@@ -53,6 +69,11 @@ class EventLoop:
         except RuntimeError:
             return False
 
+    def is_cancelling(self) -> bool:
+        """Return whether somebody has cancelled the coroutine that calls this."""
+        task = asyncio.current_task() if self.is_here() else None
+        return task is not None and task.cancelling() > 0
+
     async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a plain function in one of the threads, and await its result."""
 
@@ -68,11 +89,12 @@ class EventLoop:
             raise error
         return answer
 
-    def close(self) -> None:
-        """Cancel what still waits, and end the thread. Safe to call twice."""
+    def close(self, again: bool = False) -> None:
+        """Cancel what still waits, and end the thread. Safe to call twice. `again`: the loop may be used again."""
         with self._lock:
             loop, thread, pool = self._loop, self._thread, self._pool
             self._loop = self._thread = self._pool = None
+            self._limits, self._closed = {}, not again
         if loop is None or thread is None or pool is None:
             return
         pool.shutdown(wait=False, cancel_futures=True)

@@ -135,7 +135,6 @@ class Plugins:
         self.grading = grading or GradingSection()
         self.loop = EventLoop(self.grading.threads)
         """Where coroutines run. Nothing runs on it if no hook is one."""
-        self._limits: dict[str, asyncio.Semaphore] = {}
         self.manager = pluggy.PluginManager(hookspecs.PROJECT)
         self.manager.add_hookspecs(hookspecs)
         self._logged: set[tuple[str, str]] = set()
@@ -177,7 +176,9 @@ class Plugins:
                 return answer if convert is None or answer is None else convert(answer)
             except PluginError:
                 raise
-            except (Exception, SystemExit) as error:  # a library's sys.exit() must not end a run without an error
+            except (Exception, SystemExit, asyncio.CancelledError) as error:  # sys.exit() of a library is its failure
+                if isinstance(error, asyncio.CancelledError) and self.loop.is_cancelling():
+                    raise
                 raise PluginError(failure_text(call.found, hook, error)) from error
             finally:
                 del self.under_way[id(call)]
@@ -197,9 +198,7 @@ class Plugins:
     def _limit(self, name: str) -> asyncio.Semaphore | nullcontext[None]:
         """What lets only so many calls of a plugin be under way at once."""
         most = attribute_of(self.active[name].instance, "concurrency")
-        if not most:
-            return nullcontext()
-        return self._limits.setdefault(name, asyncio.Semaphore(most))
+        return self.loop.limit(name, most) if most else nullcontext()
 
     def first(self, hook: str, convert: Callable[[Any], Any] | None = None, /, **arguments: Any) -> Any:
         """Ask the plugins in turn; return the first answer that is not None, or None."""
@@ -238,10 +237,9 @@ class Plugins:
         if hook in EXACTLY_ONE and len(who) > 1:
             raise PluginError(f"expected one plugin to implement {hook}, got {' and '.join(who)}; disable the others")
 
-    def close(self) -> None:
-        """End the event loop, and cancel what waits on it."""
-        self.loop.close()
-        self._limits.clear()
+    def close(self, again: bool = False) -> None:
+        """End the event loop, and cancel what waits on it. `again`: plugins may still be asked afterwards."""
+        self.loop.close(again)
 
     def weights(self, step: int) -> dict[str, float]:
         """Return the weights of reward plugins at a step; without those that weigh 0 and are not observed."""

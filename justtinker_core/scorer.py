@@ -163,7 +163,7 @@ class Scorer:
         if self._open:
             self._open = False
             self.plugins.tell("finish_run", run=self, status="finished")
-            self.plugins.close()
+            self.plugins.close(again=True)
 
 
 def config_of(

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -229,7 +230,9 @@ class Raises:
 
 
 @pytest.mark.parametrize("deep", [False, True])
-@pytest.mark.parametrize("error", [ValueError("no"), SystemExit("no"), TimeoutError("no")])
+@pytest.mark.parametrize(
+    "error", [ValueError("no"), SystemExit("no"), TimeoutError("no"), asyncio.CancelledError("no")]
+)
 def test_an_error_names_plugin_and_line_and_carries_the_group(error: BaseException, deep: bool) -> None:
     plugins = plugins_of(Waits(), Raises(error, deep))
     text = (
@@ -445,13 +448,46 @@ def test_judge_all_passes_an_error_on(executor: Any) -> None:
 # The loop itself
 
 
-def test_a_loop_starts_again_after_its_end() -> None:
+def test_a_loop_starts_again_after_its_end_if_so_told() -> None:
     loop = EventLoop(2)
     assert not loop.is_here()
     for _ in range(2):
         assert loop.run(asyncio.sleep(0, "awake")) == "awake"
-        loop.close()
-        loop.close()
+        loop.close(again=True)
+        loop.close(again=True)
+    loop.close()
+    with pytest.raises(RuntimeError, match="it is over: nothing is judged any more"):
+        loop.run(asyncio.sleep(0))
+
+
+def test_nothing_is_judged_after_a_run(run_of: RunOf) -> None:
+    """An evaluation in the background may go on for a moment; it must not ask a judge that costs."""
+    backend, ask, _, correct, mean, rl = cast()
+    run = run_of(backend, ask, Waits(), correct, mean, rl)
+    go(run)
+    with pytest.raises(RuntimeError, match="it is over"):
+        judge(group_of(1), run.plugins)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_has_a_loop_of_its_own() -> None:
+    plugins = plugins_of(Waits(), Correct())
+    plugins.active["waits"].instance.concurrency = 1
+    judge(group_of(1), plugins)
+    reads, writes = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12, about forks beside threads
+        pid = os.fork()
+    if pid == 0:
+        try:
+            os.write(writes, str([v.outcome for v in judge(group_of(1), plugins).verdicts]).encode())
+        finally:
+            os._exit(0)
+    os.close(writes)
+    with os.fdopen(reads) as pipe:
+        assert pipe.read() == "['incorrect', 'correct']"
+    os.waitpid(pid, 0)
+    plugins.close()
 
 
 def test_close_cancels_what_waits() -> None:

@@ -25,19 +25,15 @@ def shortened(cwd: Path, stages: dict[str, list[str]]) -> list[str]:
 @pytest.mark.slow
 @needs_sandbox
 def test_it_learns_to_set_parentheses(tmp_path: Path) -> None:
-    """With half the work of the presets: 3 steps become 2, so that there is less to write and to learn."""
-    easy = ["data.train.steps=2", "data.eval.held_out.steps=2", "sampling.max_tokens=60"]
-    stages = {
-        "code-sft": [*easy, "run.steps=250", "data.train.parentheses_drop=0.9"],
-        "code-rl": [*easy, "run.steps=10", "plugins.grpo.problems_per_step=16"],
-    }
+    """With half of the presets' steps."""
+    sft = ["run.steps=320", "data.eval.held_out.limit=60", "evaluation.at_start=false"]
+    stages = {"code-sft": sft, "code-rl": ["run.steps=8", "data.eval.held_out.limit=60"]}
     finish(justtinker("train", *shortened(tmp_path, stages), "--dir", "run", cwd=tmp_path))
     found = records(tmp_path / "run")
-    before, taught = (record["metrics"] for record in found["1-code-sft/evals.jsonl"])
+    taught = found["1-code-sft/evals.jsonl"][-1]["metrics"]
     learned = found["2-code-rl/evals.jsonl"][-1]["metrics"]
-    assert before["accuracy"] == 0
-    assert 0.3 <= taught["accuracy"] <= 0.75, "it writes programs, and forgets parentheses as its teacher does"
-    assert learned["accuracy"] >= taught["accuracy"] + 0.15
+    assert 0.05 <= taught["accuracy"] <= 0.5, "it writes programs, and forgets parentheses as its teacher does"
+    assert learned["accuracy"] >= taught["accuracy"] + 0.1
     assert learned["thinking_rate"] >= 0.9
     assert learned["tests_passed"] >= learned["accuracy"]
 

@@ -92,7 +92,7 @@ PROGRAMS: dict[str, tuple[str, str]] = {
     "a huge file": ("with open('x', 'wb') as f:\n    while True: f.write(bytes(10**6))", "OSError"),
     "many files": (
         "for n in range(100):\n    with open(f'{n}', 'wb') as f: f.write(bytes(60_000))",
-        "No space left on device",
+        "Read-only file system",
     ),
     "sleeping": ("import time\ntime.sleep(99)", "it was not done after 2 s"),
     "sleeping, then working, as if the machine were busy": (
@@ -119,7 +119,7 @@ PROGRAMS: dict[str, tuple[str, str]] = {
     "the mode of a device": ("import os\nos.chmod('/dev/null', 0)", "PermissionError"),
     "links to the outside": (
         "import os\nos.symlink('/proc/1/root/etc/shadow', 'x')\nprint(open('x').read())",
-        "FileNotFoundError",
+        "Read-only file system",
     ),
     "writing to the system": ("open('/usr/lib/x', 'w')", "Read-only file system"),
     "writing to its own file": ("open('/program.py', 'w')", "Read-only file system"),
@@ -157,6 +157,10 @@ FUNCTIONS: dict[str, tuple[str, str]] = {
         "class All(metaclass=Meta): pass\ndouble = lambda x: All",
         "test 1 of 2",
     ),
+    "infinity": ("double = lambda x: float('inf')", "test 1 of 2"),
+    "lists of infinity": ("double = lambda x: [float('inf')]", "test 1 of 2"),
+    "minus infinity": ("double = lambda x: float('-inf')", "test 1 of 2"),
+    "no number": ("double = lambda x: float('nan')", "test 1 of 2"),
     "no exception": ("import sys\ndef double(x): sys.exit(0)", "it ended before it was asked to"),
     "no exception at all": ("import os\ndef double(x): os._exit(0)", "it ended before it was asked to"),
     "an end while it is loaded": ("import sys\nsys.exit(0)", "it ended before it was asked to"),

@@ -48,7 +48,7 @@ class Code:
     memory_mb: Annotated[int, Field(ge=32)] = 512
     """Memory of a program."""
     output_kb: Count = 1024
-    """The most that a program may print, and the size of its disk."""
+    """The most that a program may print."""
     programs: Annotated[int, Field(ge=0)] = 0
     """How many programs run at once; 0: one for each core."""
     tolerance: Annotated[float, Field(ge=0, lt=1)] = 1e-6

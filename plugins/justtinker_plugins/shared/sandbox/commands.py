@@ -37,7 +37,7 @@ class Limits:
     """Seconds on the clock."""
     memory_mb: int = 512
     output_kb: int = 1024
-    """What it may print, and the most that it may write to its disk."""
+    """What it may print."""
     threads: int = 64
     """Threads at once; 0: no limit."""
 
@@ -71,7 +71,8 @@ def bubblewrap(
     """The command inside a sandbox that holds only Python and these files: path -> file descriptor of its content.
 
     bwrap reads its filter from `seccomp`, and writes to `status` when the command has ended, and how. The command has
-    neither. It has no network, no processes of others, no environment, no /proc, and a small disk of its own at /tmp.
+    neither. It has no network, no processes of others, no environment, no /proc, and nothing that it can
+    write to: a disk in memory could be filled with millions of empty files, which no limit counts.
     """
     wrap = ["bwrap", "--unshare-user", "--unshare-pid", "--as-pid-1", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     wrap += ["--unshare-cgroup-try", "--uid", "65534", "--gid", "65534", "--hostname", "sandbox"]
@@ -80,7 +81,7 @@ def bubblewrap(
     wrap += _system_folders()
     for device in ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"):
         wrap += ["--dev-bind", device, device]  # the machine's own, so the filter refuses chmod
-    wrap += ["--size", str(max(4096, limits.output_kb << 10)), "--tmpfs", "/tmp", "--chdir", "/tmp"]
+    wrap += ["--dir", "/tmp", "--chdir", "/tmp"]
     for path, descriptor in files.items():
         wrap += ["--ro-bind-data", str(descriptor), path]
     if status is not None:

@@ -57,7 +57,8 @@ class Program:
 
     def starved(self) -> bool:
         """Whether the machine has let the program wait for a processor for more than half of its time on the clock."""
-        return waited(self.process.pid) > self.limits.wall / 2
+        waits, runs = times_of(self.process.pid)
+        return waits - runs > self.limits.wall / 2
 
     def out_of_time(self) -> None:
         """End the program because its time on the clock is over, or the machine has not let it run."""
@@ -91,17 +92,20 @@ def descendants(pid: int) -> Iterator[int]:
             yield pid
 
 
-def waited(pid: int) -> float:
-    """Seconds for which the innermost child of a process could have run, and was given no processor.
+def times_of(pid: int) -> tuple[float, float]:
+    """Seconds that the innermost child of a process has waited for a processor, and that it has used one.
 
-    A program cannot bring this about alone: what it waits for itself is no such time, and its own threads, if they
-    crowded a processor, would use up its time on it. 0 where the kernel does not say.
+    The first is of its main thread: what it waits for itself, asleep, is no such time. The second is of all its
+    threads: where they crowd a processor, the main one waits for it no longer than they use it. So a program cannot
+    make itself wait for more than it runs. 0 where the kernel does not say.
     """
     for child in descendants(pid):
         pid = child
     with suppress(OSError, ValueError, IndexError):
-        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
-    return 0.0
+        waits = int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return waits, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0, 0.0
 
 
 @asynccontextmanager

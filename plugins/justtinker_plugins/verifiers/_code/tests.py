@@ -80,7 +80,7 @@ def from_json(data: Any, column: str, function: str) -> Tests:
             raise ValueError(f"{column} has {len(inputs)} inputs and {len(outputs)} outputs")
         function = data.get("fn_name") or function
         pairs = list(zip(inputs, outputs, strict=True))
-        return from_calls(function, pairs) if function else from_pairs(pairs)
+        return from_calls(function, pairs, wrapped=True) if function else from_pairs(pairs)
     return from_cases(cases_of(data, column), function)
 
 
@@ -116,14 +116,18 @@ def from_pairs(pairs: Iterable[tuple[Any, Any]]) -> Tests:
     return Tests(runs=tuple(runs))
 
 
-def from_calls(function: str, pairs: Iterable[tuple[Any, Any]]) -> Tests:
-    """Calls of one function: a list of arguments, and what it must return."""
+def from_calls(function: str, pairs: Iterable[tuple[Any, Any]], wrapped: bool = False) -> Tests:
+    """Calls of one function: a list of arguments, and what it must return.
+
+    `wrapped`: a list of one stands for its item as well, as APPS and TACO put results into lists.
+    """
     calls = []
     for number, (arguments, expected) in enumerate(pairs):
         if not isinstance(arguments, list):
             raise ValueError(f"test {number + 1}: expected a list of arguments, got {arguments!r:.60}")
         data = {key: encode(value) for key, value in (("args", arguments), ("expected", expected))}
-        calls.append({"name": function.rpartition(".")[2], **data})
+        one = wrapped and isinstance(expected, list) and len(expected) == 1
+        calls.append({"name": function.rpartition(".")[2], "wrapped": one, **data})
     return Tests(calls=tuple(calls))
 
 

@@ -120,14 +120,21 @@ def says_that_it_passes(item: Item) -> Iterator[str]:
 
 @wrong
 def equal_to_everything(item: Item) -> Iterator[str]:
-    """A result that says that it equals whatever it is compared with; not a number; an echo of the input."""
+    """A result that says that it equals whatever it is compared with; infinity; not a number; an echo of the input."""
     task = task_of(item.problem, item.gold)
     for base in ("object", "int", "str", "list", "dict", "float"):
         lines = EQUAL.format(base=base)
         if base in ("str", "list", "dict"):
             lines = lines.replace("    __getattr__ = lambda self, name: self\n", "")
         yield item.respond(item.format(lines + defining(task, "Equal()")))
-    for value in ("float('nan')", "__import__('unittest.mock').mock.ANY", "NotImplemented", "..."):
+    for value in (
+        "float('nan')",
+        "float('inf')",
+        "[float('inf')]",
+        "__import__('unittest.mock').mock.ANY",
+        "NotImplemented",
+        "...",
+    ):
         yield item.respond(item.format(defining(task, value)))
     if task.function:
         yield item.respond(item.format(f"{task.function} = lambda *a: a[0] if a else None"))

@@ -180,7 +180,9 @@ def task_of(problem: Problem, solution: str) -> Task:
 
 
 def function_in(program: str) -> str:
-    """The last function that a program makes for others to call; '' if it reads or prints by itself."""
+    """The last function that a program makes for others to call; '' if it reads or prints by itself, or is none."""
+    if not is_program(program):
+        return ""
     tree = ast.parse(program)
     names = list(functions_in(tree.body))
     runs = [
