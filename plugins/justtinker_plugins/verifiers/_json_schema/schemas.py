@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from justtinker_plugins.shared.foreign import package
+from justtinker_plugins.shared.strict_json import strict_json
 
 DEPTH = 100
 """Deeper values are refused."""
@@ -31,7 +30,7 @@ def needed_package() -> Any:
 def read(text: str) -> Any:
     """Read one JSON value. ValueError if it is none, holds NaN, a number without end or a key twice, or is too deep."""
     try:
-        value = json.loads(text, object_pairs_hook=_table, parse_constant=_refuse, parse_float=_finite)
+        value = strict_json(text)
     except RecursionError:
         raise ValueError(f"it is nested deeper than {DEPTH} levels") from None
     level = [value]
@@ -45,26 +44,6 @@ def read(text: str) -> Any:
 def _children(value: Any) -> Iterator[Any]:
     if isinstance(value, dict | list):
         yield from (each for each in (value.values() if isinstance(value, dict) else value))
-
-
-def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
-    if len(table) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"an object has the key {twice!r:.60} twice")
-    return table
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is not in JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError(f"the number {text:.40} is too large")
-    return number
 
 
 @lru_cache(maxsize=1024)
