@@ -97,6 +97,14 @@ def test_wrong_answers(verifier: JsonSchema, text: str, reason: str) -> None:
          "the schema is invalid: '$ref': '#/$defs/x' is not in the schema, and nothing is fetched"),
         ({"$ref": "https://example.com/s"},
          "the schema is invalid: '$ref': 'https://example.com/s' is not in the schema, and nothing is fetched"),
+        ({"properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"y": {"$id": "http://e/y"}}},
+         "the schema is invalid: '$ref': '#/$defs/x' is not in the schema, and nothing is fetched"),
+        ({"$id": "http://e/x", "items": {"$id": "y", "$defs": {"z": {}}, "items": {"$ref": "x#/$defs/z"}}},
+         "the schema is invalid: '$ref': 'x#/$defs/z' is not in the schema, and nothing is fetched"),
+        ({"$ref": "#/more/a", "more": {"a": {"items": {"$ref": "#/more/b"}}}},
+         "the schema is invalid: '$ref': '#/more/b' is not in the schema, and nothing is fetched"),
+        ({"items": {"$dynamicRef": "#x"}},
+         "the schema is invalid: '$dynamicRef': '#x' is not in the schema, and nothing is fetched"),
         ({"$ref": "#"}, "the schema refers to itself without end"),
     ],
 )  # fmt: skip
@@ -121,6 +129,46 @@ def test_references_into_the_schema_or_a_draft_hold(verifier: JsonSchema, draft:
 def test_a_pattern_that_takes_years_ends_an_answer_and_no_run(verifier: JsonSchema) -> None:
     bomb, good = judge(verifier, {"type": "string", "pattern": "^(a+)+$"}, json.dumps("a" * 60 + "b"), '"aa"')
     assert (bomb.outcome, bomb.rung, good.outcome) == ("incorrect", "limit", "correct")
+
+
+def test_parts_with_addresses_of_their_own_may_be_referred_to(verifier: JsonSchema) -> None:
+    part = {"$id": "http://e/y", "$defs": {"n": {"type": "integer"}}, "items": {"$ref": "#/$defs/n"}}
+    schema = {"$ref": "http://e/y", "$defs": {"y": part}, "examples": [{"$ref": "#/none"}]}
+    assert [v.outcome for v in judge(verifier, schema, "[1]", "[1.5]")] == ["correct", "incorrect"]
+
+
+WINDING: dict[str, Any] = {"anyOf": [{"$ref": "#"}, {"type": "string"}]}
+for _ in range(3):
+    WINDING = {"allOf": [{"not": {"not": WINDING}}]}
+
+
+@pytest.mark.parametrize(
+    ("schema", "answer", "outcome"),
+    [
+        ({"type": "array", "items": WINDING}, "[" * 98 + '"x"' + "]" * 98, "correct"),
+        ({"type": "array", "items": WINDING}, "[" * 98 + "5" + "]" * 98, "incorrect"),
+        ({"properties": {"a": {"$ref": "#/properties/a"}}}, '{"a": 1}', "incorrect"),
+        ({"type": "number", "multipleOf": 0.01}, "1" + "0" * 400, "incorrect"),
+        ({"type": "string", "format": "regex"}, '"a{99999999999999999999}"', "incorrect"),
+    ],
+)
+def test_no_answer_can_choose_to_be_unscored(verifier: JsonSchema, schema: Any, answer: str, outcome: str) -> None:
+    before = sys.getrecursionlimit()
+    [verdict] = judge(verifier, schema, answer)
+    assert verdict.outcome == outcome
+    rung, reason = schemas.validate(json.dumps(schema), answer, True)
+    assert (rung, reason == "") == (verdict.rung, outcome == "correct")
+    assert sys.getrecursionlimit() == before
+
+
+def test_an_answer_that_eats_all_memory_is_wrong() -> None:
+    assert verdict_of("{}", Result("memory", detail="out of memory")).outcome == "incorrect"
+
+
+def test_an_empty_column_leaves_the_schema_to_the_gold(verifier: JsonSchema) -> None:
+    problem = Problem("1", "?", json.dumps(PERSON), "json_schema", meta={"schema": None})
+    [verdict] = verifier.verify(problem, [Rollout((), (), (), '{"name": "Ada"}')]) or []
+    assert verdict.outcome == "correct"
 
 
 @pytest.mark.parametrize("status", ["died", "wall_limit", "error"])

@@ -264,6 +264,14 @@ def test_a_key_that_is_refused_is_not_shown(server: JudgeServer, monkeypatch: py
     )
 
 
+def test_a_key_that_is_no_secret_garbles_no_complaint(server: JudgeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUDGE_API_KEY", "e")
+    server.key = "right"
+    assert complaints(server) == (
+        f"llm_judge: {server.url} refuses the key in JUDGE_API_KEY (401: wrong key: Bearer e): correct it"
+    )
+
+
 def test_without_httpx_the_extra_is_named(server: JudgeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "httpx", None)
     needs = "the judge needs a package: pip install 'justtinker[judge]'"

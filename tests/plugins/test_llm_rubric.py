@@ -171,6 +171,7 @@ def test_problems_without_a_rubric_are_named_before_the_run(run_with: Any, serve
             "criteria.Source: expected a name of small letters, digits and _, other than score",
         ),
         ({"usd": {"text": "x"}}, "criteria.usd: expected a name of small letters"),
+        ({"c1": {"text": "x"}}, "usd and c1, c2, ..., the criteria of a problem's own rubric"),
         ({"a": {"text": "x", "weight": -1}}, "criteria: no criterion has positive points, so nothing could be earned"),
     ],
 )

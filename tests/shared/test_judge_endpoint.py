@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import re
 import socket
@@ -72,17 +73,49 @@ def test_a_question_is_sent_as_openai_takes_it() -> None:
 
 @pytest.mark.parametrize(
     "fault",
-    [failing(429), failing(500), failing(503), failing(408), cut_off, failing(429, Retry_After="0.01")],
-    ids=["429", "500", "503", "408", "cut off", "Retry-After"],
+    [failing(429), failing(500), failing(503), failing(408), failing(429, Retry_After="0.01")],
+    ids=["429", "500", "503", "408", "Retry-After"],
 )
 def test_what_may_pass_is_tried_again(fault: Any) -> None:
     with judge_server(faults=[fault, fault]) as server:
         (verdict,) = ask(options_for(server, **PRICES), [question()])
     assert verdict.found == {"reason": "the same", "same": True}
-    assert verdict.cost == Cost(3, 0.002), "tries count as calls, and cost nothing"
+    assert verdict.cost == Cost(3, 0.002), "refused tries count as calls, and cost nothing"
     assert len(server.asked) == 3
     codes = {body["messages"][1]["content"].split(">")[0] for body in server.asked}
     assert len(codes) == 1, "a try sends the same request again"
+
+
+LONGEST = 512 * 100 / 1e6
+
+
+@pytest.mark.parametrize(
+    ("fault", "sent"),
+    [(cut_off, 2), (PlainTextResponse("<html>"), 1), (PlainTextResponse("x" * 1001), 1), ("hold", 2)],
+    ids=["cut off", "no JSON", "without end", "too slow"],
+)
+def test_what_was_sent_and_not_refused_may_be_billed(fault: Any, sent: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "MOST_BYTES", 1000)
+    meter = Meter(most_usd=1.0)
+    with judge_server(faults=[] if fault == "hold" else [fault] * 2) as server:
+        if fault == "hold":
+            server.hold.clear()
+        options = options_for(server, tries=2, timeout=0.3 if fault == "hold" else 30.0, **PRICES)
+        (verdict,) = ask(options, [question()], meter)
+    assert verdict.found is None
+    assert verdict.cost.calls == sent
+    assert sent * LONGEST < verdict.cost.usd < sent * LONGEST * 1.2
+    assert meter.spent == verdict.cost
+    assert meter.reserved == pytest.approx(0)
+
+
+def test_requests_that_time_out_use_up_the_budget() -> None:
+    with judge_server() as server:
+        server.hold.clear()
+        options = options_for(server, tries=9, timeout=0.1, budget_usd=2.5 * LONGEST, **PRICES)
+        (verdict,) = ask(options, [question()])
+    assert verdict.reason.startswith("the judge's budget is used up: 0.1")
+    assert verdict.cost.calls == 2
 
 
 @pytest.mark.parametrize(
@@ -120,7 +153,7 @@ def test_replies_that_lie_are_no_verdict_and_are_paid() -> None:
         assert verdict.found is None
         assert reason in verdict.reason
         assert verdict.cost.calls == len(server.asked) == 1
-        assert (verdict.cost.usd > 0) == isinstance(reply, dict)
+        assert verdict.cost.usd > 0
     with judge_server(faults=[PlainTextResponse("<html>")]) as server:
         (verdict,) = ask(options_for(server), [question()])
     assert "answers 200 without JSON: is base_url the address of an OpenAI-like API?" in verdict.reason
@@ -138,7 +171,8 @@ def test_a_server_that_is_not_there() -> None:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = sock.getsockname()[1]
     options = JudgeOptions(model="m", base_url=f"http://127.0.0.1:{port}/v1", tries=2, backoff=0.0, cache=False)
-    (verdict,) = ask(options, [question()])
+    (verdict,) = ask(dataclasses.replace(options, **PRICES), [question()])
+    assert verdict.cost == Cost(2, 0.0), "nothing was sent"
     assert verdict.reason == (
         f"http://127.0.0.1:{port}/v1/chat/completions cannot be reached: All connection attempts failed (2 tries)"
     )

@@ -36,6 +36,8 @@ TERM = "llm_rubric"
 SCORE = "rubric_score"
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 TAKEN = ("score", "failed_rate", "calls", "usd")
+OWN = re.compile(r"c[0-9]+")
+"""Names of the criteria of a problem's own rubric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +81,10 @@ class LlmRubric(Judging):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in self.criteria:
-            if not NAME.fullmatch(name) or name in TAKEN:
+            if not NAME.fullmatch(name) or name in TAKEN or OWN.fullmatch(name):
                 raise ValueError(
-                    f"criteria.{name}: expected a name of small letters, digits and _, other than {', '.join(TAKEN)}"
+                    f"criteria.{name}: expected a name of small letters, digits and _, other than {', '.join(TAKEN)} "
+                    "and c1, c2, ..., the criteria of a problem's own rubric"
                 )
         if self.criteria and (why := flaw_of(self.criteria)):
             raise ValueError(f"criteria: {why}")

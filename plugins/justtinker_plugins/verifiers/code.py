@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import Field
 
 from justtinker_core import Group, PluginError, Problem, Rollout, RunContext, Verdict, hookimpl, plugin
+from justtinker_plugins.shared.parts import rung_of, share_of
 from justtinker_plugins.shared.sandbox.commands import Limits, trouble
 from justtinker_plugins.shared.unusable import unusable_golds
 from justtinker_plugins.verifiers._code.judging import Rules, judged
@@ -23,7 +23,6 @@ from justtinker_plugins.verifiers._code.programs import program_of
 from justtinker_plugins.verifiers._code.tests import Tests, read_tests
 
 log = logging.getLogger("justtinker")
-PASSED = re.compile(r"(\d+) of (\d+) tests")
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -97,7 +96,7 @@ class Code:
         """The share of the tests that each program passed; 0 if there is no program, None if it was not judged."""
         if group.problem.kind not in self.kinds:
             return None
-        return {"tests_passed": [share(verdict) for verdict in group.verdicts]}
+        return {"tests_passed": [share_of(verdict, "tests") for verdict in group.verdicts]}
 
     async def _judge(self, program: str | None, tests: Tests) -> Verdict:
         if program is None:
@@ -109,7 +108,7 @@ class Code:
                 result = await judged(program, tests, rules)
             except OSError as error:  # no process, no file descriptor, no memory
                 return Verdict("unscored", program, "start", f"the program could not be run: {error}")
-        rung = f"{result.passed} of {result.tests} tests"
+        rung = rung_of(result.passed, result.tests, "tests")
         if result.unscored:
             return Verdict("unscored", program, rung, result.reason)
         return Verdict("incorrect" if result.reason else "correct", program, rung, result.reason)
@@ -130,11 +129,3 @@ def malformed(problem: Problem) -> str:
     except ValueError as error:
         return str(error)
     return ""
-
-
-def share(verdict: Verdict) -> float | None:
-    """The share of tests passed, from a verdict's rung."""
-    if verdict.outcome == "unscored":
-        return None
-    found = PASSED.fullmatch(verdict.rung)
-    return int(found[1]) / int(found[2]) if found else 0.0

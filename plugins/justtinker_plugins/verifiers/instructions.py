@@ -7,12 +7,12 @@ them. A blank answer follows none. What follows ``</think>`` is the answer.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from justtinker_core import Group, Problem, Rollout, RunContext, Verdict, hookimpl, plugin
 from justtinker_core.errors import nearest
+from justtinker_plugins.shared.parts import rung_of, share_of
 from justtinker_plugins.shared.unusable import unusable_golds
 from justtinker_plugins.text import answer_part
 from justtinker_plugins.verifiers._instructions.checks import CHECKS, LEFT_OUT
@@ -20,7 +20,6 @@ from justtinker_plugins.verifiers._instructions.checks import CHECKS, LEFT_OUT
 Instruction = tuple[str, Mapping[str, Any]]
 """A name and its arguments."""
 NAMES = ("instruction_id_list", "instruction_id")
-FOLLOWED = re.compile(r"(\d+) of (\d+) instructions")
 
 
 @plugin
@@ -55,7 +54,7 @@ class Instructions:
         """The share of the instructions that each answer follows; None if it was not judged."""
         if group.problem.kind not in self.kinds:
             return None
-        return {"instructions_followed": [share(verdict) for verdict in group.verdicts]}
+        return {"instructions_followed": [share_of(verdict, "instructions") for verdict in group.verdicts]}
 
 
 def judged(response: str, instructions: Sequence[Instruction]) -> Verdict:
@@ -65,18 +64,10 @@ def judged(response: str, instructions: Sequence[Instruction]) -> Verdict:
     if not text:
         return Verdict("incorrect", None, "extract", "a <think> is never closed" if answer is None else "no answer")
     broken = [name for name, arguments in instructions if not CHECKS[name](text, **arguments)]
-    rung = f"{len(instructions) - len(broken)} of {len(instructions)} instructions"
+    rung = rung_of(len(instructions) - len(broken), len(instructions), "instructions")
     if not broken:
         return Verdict("correct", text, rung, vote="follows all")
     return Verdict("incorrect", text, rung, f"it does not follow {broken[0]}")
-
-
-def share(verdict: Verdict) -> float | None:
-    """The share of instructions followed, from a verdict's rung."""
-    if verdict.outcome == "unscored":
-        return None
-    found = FOLLOWED.fullmatch(verdict.rung)
-    return int(found[1]) / int(found[2]) if found else 0.0
 
 
 def trouble(problem: Problem) -> str:

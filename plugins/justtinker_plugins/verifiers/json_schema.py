@@ -17,6 +17,7 @@ from justtinker_core import PluginError, Problem, Rollout, RunContext, Verdict, 
 from justtinker_plugins.shared.fences import fenced
 from justtinker_plugins.shared.pool.kept import KeptPool
 from justtinker_plugins.shared.pool.pool import Pool, Result
+from justtinker_plugins.shared.pool.verdicts import verdict_without_value
 from justtinker_plugins.shared.unusable import unusable_golds
 from justtinker_plugins.text import answer_part
 from justtinker_plugins.verifiers._json_schema.schemas import needed_package, trouble
@@ -80,7 +81,8 @@ class JsonSchema:
         self._workers.close()
 
     def _schema(self, problem: Problem) -> Any:
-        return problem.meta.get(self.column, problem.answer)
+        schema = problem.meta.get(self.column)
+        return problem.answer if schema is None else schema  # a column of a table may be empty
 
     def _trouble(self, problem: Problem) -> str:
         schema = self._schema(problem)
@@ -108,10 +110,8 @@ def find_json(response: str, max_chars: int) -> tuple[str, str]:
 
 def verdict_of(answer: str, result: Result) -> Verdict:
     """Read a worker's result: an answer that takes too much is wrong; a lost worker leaves it unscored."""
-    if result.status in ("cpu_limit", "memory"):
-        return Verdict("incorrect", answer, "limit", f"too much for a worker: {result.detail}")
-    if result.status != "ok":
-        return Verdict("unscored", answer, "failed", f"the worker failed ({result.status}): {result.detail}")
+    if verdict := verdict_without_value(answer, result):
+        return verdict
     rung, reason = result.value
     if rung == "gold":
         return Verdict("unscored", answer, rung, reason)

@@ -18,6 +18,7 @@ from justtinker_core import Problem, Rollout, RunContext, Verdict, hookimpl, plu
 from justtinker_plugins.shared.answers import PipelineOrWhole, extract
 from justtinker_plugins.shared.pool.kept import KeptPool
 from justtinker_plugins.shared.pool.pool import Pool, Result
+from justtinker_plugins.shared.pool.verdicts import verdict_without_value
 from justtinker_plugins.shared.unusable import unusable_golds
 
 WORKER = "justtinker_plugins.verifiers.regex:matches"
@@ -103,10 +104,8 @@ def _trouble_of(pattern: str, anywhere: bool) -> str:
 
 def verdict_of(answer: str, pipeline: str, result: Result) -> Verdict:
     """Read a worker's result: an answer that takes too long is wrong; a lost worker leaves it unscored."""
-    if result.status in ("cpu_limit", "memory"):
-        return Verdict("incorrect", answer, "limit", f"too much for a worker: {result.detail}")
-    if result.status != "ok":
-        return Verdict("unscored", answer, "failed", f"the worker failed ({result.status}): {result.detail}")
+    if verdict := verdict_without_value(answer, result):
+        return verdict
     if result.value:
         return Verdict("correct", answer, pipeline, vote="a match")
     return Verdict("incorrect", answer, pipeline, "the pattern does not match")

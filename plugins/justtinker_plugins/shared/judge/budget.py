@@ -35,6 +35,8 @@ class NoAnswerError(Exception):
     """There is no answer. The text says why; `cost` is what was spent in vain."""
 
     cost = NOTHING
+    is_free = False
+    """Whether the endpoint has done nothing that it could send a bill for."""
 
 
 class BudgetSpentError(NoAnswerError):

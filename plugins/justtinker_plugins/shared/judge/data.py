@@ -2,7 +2,8 @@ r"""What a judge is shown: a prompt from a file, and texts that are data to it, 
 
 A response may try to talk to its judge. So it stands between ``<response-CODE>`` and ``</response-CODE>``, with a code
 that is new for each request, and nothing in it can look like a tag or like a token of a chat format: `<` before a
-letter, ``/``, ``|`` or ``!`` gets a space, and so do Mistral's ``[INST]`` and its like. ``a<b`` stays readable.
+letter, ``/``, ``|``, ``!``, ``?`` or DeepSeek's wide bars gets a space, and so do Mistral's ``[INST]`` and its like.
+``a<b`` stays readable.
 """
 
 from __future__ import annotations

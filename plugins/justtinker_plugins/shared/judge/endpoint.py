@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from justtinker_plugins.shared.foreign import package
-from justtinker_plugins.shared.judge.budget import BudgetSpentError, Cost, Meter, NoAnswerError, Prices
+from justtinker_plugins.shared.judge.budget import NOTHING, Cost, Meter, NoAnswerError, Prices
 from justtinker_plugins.shared.judge.connections import Connections
 from justtinker_plugins.shared.judge.limits import Pace
 from justtinker_plugins.shared.judge.options import JudgeOptions, is_on_this_machine
@@ -47,7 +47,10 @@ class BadRequestError(NoAnswerError):
 
 
 class TryAgainError(Exception):
-    """A try failed in a way that may pass; `seconds` is what the server asks to wait."""
+    """A try failed in a way that may pass; `seconds` is what the server asks to wait, `cost` what the try has cost."""
+
+    cost = NOTHING
+    is_free = False
 
     def __init__(self, reason: str, seconds: float | None = None) -> None:
         super().__init__(reason)
@@ -65,6 +68,11 @@ class Answer:
 def key_of(options: JudgeOptions) -> str:
     """Return the key from the environment; '' if there is none. PluginError, without it, if it fits no header."""
     return token_of(options.key_variable) if options.key_variable else ""
+
+
+def without_key(text: str, key: str) -> str:
+    """Return a text without the key. A key as short as "EMPTY", for a server that wants any, is no secret."""
+    return text.replace(key, "[key]") if len(key) >= LEAST_SECRET else text
 
 
 def settings_of(options: JudgeOptions) -> dict[str, Any]:
@@ -91,8 +99,8 @@ class Endpoint:
         await self._connections.close()
 
     def hide_key(self, text: str) -> str:
-        """Return a text without the key. A key as short as "EMPTY", for a server that wants any, is no secret."""
-        return text.replace(self._key, "[key]") if len(self._key) >= LEAST_SECRET else text
+        """Return a text without the key, if that is a secret."""
+        return without_key(text, self._key)
 
     async def ask(self, body: Mapping[str, Any]) -> Answer:
         """Post a request. Raises NoAnswerError, with the cost of all tries, or BudgetSpentError."""
@@ -103,10 +111,10 @@ class Endpoint:
                     answer = await self._try(client, data)
                 return Answer(answer.payload, total + answer.cost)
             except NoAnswerError as error:
-                error.cost = total + Cost(calls=0 if isinstance(error, BudgetSpentError) else 1)
+                error.cost = total + error.cost
                 raise
             except TryAgainError as error:
-                total += Cost(calls=1)
+                total += error.cost
                 if attempt == self._options.tries or (error.seconds or 0.0) > MOST_ASKED:
                     tries = f" ({attempt} tries)" if attempt > 1 else ""
                     failure = NoAnswerError(f"{error}{tries}")
@@ -121,17 +129,22 @@ class Endpoint:
         await asyncio.sleep(max(seconds_before(attempt + 1, self._options.backoff), asked or 0.0))
 
     async def _try(self, client: httpx.AsyncClient, data: bytes) -> Answer:
-        """Post once. Money and tokens are set aside for the longest reply, then corrected."""
+        """Post once. Money and tokens are set aside for the longest reply, then corrected.
+
+        What was sent and neither answered in full nor refused stays the price of the longest reply: the server may
+        have gone on, and send a bill.
+        """
         expected = Usage(len(data) // CHARACTERS_PER_TOKEN, self._options.max_tokens)
         entry = await self._pace.pass_with(expected.input + expected.output)
         reserved = self._prices.usd(expected)
         await self._meter.reserve(reserved)
-        used = Usage(0, 0)
+        used = expected
         try:
             payload = await self._post(client, data)
             used = usage_of(payload) or expected
-        except asyncio.CancelledError:
-            used = expected  # the server may have gone on, and send a bill
+        except (NoAnswerError, TryAgainError) as error:
+            used = Usage(0, 0) if error.is_free else expected
+            error.cost = Cost(1, self._prices.usd(used))
             raise
         finally:
             self._meter.settle(reserved, self._prices.usd(used))
@@ -150,12 +163,16 @@ class Endpoint:
         except (TimeoutError, httpx.TimeoutException):
             raise TryAgainError(f"{url} gave no answer within {self._options.timeout:g} s") from None
         except (httpx.TransportError, OSError) as error:
-            raise TryAgainError(f"{url} cannot be reached: {error or type(error).__name__}") from None
+            failure = TryAgainError(f"{url} cannot be reached: {error or type(error).__name__}")
+            failure.is_free = isinstance(error, httpx.ConnectError)  # nothing was sent
+            raise failure from None
         except httpx.HTTPError as error:
             raise NoAnswerError(f"{url} cannot be understood: {error}") from None
         if response.status_code == 200:
             return parsed(url, text)
-        raise refusal(url, response.status_code, self.hide_key(text), response.headers.get("Retry-After", ""))
+        refused = refusal(url, response.status_code, self.hide_key(text), response.headers.get("Retry-After", ""))
+        refused.is_free = True
+        raise refused
 
 
 def seconds_before(attempt: int, backoff: float) -> float:

@@ -8,7 +8,7 @@ from justtinker_core import PluginError
 from justtinker_core.errors import nearest
 from justtinker_plugins.shared.foreign import package
 from justtinker_plugins.shared.judge.asking import open_cache
-from justtinker_plugins.shared.judge.endpoint import EXTRA, key_of, sentence_of, settings_of
+from justtinker_plugins.shared.judge.endpoint import EXTRA, key_of, sentence_of, settings_of, without_key
 from justtinker_plugins.shared.judge.options import JudgeOptions, is_on_this_machine
 
 PATIENCE = 10.0
@@ -32,7 +32,7 @@ def complaints_of(options: JudgeOptions) -> list[str]:
             "variable with key_variable, or set key_variable = '' if it needs none"
         ]
     complaint = complaint_of_endpoint(options, httpx, key)
-    return [complaint.replace(key, "[key]") if key else complaint] if complaint else []
+    return [without_key(complaint, key)] if complaint else []
 
 
 def complaint_of_endpoint(options: JudgeOptions, httpx: Any, key: str) -> str:

@@ -6,12 +6,12 @@ middle of a text: the reply as a whole is the object, but for a block of thinkin
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from justtinker_plugins.shared.strict_json import strict_json
 from justtinker_plugins.text import answer_part
 
 Schema = Mapping[str, Any]
@@ -73,7 +73,7 @@ def object_of_reply(content: str, schema: Schema) -> dict[str, Any]:
     if fenced := _FENCE.fullmatch(text):
         text = fenced[1]
     try:
-        found = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_no_constant)
+        found = strict_json(text)
     except (ValueError, RecursionError):
         raise ReplyError("the reply is no JSON object") from None
     if wrong := mismatch(found, schema):
@@ -95,14 +95,3 @@ def mismatch(value: Any, schema: Schema, where: str = "the reply") -> str:
     if set(value) != set(properties):
         return f"expected {', '.join(properties)} in {where}, got {', '.join(value)!s:.80}"
     return next(filter(None, (mismatch(value[name], part, name) for name, part in properties.items())), "")
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands twice")
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(name)

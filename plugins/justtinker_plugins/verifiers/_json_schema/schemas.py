@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
-import json
-import math
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
 from justtinker_plugins.shared.foreign import package
+from justtinker_plugins.shared.strict_json import strict_json
 
 DEPTH = 100
-"""Deeper values are refused: Python's own stack ends at ten times as much."""
-DATA = ("const", "default", "enum", "examples")
-"""Keywords whose values are no schemas."""
+"""Deeper values are refused."""
+FRAMES = 10_000
+"""Python's stack in a worker: a hundred frames a level, for keywords within keywords. The C stack holds twice that."""
+REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 PROBES: tuple[Any, ...] = (None, "", 0, [], {})
 
 
@@ -28,7 +30,7 @@ def needed_package() -> Any:
 def read(text: str) -> Any:
     """Read one JSON value. ValueError if it is none, holds NaN, a number without end or a key twice, or is too deep."""
     try:
-        value = json.loads(text, object_pairs_hook=_table, parse_constant=_refuse, parse_float=_finite)
+        value = strict_json(text)
     except RecursionError:
         raise ValueError(f"it is nested deeper than {DEPTH} levels") from None
     level = [value]
@@ -42,26 +44,6 @@ def read(text: str) -> Any:
 def _children(value: Any) -> Iterator[Any]:
     if isinstance(value, dict | list):
         yield from (each for each in (value.values() if isinstance(value, dict) else value))
-
-
-def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
-    if len(table) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"an object has the key {twice!r:.60} twice")
-    return table
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is not in JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError(f"the number {text:.40} is too large")
-    return number
 
 
 @lru_cache(maxsize=1024)
@@ -101,31 +83,38 @@ def _draft(schema: Any) -> Any:
 
 def _check_references(schema: Any, draft: Any) -> None:
     """ValueError for a reference to what is neither in the schema nor a draft of JSON Schema."""
+    for part, resolver in _parts(schema, draft):
+        for key in REFERENCES:
+            if key in draft.VALIDATORS and isinstance(reference := part.get(key), str):
+                try:
+                    resolver.lookup(reference)
+                except Exception:
+                    raise ValueError(
+                        f"{key!r}: {reference!r:.80} is not in the schema, and nothing is fetched"
+                    ) from None
+
+
+def _parts(schema: Any, draft: Any) -> Iterator[tuple[dict[str, Any], Any]]:
+    """All schemas within a schema, and those that they refer to; each with what resolves its references.
+
+    An ``$id`` gives a part an address of its own, at which its references begin.
+    """
     from jsonschema_specifications import REGISTRY
     from referencing import jsonschema as specifications
 
-    own = specifications.specification_with(draft.META_SCHEMA["$schema"]).create_resource(schema)
-    resolver = REGISTRY.resolver_with_root(own)
-    for reference in _references(schema):
-        try:
-            resolver.lookup(reference)
-        except Exception:
-            raise ValueError(f"'$ref': {reference!r:.80} is not in the schema, and nothing is fetched") from None
-
-
-def _references(schema: Any) -> Iterator[str]:
-    """All references of a schema; none if parts of it have addresses of their own, at which they would begin."""
-    queue, found = [schema], list[str]()
+    specification = specifications.specification_with(draft.META_SCHEMA["$schema"])
+    own = specification.create_resource(schema)
+    queue, seen = [(own, REGISTRY.resolver_with_root(own))], set[int]()
     while queue:
-        each = queue.pop()
-        if isinstance(each, dict):
-            if each is not schema and isinstance(each.get("$id"), str):
-                return
-            found += [each["$ref"]] if isinstance(each.get("$ref"), str) else []
-            queue += [value for key, value in each.items() if key not in DATA]
-        elif isinstance(each, list):
-            queue += each
-    yield from found
+        part, resolver = queue.pop()
+        if not isinstance(part.contents, dict) or id(part.contents) in seen:
+            continue
+        seen.add(id(part.contents))
+        yield part.contents, resolver
+        queue += [(each, resolver.in_subresource(each)) for each in part.subresources()]
+        if isinstance(reference := part.contents.get("$ref"), str):
+            to = resolver.lookup(reference)
+            queue.append((type(own).from_contents(to.contents, specification), to.resolver))
 
 
 def _made(schema: Any, draft: Any, formats: bool = True) -> Any:
@@ -145,13 +134,31 @@ def _validator(schema: str, formats: bool) -> Any:
 
 
 def validate(schema: str, answer: str, formats: bool) -> tuple[str, str]:
-    """Return what decided ("json", "schema", or "gold" if the schema is to blame), and what is wrong or ""."""
+    """Return what decided ("json", "schema", "limit", or "gold" if the schema is to blame), and what is wrong or "".
+
+    What an answer can cause is never "gold": a policy would choose to be unscored.
+    """
     try:
         value = read(answer)
     except ValueError as error:
         return "json", f"the answer is no JSON: {error}"[:200]
     try:
-        wrong = next(_validator(schema, formats).iter_errors(value), None)
+        with _deep_stack():
+            wrong = next(_validator(schema, formats).iter_errors(value), None)
+            return "schema", "" if wrong is None else f"{wrong.json_path}: {wrong.message}"[:200]
+    except MemoryError:
+        raise  # the pool knows what to do
+    except (OverflowError, RecursionError) as failure:
+        return "limit", f"the answer is too much for the schema: {type(failure).__name__}: {failure!s:.100}"
     except Exception as failure:
         return "gold", f"the schema cannot be applied: {type(failure).__name__}: {failure!s:.150}"
-    return "schema", "" if wrong is None else f"{wrong.json_path}: {wrong.message}"[:200]
+
+
+@contextmanager
+def _deep_stack() -> Iterator[None]:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, FRAMES))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
