@@ -61,12 +61,6 @@ class Dispatch:
         """What a group takes, a running mean; 0 while nobody knows."""
         self._numbers = 0
 
-    @property
-    def open(self) -> int:
-        """How many tasks are not done."""
-        under_way = sum(len(tasks) for worker in self.workers.values() for tasks in worker.calls.values())
-        return len(self.waiting) + len(self.suspects) + under_way
-
     def join(self, worker: int) -> None:
         """Take a worker that has started."""
         self.workers[worker] = Worker()
