@@ -83,7 +83,8 @@ command line begins at the working directory, also in a `--set`. A run directory
 | `directory` of `tensorboard` | inside the run directory | inside the run directory |
 
 In a plugin of your own, annotate an option with `pathlib.Path` to get the same, or with `justtinker_core.NameOrPath` if
-it may be a name. Then a plugin gets an absolute path.
+it may be a name. Then a plugin gets an absolute path. If it writes to that file, annotate
+`Annotated[Path, Written()]`, from `justtinker_core.paths`: then nothing sends the file to another machine.
 """
 
 

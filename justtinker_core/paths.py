@@ -31,6 +31,11 @@ class PathIfThere:
         return any(any(path.glob(pattern)) for pattern in self.holds) if self.holds else path.exists()
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Marks an option of type `Path` to which the plugin writes, such as a cache: nobody sends that file elsewhere."""
+
+
 NameOrPath = Annotated[str, PathIfThere()]
 """The type of an option that is the name of something, or a path if something lies there."""
 
@@ -56,6 +61,16 @@ def locate(cls: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:
         if key in found and (mark or "Path" in str(field.annotation)):
             found[key] = absolute(found[key], mark or path_mark(field.annotation))
     return found
+
+
+def written(cls: type[Any]) -> set[str]:
+    """Return the keys of a class's options that are marked `Written`."""
+    fields = getattr(cls, "__pydantic_fields__", {})
+    return {
+        field.alias or name
+        for name, field in fields.items()
+        if any(isinstance(mark, Written) for mark in field.metadata)
+    }
 
 
 def path_mark(annotation: Any) -> PathIfThere | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -31,6 +32,7 @@ from justtinker_core.grading import GroupError
 from justtinker_core.scorer import config_of
 from justtinker_core.testing import make_group, make_problem
 from justtinker_plugins.executors._ray import travel
+from justtinker_plugins.executors._ray.broker import Broker
 from justtinker_plugins.executors._ray.cluster import cause_of, explained, is_of_node
 from justtinker_plugins.executors._ray.dispatch import MOVES, Dispatch, Task
 from justtinker_plugins.executors._ray.executor import RayExecutor, unscored
@@ -76,7 +78,7 @@ def test_every_group_ends_once_and_only_poison_is_given_up(
     ended: list[int] = []
     given_up: list[int] = []
     under_way: list[tuple[int, int, list[Task]]] = []
-    while dispatch.open:
+    while len(ended) + len(given_up) < groups:
         while call := dispatch.next():
             under_way.append(call)
             assert len(dispatch.workers[call[0]].calls) <= calls
@@ -123,6 +125,127 @@ def test_groups_whose_nodes_die_again_and_again_are_judged_alone_in_the_end() ->
     dispatch.join(99)
     assert [task.suspect for task in (dispatch.next() or pytest.fail("none"))[2]] == [True]
     assert dispatch.next() is None
+
+
+# What the process that talks to Ray does
+
+
+class Untold:
+    """A cluster whose actors start at once, answer when they are told to, and say nothing of having been killed."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.calls: list[tuple[int, str, Any]] = []
+        self.killed: list[int] = []
+
+    def start(self) -> int:
+        self.number += 1
+        return self.number
+
+    def call(self, number: int, method: str, arguments: Any, answer: Any) -> None:
+        self.calls.append((number, method, answer))
+
+    def kill(self, number: int) -> None:
+        self.killed.append(number)
+
+    def put(self, data: bytes) -> bytes:
+        return data
+
+    def nodes(self) -> int:
+        return 1
+
+
+def broker_of(**changes: Any) -> tuple[Broker, Untold, io.BytesIO]:
+    """A broker that knows the reward stack `k` and has one actor that starts."""
+    actors, out = Untold(), io.BytesIO()
+    broker = Broker(settings_of(actors=1, **changes), actors, out)  # type: ignore[arg-type]
+    broker.start_actor()
+    broker.on_parcel("k", b"stack")
+    return broker, actors, out
+
+
+def send_calls(broker: Broker) -> None:
+    while call := broker.dispatch.next():
+        broker.send_call(*call)
+
+
+def test_an_actor_that_is_ended_gets_nothing_more_so_nobody_dies_with_it() -> None:
+    broker, actors, _ = broker_of(timeout=0.01)
+    broker.on_ready(1, None)
+    broker.on_judge(1, "k", b"slow")
+    send_calls(broker)
+    time.sleep(0.02)
+    broker.look_after()
+    assert actors.killed == [1]
+    broker.on_judge(2, "k", b"innocent")
+    send_calls(broker)
+    assert [number for number, method, _ in actors.calls if method == "judge"] == [1]
+    broker.on_answered(1, 1, None, RuntimeError("the actor was killed"))
+    assert [(task.id, task.deaths) for task in broker.dispatch.suspects] == [(1, 1)]
+    assert [(task.id, task.deaths) for task in broker.dispatch.waiting] == [(2, 0)]
+    assert (broker.counts.died, broker.counts.alive, broker.begun) == (1, 0, {})
+
+
+def test_a_reward_stack_is_tried_on_the_next_actor_if_none_is_left() -> None:
+    broker, actors, _ = broker_of()
+    broker.on_try("k")
+    assert [method for _, method, _ in actors.calls] == ["ready"]
+    broker.on_ready(1, None)
+    assert [method for _, method, _ in actors.calls] == ["ready", "open"]
+    broker.on_ready(2, None)
+    assert [method for _, method, _ in actors.calls] == ["ready", "open"], "it is tried once"
+
+
+class Alone(RayExecutor):
+    """An executor whose other process opens and then only listens."""
+
+    ends: Any
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        says = (
+            "import sys; from justtinker_plugins.executors._ray.wire import Counts, receive, send\n"
+            "receive(sys.stdin.buffer); send(sys.stdout.buffer, ('open', Counts())); sys.stdin.buffer.read()"
+        )
+        return subprocess.Popen(
+            [sys.executable, "-c", says], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        )
+
+    def _key(self, config: RunConfig) -> str:
+        self.ends(self)
+        return "k"
+
+
+def lose_process(executor: RayExecutor) -> None:
+    os.kill(executor._process.pid, signal.SIGKILL)
+    executor._reader.join(10)
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        (lose_process, "the same command goes on from there"),
+        (lambda executor: executor.shutdown(wait=False), "cannot schedule new futures after shutdown"),
+    ],
+    ids=["lost", "shut down"],
+)
+def test_a_group_that_comes_while_everything_ends_is_told_so_and_waits_for_nobody(ends: Any, said: str) -> None:
+    executor = Alone(settings_of())
+    executor.ends = ends
+    try:
+        with Scorer(MATH) as scorer, pytest.raises((PluginError, RuntimeError), match=said):
+            executor.submit(scorer.judge, group_of("plain"))
+        assert executor._futures == {}
+    finally:
+        executor.shutdown(wait=False)
+
+
+def test_a_shutdown_leaves_nobody_waiting() -> None:
+    executor = Alone(settings_of())
+    executor.ends = lambda executor: None
+    with Scorer(MATH) as scorer:
+        future = executor.submit(scorer.judge, group_of("plain"))
+        executor.shutdown(wait=False)
+        assert isinstance(future.exception(0), CancelledError)
 
 
 # Files travel
@@ -175,6 +298,33 @@ def test_a_plugin_travels_with_what_it_names_beside_it(tmp_path: Path) -> None:
         sys.path[:] = before
         for name in ("tools", "tools.deep"):
             sys.modules.pop(name, None)
+
+
+def judge_beside(folder: Path, *, absolute: bool) -> RunConfig:
+    """A stack whose judge has a prompt of its own and a cache."""
+    (folder / "my.md").write_text("Is {response} right?")
+    (folder / "replies.sqlite").write_bytes(b"replies")
+    (folder / "stack.toml").write_text(
+        '[plugins]\nenable = ["llm_judge", "correct"]\n[plugins.llm_judge]\nmodel = "m"\n'
+        + "".join(
+            f'{key} = "{folder / name if absolute else name}"\n'
+            for key, name in (("prompt", "my.md"), ("cache", "replies.sqlite"))
+        )
+    )
+    return config_of(folder / "stack.toml", [], [])
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_files_of_options_travel_but_for_those_that_a_plugin_writes_to(tmp_path: Path, absolute: bool) -> None:
+    parcel = travel.pack(judge_beside(tmp_path, absolute=absolute))
+    assert set(parcel.files) == {str(tmp_path / "my.md")}
+    (tmp_path / "replies.sqlite").write_bytes(b"more replies")
+    at = {"prompt": str(tmp_path / "my.md"), "cache": str(tmp_path / "replies.sqlite")}
+    assert dict(travel.unpack(parcel).plugin_options["llm_judge"]) == {"model": "m", **at}
+    (tmp_path / "my.md").unlink()
+    there = travel.unpack(parcel).plugin_options["llm_judge"]
+    assert Path(there["prompt"]).read_text() == "Is {response} right?"
+    assert there["cache"] == at["cache"]
 
 
 def test_a_node_that_has_the_files_uses_its_own() -> None:

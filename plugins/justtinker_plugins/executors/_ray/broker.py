@@ -40,7 +40,8 @@ class Broker:
         self.starting: set[int] = set()
         self.begun: dict[int, tuple[int, float, float]] = {}
         """Call -> its worker, when it began, when it is overdue."""
-        self.overdue: set[int] = set()
+        self.to_try: list[str] = []
+        """Keys of reward stacks to open as soon as there is an actor."""
         self.failed_starts, self.why_not = 0, ""
         self.none_since = time.monotonic()
         self.is_open = self.closed = False
@@ -89,7 +90,10 @@ class Broker:
 
     def on_try(self, key: str) -> None:
         """Open a reward stack on an actor, to see whether that works there."""
-        worker = next(iter(self.dispatch.workers))
+        worker = next(iter(self.dispatch.workers), None)
+        if worker is None:
+            self.to_try.append(key)
+            return
         self.actors.call(worker, "open", ({key: self.parcels[key]},), lambda a, e: self.events.put(("tried", (a, e))))
 
     def on_judge(self, number: int, key: str, group: bytes) -> None:
@@ -109,6 +113,9 @@ class Broker:
         if error is None:
             self.failed_starts = 0
             self.dispatch.join(number)
+            tries, self.to_try = self.to_try, []
+            for key in tries:
+                self.on_try(key)
         else:
             self.failed_starts, self.why_not = self.failed_starts + 1, cluster.cause_of(error)
             self.actors.kill(number)
@@ -133,7 +140,7 @@ class Broker:
             return  # it died, and its groups are elsewhere
         if answer is None:
             assert error is not None
-            self.lose(worker, error)
+            self.lose(worker, cluster.cause_of(error), node=cluster.is_of_node(error))
             return
         tasks = self.dispatch.done(worker, call, answer[1])
         self.counts.judged += len(tasks)
@@ -143,13 +150,10 @@ class Broker:
             del self.groups[task.id]
         self.tell("judged", judged, self.counts)
 
-    def lose(self, worker: int, error: BaseException) -> None:
-        """Replace an actor that died; send its groups again, or give them up."""
-        cause = cluster.cause_of(error)
-        if worker in self.overdue:
-            cause = f"it took longer than timeout = {self.settings.timeout:g} s"
-        again, given_up = self.dispatch.leave(worker, node=cluster.is_of_node(error) and worker not in self.overdue)
-        self.overdue.discard(worker)
+    def lose(self, worker: int, cause: str, *, node: bool = False) -> None:
+        """End and replace an actor that died or must; send its groups again, or give them up."""
+        again, given_up = self.dispatch.leave(worker, node=node)
+        self.begun = {call: begun for call, begun in self.begun.items() if begun[0] != worker}
         self.actors.kill(worker)
         self.counts.died += 1
         self.counts.resent += len(again)
@@ -169,9 +173,8 @@ class Broker:
         """End actors whose call is overdue; give up if none is left."""
         now = time.monotonic()
         for worker, _, end in list(self.begun.values()):
-            if now > end and worker in self.dispatch.workers and worker not in self.overdue:
-                self.overdue.add(worker)
-                self.actors.kill(worker)
+            if now > end and worker in self.dispatch.workers:
+                self.lose(worker, f"it took longer than timeout = {self.settings.timeout:g} s")
         if self.dispatch.workers:
             self.none_since = now
             return

@@ -1,8 +1,9 @@
 """Which group goes to which actor, and what becomes of groups whose actor dies. It knows nothing of Ray.
 
 A group whose actor died is suspect. Suspects are judged again one at a time, each alone on an actor that holds nothing
-else, so that one that kills whatever judges it takes no other with it. When that has happened `tries` times, it is
-given up. A node that dies makes nobody suspect: its groups just go elsewhere, up to `MOVES` times.
+else, so that one that kills whatever judges it takes no other with it. After `tries` actors that died under it, of
+which only the first may have held others too, it is given up. A node that dies makes nobody suspect: its groups just go
+elsewhere, up to `MOVES` times.
 """
 
 from __future__ import annotations
@@ -60,12 +61,6 @@ class Dispatch:
         self.seconds = 0.0
         """What a group takes, a running mean; 0 while nobody knows."""
         self._numbers = 0
-
-    @property
-    def open(self) -> int:
-        """How many tasks are not done."""
-        under_way = sum(len(tasks) for worker in self.workers.values() for tasks in worker.calls.values())
-        return len(self.waiting) + len(self.suspects) + under_way
 
     def join(self, worker: int) -> None:
         """Take a worker that has started."""

@@ -75,14 +75,12 @@ class RayExecutor(Executor):
         scorer = getattr(fn, "__self__", None)
         if not isinstance(scorer, Scorer) or getattr(fn, "__name__", "") != "judge" or len(args) != 1 or kwargs:
             raise PluginError(f"the executor of ray judges groups: expected Scorer.judge and a group, got {fn!r:.100}")
-        if self._lost:
-            raise PluginError(f"ray: {self._lost}; what came before is kept, and the same command goes on from there")
-        if self._closing:
-            raise RuntimeError("cannot schedule new futures after shutdown")
+        self._check_open()
         future: Future[Group] = Future()
         future.set_running_or_notify_cancel()  # from now on only `shutdown` cancels it
         key, data = self._key(scorer.config), pickle.dumps(args[0], pickle.HIGHEST_PROTOCOL)
         with self._lock:
+            self._check_open()  # again: whoever ends all groups ends only those that are known by then
             self._number += 1
             number = self._number
             self._futures[number] = future, args[0]
@@ -98,11 +96,12 @@ class RayExecutor(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the actors, and the cluster if it is our own. With `wait`, after everything is judged. Safe to repeat."""
         if cancel_futures:
-            self._end_all(lambda future, group: future.set_exception(CancelledError()))
+            self._cancel_all()
         for future, _ in list(self._futures.values()) if wait else ():
             with suppress(BaseException):
                 future.exception()
-        self._closing = True
+        with self._lock:
+            self._closing = True
         with suppress(OSError):
             if self._process.stdin:
                 self._process.stdin.close()
@@ -115,6 +114,7 @@ class RayExecutor(Executor):
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise
         finally:
+            self._cancel_all()
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def log(self) -> str:
@@ -134,6 +134,12 @@ class RayExecutor(Executor):
                 [sys.executable, "-P", "-m", "justtinker_plugins.executors._ray.broker"], stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE, stderr=log, env=environment, start_new_session=True,
             )  # fmt: skip
+
+    def _check_open(self) -> None:
+        if self._lost:
+            raise PluginError(f"ray: {self._lost}; what came before is kept, and the same command goes on from there")
+        if self._closing:
+            raise RuntimeError("cannot schedule new futures after shutdown")
 
     def _send(self, message: Any, bare: bool = False) -> None:
         assert self._process.stdin is not None
@@ -208,7 +214,8 @@ class RayExecutor(Executor):
         self.counts = counts
 
     def _on_lost(self, why: str) -> None:
-        self._lost = why
+        with self._lock:
+            self._lost = why
         self.counts = copy(self.counts)
         self.counts.alive = 0
         self._said.put(("lost", why))
@@ -217,6 +224,9 @@ class RayExecutor(Executor):
     def _take(self, number: int) -> tuple[Future[Group], Group] | tuple[None, Any]:
         with self._lock:
             return self._futures.pop(number, (None, None))
+
+    def _cancel_all(self) -> None:
+        self._end_all(lambda future, group: future.set_exception(CancelledError()))
 
     def _end_all(self, end: Callable[[Future[Group], Group], Any]) -> None:
         for number in list(self._futures):

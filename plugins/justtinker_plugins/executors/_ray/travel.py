@@ -20,6 +20,10 @@ from typing import Any
 
 from justtinker_core import PluginError
 from justtinker_core.config import RunConfig
+from justtinker_core.discovery import look_up
+from justtinker_core.enabling import installed
+from justtinker_core.paths import written
+from justtinker_core.plugins import locate_all
 from justtinker_core.scorer import judging
 
 MOST_BYTES = 32 << 20
@@ -42,7 +46,7 @@ class Parcel:
 
 def pack(config: RunConfig) -> Parcel:
     """Pack a config. PluginError if the file of a local plugin cannot travel."""
-    config = judging(config)
+    config, read = located(judging(config))
     config = replace(config, local_plugins={n: r for n, r in config.local_plugins.items() if n in config.enable})
     files: dict[str, bytes] = {}
     for name, reference in config.local_plugins.items():
@@ -59,7 +63,7 @@ def pack(config: RunConfig) -> Parcel:
                 f"it has {size >> 20} MiB, more than {MOST_BYTES >> 20}; make it a package and install it there"
             )
     too_large: dict[str, int] = {}
-    for path in sorted(set(paths_in(options_of(config)))):
+    for path in sorted(set(paths_in(read))):
         if str(path) in files:
             continue
         if path.stat().st_size + sum(map(len, files.values())) > MOST_BYTES:
@@ -90,10 +94,24 @@ def add_source(path: Path, files: dict[str, bytes]) -> None:
                 files.setdefault(str(inner), inner.read_bytes())
 
 
-def options_of(config: RunConfig) -> list[Any]:
-    """The options of enabled plugins, those in data tables included."""
-    own = [options for name, options in config.plugin_options.items() if name in config.enable]
-    return [*own, *(spec.options for spec in config.data if spec.use in config.enable)]
+def located(config: RunConfig) -> tuple[RunConfig, list[Any]]:
+    """Return the config with absolute paths, and what its options hold but for files to which a plugin writes.
+
+    Such a file stays where it is: it would not be the same for long, and what is written to a copy is lost.
+    """
+    found, read = installed(config), []
+
+    def locate(name: str, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        if name not in config.enable:
+            return options
+        cls = look_up(name, found).load()
+        options = locate_all(cls, options)
+        read.append([value for key, value in options.items() if key not in written(cls)])
+        return options
+
+    own = {name: locate(name, options) for name, options in config.plugin_options.items()}
+    data = tuple(replace(spec, options=locate(spec.use, spec.options)) for spec in config.data)
+    return replace(config, plugin_options=own, data=data), read
 
 
 def paths_in(value: Any) -> Iterator[Path]:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from justtinker_core import plugin
+from justtinker_core.paths import Written
 
 Count = Annotated[int, Field(ge=1)]
 NoLimit = Annotated[int, Field(ge=0)]
@@ -54,7 +55,7 @@ class JudgeOptions:
     """How often to send a request that is answered 429 or 5xx, or whose connection fails."""
     backoff: Annotated[float, Field(ge=0)] = 1.0
     """Seconds before the second try, twice as many before each further one; more if the server says Retry-After."""
-    cache: Path | bool = True
+    cache: Annotated[Path | bool, Written()] = True
     """Where replies are kept, so that nothing is asked twice: a file, true (in the user's cache folder) or false."""
     budget_usd: Usd | None = None
     """Ask nothing more that could cost more than this in all, and stop the run. Needs both prices."""
