@@ -33,6 +33,7 @@ RUN = {
     "docs/bridges.md": "serve: tests/bridges/test_http.py; verl: tests/bridges/test_verl.py reads its lines; "
     "grade: tests/plugins/test_grade.py",
     "docs/chat-formats.md": "nothing: it only installs an extra",
+    "docs/code.md": "tests/integration/test_code_presets.py",
     "docs/environments.md": "tests/integration/test_environments.py, and a template by tests/plugins/test_new.py",
     "docs/evaluation.md": "tests/integration/test_docs_run.py; a tinker:// path needs a key",
     "docs/health.md": "tests/integration/test_docs_run.py",

@@ -88,8 +88,8 @@ CASES: Mapping[str, Sequence[Case]] = {
 """Verifier -> what it is to say. A new one needs a line here."""
 VERL = {"function": f"{Path(__file__).parent / 'verl_judge.py'}:compute_score", "data_source": "sums", "limit": 0.5}
 TRL = f"{Path(__file__).parent / 'trl_rewards.py'}"
-ELSEWHERE = {"http_verifier", "llm_judge", "llm_rubric", "openenv", "reasoning_gym", "verifiers_env"}
-"""These need a server or a package of their own; there, in their own tests, they go through the same battery."""
+ELSEWHERE = {"code", "http_verifier", "llm_judge", "llm_rubric", "openenv", "reasoning_gym", "verifiers_env"}
+"""These need a server, a sandbox or a package of their own; their own tests put them through the same battery."""
 OPTIONS: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "overlong": [{"max_tokens": 200}, {"max_tokens": 1, "only_correct": True}],
     "redundancy": [{}, {"method": "exact"}, {"method": "fast", "only_correct": False}],
