@@ -22,6 +22,15 @@ def recipe(reference: str) -> Any:
     return load_file(f"{FOLDER / name}.py:{thing}")
 
 
+class Listener(ThreadingHTTPServer):
+    """Many may connect at once; the default is a queue of 5."""
+
+    request_queue_size = 256
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing if a client does not wait."""
+
+
 class Server:
     """An HTTP server on this machine that keeps what it is sent; `answer` says what it replies."""
 
@@ -45,7 +54,7 @@ class Server:
             def log_message(self, *args: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = Listener(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/path"
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 

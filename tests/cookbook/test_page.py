@@ -25,7 +25,7 @@ ROLES = {
     "open_backend": "scripted", "build_prompt": "chatml_think", "collect_batch": "grpo", "verify": "numeric",
     "score": "correct", "advantages": "group_mean",
 }  # fmt: skip
-KINDS = {"code_output": "code"}
+KINDS = {"code_output": "code", "proof_server": "proof"}
 
 
 def test_the_page_is_current() -> None:
@@ -35,7 +35,7 @@ def test_the_page_is_current() -> None:
 
 def test_every_file_is_on_it() -> None:
     assert sorted(RECIPES) == sorted(path.stem for path in FOLDER.glob("*.py"))
-    assert len(RECIPES) == 9
+    assert len(RECIPES) == 10
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
@@ -78,8 +78,10 @@ def test_its_toml_runs_it(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, serve: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copy(FOLDER / f"{name}.py", tmp_path)
-    tables = config_for(name, tmp_path)
-    monkeypatch.setenv("ALERTS_WEBHOOK", serve(lambda body: (200, "")).url)
+    tables, server = config_for(name, tmp_path), serve(lambda body: (200, {"passes": True}))
+    monkeypatch.setenv("ALERTS_WEBHOOK", server.url)
+    if name == "proof_server":
+        tables["plugins"][name]["url"] = server.url
     (tmp_path / "config.toml").write_text(tomli_w.dumps(tables))
     result = cli("train", tmp_path / "config.toml", "--dir", tmp_path / "run")
     assert result.exit_code == 0, result.output

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from justtinker_core import Problem
+from justtinker_plugins.commands._audit import programs
 from justtinker_plugins.commands._audit.cases import BATTERIES, cases_of
 from justtinker_plugins.commands._audit.items import ANSWER_FORMATS, item_of
 from justtinker_plugins.commands._audit.opened import OPENED
+from justtinker_plugins.commands._audit.programs import tasks
 from justtinker_plugins.shared.answers import extract
 from tests.core.conftest import cli
 
@@ -135,14 +137,17 @@ def items() -> list[Any]:
     return [item_of(Problem(str(i), q, a, kind), others, ANSWER_FORMATS[0], 0) for i, (kind, q, a) in enumerate(rows)]
 
 
+def items_of_programs() -> list[Any]:
+    return [item for problem in tasks.draw_problems("") for item in programs.items_of(problem, 0)]
+
+
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, makers in BATTERIES.items() for name in makers])
 def test_every_battery_has_a_description_and_yields_responses(kind: Any, name: str) -> None:
     maker = BATTERIES[kind][name]
     assert maker.__doc__
     assert maker.__doc__.endswith(".")
-    texts = [list(maker(item)) for item in items()]
+    texts, again = ([list(maker(item)) for item in [*items(), *items_of_programs()]] for _ in range(2))
     assert any(texts)
-    again = [list(maker(item)) for item in items()]
     assert again == texts, "a battery depends on the problem and the seed only"
 
 

@@ -154,6 +154,20 @@ def test_many_rows_of_one_problem_are_shared_out_unless_a_term_compares_them() -
     assert "200 responses in 1 group, " in compared.output
 
 
+def test_other_columns_are_the_metadata_and_part_groups_where_a_verifier_reads_it() -> None:
+    schemas = [{"type": "integer"}, {"type": "string"}]
+    rows = [{"question": "?", "response": "4", "schema": schema} for schema in (schemas[0], schemas[0], schemas[1])]
+    write("a.jsonl", *rows)
+    Path("json.toml").write_text('[plugins]\nenable = ["json_schema", "correct"]\n')
+    done = cli("grade", "a.jsonl", "--answer", "", "--kind", "json_schema", "--config", "json.toml", "--out", "o.jsonl")
+    assert "3 responses in 2 groups, " in done.output
+    assert [json.loads(line)["outcome"] for line in Path("o.jsonl").read_text().splitlines()] == [
+        "correct",
+        "correct",
+        "incorrect",
+    ]
+
+
 def test_several_processes_write_what_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("justtinker_plugins.commands._grade.grading.BATCH", 2000)
     write("a.jsonl", *(row([RIGHT, WRONG], str(i % 4)) for i in range(40)))

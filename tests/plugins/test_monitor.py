@@ -49,7 +49,7 @@ def test_the_default_monitors_read_a_csv(tmp_path: Path) -> None:
     assert found[0] == (40, "info", "drift")
     assert {(level, name) for _, level, name in found} >= {("stop", "drift"), ("warn", "thresholds")}
     output = " ".join(result.output.split())
-    assert "grader_health: not enough data: no step has slow_verdict_rate, unscored_rate, worker_ended_rate" in output
+    assert "grader_health: not enough data: no step has resent_rate, rubric_failed_rate, slow_verdict_rate, " in output
     assert "early_stopping: nothing found" in output
     (stop,) = [step for step, level, _ in found if level == "stop"]
     assert re.search(

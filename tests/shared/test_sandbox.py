@@ -102,10 +102,15 @@ def test_what_is_printed_before_the_end_is_kept() -> None:
 
 @needs_sandbox
 def test_a_program_that_the_machine_does_not_run_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Starving a real one takes a busy machine; that the kernel counts the waiting is checked with this process."""
-    waits, runs = running.times_of(os.getpid())
+    """Starving a real one takes a busy machine; that the kernel counts the waiting is checked with another process."""
+    code = "import time\nwhile time.process_time() < 1: pass\nprint(time.process_time(), flush=True)\ninput()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        computed = float(process.stdout.readline())
+        waits, runs = running.times_of(process.pid)
+        process.communicate(b"\n")
     assert waits > 0
-    assert runs == pytest.approx(sum(os.times()[:2]), abs=0.1)
+    assert runs == pytest.approx(computed, abs=0.1)
     monkeypatch.setattr(running, "times_of", lambda pid: (0.8, 0.2))
     assert ended("import time\ntime.sleep(99)", wall=1.0).why == "busy"
     monkeypatch.setattr(running, "times_of", lambda pid: (0.8, 0.4))  # its own threads may have crowded the processor

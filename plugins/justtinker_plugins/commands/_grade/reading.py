@@ -19,6 +19,7 @@ from justtinker_core import Group, PluginError, Problem, Prompt
 from justtinker_core.errors import nearest
 from justtinker_core.scorer import text_rollout
 from justtinker_plugins.shared.cells import as_json, cell, column_names, question_cell, text_cell
+from justtinker_plugins.shared.kinds import GOLD_KINDS
 from justtinker_plugins.shared.messages import text_of
 from justtinker_plugins.shared.records.groups import group_of
 from justtinker_plugins.shared.records.lines import lines, object_of
@@ -163,9 +164,13 @@ def check_columns(file: Path, row: Mapping[str, Any], columns: Columns) -> None:
 
 
 def group_key(row: Cells, compares: bool) -> tuple[bool, Any]:
-    """Equal for rows that form one group. Its metadata is that of its first row, so it may differ only if it must."""
+    """Equal for rows that form one group.
+
+    The group has the metadata of its first row. So rows with other metadata, such as tests, are another group, unless
+    the gold alone decides or responses have to be compared.
+    """
     problem = row.problem
-    meta = None if compares else problem.meta
+    meta = None if compares or problem.kind in GOLD_KINDS else problem.meta
     return row.alone, (problem.question, problem.answer, problem.kind, meta) if row.alone else row.row
 
 

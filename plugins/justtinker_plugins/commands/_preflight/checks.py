@@ -46,7 +46,7 @@ def checks_for(run_dir: Path) -> tuple[Callable[[Run], None], ...]:
 
     def warn(run: Run) -> None:
         if run.ready:
-            problems = problems_to_try(run.train_problems)
+            problems = [problem for problem in problems_to_try(run.train_problems) if problem.answer is not None]
             for text in find_warnings(run, problems, {problem.id: answer_pairs(problem) for problem in problems}):
                 log.warning("%s", text)
 
@@ -123,8 +123,8 @@ def length_complaints(run: Run, spec: DataSpec, problems: Sequence[Problem]) -> 
 
 
 def problems_to_try(problems: Sequence[Problem]) -> list[Problem]:
-    """A few problems that have a gold, spread over the whole data set."""
-    golds = [problem for problem in problems if problem.answer is not None]
+    """A few problems that have a gold, or need none, spread over the whole data set."""
+    golds = [problem for problem in problems if problem.answer is not None or problem.kind not in GOLD_KINDS]
     return golds[:: max(1, -(-len(golds) // GOLDS_TRIED))]
 
 
@@ -177,7 +177,7 @@ class GoldTrial:
 
 def try_gold(run: Run, problem: Problem) -> GoldTrial | None:
     """Have the gold and the wrong answers judged; None if no verifier takes the problem."""
-    texts = [form.format(gold=problem.answer) for form in GOLD_FORMATS]
+    texts = [form.format(gold=problem.answer or "") for form in GOLD_FORMATS]
     texts += [GOLD_FORMATS[0].format(gold=wrong) for wrong in WRONG_ANSWERS]
     verdicts = verify(problem, [Rollout((), (), (), text) for text in texts], run.plugins)
     if verdicts is None:

@@ -7,7 +7,7 @@ from justtinker_plugins.shared.pool.pool import Result
 
 
 def verdict_without_value(answer: str, result: Result) -> Verdict | None:
-    """Judge an answer that takes too much as wrong, and leave it unscored if the worker was lost; None if all is well."""
+    """Call an answer that takes too much wrong, and one whose worker was lost unscored; None if there is a value."""
     if result.status == "ok":
         return None
     if result.status in ("cpu_limit", "memory"):
