@@ -199,6 +199,18 @@ def test_problems_that_no_verifier_takes_are_an_error(written: Written, tmp_path
     ]
 
 
+def test_problems_without_a_gold_need_a_verifier_too(written: Written, tmp_path: Path) -> None:
+    config = written("a", *CAST)
+    (tmp_path / "players.py").write_text(PLAYERS + "\nclass Judge(Player):\n    @hookimpl\n    def verify(self): ...\n")
+    (tmp_path / "open.jsonl").write_text('{"question": "Write a haiku."}\n')
+    sets = ("data.train.use=files", f"data.train.path={tmp_path / 'open.jsonl'}", "data.train.kind=poem")
+    result = cli("check", config, *(part for each in sets for part in ("--set", each)))
+    assert complaints(result.output) == [
+        "[data.train] no verifier takes problem 'open-1' of kind 'poem' (active: my_judge); enable a verifier for that "
+        "kind"
+    ]
+
+
 # Lengths
 
 

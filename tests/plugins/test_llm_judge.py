@@ -349,7 +349,7 @@ def test_what_fails_leaves_the_step_and_is_counted(run_with: Any, server: JudgeS
     assert done.steps[0].metrics["unscored_rate"] == 0.75
     (finding,) = [f for f in done.findings if f.source == "llm_judge"]
     assert finding.level == "info"
-    assert finding.message == "12 answers were not judged: the reply is no JSON object (12)"
+    assert finding.message == "12 answers not judged: the reply is no JSON object (12)"
     assert {
         a for g in done.groups for v, a in zip(g.verdicts, g.advantages, strict=True) if v.outcome == "unscored"
     } == {None}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,6 +105,25 @@ def test_what_the_judge_cannot_say_is_no_reward(said: Any) -> None:
     assert group.measures["rubric_score"] == (None, None)
 
 
+def test_the_end_says_what_was_spent_and_what_was_not_judged(tmp_path: Path) -> None:
+    config = tmp_path / "rubric.toml"
+    (tmp_path / "a.jsonl").write_text('{"question": "Why?", "answer": "4", "response": ["fine", "broken"]}\n')
+
+    def half(body: Mapping[str, Any]) -> Any:
+        return "?" if data_of(body)["response"] == "broken" else lenient(body)
+
+    with judge_server(half) as server:
+        priced = options_for(server, criteria=CRITERIA, usd_per_million_input=10.0, usd_per_million_output=100.0)
+        config.write_text(tomli_w.dumps({"plugins": {"enable": ["exact", "llm_rubric"], "llm_rubric": priced}}))
+        command = ["justtinker_core.cli", "grade", str(tmp_path / "a.jsonl"), "--kind", "text", "--config", str(config)]
+        done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines() == [
+        "WARNING: llm_rubric: 1 answer not judged: the reply is no JSON object (1)",
+        "INFO: llm_rubric: 2 requests so far, 0.0040 USD",
+    ]
+
+
 def test_what_needs_no_judge_is_not_asked(server: JudgeServer) -> None:
     group = judge(server, ["", "<think>open", "x" * 101], criteria=CRITERIA, max_chars=100)
     assert terms(group) == [0.0, 0.0, 0.0]
@@ -140,7 +162,7 @@ def test_a_run_counts_failures_and_stops_when_the_money_is_gone(run_with: Any, s
     plugin = configure(LlmRubric, "plugins.llm_rubric", options_for(server, criteria=criteria))
     done = run_with(plugin, GraderHealth(window=2), steps=1, **given)
     messages = {f.source: f.message for f in done.findings}
-    assert messages["llm_rubric"] == "16 answers were not judged: the reply is no JSON object (16)"
+    assert messages["llm_rubric"] == "16 answers not judged: the reply is no JSON object (16)"
     assert messages["grader_health"].startswith("50.0% of the rubrics could not be judged, over the last 2 steps")
     assert "llm_rubric" not in done.steps[0].terms or done.steps[0].terms["llm_rubric"]["applies"] == 0
 

@@ -20,6 +20,7 @@ from justtinker_plugins.shared.judge.data import Template, read_template
 from justtinker_plugins.shared.judge.options import JudgeOptions
 from justtinker_plugins.shared.judge.preflight import complaints_of
 from justtinker_plugins.shared.judge.replies import Schema
+from justtinker_plugins.shared.terminal import count_of
 
 log = logging.getLogger("justtinker")
 CLOSING = 5.0
@@ -88,7 +89,7 @@ class Judging(JudgeOptions):
     def _describe(self, failures: Counter[str]) -> str:
         reasons = "; ".join(f"{reason} ({n})" for reason, n in failures.most_common(REASONS))
         more = f"; {len(failures) - REASONS} other reasons" if len(failures) > REASONS else ""
-        return f"{failures.total()} answers were not judged: {reasons}{more}"
+        return f"{count_of(failures.total(), 'answer')} not judged: {reasons}{more}"
 
     def _overspent(self, spent: Cost, step: Cost) -> str:
         if self._meter.refusal:
