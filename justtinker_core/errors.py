@@ -22,7 +22,10 @@ class SamplingError(PluginError):
 
 
 def all_or_none(calls: Iterable[Callable[[], T]]) -> list[T]:
-    """Return the results of all calls; or raise one PluginError with the texts of every one raised, none twice."""
+    """Return the results of all calls; or raise one PluginError with the texts of every one raised.
+
+    None stands there twice, neither by itself nor of a table, as ``[data.train] …``.
+    """
     answers, complaints = [], []
     for call in calls:
         try:
@@ -30,7 +33,9 @@ def all_or_none(calls: Iterable[Callable[[], T]]) -> list[T]:
         except PluginError as error:
             complaints.append(str(error))
     if complaints:
-        raise PluginError("\n".join(dict.fromkeys("\n".join(complaints).splitlines())))
+        lines = dict.fromkeys("\n".join(complaints).splitlines())
+        again = {line for line in lines if line.startswith("[") and line.partition("] ")[2] in lines}
+        raise PluginError("\n".join(line for line in lines if line not in again))
     return answers
 
 

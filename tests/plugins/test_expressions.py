@@ -40,9 +40,9 @@ def test_documented_examples() -> None:
 
 
 def test_a_problem() -> None:
-    assert problem_of(("add 3", "square", "multiply by 2"), "a text") == Problem(
-        id="add 3; square; multiply by 2",
-        question="f(x): add 3, square, multiply by 2",
+    assert problem_of(("add 3", "square", "times 2"), "a text") == Problem(
+        id="add 3; square; times 2",
+        question="f(x): add 3, square, times 2",
         answer="f=lambda x:(x+3)**2*2",
         kind="code",
         demonstration="a text",
@@ -122,8 +122,8 @@ def test_impossible_options_are_refused(options: dict[str, Any], message: str) -
 
 @needs_sandbox
 def test_the_hidden_tests_pay_what_is_right_and_nothing_else() -> None:
-    problem = problem_of(("add 3", "multiply by 2"))
-    texts = [demonstrate(["add 3", "multiply by 2"], [True, careful]) for careful in (True, False)]
+    problem = problem_of(("add 3", "times 2"))
+    texts = [demonstrate(["add 3", "times 2"], [True, careful]) for careful in (True, False)]
     texts.append("```python\ndef f(x):\n    return 2 * x + 6\n```")
     verdicts = asyncio.run(Code().verify(problem, [Rollout((), (), (), text) for text in texts]))
     assert verdicts is not None

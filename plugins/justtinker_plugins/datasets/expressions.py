@@ -5,11 +5,11 @@ verifier `code` runs, decide: any program is right that computes the same. A dem
 its thinking, and writes the last line as a program:
 
 >>> from justtinker_plugins.datasets.expressions import demonstrate
->>> print(demonstrate(["add 7", "multiply by 3"], careful=[True, True]))
+>>> print(demonstrate(["add 7", "times 3"], careful=[True, True]))
 <think>x+7; (x+7)*3</think>```python
 f=lambda x:(x+7)*3
 ```
->>> print(demonstrate(["add 7", "multiply by 3"], careful=[True, False]))  # the teacher forgot the parentheses
+>>> print(demonstrate(["add 7", "times 3"], careful=[True, False]))  # the teacher forgot the parentheses
 <think>x+7; x+7*3</think>```python
 f=lambda x:x+7*3
 ```
@@ -34,7 +34,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 INPUTS = (-7, -1, 0, 2, 10)
 """What the hidden tests give to the function."""
 FORMS: Mapping[str, tuple[str, int]] = {
-    "add {}": ("+{}", 0), "subtract {}": ("-{}", 0), "multiply by {}": ("*{}", 1), "square": ("**2", 2),
+    "add {}": ("+{}", 0), "subtract {}": ("-{}", 0), "times {}": ("*{}", 1), "square": ("**2", 2),
 }  # fmt: skip
 """A step in words -> what it appends to an expression, and how strongly that binds."""
 STEPS: Mapping[str, tuple[str, int]] = {
@@ -141,7 +141,7 @@ def outputs_of(steps: Sequence[str]) -> tuple[int, ...]:
     def value(x: int) -> int:
         for step in steps:
             word, number = step.split()[0], int(step.split()[-1]) if step != "square" else 2
-            x = {"add": x + number, "subtract": x - number, "multiply": x * number, "square": x * x}[word]
+            x = {"add": x + number, "subtract": x - number, "times": x * number, "square": x * x}[word]
         return x
 
     return tuple(map(value, INPUTS))
