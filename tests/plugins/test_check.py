@@ -211,6 +211,10 @@ def test_problems_without_a_gold_need_a_verifier_too(written: Written, tmp_path:
     ]
 
 
+def test_without_a_gold_no_answer_is_known_to_be_wrong(written: Written, tmp_path: Path) -> None:
+    assert judged(written, tmp_path, "return 'correct',", kind="style", answer=None) == []
+
+
 # Lengths
 
 

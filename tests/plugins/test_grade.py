@@ -168,6 +168,24 @@ def test_other_columns_are_the_metadata_and_part_groups_where_a_verifier_reads_i
     ]
 
 
+def test_rows_with_other_metadata_are_never_compared() -> None:
+    write("a.jsonl", *({"question": "?", "response": "4", "schema": {"type": each}} for each in ("integer", "string")))
+    Path("json.toml").write_text('[plugins]\nenable = ["json_schema", "correct", "length"]\n')
+    result = cli("grade", "a.jsonl", "--answer", "", "--kind", "json_schema", "--config", "json.toml")
+    assert result.output == (
+        "Error: a.jsonl, rows 1 and 2 have the same question and other metadata, but a term compares the responses to "
+        "a question: put them into one row, as a list, or leave the other columns out\n"
+    )
+
+
+def test_a_nested_response_is_no_metadata() -> None:
+    rows = [{"question": "?", "out": {"text": text, "seed": 1}, "schema": {"type": "integer"}} for text in ("4", "x")]
+    write("a.jsonl", *rows)
+    Path("json.toml").write_text('[plugins]\nenable = ["json_schema", "correct"]\n')
+    options = ("--answer", "", "--kind", "json_schema", "--config", "json.toml", "--response", "out.text")
+    assert "2 responses in 1 group, " in cli("grade", "a.jsonl", *options).output
+
+
 def test_several_processes_write_what_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("justtinker_plugins.commands._grade.grading.BATCH", 2000)
     write("a.jsonl", *(row([RIGHT, WRONG], str(i % 4)) for i in range(40)))

@@ -105,6 +105,12 @@ def test_wrong_answers(verifier: JsonSchema, text: str, reason: str) -> None:
          "the schema is invalid: '$ref': '#/more/b' is not in the schema, and nothing is fetched"),
         ({"items": {"$dynamicRef": "#x"}},
          "the schema is invalid: '$dynamicRef': '#x' is not in the schema, and nothing is fetched"),
+        ({"items": {"$ref": "#/more/a"}, "more": {"a": {"pattern": "(("}}},
+         "the schema is invalid: '((' is not a 'regex'"),
+        ({"items": {"$ref": "#/more/a"}, "more": {"a": {"properties": 5}}},
+         "the schema is invalid: 5 is not of type 'object'"),
+        ({"items": {"$ref": "#/more/a"}, "more": {"a": [1]}},
+         "the schema is invalid: [1] is not of type 'object', 'boolean'"),
         ({"$ref": "#"}, "the schema refers to itself without end"),
     ],
 )  # fmt: skip
@@ -124,6 +130,18 @@ def test_references_into_the_schema_or_a_draft_hold(verifier: JsonSchema, draft:
     assert [v.outcome for v in judge(verifier, schema, "[1]", "[1.5]")] == ["correct", "incorrect"]
     meta = {"$ref": "http://json-schema.org/draft-07/schema#"}
     assert [v.outcome for v in judge(verifier, meta, '{"type": "null"}', '{"type": 1}')] == ["correct", "incorrect"]
+
+
+@pytest.mark.parametrize("draft", [3, 4, 6, 7])
+def test_older_drafts_have_lists_among_schemas_and_nothing_beside_references(verifier: JsonSchema, draft: int) -> None:
+    url = f"http://json-schema.org/draft-0{draft}/schema#"
+    needs = {"a": {"type": "object", "properties": {"b": {"type": "string"}}}, "c": ["d"]}
+    schema: dict[str, Any] = {"$schema": url, "type": "object", "dependencies": needs}
+    answers = ['{"a": 1}', '{"c": 1}', '{"a": 1, "b": 1}']
+    assert [v.outcome for v in judge(verifier, schema, *answers)] == ["correct", "incorrect", "incorrect"]
+    beside = {"$ref": "#/definitions/n", "items": {"$ref": "#/gone"}}
+    schema = {"$schema": url, "definitions": {"n": {"type": "integer"}}, "type": "array", "items": beside}
+    assert [v.outcome for v in judge(verifier, schema, "[1]", "[1.5]")] == ["correct", "incorrect"]
 
 
 def test_a_pattern_that_takes_years_ends_an_answer_and_no_run(verifier: JsonSchema) -> None:

@@ -60,7 +60,8 @@ def grade(
     """Judge any table of answers: JSON lines, JSON, CSV, Parquet, or rollout files of a run.
 
     Each row has a question, the right answer, and a response or a list of them. Rows with the same question and answer
-    that stand together are a group. For a nested column write outer.inner. "justtinker score" gives the rollouts of a
+    that stand together are a group; the other columns are metadata, such as tests. For a nested column write
+    outer.inner. "justtinker score" gives the rollouts of a
     run other rewards, and compares two reward stacks.
     """
     columns = Columns(question, answer, response, tokens, labels, kind)

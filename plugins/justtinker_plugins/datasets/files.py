@@ -46,7 +46,8 @@ class Files:
     """The question: text, or chat messages with one from the user. By default problem, question or prompt."""
     answer_column: str | None = None
     """The gold answer. By default answer, solution, ground_truth or reward_model.ground_truth. Needed for the kinds
-    math, number, text and choice; problems of other kinds may have their tests in other columns."""
+    math, number, text and choice; other kinds may have their tests in other columns. Where there is such a column,
+    rows without an answer are left out."""
     demonstration_column: str | None = None
     """A whole response to imitate. By default demonstration or response, if there is one."""
     id_column: str | None = None
@@ -105,7 +106,8 @@ class Files:
                 raise PluginError(f"{path}: {field}_column = {chosen!r} is not in the file{nearest(chosen, known)}")
             if column := chosen or next((name for name in usual if name in known), None):
                 found[field] = column
-        for field in ("problem",) if "demonstration" in found or self.kind not in GOLD_KINDS else ("problem", "answer"):
+        has_gold = self.kind in GOLD_KINDS and "demonstration" not in found
+        for field in ("problem", "answer") if has_gold else ("problem",):
             if field not in found:
                 raise PluginError(
                     f"{path}: no column for the {field} (looked for {', '.join(USUAL[field])}); "
@@ -118,7 +120,7 @@ class Files:
         text = {field: text_cell(row, column) for field, column in columns.items() if field != "problem"}
         question = question_cell(row, columns["problem"])
         needed = {"problem": question}
-        if self.kind in GOLD_KINDS and not text.get("demonstration"):
+        if ("answer" in columns or self.kind in GOLD_KINDS) and not text.get("demonstration"):
             needed["answer"] = text.get("answer", "")
         for field in needed:
             if not needed[field]:

@@ -1,4 +1,4 @@
-"""JSON as its standard has it: Python's reader also takes NaN, numbers without end and a key twice."""
+"""JSON as its standard has it: Python's reader also takes NaN, numbers too large for a float and a key twice."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 A row has one response, or a list of responses, which are a group. Rows with one response that stand together and have
 the same question, answer and kind are a group too, so that terms which compare responses work. The other columns are
-the problem's metadata, where a verifier finds tests, a schema or the like.
+the problem's metadata, where a verifier finds tests, a schema or the like; where one may look there, only rows with the
+same metadata are a group.
 """
 
 from __future__ import annotations
@@ -121,6 +122,7 @@ class Table:
         read = (cells_of(row, number, self.columns) for number, row in enumerate(chain([first], rows), 1))
         for key, together in groupby(read, partial(group_key, compares=self.compares)):
             while part := list(islice(together, None if self.compares or not key[0] else MOST)):
+                check_metadata(file, part)
                 yield self.answers(file, part)
 
     def answers(self, file: Path, rows: Sequence[Cells]) -> Answers:
@@ -174,6 +176,28 @@ def group_key(row: Cells, compares: bool) -> tuple[bool, Any]:
     return row.alone, (problem.question, problem.answer, problem.kind, meta) if row.alone else row.row
 
 
+def check_metadata(file: Path, group: Sequence[Cells]) -> None:
+    """Raise PluginError if a verifier may read metadata, which the rows of a group do not share."""
+    first = group[0].problem
+    if other := next((row for row in group if row.problem.meta != first.meta and first.kind not in GOLD_KINDS), None):
+        raise PluginError(
+            f"{file}, rows {group[0].row} and {other.row} have the same question and other metadata, but a term "
+            "compares the responses to a question: put them into one row, as a list, or leave the other columns out"
+        )
+
+
+def other_columns(row: Mapping[str, Any], columns: Columns) -> dict[str, Any]:
+    """What a row holds besides the columns that have a use, as JSON; of ``outer.inner``, the rest of outer."""
+    rest = dict(row)
+    for name in {getattr(columns, f.name) for f in fields(columns)}:
+        outer, _, inner = name.partition(".")
+        if name in rest:
+            del rest[name]
+        elif isinstance(found := rest.get(outer), Mapping):
+            rest[outer] = {key: value for key, value in found.items() if key != inner}
+    return as_json(rest)
+
+
 def cells_of(row: Row, number: int, columns: Columns) -> Cells:
     """Read one row. A list of texts, or of lists of chat messages, is a group."""
     where = f"{row[0]}, column {columns.response!r}"
@@ -184,14 +208,12 @@ def cells_of(row: Row, number: int, columns: Columns) -> Cells:
         raise PluginError(f"{where}: expected a response or a list of responses, got an empty list")
     texts = [None if is_empty(each) else text_of(each, where) for each in responses]
     place, kind = row[0], columns.kind
-    used = {getattr(columns, f.name) for f in fields(columns)}
-    rest = {name: value for name, value in row[1].items() if name not in used}
     problem = Problem(
         id=str(number),
         question=question_cell(row, columns.question) if columns.question else "",
         answer=text_cell(row, columns.answer) or None if columns.answer else None,
         kind=text_cell(row, kind) if kind in row[1] else kind,
-        meta=as_json(rest),
+        meta=other_columns(row[1], columns),
     )
     tokens = [count_of_cell(each, place, columns.tokens) for each in beside(row, columns.tokens, texts, several)]
     labels = [label_of(each, place, columns.labels) for each in beside(row, columns.labels, texts, several)]

@@ -21,7 +21,7 @@ from justtinker_core.hookspecs import attribute_of
 from justtinker_core.run import Run
 from justtinker_core.types import DataSpec
 from justtinker_plugins.commands._preflight.warnings import costs, find_warnings
-from justtinker_plugins.shared.kinds import GOLD_KINDS
+from justtinker_plugins.shared.kinds import GOLD_KINDS, RULE_KINDS
 
 log = logging.getLogger("justtinker")
 
@@ -136,7 +136,8 @@ def gold_complaints(run: Run, spec: DataSpec, problems: Sequence[Problem]) -> It
         if trial is None:
             yield f"[{spec.table}] {unverified(problem, run.plugins)}"
             return
-        for text in trial.wrong_accepted if problem.kind not in OPEN_KINDS else ():
+        known = problem.answer is not None and problem.kind not in OPEN_KINDS  # else any text may be right
+        for text in trial.wrong_accepted if known else ():
             yield f"[{spec.table}] the verifier accepts {text!r} as the answer to problem {problem.id!r}: use another"
         if not trial.gold_accepted and problem.kind in GOLD_KINDS:
             refused.append((problem, trial))
@@ -193,7 +194,7 @@ def try_gold(run: Run, problem: Problem) -> GoldTrial | None:
 
 def count_accepted(run: Run, problems: Sequence[Problem]) -> str:
     """Count the golds that the verifiers accept, as ``7 of 8``; a dash if none could be tried."""
-    tried = [p for p in problems_to_try(problems) if p.kind in GOLD_KINDS and not costs(run, p)]
-    tried = tried if run.plugins.who("verify") else []
+    golds = [p for p in problems_to_try(problems) if p.answer is not None and p.kind not in RULE_KINDS]
+    tried = [p for p in golds if not costs(run, p)] if run.plugins.who("verify") else []
     trials = [try_gold(run, problem) for problem in tried]
     return f"{sum(bool(t and t.gold_accepted) for t in trials)} of {len(trials)}" if trials else "-"

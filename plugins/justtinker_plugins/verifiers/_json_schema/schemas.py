@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,9 @@ from justtinker_plugins.shared.strict_json import strict_json
 DEPTH = 100
 """Deeper values are refused."""
 FRAMES = 10_000
-"""Python's stack in a worker: a hundred frames a level, for keywords within keywords. The C stack holds twice that."""
+"""Python's stack in a worker: a hundred frames a level, for keywords within keywords."""
+STACK = 8 << 20
+"""Bytes of the usual C stack, which holds twice as many frames."""
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 PROBES: tuple[Any, ...] = (None, "", 0, [], {})
 
@@ -28,7 +31,7 @@ def needed_package() -> Any:
 
 
 def read(text: str) -> Any:
-    """Read one JSON value. ValueError if it is none, holds NaN, a number without end or a key twice, or is too deep."""
+    """Read one JSON value. ValueError if it is none, holds NaN, too large a number or a key twice, or is too deep."""
     try:
         value = strict_json(text)
     except RecursionError:
@@ -68,6 +71,8 @@ def trouble(schema: str) -> str:
         return "the schema refers to itself without end"
     except (package.SchemaError, ValueError) as error:
         return f"the schema is invalid: {getattr(error, 'message', error)!s:.200}"
+    except Exception as error:  # what no draft allows, in a place that no draft checks
+        return f"the schema cannot be applied: {type(error).__name__}: {error!s:.150}"
     return ""
 
 
@@ -97,11 +102,14 @@ def _check_references(schema: Any, draft: Any) -> None:
 def _parts(schema: Any, draft: Any) -> Iterator[tuple[dict[str, Any], Any]]:
     """All schemas within a schema, and those that they refer to; each with what resolves its references.
 
-    An ``$id`` gives a part an address of its own, at which its references begin.
+    An ``$id`` gives a part an address of its own, at which its references begin. Until draft 7, what stands beside a
+    ``$ref`` does not count. What a reference leads to may lie where no draft looks for schemas, so it is checked here.
     """
     from jsonschema_specifications import REGISTRY
     from referencing import jsonschema as specifications
 
+    validators = needed_package().validators
+    only_ref = draft in [getattr(validators, f"Draft{n}Validator") for n in (3, 4, 6, 7)]
     specification = specifications.specification_with(draft.META_SCHEMA["$schema"])
     own = specification.create_resource(schema)
     queue, seen = [(own, REGISTRY.resolver_with_root(own))], set[int]()
@@ -111,10 +119,15 @@ def _parts(schema: Any, draft: Any) -> Iterator[tuple[dict[str, Any], Any]]:
             continue
         seen.add(id(part.contents))
         yield part.contents, resolver
-        queue += [(each, resolver.in_subresource(each)) for each in part.subresources()]
-        if isinstance(reference := part.contents.get("$ref"), str):
+        reference = part.contents.get("$ref")
+        if not (only_ref and isinstance(reference, str)):
+            inner = [each for each in part.subresources() if isinstance(each.contents, dict)]  # or a list of names
+            queue += [(each, resolver.in_subresource(each)) for each in inner]
+        if isinstance(reference, str):
             to = resolver.lookup(reference)
-            queue.append((type(own).from_contents(to.contents, specification), to.resolver))
+            if id(to.contents) not in seen:
+                draft.check_schema(to.contents)
+                queue.append((type(own).from_contents(to.contents, specification), to.resolver))
 
 
 def _made(schema: Any, draft: Any, formats: bool = True) -> Any:
@@ -156,8 +169,8 @@ def validate(schema: str, answer: str, formats: bool) -> tuple[str, str]:
 
 @contextmanager
 def _deep_stack() -> Iterator[None]:
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, FRAMES))
+    before, size = sys.getrecursionlimit(), resource.getrlimit(resource.RLIMIT_STACK)[0]
+    sys.setrecursionlimit(max(before, FRAMES if size < 0 else min(FRAMES, FRAMES * size // STACK)))
     try:
         yield
     finally:
