@@ -50,7 +50,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; print a PluginError as a message."""
         handler = logging.lastResort or logging.StreamHandler()  # looks up sys.stderr, which a live line replaces
-        handler.setLevel(logging.INFO)  # of the toolkit's own; of others only warnings come this far
+        handler.setLevel(logging.INFO)  # of our own; others' loggers let only warnings pass
         logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING, handlers=[handler])
         logging.getLogger("justtinker").setLevel(logging.INFO)
         try:

@@ -42,7 +42,7 @@ class EventLoop:
         with self._lock:
             if self._closed:
                 work.close()
-                raise RuntimeError("it is over: nothing is judged any more")
+                raise RuntimeError("the run has ended: nothing is judged any more")
             loop = self._loop or self._start()
             return asyncio.run_coroutine_threadsafe(work, loop)
 
@@ -91,6 +91,8 @@ class EventLoop:
 
     def close(self, again: bool = False) -> None:
         """Cancel what still waits, and end the thread. Safe to call twice. `again`: the loop may be used again."""
+        if self._pid != os.getpid():
+            self._forget()
         with self._lock:
             loop, thread, pool = self._loop, self._thread, self._pool
             self._loop = self._thread = self._pool = None

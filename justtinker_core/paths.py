@@ -7,7 +7,7 @@ carries where it comes from, until the class is known.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -57,9 +57,10 @@ def locate(cls: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(options)
     for name, field in getattr(cls, "__pydantic_fields__", {}).items():
         key = field.alias or name
-        mark = next((m for m in field.metadata if isinstance(m, PathIfThere)), None)
+        marks = (*field.metadata, *marks_within(field.annotation))
+        mark = next((each for each in marks if isinstance(each, PathIfThere)), None)
         if key in found and (mark or "Path" in str(field.annotation)):
-            found[key] = absolute(found[key], mark or path_mark(field.annotation))
+            found[key] = absolute(found[key], mark)
     return found
 
 
@@ -69,14 +70,14 @@ def written(cls: type[Any]) -> set[str]:
     return {
         field.alias or name
         for name, field in fields.items()
-        if any(isinstance(mark, Written) for mark in field.metadata)
+        if any(isinstance(mark, Written) for mark in (*field.metadata, *marks_within(field.annotation)))
     }
 
 
-def path_mark(annotation: Any) -> PathIfThere | None:
-    """Return the mark within a type such as ``NameOrPath | None``."""
-    marks = (m for part in getattr(annotation, "__args__", ()) for m in getattr(part, "__metadata__", ()))
-    return next((m for m in marks if isinstance(m, PathIfThere)), None)
+def marks_within(annotation: Any) -> Iterator[Any]:
+    """Yield the marks within a type such as ``NameOrPath | None``."""
+    for part in getattr(annotation, "__args__", ()):
+        yield from getattr(part, "__metadata__", ())
 
 
 def absolute(value: Any, mark: PathIfThere | None) -> Any:

@@ -456,7 +456,7 @@ def test_a_loop_starts_again_after_its_end_if_so_told() -> None:
         loop.close(again=True)
         loop.close(again=True)
     loop.close()
-    with pytest.raises(RuntimeError, match="it is over: nothing is judged any more"):
+    with pytest.raises(RuntimeError, match="the run has ended: nothing is judged any more"):
         loop.run(asyncio.sleep(0))
 
 
@@ -465,7 +465,7 @@ def test_nothing_is_judged_after_a_run(run_of: RunOf) -> None:
     backend, ask, _, correct, mean, rl = cast()
     run = run_of(backend, ask, Waits(), correct, mean, rl)
     go(run)
-    with pytest.raises(RuntimeError, match="it is over"):
+    with pytest.raises(RuntimeError, match="the run has ended"):
         judge(group_of(1), run.plugins)
 
 
@@ -488,6 +488,27 @@ def test_a_forked_process_has_a_loop_of_its_own() -> None:
         assert pipe.read() == "['incorrect', 'correct']"
     os.waitpid(pid, 0)
     plugins.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_closes_nothing_of_its_parent() -> None:
+    loop = EventLoop(1)
+    future = loop.submit(asyncio.sleep(600))
+    reads, writes = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid == 0:
+        begun = time.monotonic()
+        loop.close()
+        os.write(writes, b"waited" if time.monotonic() - begun > 5 else b"at once")
+        os._exit(0)
+    os.close(writes)
+    with os.fdopen(reads) as pipe:
+        assert pipe.read() == "at once"
+    os.waitpid(pid, 0)
+    assert not future.done()
+    loop.close()
 
 
 def test_close_cancels_what_waits() -> None:

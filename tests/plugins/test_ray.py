@@ -169,6 +169,22 @@ def send_calls(broker: Broker) -> None:
         broker.send_call(*call)
 
 
+def test_an_answer_that_is_here_already_is_not_overdue() -> None:
+    broker, actors, _ = broker_of(timeout=0.01, tries=1)
+    broker.on_ready(1, None)
+    broker.on_judge(1, "k", b"group")
+    send_calls(broker)
+    broker.events.put(("answered", (1, 1, ([b"verdicts"], 0.001), None)))  # while the broker is busy
+    time.sleep(0.02)
+    broker.look_after()
+    assert actors.killed == []
+    name, arguments = broker.events.get()
+    getattr(broker, f"on_{name}")(*arguments)
+    broker.look_after()
+    assert actors.killed == []
+    assert (broker.counts.judged, broker.counts.unscored) == (1, 0)
+
+
 def test_an_actor_that_is_ended_gets_nothing_more_so_nobody_dies_with_it() -> None:
     broker, actors, _ = broker_of(timeout=0.01)
     broker.on_ready(1, None)

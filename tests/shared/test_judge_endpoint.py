@@ -8,7 +8,9 @@ import logging
 import re
 import socket
 import sqlite3
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -91,8 +93,14 @@ LONGEST = 512 * 100 / 1e6
 
 @pytest.mark.parametrize(
     ("fault", "sent"),
-    [(cut_off, 2), (PlainTextResponse("<html>"), 1), (PlainTextResponse("x" * 1001), 1), ("hold", 2)],
-    ids=["cut off", "no JSON", "without end", "too slow"],
+    [
+        (cut_off, 2),
+        (PlainTextResponse("<html>"), 1),
+        (PlainTextResponse("x" * 1001), 1),
+        (failing(504), 2),
+        ("hold", 2),
+    ],
+    ids=["cut off", "no JSON", "without end", "a gateway's time-out", "too slow"],
 )
 def test_what_was_sent_and_not_refused_may_be_billed(fault: Any, sent: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint, "MOST_BYTES", 1000)
@@ -165,6 +173,40 @@ def test_usage_that_is_not_told_counts_as_the_most_it_can_be() -> None:
     with judge_server(faults=[JSONResponse(reply)]) as server:
         (verdict,) = ask(options_for(server, **PRICES), [question()])
     assert verdict.cost.usd > 512 * 100 / 1e6
+
+
+def test_a_refusal_that_is_cut_off_costs_nothing() -> None:
+    refused = b"HTTP/1.1 503 Busy\r\nContent-Length: 100\r\n\r\nx"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=answer_once, args=(listener, refused), daemon=True).start()
+        options = JudgeOptions(model="m", base_url=f"http://127.0.0.1:{listener.getsockname()[1]}/v1", tries=1)
+        (verdict,) = ask(dataclasses.replace(options, cache=False, **PRICES), [question()])
+    assert "cannot be reached: peer closed connection" in verdict.reason
+    assert verdict.cost == Cost(1, 0.0)
+
+
+def answer_once(listener: socket.socket, reply: bytes) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(1 << 16)
+        connection.sendall(reply)
+
+
+def test_a_server_that_takes_no_connection_costs_nothing() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for each in waiting:  # they fill its queue
+            each.setblocking(False)
+            with suppress(BlockingIOError):
+                each.connect(listener.getsockname())
+        options = JudgeOptions(model="m", base_url=f"http://127.0.0.1:{listener.getsockname()[1]}/v1", tries=1)
+        (verdict,) = ask(dataclasses.replace(options, cache=False, timeout=1.0, **PRICES), [question()])
+        for each in waiting:
+            each.close()
+    assert verdict.reason.endswith("/chat/completions cannot be reached: ConnectTimeout")
+    assert verdict.cost == Cost(1, 0.0)
 
 
 def test_a_server_that_is_not_there() -> None:

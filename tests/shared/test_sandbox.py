@@ -100,17 +100,26 @@ def test_what_is_printed_before_the_end_is_kept() -> None:
     assert len(ended("while True: print('x' * 1000)", output_kb=64).output) == 64 * 1024 + 1
 
 
+def times_when(code: str) -> tuple[float, float]:
+    """The times of a Python process as soon as it has printed something."""
+    code = f"import threading, time\n{code}\ninput()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        found = running.times_of(process.pid)
+        process.communicate(b"\n")
+    return found
+
+
 @needs_sandbox
 def test_a_program_that_the_machine_does_not_run_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Starving a real one takes a busy machine; that the kernel counts the waiting is checked with another process."""
-    code = "import time\nwhile time.process_time() < 1: pass\nprint(time.process_time(), flush=True)\ninput()"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        computed = float(process.stdout.readline())
-        waits, runs = running.times_of(process.pid)
-        process.communicate(b"\n")
+    waits, crowd = times_when("while time.process_time() < 1: pass\nprint(0, flush=True)")
     assert waits > 0
-    assert runs == pytest.approx(computed, abs=0.1)
+    assert crowd == pytest.approx(0, abs=0.1)
+    thread = "t = threading.Thread(target=lambda: [0 for _ in iter(lambda: time.thread_time() < 1, False)])\n"
+    waits, crowd = times_when(thread + "t.start()\nt.join()\nprint(1, flush=True)")
+    assert crowd == pytest.approx(1, abs=0.1)
     monkeypatch.setattr(running, "times_of", lambda pid: (0.8, 0.2))
     assert ended("import time\ntime.sleep(99)", wall=1.0).why == "busy"
     monkeypatch.setattr(running, "times_of", lambda pid: (0.8, 0.4))  # its own threads may have crowded the processor

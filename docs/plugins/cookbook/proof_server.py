@@ -12,7 +12,10 @@ A server that is down, slow or talks nonsense is no judge: these rollouts are un
 twice here; the bundled `http_verifier` and `llm_judge` show how.
 
 What can go wrong. The policy is paid for whatever the server lets pass: it must refuse ``sorry``, new axioms and a
-proof of another statement. A call that computes or sleeps inside ``async def`` holds up all others: give such work to
+proof of another statement. And it must answer false itself, well before `seconds`, if a proof takes too long to check:
+what ends in a time-out here is unscored, and no policy may choose that.
+
+A call that computes or sleeps inside ``async def`` holds up all others: give such work to
 ``await asyncio.to_thread(...)``. httpx by itself gives up after 5 seconds in the queue for a connection (``pool``).
 
     [plugins]
@@ -28,9 +31,10 @@ proof of another statement. A call that computes or sleeps inside ``async def`` 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 from pydantic import Field
@@ -64,7 +68,7 @@ class ProofServer:
     def preflight(self) -> list[str]:
         """A complaint if the server does not answer."""
         try:
-            passes(httpx.post(self.url, json={"statement": "", "proof": ""}, timeout=self.seconds))
+            passes(httpx.post(self.url, **body_of("", ""), timeout=self.seconds))
         except (httpx.HTTPError, NoAnswerError) as error:
             return [f"proof_server: {self.url} does not answer as expected: {error}"]
         return []
@@ -90,8 +94,9 @@ class ProofServer:
         if not blocks:
             return Verdict("incorrect", rung="extract", reason="no ```lean block after the thinking")
         try:
-            right = passes(await self._open().post(self.url, json={"statement": statement, "proof": blocks[-1]}))
-        except (httpx.HTTPError, UnicodeError, NoAnswerError) as error:
+            async with asyncio.timeout(self.seconds):  # httpx's own limit holds for each part of an answer
+                right = passes(await self._open().post(self.url, **body_of(statement, blocks[-1])))
+        except (httpx.HTTPError, TimeoutError, NoAnswerError) as error:
             return Verdict("unscored", blocks[-1], "server", f"{type(error).__name__}: {error}")
         return Verdict("correct" if right else "incorrect", blocks[-1], "server", "" if right else "it does not pass")
 
@@ -102,6 +107,12 @@ class ProofServer:
             self._client = httpx.AsyncClient(timeout=httpx.Timeout(self.seconds, pool=None))
             self._loop = loop
         return self._client
+
+
+def body_of(statement: str, proof: str) -> dict[str, Any]:
+    """The request. json.dumps escapes what UTF-8 cannot hold, such as half a surrogate pair."""
+    data = json.dumps({"statement": statement, "proof": proof})
+    return {"content": data, "headers": {"Content-Type": "application/json"}}
 
 
 def passes(reply: httpx.Response) -> bool:

@@ -170,9 +170,9 @@ class Broker:
         self.tell("unscored", task.id, reason, task.resent, self.counts)
 
     def look_after(self) -> None:
-        """End actors whose call is overdue; give up if none is left."""
+        """End actors whose call is overdue, unless its answer may be here already; give up if no actor is left."""
         now = time.monotonic()
-        for worker, _, end in list(self.begun.values()):
+        for worker, _, end in list(self.begun.values()) if self.events.empty() else ():
             if now > end and worker in self.dispatch.workers:
                 self.lose(worker, f"it took longer than timeout = {self.settings.timeout:g} s")
         if self.dispatch.workers:

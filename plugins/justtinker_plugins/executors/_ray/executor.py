@@ -55,7 +55,7 @@ class RayExecutor(Executor):
         self._lock = threading.Lock()
         self._said: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._number = 0
-        self._closing = False
+        self._refusing = self._closing = False
         self._lost = ""
         self.counts = Counts()
         self.folder = Path(tempfile.mkdtemp(prefix="jt-ray-", dir=short_folder()))
@@ -95,6 +95,8 @@ class RayExecutor(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the actors, and the cluster if it is our own. With `wait`, after everything is judged. Safe to repeat."""
+        with self._lock:
+            self._refusing = True
         if cancel_futures:
             self._cancel_all()
         for future, _ in list(self._futures.values()) if wait else ():
@@ -138,7 +140,7 @@ class RayExecutor(Executor):
     def _check_open(self) -> None:
         if self._lost:
             raise PluginError(f"ray: {self._lost}; what came before is kept, and the same command goes on from there")
-        if self._closing:
+        if self._refusing:
             raise RuntimeError("cannot schedule new futures after shutdown")
 
     def _send(self, message: Any, bare: bool = False) -> None:

@@ -105,8 +105,8 @@ def located(config: RunConfig) -> tuple[RunConfig, list[Any]]:
         if name not in config.enable:
             return options
         cls = look_up(name, found).load()
-        options = locate_all(cls, options)
-        read.append([value for key, value in options.items() if key not in written(cls)])
+        options, kept = locate_all(cls, options), written(cls)
+        read.append([value for key, value in options.items() if key not in kept])
         return options
 
     own = {name: locate(name, options) for name, options in config.plugin_options.items()}

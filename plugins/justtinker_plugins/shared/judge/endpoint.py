@@ -36,6 +36,10 @@ LEAST_SECRET = 8
 """Characters of a key that is worth hiding."""
 MOST_BYTES = 4 << 20
 """The longest reply."""
+CONNECT_SECONDS = 20.0
+"""For the connection; what cannot be sent costs nothing, so this ends before the time for the whole answer does."""
+GATEWAY_TIMEOUTS = (504, 524)
+"""Statuses by which a server in between says that it has waited too long: the one behind it may have gone on."""
 AGAIN = (408, 409, 429)
 """Statuses below 500 after which another try may help."""
 CHARACTERS_PER_TOKEN = 3
@@ -91,7 +95,8 @@ class Endpoint:
         self._key = key_of(options)
         self._prices = Prices(options.usd_per_million_input or 0.0, options.usd_per_million_output or 0.0)
         self._pace = Pace(options.requests_per_minute, options.tokens_per_minute)
-        settings = settings_of(options) | {"timeout": options.timeout}
+        connect = min(CONNECT_SECONDS, options.timeout / 2)
+        settings = settings_of(options) | {"timeout": self._httpx.Timeout(options.timeout, connect=connect)}
         self._connections = Connections(self._httpx, options.in_flight, settings)
 
     async def close(self) -> None:
@@ -153,26 +158,38 @@ class Endpoint:
 
     async def _post(self, client: httpx.AsyncClient, data: bytes) -> dict[str, Any]:
         url, httpx = f"{self._options.base_url}/chat/completions", self._httpx
-        headers = {"Content-Type": "application/json"}
+        headers, status = {"Content-Type": "application/json"}, 0
         try:
             async with (
                 asyncio.timeout(self._options.timeout),
                 client.stream("POST", url, content=data, headers=headers) as response,
             ):
+                status = response.status_code
                 text = await read(response)
-        except (TimeoutError, httpx.TimeoutException):
-            raise TryAgainError(f"{url} gave no answer within {self._options.timeout:g} s") from None
         except (httpx.TransportError, OSError) as error:
-            failure = TryAgainError(f"{url} cannot be reached: {error or type(error).__name__}")
-            failure.is_free = isinstance(error, httpx.ConnectError)  # nothing was sent
+            unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            late = isinstance(error, TimeoutError | httpx.TimeoutException) and not unsent
+            why = f"gave no answer within {self._options.timeout:g} s" if late else f"cannot be reached: {named(error)}"
+            failure = TryAgainError(f"{url} {why}")
+            failure.is_free = unsent or is_refused(status)
             raise failure from None
         except httpx.HTTPError as error:
             raise NoAnswerError(f"{url} cannot be understood: {error}") from None
-        if response.status_code == 200:
+        if status == 200:
             return parsed(url, text)
-        refused = refusal(url, response.status_code, self.hide_key(text), response.headers.get("Retry-After", ""))
-        refused.is_free = True
+        refused = refusal(url, status, self.hide_key(text), response.headers.get("Retry-After", ""))
+        refused.is_free = is_refused(status)
         raise refused
+
+
+def is_refused(status: int) -> bool:
+    """Whether a status, 0 if there is none yet, says that the server has done nothing that it could send a bill for."""
+    return status not in (0, 200, *GATEWAY_TIMEOUTS)
+
+
+def named(error: Exception) -> str:
+    """Return what an error says, or what it is called."""
+    return str(error) or type(error).__name__
 
 
 def seconds_before(attempt: int, backoff: float) -> float:

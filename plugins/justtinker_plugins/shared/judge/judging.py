@@ -109,8 +109,9 @@ class Judging(JudgeOptions):
     @hookimpl
     def finish_run(self) -> None:
         """Close the connections, and log what was spent, and what was not judged since the last step."""
-        if self._failures:
-            log.warning("%s: %s", self.name, self._describe(self._failures))
+        failures, self._failures = self._failures, Counter()
+        if failures:
+            log.warning("%s: %s", self.name, self._describe(failures))
         asker, self._asker = self._asker, None
         if asker is None:
             return

@@ -57,8 +57,8 @@ class Program:
 
     def starved(self) -> bool:
         """Whether the machine has let the program wait for a processor for more than half of its time on the clock."""
-        waits, runs = times_of(self.process.pid)
-        return waits - runs > self.limits.wall / 2
+        waits, crowd = times_of(self.process.pid)
+        return waits - crowd > self.limits.wall / 2
 
     def out_of_time(self) -> None:
         """End the program because its time on the clock is over, or the machine has not let it run."""
@@ -93,18 +93,18 @@ def descendants(pid: int) -> Iterator[int]:
 
 
 def times_of(pid: int) -> tuple[float, float]:
-    """Seconds that the innermost child of a process has waited for a processor, and that it has used one.
+    """Seconds that the innermost child of a process has waited for a processor, and that its threads have crowded one.
 
-    The first is of its main thread: what it waits for itself, asleep, is no such time. The second is of all its
-    threads: where they crowd a processor, the main one waits for it no longer than they use it. So a program cannot
-    make itself wait for more than it runs. 0 where the kernel does not say.
+    The first is of its main thread: what it waits for itself, asleep, is no such time. The second is what its other
+    threads have used: the main one waits for them no longer than that. So the difference is what others have taken,
+    and no program can raise it. 0 where the kernel does not say.
     """
     for child in descendants(pid):
         pid = child
     with suppress(OSError, ValueError, IndexError):
-        waits = int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+        own, waits = (int(text) / 1e9 for text in Path(f"/proc/{pid}/schedstat").read_text().split()[:2])
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return waits, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return waits, max(0.0, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") - own)
     return 0.0, 0.0
 
 
