@@ -83,7 +83,7 @@ def test_a_server_that_is_too_slow(run_with: Runner, serve: Serve) -> None:
     server = serve(lambda body: checker(body) if not body["proof"] or over.wait(60) else (500, ""))
     found = verdicts(run_with, server.url, lambda prompt, index: PROOF, seconds=2)
     over.set()
-    assert [(v.outcome, v.reason in ("ReadTimeout: ", "TimeoutError: ")) for v in found] == [("unscored", True)] * 4
+    assert [(v.outcome, v.reason) for v in found] == [("unscored", "TimeoutError: ")] * 4
 
 
 def test_no_server_is_a_complaint_before_the_run(run_with: Runner, serve: Serve) -> None:

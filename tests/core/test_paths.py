@@ -6,14 +6,15 @@ import json
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
-from justtinker_core import PluginError
+from justtinker_core import PluginError, plugin
 from justtinker_core.config import RunConfig, parse
 from justtinker_core.config_files import read
 from justtinker_core.enabling import resolved
+from justtinker_core.paths import Written, written
 from justtinker_core.rundir import RunDir
 from tests.core.conftest import cli
 
@@ -180,3 +181,15 @@ def test_tables_in_memory_begin_at_the_given_folder(tmp_path: Path) -> None:
     tables = tomllib.loads(CONFIG.format(run="", data="use = 'files'\npath = 'a.jsonl'", more=""))
     assert option(resolved(parse(tables, tmp_path))) == str(tmp_path / "a.jsonl")
     assert tables["data"]["train"]["path"] == "a.jsonl", "they stay as they were"
+
+
+def test_files_that_a_plugin_writes_are_known() -> None:
+    @plugin
+    class Cached:
+        """Options."""
+
+        cache: Annotated[Path, Written()] = Path("a")
+        other: Annotated[Path, Written()] | None = None
+        reads: Path | None = None
+
+    assert written(Cached) == {"cache", "other"}
