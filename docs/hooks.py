@@ -118,6 +118,9 @@ def page() -> str:
     parts = [
         "# Hooks\n\nMade by `python docs/hooks.py` from [hookspecs.py](../../justtinker_core/hookspecs.py).\n",
         intro.partition("\n\n")[2] + "\n",
+        "A coroutine that computes, or that waits without `await` (`time.sleep`, a plain HTTP client), holds up all "
+        "others: `await asyncio.to_thread(...)` is for that. The cookbook has [a verifier that asks a "
+        "server](cookbook.md#proof_server-a-verifier-that-asks-a-server-of-your-own-and-waits-as-a-coroutine).\n",
         "A plugin may implement any hook, whatever its entry-point group: a reward may also measure, or report "
         "problems in preflight.\n",
         "| hook | who answers | bundled plugins |\n|---|---|---|",

@@ -82,7 +82,7 @@ def unverified(problem: Problem, plugins: Plugins) -> str:
     asked = ", ".join(f"{name} ({', '.join(kinds)})" if kinds else name for name, kinds in takes)
     return (
         f"no verifier takes problem {problem.id!r} of kind {problem.kind!r} (active: {asked or 'none'}); "
-        "enable a verifier for that kind"
+        "enable a verifier for that kind, or give the problem a kind that one takes"
     )
 
 

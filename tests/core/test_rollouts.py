@@ -264,7 +264,10 @@ def test_the_first_verifier_that_knows_the_kind_decides() -> None:
 
 
 def test_no_plugin_verifies() -> None:
-    with raises("no verifier takes problem 'p' of kind 'math' (active: verify); enable a verifier for that kind"):
+    with raises(
+        "no verifier takes problem 'p' of kind 'math' (active: verify); enable a verifier for that kind, or give the "
+        "problem a kind that one takes"
+    ):
         judge(group(), plugins_of(Verify(None)))
 
     class Chemist(Verify):
@@ -272,7 +275,7 @@ def test_no_plugin_verifies() -> None:
 
     with raises(
         "no verifier takes problem 'p' of kind 'math' (active: chemist (chemistry, biology), verify); "
-        "enable a verifier for that kind"
+        "enable a verifier for that kind, or give the problem a kind that one takes"
     ):
         judge(group(), plugins_of(Chemist(None), Verify(None)))
 

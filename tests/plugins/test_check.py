@@ -195,7 +195,8 @@ def test_problems_that_no_verifier_takes_are_an_error(written: Written, tmp_path
     (tmp_path / "players.py").write_text(PLAYERS + "\nclass Judge(Player):\n    @hookimpl\n    def verify(self): ...\n")
     result = cli("check", config)
     assert complaints(result.output) == [
-        "[data.train] no verifier takes problem '0' of kind 'math' (active: my_judge); enable a verifier for that kind"
+        "[data.train] no verifier takes problem '0' of kind 'math' (active: my_judge); enable a verifier for that "
+        "kind, or give the problem a kind that one takes"
     ]
 
 
@@ -207,7 +208,7 @@ def test_problems_without_a_gold_need_a_verifier_too(written: Written, tmp_path:
     result = cli("check", config, *(part for each in sets for part in ("--set", each)))
     assert complaints(result.output) == [
         "[data.train] no verifier takes problem 'open-1' of kind 'poem' (active: my_judge); enable a verifier for that "
-        "kind"
+        "kind, or give the problem a kind that one takes"
     ]
 
 

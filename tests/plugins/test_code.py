@@ -254,7 +254,25 @@ MALFORMED: list[tuple[Problem, str]] = [
     (shaped(test_list=["f(1) == 1"]), "test 1: expected an assert, got 'f(1) == 1'"),
     (shaped(test_list=["assert ("]), "test 1 is not Python: '(' was never closed"),
     (shaped(test_list=["assert f(1)"], test_setup_code="import"), "test_setup_code is not Python: "),
+    (
+        shaped(test_list=["assert f(1)"], test_setup_code="import math\nfrom numpy.linalg import norm"),
+        "test_setup_code: expected modules of the standard library only, got 'numpy.linalg'",
+    ),
+    (
+        shaped(test_list=["assert f(1)", "import os.path, torch\nassert f(1)"]),
+        "test 2: expected modules of the standard library only, got 'torch'",
+    ),
     (shaped(test="assert f(1)", entry_point="f"), "test: expected a function check(candidate)"),
+    (shaped(test="def chk(c): assert c(1)", entry_point="f"), "test: expected a function check(candidate)"),
+    (
+        shaped(test="def check(candidate): assert 1", entry_point="1rev"),
+        "test and entry_point: expected Python with a function check(candidate), and a function's name",
+    ),
+    (
+        shaped(answer="def f(x):\n    return 2 * x"),
+        "it has no tests, and its gold answer is a program: expected one of input_output, tests, public_test_cases, "
+        "test_list, test",
+    ),
     (
         shaped(test="def check(candidate): assert 1"),
         "test and entry_point: expected Python with a function check(candidate), and a function's name",

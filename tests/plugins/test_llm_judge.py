@@ -380,7 +380,9 @@ def test_money_stops_a_run_too_but_not_after_its_last_step(run_with: Any, server
     assert 0.06 < finding.evidence["usd"] < 0.1212
     done = run(run_with, server, steps=9, budget_usd=0.11, max_tokens=10, **PRICES)
     (finding,) = [f for f in done.findings if f.level == "stop"]
-    assert finding.message == "the judge has cost 0.10 USD, this step 0.02: the next would exceed budget_usd = 0.11"
+    assert (
+        finding.message == "the judge has cost 0.0960 USD, 0.0240 in this step: the next would exceed budget_usd = 0.11"
+    )
     assert finding.evidence == {"calls": 48, "usd": pytest.approx(0.096)}
     assert run(run_with, server, steps=1, budget_calls=12).status == "finished"
 
@@ -400,8 +402,13 @@ def test_what_was_spent_survives_the_end_of_the_process(run_with: Any, server: J
     assert again.status == "stopped"
     assert len(server.asked) == 24, "a new process counts what the records say"
     assert again.steps[-1].step == 2
-    run(run_with, server, "kept", steps=9, budget_calls=26)
-    assert len(server.asked) <= 26
+    with pytest.raises(PluginError) as error:
+        run(run_with, server, "kept", steps=9, budget_calls=26)
+    assert str(error.value) == (
+        "llm_judge: the judge was asked 24 times, 12 times in this step: the next would exceed budget_calls = 26; "
+        f"raise it in {first.dir}/config.toml, then resume"
+    )
+    assert len(server.asked) == 24
 
 
 # Killed and interrupted

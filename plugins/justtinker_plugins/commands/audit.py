@@ -100,7 +100,10 @@ def draw_problems(config: RunConfig, n: int, seed: int, built_in: bool) -> tuple
     loaded = [p for spec in specs for p in data.load(spec, plugins, options.get(spec.use, {}))]
     known, kinds = [p for p in loaded if has_answer(p)], {p.kind for p in loaded}
     if not known and not (built_in and programs.KIND in kinds):
-        raise PluginError(f"no problem of [{specs[0].table}] has an answer: use data with answers, or {OWN_CASES}")
+        has, cure = ("an answer", "use data with answers")
+        if programs.KIND in kinds:
+            has, cure = ("a program that may be right", "put one into a column solution")
+        raise PluginError(f"no problem of [{specs[0].table}] has {has}: {cure}, or {OWN_CASES}")
     return random.Random(f"audit {seed}").sample(known, min(n, len(known))), kinds
 
 

@@ -33,7 +33,13 @@ path = click.Path(path_type=Path)
 @click.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=path)
 @click.option("--question", default="question", show_default=True, metavar="COLUMN", help="'' if there is none.")
-@click.option("--answer", default="answer", show_default=True, metavar="COLUMN", help="The right answer, or gold.")
+@click.option(
+    "--answer",
+    default="answer",
+    show_default=True,
+    metavar="COLUMN",
+    help="The right answer, or gold. '' if there is none.",
+)
 @click.option(
     "--response", default="response", show_default=True, metavar="COLUMN", help="A response, or a list: a group."
 )

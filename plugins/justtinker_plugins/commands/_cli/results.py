@@ -54,9 +54,12 @@ def advice(status: str, error: BaseException | None, parent: Path, run_dirs: Seq
     elif status == "stopped" and not (monitors := stopping_monitors(ended)):
         yield f"stopped by the budget; raise run.budget_usd in {ended / 'config.toml'}, then resume with: {resume}"
     elif status == "stopped":
-        without = "".join(f" -p no:{name}" for name in monitors)
         yield f"stopped by {' and '.join(monitors)}; to resume, though it may stop again soon: {resume}"
-        yield f"or go on without it: {start_command(ended, ended)}{without}"
+        found, again = find(), start_command(ended, ended)
+        if all(name not in found or found[name].role == "monitors" for name in monitors):
+            yield f"or go on without it: {again}{''.join(f' -p no:{name}' for name in monitors)}"
+        else:  # a run needs its verifier and rewards
+            yield f"or go on with other options: {again}{''.join(f' --set plugins.{n}.OPTION=VALUE' for n in monitors)}"
     elif isinstance(error, CannotResumeError):
         yield "failed; resuming does not help before that is done"
     elif status == "failed":

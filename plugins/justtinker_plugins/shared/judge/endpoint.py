@@ -178,6 +178,8 @@ class Endpoint:
         if status == 200:
             return parsed(url, text)
         refused = refusal(url, status, self.hide_key(text), response.headers.get("Retry-After", ""))
+        if status in (401, 403) and not self._key:
+            refused = NoAnswerError(f"{refused} (no key was sent: {self._options.key_variable or 'a key'} is not set)")
         refused.is_free = is_refused(status)
         raise refused
 

@@ -61,8 +61,11 @@ class Judging(JudgeOptions):
     def preflight(self, run: RunContext) -> list[str]:
         """Complain of all that would keep the judge from judging. Reads what earlier parts of the run have spent."""
         self._steps = run.config.run.steps
-        self._meter.spent = cost_of_records(run.files.all_records(), self.prefix)
+        records = run.files.all_records()
+        self._meter.spent = cost_of_records(records, self.prefix)
         complaints = complaints_of(self)
+        if why := self._overspent(self._meter.spent, cost_of_records(records[-1:], self.prefix)):
+            complaints.append(f"{why}; raise it in {run.dir / 'config.toml'}, then resume")
         self._complaint = "; ".join(complaints)
         try:
             self.template()
@@ -101,8 +104,8 @@ class Judging(JudgeOptions):
             )
         if self.budget_usd is not None and spent.usd + step.usd > self.budget_usd:
             return (
-                f"the judge has cost {spent.usd:.2f} USD, this step {step.usd:.2f}: the next would exceed budget_usd = "
-                f"{self.budget_usd:g}"
+                f"the judge has cost {spent.usd:.4f} USD, {step.usd:.4f} in this step: the next would exceed "
+                f"budget_usd = {self.budget_usd:g}"
             )
         return ""
 

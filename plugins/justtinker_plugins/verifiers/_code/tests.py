@@ -16,6 +16,7 @@ import base64
 import io
 import json
 import pickle
+import sys
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -70,6 +71,7 @@ def from_json(data: Any, column: str, function: str) -> Tests:
         except ValueError as error:
             if column != COLUMNS[-1]:
                 raise ValueError(f"{column} is no JSON: {error}") from None
+            refuse_program(data)
             read = data
         data = read if isinstance(read, list | dict) or column != COLUMNS[-1] else [["", data]]
     if isinstance(data, list) and all(isinstance(item, str) for item in data):
@@ -82,6 +84,18 @@ def from_json(data: Any, column: str, function: str) -> Tests:
         pairs = list(zip(inputs, outputs, strict=True))
         return from_calls(function, pairs, wrapped=True) if function else from_pairs(pairs)
     return from_cases(cases_of(data, column), function)
+
+
+def refuse_program(gold: str) -> None:
+    """ValueError if a gold is a program rather than what one prints."""
+    try:
+        parts = ast.parse(gold).body
+    except (SyntaxError, ValueError):
+        return
+    if any(isinstance(part, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom) for part in parts):
+        raise ValueError(
+            f"it has no tests, and its gold answer is a program: expected one of {', '.join(COLUMNS[:-1])}"
+        )
 
 
 def from_cases(cases: Sequence[Any], function: str) -> Tests:
@@ -144,7 +158,7 @@ def asserts(lines: Sequence[Any], setup: str) -> Tests:
 
 def check_function(code: Any, entry: Any) -> Tests:
     """HumanEval's test: code with a function `check`, which gets the program's function."""
-    if not isinstance(code, str) or not isinstance(entry, str) or not entry:
+    if not isinstance(code, str) or not isinstance(entry, str) or not all(map(str.isidentifier, entry.split("."))):
         raise ValueError(
             "test and entry_point: expected Python with a function check(candidate), and a function's name"
         )
@@ -162,6 +176,16 @@ def checked_code(code: str, place: str, needed: type[ast.AST], name: str) -> Non
         raise ValueError(f"{place} is not Python: {error}") from None
     if not any(isinstance(node, needed) for node in ast.walk(tree)):
         raise ValueError(f"{place}: expected {name}, got {code!r:.60}")
+    refuse_packages(tree, place)
+
+
+def refuse_packages(tree: ast.AST, place: str) -> None:
+    """ValueError if code imports what is not in the standard library, which is all that the sandbox has."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            if others := [name for name in names if name.partition(".")[0] not in sys.stdlib_module_names]:
+                raise ValueError(f"{place}: expected modules of the standard library only, got {others[0]!r}")
 
 
 def setup_of(meta: Mapping[str, Any]) -> str:
@@ -169,9 +193,10 @@ def setup_of(meta: Mapping[str, Any]) -> str:
     imports = meta.get("test_imports") or []
     setup = "\n".join([*listed(imports, "test_imports"), str(meta.get("test_setup_code") or "")])
     try:
-        ast.parse(setup)
+        tree = ast.parse(setup)
     except SyntaxError as error:
         raise ValueError(f"test_setup_code is not Python: {error}") from None
+    refuse_packages(tree, "test_setup_code")
     return setup
 
 
