@@ -472,8 +472,8 @@ def test_a_gold_that_need_not_be_a_right_answer() -> None:
     found = audit(stack("divisor", "correct", rows=rows, kind="divisor", more=local), "--max-in-full", "1", code=1)
     assert found["batteries"]["the plain answer"]["failed"] == 1
     assert (
-        "The plain answer is the gold; if a gold need not be a right answer, give such problems a kind of their own "
-        "and audit your own responses: --problems 0 --cases FILE."
+        "The plain answer is the gold (of programs, a solution: perhaps a test is wrong); if a gold need not be a "
+        "right answer, give such problems a kind of their own and audit your own responses: --problems 0 --cases FILE."
     ) in found["output"]
 
 

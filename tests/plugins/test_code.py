@@ -288,6 +288,20 @@ def test_malformed_tests_are_unscored(problem: Problem, why: str) -> None:
 
 
 @sandbox
+def test_a_failed_assert_says_what_the_program_gave() -> None:
+    tests = ["assert f(1, [2]) == 4", "for i in (1, 2):\n    assert f(i, []) < i", "assert f(1, [2]) == 4, 'no four'"]
+    problem = shaped(test_list=tests)
+    first, second, third = judge(
+        problem, "def f(a, b): return a + sum(b)", "def f(a, b): return 4 if b else 2 - a", "def f(a, b): return [a]"
+    )
+    assert first.reason == "test 1 of 3: assert f(1, [2]) == 4 (f(1, [2]) gave 3)"
+    assert second.reason == "test 2 of 3: assert f(i, []) < i (f(1, []) gave 1)"
+    assert third.reason == "test 1 of 3: assert f(1, [2]) == 4 (f(1, [2]) gave [1])"
+    (told,) = judge(shaped(test_list=tests[2:]), "def f(a, b): return 5")
+    assert told.reason == "test 1 of 1: assert f(1, [2]) == 4, 'no four' no four"
+
+
+@sandbox
 @pytest.mark.parametrize(
     ("problem", "why"),
     [

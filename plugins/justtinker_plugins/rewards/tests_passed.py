@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 
-from justtinker_core import Group, hookimpl, plugin
+from justtinker_core import Group, RunContext, hookimpl, plugin
+
+log = logging.getLogger("justtinker")
 
 
 @plugin
@@ -16,6 +19,14 @@ class TestsPassed:
     """
 
     __test__ = False
+
+    @hookimpl
+    def preflight(self, run: RunContext) -> None:
+        """Warn if not all tests are run."""
+        if run.config.plugin_options.get("code", {}).get("stop_early", True):
+            log.warning(
+                "tests_passed: pays the tests before the first failed one; set [plugins.code] stop_early = false"
+            )
 
     @hookimpl
     def score(self, group: Group) -> Mapping[str, Sequence[float | None]] | None:

@@ -21,8 +21,8 @@ FORM_REWARDS = ("format", "redundancy")
 PLAIN_ANSWER = battery_name(the_plain_answer)
 OWN_CASES = "--problems 0 --cases FILE"
 GOLD_ADVICE = (
-    "The plain answer is the gold; if a gold need not be a right answer, give such problems a kind of their own and "
-    f"audit your own responses: {OWN_CASES}"
+    "The plain answer is the gold (of programs, a solution: perhaps a test is wrong); if a gold need not be a right "
+    f"answer, give such problems a kind of their own and audit your own responses: {OWN_CASES}"
 )
 FAILED: Mapping[Kind, str] = {"wrong": "paid", "sloppy": "in full", "honest": "refused", "number": "unexpected"}
 """The name of each table's column of failures."""

@@ -39,6 +39,8 @@ class Remote:
     def __init__(self, requests, responses, reports):
         self._requests, self._responses, self._reports = requests, os.fdopen(responses, "rb"), reports
         self.asked = False
+        self.last = None
+        """The last call that was answered: name, arguments, result."""
 
     def call(self, name, arguments, keywords):
         """Call a function by name; its exception, if it is one of Python's own, is raised here."""
@@ -58,7 +60,9 @@ class Remote:
             line = b""
         if not line.endswith(b"\n"):
             raise EndedError
-        return self.result(name, arguments, line)
+        found = self.result(name, arguments, line)
+        self.last = name, arguments, found
+        return found
 
     def result(self, name, arguments, line):
         """What a response says."""
@@ -151,7 +155,7 @@ def run_call(test, remote, tolerance):
     """Run a test that is a call and its expected value."""
     arguments = decode(test["args"])
     expected = decode(test["expected"])
-    text = f"{test['name']}({', '.join(map(short, arguments))})"
+    text = call_of(test["name"], arguments)
     found = remote.call(test["name"], arguments, {})
     accepted = [expected, *expected] if test["wrapped"] else [expected]
     if not any(same(found, value, tolerance) for value in accepted):
@@ -181,6 +185,20 @@ def short(value):
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def call_of(name, arguments):
+    """A call as it is written."""
+    return f"{name}({', '.join(map(short, arguments))})"
+
+
+def failed_assert(error, code, last):
+    """The assert that failed, and what the last call of the program gave, unless it has words of its own."""
+    said = str(error)[:200]
+    if not said and code and last:
+        name, arguments, found = last
+        said = f"({call_of(name, arguments)[:120]} gave {short(found)})"
+    return f"{line_of(error, code)} {said}".strip() or "an assert fails"
+
+
 def line_of(error, code):
     """The line of a test's code in which it failed."""
     number, trace = 0, error.__traceback__
@@ -199,7 +217,7 @@ def outcome(test, remote, tolerance):
     except BadTestError as error:
         return {"bad": str(error)}
     except AssertionError as error:
-        return {"failed": f"{line_of(error, test.get('code', ''))} {str(error)[:200]}".strip() or "an assert fails"}
+        return {"failed": failed_assert(error, test.get("code", ""), remote.last)}
     except EndedError:
         return {"ended": True}
     except BaseException as error:
@@ -218,7 +236,7 @@ def main(path, requests, responses, reports):
         spec = json.load(file)
     remote = Remote(int(requests), int(responses), int(reports))
     for number, test in enumerate(spec["tests"]):
-        remote.asked = False
+        remote.asked, remote.last = False, None
         report(int(reports), {"test": number})
         message = outcome(test, remote, spec["tolerance"])
         report(int(reports), message)
