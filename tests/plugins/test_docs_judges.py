@@ -83,7 +83,7 @@ def test_the_rubric_pays_what_the_page_says(folder: Path, server: JudgeServer) -
         server.judge = lambda body, filler=filler: {"reason": "", "criteria": met | {"filler": filler}}  # type: ignore[misc]
         options = [f"plugins.llm_rubric.base_url={server.url}", "plugins.llm_rubric.cache=false"]
         with Scorer(folder / "rubric.toml", sets=options) as scorer:
-            (reward,) = scorer.score(question="?", answer="4", responses=["4 m"], kind="text").rewards
+            (reward,) = scorer.score(question="?", answer="4", responses=["\\boxed{4 m}"]).rewards
         assert reward.terms["llm_rubric"] == pytest.approx(raw)
         assert reward.weights["llm_rubric"] == 0.5
 
