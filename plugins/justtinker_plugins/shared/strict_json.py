@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 
-def strict_json(text: str) -> Any:
+def strict_json(text: str | bytes) -> Any:
     """Read one JSON value. ValueError, or RecursionError if it is too deep for Python.
 
     >>> strict_json('{"a": 1, "a": 2}')

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from justtinker_core import PluginError
 from justtinker_core.errors import nearest
+from justtinker_plugins.shared.strict_json import strict_json
 
 Body = Mapping[str, Any]
 
@@ -17,23 +17,12 @@ Body = Mapping[str, Any]
 def parse(data: bytes) -> Body:
     """Read the body of a request, which must be a JSON object."""
     try:
-        body = json.loads(data, parse_constant=no_number, parse_float=finite)
+        body = strict_json(data)
     except (ValueError, RecursionError) as error:
         raise PluginError(f"the body is no JSON: {error}") from None
     if not isinstance(body, dict):
         raise PluginError(f"the body: expected a JSON object, got {shown(body)}")
     return body
-
-
-def no_number(name: str) -> NoReturn:
-    """Refuse NaN and infinities, which Python's reader takes for JSON."""
-    raise ValueError(f"{name} is no number")
-
-
-def finite(digits: str) -> float:
-    """Read a number; refuse one that is too large, which Python's reader takes for an infinity."""
-    number = float(digits)
-    return number if math.isfinite(number) else no_number(digits)
 
 
 def shown(value: Any) -> str:
