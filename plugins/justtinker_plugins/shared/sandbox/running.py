@@ -20,6 +20,8 @@ Why = Literal["", "cpu", "wall", "output", "busy", "start"]
 """What ended a program: itself; its time on the processor or on the clock; too much output; a machine that was too busy
 to run it; a sandbox that did not start. The last two say nothing about the program."""
 KILLED = 128 + signal.SIGKILL
+NEARLY = 0.9
+"""The kernel may count time on a processor in ticks, and a little too much."""
 PATIENCE = 5.0
 """Seconds for bwrap and for the streams of a killed program to end."""
 ERRORS = 1 << 14
@@ -47,8 +49,9 @@ class Program:
     sandboxed: bool
     status: int
     """Reads what bwrap says about the program's end."""
+    begun: float
+    """By the clock, before it was started: it cannot have used more time of one processor than has passed since."""
     why: Why = field(default="", init=False)
-    begun: float = field(default_factory=time.monotonic, init=False)
 
     def kill(self, why: Why) -> None:
         """End the program and whatever it started. The first reason counts."""
@@ -72,7 +75,7 @@ class Program:
         code = 128 - code if code < 0 else code
         if self.sandboxed and not self.why and not self._ran():
             return "start", code
-        out_of_cpu = code == KILLED and time.monotonic() - self.begun >= self.limits.cpu
+        out_of_cpu = code == KILLED and time.monotonic() - self.begun >= NEARLY * self.limits.cpu
         return self.why or ("cpu" if out_of_cpu else ""), code
 
     def _ran(self) -> bool:
@@ -139,7 +142,8 @@ async def started(
             seccomp = stack.enter_context(contents(program_filter()))
             passed += [says, seccomp]
             command = bubblewrap([*python_of(main), *arguments], given, seccomp, limits, says)
-        program = Program(await spawn(command, passed, piped, not unsafe), limits, not unsafe, status)
+        begun = time.monotonic()
+        program = Program(await spawn(command, passed, piped, not unsafe), limits, not unsafe, status, begun)
         try:
             yield program
         finally:
