@@ -57,8 +57,7 @@ def locate(cls: type[Any], options: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(options)
     for name, field in getattr(cls, "__pydantic_fields__", {}).items():
         key = field.alias or name
-        marks = (*field.metadata, *marks_within(field.annotation))
-        mark = next((each for each in marks if isinstance(each, PathIfThere)), None)
+        mark = next((each for each in marks_of(field) if isinstance(each, PathIfThere)), None)
         if key in found and (mark or "Path" in str(field.annotation)):
             found[key] = absolute(found[key], mark)
     return found
@@ -70,13 +69,14 @@ def written(cls: type[Any]) -> set[str]:
     return {
         field.alias or name
         for name, field in fields.items()
-        if any(isinstance(mark, Written) for mark in (*field.metadata, *marks_within(field.annotation)))
+        if any(isinstance(mark, Written) for mark in marks_of(field))
     }
 
 
-def marks_within(annotation: Any) -> Iterator[Any]:
-    """Yield the marks within a type such as ``NameOrPath | None``."""
-    for part in getattr(annotation, "__args__", ()):
+def marks_of(field: Any) -> Iterator[Any]:
+    """Yield the marks of an option, those within a type such as ``NameOrPath | None`` included."""
+    yield from field.metadata
+    for part in getattr(field.annotation, "__args__", ()):
         yield from getattr(part, "__metadata__", ())
 
 

@@ -67,8 +67,7 @@ def grade(
 
     Each row has a question, the right answer, and a response or a list of them. Rows with the same question and answer
     that stand together are a group; the other columns are metadata, such as tests. For a nested column write
-    outer.inner. "justtinker score" gives the rollouts of a
-    run other rewards, and compares two reward stacks.
+    outer.inner. "justtinker score" gives the rollouts of a run other rewards, and compares two reward stacks.
     """
     columns = Columns(question, answer, response, tokens, labels, kind)
     tally, begun = GradeTally(show), time.perf_counter()

@@ -122,7 +122,8 @@ class Table:
         read = (cells_of(row, number, self.columns) for number, row in enumerate(chain([first], rows), 1))
         for key, together in groupby(read, partial(group_key, compares=self.compares)):
             while part := list(islice(together, None if self.compares or not key[0] else MOST)):
-                check_metadata(file, part)
+                if self.compares:
+                    check_metadata(file, part)
                 yield self.answers(file, part)
 
     def answers(self, file: Path, rows: Sequence[Cells]) -> Answers:
@@ -179,7 +180,9 @@ def group_key(row: Cells, compares: bool) -> tuple[bool, Any]:
 def check_metadata(file: Path, group: Sequence[Cells]) -> None:
     """Raise PluginError if a verifier may read metadata, which the rows of a group do not share."""
     first = group[0].problem
-    if other := next((row for row in group if row.problem.meta != first.meta and first.kind not in GOLD_KINDS), None):
+    if first.kind in GOLD_KINDS:
+        return
+    if other := next((row for row in group if row.problem.meta != first.meta), None):
         raise PluginError(
             f"{file}, rows {group[0].row} and {other.row} have the same question and other metadata, but a term "
             "compares the responses to a question: put them into one row, as a list, or leave the other columns out"

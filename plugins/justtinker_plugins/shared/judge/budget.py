@@ -31,12 +31,17 @@ class Cost:
 NOTHING = Cost()
 
 
-class NoAnswerError(Exception):
-    """There is no answer. The text says why; `cost` is what was spent in vain."""
+class RequestError(Exception):
+    """A request was in vain. The text says why."""
 
     cost = NOTHING
+    """What was spent."""
     is_free = False
     """Whether the endpoint has done nothing that it could send a bill for."""
+
+
+class NoAnswerError(RequestError):
+    """There is no answer, and nothing more is tried."""
 
 
 class BudgetSpentError(NoAnswerError):

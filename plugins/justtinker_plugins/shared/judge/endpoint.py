@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from justtinker_plugins.shared.foreign import package
-from justtinker_plugins.shared.judge.budget import NOTHING, Cost, Meter, NoAnswerError, Prices
+from justtinker_plugins.shared.judge.budget import Cost, Meter, NoAnswerError, Prices, RequestError
 from justtinker_plugins.shared.judge.connections import Connections
 from justtinker_plugins.shared.judge.limits import Pace
 from justtinker_plugins.shared.judge.options import JudgeOptions, is_on_this_machine
@@ -50,11 +50,8 @@ class BadRequestError(NoAnswerError):
     """The endpoint refused the request itself: another one may be accepted."""
 
 
-class TryAgainError(Exception):
-    """A try failed in a way that may pass; `seconds` is what the server asks to wait, `cost` what the try has cost."""
-
-    cost = NOTHING
-    is_free = False
+class TryAgainError(RequestError):
+    """A try failed in a way that may pass; `seconds` is what the server asks to wait."""
 
     def __init__(self, reason: str, seconds: float | None = None) -> None:
         super().__init__(reason)
@@ -147,7 +144,7 @@ class Endpoint:
         try:
             payload = await self._post(client, data)
             used = usage_of(payload) or expected
-        except (NoAnswerError, TryAgainError) as error:
+        except RequestError as error:
             used = Usage(0, 0) if error.is_free else expected
             error.cost = Cost(1, self._prices.usd(used))
             raise
@@ -169,7 +166,8 @@ class Endpoint:
         except (httpx.TransportError, OSError) as error:
             unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
             late = isinstance(error, TimeoutError | httpx.TimeoutException) and not unsent
-            why = f"gave no answer within {self._options.timeout:g} s" if late else f"cannot be reached: {named(error)}"
+            said = str(error) or type(error).__name__
+            why = f"gave no answer within {self._options.timeout:g} s" if late else f"cannot be reached: {said}"
             failure = TryAgainError(f"{url} {why}")
             failure.is_free = unsent or is_refused(status)
             raise failure from None
@@ -187,11 +185,6 @@ class Endpoint:
 def is_refused(status: int) -> bool:
     """Whether a status, 0 if there is none yet, says that the server has done nothing that it could send a bill for."""
     return status not in (0, 200, *GATEWAY_TIMEOUTS)
-
-
-def named(error: Exception) -> str:
-    """Return what an error says, or what it is called."""
-    return str(error) or type(error).__name__
 
 
 def seconds_before(attempt: int, backoff: float) -> float:

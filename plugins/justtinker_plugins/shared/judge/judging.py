@@ -49,7 +49,6 @@ class Judging(JudgeOptions):
         self._asker: Asker | None = None
         self._template: Template | None = None
         self._steps = 0
-        self._complaint = ""
         self._failures: Counter[str] = Counter()
 
     @property
@@ -66,7 +65,6 @@ class Judging(JudgeOptions):
         complaints = complaints_of(self)
         if why := self._overspent(self._meter.spent, cost_of_records(records[-1:], self.prefix)):
             complaints.append(f"{why}; raise it in {run.dir / 'config.toml'}, then resume")
-        self._complaint = "; ".join(complaints)
         try:
             self.template()
         except PluginError as error:
@@ -131,9 +129,7 @@ class Judging(JudgeOptions):
         return self._template
 
     async def replies(self, data: Mapping[str, str], schema: Schema) -> list[Verdict]:
-        """Ask the judge, as often as there are votes. After a complaint of `preflight` nothing is asked."""
-        if self._complaint:
-            return [Verdict(None, self._complaint)] * self.votes
+        """Ask the judge, as often as there are votes."""
         if self._asker is None or self._asker.loop is not asyncio.get_running_loop():
             self._asker = Asker(self, self._meter)
         return await self._asker.votes(Question(self.template(), data, schema))

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -87,14 +87,6 @@ class Program:
         return any("exit-code" in line for line in lines)
 
 
-def descendants(pid: int) -> Iterator[int]:
-    """The first child of a process, its first child, and so on."""
-    with suppress(OSError, ValueError, IndexError):
-        while children := children_of(pid):
-            pid = children[0]
-            yield pid
-
-
 def times_of(pid: int) -> tuple[float, float]:
     """Seconds that the innermost child of a process has waited for a processor, and that its threads have crowded one.
 
@@ -102,8 +94,8 @@ def times_of(pid: int) -> tuple[float, float]:
     threads have used: the main one waits for them no longer than that. So the difference is what others have taken,
     and no program can raise it. 0 where the kernel does not say.
     """
-    for child in descendants(pid):
-        pid = child
+    while children := children_of(pid):
+        pid = children[0]
     with suppress(OSError, ValueError, IndexError):
         own, waits = (int(text) / 1e9 for text in Path(f"/proc/{pid}/schedstat").read_text().split()[:2])
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

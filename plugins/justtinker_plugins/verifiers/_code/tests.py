@@ -151,7 +151,7 @@ def asserts(lines: Sequence[Any], setup: str) -> Tests:
     for number, code in enumerate(lines):
         if not isinstance(code, str):
             raise ValueError(f"test {number + 1}: expected Python with an assert, got {code!r:.60}")
-        checked_code(code, f"test {number + 1}", ast.Assert, "an assert")
+        parsed(code, f"test {number + 1}", asserts=True)
         calls.append({"code": code, "setup": setup})
     return Tests(calls=tuple(calls))
 
@@ -162,41 +162,36 @@ def check_function(code: Any, entry: Any) -> Tests:
         raise ValueError(
             "test and entry_point: expected Python with a function check(candidate), and a function's name"
         )
-    checked_code(code, "test", ast.Assert, "an assert")
-    if "check" not in {node.name for node in ast.walk(ast.parse(code)) if isinstance(node, ast.FunctionDef)}:
+    tree = parsed(code, "test", asserts=True)
+    if "check" not in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}:
         raise ValueError("test: expected a function check(candidate)")
     return Tests(calls=({"code": code, "setup": "", "entry": entry},))
 
 
-def checked_code(code: str, place: str, needed: type[ast.AST], name: str) -> None:
-    """ValueError unless the code is Python and has a node of this kind."""
+def parsed(code: str, place: str, *, asserts: bool = False) -> ast.Module:
+    """The tree of a test's code, which must have an assert if it `asserts`. ValueError if it cannot be run.
+
+    It may import from the standard library only, which is all that the sandbox has.
+    """
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError) as error:
         raise ValueError(f"{place} is not Python: {error}") from None
-    if not any(isinstance(node, needed) for node in ast.walk(tree)):
-        raise ValueError(f"{place}: expected {name}, got {code!r:.60}")
-    refuse_packages(tree, place)
-
-
-def refuse_packages(tree: ast.AST, place: str) -> None:
-    """ValueError if code imports what is not in the standard library, which is all that the sandbox has."""
+    if asserts and not any(isinstance(node, ast.Assert) for node in ast.walk(tree)):
+        raise ValueError(f"{place}: expected an assert, got {code!r:.60}")
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
             if others := [name for name in names if name.partition(".")[0] not in sys.stdlib_module_names]:
                 raise ValueError(f"{place}: expected modules of the standard library only, got {others[0]!r}")
+    return tree
 
 
 def setup_of(meta: Mapping[str, Any]) -> str:
     """What MBPP's asserts need before them."""
     imports = meta.get("test_imports") or []
     setup = "\n".join([*listed(imports, "test_imports"), str(meta.get("test_setup_code") or "")])
-    try:
-        tree = ast.parse(setup)
-    except SyntaxError as error:
-        raise ValueError(f"test_setup_code is not Python: {error}") from None
-    refuse_packages(tree, "test_setup_code")
+    parsed(setup, "test_setup_code")
     return setup
 
 

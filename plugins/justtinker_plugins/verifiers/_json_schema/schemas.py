@@ -87,23 +87,10 @@ def _draft(schema: Any) -> Any:
 
 
 def _check_references(schema: Any, draft: Any) -> None:
-    """ValueError for a reference to what is neither in the schema nor a draft of JSON Schema."""
-    for part, resolver in _parts(schema, draft):
-        for key in REFERENCES:
-            if key in draft.VALIDATORS and isinstance(reference := part.get(key), str):
-                try:
-                    resolver.lookup(reference)
-                except Exception:
-                    raise ValueError(
-                        f"{key!r}: {reference!r:.80} is not in the schema, and nothing is fetched"
-                    ) from None
-
-
-def _parts(schema: Any, draft: Any) -> Iterator[tuple[dict[str, Any], Any]]:
-    """All schemas within a schema, and those that they refer to; each with what resolves its references.
+    """ValueError for a reference to what is neither in the schema nor a draft; SchemaError for one to no schema.
 
     An ``$id`` gives a part an address of its own, at which its references begin. Until draft 7, what stands beside a
-    ``$ref`` does not count. What a reference leads to may lie where no draft looks for schemas, so it is checked here.
+    ``$ref`` does not count. What a reference leads to may lie where no draft looks for schemas, so it is checked too.
     """
     from jsonschema_specifications import REGISTRY
     from referencing import jsonschema as specifications
@@ -115,19 +102,27 @@ def _parts(schema: Any, draft: Any) -> Iterator[tuple[dict[str, Any], Any]]:
     queue, seen = [(own, REGISTRY.resolver_with_root(own))], set[int]()
     while queue:
         part, resolver = queue.pop()
-        if not isinstance(part.contents, dict) or id(part.contents) in seen:
+        found = part.contents
+        if not isinstance(found, dict) or id(found) in seen:
             continue
-        seen.add(id(part.contents))
-        yield part.contents, resolver
-        reference = part.contents.get("$ref")
-        if not (only_ref and isinstance(reference, str)):
-            inner = [each for each in part.subresources() if isinstance(each.contents, dict)]  # or a list of names
-            queue += [(each, resolver.in_subresource(each)) for each in inner]
-        if isinstance(reference, str):
-            to = resolver.lookup(reference)
+        seen.add(id(found))
+        references = [k for k in REFERENCES if k in draft.VALIDATORS and isinstance(found.get(k), str)]
+        for key in references:
+            to = _target(resolver, key, found[key])
             if id(to.contents) not in seen:
                 draft.check_schema(to.contents)
                 queue.append((type(own).from_contents(to.contents, specification), to.resolver))
+        if not (only_ref and "$ref" in references):
+            inner = [each for each in part.subresources() if isinstance(each.contents, dict)]  # or a list of names
+            queue += [(each, resolver.in_subresource(each)) for each in inner]
+
+
+def _target(resolver: Any, key: str, reference: str) -> Any:
+    """What a reference leads to; ValueError if it leads nowhere."""
+    try:
+        return resolver.lookup(reference)
+    except Exception:
+        raise ValueError(f"{key!r}: {reference!r:.80} is not in the schema, and nothing is fetched") from None
 
 
 def _made(schema: Any, draft: Any, formats: bool = True) -> Any:

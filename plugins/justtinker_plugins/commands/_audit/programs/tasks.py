@@ -5,18 +5,17 @@ from __future__ import annotations
 import ast
 import json
 import random
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from justtinker_core import Problem
 from justtinker_plugins.commands._audit.items import Item, write_thinking
+from justtinker_plugins.shared.fences import fenced
 
 KIND = "code"
 FORMAT = "```python\n{}\n```"
 """How a program is presented."""
-BLOCK = re.compile(r"^```(?:python)?[ \t]*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 COLUMNS = ("solution", "solutions", "code", "canonical_solution", "gold_standard_solution")
 """Metadata that may hold right programs, a text or a list of texts."""
 NO_PROGRAMS = ("pass", "raise NotImplementedError")
@@ -128,7 +127,7 @@ def draw_problems(prefix: str) -> list[Problem]:
 def solutions_of(problem: Problem) -> list[str]:
     """Programs that may be right: of the demonstration, the metadata or the gold. The stack decides."""
     demonstration = problem.demonstration
-    found: list[Any] = BLOCK.findall(demonstration)[-1:] if isinstance(demonstration, str) else []
+    found: list[Any] = blocks_of(demonstration)[-1:] if isinstance(demonstration, str) else []
     for column in COLUMNS:
         value = problem.meta.get(column)
         if isinstance(value, str) and value.startswith("["):
@@ -136,6 +135,11 @@ def solutions_of(problem: Problem) -> list[str]:
         found += value[:2] if isinstance(value, list) else [value]
     found.append(problem.answer)
     return [text.strip() for text in found if isinstance(text, str) and is_program(text.strip())]
+
+
+def blocks_of(text: str) -> list[str]:
+    """The fenced blocks of a text that may be programs."""
+    return [block.text for block in fenced(text) if block.language in ("", "python")]
 
 
 def read_list(text: str) -> Any:
