@@ -30,6 +30,7 @@ from justtinker_plugins.shared.judge.rubric import (
     written,
 )
 from justtinker_plugins.shared.judge.votes import cost_of_votes
+from justtinker_plugins.shared.tables import problems_by_table
 from justtinker_plugins.text import answer_part, says_something
 
 TERM = "llm_rubric"
@@ -91,9 +92,8 @@ class LlmRubric(Judging):
 
     def other_complaints(self, run: RunContext) -> list[str]:
         """Say which problems have no rubric that can be used."""
-        tables = {"data.train": run.train_problems, **{f"data.eval.{n}": p for n, p in run.eval_problems.items()}}
         complaints = []
-        for table, problems in tables.items():
+        for table, problems in problems_by_table(run).items():
             flaws = [(p, why) for p in problems if self._takes(p) and (why := self._flaw_of(p))]
             if flaws:
                 first, why = flaws[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from justtinker_core import Problem, RunContext
+from justtinker_plugins.shared.tables import problems_by_table
 
 
 def unusable_golds(run: RunContext, kinds: Collection[str], why: Callable[[Problem], str]) -> list[str]:
@@ -12,9 +13,8 @@ def unusable_golds(run: RunContext, kinds: Collection[str], why: Callable[[Probl
 
     `why` returns what is wrong with a problem's gold, or "" if nothing is.
     """
-    tables = {"data.train": run.train_problems, **{f"data.eval.{name}": p for name, p in run.eval_problems.items()}}
     complaints = []
-    for table, problems in tables.items():
+    for table, problems in problems_by_table(run).items():
         bad = [(problem.id, reason) for problem in problems if problem.kind in kinds and (reason := why(problem))]
         if bad:
             (name, reason), more = bad[0], f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""

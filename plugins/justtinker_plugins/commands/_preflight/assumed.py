@@ -8,6 +8,7 @@ from typing import Any, cast
 from justtinker_core import Backend, Problem, Prompt
 from justtinker_core.run import Run
 from justtinker_core.types import Message
+from justtinker_plugins.shared.tables import problems_by_table
 
 CHARACTERS = 4
 """Characters of a token: what tokenizers need for English and for simple formulas."""
@@ -61,9 +62,7 @@ def with_assumptions(run: Run) -> tuple[Run, list[str]]:
 
 def missing(run: Run) -> list[Any]:
     """The data tables that could not be loaded."""
-    loaded = {"data.train": run.train_problems} | {
-        f"data.eval.{name}": some for name, some in run.eval_problems.items()
-    }
+    loaded = problems_by_table(run)
     return [spec for spec in run.config.data if not loaded.get(spec.table)]
 
 

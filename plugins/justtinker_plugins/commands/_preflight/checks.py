@@ -22,6 +22,7 @@ from justtinker_core.run import Run
 from justtinker_core.types import DataSpec
 from justtinker_plugins.commands._preflight.warnings import costs, find_warnings
 from justtinker_plugins.shared.kinds import GOLD_KINDS, RULE_KINDS
+from justtinker_plugins.shared.tables import problems_by_table
 
 log = logging.getLogger("justtinker")
 
@@ -61,7 +62,7 @@ def raise_complaints(complaints: Iterable[str]) -> None:
 
 def loaded_tables(run: Run) -> list[tuple[DataSpec, Sequence[Problem]]]:
     """The data tables whose problems were loaded, with these problems."""
-    loaded = {"data.train": run.train_problems} | {f"data.eval.{n}": p for n, p in run.eval_problems.items()}
+    loaded = problems_by_table(run)
     return [(spec, loaded[spec.table]) for spec in run.config.data if loaded.get(spec.table)]
 
 
