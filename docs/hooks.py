@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from justtinker_core import hookspecs, types
+from justtinker_core import contexts, hookspecs, types
 from justtinker_core.discovery import find
 from justtinker_core.hookspecs import implements
 
@@ -21,8 +21,9 @@ HOOKS = {name: spec for name, spec in vars(hookspecs).items() if hasattr(spec, "
 TYPES = {
     types: ["Problem", "Prompt", "Rollout", "Verdict", "Reward", "Group", "Batch", "Update", "Datum", "StepStats",
             "EvalStats", "History", "Finding", "Backend", "Sampler", "SampleRequest", "Sample", "TrainResult", "Adam",
-            "DataSpec"],
-    hookspecs: ["RunContext", "Policy", "PluginAttributes"],
+            "LossChecker", "ReferenceModel", "DataSpec"],
+    contexts: ["RunContext", "Policy"],
+    hookspecs: ["PluginAttributes"],
 }  # fmt: skip
 """The types that the page lists below the hooks, field by field."""
 EXAMPLES = {
@@ -56,6 +57,11 @@ EXAMPLES = {
             groups = run.rollouts(step, run.draw(step, 32, run.train_problems), n=8)
             groups = tuple(run.credit(group) for group in groups)
             return Batch(groups, (Update(data_of(groups), "importance_sampling"),))
+    """,
+    "draw_problems": """
+        def draw_problems(self, step, n, drawn, run):
+            easy_first = sorted(run.train_problems, key=lambda problem: len(problem.question))
+            return run.draw(step, n, easy_first[: 100 * step])
     """,
     "expect_tokens": """
         def expect_tokens(self, run, response):

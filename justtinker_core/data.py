@@ -90,3 +90,16 @@ def draw(items: Sequence[T], step: int, n: int, seed: int) -> list[T]:
     places = range((step - 1) * n, step * n)
     orders = {e: np.random.default_rng([seed, e]).permutation(len(items)) for e in {p // len(items) for p in places}}
     return [items[orders[p // len(items)][p % len(items)]] for p in places]
+
+
+def draw_more(items: Sequence[T], step: int, n: int, seed: int, drawn: Sequence[T] = ()) -> list[T]:
+    """Return the n items that a step uses next: those of `draw`, or others if it has `drawn` some before.
+
+    It draws none again while enough are left: a pure function of its arguments.
+    """
+    if not drawn:
+        return draw(items, step, n, seed)
+    left = [item for item in items if item not in drawn]
+    rng = np.random.default_rng([seed, step, len(drawn)])
+    chosen = [left[i] for i in rng.permutation(len(left))[:n]]
+    return chosen + draw(items, step, n - len(chosen), seed) if len(chosen) < n else chosen

@@ -26,6 +26,7 @@ ROLES = (
     "rewards",
     "metrics",
     "advantages",
+    "curricula",
     "executors",
     "monitors",
     "reporters",

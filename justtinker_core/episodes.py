@@ -92,16 +92,22 @@ class Policy:
 
 
 class TurnBatcher:
-    """Where episodes wait for each other, so that a turn is sampled for all at once and in a fixed order."""
+    """Samples the turns of episodes: `together`, once all wait for one and in a fixed order, or each as it is asked.
 
-    def __init__(self, sampler: Sampler, episodes: int) -> None:
-        self._sampler, self._playing = sampler, episodes
+    A backend that computes in this process wants large batches. A server batches by itself, and an episode that waits
+    for the slowest other one at every turn loses most of its time.
+    """
+
+    def __init__(self, sampler: Sampler, episodes: int, *, together: bool = True) -> None:
+        self._sampler, self._playing, self._together = sampler, episodes, together
         self._waiting: dict[tuple[int, int], tuple[SampleRequest, Future[Sample]]] = {}
         self._lock = threading.Lock()
         self._error: Exception | None = None
 
     def ask(self, key: tuple[int, int], request: SampleRequest) -> Sample:
         """Wait for the sample of this request."""
+        if not self._together and self._error is None:
+            return self._sampler.sample([request])[0].result()[0]
         answer: Future[Sample] = Future()
         with self._lock:
             if self._error:

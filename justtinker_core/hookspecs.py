@@ -11,14 +11,14 @@ the exception: the core logs their error once and the run goes on. It also warns
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar
 
 import pluggy
 
+from justtinker_core.contexts import Policy as Policy  # documented here
+from justtinker_core.contexts import RunContext as RunContext
 from justtinker_core.types import (
     Backend,
     Batch,
@@ -31,96 +31,13 @@ from justtinker_core.types import (
     Problem,
     Prompt,
     Rollout,
-    Sampler,
     StepStats,
     Verdict,
 )
 
-if TYPE_CHECKING:
-    from justtinker_core.config import RunConfig
-    from justtinker_core.rundir import RunDir
-
 PROJECT = "justtinker"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
-T = TypeVar("T")
-
-
-class RunContext(Protocol):
-    """What a hook may use of the run. The core passes its own `justtinker_core.run.Run`."""
-
-    config: RunConfig
-    """The resolved config: every option, defaults included."""
-    files: RunDir
-    """The files of the run directory: read records, write files of your own."""
-    previous: Sequence[Path]
-    """Directories of the runs that the same command made before this one."""
-    last: bool
-    """No other run follows in the same command."""
-    train_problems: tuple[Problem, ...]
-    """The problems of ``[data.train]``, after `limit` and `drop_problems`."""
-    eval_problems: dict[str, tuple[Problem, ...]]
-    """The problems of each ``[data.eval.NAME]``, by name."""
-    skipped: dict[str, Counter[str]]
-    """Data table -> reason why a row gave no problem -> number of rows."""
-    backend: Backend
-    """The opened backend."""
-    ready: bool
-    """The backend is open and has passed its own preflight, so it can encode."""
-    step: int
-    """The current step, from 1; 0 before the first."""
-    history: History
-    """The steps, evaluations and checkpoints so far."""
-    tokens: Counter[str]
-    """prefill, cached_prefill, sampled and trained tokens of this process's steps."""
-    spent: float
-    """USD spent so far, on steps that were set aside too."""
-
-    @property
-    def dir(self) -> Path:
-        """The run directory."""
-
-    def draw(self, step: int, n: int, items: Sequence[T]) -> list[T]:
-        """The n items of a step: a new order every epoch, a pure function of (seed, step)."""
-
-    def prompt(self, problem: Problem) -> Prompt:
-        """The prompt of a problem, encoded."""
-
-    def rollouts(self, step: int, problems: Sequence[Problem], n: int) -> tuple[Group, ...]:
-        """Sample, verify, measure and score n rollouts per problem with the current sampler; one group per problem."""
-
-    def stream_rollouts(self, step: int, problems: Sequence[Problem], n: int) -> Iterator[Group]:
-        """Like `rollouts`, but yields each group as soon as it is judged. Episodes are all played first."""
-
-    def credit(self, group: Group) -> Group:
-        """Give a judged group its advantages, and ask whether it is kept."""
-
-    @property
-    def sampler(self) -> Sampler:
-        """The sampler that `rollouts` uses; of the newest weights, unless a batch had ``new_sampler=False``."""
-
-    def renew_sampler(self) -> None:
-        """Sample from the weights as they are now, from the next request on."""
-
-
-class Policy(Protocol):
-    """What a `rollout` plugin plays one episode with. The core passes its own `justtinker_core.episodes.Policy`."""
-
-    @property
-    def truncated(self) -> bool:
-        """The response ran out of tokens, or of the model's context: end the episode."""
-
-    def generate(self, stop: str | Sequence[str] = ()) -> str:
-        """Let the policy go on until (one of) `stop`, or the prompt's stops. Returns the turn, its stop included."""
-
-    def observe(self, text: str) -> None:
-        """Add what the environment says. It is never trained. If no room is left for a turn, truncate the episode."""
-
-    def reply(self, *messages: Message) -> None:
-        """Like `observe`, for chats: end the policy's turn, add messages, begin its next turn, as the template does."""
-
-    def rollout(self) -> Rollout:
-        """The episode so far."""
 
 
 class PluginAttributes:
@@ -133,7 +50,8 @@ class PluginAttributes:
     kinds: ClassVar[Sequence[str]] = ()
     """Of a verifier: the kinds of problems that it takes, for error messages."""
     reads: ClassVar[Sequence[str]] = ()
-    """Of a metric: "tokens" or "logprobs", if it reads them. The metric is skipped where a record lacks them."""
+    """Of a metric: "tokens" or "logprobs", if it reads them; it is skipped where a record lacks them. Of a metric or
+    reward: "reference", if it reads `Rollout.reference`, which the core asks the backend for only then."""
     concurrency: ClassVar[int] = 0
     """Of a plugin whose hooks are coroutines: how many of their calls may be under way at once; 0: no limit."""
     asks_a_model: ClassVar[bool] = False
@@ -203,6 +121,16 @@ def build_prompt(problem: Problem) -> str | Sequence[Message] | Prompt | None:
 @hookspec(firstresult=True)
 def collect_batch(step: int, run: RunContext) -> Batch:
     """Exactly one plugin: the algorithm. Step counts from 1. Its ``needs`` names hooks that others must implement."""
+
+
+@hookspec(firstresult=True)
+def draw_problems(step: int, n: int, drawn: Sequence[Problem], run: RunContext) -> Sequence[Problem] | None:
+    """First answer. The n training problems that a step samples next. If no plugin answers, `run.draw` draws them.
+
+    `drawn` holds the problems that the step has sampled before: it is empty unless the algorithm samples more than
+    once a step. Draw by the records and the run's seed alone, so that a resumed run draws the same. An algorithm that
+    works ahead asks before the steps in between are trained; ``run.history`` ends where the resumed run's would.
+    """
 
 
 @hookspec(firstresult=True)

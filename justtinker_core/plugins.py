@@ -153,6 +153,10 @@ class Plugins:
         """Return the names of the active plugins that implement a hook, in call order."""
         return [impl.plugin_name for impl in reversed(getattr(self.manager.hook, hook).get_hookimpls())]
 
+    def reads(self, what: str) -> list[str]:
+        """Return the names of the active plugins that say in their ``reads`` that they read this."""
+        return [name for name, a in self.active.items() if what in attribute_of(a.instance, "reads")]
+
     @property
     def coroutines(self) -> bool:
         """Whether a hook of an active plugin is a coroutine."""

@@ -17,6 +17,7 @@ from justtinker_core.graders import Grade, graders
 from justtinker_core.grading import judging
 from justtinker_core.grading import verify as verify  # documented here
 from justtinker_core.plugins import Plugins
+from justtinker_core.reference import Reference
 from justtinker_core.sampling import Settings, make_rollout, opened_by, request_of, stops_of, submit, then, threads
 from justtinker_core.sampling import datum_of as datum_of  # documented here
 from justtinker_core.types import Backend, Group, Problem, Prompt, Rollout, Sample, Sampler
@@ -68,16 +69,20 @@ def stream(
     settings: Settings,
     first: int = 0,
     grade: Grade | None = None,
+    reference: Reference | None = None,
 ) -> Iterator[Group]:
     """Send the requests for n rollouts a problem now; judge and yield each group as it is done.
 
     `first` is the index of the first group in its step. `grade` submits a group to be judged; if None, this
-    process judges. A group that the backend could not sample is left out; PluginError if they are too many.
+    process judges. With a `reference`, the rollouts get its log-probabilities before they are judged. A group that the
+    backend could not sample is left out; PluginError if they are too many.
     """
     groups = [
         Group(step, i, problem, fill_prompt(problem, plugins, backend)) for i, problem in enumerate(problems, first)
     ]
     futures = (play if plugins.who("rollout") else sample)(groups, plugins, backend, sampler, settings)
+    if reference is not None:
+        futures = [reference.add_to(future, g.prompt) for future, g in zip(futures, groups, strict=True)]
     return as_judged(dict(zip(futures, groups, strict=True)), plugins, settings, grade)
 
 
@@ -139,7 +144,7 @@ def play(
     for start in range(0, len(groups), at_once):
         some = groups[start : start + at_once]
         number = len(some) * settings.samples
-        turns = TurnBatcher(sampler, number)
+        turns = TurnBatcher(sampler, number, together=not backend.concurrent)
         with threads(number, "episode") as pool:
             try:
                 jobs = [

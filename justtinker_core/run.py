@@ -5,21 +5,36 @@ from __future__ import annotations
 import logging
 import platform
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from justtinker_core import data, grading
+from justtinker_core.answers import all_of
+from justtinker_core.checkpoints import checkpoint_of
 from justtinker_core.config import RunConfig
+from justtinker_core.errors import PluginError
 from justtinker_core.graders import Grade
 from justtinker_core.hookspecs import hooks_of
 from justtinker_core.plugins import Plugins
+from justtinker_core.reference import Reference
 from justtinker_core.rollouts import fill_prompt, in_order, stream
 from justtinker_core.rundir import RecordWriter, RunDir
 from justtinker_core.sampling import MeteredSampler, Settings
-from justtinker_core.types import Backend, EvalStats, Group, History, Problem, Prompt, Sampler, StepStats
+from justtinker_core.types import (
+    Backend,
+    EvalStats,
+    Group,
+    History,
+    Problem,
+    Prompt,
+    ReferenceModel,
+    Sampler,
+    StepStats,
+)
 
 T = TypeVar("T")
 log = logging.getLogger("justtinker")
@@ -40,8 +55,10 @@ class Run:
     history: History = field(default_factory=History)
     tokens: Counter[str] = field(default_factory=Counter)
     """prefill, cached_prefill, sampled, trained: of this process's steps."""
-    failed: int = 0
-    """Groups of this step that could not be sampled."""
+    used: defaultdict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """Step -> tokens of its rollouts; they are added to `tokens` when the step is collected."""
+    failed: Counter[int] = field(default_factory=Counter)
+    """Step -> its groups that could not be sampled."""
     spent: float = 0.0
     """USD spent so far, including steps that were set aside later."""
     backend: Backend = field(init=False)
@@ -62,6 +79,9 @@ class Run:
     """The weights have been trained since the sampler was made."""
     _requested: Counter[int] = field(default_factory=Counter)
     """Step -> how many of its groups have been requested."""
+    _samplers: list[MeteredSampler] = field(default_factory=list)
+    """Those of rollouts that were started for later steps."""
+    _background: ThreadPoolExecutor | None = None
 
     @property
     def dir(self) -> Path:
@@ -105,29 +125,82 @@ class Run:
         """The prompt of a problem, encoded."""
         return fill_prompt(problem, self.plugins, self.backend)
 
+    def draw_problems(self, step: int, n: int, drawn: Sequence[Problem] = ()) -> list[Problem]:
+        """The n training problems that a step samples next, after those `drawn`: a plugin's, else those of `draw`."""
+        answer: tuple[Problem, ...] | None = self.plugins.first(
+            "draw_problems", all_of(Problem), step=step, n=n, drawn=drawn, run=self
+        )
+        if answer is None:
+            return data.draw_more(self.train_problems, step, n, self.config.run.seed, drawn)
+        if len(answer) != n:
+            who = " or ".join(map(repr, self.plugins.who("draw_problems")))
+            raise PluginError(f"plugin {who} draws {len(answer)} problems for step {step}; expected {n}")
+        return list(answer)
+
     def rollouts(self, step: int, problems: Sequence[Problem], n: int) -> tuple[Group, ...]:
         """Sample, verify, measure and score n rollouts per problem with the current sampler; one group per problem."""
         return in_order(self.stream_rollouts(step, problems, n))
 
+    def start_rollouts(self, step: int, problems: Sequence[Problem], n: int) -> Future[tuple[Group, ...]]:
+        """Like `rollouts`, for a later step: request them from the current sampler, and go on.
+
+        On a backend that cannot sample while it trains, they are sampled and judged before this returns.
+        """
+        sampler = MeteredSampler(self.sampler, self.used[step])
+        first = self._first(step, len(problems))
+
+        def work() -> tuple[Group, ...]:
+            return in_order(self._stream(step, problems, n, sampler, first))
+
+        if self.backend.concurrent:
+            self._background = self._background or ThreadPoolExecutor(thread_name_prefix="ahead")
+            self._samplers.append(sampler)
+            return self._background.submit(work)
+        done: Future[tuple[Group, ...]] = Future()
+        done.set_result(work())
+        return done
+
+    def stop_background(self, *, wait: bool) -> None:
+        """Give up rollouts that were started and are not there yet; `wait` until nothing works on them."""
+        for sampler in self._samplers:
+            sampler.give_up(PluginError("the run has ended"))
+        if self._background is not None:
+            self._background.shutdown(wait, cancel_futures=True)
+
     def stream_rollouts(self, step: int, problems: Sequence[Problem], n: int) -> Iterator[Group]:
         """Like `rollouts`, but yield each group as soon as it is judged. Episodes are all played first."""
+        sampler = MeteredSampler(self.sampler, self.used[step])
+        return self._stream(step, problems, n, sampler, self._first(step, len(problems)))
+
+    def _first(self, step: int, more: int) -> int:
+        """The index of the next group of a step; an algorithm may ask for more in the same step."""
+        self._requested[step] += more
+        return self._requested[step] - more
+
+    def _stream(self, step: int, problems: Sequence[Problem], n: int, sampler: Sampler, first: int) -> Iterator[Group]:
         sampling = self.config.sampling
         settings = Settings(
             "sample", n, sampling.max_tokens, sampling.temperature, sampling.top_p, self.config.run.seed,
             sampling.max_failed,
         )  # fmt: skip
-        first = self._requested[step]  # an algorithm may ask for more in the same step
-        self._requested[step] += len(problems)
-        sampler = MeteredSampler(self.sampler, self.tokens)
-        groups = stream(problems, step, self.plugins, self.backend, sampler, settings, first, self.grade)
-        return self._count_failed(groups, len(problems))
+        groups = stream(
+            problems, step, self.plugins, self.backend, sampler, settings, first, self.grade, self._reference(step)
+        )
+        return self._count_failed(step, groups, len(problems))
 
-    def _count_failed(self, groups: Iterator[Group], requested: int) -> Iterator[Group]:
+    def _reference(self, step: int) -> Reference | None:
+        """How to ask for log-probabilities of the weights that the run began with; None if no plugin reads them."""
+        if not (self.plugins.reads("reference") and isinstance(self.backend, ReferenceModel)):
+            return None
+        start = self.config.run.start_from
+        return Reference(self.backend, checkpoint_of(start, self.dir) if start else None, self.used[step])
+
+    def _count_failed(self, step: int, groups: Iterator[Group], requested: int) -> Iterator[Group]:
         """Pass the groups on, and note how many of those requested never came."""
         for group in groups:
             requested -= 1
             yield group
-        self.failed += requested
+        self.failed[step] += requested
 
     def credit(self, group: Group) -> Group:
         """Give a judged group its advantages, and ask whether it is kept."""

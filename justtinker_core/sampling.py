@@ -7,8 +7,8 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -98,7 +98,8 @@ def datum_of(prompt: Prompt, rollout: Rollout, advantage: float | tuple[float, .
     before = (0.0,) * (len(prompt.tokens) - 1)
     if not all(rollout.mask):
         each = tuple(a if wrote else 0.0 for a, wrote in zip(each, rollout.mask, strict=True))
-    return Datum(tokens[:-1], tokens[1:], logprobs=before + rollout.logprobs, advantages=before + each)
+    mask = before + tuple(map(float, rollout.mask))
+    return Datum(tokens[:-1], tokens[1:], logprobs=before + rollout.logprobs, advantages=before + each, mask=mask)
 
 
 class MeteredSampler:
@@ -107,11 +108,28 @@ class MeteredSampler:
     def __init__(self, sampler: Sampler, tokens: Counter[str]) -> None:
         self._sampler, self._tokens = sampler, tokens
         self._lock = threading.Lock()
+        self._error: Exception | None = None
+        self._open: set[Future[list[Sample]]] = set()
 
     def sample(self, requests: Sequence[SampleRequest]) -> list[Future[list[Sample]]]:
         """Send all requests. Their futures resolve once their tokens are counted."""
+        if self._error:
+            raise self._error
         futures = self._sampler.sample(requests)
-        return [then(future, partial(self._count, r)) for r, future in zip(requests, futures, strict=True)]
+        counted = [then(future, partial(self._count, r)) for r, future in zip(requests, futures, strict=True)]
+        self._open.update(counted)
+        for future in counted:
+            future.add_done_callback(self._open.discard)
+        if self._error:  # given up in between
+            self.give_up(self._error)
+        return counted
+
+    def give_up(self, error: Exception) -> None:
+        """Wait for no answer any more: every future that is still open, and every later request, raises this error."""
+        self._error = error
+        for future in list(self._open):
+            with suppress(InvalidStateError):
+                future.set_exception(error)
 
     def _count(self, request: SampleRequest, samples: list[Sample]) -> list[Sample]:
         hits, prompt = (samples[0].cached if samples else 0), len(request.tokens)
@@ -151,8 +169,47 @@ def then(future: Future[Any], change: Callable[[Any], Any], changed: Future[Any]
     def pass_on(done: Future[Any]) -> None:
         try:
             changed.set_result(change(done.result()))
+        except InvalidStateError:  # whoever waited has given up
+            return
         except BaseException as error:
-            changed.set_exception(error)
+            with suppress(InvalidStateError):
+                changed.set_exception(error)
 
     future.add_done_callback(pass_on)
     return changed
+
+
+def chain(future: Future[Any], ask: Callable[[Any], Any]) -> Future[Any]:
+    """Like `then`, if `ask` may itself return a future: then the result is that future's."""
+    last: Future[Any] = Future()
+
+    def go_on(done: Future[Any]) -> None:
+        try:
+            answer = ask(done.result())
+        except BaseException as error:
+            last.set_exception(error)
+            return
+        if isinstance(answer, Future):
+            then(answer, lambda result: result, last)
+        else:
+            last.set_result(answer)
+
+    future.add_done_callback(go_on)
+    return last
+
+
+def all_results(futures: Sequence[Future[Any]]) -> Future[list[Any]]:
+    """Return a future of all results, in order; or of the first error."""
+    every: Future[list[Any]] = Future()
+    left, lock = [len(futures)], threading.Lock()
+
+    def note(done: Future[Any]) -> None:
+        with lock:
+            left[0] -= 1
+            last = not left[0]
+        if last:
+            then(done, lambda _: [future.result() for future in futures], every)
+
+    for future in futures:
+        future.add_done_callback(note)
+    return every

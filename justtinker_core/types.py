@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 Message = Mapping[str, str]
 """One chat message: ``{"role": ..., "content": ...}``."""
@@ -143,6 +143,9 @@ class Rollout:
     opened: str = ""
     """What the end of the prompt already held of the response: an opening ``<think>``, or ``<think></think>`` if the
     prompt turns thinking off. Empty for most prompts."""
+    reference: tuple[float, ...] = ()
+    """Log-probability of each token under the weights that the run began with. Filled, in training only, if an active
+    plugin says ``reads = ("reference",)``; else empty. As long as tokens."""
 
     @property
     def response(self) -> str:
@@ -238,9 +241,11 @@ class Datum:
     """Policy losses: the sampler's log-probability of each target; 0.0 on the prompt."""
     advantages: tuple[float, ...] | None = None
     """Policy losses: the advantage of each target; 0.0 on the prompt."""
+    mask: tuple[float, ...] | None = None
+    """gspo and dro: 1.0 on each target that the policy wrote, 0.0 on all others."""
 
 
-Loss = Literal["cross_entropy", "importance_sampling", "ppo"]
+Loss = Literal["cross_entropy", "importance_sampling", "ppo", "cispo", "gspo", "dro"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +255,7 @@ class Update:
     data: tuple[Datum, ...]
     loss: Loss
     config: Mapping[str, float] = field(default_factory=dict)
-    """ppo: clip_low_threshold and clip_high_threshold, as ratios."""
+    """ppo, cispo, gspo: clip_low_threshold and clip_high_threshold, as ratios; ppo: dual_clip; dro: beta."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +353,28 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Release everything. Safe to call twice."""
+
+
+@runtime_checkable
+class LossChecker(Protocol):
+    """A backend that knows before a run which losses it can compute. Optional."""
+
+    def check_loss(self, loss: Loss, config: Mapping[str, float]) -> str:
+        """Return why it cannot compute a loss with these settings, and what can; "" if it can."""
+
+
+@runtime_checkable
+class ReferenceModel(Protocol):
+    """A backend that can also compute log-probabilities under other weights than those it trains. Optional."""
+
+    def reference_logprobs(
+        self, sequences: Sequence[tuple[int, ...]], path: str | None
+    ) -> list[Future[tuple[float, ...]]]:
+        """For each sequence of T tokens, the log-probability of each but the first (T-1,).
+
+        `path` is the checkpoint of the weights; None: those that the model had when it was opened. One future per
+        sequence; they may raise `SamplingError`.
+        """
 
 
 @dataclass(frozen=True, slots=True)

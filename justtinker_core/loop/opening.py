@@ -18,7 +18,7 @@ from justtinker_core.graders import on_executor
 from justtinker_core.loop.watch import watch
 from justtinker_core.run import Run
 from justtinker_core.scorer import Scorer
-from justtinker_core.types import DataSpec
+from justtinker_core.types import DataSpec, ReferenceModel
 
 log = logging.getLogger("justtinker")
 
@@ -55,6 +55,7 @@ def finish(run: Run, kind: type[BaseException] | None, *_: object) -> None:
     if kind is not None and issubclass(kind, KeyboardInterrupt):
         run.status = "interrupted"
     try:
+        run.stop_background(wait=kind is None or not issubclass(kind, KeyboardInterrupt))
         run.writer.close()
     finally:
         run.plugins.tell("finish_run", run=run, status=run.status)
@@ -124,7 +125,7 @@ def preflight(checks: Sequence[Check], run: Run, say: Say) -> None:
     calls: list[Callable[[], None]] = [
         partial(ask_preflight, run, name) for name in who if name not in run.plugins.who("open_backend")
     ]
-    calls += [partial(check_budget, run), *(partial(check, run) for check in checks)]
+    calls += [partial(check_budget, run), partial(check_reference, run), *(partial(check, run) for check in checks)]
     all_or_none(calls)
 
 
@@ -133,6 +134,16 @@ def check_budget(run: Run) -> None:
     if run.ready and run.config.run.budget_usd is not None and run.backend.usd({"prefill": 1}) is None:
         raise PluginError(
             "run.budget_usd is set, but the backend does not know what tokens cost: set its prices, or no budget"
+        )
+
+
+def check_reference(run: Run) -> None:
+    """PluginError if a plugin reads what only some backends can compute."""
+    readers = run.plugins.reads("reference")
+    if readers and run.ready and not isinstance(run.backend, ReferenceModel):
+        raise PluginError(
+            f"plugin {readers[0]!r} needs log-probabilities of the weights that the run begins with, which the backend "
+            f"{run.plugins.who('open_backend')[0]!r} cannot compute (it has no reference_logprobs)"
         )
 
 

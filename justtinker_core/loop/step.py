@@ -25,11 +25,11 @@ def one_step(run: Run) -> list[Finding]:
     run.step += 1
     begun = time.perf_counter()
     before = run.tokens.copy()
-    run.failed = 0
     batch: Batch | None = run.plugins.first("collect_batch", instance_of(Batch), step=run.step, run=run)
     if batch is None:
         raise PluginError(f"{run.plugins.who('collect_batch')[0]} collected no batch at step {run.step}")
     collected = time.perf_counter()
+    run.tokens.update(run.used.pop(run.step, {}))
     run.writer.catch_up()
     trained = update(run, batch)
     done = time.perf_counter()
@@ -48,7 +48,7 @@ def one_step(run: Run) -> list[Finding]:
 
 def step_metrics(run: Run, batch: Batch, trained: dict[str, float]) -> dict[str, float]:
     """The metrics of a step: of its groups, of its updates, and how many groups failed."""
-    failed = {"failed_groups": float(run.failed)} if batch.groups else {}
+    failed = {"failed_groups": float(run.failed.pop(run.step, 0))} if batch.groups else {}
     if mine := sorted(CORE_METRICS.union(*(g.measures for g in batch.groups)) & batch.metrics.keys()):
         algorithm = run.plugins.who("collect_batch")[0]
         raise PluginError(

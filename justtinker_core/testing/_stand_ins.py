@@ -67,7 +67,7 @@ class Grpo:
     @hookimpl
     def collect_batch(self, step: int, run: Run) -> Batch:
         """Sample at most `problems` problems, `rollouts` times each."""
-        problems = run.draw(step, min(self.problems, len(run.train_problems)), run.train_problems)
+        problems = run.draw_problems(step, min(self.problems, len(run.train_problems)))
         groups = tuple(run.credit(group) for group in run.rollouts(step, problems, self.rollouts))
         data = tuple(
             datum_of(group.prompt, rollout, advantage)

@@ -65,6 +65,11 @@ def test_a_file_of_a_config_lies_in_its_folder(write: Write, tmp_path: Path) -> 
     ]
 
 
+def test_a_home_of_nobody_is_a_name_like_any_other(write: Write, tmp_path: Path) -> None:
+    config = write("use = 'files'\npath = '~nobody-of-this-name/x.jsonl'")
+    assert option(config) == str(tmp_path / "conf" / "~nobody-of-this-name" / "x.jsonl")
+
+
 def test_a_file_of_set_lies_in_the_working_directory(write: Write, tmp_path: Path) -> None:
     data = "use = 'files'\npath = 'conf.jsonl'"
     assert option(write(data, "data.train.path=work.jsonl")) == str(tmp_path / "work" / "work.jsonl")

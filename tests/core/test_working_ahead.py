@@ -82,7 +82,7 @@ def test_a_group_that_cannot_be_sampled_is_counted_when_the_stream_ends(run_of: 
     _, *others = cast()
     with opened(run_of(Loses(), *others, config={"sampling.max_failed": 0.5})) as run:
         assert [g.index for g in run.stream_rollouts(1, run.train_problems[:2], 2)] == [1]
-        assert run.failed == 1
+        assert run.failed[1] == 1
 
 
 class Ahead(Rl):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -179,7 +180,7 @@ def part_rows(part: Part, columns: Iterable[str]) -> Iterator[Row]:
 
 def part_cells(part: Part) -> Iterator[dict[str, Any]]:
     """The cells of each row of a split. Every failure is a PluginError with cause and fix."""
-    directory = Path(part.source).expanduser()
+    directory = Path(os.path.expanduser(part.source))
     if directory.is_file():
         raise PluginError(f"{part.source} is a file: name its directory, or use the data set 'files'")
     try:

@@ -27,7 +27,7 @@ PATIENCE = 30.0
 def usual_place() -> Path:
     """Return the file in the user's cache folder (``XDG_CACHE_HOME``)."""
     folder = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(folder).expanduser() / "justtinker" / "judge.sqlite"
+    return Path(os.path.expanduser(folder)) / "justtinker" / "judge.sqlite"
 
 
 def key_of(parts: Mapping[str, Any]) -> str:

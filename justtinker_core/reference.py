@@ -1,0 +1,38 @@
+"""Log-probabilities of rollouts under the weights that the run began with, for plugins that read them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+
+from justtinker_core.sampling import all_results, chain
+from justtinker_core.types import Prompt, ReferenceModel, Rollout
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The weights of a checkpoint, or those that the model had when it was opened, and who can compute with them."""
+
+    backend: ReferenceModel
+    path: str | None
+    tokens: Counter[str]
+    """Where the tokens that it reads are counted, as prefill."""
+
+    def add_to(self, asked: Future[tuple[Rollout, ...]], prompt: Prompt) -> Future[tuple[Rollout, ...]]:
+        """Return a future of the same rollouts with their `reference` filled in."""
+
+        def ask(rollouts: tuple[Rollout, ...]) -> Future[tuple[Rollout, ...]]:
+            sequences = [prompt.tokens + rollout.tokens for rollout in rollouts if rollout.tokens]
+            self.tokens["prefill"] += sum(map(len, sequences))
+            answers = all_results(self.backend.reference_logprobs(sequences, self.path)) if sequences else None
+            return chain(answers, lambda known: filled(rollouts, known, len(prompt.tokens))) if answers else asked
+
+        return chain(asked, ask)
+
+
+def filled(rollouts: Sequence[Rollout], answers: Sequence[tuple[float, ...]], prompt: int) -> tuple[Rollout, ...]:
+    """Give each rollout that has tokens the part of its answer that follows the prompt."""
+    rest = iter(answers)
+    return tuple(replace(r, reference=next(rest)[prompt - 1 :]) if r.tokens else r for r in rollouts)
