@@ -12,7 +12,7 @@ ORDER = {
     "Data": ["change_of_base"],
     "Verifiers": ["code_output", "proof_server"],
     "Rewards": ["diversity", "soft_overlong", "cosine_length"],
-    "Advantages and algorithms": ["leave_one_out", "dapo_sampling"],
+    "Advantages and algorithms": ["leave_one_out"],
     "Watching": ["webhook", "csv_file"],
 }
 INTRO = """# Cookbook

@@ -12,11 +12,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from justtinker_core.config import RunConfig, due
 from justtinker_core.errors import PluginError
 from justtinker_core.rundir import RunDir
 
 FILE = "checkpoints.jsonl"
 Record = Mapping[str, Any]
+
+
+def due_kind(step: int, config: RunConfig, *, now: bool = False) -> str | None:
+    """The kind of checkpoint to save after a step; None for no checkpoint. `now` asks for one in any case."""
+    saving, last = config.checkpoints, config.run.steps
+    if step == last:
+        return "final"
+    if now or any(due(step, every, last) for every in (saving.every, config.evaluation.every)):
+        return "periodic"
+    return "rolling" if due(step, saving.rolling, last) else None
 
 
 def mark_best(files: RunDir) -> None:

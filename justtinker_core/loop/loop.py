@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from justtinker_core.config import RunConfig, due
+from justtinker_core.checkpoints import due_kind
 from justtinker_core.errors import CannotResumeError, PluginError
 from justtinker_core.evaluation import Evaluations
 from justtinker_core.grading import GroupError
@@ -83,7 +83,7 @@ def train_steps(run: Run, evaluations: Evaluations, interrupted: threading.Event
         else:
             stops = [finding for finding in one_step(run) if finding.level == "stop"]
             evaluations.end(run.step)
-            if kind := checkpoint_kind(run.step, run.config, bool(stops) or interrupted.is_set()):
+            if kind := due_kind(run.step, run.config, now=bool(stops) or interrupted.is_set()):
                 save(run, kind)
                 saved = run.step
             if stops:
@@ -91,16 +91,6 @@ def train_steps(run: Run, evaluations: Evaluations, interrupted: threading.Event
     evaluations.end()
     run.writer.catch_up()
     return status, reason
-
-
-def checkpoint_kind(step: int, config: RunConfig, now: bool) -> str | None:
-    """The kind of checkpoint to save after a step; None for no checkpoint. `now` asks for one in any case."""
-    saving, last = config.checkpoints, config.run.steps
-    if step == last:
-        return "final"
-    if now or any(due(step, every, last) for every in (saving.every, config.evaluation.every)):
-        return "periodic"
-    return "rolling" if due(step, saving.rolling, last) else None
 
 
 @contextmanager

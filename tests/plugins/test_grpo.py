@@ -89,6 +89,6 @@ def test_a_datum_is_shifted_by_one_and_masks_what_the_policy_did_not_write() -> 
 def test_unscored_and_empty_rollouts_are_not_trained() -> None:
     rollouts = (Rollout((7,), (-0.1,), (True,), "a"), Rollout((), (), (), ""), Rollout((8,), (-0.1,), (True,), "b"))
     group = Group(1, 0, problems(1)[0], Prompt(tokens=(1, 2)), rollouts, advantages=(0.5, 0.5, None))
-    assert [d.targets[-1] for d in Grpo().data([group])] == [7]
-    assert Grpo().data([replace(group, kept=False)]) == ()
-    assert Grpo().data([replace(group, advantages=((0.0,), None, (0.2,)))])[0].targets[-1] == 8
+    assert [d.targets[-1] for d in Grpo().data([group], 8)] == [7]
+    assert Grpo().data([replace(group, kept=False)], 8) == ()
+    assert Grpo().data([replace(group, advantages=((0.0,), None, (0.2,)))], 8)[0].targets[-1] == 8

@@ -1,0 +1,42 @@
+"""The settings that `grpo` sends with each loss, and their defaults.
+
+Where the defaults are from: ppo, JustRL (arXiv:2512.16649); cispo, the Tinker service; gspo, section 5.1 of its paper
+(arXiv:2507.18071), whose ratio is a mean over the sequence and so moves far less than a token's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from justtinker_plugins.algorithms.grpo import Grpo
+
+CLIPS: Mapping[str, tuple[float, float]] = {"ppo": (0.8, 1.28), "cispo": (0.0, 4.0), "gspo": (1 - 3e-4, 1 + 4e-4)}
+"""Loss -> default bounds of its probability ratio."""
+
+
+def loss_config(options: Grpo) -> dict[str, float]:
+    """Return the settings of the loss that the options choose."""
+    if options.loss == "dro":
+        return {"beta": options.dro_beta}
+    if options.loss not in CLIPS:
+        return {}
+    low, high = CLIPS[options.loss]
+    clip = {
+        "clip_low_threshold": low if options.clip_low is None else options.clip_low,
+        "clip_high_threshold": high if options.clip_high is None else options.clip_high,
+    }
+    return clip if options.dual_clip is None else {**clip, "dual_clip": options.dual_clip}
+
+
+def conflict(options: Grpo) -> str:
+    """Say which options do not go together; "" if all do."""
+    if options.dual_clip is not None and options.loss != "ppo":
+        return f"dual_clip: it belongs to loss = 'ppo', got loss = {options.loss!r}; leave it out"
+    if options.loss == "dro" and options.normalize != "token_sum":
+        return (
+            f"normalize = {options.normalize!r}: loss = 'dro' expects 'token_sum', as its penalty does not scale with "
+            "the advantages"
+        )
+    return ""

@@ -1,0 +1,45 @@
+"""Penalise leaving the weights that the run began with: the KL penalty of standard GRPO, as a reward term.
+
+For a rollout of T tokens, with the log-probabilities lp of the policy that sampled it and ref of the reference, which
+are the run's first weights (`run.start_from`, or the model itself):
+
+    kl = mean over tokens of exp(ref - lp) - (ref - lp) - 1        Schulman's k3: >= 0, and KL(policy || ref) on average
+    raw = -clip(kl, 0, 1)
+
+GRPO (arXiv:2402.03300) adds beta times this KL to its loss, with beta = 0.04. Here it lowers the reward by `weight`
+times as much, as in InstructGPT (arXiv:2203.02155), so it works with every loss, and on every backend that knows the
+reference. The reference reads each rollout once: on a service, that is paid as prefill.
+
+Evaluations, re-scoring and bridges have no reference; there the term does not apply.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from justtinker_core import Group, Rollout, hookimpl, plugin
+
+
+@plugin
+class Kl:
+    """Takes away how far a rollout's tokens are from what the run's first weights would have written."""
+
+    default_weight: ClassVar[float] = 0.04
+    reads: ClassVar[tuple[str, ...]] = ("reference",)
+
+    @hookimpl
+    def score(self, group: Group) -> dict[str, list[float | None]]:
+        """Return `kl`: a number in [-1, 0] for each rollout, None where the reference is not known."""
+        return {"kl": [penalty(rollout) for rollout in group.rollouts]}
+
+
+def penalty(rollout: Rollout) -> float | None:
+    """Minus the KL a token, in nats and at most 1; None without the reference's log-probabilities or any token."""
+    if not rollout.reference or not any(rollout.mask):
+        return None
+    wrote = np.array(rollout.mask)
+    gap = (np.array(rollout.reference) - np.array(rollout.logprobs))[wrote]
+    with np.errstate(over="ignore"):  # beyond the clip anyway
+        return -float(np.clip(np.mean(np.exp(gap) - gap - 1), 0.0, 1.0))
