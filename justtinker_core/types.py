@@ -214,7 +214,7 @@ class Group:
     advantages: tuple[float | tuple[float, ...] | None, ...] = ()
     """For each rollout a number, or a number for each of its tokens. None: left out of training (unscored)."""
     kept: bool = True
-    """False: a `keep_group` plugin or the algorithm dropped the group from training. It still counts in every metric."""
+    """False: the algorithm or a `keep_group` plugin dropped the group from training. It still counts in all metrics."""
 
     def select(self, keep: Sequence[bool]) -> Group:
         """Return the group with only those rollouts for which `keep` (G,) is true."""
