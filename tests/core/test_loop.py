@@ -7,6 +7,7 @@ import math
 import re
 import signal
 import tempfile
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -82,14 +83,22 @@ class TracedDir(RunDir):
         self.trace(f"replaced {name}")
 
 
-def attempt(folder: Path, kill_at: int | None = None) -> Trace:
+def attempt(
+    folder: Path,
+    kill_at: int | None = None,
+    algorithm: Any = None,
+    changes: Mapping[str, Any] = CONFIG,
+    concurrent: bool = False,
+) -> Trace:
     """Train in the folder's run directory, from wherever it stands, with everything new, as a new process would."""
     trace = Trace()
     trace.kill_at = kill_at
-    config = config_of(folder, CONFIG, SETS)
+    config = config_of(folder, changes, SETS)
     if not (folder / "run").exists():
         RunDir.create(folder / "run", config.dump())
-    players = [*cast(trace), Length(trace), Watch(trace), Report(trace)]
+    backend, *others, rl = cast(trace)
+    backend.concurrent = concurrent
+    players = [backend, *others, algorithm or rl, Length(trace), Watch(trace), Report(trace)]
     run = Run(config, plugins_of(*players), TracedDir(folder / "run", trace))
     if kill_at is None:
         assert go(run) == "finished"
@@ -99,7 +108,7 @@ def attempt(folder: Path, kill_at: int | None = None) -> Trace:
     return trace
 
 
-def outcome(folder: Path) -> dict[str, Any]:
+def outcome(folder: Path, last: int = 4) -> dict[str, Any]:
     """Return all that a run leaves behind, except times."""
     run = folder / "run"
     rollouts = {
@@ -109,7 +118,7 @@ def outcome(folder: Path) -> dict[str, Any]:
         "steps": records(run, "steps.jsonl"),
         "evals": records(run, "evals.jsonl"),
         "checkpoints": records(run, "checkpoints.jsonl"),
-        "weights": json.loads((run / "checkpoints" / "step_000004.json").read_text()),
+        "weights": json.loads((run / "checkpoints" / f"step_{last:06d}.json").read_text()),
         "rollouts": rollouts,
         "status": RunDir(run).manifest()["status"],
     }
