@@ -92,7 +92,7 @@ class ClockedServer(TinkerServer):
 
 
 def steps_an_hour(folder: Path, url: str, lag: int) -> tuple[float, list[dict[str, Any]]]:
-    """Train. Return steps an hour of the service, whose cycle takes 10 s, after a first step to warm up; and records."""
+    """Train. Return steps an hour, after a first one to warm up, of a service whose cycle takes 10 s; and records."""
     folder.mkdir()
     (folder / "digits.py").write_text(DIGITS)
     run = folder / "run"

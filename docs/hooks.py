@@ -54,7 +54,7 @@ EXAMPLES = {
     """,
     "collect_batch": """
         def collect_batch(self, step, run):
-            groups = run.rollouts(step, run.draw(step, 32, run.train_problems), n=8)
+            groups = run.rollouts(step, run.draw_problems(step, 32), n=8)
             groups = tuple(run.credit(group) for group in groups)
             return Batch(groups, (Update(data_of(groups), "importance_sampling"),))
     """,

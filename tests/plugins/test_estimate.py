@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from justtinker_core import hookimpl
+from justtinker_core import Group, hookimpl
 from justtinker_core.loop import opened
 from justtinker_core.run import Run
 from justtinker_plugins.algorithms.grpo import Grpo
@@ -41,6 +41,24 @@ def test_the_tokens_of_grpo(run_of: RunOf) -> None:
     assert parts["an evaluation"] == evaluation
     assert parts["3 evaluations"] == {kind: 3 * count for kind, count in evaluation.items()}
     assert parts["in all"] == {"prefill": 128, "cached_prefill": 656, "sampled": 9800, "trained": 4320}
+
+
+def test_a_plugin_that_reads_the_reference_has_every_rollout_read_once_more(run_of: RunOf) -> None:
+    class Reads:
+        reads = ("reference",)
+
+        @hookimpl
+        def score(self, group: Group) -> dict[str, list[float | None]]:
+            return {"reads": [None for _ in group.rollouts]}
+
+    class Knows(ScriptedBackend):
+        def reference_logprobs(self, sequences: Any, path: str | None) -> Any:
+            raise NotImplementedError
+
+    _, *others = cast()
+    players = [Knows(), *others[:-1], Grpo(problems_per_step=2, rollouts_per_problem=8), Reads()]
+    with opened(run_of(*players, problems=problems(5), config={"run.steps": 10, "sampling.max_tokens": 100})) as run:
+        assert expected_tokens(run, 0.5)["a step"]["prefill"] == 8 + 16 * (4 + 50)
 
 
 def test_a_resumed_run_counts_only_what_is_left(run_of: RunOf) -> None:

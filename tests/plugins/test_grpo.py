@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from justtinker_core import Group, Prompt, Rollout, hookimpl, loop
+from justtinker_core import Datum, Group, PluginError, Prompt, Rollout, hookimpl, loop
 from justtinker_core.loop import opened
+from justtinker_core.options import configure
 from justtinker_core.run import Run
 from justtinker_core.sampling import datum_of
 from justtinker_plugins.algorithms.grpo import Grpo
@@ -92,3 +97,124 @@ def test_unscored_and_empty_rollouts_are_not_trained() -> None:
     assert [d.targets[-1] for d in Grpo().data([group], 8)] == [7]
     assert Grpo().data([replace(group, kept=False)], 8) == ()
     assert Grpo().data([replace(group, advantages=((0.0,), None, (0.2,)))], 8)[0].targets[-1] == 8
+
+
+# Options by which it becomes one of its relatives
+
+DEFAULTS = {
+    "train_on": "positive", "loss": "ppo", "clip_low": 0.8, "clip_high": 1.28, "normalize": "token_sum",
+    "updates_per_step": 1, "dynamic_sampling": False, "lag": 0,
+}  # fmt: skip
+
+
+def test_the_defaults_are_justrls_whatever_options_are_added(run_of: RunOf) -> None:
+    def run(directory: str, **options: Any) -> list[Any]:
+        backend = ScriptedBackend()
+        cast = (backend, Ask(), Judge(), Correct(), Mean(), Grpo(problems_per_step=4, **options))
+        with opened(run_of(*cast, problems=problems(5), config={"run.steps": 3}, directory=directory)) as run:
+            loop.train(run)
+        return [backend.updates, backend.requests, [s.metrics for s in run.history.steps]]
+
+    assert run("defaults") == run("spelled_out", **DEFAULTS)
+
+
+@pytest.mark.parametrize(
+    ("options", "config"),
+    [
+        ({"loss": "cispo"}, {"clip_low_threshold": 0.0, "clip_high_threshold": 4.0}),
+        ({"loss": "gspo"}, {"clip_low_threshold": 1 - 3e-4, "clip_high_threshold": 1 + 4e-4}),
+        ({"loss": "gspo", "clip_high": 1.1}, {"clip_low_threshold": 1 - 3e-4, "clip_high_threshold": 1.1}),
+        ({"loss": "dro", "dro_beta": 0.1}, {"beta": 0.1}),
+        ({"clip_low": 0.5, "dual_clip": 3}, {"clip_low_threshold": 0.5, "clip_high_threshold": 1.28, "dual_clip": 3}),
+        ({"loss": "importance_sampling"}, {}),
+    ],
+)
+def test_each_loss_is_sent_with_its_settings(
+    run_of: RunOf, options: Mapping[str, Any], config: Mapping[str, float]
+) -> None:
+    backend, _ = trained(run_of, Grpo(problems_per_step=2, **options))
+    (update,) = backend.updates
+    assert (update.loss, update.config) == (options.get("loss", "ppo"), config)
+    assert all(d.mask == tuple(float(a != 0) for a in d.advantages or ()) for d in update.data)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"loss": "cispo", "dual_clip": 3}, "dual_clip: it belongs to loss = 'ppo', got loss = 'cispo'; leave it out"),
+        (
+            {"loss": "dro", "normalize": "token_mean"},
+            "normalize = 'token_mean': loss = 'dro' expects 'token_sum', as its penalty does not scale with the",
+        ),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options: dict[str, Any], error: str) -> None:
+    with pytest.raises(PluginError, match=f"plugins.grpo.*{error}"):
+        configure(Grpo, "plugins.grpo", options)
+
+
+def test_a_loss_that_the_backend_lacks_is_refused_before_the_run(run_of: RunOf) -> None:
+    class Old(ScriptedBackend):
+        def check_loss(self, loss: str, config: Mapping[str, float]) -> str:
+            return "" if loss == "ppo" else f"loss = {loss!r}: it came with version 2: install that"
+
+    wanted = r"^\[plugins.grpo\] loss = 'gspo': it came with version 2: install that$"
+    run = run_of(Old(), Ask(), Judge(), Correct(), Mean(), Grpo(loss="gspo"))
+    with pytest.raises(PluginError, match=wanted), opened(run):
+        pass
+    with opened(run_of(Old(), Ask(), Judge(), Correct(), Mean(), Grpo(), directory="b")):
+        pass
+
+
+LENGTHS = st.lists(st.integers(1, 7), min_size=1, max_size=6)
+
+
+def group_of(lengths: Sequence[int]) -> Group:
+    """A group whose rollouts have these lengths and the advantages 1, -2, 3, ..."""
+    rollouts = tuple(Rollout((5,) * n, (-1.0,) * n, (True,) * n, "") for n in lengths)
+    advantages = tuple(float((i + 1) * (-1) ** i) for i in range(len(lengths)))
+    return Group(1, 0, problems(1)[0], Prompt(tokens=(1, 2)), rollouts, advantages=advantages)
+
+
+def summed(data: Sequence[Datum], losses: Sequence[Sequence[float]]) -> float:
+    """The sum over tokens of advantage x a token's loss: what a backend computes."""
+    return sum(float(np.dot((d.advantages or ())[1:], each)) for d, each in zip(data, losses, strict=True))
+
+
+@given(LENGTHS, st.integers(8, 20))
+def test_normalisations_are_the_papers_means(lengths: list[int], max_tokens: int) -> None:
+    group = group_of(lengths)
+    rng = np.random.default_rng(len(lengths))
+    losses = [rng.normal(size=n) for n in lengths]
+    each = [a * loss for a, loss in zip(group.advantages, losses, strict=True)]  # type: ignore[operator]
+
+    def loss(normalize: Any) -> float:
+        return summed(Grpo(train_on="all", normalize=normalize).data([group], max_tokens), losses)
+
+    assert loss("token_sum") == pytest.approx(sum(map(np.sum, each)))
+    assert loss("token_mean") == pytest.approx(np.mean(np.concatenate(each)))
+    assert loss("sequence_mean") == pytest.approx(np.mean([np.mean(tokens) for tokens in each]))
+    assert loss("constant") == pytest.approx(sum(map(np.sum, each)) / len(lengths) / max_tokens)
+
+
+def test_rollouts_that_are_not_trained_count_in_the_means() -> None:
+    group = replace(group_of([2, 3]), advantages=(1.0, 0.0))
+    (datum,) = Grpo(normalize="token_mean").data([group], 8)
+    assert datum.advantages == (0.0, 1 / 5, 1 / 5)
+    (datum,) = Grpo(normalize="sequence_mean").data([group], 8)
+    assert datum.advantages == (0.0, 1 / 4, 1 / 4)
+
+
+def test_advantages_of_tokens_are_normalised_too() -> None:
+    group = replace(group_of([2]), advantages=((1.0, 3.0),))
+    (datum,) = Grpo(normalize="constant").data([group], 4)
+    assert datum.advantages == (0.0, 1 / 4, 3 / 4)
+
+
+def test_the_entropy_is_the_mean_of_minus_logprob_over_what_the_policy_wrote(run_of: RunOf) -> None:
+    _, run = trained(run_of, Grpo(problems_per_step=4, rollouts_per_problem=4))
+    entropy = run.history.steps[0].metrics["entropy"]
+    assert entropy == pytest.approx(0.5 + 0.1 * np.tanh(1.0)), "the scripted backend's, at its first weights"
+    tools = Rollout((7, 8, 9), (-0.1, -5.0, -0.3), (True, False, True), "")
+    group = replace(group_of([1]), rollouts=(tools,), advantages=(1.0,))
+    assert Grpo().batch([group], 8, {}).metrics["entropy"] == pytest.approx(0.2)

@@ -22,7 +22,7 @@ class MyPlugin:
     @hookimpl
     def collect_batch(self, step: int, run: RunContext) -> Batch:
         """Collect the data of one step. The core samples, verifies and scores; the algorithm chooses what to train."""
-        problems = run.draw(step, self.problems_per_step, run.train_problems)
+        problems = run.draw_problems(step, self.problems_per_step)
         groups = tuple(run.credit(group) for group in run.rollouts(step, problems, self.rollouts_per_problem))
         data = tuple(
             datum_of(group.prompt, rollout, advantage)
