@@ -60,6 +60,14 @@ def test_the_eight_panels_of_a_run_of_rewards() -> None:
     assert sheet.panels[4].lines == {"penalty from": 0.3}
 
 
+def test_a_run_that_measured_its_policy_has_two_more_panels() -> None:
+    whole = rl()
+    measured = [replace(s, metrics={**s.metrics, "entropy": 0.3, "approx_kl:mean": 0.001}) for s in whole.steps]
+    sheet = sheet_of(replace(whole, steps=tuple(measured)))
+    assert titles(sheet)[8:] == ["Entropy", "KL to the sampler"]
+    assert {panel.unit for panel in sheet.panels[8:]} == {"nats a token"}
+
+
 def test_the_sheet_of_supervised_steps() -> None:
     sheet = sheet_of(sft())
     assert titles(sheet) == ["Loss", "Learning rate", "Thinking and boxed rate", "Length"]

@@ -144,7 +144,18 @@ def rl_panels(records: Records) -> list[Panel]:
         Panel("Step time", (step_time_series(records),), unit="s"),
         Panel("Thinking rate", (steps("thinking_rate", "training"), *eval_series(records, "thinking_rate")), True),
         Panel("Length", length_series(steps), unit="tokens"),
+        *policy_panels(steps),
     ]
+
+
+def policy_panels(steps: Callable[[str, str], Series]) -> list[Panel]:
+    """The policy's entropy, and how far training is from what sampled; no panel for a run that did not measure it."""
+    entropy, kl = steps("entropy", "entropy"), steps("approx_kl:mean", "KL")
+    panels = [
+        Panel("Entropy", (entropy,), unit="nats a token"),
+        Panel("KL to the sampler", (kl,), unit="nats a token"),
+    ]
+    return [panel for panel in panels if panel.series[0].points]
 
 
 def sft_panels(records: Records) -> list[Panel]:
