@@ -92,14 +92,17 @@ def draw(items: Sequence[T], step: int, n: int, seed: int) -> list[T]:
     return [items[orders[p // len(items)][p % len(items)]] for p in places]
 
 
-def draw_more(items: Sequence[T], step: int, n: int, seed: int, drawn: Sequence[T] = ()) -> list[T]:
-    """Return the n items that a step uses next: those of `draw`, or others if it has `drawn` some before.
+def draw_more(
+    problems: Sequence[Problem], step: int, n: int, seed: int, drawn: Sequence[Problem] = ()
+) -> list[Problem]:
+    """Return the n problems that a step uses next: those of `draw`, or others if it has `drawn` some before.
 
     It draws none again while enough are left: a pure function of its arguments.
     """
     if not drawn:
-        return draw(items, step, n, seed)
-    left = [item for item in items if item not in drawn]
-    rng = np.random.default_rng([seed, step, len(drawn)])
-    chosen = [left[i] for i in rng.permutation(len(left))[:n]]
-    return chosen + draw(items, step, n - len(chosen), seed) if len(chosen) < n else chosen
+        return draw(problems, step, n, seed)
+    names = {problem.id for problem in drawn}
+    left = [problem for problem in problems if problem.id not in names]
+    order = np.random.default_rng([seed, step, len(drawn)]).permutation(len(left))
+    chosen = [left[i] for i in order[:n]]
+    return chosen + draw(problems, step, n - len(chosen), seed)

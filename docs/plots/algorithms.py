@@ -1,6 +1,6 @@
 """Writes the tables of docs/algorithms.md between its marks, and docs/images/algorithms.png: every option, three seeds.
 
-``python docs/plots/algorithms.py DIR [PROCESSES]`` trains what DIR does not hold yet, about 80 runs of 30 to 60 s on one
+``python docs/plots/algorithms.py DIR [PROCESSES]`` trains what DIR does not hold yet, about 80 runs of 30 to 60 s on a
 core, and reads the rest. If you kill it, delete the runs that are not whole before you go on. Needs matplotlib.
 """
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from justtinker_core import PluginError, Problem
-from justtinker_core.data import check_problems, draw, largest_remainder, load, select
+from justtinker_core.data import check_problems, draw, draw_more, largest_remainder, load, select
 from justtinker_core.discovery import Found, find
 from justtinker_core.types import DataSpec
 from tests.core.conftest import LISTED, problems
@@ -177,3 +177,16 @@ def test_a_step_is_a_pure_function_of_seed_and_step(items: int, n: int, seed: in
 def test_epochs_and_seeds_differ() -> None:
     orders = {tuple(draw(range(50), step, 50, seed)) for step in (1, 2, 3) for seed in (0, 1)}
     assert len(orders) == 6
+
+
+@given(st.integers(1, 30), st.integers(1, 9), st.integers(1, 9), st.integers(0, 3))
+def test_a_step_that_draws_again_gets_others_while_there_are_any(total: int, n: int, step: int, rounds: int) -> None:
+    items, drawn = problems(total), list[Problem]()
+    assert draw_more(items, step, n, 7) == draw(items, step, n, 7)
+    for _ in range(rounds + 1):
+        more = draw_more(items, step, n, 7, drawn)
+        assert more == draw_more(items, step, n, 7, drawn)
+        assert len(more) == n
+        fresh = {p.id for p in more} - {p.id for p in drawn}
+        assert len(fresh) == min(n, total - len({p.id for p in drawn}))
+        drawn += more
