@@ -12,12 +12,11 @@ ORDER = {
     "Data": ["change_of_base"],
     "Verifiers": ["code_output", "proof_server"],
     "Rewards": ["diversity", "soft_overlong", "cosine_length"],
-    "Advantages and algorithms": ["leave_one_out"],
     "Watching": ["webhook", "csv_file"],
 }
 INTRO = """# Cookbook
 
-Made by `python docs/cookbook.py` from the files in [cookbook](cookbook). These are ten complete plugins, one file
+Made by `python docs/cookbook.py` from the files in [cookbook](cookbook). These are eight complete plugins, one file
 each. Copy one next to your config, add its TOML, and change it until it is yours.
 
 Below, `enable` names the recipe and the plugins that it goes with; keep the rest of your list. This is a whole

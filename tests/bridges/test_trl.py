@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
@@ -23,6 +24,10 @@ import tomli_w
 from justtinker_core import PluginError, Scorer
 from justtinker_core.options import configure
 from justtinker_core.testing import check_reward, make_group, make_problem
+from justtinker_core.types import Reward
+from justtinker_plugins.advantages.gdpo import Gdpo
+from justtinker_plugins.advantages.group_mean import GroupMean
+from justtinker_plugins.advantages.leave_one_out import LeaveOneOut
 from justtinker_plugins.bridges import trl
 from justtinker_plugins.bridges._trl import scoring
 from justtinker_plugins.bridges._trl.batches import Request
@@ -454,6 +459,55 @@ def test_trl_computes_with_what_a_scorer_gives(make_trainer: Callable[..., Any],
     assert last["unscored"] == 0.25
     assert last["rewards/correct/mean"] == pytest.approx(2 / 3)
     assert last["rewards/format/mean"] == -0.5
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("trainer", "settings", "plugin"),
+    [
+        ("GRPO", {"scale_rewards": "group"}, GroupMean(divide_by_std=True, std="sample")),
+        ("GRPO", {"scale_rewards": "none"}, GroupMean()),
+        ("GRPO", {"multi_objective_aggregation": "normalize_then_sum"}, Gdpo()),
+        ("RLOO", {}, LeaveOneOut()),
+    ],
+    ids=["grpo", "dr_grpo", "gdpo", "rloo"],
+)
+def test_our_advantages_are_those_of_trl(
+    trainer: str, settings: Mapping[str, Any], plugin: Any, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real step of TRL's trainer, on random rewards, some of which are None."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    trl_module, datasets = importlib.import_module("trl"), importlib.import_module("datasets")
+    rng, weights = np.random.default_rng(0), [1.0, 0.3]
+    raw: dict[str, list[float | None]] = {"first": [], "second": []}
+
+    def reward(name: str, missing: float) -> Callable[..., list[float | None]]:
+        def give(completions: list[Any], **_: Any) -> list[float | None]:
+            values = [None if rng.random() < missing else float(rng.uniform(-1, 1)) for _ in completions]
+            raw[name] += values
+            return values
+
+        give.__name__ = name
+        return give
+
+    config = getattr(trl_module, f"{trainer}Config")(
+        str(tmp_path), reward_weights=weights, num_generations=4, per_device_train_batch_size=16, max_steps=1,
+        max_completion_length=4, beta=0.0, report_to=[], use_cpu=True, **settings,
+    )  # fmt: skip
+    made = getattr(trl_module, f"{trainer}Trainer")(
+        model=str(model), args=config, reward_funcs=[reward("first", 0.0), reward("second", 0.3)],
+        train_dataset=datasets.Dataset.from_list([{"prompt": f"{n}+1"} for n in range(8)]),
+    )  # fmt: skip
+    made.train()
+    by_name = dict(zip(raw, weights, strict=True))
+    rewards = [Reward(dict(zip(raw, row, strict=True)), by_name) for row in zip(*raw.values(), strict=True)]
+    groups = [replace(make_group(["x"] * 4), rewards=tuple(rewards[i : i + 4])) for i in range(0, 16, 4)]
+    ours = np.array([a for group in groups for a in plugin.advantages(group)])
+    if isinstance(plugin, Gdpo):  # then TRL normalises over the batch
+        ours = (ours - ours.mean()) / (ours.std(ddof=1) + 1e-4)
+    assert len(ours) == 16
+    assert np.ptp(ours) > 1
+    assert list(made._logs["advantages"]) == pytest.approx(ours, rel=1e-3, abs=1e-4)
 
 
 @pytest.mark.integration

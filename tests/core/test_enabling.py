@@ -173,7 +173,7 @@ MISTAKES = {
     "nobody for a role": (
         ["-p", "no:my_mean"],
         "no active plugin implements advantages, which the algorithm 'my_rl' needs; enable one of the advantages: "
-        "group_mean",
+        "gdpo, group_mean, leave_one_out, max_rl",
     ),
     "no backend": (
         ["-p", "no:my_opened"],

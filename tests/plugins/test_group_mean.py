@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
 import pytest
@@ -8,15 +9,16 @@ from hypothesis import strategies as st
 
 from justtinker_core import Group, Problem, Prompt
 from justtinker_core.types import Reward
+from justtinker_plugins.advantages._center import Std
 from justtinker_plugins.advantages.group_mean import GroupMean
 
 TOTALS = st.lists(st.floats(-2, 2), min_size=1, max_size=16)
 
 
-def advantages(totals: Sequence[float], *, divide_by_std: bool = False) -> list[float]:
+def advantages(totals: Sequence[float], *, divide_by_std: bool = False, std: Std = "population") -> list[float]:
     rewards = tuple(Reward({"correct": t / 2}, {"correct": 2.0}) for t in totals)
     group = Group(1, 0, Problem("1", "1+1=?", "2"), Prompt(), rewards=rewards)
-    return list(GroupMean(divide_by_std=divide_by_std).advantages(group))
+    return list(GroupMean(divide_by_std=divide_by_std, std=std).advantages(group))
 
 
 def test_reward_minus_mean() -> None:
@@ -29,10 +31,28 @@ def test_division_by_the_standard_deviation() -> None:
     )
 
 
+@given(st.lists(st.floats(-2, 2), min_size=2, max_size=16).filter(lambda r: statistics.pstdev(r) > 1e-3))
+def test_both_standard_deviations(totals: list[float]) -> None:
+    mean = statistics.fmean(totals)
+    deviations: dict[Std, float] = {"population": statistics.pstdev(totals), "sample": statistics.stdev(totals)}
+    for std, deviation in deviations.items():
+        expected = [(total - mean) / (deviation + 1e-6) for total in totals]
+        assert advantages(totals, divide_by_std=True, std=std) == pytest.approx(expected, rel=1e-6, abs=1e-9)
+        assert advantages(totals, std=std) == advantages(totals), "only with divide_by_std"
+
+
+def test_the_default_divides_by_the_deviation_of_the_population() -> None:
+    totals = [1.0, 0.25, 0.0, 0.0]
+    assert GroupMean().std == "population"
+    sample = advantages(totals, divide_by_std=True, std="sample")
+    assert sample == pytest.approx([a * (3 / 4) ** 0.5 for a in advantages(totals, divide_by_std=True)], rel=1e-5)
+
+
+@pytest.mark.parametrize("std", ["population", "sample"])
 @pytest.mark.parametrize("divide_by_std", [False, True])
 @pytest.mark.parametrize("totals", [[], [1.0], [0.1] * 3, [0.97, 0.97, 0.97, 0.97, 0.97, 0.97, 0.97]])
-def test_equal_rewards_teach_nothing(totals: list[float], divide_by_std: bool) -> None:
-    assert advantages(totals, divide_by_std=divide_by_std) == [0.0] * len(totals)
+def test_equal_rewards_teach_nothing(totals: list[float], divide_by_std: bool, std: Std) -> None:
+    assert advantages(totals, divide_by_std=divide_by_std, std=std) == [0.0] * len(totals)
 
 
 @given(TOTALS, st.booleans())

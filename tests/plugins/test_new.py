@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from justtinker_core.discovery import COMMANDS, ROLES, find, load_file
 from justtinker_core.rundir import RunDir
 from justtinker_core.testing import _backend, _stand_ins
-from justtinker_plugins.commands.new import KINDS
+from justtinker_plugins.commands.new import KINDS, role_of
 from tests.core.conftest import cli
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +89,7 @@ def test_one_file_runs_with_the_printed_config_lines(
         "reporter": (tmp_path / "run" / "my_own.csv").exists(),
         "environment": "Guess my number" in groups,
         # the only plugin of its role, so no other can have been asked
-        **dict.fromkeys(("advantage", "prompt", "algorithm", "executor"), True),
+        **dict.fromkeys(("advantage", "prompt", "algorithm", "curriculum", "executor"), True),
     }
     assert evidence[kind], groups
     assert cli("plugins", "my_own.py:MyOwn").exit_code == 0
@@ -162,7 +162,7 @@ def test_the_tests_of_all_packages_pass(tmp_path: Path, site: Callable[..., Path
         )
     found = find() | find(COMMANDS)
     for kind in KINDS:
-        assert found[f"my_own_{kind}"].role == f"{kind}s"
+        assert found[f"my_own_{kind}"].role == role_of(kind)
         assert cli("plugins", f"my_own_{kind}").exit_code == 0
     path = os.pathsep.join([str(tmp_path / "site"), str(ROOT), str(ROOT / "plugins")])
     done = subprocess.run(
@@ -247,6 +247,6 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 
 def test_every_role_has_a_template_or_a_reason() -> None:
-    assert {f"{kind}s" for kind in KINDS} | {"backends"} == {*ROLES, *COMMANDS}
+    assert {role_of(kind) for kind in KINDS} | {"backends"} == {*ROLES, *COMMANDS}
     help_text = " ".join(cli("new", "--help").output.split())
     assert all(re.search(rf"\b{kind}\b", help_text) for kind in KINDS)

@@ -29,6 +29,8 @@ once and add --set run.start_from=DIR with the directory of its first stage, ...
 REPLACED = {"verifier": "math_verify", "advantage": "group_mean", "prompt": "chatml_think", "algorithm": "grpo"}
 """The quickstart's plugin that a new one replaces, for kinds of which a run has only one, or asks one first."""
 DATA_KINDS = ("dataset", "environment")
+PLURALS = {"curriculum": "curricula"}
+"""Roles that are not called like their kind with an s."""
 NO_BACKEND_TEMPLATE = (
     "there is no template for a backend: it would be too long. Start from one that works (ScriptedBackend in "
     "justtinker_core.testing has one weight and 100 lines), read what it must do (Backend in justtinker_core.types), "
@@ -50,8 +52,8 @@ NO_BACKEND_TEMPLATE = (
 def new(kind: str, name: str, package: bool, directory: Path) -> None:
     """Write a plugin of a KIND, called NAME, that runs as it is and is yours to change.
 
-    KIND is one of verifier, reward, dataset, monitor, metric, advantage, prompt, algorithm, reporter, command,
-    environment, executor.
+    KIND is one of verifier, reward, dataset, monitor, metric, advantage, prompt, algorithm, curriculum, reporter,
+    command, environment, executor.
     """
     check_kind(kind)
     check_name(kind, name, package)
@@ -95,7 +97,7 @@ def render(file: str, kind: str, name: str) -> str:
         "my_plugin:MyPlugin": f"{name}:{name if kind == 'command' else class_name(name)}",
         "justtinker-my-plugin": package_name(name),
         "MY_KIND": with_article(kind),
-        "MY_ROLE": f"{kind}s",
+        "MY_ROLE": role_of(kind),
         "my_plugin": name,
         "MyPlugin": class_name(name),
     }
@@ -103,6 +105,11 @@ def render(file: str, kind: str, name: str) -> str:
     for placeholder, replacement in replacements.items():
         text = text.replace(placeholder, replacement)
     return text
+
+
+def role_of(kind: str) -> str:
+    """``reward`` -> ``rewards``."""
+    return PLURALS.get(kind, f"{kind}s")
 
 
 def class_name(name: str) -> str:

@@ -1,0 +1,1 @@
+"""Curricula: which problems a step samples."""
