@@ -104,7 +104,8 @@ def test_reinforcement(name: str) -> None:
     assert (loaded.run.steps, loaded.run.start_from) == (steps, start)
     assert options["grpo"] == {
         "problems_per_step": problems, "rollouts_per_problem": 8, "train_on": "positive", "loss": "ppo",
-        "clip_low": 0.8, "clip_high": 1.28, "updates_per_step": 1,
+        "clip_low": 0.8, "clip_high": 1.28, "dro_beta": 0.05, "normalize": "token_sum",
+        "updates_per_step": 1, "dynamic_sampling": False, "max_rounds": 4, "lag": 0,
     }  # fmt: skip
     assert options["group_mean"] == {"divide_by_std": False, "std": "population"}
     assert (loaded.optimizer.learning_rate, loaded.optimizer.warmup_steps) == (1e-6, 0)
@@ -237,6 +238,8 @@ def test_the_baseline_is_standard_grpo_where_the_recipe_is_not() -> None:
     assert loaded.plugin_options["group_mean"] == {"divide_by_std": True, "std": "sample"}, "as in TRL and verl"
     grpo = loaded.plugin_options["grpo"]
     assert (grpo["train_on"], grpo["loss"], grpo["clip_low"], grpo["clip_high"]) == ("all", "ppo", 0.8, 1.2)
+    assert grpo["normalize"] == "sequence_mean"
+    assert open_plugins(loaded).weights(1)["kl"] == 0.04
     recipe = preset("quickstart-rl")
     for key in ("problems_per_step", "rollouts_per_problem", "updates_per_step"):
         assert grpo[key] == recipe.plugin_options["grpo"][key], "otherwise the two could not be compared"

@@ -17,7 +17,7 @@ from justtinker_core.types import LossChecker
 from justtinker_plugins.algorithms._grpo.ahead import Ahead, Started, never_acts
 from justtinker_plugins.algorithms._grpo.normalising import Normalize, divided, divisor, rows_of
 from justtinker_plugins.algorithms._grpo.rounds import keep_mixed
-from justtinker_plugins.algorithms._grpo.settings import conflict, loss_config
+from justtinker_plugins.algorithms._grpo.settings import CLIPS, conflict, loss_config
 
 
 @plugin
@@ -67,6 +67,9 @@ class Grpo:
     def __post_init__(self) -> None:
         if found := conflict(self):
             raise ValueError(found)
+        low, high = CLIPS.get(self.loss, (None, None))  # filled in here, so that a run's config shows them
+        self.clip_low = low if self.clip_low is None else self.clip_low
+        self.clip_high = high if self.clip_high is None else self.clip_high
         self._ahead = Ahead(self.lag)
 
     @hookimpl

@@ -20,13 +20,9 @@ def loss_config(options: Grpo) -> dict[str, float]:
     """Return the settings of the loss that the options choose."""
     if options.loss == "dro":
         return {"beta": options.dro_beta}
-    if options.loss not in CLIPS:
+    if options.loss not in CLIPS or options.clip_low is None or options.clip_high is None:
         return {}
-    low, high = CLIPS[options.loss]
-    clip = {
-        "clip_low_threshold": low if options.clip_low is None else options.clip_low,
-        "clip_high_threshold": high if options.clip_high is None else options.clip_high,
-    }
+    clip = {"clip_low_threshold": options.clip_low, "clip_high_threshold": options.clip_high}
     return clip if options.dual_clip is None else {**clip, "dual_clip": options.dual_clip}
 
 
