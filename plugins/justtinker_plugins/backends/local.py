@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -20,10 +21,12 @@ from justtinker_core import Backend, Datum, PluginError, Prompt, RunContext, Sam
 from justtinker_core.checkpoints import FILE, checkpoint_of
 from justtinker_core.config import RunConfig
 from justtinker_core.types import Adam, Loss, Message, TrainResult
-from justtinker_plugins.backends._data import check_data
+from justtinker_plugins.backends._data import check_data, settings_complaint
 from justtinker_plugins.backends._local import losses, sampling
 from justtinker_plugins.backends._local import model as models
 from justtinker_plugins.backends._local.exporting import export_policy
+from justtinker_plugins.backends._local.reference import References, sequence_logprobs
+from justtinker_plugins.backends._local.sampler import LocalSampler, promised, settle
 from justtinker_plugins.shared.exports import Exported, Progress
 from justtinker_plugins.shared.prompts import Prompts, decode, encode
 
@@ -72,8 +75,8 @@ class Local:
     @hookimpl
     def open_backend(self, run: RunContext) -> Backend:
         """Open the model ``run.config.run.model``; its checkpoints go to ``run.dir``/checkpoints."""
-        policy = self.open_policy(run.config.run.model, run.config.run.seed)
-        return LocalBackend(policy, self, Path(run.dir) / "checkpoints")
+        reopen = partial(self.open_policy, run.config.run.model, run.config.run.seed)
+        return LocalBackend(reopen, self, Path(run.dir) / "checkpoints")
 
     def open_policy(self, name: str, seed: int) -> models.Policy:
         """Load the model, with a new adapter if one is trained."""
@@ -107,8 +110,8 @@ class Local:
 class LocalBackend:
     """A `Backend` whose one worker thread carries out all calls in the order they are made."""
 
-    def __init__(self, policy: models.Policy, options: Local, directory: Path) -> None:
-        self.policy, self.options, self.directory = policy, options, directory
+    def __init__(self, reopen: Callable[[], models.Policy], options: Local, directory: Path) -> None:
+        self.policy, self.options, self.directory = (policy := reopen()), options, directory
         self.context_length = int(getattr(policy.config, "max_position_embeddings", policy.tokenizer.model_max_length))
         self.end_token = str(policy.tokenizer.eos_token)
         self._prompts = Prompts(policy.tokenizer)
@@ -116,6 +119,7 @@ class LocalBackend:
         self.version = 0
         """Counts the optimizer steps and restores submitted so far; it tells a sampler that its weights are gone."""
         self._optimizer: Any = None
+        self._references = References(reopen)
         self._merged = ExitStack()
         self._is_merged = False
         self._closed = threading.Event()
@@ -137,6 +141,10 @@ class LocalBackend:
         """A sampler of the weights after all work submitted so far; the next optimizer step or restore ends it."""
         return LocalSampler(self, self.version)
 
+    def check_loss(self, loss: Loss, config: Mapping[str, float]) -> str:
+        """Why there is no such loss, or none with these settings; "" if it can be computed."""
+        return settings_complaint(loss, config)
+
     def forward_backward(self, data: Sequence[Datum], loss: Loss, config: Mapping[str, float]) -> Future[TrainResult]:
         """Add the gradient of the summed loss. A non-finite loss drops all accumulated gradients."""
         return self.submit(self._forward_backward, tuple(data), loss, dict(config))
@@ -145,6 +153,18 @@ class LocalBackend:
         """Take an AdamW step with the accumulated gradient. A non-finite gradient is dropped, not applied."""
         self.version += 1
         return self.submit(self._optim_step, adam)
+
+    def reference_logprobs(
+        self, sequences: Sequence[tuple[int, ...]], path: str | None
+    ) -> list[Future[tuple[float, ...]]]:
+        """The log-probabilities of each sequence but its first token, under a checkpoint or the model as it was opened.
+
+        A frozen copy of the model is opened at the first call and kept. An error there reaches every open future.
+        """
+        futures = promised(len(sequences))
+        job = self.submit(self._reference_logprobs, tuple(sequences), path, futures)
+        job.add_done_callback(lambda done: settle(done, futures))
+        return futures
 
     def save(self, name: str, ttl_seconds: int | None = None) -> Future[str]:
         """Write ``checkpoints/name``, without gradients that await an optimizer step. It never expires."""
@@ -169,6 +189,7 @@ class LocalBackend:
         """Stop running work at its next token or batch and drop the rest; their futures raise."""
         self._closed.set()
         self._worker.shutdown(wait=True, cancel_futures=True)
+        self._references.close()
 
     def submit(self, work: Callable[..., T], *arguments: Any) -> Future[T]:
         """Queue work for the worker thread."""
@@ -216,6 +237,19 @@ class LocalBackend:
             self._drop_gradients()  # half a batch's gradient is no use to anyone
             raise
 
+    def _reference_logprobs(
+        self, sequences: tuple[tuple[int, ...], ...], path: str | None, futures: Sequence[Future[tuple[float, ...]]]
+    ) -> None:
+        sequence_logprobs(
+            self._references.policy(path),
+            sequences,
+            futures,
+            context=self.context_length,
+            most_tokens=self.options.max_batch_tokens,
+            chunk=self.options.logprob_chunk,
+            closed=self._closed,
+        )
+
     def _drop_gradients(self) -> None:
         for parameter in self.policy.trained:
             parameter.grad = None
@@ -256,32 +290,3 @@ class LocalBackend:
             self._optimizer = torch.optim.AdamW(self.policy.trained)
             self._optimizer.load_state_dict(state["optimizer"])
         models.restore_random_state(state)
-
-
-class LocalSampler:
-    """Samples from the backend's weights; refuses once they have changed."""
-
-    def __init__(self, backend: LocalBackend, version: int) -> None:
-        self._backend, self._version = backend, version
-
-    def sample(self, requests: Sequence[SampleRequest]) -> list[Future[list[Sample]]]:
-        """Sample all requests as one batch in the worker thread. An error there reaches every open future."""
-        if self._version != self._backend.version:
-            raise PluginError(
-                "this sampler's weights are gone: the local backend keeps one set, and an optimizer step or a restore "
-                "has replaced it; get a new sampler from backend.sampler()"
-            )
-        futures: list[Future[list[Sample]]] = [Future() for _ in requests]
-        for future in futures:
-            future.set_running_or_notify_cancel()  # setting the samples of a cancelled future would raise
-        job = self._backend.submit(self._backend.sample_now, tuple(requests), futures)
-        job.add_done_callback(lambda done: settle(done, futures))
-        return futures
-
-
-def settle(job: Future[None], futures: Sequence[Future[list[Sample]]]) -> None:
-    """Pass the job's error to the futures it left open, so that nobody waits forever."""
-    error = PluginError("the backend was closed before it sampled") if job.cancelled() else job.exception()
-    for future in futures:
-        if error is not None and not future.done():
-            future.set_exception(error)

@@ -1,4 +1,4 @@
-"""The `local` backend's losses, as the Tinker service defines them, and their gradients.
+"""The `local` backend's log-probabilities, losses and gradients, in torch.
 
 The optimizer is in local.py. Shapes: B sequences in a batch, T positions, N positions that are not padding.
 """
@@ -12,8 +12,9 @@ import numpy as np
 
 from justtinker_core import Datum, PluginError
 from justtinker_core.types import Loss, TrainResult
-from justtinker_plugins.backends._data import NEEDS, PPO_CLIP
+from justtinker_plugins.backends._data import PPO_CLIP, settings_of
 from justtinker_plugins.backends._local.model import Policy
+from justtinker_plugins.backends._losses import train_metrics
 
 if TYPE_CHECKING:
     import threading
@@ -60,7 +61,7 @@ def forward_backward(
         flat, lengths = batch_logprobs.tolist(), [len(d.inputs) for d in batch_data]
         for i, length, end in zip(batch, lengths, np.cumsum(lengths).tolist(), strict=True):
             logprobs[i] = tuple(flat[end - length : end])
-    return TrainResult(total, tuple(logprobs), train_metrics(loss, config, data, logprobs, total))
+    return TrainResult(total, tuple(logprobs), train_metrics(data, logprobs, loss, config, total))
 
 
 def target_logprobs(policy: Policy, data: Sequence[Datum], chunk: int) -> torch.Tensor:
@@ -107,10 +108,7 @@ def column(data: Sequence[Datum], name: str, device: torch.device, dtype: torch.
 def token_losses(
     loss: Loss, config: Mapping[str, float], logprobs: torch.Tensor, data: Sequence[Datum]
 ) -> torch.Tensor:
-    """The loss of every target (N,), as the Tinker SDK defines it, with r = exp(logprob - sampler's logprob).
-
-    cross_entropy: -w logprob; importance_sampling: -r A; ppo: -min(r A, clip(r, low, high) A).
-    """
+    """The loss of every target (N,), as `justtinker_plugins.backends._losses` defines it, with its gradient."""
     import torch
 
     def field(name: str) -> torch.Tensor:
@@ -118,31 +116,27 @@ def token_losses(
 
     if loss == "cross_entropy":
         return -field("weights") * logprobs
-    ratio, advantages = torch.exp(logprobs - field("logprobs")), field("advantages")
+    settings, advantages, far = settings_of(loss, config), field("advantages"), logprobs - field("logprobs")
+    if loss == "dro":
+        return 0.5 * settings["beta"] * (field("mask") != 0) * far**2 - advantages * logprobs
+    ratio = sequence_ratios(far, data) * (logprobs - logprobs.detach()).exp() if loss == "gspo" else far.exp()
     if loss == "importance_sampling":
         return -ratio * advantages
-    low, high = ({**PPO_CLIP, **config}[name] for name in PPO_CLIP)
-    return -torch.minimum(ratio * advantages, ratio.clamp(low, high) * advantages)
+    clipped = ratio.clamp(*(settings[name] for name in PPO_CLIP))
+    if loss == "cispo":
+        return -clipped.detach() * advantages * logprobs
+    gain = torch.minimum(ratio * advantages, clipped * advantages)
+    if "dual_clip" in settings:
+        gain = torch.where(advantages < 0, torch.maximum(gain, settings["dual_clip"] * advantages), gain)
+    return -gain
 
 
-def train_metrics(
-    loss: Loss, config: Mapping[str, float], data: Sequence[Datum], logprobs: Sequence[Sequence[float]], total: float
-) -> dict[str, float]:
-    """Metrics of a loss: ``loss:sum`` and ``tokens:sum``, the targets whose weight or advantage is not 0.
+def sequence_ratios(far: torch.Tensor, data: Sequence[Datum]) -> torch.Tensor:
+    """For every target (N,), exp of its sequence's mean of `far` (N,) where the mask is not 0; without gradient."""
+    import torch
 
-    A policy loss adds, over these targets, ``approx_kl:mean`` (r - 1 - log r: Schulman's k3 of the sampler's policy
-    from this one); ppo also ``clipped:mean``, the share that gets no gradient.
-    """
-    name = NEEDS[loss][-1]
-    weight = np.concatenate([[], *(getattr(d, name) for d in data)])
-    trained = weight != 0
-    result = {"loss:sum": total, "tokens:sum": float(trained.sum())}
-    if loss == "cross_entropy" or not trained.any():
-        return result
-    log_ratio = (np.concatenate(logprobs) - np.concatenate([d.logprobs or () for d in data]))[trained]
-    ratio, advantage = np.exp(log_ratio), weight[trained]
-    result["approx_kl:mean"] = float(np.mean(ratio - 1 - log_ratio))
-    if loss == "ppo":
-        low, high = ({**PPO_CLIP, **config}[key] for key in PPO_CLIP)
-        result["clipped:mean"] = float(np.mean(np.where(advantage > 0, ratio > high, ratio < low)))
-    return result
+    lengths = [len(d.inputs) for d in data]
+    written = column(data, "mask", far.device, torch.float32) != 0
+    parts = zip(torch.split(far.detach(), lengths), torch.split(written, lengths), strict=True)
+    means = torch.stack([(part * mask).sum() / mask.sum().clamp_min(1) for part, mask in parts])
+    return means.exp().repeat_interleave(torch.tensor(lengths, device=far.device))

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from justtinker_core import Datum, PluginError, Prompt
 from justtinker_core.types import Adam, Loss, Message, TrainResult
-from justtinker_plugins.backends._data import check_data
-from justtinker_plugins.backends._tinker import wire
+from justtinker_plugins.backends._data import check_data, settings_complaint, settings_of
+from justtinker_plugins.backends._tinker import protocol, wire
 from justtinker_plugins.backends._tinker.calls import is_gone
 from justtinker_plugins.backends._tinker.price_file import URL, PriceFile
 from justtinker_plugins.backends._tinker.prices import Prices, find_prices, published
-from justtinker_plugins.backends._tinker.sampler import TinkerSampler
+from justtinker_plugins.backends._tinker.sampler import TinkerSampler, ask_logprobs
 from justtinker_plugins.backends._tinker.server import NO_LABELS, Server
 from justtinker_plugins.shared.models import usd
 from justtinker_plugins.shared.prompts import Prompts, decode, encode
@@ -91,18 +91,46 @@ class TinkerBackend:
         )
         return TinkerSampler(self, calls, exported)
 
+    def check_loss(self, loss: Loss, config: Mapping[str, float]) -> str:
+        """Why neither the service nor the server can compute a loss, and what can; "" if nothing is known against it.
+
+        A server of one's own is asked what it takes once it has been reached, not before.
+        """
+        if complaint := unsupported(loss, config):
+            return complaint
+        taken = self.server.losses()
+        if not taken or loss in taken:
+            return ""
+        return f"{self.server.url} does not take the loss {loss!r}: choose one that it takes ({', '.join(taken)})"
+
     def forward_backward(self, data: Sequence[Datum], loss: Loss, config: Mapping[str, float]) -> Future[TrainResult]:
-        """Add the gradient of the summed loss to the gradient accumulated on the server."""
-        data, config, context = tuple(data), dict(config), self.context_length
+        """Add the gradient of the summed loss to the gradient accumulated on the server.
+
+        dro's quadratic term, which the service applies to every target, vanishes where the mask is 0: a forward pass
+        asks for the trainer's log-probabilities first, and these are sent there for the sampler's.
+        """
+        data, config, context = tuple(data), settings_of(loss, config), self.context_length
 
         def call() -> Any:
+            if complaint := unsupported(loss, config):
+                raise PluginError(complaint)
             check_data(data, loss, config, context, ANY_TOKEN)
-            sent = [wire.to_datum(datum, loss) for datum in data]
+            anchored = self._anchored(data) if loss == "dro" else data
+            sent = [wire.to_datum(datum, loss) for datum in anchored]
             return self.server.training().forward_backward(sent, loss, config or None)
 
         return self.server.calls.submit(
             call, lambda reply: wire.train_result(reply, data, loss, config), "the gradient", in_session=True
         )
+
+    def _anchored(self, data: Sequence[Datum]) -> list[Datum]:
+        """The data with the trainer's own log-probabilities wherever the mask is 0. In the calls' thread."""
+        training = self.server.training()
+        sent = [wire.to_datum(wire.unweighted(datum), "cross_entropy") for datum in data]
+        reply = self.server.calls.ask(
+            lambda: training.forward(sent, "cross_entropy"), "the log-probabilities of the prompts", in_session=True
+        )
+        return [wire.anchored(d, own) for d, own in zip(data, wire.target_logprobs(reply, data), strict=True)]
 
     def optim_step(self, adam: Adam) -> Future[Mapping[str, float]]:
         """Take an Adam step with the accumulated gradient; reports ``grad_norm`` if the server does."""
@@ -112,6 +140,17 @@ class TinkerBackend:
             "the optimizer step",
             in_session=True,
         )
+
+    def reference_logprobs(
+        self, sequences: Sequence[tuple[int, ...]], path: str | None
+    ) -> list[Future[tuple[float, ...]]]:
+        """The log-probabilities of each sequence but its first token, under a checkpoint or the model's own weights.
+
+        Their sampler is made at the first call and kept. A sequence that fails, fails alone, with a SamplingError.
+        """
+        calls, server = self.server.calls, self.server
+        ready = calls.submit(lambda: server.reference(path), lambda client: client, "the weights to compare with")
+        return ask_logprobs(calls, ready, sequences)
 
     def save(self, name: str, ttl_seconds: int | None = None) -> Future[str]:
         """Save weights and optimizer on the server, for `ttl_seconds`; the result is their ``tinker://`` path."""
@@ -161,6 +200,15 @@ class TinkerBackend:
     def close(self) -> None:
         """End the session. The server finishes what it has begun; open futures raise."""
         self.server.close()
+
+
+def unsupported(loss: Loss, config: Mapping[str, float]) -> str:
+    """Why the service's losses, or the SDK's, do not include this one; "" if they do."""
+    if "dual_clip" in config and loss == "ppo":
+        return (
+            "the Tinker service's ppo has no dual clip: leave dual_clip out, or use the backend 'local', which has it"
+        )
+    return settings_complaint(loss, config) or protocol.lacking(loss)
 
 
 def unpriced(backend: TinkerBackend) -> str:

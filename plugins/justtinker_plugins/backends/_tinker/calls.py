@@ -58,6 +58,8 @@ class Calls:
         self._watcher: threading.Thread | None = None
         self._closed = False
         self._lost = ""
+        self.heard = False
+        """Whether the server has answered a call."""
 
     def promise(self, error: type[PluginError] = PluginError) -> Future[Any]:
         """A future that cannot be cancelled: a cancelled optimizer step would make every later call wait forever.
@@ -128,6 +130,7 @@ class Calls:
         def hand_over(future: Future[Any]) -> None:
             if waited:
                 self._waiting.end(waited)
+            self.heard = self.heard or not (future.cancelled() or future.exception())
             with self._lock:
                 if not self._closed:  # else close() has settled the promises
                     self._replies.submit(arrived, future)
@@ -156,9 +159,9 @@ class Calls:
         else:
             promise.set_exception(explained(error, kind, waited))
 
-    def ask(self, call: Callable[[], Any], what: str) -> Any:
+    def ask(self, call: Callable[[], Any], what: str, in_session: bool = False) -> Any:
         """Make a call and wait for its answer. For the orders' thread: every later call needs the result."""
-        outer, waited = CALL.get(), self._waiting.begin(what)
+        outer, waited = CALL.get(), self._waiting.begin(what, in_session)
         if outer:
             outer.held = True
         try:

@@ -12,14 +12,16 @@ from justtinker_core import PluginError
 from justtinker_core.errors import nearest
 from justtinker_plugins.backends._tinker.backend import PATHS, TinkerBackend, not_a_checkpoint, unpriced
 from justtinker_plugins.backends._tinker.catalog import retirement, successor
-from justtinker_plugins.backends._tinker.protocol import description, mismatch, sdk_version
+from justtinker_plugins.backends._tinker.protocol import mismatch, sdk_version
 from justtinker_plugins.backends._tinker.server import RankError
 from justtinker_plugins.backends._tinker.waiting import KEY, scrubbed
 
 
 def setup_complaints(backend: TinkerBackend, budget: float | None) -> list[str]:
     """Complaints about key, server, SDK, prices (for the run's budget, if it has one) and model, each with its fix."""
-    found = [*key_complaints(os.environ.get(KEY, "")), *server_complaints(backend.server.url)]
+    unreached = server_complaints(backend.server.url)
+    backend.server.reached = not unreached
+    found = [*key_complaints(os.environ.get(KEY, "")), *unreached]
     if find_spec("tinker") is None:
         found.append("the tinker SDK is not installed: pip install 'justtinker[tinker]'")
     elif not found:
@@ -64,7 +66,7 @@ def unlisted_complaints(backend: TinkerBackend) -> list[str]:
 def protocol_complaints(backend: TinkerBackend) -> list[str]:
     """A complaint if a server of one's own and the SDK speak different versions of the protocol."""
     url = backend.server.url
-    why = None if backend.server.is_service else mismatch(description(url), sdk_version())
+    why = mismatch(backend.server.description, sdk_version())
     return [f"{url} (base_url in [plugins.tinker]): {why}"] if why else []
 
 

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from http.client import HTTPException
 from importlib import metadata
+from importlib.util import find_spec
 from typing import Any
 
 PROTOBUF, IDS, ONE_REQUEST = (0, 25), (0, 26, 2), (0, 38)
@@ -26,6 +27,8 @@ NO_RESTORE = (
     "the server cannot restore a checkpoint in one request, as SDK {version} asks it to: "
     "pip install 'tinker>=0.26.2,<0.38'"
 )
+SINCE = {"gspo": (0, 34)}
+"""Loss -> the first version of the SDK that has it; those that are not named are as old as the oldest that is used."""
 WORDS = {
     "only supports as proto": JSON_ONLY,
     "valid dictionary or object to extract fields from": JSON_ONLY,  # pydantic, given bytes
@@ -48,7 +51,7 @@ def description(url: str) -> Mapping[str, Any]:
 
 def mismatch(api: Mapping[str, Any], version: str) -> str | None:
     """Why a server with this description and the SDK of this version cannot work together, with the fix."""
-    sdk = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    sdk = numbers(version)
     training, sampling = endpoint(api, "forward_backward"), endpoint(api, "asample")
     kinds = set(get(training, "requestBody", "content") or {"application/x-protobuf"})  # FastAPI omits what is read raw
     reply = schema(api, get(sampling, "responses", "200"))
@@ -64,10 +67,34 @@ def mismatch(api: Mapping[str, Any], version: str) -> str | None:
     return found and found.format(version=version)
 
 
+def lacking(loss: str) -> str:
+    """Why the installed SDK cannot ask for a loss, with the fix; "" if it can, or if there is no SDK."""
+    first = SINCE.get(loss)
+    if first is None or find_spec("tinker") is None or numbers(sdk_version()) >= first:
+        return ""
+    wanted = ".".join(map(str, first))
+    return (
+        f"SDK {sdk_version()} does not know the loss {loss!r}, which came with {wanted}: pip install 'tinker>={wanted}'"
+    )
+
+
+def losses(api: Mapping[str, Any]) -> tuple[str, ...]:
+    """The losses that a server with this description says it takes; empty if it does not say."""
+    request = schema(api, get(endpoint(api, "forward_backward"), "requestBody"))
+    given = referred(api, get(request, "properties", "forward_backward_input")) or request
+    found = referred(api, get(given, "properties", "loss_fn"))
+    return tuple(found.get("enum") or ([found["const"]] if "const" in found else ()))
+
+
 def explain(text: str) -> str:
     """What to do about an error by which a mismatch shows once a run has begun; empty for any other error."""
     found = next((why for words, why in WORDS.items() if words in text), None)
     return found.format(version=sdk_version()) if found else ""
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """The numbers of a version, as one can compare them."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 
 
 def sdk_version() -> str:
@@ -87,7 +114,11 @@ def required(api: Mapping[str, Any], described: Mapping[str, Any]) -> Sequence[s
 
 def schema(api: Mapping[str, Any], message: Mapping[str, Any]) -> Mapping[str, Any]:
     """The schema of a JSON message; empty if it is not described."""
-    found = get(message, "content", "application/json", "schema")
+    return referred(api, get(message, "content", "application/json", "schema"))
+
+
+def referred(api: Mapping[str, Any], found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema that a reference stands for; any other schema as it is."""
     reference = found.get("$ref")
     return get(api, *reference.removeprefix("#/").split("/")) if isinstance(reference, str) else found
 

@@ -1,4 +1,4 @@
-"""The `tinker` backend's `Sampler`."""
+"""What the `tinker` backend asks of exported weights: samples, and log-probabilities of given tokens."""
 
 from __future__ import annotations
 
@@ -48,3 +48,24 @@ class TinkerSampler:
             return wire.sampling_params(request, self._backend.context_length, self._backend.encode)
         except PluginError as error:
             return error
+
+
+def ask_logprobs(
+    calls: Calls, ready: Future[Any], sequences: Sequence[tuple[int, ...]]
+) -> list[Future[tuple[float, ...]]]:
+    """Ask for the log-probabilities of sequences once the sampling client is ready. One that fails, fails alone."""
+    promises = [calls.promise(SamplingError) for _ in sequences]
+
+    def send(client: Any) -> None:
+        from tinker import types
+
+        for tokens, promise in zip(sequences, promises, strict=True):
+            if len(tokens) < 2:
+                calls.settle(promise, tuple)
+            else:
+                call = partial(client.compute_logprobs, types.ModelInput.from_ints(list(tokens)))
+                convert = partial(wire.sequence_logprobs, tokens)
+                calls.make(call, convert, promise, "log-probabilities to compare with", in_session=True)
+
+    calls.after(ready, send, *promises)
+    return promises

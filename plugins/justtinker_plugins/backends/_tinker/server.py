@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from justtinker_core import PluginError
-from justtinker_plugins.backends._tinker import tokenizers
+from justtinker_plugins.backends._tinker import protocol, tokenizers
 from justtinker_plugins.backends._tinker.calls import Calls
 from justtinker_plugins.backends._tinker.waiting import KEY, Waiting, sdk
 from justtinker_plugins.backends._tinker.workers import Worker
@@ -43,7 +43,10 @@ class Server:
         self.start: tuple[str, bool] | None = None
         """The checkpoint that the run will begin with, if known, and whether with its optimizer."""
         self.calls = Calls(Waiting(self.url, options.give_up_after, options.give_up_busy_after, step))
+        self.reached = False
+        """Whether preflight has found something that answers at the address."""
         self._training: Any = None
+        self._references: dict[str | None, Any] = {}
         self._asked: tuple[tuple[str, bool] | None, Any] | None = None
         """A training client that was made to ask it for the tokenizer, and the checkpoint that it was made from."""
         self._closed = False
@@ -57,6 +60,15 @@ class Server:
     def is_service(self) -> bool:
         """Whether it is the Tinker service, and no server of one's own."""
         return self.url == SERVICE
+
+    @cached_property
+    def description(self) -> Mapping[str, Any]:
+        """What a server of one's own says of itself, once it has been reached; empty for the service."""
+        return {} if self.is_service else protocol.description(self.url)
+
+    def losses(self) -> tuple[str, ...]:
+        """The losses that the server says it takes; empty if it does not say, or has not been reached yet."""
+        return protocol.losses(self.description) if self.reached or self.calls.heard else ()
 
     @cached_property
     def offered(self) -> dict[str, int | None]:
@@ -94,6 +106,18 @@ class Server:
     def restore(self, path: str, optimizer: bool) -> None:
         """Make a new training client from a checkpoint."""
         self._training = self._checked(self._made_from((path, optimizer)))
+
+    def reference(self, path: str | None) -> Any:
+        """A sampling client of a checkpoint's weights, or of the model's own; made once for each."""
+        if path not in self._references:
+            service, what = self._service, "the weights to compare with"
+            if path is None:
+                client = self.calls.ask(lambda: service.create_sampling_client(base_model=self.model), what)
+            else:
+                training = self._make((path, False))
+                client = self.calls.ask(lambda: training.save_weights_and_get_sampling_client(), what)
+            self._references[path] = client
+        return self._references[path]
 
     def _to_ask(self) -> Any:
         """A training client to ask for the tokenizer. The run goes on with it if it begins with the same weights."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from justtinker_core import Datum, PluginError, Sample, SampleRequest, SamplingError
 from justtinker_core.types import Adam, Loss, TrainResult
-from justtinker_plugins.backends._data import NEEDS, PPO_CLIP
+from justtinker_plugins.backends._data import NEEDS
+from justtinker_plugins.backends._losses import loss_sum, train_metrics
 
+TENSORS: Mapping[tuple[str, str], str | None] = {("gspo", "mask"): "sequence_ratio_mask", ("dro", "mask"): None}
+"""Loss and field of `Datum` -> the tensor's name in the SDK, where it is another; None: it is not sent."""
 REPORT_ONLY = 1e12
 """A clipping norm that no gradient reaches; the server reports the norm only while clipping is on."""
 
@@ -71,7 +75,9 @@ def to_datum(datum: Datum, loss: Loss) -> Any:
     from tinker import types
 
     tensors = {"target_tokens": np.array(datum.targets, np.int64)}
-    tensors |= {name: np.array(getattr(datum, name), np.float32) for name in NEEDS[loss]}
+    for field in NEEDS[loss]:
+        if name := TENSORS.get((loss, field), field):
+            tensors[name] = np.array(getattr(datum, field), np.float32)
     return types.Datum(
         model_input=types.ModelInput.from_ints(list(datum.inputs)),
         loss_fn_inputs={name: types.TensorData.from_numpy(values) for name, values in tensors.items()},
@@ -94,7 +100,18 @@ def adam_params(adam: Adam) -> Any:
 
 
 def train_result(reply: Any, data: Sequence[Datum], loss: Loss, config: Mapping[str, float]) -> TrainResult:
-    """Check and convert a forward_backward reply."""
+    """Check and convert a forward_backward reply. Servers differ in the metrics that they report; ours are added."""
+    logprobs = target_logprobs(reply, data)
+    total = loss_sum(data, logprobs, loss, config)
+    if not np.isfinite(total):
+        raise PluginError(f"the {loss} loss, from the server's log-probabilities, is {total}: the weights are ruined")
+    theirs = {name: float(value) for name, value in (reply.metrics or {}).items() if value is not None}
+    metrics = {**theirs, **train_metrics(data, logprobs, loss, config, total)}
+    return TrainResult(total, tuple(tuple(p.tolist()) for p in logprobs), metrics)
+
+
+def target_logprobs(reply: Any, data: Sequence[Datum]) -> list[np.ndarray]:
+    """The log-probabilities (T,) of each datum's targets in the reply of a forward pass. PluginError if some lack."""
     outputs = reply.loss_fn_outputs
     if len(outputs) != len(data):
         raise PluginError(f"the server returned {len(outputs)} outputs for {len(data)} data")
@@ -106,33 +123,33 @@ def train_result(reply: Any, data: Sequence[Datum], loss: Loss, config: Mapping[
                 f"the server returned {len(values)} log-probabilities for {len(datum.targets)} of datum {i}"
             )
         logprobs.append(values)
-    metrics = {name: float(value) for name, value in (reply.metrics or {}).items() if value is not None}
-    total = loss_sum(data, logprobs, loss, config)
-    if not np.isfinite(total):
-        raise PluginError(f"the {loss} loss, from the server's log-probabilities, is {total}: the weights are ruined")
-    return TrainResult(total, tuple(tuple(p.tolist()) for p in logprobs), metrics)
+    return logprobs
 
 
-def loss_sum(data: Sequence[Datum], logprobs: Sequence[Any], loss: Loss, config: Mapping[str, float]) -> float:
-    """Sum the loss over tokens and data, from the log-probabilities: servers differ in what they report.
+def unweighted(datum: Datum) -> Datum:
+    """The datum for a forward pass that asks only for log-probabilities."""
+    return Datum(datum.inputs, datum.targets, weights=(0.0,) * len(datum.targets))
 
-    As the Tinker service defines it, with r = exp(logprob - sampler's logprob) and advantage A: cross_entropy
-    -w logprob; importance_sampling -r A; ppo -min(r A, clip(r, low, high) A).
+
+def anchored(datum: Datum, logprobs: np.ndarray) -> Datum:
+    """The datum with the trainer's own log-probabilities (T,) for the sampler's wherever its mask is 0."""
+    mask = np.asarray(datum.mask) != 0
+    return replace(datum, logprobs=tuple(np.where(mask, np.asarray(datum.logprobs), logprobs).tolist()))
+
+
+def sequence_logprobs(tokens: Sequence[int], reply: Any) -> tuple[float, ...]:
+    """The log-probabilities of all tokens but the first (T-1,), from the reply for a prompt of T tokens.
+
+    SamplingError if it is not what was requested.
     """
-    total = 0.0
-    clip = {**PPO_CLIP, **config}
-    for datum, new in zip(data, logprobs, strict=True):
-        if loss == "cross_entropy":
-            total -= float(np.dot(datum.weights or (), new))
-            continue
-        advantages = np.asarray(datum.advantages)
-        ratio = np.exp(new - np.asarray(datum.logprobs))
-        gain = ratio * advantages
-        if loss == "ppo":
-            clipped = np.clip(ratio, clip["clip_low_threshold"], clip["clip_high_threshold"])
-            gain = np.minimum(gain, clipped * advantages)
-        total -= float(gain.sum())
-    return total
+    if reply is None or len(reply) != len(tokens):
+        found = "no" if reply is None else len(reply)
+        raise SamplingError(f"the server returned {found} log-probabilities for a sequence of {len(tokens)} tokens")
+    values = np.asarray(reply[1:], np.float64)  # nothing precedes the first; None becomes NaN
+    if not np.isfinite(values).all():
+        bad = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise SamplingError(f"the server's log-probability of token {bad + 1} of a sequence is {values[bad]}")
+    return tuple(values.tolist())
 
 
 def optim_metrics(reply: Any) -> dict[str, float]:
