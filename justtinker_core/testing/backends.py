@@ -9,64 +9,60 @@ Each call of ``fresh()`` opens a backend with the same weights. Any model will d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from justtinker_core.sampling import datum_of
-from justtinker_core.types import Adam, Backend, Datum, Prompt, Rollout, Sample, Sampler, SampleRequest
+from justtinker_core.testing._backend_data import (
+    ADAM,
+    PROMPTS,
+    WAIT,
+    demonstration,
+    demonstrations,
+    logprobs_of,
+    loss_of,
+    policy_datum,
+    request,
+    rollouts_off_policy,
+    sample,
+    tokens,
+    train,
+)
+from justtinker_core.testing._losses import CONFIGS, WIDE, closed_form
+from justtinker_core.types import Adam, Backend, Datum, Loss, LossChecker
+
+__all__ = [
+    "ADAM",
+    "PROMPTS",
+    "WAIT",
+    "BackendConformance",
+    "demonstration",
+    "demonstrations",
+    "logprobs_of",
+    "loss_of",
+    "policy_datum",
+    "request",
+    "sample",
+    "tokens",
+    "train",
+]
 
 Fresh = Callable[[], Backend]
-PROMPTS = ("12+34=?", "What is 47+38?", "5+6=?")
-ADAM = Adam(learning_rate=1e-2)
-WAIT = 120
-"""Seconds to wait for a future."""
+GENTLE = Adam(learning_rate=1e-3, eps=1e-3)  # with eps 1e-12 a gradient of 0 +- rounding moves its weight fully
 
 
-def request(backend: Backend, text: str, **changes: object) -> SampleRequest:
-    base = SampleRequest(tuple(backend.encode(text)), (), n=3, max_tokens=8, temperature=1.0, top_p=1.0, seed=7)
-    return replace(base, **changes)  # type: ignore[arg-type]
-
-
-def sample(sampler: Sampler, *requests: SampleRequest) -> list[list[Sample]]:
-    return [future.result(WAIT) for future in sampler.sample(requests)]
-
-
-def tokens(samples: Sequence[Sample]) -> list[tuple[int, ...]]:
-    return [s.tokens for s in samples]
-
-
-def policy_datum(prompt: Sequence[int], sampled: Sample, advantage: float) -> Datum:
-    whole = Rollout(sampled.tokens, sampled.logprobs, (True,) * len(sampled.tokens), "")
-    return datum_of(Prompt(tokens=tuple(prompt)), whole, advantage)
-
-
-def demonstration(backend: Backend, prompt: str, response: str) -> Datum:
-    head, tail = backend.encode(prompt), backend.encode(response)
-    whole = (*head, *tail)
-    return Datum(tuple(whole[:-1]), tuple(whole[1:]), weights=(0.0,) * (len(head) - 1) + (1.0,) * len(tail))
-
-
-def demonstrations(backend: Backend) -> list[Datum]:
-    pairs = zip(PROMPTS, ("4+2=6, 1+3=4", "85", "11, that is eleven"), strict=True)
-    return [demonstration(backend, prompt, response) for prompt, response in pairs]
-
-
-def loss_of(backend: Backend, data: Sequence[Datum]) -> float:
-    return backend.forward_backward(data, "cross_entropy", {}).result(WAIT).loss
-
-
-def logprobs_of(backend: Backend, data: Sequence[Datum]) -> np.ndarray:
-    return np.concatenate(backend.forward_backward(data, "cross_entropy", {}).result(WAIT).logprobs)
-
-
-def train(backend: Backend, data: Sequence[Datum], steps: int = 1) -> None:
-    for _ in range(steps):
-        trained, stepped = backend.forward_backward(data, "cross_entropy", {}), backend.optim_step(ADAM)
-        trained.result(WAIT)
-        stepped.result(WAIT)
+def skip_if_refused(backend: Backend, loss: Loss) -> None:
+    """Skip a loss that the backend says it cannot compute; one that cannot say it is asked for the oldest two only."""
+    if isinstance(backend, LossChecker):
+        refused = backend.check_loss(loss, CONFIGS[loss])
+    else:
+        refused = (
+            "" if loss in ("importance_sampling", "ppo") else "it has no check_loss to say which losses it computes"
+        )
+    if refused:
+        pytest.skip(refused)
 
 
 class BackendConformance:
@@ -184,27 +180,34 @@ class BackendConformance:
             assert result.loss == pytest.approx(expected, rel=1e-4)
             assert loss_of(backend, data * 3) == pytest.approx(3 * expected, rel=1e-4)
 
-    @pytest.mark.parametrize("loss", ["importance_sampling", "ppo"])
-    def test_policy_losses_follow_their_formulas(self, backend: Backend, loss: str) -> None:
-        generator = np.random.default_rng(0)
-        draw = request(backend, PROMPTS[0], n=6)
-        samples = sample(backend.sampler(), draw)[0]
-        data = [
-            policy_datum(
-                draw.tokens, replace(s, logprobs=tuple(s.logprobs + generator.normal(0, 0.4, len(s.tokens)))), a
-            )
-            for s, a in zip(samples, (1.0, -0.5, 0.25, -1.0, 0.5, 0.0), strict=True)
-        ]
-        clip = {"clip_low_threshold": 0.8, "clip_high_threshold": 1.28} if loss == "ppo" else {}
-        result = backend.forward_backward(data, loss, clip).result(WAIT)  # type: ignore[arg-type]
-        ratio = np.exp(np.concatenate(result.logprobs) - np.concatenate([d.logprobs for d in data]))
-        advantages = np.concatenate([d.advantages for d in data])
-        surrogate = ratio * advantages
-        if loss == "ppo":
-            surrogate = np.minimum(surrogate, np.clip(ratio, 0.8, 1.28) * advantages)
-            assert (surrogate != ratio * advantages).any()
+    @pytest.mark.parametrize("loss", CONFIGS)
+    def test_policy_losses_follow_their_formulas(self, backend: Backend, loss: Loss) -> None:
+        config, data = CONFIGS[loss], rollouts_off_policy(backend)
+        skip_if_refused(backend, loss)
+        result = backend.forward_backward(data, loss, config).result(WAIT)
+        pairs = list(zip(data, result.logprobs, strict=True))
+        losses = [closed_form(loss, d, p, config)[0].sum() for d, p in pairs]
+        if config and loss != "dro":
+            assert sum(losses) != pytest.approx(sum(closed_form(loss, d, p, WIDE)[0].sum() for d, p in pairs), rel=1e-3)
         if self.sums:
-            assert result.loss == pytest.approx(-surrogate.sum(), rel=1e-4, abs=1e-4)
+            assert result.loss == pytest.approx(sum(losses), rel=1e-4, abs=1e-4)
+
+    @pytest.mark.parametrize("loss", CONFIGS)
+    def test_gradients_of_policy_losses_follow_their_formulas(self, fresh: Fresh, loss: Loss) -> None:
+        """Cross-entropy with the negative derivatives for weights has the same gradient."""
+        if not self.sums:
+            pytest.skip("the server divides each loss by a number of its own")
+        policy, weighted = fresh(), fresh()
+        data = rollouts_off_policy(policy)
+        skip_if_refused(policy, loss)
+        result = policy.forward_backward(data, loss, CONFIGS[loss]).result(WAIT)
+        slopes = [closed_form(loss, d, p, CONFIGS[loss])[1] for d, p in zip(data, result.logprobs, strict=True)]
+        same = [Datum(d.inputs, d.targets, weights=tuple(-slope)) for d, slope in zip(data, slopes, strict=True)]
+        weighted.forward_backward(same, "cross_entropy", {}).result(WAIT)
+        gentler = replace(GENTLE, eps=1e-2)  # float32 rounds what goes over a wire
+        norms = [backend.optim_step(gentler).result(WAIT).get("grad_norm") for backend in (policy, weighted)]
+        assert norms[0] == pytest.approx(norms[1], rel=1e-3)
+        np.testing.assert_allclose(logprobs_of(policy, same), logprobs_of(weighted, same), atol=2e-4)
 
     def test_two_half_batches_give_the_gradient_of_the_whole(self, fresh: Fresh) -> None:
         whole, halves = fresh(), fresh()
@@ -212,8 +215,7 @@ class BackendConformance:
         whole.forward_backward(data, "cross_entropy", {}).result(WAIT)
         for part in (data[:1], data[1:]):
             halves.forward_backward(part, "cross_entropy", {}).result(WAIT)
-        gentle = Adam(learning_rate=1e-3, eps=1e-3)  # with eps 1e-12 a gradient of 0 +- rounding moves its weight fully
-        norms = [backend.optim_step(gentle).result(WAIT).get("grad_norm") for backend in (whole, halves)]
+        norms = [backend.optim_step(GENTLE).result(WAIT).get("grad_norm") for backend in (whole, halves)]
         assert norms[0] == pytest.approx(norms[1], rel=1e-4)
         np.testing.assert_allclose(logprobs_of(whole, data), logprobs_of(halves, data), atol=2e-4)
 

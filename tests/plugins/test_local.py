@@ -292,7 +292,7 @@ def test_closing_does_not_wait_for_the_batches_of_a_step(opened: Open) -> None:
     ("change", "loss", "config", "text"),
     [
         ({}, "ppo", {"clip_low": 0.8}, "loss 'ppo' has no setting 'clip_low'; it has clip_low_threshold"),
-        ({}, "cispo", {}, "unknown loss 'cispo'; expected one of cross_entropy"),
+        ({}, "dpo", {}, "unknown loss 'dpo'; expected one of cross_entropy"),
         ({}, "ppo", {}, "datum 0: ppo expects 2 logprobs, one an input; got none"),
         ({"weights": (1.0,)}, "cross_entropy", {}, "datum 0: cross_entropy expects 2 weights, one an input; got 1"),
         ({"targets": (1,)}, "cross_entropy", {}, "datum 0: cross_entropy expects 2 targets, one an input; got 1"),

@@ -32,12 +32,38 @@ USED: set[int] = set()
 SCALE = 30.0
 """Weights to logits: lets Adam steps of 0.01 show."""
 NEEDS = {"cross_entropy": {"weights"}, "importance_sampling": {"logprobs", "advantages"}}
-NEEDS["ppo"] = NEEDS["importance_sampling"]
+NEEDS |= dict.fromkeys(("ppo", "cispo", "dro"), NEEDS["importance_sampling"])
+NEEDS["gspo"] = {*NEEDS["ppo"], "sequence_ratio_mask"}
+CONFIGS: dict[str, dict[str, float]] = {
+    "ppo": {"clip_low_threshold": 0.8, "clip_high_threshold": 1.2},
+    "cispo": {"clip_low_threshold": 0.0, "clip_high_threshold": 4.0},
+    "dro": {"beta": 0.05},
+}
+CONFIGS["gspo"] = CONFIGS["ppo"]
 
 
 def softmax_log(logits: np.ndarray) -> np.ndarray:
     shifted = logits - logits.max(-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+
+
+def slopes(datum: dict[str, Any], logprobs: np.ndarray, loss: str, config: dict[str, float]) -> np.ndarray:
+    """The derivative of a loss by each target's log-probability (T,), as the service's losses have it."""
+    if loss == "cross_entropy":
+        return -np.asarray(datum["weights"])
+    far, advantages = logprobs - datum["logprobs"], np.asarray(datum["advantages"])
+    if loss == "dro":  # the quadratic term is everywhere
+        return config["beta"] * far - advantages
+    ratio = np.exp(far)
+    if loss == "importance_sampling":
+        return -ratio * advantages
+    low, high = config["clip_low_threshold"], config["clip_high_threshold"]
+    if loss == "cispo":
+        return -np.clip(ratio, low, high) * advantages
+    if loss == "gspo":
+        ratio = np.exp(far[np.asarray(datum["sequence_ratio_mask"]) != 0].mean())
+    kept = ratio * advantages <= np.clip(ratio, low, high) * advantages
+    return -np.where(kept, ratio * advantages, 0.0)
 
 
 @dataclass
@@ -59,25 +85,27 @@ class Weights:
             other.first, other.second, other.steps = self.first.copy(), self.second.copy(), self.steps
         return other
 
-    def forward_backward(self, data: list[dict[str, Any]], loss: str, config: dict[str, float]) -> list[np.ndarray]:
+    def forward_backward(
+        self, data: list[dict[str, Any]], loss: str, config: dict[str, float], only_forward: bool = False
+    ) -> list[np.ndarray]:
         outputs = []
         for datum in data:
             inputs, targets = datum["model_input"], datum["target_tokens"]
             scores = softmax_log(SCALE * self.table[inputs])
             logprobs = scores[np.arange(len(targets)), targets]
-            if loss == "cross_entropy":
-                slope = -datum["weights"]
-            else:
-                ratio = np.exp(logprobs - datum["logprobs"])
-                gain = ratio * datum["advantages"]
-                low, high = config.get("clip_low_threshold", 0.8), config.get("clip_high_threshold", 1.2)
-                kept = gain <= np.clip(ratio, low, high) * datum["advantages"] if loss == "ppo" else True
-                slope = -np.where(kept, gain, 0.0)
+            outputs.append(logprobs)
+            if only_forward:
+                continue
             one_hot = np.zeros_like(scores)
             one_hot[np.arange(len(targets)), targets] = 1
+            slope = slopes(datum, logprobs, loss, {**CONFIGS.get(loss, {}), **config})
             np.add.at(self.gradient, inputs, SCALE * slope[:, None] * (one_hot - np.exp(scores)))
-            outputs.append(logprobs)
         return outputs
+
+    def score(self, tokens: list[int]) -> list[float | None]:
+        """The log-probability of each token of a prompt; nothing precedes the first."""
+        scores = softmax_log(SCALE * self.table[tokens[:-1]])
+        return [None, *scores[np.arange(len(tokens) - 1), tokens[1:]].tolist()]
 
     def step(self, adam: dict[str, float]) -> dict[str, float]:
         gradient, norm = self.gradient, float(np.linalg.norm(self.gradient))
@@ -137,6 +165,8 @@ class TinkerServer:
         self.lora = {"lora_rank": 128, "train_unembed": True}
         """What the server says of a checkpoint's adapter."""
         self.max_rank = 128
+        self.losses: tuple[str, ...] = tuple(NEEDS)
+        """What it computes; with `json_only`, it says so."""
         self.json_only = False
         """Neither takes nor sends protobuf, and describes itself so, as SkyRL 0.3.0 does."""
         self.weights: dict[str, Weights] = {}
@@ -151,6 +181,8 @@ class TinkerServer:
         """Path -> what happens to its next requests before anything is done: a status, or 0: the connection is cut."""
         self.poison: dict[str, Callable[[list[dict[str, Any]]], Any]] = {}
         """Prompt -> what changes its sequences; an exception becomes that request's failure."""
+        self.blur: dict[str, Callable[[list[float | None]], Any]] = {}
+        """Text -> what changes the log-probabilities of its tokens."""
         self.hold: dict[str, threading.Event] = {}
         """Prompt -> what the answer to its sample request waits for."""
         self.adapter: dict[str, bytes] = {}
@@ -208,6 +240,11 @@ class TinkerServer:
     def bodies(self, path: str) -> list[dict[str, Any]]:
         return [body for seen, body in self.seen if seen == path]
 
+    def base(self) -> Weights:
+        """The base model's weights, which a new adapter, whatever its seed, leaves as they are."""
+        size = len(self.tokenizer)
+        return Weights(np.random.default_rng(0).normal(0, 0.05, (size, size)))
+
     def count(self, what: str) -> int:
         self.counts[what] += 1
         return self.counts[what] - 1
@@ -231,9 +268,7 @@ class TinkerServer:
         model = f"{body['session_id']}:train:{body['model_seq_id']}"
         if (rank := body["lora_config"]["rank"]) > self.max_rank:
             return self.future({"error": f"LoRA rank {rank} must be between 1 and {self.max_rank}", "category": "user"})
-        size = len(self.tokenizer)
-        seed = body["lora_config"].get("seed")
-        self.weights[model] = Weights(np.random.default_rng(seed).normal(0, 0.05, (size, size)))
+        self.weights[model] = self.base()
         return self.future({"type": "create_model", "model_id": model})
 
     def get_info(self, body: dict[str, Any]) -> Any:
@@ -246,13 +281,19 @@ class TinkerServer:
         return {"base_model": self.base_model, "is_lora": True, **self.lora}
 
     def forward_backward(self, body: dict[str, Any]) -> Any:
-        loss, config = body["loss_fn"], body["loss_fn_config"]
+        loss, config, only_forward = body["loss_fn"], body["loss_fn_config"], body["forward_only"]
+        if loss not in self.losses or (unknown := set(config) - set(CONFIGS.get(loss, ()))):
+            raise Refused(400, f"no loss {loss}" if loss not in self.losses else f"{loss} has no {sorted(unknown)}")
         for datum in body["data"]:
             if set(datum) != {"model_input", "target_tokens", *NEEDS[loss]}:
                 raise Refused(400, f"{loss} takes no {sorted(datum)}")
             if len({len(values) for values in datum.values()}) != 1:
                 raise Refused(400, "lengths differ")
-        return self.future(self.model(body).forward_backward(body["data"], loss, config), "train")
+        return self.future(self.model(body).forward_backward(body["data"], loss, config, only_forward), "train")
+
+    def forward(self, body: dict[str, Any]) -> Any:
+        """How old SDKs ask for a forward pass alone."""
+        return self.forward_backward(body)
 
     def optim_step(self, body: dict[str, Any]) -> Any:
         adam = body.get("adam_params") or body["optim_params"]
@@ -286,19 +327,33 @@ class TinkerServer:
         self.weights[model] = self.saved[body["path"]].copy(body["optimizer"])
         return self.future({"type": "load_weights", "path": body["path"], "model_id": model})
 
+    def create_sampling_session(self, body: dict[str, Any]) -> Any:
+        if body["base_model"] not in self.models:
+            raise Refused(404, f"model {body['base_model']} not found")
+        sampler = f"sampler{self.count('sampler')}"
+        self.samplers[sampler] = self.base()
+        return {"type": "create_sampling_session", "sampling_session_id": sampler}
+
     def asample(self, body: dict[str, Any]) -> Any:
         prompt = [token for chunk in body["prompt"]["chunks"] for token in chunk["tokens"]]
         if body["sampling_session_id"] not in self.samplers:
             raise Refused(404, "Sampling session not found")
         i, text = self.count("asample"), self.tokenizer.decode(prompt)
         weights, n = self.samplers[body["sampling_session_id"]], body["num_samples"]
-        params = {"seed": i, "top_p": 1.0, **body["sampling_params"]}  # the cookbook sends neither
+        params = {
+            "seed": i,
+            "top_p": 1.0,
+            "temperature": 1.0,
+            "stop": [],
+            **body["sampling_params"],
+        }  # the cookbook sends neither
         sequences = [weights.sample(prompt, params, k, self.tokenizer.decode) for k in range(n)]
         try:
             sequences = self.poison.get(text, list)(sequences)
         except Exception as error:
             return self.future({"error": str(error), "category": "server"}, sample_sequence_ids=["x"] * n)
-        return self.future((text, sequences), "sample", sample_sequence_ids=[f"{i}-{k}" for k in range(n)])
+        scores = self.blur.get(text, list)(weights.score(prompt)) if body.get("prompt_logprobs") else None
+        return self.future((text, sequences, scores), "sample", sample_sequence_ids=[f"{i}-{k}" for k in range(n)])
 
     def checkpoint(self, path: str, method: str) -> Any:
         """What ``training_runs/RUN/checkpoints/[KIND/]NAME[/WHAT]`` answers; a str is an address to go to."""
@@ -330,18 +385,27 @@ class TinkerServer:
         if path == "billing/usage/events":
             return self.bill
         if path == "/openapi.json":
-            return JSON_API if self.json_only else {}
+            return json_api(self.losses) if self.json_only else {}
         return {"status": "accepted", "type": "session_heartbeat"}
 
 
-JSON_API = {
-    "paths": {
-        "/api/v1/forward_backward": {
-            "post": {"requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/In"}}}}}
-        }
-    },
-    "components": {"schemas": {"In": {"properties": {"model_id": {"type": "string"}}, "required": ["model_id"]}}},
-}
+def json_api(losses: tuple[str, ...]) -> dict[str, Any]:
+    """What FastAPI says of a server that takes JSON, and of the losses that it takes."""
+    given = {"properties": {"loss_fn": {"type": "string", "enum": list(losses)}}}
+    request = {
+        "properties": {
+            "model_id": {"type": "string"},
+            "forward_backward_input": {"$ref": "#/components/schemas/ForwardBackwardInput"},
+        },
+        "required": ["model_id"],
+    }
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/ForwardBackwardRequest"}}}
+    return {
+        "paths": {"/api/v1/forward_backward": {"post": {"requestBody": {"content": content}}}},
+        "components": {"schemas": {"ForwardBackwardInput": given, "ForwardBackwardRequest": request}},
+    }
+
+
 BYTES = "Input should be a valid dictionary or object to extract fields from"
 
 
@@ -371,10 +435,12 @@ def training_of(raw: bytes, is_proto: bool) -> dict[str, Any]:
     """A forward_backward request in either encoding."""
     if not is_proto:
         body = json.loads(raw)
-        sent = body["forward_backward_input"]
+        only_forward = "forward_input" in body
+        sent = body["forward_input" if only_forward else "forward_backward_input"]
         data = [datum_of_json(datum) for datum in sent["data"]]
         config = sent.get("loss_fn_config") or {}
-        return {"model_id": body["model_id"], "loss_fn": sent["loss_fn"], "loss_fn_config": config, "data": data}
+        about = {"model_id": body["model_id"], "loss_fn": sent["loss_fn"], "forward_only": only_forward}
+        return {**about, "loss_fn_config": config, "data": data}
     from tinker.proto import tinker_public_pb2 as pb
 
     message = pb.ForwardBackwardRequest()
@@ -386,7 +452,8 @@ def training_of(raw: bytes, is_proto: bool) -> dict[str, Any]:
         tensors = {name: np.frombuffer(t.dense, kinds[t.dtype]) for name, t in datum.loss_fn_inputs.items()}
         data.append({"model_input": np.array(tokens), **tensors})
     config = dict(message.loss_fn_config)
-    return {"model_id": message.model_id, "loss_fn": message.loss_fn, "loss_fn_config": config, "data": data}
+    about = {"model_id": message.model_id, "loss_fn": message.loss_fn, "forward_only": message.forward_only}
+    return {**about, "loss_fn_config": config, "data": data}
 
 
 def train_reply(outputs: list[np.ndarray], as_proto: bool) -> bytes:
@@ -406,9 +473,9 @@ def train_reply(outputs: list[np.ndarray], as_proto: bool) -> bytes:
     return message.SerializeToString()
 
 
-def sample_reply(sequences: list[dict[str, Any]], as_proto: bool) -> bytes:
+def sample_reply(sequences: list[dict[str, Any]], scores: list[float | None] | None, as_proto: bool) -> bytes:
     if not as_proto:
-        return json.dumps({"type": "sample", "sequences": sequences}).encode()
+        return json.dumps({"type": "sample", "sequences": sequences, "prompt_logprobs": scores}).encode()
     from tinker.proto import tinker_public_pb2 as pb
 
     message = pb.SampleResponse()
@@ -417,6 +484,8 @@ def sample_reply(sequences: list[dict[str, Any]], as_proto: bool) -> bytes:
         one.stop_reason = pb.STOP_REASON_STOP if sequence["stop_reason"] == "stop" else pb.STOP_REASON_LENGTH
         one.tokens = np.array(sequence["tokens"], np.int32).tobytes()
         one.logprobs = np.array(sequence["logprobs"] or [], np.float32).tobytes()
+    if scores is not None:
+        message.prompt_logprobs = np.array(scores, np.float32).tobytes()
     return message.SerializeToString()
 
 
@@ -449,7 +518,7 @@ class Handler(BaseHTTPRequestHandler):
         if is_proto and self.world.json_only:
             self.send(422, json.dumps({"detail": [{"loc": ["body"], "msg": BYTES}]}).encode())
             return
-        training = self.path.endswith("/forward_backward")
+        training = self.path.endswith(("/forward_backward", "/forward"))
         self.answer(raw, training_of(raw, is_proto) if training else json.loads(raw or b"{}"))
 
     def answer(self, raw: bytes, body: dict[str, Any]) -> None:
@@ -492,10 +561,10 @@ class Handler(BaseHTTPRequestHandler):
         content = "application/x-protobuf" if as_proto else "application/json"
         if kind == "train":
             return self.send(200, train_reply(result, as_proto), content)
-        prompt, sequences = result
+        prompt, sequences, scores = result
         if prompt in self.world.hold:
             self.world.hold[prompt].wait(60)
-        return self.send(200, sample_reply(sequences, as_proto), content)
+        return self.send(200, sample_reply(sequences, scores, as_proto), content)
 
     def send(self, status: int, content: bytes, kind: str = "application/json", location: str = "") -> None:
         self.send_response(status)
