@@ -287,9 +287,15 @@ def test_a_spoilt_answer_fails_alone(server: TinkerServer, opened: Open, change:
     assert str(raised.value) == complaint
 
 
-def test_a_checkpoint_that_is_gone_reaches_every_future(opened: Open) -> None:
+def test_weights_that_are_not_there_reach_every_future(server: TinkerServer, opened: Open) -> None:
     backend = opened()
-    for future in backend.reference_logprobs(SEQUENCES, "tinker://nobody/weights/nothing"):
-        with pytest.raises(PluginError, match="tinker://nobody/weights/nothing not found"):
+    gone = "tinker://nobody/weights/nothing"
+    for future in backend.reference_logprobs(SEQUENCES, gone):
+        with pytest.raises(PluginError, match=f"^cannot sample from the weights of {gone}: .*not found"):
             future.result(WAIT)
+    backend.encode("1")
+    server.models = ()
+    with pytest.raises(PluginError, match=r"^cannot sample from the weights of tiny/bigram: .*not found"):
+        reference(backend)
+    server.models = (server.base_model,)
     assert len(reference(backend)) == 9

@@ -110,14 +110,18 @@ class Server:
     def reference(self, path: str | None) -> Any:
         """A sampling client of a checkpoint's weights, or of the model's own; made once for each."""
         if path not in self._references:
-            service, what = self._service, "the weights to compare with"
-            if path is None:
-                client = self.calls.ask(lambda: service.create_sampling_client(base_model=self.model), what)
-            else:
-                training = self._make((path, False))
-                client = self.calls.ask(lambda: training.save_weights_and_get_sampling_client(), what)
-            self._references[path] = client
+            try:
+                self._references[path] = self._sampling(path)
+            except PluginError as error:
+                raise PluginError(f"cannot sample from the weights of {path or self.model}: {error}") from None
         return self._references[path]
+
+    def _sampling(self, path: str | None) -> Any:
+        service, what = self._service, "the weights to compare with"
+        if path is None:
+            return self.calls.ask(lambda: service.create_sampling_client(base_model=self.model), what)
+        training = self._make((path, False))
+        return self.calls.ask(lambda: training.save_weights_and_get_sampling_client(), what)
 
     def _to_ask(self) -> Any:
         """A training client to ask for the tokenizer. The run goes on with it if it begins with the same weights."""
