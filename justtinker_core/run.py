@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -79,8 +80,8 @@ class Run:
     """The weights have been trained since the sampler was made."""
     _requested: Counter[int] = field(default_factory=Counter)
     """Step -> how many of its groups have been requested."""
-    _samplers: list[MeteredSampler] = field(default_factory=list)
-    """Those of rollouts that were started for later steps."""
+    _samplers: set[MeteredSampler] = field(default_factory=set)
+    """Those of rollouts that were started for later steps and are not there yet."""
     _background: ThreadPoolExecutor | None = None
 
     @property
@@ -147,22 +148,23 @@ class Run:
         On a backend that cannot sample while it trains, they are sampled and judged before this returns.
         """
         sampler = MeteredSampler(self.sampler, self.used[step])
-        first = self._first(step, len(problems))
-
-        def work() -> tuple[Group, ...]:
-            return in_order(self._stream(step, problems, n, sampler, first))
-
-        if self.backend.concurrent:
-            self._background = self._background or ThreadPoolExecutor(thread_name_prefix="ahead")
-            self._samplers.append(sampler)
-            return self._background.submit(work)
-        done: Future[tuple[Group, ...]] = Future()
-        done.set_result(work())
-        return done
+        ask = partial(self._stream, step, problems, n, sampler, self._first(step, len(problems)))
+        if not self.backend.concurrent:
+            done: Future[tuple[Group, ...]] = Future()
+            done.set_result(in_order(ask()))
+            return done
+        self._background = self._background or ThreadPoolExecutor(thread_name_prefix="ahead")
+        if self.plugins.who("rollout"):  # episodes are played by whoever asks
+            started = self._background.submit(lambda: in_order(ask()))
+        else:
+            started = self._background.submit(in_order, ask())
+        self._samplers.add(sampler)
+        started.add_done_callback(lambda _: self._samplers.discard(sampler))
+        return started
 
     def stop_background(self, *, wait: bool) -> None:
         """Give up rollouts that were started and are not there yet; `wait` until nothing works on them."""
-        for sampler in self._samplers:
+        for sampler in list(self._samplers):
             sampler.give_up(PluginError("the run has ended"))
         if self._background is not None:
             self._background.shutdown(wait, cancel_futures=True)

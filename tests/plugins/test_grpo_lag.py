@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from justtinker_core import Finding, Group, PluginError, Policy, Problem, Prompt, Rollout, SamplingError, hookimpl
 from justtinker_core.checkpoints import due_kind
 from justtinker_core.config import RunConfig, parse
+from justtinker_core.data import draw
 from justtinker_core.testing import Done, Runner, ScriptedBackend, make_problem
 from justtinker_core.testing._backend import Ready
 from justtinker_plugins.algorithms._grpo.ahead import last_to_start, never_acts
@@ -54,11 +54,17 @@ class Overlapping(ScriptedBackend):
         return super().optim_step(adam)
 
     def deliver(self, ready: Ready) -> None:
-        with self.trained:
-            number = len(self.requests)
-            if self.hold and number > 1:
+        number = len(self.requests)
+
+        def later() -> None:
+            with self.trained:
                 self.waited.append(self.trained.wait_for(lambda: self.steps >= number - 1, 20))
-        super().deliver(ready)
+            ScriptedBackend.deliver(self, ready)
+
+        if self.hold and number > 1:
+            threading.Thread(target=later).start()
+        else:
+            super().deliver(ready)
 
 
 def metrics(done: Done, name: str) -> list[float]:
@@ -181,15 +187,18 @@ def test_episodes_that_were_begun_ahead_are_given_up_too(run_with: Runner) -> No
             policy.generate()
             return policy.rollout()
 
-    class NeverAgain(Never):
+    class NotThose(Never):
         def deliver(self, ready: Ready) -> None:
-            if len(self.requests) > 12:  # two turns of two groups of three
+            if chr(ready[0][1][0].tokens[0]) in later:
                 self.kept += ready
             else:
                 ScriptedBackend.deliver(self, ready)
 
-    backend = NeverAgain()
-    assert run_with(backend, ahead(1), Turns(), Stop(), steps=4).status == "stopped"
+    some = [make_problem(digit, "1") for digit in "1234"]
+    later = {problem.question[0] for problem in draw(some, 2, 2, 42)}
+    backend = NotThose()
+    backend.respond = lambda prompt, index: prompt[0]  # so a sample says which problem it is of
+    assert run_with(backend, ahead(1), Turns(), Stop(), steps=4, problems=some).status == "stopped"
     assert backend.kept
 
 
@@ -227,18 +236,17 @@ def test_an_episode_on_a_server_goes_on_when_its_own_turn_is_answered(run_with: 
         concurrent = True
 
         def deliver(self, ready: Ready) -> None:
-            first = Counter(r.tokens for batch in self.requests for r in batch)
-            if len(first) == 1 and not slow:
-                slow.append(ready)  # the very first turn waits until some other episode has had two
+            with lock:
+                turns.append(ready)
+                number = len(turns)
+            if number == 1:  # the very first turn waits for the second one of some other episode
                 threading.Thread(target=lambda: (second.wait(20), ScriptedBackend.deliver(self, ready))).start()
                 return
             ScriptedBackend.deliver(self, ready)
-            turns.append(len(turns))
-            if len(turns) >= 2:
+            if number > 4:  # there are four episodes
                 second.set()
 
-    slow: list[Ready] = []
-    turns: list[int] = []
+    lock, turns = threading.Lock(), list[Ready]()
     done = run_with(OneIsSlow(), Grpo(problems_per_step=2, rollouts_per_problem=2), Turns(), steps=1)
     assert done.status == "finished"
     assert second.is_set()
