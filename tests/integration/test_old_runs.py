@@ -33,15 +33,15 @@ def rounded(number: str) -> float:
     return float(f"{float(number):.12g}")
 
 
-NEW = "missing_rare_words"
-"""A measure that the version which recorded the runs did not have."""
+NEW = ("missing_rare_words", "entropy", "ratio:std", "ratio:max")
+"""Measures that the version which recorded the runs did not have."""
 
 
 def records(run: Path, name: str) -> list[dict[str, Any]]:
     """The records of a file, times and new measures aside."""
 
     def known(record: dict[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in record.items() if key not in ("seconds", NEW)}
+        return {key: value for key, value in record.items() if key not in ("seconds", *NEW)}
 
     lines = (run / name).read_text().splitlines()
     return [json.loads(line, parse_float=rounded, object_hook=known) for line in lines]
