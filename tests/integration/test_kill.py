@@ -63,6 +63,7 @@ enable = ["local", "chatml_think", "grpo", "math_verify", "thinking", "digits", 
 [plugins.grpo]
 problems_per_step = 2
 rollouts_per_problem = 4
+lag = 1                      # steps 2 and 6 are sampled ahead; the others follow a checkpoint
 [local_plugins]
 digits = "digits.py:Digits"
 """
@@ -144,6 +145,7 @@ def test_the_records_are_worth_comparing(whole: tuple[Path, float]) -> None:
     assert [r["step"] for r in found["2-rl/evals.jsonl"]] == [0, 3, 6]
     assert all(r["metrics"]["trained"] > 0 for r in found["2-rl/steps.jsonl"])
     assert len({r["metrics"]["reward"] for r in found["2-rl/steps.jsonl"]}) > 3
+    assert [r["metrics"]["sampler_age"] for r in found["2-rl/steps.jsonl"]] == [0, 1, 0, 0, 0, 1]
 
 
 @pytest.fixture(scope="module")
