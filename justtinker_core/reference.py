@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-from justtinker_core.sampling import all_results, chain
+from justtinker_core.sampling import MeteredSampler, all_results, chain
 from justtinker_core.types import Prompt, ReferenceModel, Rollout
 
 
@@ -17,15 +16,15 @@ class Reference:
 
     backend: ReferenceModel
     path: str | None
-    tokens: Counter[str]
-    """Where the tokens that it reads are counted, as prefill."""
+    meter: MeteredSampler
+    """Counts the tokens that it reads."""
 
     def add_to(self, asked: Future[tuple[Rollout, ...]], prompt: Prompt) -> Future[tuple[Rollout, ...]]:
         """Return a future of the same rollouts with their `reference` filled in."""
 
         def ask(rollouts: tuple[Rollout, ...]) -> Future[tuple[Rollout, ...]]:
             sequences = [prompt.tokens + rollout.tokens for rollout in rollouts if rollout.tokens]
-            self.tokens["prefill"] += sum(map(len, sequences))
+            self.meter.count_read(sum(map(len, sequences)))
             answers = all_results(self.backend.reference_logprobs(sequences, self.path)) if sequences else None
             return chain(answers, lambda known: filled(rollouts, known, len(prompt.tokens))) if answers else asked
 

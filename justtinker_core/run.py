@@ -179,23 +179,25 @@ class Run:
         self._requested[step] += more
         return self._requested[step] - more
 
-    def _stream(self, step: int, problems: Sequence[Problem], n: int, sampler: Sampler, first: int) -> Iterator[Group]:
+    def _stream(
+        self, step: int, problems: Sequence[Problem], n: int, sampler: MeteredSampler, first: int
+    ) -> Iterator[Group]:
         sampling = self.config.sampling
         settings = Settings(
             "sample", n, sampling.max_tokens, sampling.temperature, sampling.top_p, self.config.run.seed,
             sampling.max_failed,
         )  # fmt: skip
         groups = stream(
-            problems, step, self.plugins, self.backend, sampler, settings, first, self.grade, self._reference(step)
+            problems, step, self.plugins, self.backend, sampler, settings, first, self.grade, self._reference(sampler)
         )
         return self._count_failed(step, groups, len(problems))
 
-    def _reference(self, step: int) -> Reference | None:
+    def _reference(self, meter: MeteredSampler) -> Reference | None:
         """How to ask for log-probabilities of the weights that the run began with; None if no plugin reads them."""
         if not (self.plugins.reads("reference") and isinstance(self.backend, ReferenceModel)):
             return None
         start = self.config.run.start_from
-        return Reference(self.backend, checkpoint_of(start, self.dir) if start else None, self.used[step])
+        return Reference(self.backend, checkpoint_of(start, self.dir) if start else None, meter)
 
     def _count_failed(self, step: int, groups: Iterator[Group], requested: int) -> Iterator[Group]:
         """Pass the groups on, and note how many of those requested never came."""

@@ -124,6 +124,11 @@ class MeteredSampler:
             self.give_up(self._error)
         return counted
 
+    def count_read(self, tokens: int) -> None:
+        """Count tokens that something else than a request had read, as prefill."""
+        with self._lock:
+            self._tokens["prefill"] += tokens
+
     def give_up(self, error: Exception) -> None:
         """Wait for no answer any more: every future that is still open, and every later request, raises this error."""
         self._error = error
