@@ -74,3 +74,8 @@ def checkpoint_of(reference: str, here: Path) -> str:
 def located(path: str, directory: Path) -> str:
     """Return a recorded checkpoint's path; a relative one starts at the run directory."""
     return path if "://" in path else str((directory / path).resolve())
+
+
+def relative(path: str, directory: Path) -> str:
+    """Return how to record a checkpoint's path in a run directory, so that `located` finds it again."""
+    return path if "://" in path else os.path.relpath(path, directory)

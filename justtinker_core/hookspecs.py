@@ -51,7 +51,8 @@ class PluginAttributes:
     """Of a verifier: the kinds of problems that it takes, for error messages."""
     reads: ClassVar[Sequence[str]] = ()
     """Of a metric: "tokens" or "logprobs", if it reads them; it is skipped where a record lacks them. Of a metric or
-    reward: "reference", if it reads `Rollout.reference`, which the core asks the backend for only then."""
+    reward: "reference", if it reads `Rollout.reference`, which the core asks the backend for only then, and only for
+    training: in evaluations and in records it is empty."""
     concurrency: ClassVar[int] = 0
     """Of a plugin whose hooks are coroutines: how many of their calls may be under way at once; 0: no limit."""
     asks_a_model: ClassVar[bool] = False
@@ -125,11 +126,12 @@ def collect_batch(step: int, run: RunContext) -> Batch:
 
 @hookspec(firstresult=True)
 def draw_problems(step: int, n: int, drawn: Sequence[Problem], run: RunContext) -> Sequence[Problem] | None:
-    """First answer. The n training problems that a step samples next. If no plugin answers, `run.draw` draws them.
+    """First answer. The n training problems that a step samples next. If no plugin answers, the core draws them.
 
-    `drawn` holds the problems that the step has sampled before: it is empty unless the algorithm samples more than
-    once a step. Draw by the records and the run's seed alone, so that a resumed run draws the same. An algorithm that
-    works ahead asks before the steps in between are trained; ``run.history`` ends where the resumed run's would.
+    Asked by algorithms that call `run.draw_problems`, such as `grpo`. `drawn` holds the problems that the step has
+    sampled before: it is empty unless the algorithm samples more than once a step. Draw by ``run.history.steps`` and
+    the run's seed alone, so that a resumed run draws the same (evaluations in the background may be in the history or
+    not). An algorithm that works ahead asks before the steps in between are trained.
     """
 
 

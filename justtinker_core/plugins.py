@@ -153,9 +153,12 @@ class Plugins:
         """Return the names of the active plugins that implement a hook, in call order."""
         return [impl.plugin_name for impl in reversed(getattr(self.manager.hook, hook).get_hookimpls())]
 
-    def reads(self, what: str) -> list[str]:
-        """Return the names of the active plugins that say in their ``reads`` that they read this."""
-        return [name for name, a in self.active.items() if what in attribute_of(a.instance, "reads")]
+    def reads(self, what: str, step: int) -> list[str]:
+        """Return the names of the active plugins that read this, by their ``reads``; not of rewards that weigh 0."""
+        idle = {name for name, a in self.active.items() if a.reward is not None} - self.weights(step).keys()
+        return [
+            name for name, a in self.active.items() if what in attribute_of(a.instance, "reads") and name not in idle
+        ]
 
     @property
     def coroutines(self) -> bool:

@@ -70,12 +70,13 @@ def stream(
     first: int = 0,
     grade: Grade | None = None,
     reference: Reference | None = None,
+    over: Future[None] | None = None,
 ) -> Iterator[Group]:
     """Send the requests for n rollouts a problem now; judge and yield each group as it is done.
 
     `first` is the index of the first group in its step. `grade` submits a group to be judged; if None, this
-    process judges. With a `reference`, the rollouts get its log-probabilities before they are judged. A group that the
-    backend could not sample is left out; PluginError if they are too many.
+    process judges. With a `reference`, the rollouts get its log-probabilities before they are judged. If `over` raises,
+    so does this, at once. A group that the backend could not sample is left out; PluginError if they are too many.
     """
     groups = [
         Group(step, i, problem, fill_prompt(problem, plugins, backend)) for i, problem in enumerate(problems, first)
@@ -83,21 +84,27 @@ def stream(
     futures = (play if plugins.who("rollout") else sample)(groups, plugins, backend, sampler, settings)
     if reference is not None:
         futures = [reference.add_to(future, g.prompt) for future, g in zip(futures, groups, strict=True)]
-    return as_judged(dict(zip(futures, groups, strict=True)), plugins, settings, grade)
+    return as_judged(dict(zip(futures, groups, strict=True)), plugins, settings, grade, over)
 
 
 def as_judged(
-    sampled: dict[Future[tuple[Rollout, ...]], Group], plugins: Plugins, settings: Settings, grade: Grade | None
+    sampled: dict[Future[tuple[Rollout, ...]], Group],
+    plugins: Plugins,
+    settings: Settings,
+    grade: Grade | None,
+    over: Future[None] | None = None,
 ) -> Iterator[Group]:
     """Submit each group when its rollouts arrive, and yield it when it is judged."""
     if grade is None:
         with graders(plugins, partial(judging, plugins=plugins)) as grade:
-            yield from as_judged(sampled, plugins, settings, grade)
+            yield from as_judged(sampled, plugins, settings, grade, over)
         return
     judged, failed = 0, list[SamplingError]()
     done: SimpleQueue[Future[Any]] = SimpleQueue()
     for asked in sampled:
         asked.add_done_callback(done.put)
+    if over is not None:
+        over.add_done_callback(done.put)
     while judged + len(failed) < len(sampled):
         future = done.get()
         if isinstance(error := future.exception(), SamplingError):

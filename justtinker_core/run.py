@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from justtinker_core import data, grading
 from justtinker_core.answers import all_of
-from justtinker_core.checkpoints import checkpoint_of
+from justtinker_core.checkpoints import checkpoint_of, located, relative
 from justtinker_core.config import RunConfig
 from justtinker_core.errors import PluginError
 from justtinker_core.graders import Grade
@@ -23,7 +23,7 @@ from justtinker_core.hookspecs import hooks_of
 from justtinker_core.plugins import Plugins
 from justtinker_core.reference import Reference
 from justtinker_core.rollouts import fill_prompt, in_order, stream
-from justtinker_core.rundir import RecordWriter, RunDir
+from justtinker_core.rundir import UNUSED, RecordWriter, RunDir
 from justtinker_core.sampling import MeteredSampler, Settings
 from justtinker_core.types import (
     Backend,
@@ -57,7 +57,7 @@ class Run:
     tokens: Counter[str] = field(default_factory=Counter)
     """prefill, cached_prefill, sampled, trained: of this process's steps."""
     used: defaultdict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    """Step -> tokens of its rollouts; they are added to `tokens` when the step is collected."""
+    """Later step -> tokens of rollouts that were started for it; they are added to `tokens` in that step."""
     failed: Counter[int] = field(default_factory=Counter)
     """Step -> its groups that could not be sampled."""
     spent: float = 0.0
@@ -75,6 +75,8 @@ class Run:
     writer: RecordWriter = field(default_factory=RecordWriter)
     grade: Grade | None = None
     """Submits groups to be judged; if None, threads or the event loop of this process judge."""
+    drew: bool = False
+    """An algorithm has asked for `draw_problems`."""
     _sampler: Sampler | None = None
     _stale: bool = False
     """The weights have been trained since the sampler was made."""
@@ -128,6 +130,7 @@ class Run:
 
     def draw_problems(self, step: int, n: int, drawn: Sequence[Problem] = ()) -> list[Problem]:
         """The n training problems that a step samples next, after those `drawn`: a plugin's, else those of `draw`."""
+        self.drew = True
         answer: tuple[Problem, ...] | None = self.plugins.first(
             "draw_problems", all_of(Problem), step=step, n=n, drawn=drawn, run=self
         )
@@ -171,7 +174,7 @@ class Run:
 
     def stream_rollouts(self, step: int, problems: Sequence[Problem], n: int) -> Iterator[Group]:
         """Like `rollouts`, but yield each group as soon as it is judged. Episodes are all played first."""
-        sampler = MeteredSampler(self.sampler, self.used[step])
+        sampler = MeteredSampler(self.sampler, self.tokens)
         return self._stream(step, problems, n, sampler, self._first(step, len(problems)))
 
     def _first(self, step: int, more: int) -> int:
@@ -188,16 +191,25 @@ class Run:
             sampling.max_failed,
         )  # fmt: skip
         groups = stream(
-            problems, step, self.plugins, self.backend, sampler, settings, first, self.grade, self._reference(sampler)
+            problems,
+            step,
+            self.plugins,
+            self.backend,
+            sampler,
+            settings,
+            first,
+            self.grade,
+            self._reference(step, sampler),
+            sampler.over,
         )
         return self._count_failed(step, groups, len(problems))
 
-    def _reference(self, meter: MeteredSampler) -> Reference | None:
+    def _reference(self, step: int, meter: MeteredSampler) -> Reference | None:
         """How to ask for log-probabilities of the weights that the run began with; None if no plugin reads them."""
-        if not (self.plugins.reads("reference") and isinstance(self.backend, ReferenceModel)):
+        if not (self.plugins.reads("reference", step) and isinstance(self.backend, ReferenceModel)):
             return None
-        start = self.config.run.start_from
-        return Reference(self.backend, checkpoint_of(start, self.dir) if start else None, meter)
+        path = self.files.manifest()["first_weights"]
+        return Reference(self.backend, path and located(path, self.dir), meter)
 
     def _count_failed(self, step: int, groups: Iterator[Group], requested: int) -> Iterator[Group]:
         """Pass the groups on, and note how many of those requested never came."""
@@ -211,6 +223,25 @@ class Run:
         return grading.credit(group, self.plugins, self.config.run.unscored)
 
     # Records
+
+    def note_first_weights(self) -> None:
+        """Record which checkpoint the run begins with, so that a resumed run has the same reference."""
+        if "first_weights" not in self.files.manifest():
+            start = self.config.run.start_from
+            self.files.manifest(first_weights=relative(checkpoint_of(start, self.dir), self.dir) if start else None)
+
+    def note_unused(self) -> None:
+        """Record tokens that were used for steps which will not be trained: they cost as well."""
+        if tokens := self.ahead():
+            usd = self.backend.usd(tokens)
+            self.files.append(UNUSED, {"steps": sorted(self.used), "tokens": tokens, "usd": usd})
+
+    def ahead(self) -> dict[str, int]:
+        """The tokens used for later steps so far."""
+        total = Counter[str]()
+        for tokens in list(self.used.values()):
+            total.update(dict(tokens))
+        return dict(total)
 
     def versions(self) -> dict[str, object]:
         """Describe this process for the manifest; warn if an earlier process had other versions."""

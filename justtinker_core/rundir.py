@@ -27,6 +27,8 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 RECORDS = ("steps.jsonl", "evals.jsonl", "checkpoints.jsonl")
+UNUSED = "unused.jsonl"
+"""What was sampled for steps that were never trained, as the run ended before."""
 PIECE = 2**16
 """Bytes to unpack at a time."""
 
@@ -164,8 +166,8 @@ class RunDir:
         return list({json.dumps(record, sort_keys=True): record for record in records}.values())
 
     def spent(self) -> float:
-        """Return the USD of all recorded steps and evaluations, set aside or not."""
-        return float(sum(record.get("usd") or 0.0 for record in self.all_records()))
+        """Return the USD of all recorded steps and evaluations, set aside or not, and of what was sampled in vain."""
+        return float(sum(record.get("usd") or 0.0 for record in [*self.all_records(), *self.read(UNUSED)]))
 
     def rewind(self, step: int) -> Path | None:
         """Set aside every record after `step`. Returns the directory that holds them now; None if there were none."""

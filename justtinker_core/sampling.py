@@ -98,7 +98,7 @@ def datum_of(prompt: Prompt, rollout: Rollout, advantage: float | tuple[float, .
     before = (0.0,) * (len(prompt.tokens) - 1)
     if not all(rollout.mask):
         each = tuple(a if wrote else 0.0 for a, wrote in zip(each, rollout.mask, strict=True))
-    mask = before + tuple(map(float, rollout.mask))
+    mask = before + tuple([1.0 if wrote else 0.0 for wrote in rollout.mask])
     return Datum(tokens[:-1], tokens[1:], logprobs=before + rollout.logprobs, advantages=before + each, mask=mask)
 
 
@@ -110,6 +110,8 @@ class MeteredSampler:
         self._lock = threading.Lock()
         self._error: Exception | None = None
         self._open: set[Future[list[Sample]]] = set()
+        self.over: Future[None] = Future()
+        """Raises once this sampler is given up."""
 
     def sample(self, requests: Sequence[SampleRequest]) -> list[Future[list[Sample]]]:
         """Send all requests. Their futures resolve once their tokens are counted."""
@@ -132,7 +134,8 @@ class MeteredSampler:
     def give_up(self, error: Exception) -> None:
         """Wait for no answer any more: every future that is still open, and every later request, raises this error."""
         self._error = error
-        for future in list(self._open):
+        waiting: list[Future[Any]] = [self.over, *self._open]
+        for future in waiting:
             with suppress(InvalidStateError):
                 future.set_exception(error)
 

@@ -228,6 +228,7 @@ def text_rollout(text: str, tokens: int | None, truncated: bool = False, opened:
 
 def lacking(rollout: Rollout) -> tuple[str, ...]:
     """What a rollout that was read back lacks."""
+    reference = () if rollout.reference else ("reference",)
     if isinstance(rollout, UncountedRollout):
-        return "tokens", "logprobs"
-    return ("logprobs",) if rollout.logprobs and math.isnan(rollout.logprobs[0]) else ()
+        return "tokens", "logprobs", *reference
+    return ("logprobs", *reference) if rollout.logprobs and math.isnan(rollout.logprobs[0]) else reference

@@ -302,7 +302,10 @@ class Sampler(Protocol):
     """Samples from the weights as they were when `Backend.sampler()` was called."""
 
     def sample(self, requests: Sequence[SampleRequest]) -> list[Future[list[Sample]]]:
-        """Send all requests at once. Returns one future per request; they may resolve in any order."""
+        """Send all requests at once. Returns one future per request; they may resolve in any order.
+
+        If the backend is `concurrent`, episodes of several turns call this from many threads at once.
+        """
 
 
 class Backend(Protocol):
@@ -357,7 +360,8 @@ class Backend(Protocol):
 
 @runtime_checkable
 class LossChecker(Protocol):
-    """A backend that knows before a run which losses it can compute. Optional."""
+    """A backend that knows before a run which losses it can compute. `grpo` asks others for ppo and
+    importance_sampling only."""
 
     def check_loss(self, loss: Loss, config: Mapping[str, float]) -> str:
         """Return why it cannot compute a loss with these settings, and what can; "" if it can."""

@@ -57,6 +57,7 @@ def finish(run: Run, kind: type[BaseException] | None, *_: object) -> None:
     try:
         run.stop_background(wait=kind is None or not issubclass(kind, KeyboardInterrupt))
         run.writer.close()
+        run.note_unused()
     finally:
         run.plugins.tell("finish_run", run=run, status=run.status)
         run.plugins.close()
@@ -139,7 +140,7 @@ def check_budget(run: Run) -> None:
 
 def check_reference(run: Run) -> None:
     """PluginError if a plugin reads what only some backends can compute."""
-    readers = run.plugins.reads("reference")
+    readers = run.plugins.reads("reference", run.config.run.steps)
     if readers and run.ready and not isinstance(run.backend, ReferenceModel):
         raise PluginError(
             f"plugin {readers[0]!r} needs log-probabilities of the weights that the run begins with, which the backend "

@@ -15,6 +15,8 @@ log = logging.getLogger("justtinker")
 def resume(run: Run, evaluations: Evaluations) -> None:
     """Restore the newest checkpoint and set aside what came after it; or start from the weights of the config."""
     run.history = run.files.history()
+    if run.plugins.reads("reference", run.config.run.steps):
+        run.note_first_weights()
     records = newest_first(run.files.read(FILE))
     candidates = [record for record in records if settled(run, evaluations, record["step"])]
     if candidates or run.config.run.start_from:

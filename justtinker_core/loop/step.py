@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -19,6 +20,8 @@ from justtinker_core.run import Run
 from justtinker_core.stats import CORE_METRICS, metrics_of, term_stats
 from justtinker_core.types import Batch, Datum, Finding, Group, History, StepStats, TrainResult
 
+log = logging.getLogger("justtinker")
+
 
 def one_step(run: Run) -> list[Finding]:
     """Collect, train, inspect, record and report one step. Returns the findings about it."""
@@ -30,6 +33,9 @@ def one_step(run: Run) -> list[Finding]:
         raise PluginError(f"{run.plugins.who('collect_batch')[0]} collected no batch at step {run.step}")
     collected = time.perf_counter()
     run.tokens.update(run.used.pop(run.step, {}))
+    if not run.drew and (idle := run.plugins.who("draw_problems")):
+        run.drew = True  # said once
+        log.warning("plugin %r does nothing: %s does not ask which problems to draw", idle[0], algorithm(run))
     run.writer.catch_up()
     trained = update(run, batch)
     done = time.perf_counter()
@@ -50,15 +56,19 @@ def step_metrics(run: Run, batch: Batch, trained: dict[str, float]) -> dict[str,
     """The metrics of a step: of its groups, of its updates, and how many groups failed."""
     failed = {"failed_groups": float(run.failed.pop(run.step, 0))} if batch.groups else {}
     if mine := sorted(CORE_METRICS.union(*(g.measures for g in batch.groups)) & batch.metrics.keys()):
-        algorithm = run.plugins.who("collect_batch")[0]
         raise PluginError(
-            f"algorithm {algorithm!r} gives a metric {mine[0]!r}, a name of the core or of a plugin that measures; "
+            f"{algorithm(run)} gives a metric {mine[0]!r}, a name of the core or of a plugin that measures; "
             "choose another"
         )
     measured = metrics_of(batch)
     for name in measured.keys() & trained.keys():
         raise PluginError(f"{name!r} is measured by a plugin, and by the loop or the backend: rename the plugin's")
     return {name: number(v, f"step {run.step}: {name}") for name, v in (measured | trained | failed).items()}
+
+
+def algorithm(run: Run) -> str:
+    """The algorithm, by name."""
+    return f"algorithm {run.plugins.who('collect_batch')[0]!r}"
 
 
 def update(run: Run, batch: Batch) -> dict[str, float]:
@@ -113,9 +123,12 @@ def write(run: Run, stats: StepStats, findings: Sequence[Finding], groups: Seque
 def over_budget(run: Run) -> str:
     """Why the next step would exceed the budget; '' if it would not, or no step is left."""
     most, last = run.config.run.budget_usd, cost_of_step(run)
-    if most is None or run.step == run.config.run.steps or (run.spent < most and run.spent + last <= most):
+    if most is None or run.step == run.config.run.steps:
         return ""
-    return f"{run.spent:.2f} USD spent, a step costs {last:.2f}: the next would exceed run.budget_usd = {most}"
+    spent = run.spent + (run.backend.usd(ahead) or 0.0 if (ahead := run.ahead()) else 0.0)
+    if spent < most and spent + last <= most:
+        return ""
+    return f"{spent:.2f} USD spent, a step costs {last:.2f}: the next would exceed run.budget_usd = {most}"
 
 
 def cost_of_step(run: Run) -> float:

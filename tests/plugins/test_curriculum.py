@@ -20,6 +20,7 @@ from justtinker_core.rundir import RunDir
 from justtinker_core.testing import Runner, make_problem
 from justtinker_core.testing._running import Done
 from justtinker_core.types import Outcome, Rollout
+from justtinker_plugins.algorithms.sft import Sft
 from justtinker_plugins.curricula.curriculum import (
     Curriculum,
     Outcomes,
@@ -309,3 +310,9 @@ def test_a_misspelt_key(run_with: Runner) -> None:
 def test_options_out_of_bounds(run_with: Runner, option: str, value: float, bound: str) -> None:
     with pytest.raises(PluginError, match=rf"^\[plugins.curriculum\] {option} = {value}: input should be {bound}$"):
         run_with(Curriculum, config={f"plugins.curriculum.{option}": value})
+
+
+def test_an_algorithm_that_draws_by_itself_is_named(run_with: Runner, caplog: pytest.LogCaptureFixture) -> None:
+    run_with(Sft(batch_size=1, require_thinking=False), Curriculum(), steps=2)
+    said = [r.getMessage() for r in caplog.records if "does nothing" in r.getMessage()]
+    assert said == ["plugin 'curriculum' does nothing: algorithm 'sft' does not ask which problems to draw"]

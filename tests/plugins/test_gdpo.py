@@ -116,3 +116,9 @@ def test_in_a_run(run_with: Runner) -> None:
     short = closed_form({"short": [-0.01, -0.04, -0.02, -0.02]}, {"short": 0.5}, "population")
     right = closed_form({"right": [1, 0, 0, 0]}, {"right": 1.0}, "population")
     assert first.advantages == pytest.approx([a + b for a, b in zip(right, short, strict=True)])
+
+
+def test_a_penalty_is_compared_and_not_divided() -> None:
+    terms, weights = {"correct": (1.0, 1.0, 1.0), "kl": (-0.001, -0.002, -0.003)}, {"correct": 1.0, "kl": 0.04}
+    assert advantages(terms, weights) == pytest.approx([0.04 * 0.001, 0.0, -0.04 * 0.001])
+    assert max(Gdpo(undivided=()).advantages(group_of(terms, weights))) == pytest.approx(0.04, rel=1e-2)

@@ -72,3 +72,26 @@ def test_order_of_rollouts_is_kept(totals: list[float], rng: object, divide_by_s
     plain = advantages(totals, divide_by_std=divide_by_std)
     shuffled = advantages([totals[i] for i in order], divide_by_std=divide_by_std)
     assert shuffled == pytest.approx([plain[i] for i in order], abs=1e-9)
+
+
+def with_kl(correct: Sequence[float], kl: Sequence[float]) -> Group:
+    weights = {"correct": 1.0, "kl": 0.04}
+    rewards = tuple(Reward({"correct": c, "kl": -k}, weights) for c, k in zip(correct, kl, strict=True))
+    return Group(1, 0, Problem("1", "1+1=?", "2"), Prompt(), rewards=rewards)
+
+
+def test_a_penalty_stays_as_small_as_it_is_where_all_answers_are_right() -> None:
+    kl = [0.001, 0.002, 0.003, 0.002]
+    small = GroupMean(divide_by_std=True).advantages(with_kl([1, 1, 1, 1], kl))
+    assert small == pytest.approx([0.04 * (0.002 - k) for k in kl])
+    blown_up = GroupMean(divide_by_std=True, undivided=()).advantages(with_kl([1, 1, 1, 1], kl))
+    assert max(blown_up) > 1
+
+
+def test_the_penalty_stands_beside_the_divided_reward() -> None:
+    kl = [0.1, 0.2, 0.3, 0.2]
+    both = GroupMean(divide_by_std=True, std="sample").advantages(with_kl([1, 0, 0, 0], kl))
+    alone = advantages([1, 0, 0, 0], divide_by_std=True, std="sample")
+    assert both == pytest.approx([a + 0.04 * (0.2 - k) for a, k in zip(alone, kl, strict=True)])
+    undivided = GroupMean().advantages(with_kl([1, 0, 0, 0], kl))
+    assert undivided == pytest.approx([c - 0.25 + 0.04 * (0.2 - k) for c, k in zip([1, 0, 0, 0], kl, strict=True)])

@@ -14,6 +14,7 @@ from justtinker_core.loop import opened
 from justtinker_core.options import configure
 from justtinker_core.run import Run
 from justtinker_core.sampling import datum_of
+from justtinker_plugins.algorithms._grpo.settings import loss_complaint
 from justtinker_plugins.algorithms.grpo import Grpo
 from tests.core.conftest import Ask, Correct, Judge, Mean, Player, RunOf, ScriptedBackend, problems
 
@@ -166,6 +167,27 @@ def test_a_loss_that_the_backend_lacks_is_refused_before_the_run(run_of: RunOf) 
         pass
 
 
+def test_a_backend_that_cannot_say_what_it_computes_gets_the_oldest_losses_only() -> None:
+    silent: Any = object()
+    ending = ": the backend has no check_loss, so it is taken to compute ppo and importance_sampling only"
+    assert loss_complaint(silent, "cispo", {}) == f"loss = 'cispo'{ending}"
+    assert loss_complaint(silent, "ppo", {"dual_clip": 3.0}) == f"dual_clip{ending}"
+    assert loss_complaint(silent, "ppo", {}) == loss_complaint(silent, "importance_sampling", {}) == ""
+
+
+def test_a_clip_of_ppo_for_gspo_is_warned_of(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:
+    for options in ({"clip_high": 1.28}, {}):
+        with opened(run_of(ScriptedBackend(), Ask(), Judge(), Correct(), Mean(), Grpo(loss="gspo", **options))):
+            pass
+    (warning,) = [r.getMessage() for r in caplog.records if "gspo" in r.getMessage()]
+    assert warning.startswith("[plugins.grpo] loss = 'gspo' with clip_high = 1.28 hardly ever clips")
+
+
+def test_a_plugin_that_measures_the_entropy_itself_is_left_to_it() -> None:
+    group = replace(group_of([1, 2]), measures={"entropy": (3.0, 4.0)})
+    assert "entropy" not in Grpo().batch([group], 8, {}).metrics
+
+
 LENGTHS = st.lists(st.integers(1, 7), min_size=1, max_size=6)
 
 
@@ -189,12 +211,13 @@ def test_normalisations_are_the_papers_means(lengths: list[int], max_tokens: int
     each = [a * loss for a, loss in zip(group.advantages, losses, strict=True)]  # type: ignore[operator]
 
     def loss(normalize: Any) -> float:
-        return summed(Grpo(train_on="all", normalize=normalize).data([group], max_tokens), losses)
+        algorithm = Grpo(problems_per_step=2, rollouts_per_problem=6, train_on="all", normalize=normalize)
+        return summed(algorithm.data([group], max_tokens), losses)
 
     assert loss("token_sum") == pytest.approx(sum(map(np.sum, each)))
     assert loss("token_mean") == pytest.approx(np.mean(np.concatenate(each)))
     assert loss("sequence_mean") == pytest.approx(np.mean([np.mean(tokens) for tokens in each]))
-    assert loss("constant") == pytest.approx(sum(map(np.sum, each)) / len(lengths) / max_tokens)
+    assert loss("constant") == pytest.approx(sum(map(np.sum, each)) / 12 / max_tokens), "whatever was kept"
 
 
 def test_rollouts_that_are_not_trained_count_in_the_means() -> None:
@@ -207,7 +230,7 @@ def test_rollouts_that_are_not_trained_count_in_the_means() -> None:
 
 def test_advantages_of_tokens_are_normalised_too() -> None:
     group = replace(group_of([2]), advantages=((1.0, 3.0),))
-    (datum,) = Grpo(normalize="constant").data([group], 4)
+    (datum,) = Grpo(problems_per_step=1, rollouts_per_problem=2, normalize="constant").data([group], 2)
     assert datum.advantages == (0.0, 1 / 4, 3 / 4)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from justtinker_core.testing import Done, Runner, ScriptedBackend, make_problem
 from justtinker_core.testing._backend import Ready
 from justtinker_plugins.algorithms._grpo.ahead import last_to_start, never_acts
 from justtinker_plugins.algorithms.grpo import Grpo
+from justtinker_plugins.rewards.kl import Kl
 from tests.core.test_loop import attempt, outcome
+from tests.plugins.test_kl import WithReference
 
 OFTEN = {"run.steps": 7, "checkpoints.every": 3, "evaluation.every": 5}
 """Checkpoints after steps 3, 5 and 6."""
@@ -200,6 +203,38 @@ def test_episodes_that_were_begun_ahead_are_given_up_too(run_with: Runner) -> No
     backend.respond = lambda prompt, index: prompt[0]  # so a sample says which problem it is of
     assert run_with(backend, ahead(1), Turns(), Stop(), steps=4, problems=some).status == "stopped"
     assert backend.kept
+
+
+def test_a_run_that_stops_waits_for_no_reference(run_with: Runner) -> None:
+    class Slow(WithReference):
+        concurrent = True
+
+        def reference_logprobs(self, sequences: Any, path: str | None) -> Any:
+            futures = super().reference_logprobs(sequences, path)
+            return futures if len(self.asked) <= 6 else [Future() for _ in futures]
+
+    done = run_with(Slow(), ahead(1), Kl(), Stop(), steps=4, problems=[make_problem(d, "1") for d in "12"])
+    assert done.status == "stopped"
+
+
+def test_what_was_sampled_in_vain_is_money_spent(run_with: Runner) -> None:
+    config = {"run.budget_usd": 10_000.0}
+    done = run_with(ScriptedBackend(price=1.0), ahead(2), Stop(), steps=6, config=config, directory="run")
+    (vain,) = done.run.files.read("unused.jsonl")
+    assert vain["steps"] == [2, 3]
+    assert vain["usd"] == sum(vain["tokens"].values()) > 0
+    assert done.run.files.spent() == (done.steps[0].usd or 0) + vain["usd"]
+
+
+def test_the_budget_counts_what_is_sampled_ahead(run_with: Runner) -> None:
+    def last(lag: int, budget: float) -> tuple[int, float]:
+        config = {"run.budget_usd": budget, "checkpoints.every": 20}
+        done = run_with(ScriptedBackend(price=1.0), ahead(lag), steps=12, config=config)
+        return len(done.steps), done.run.files.spent()
+
+    steps, spent = last(2, 400.0)
+    assert steps < 12
+    assert spent <= 400
 
 
 def test_what_fails_ahead_ends_the_run_at_its_step(run_with: Runner) -> None:

@@ -43,14 +43,13 @@ def rollout(rows: list[tuple[float, float, bool]]) -> Rollout:
 
 
 @given(LOGPROBS)
-def test_it_is_minus_the_k3_estimate_clipped(rows: list[tuple[float, float, bool]]) -> None:
+def test_it_is_minus_the_mean_log_ratio_clipped(rows: list[tuple[float, float, bool]]) -> None:
     wrote = [(lp, ref) for lp, ref, mask in rows if mask]
     value = penalty(rollout(rows))
     if not wrote:
         assert value is None
         return
-    k3 = np.mean([np.exp(ref - lp) - (ref - lp) - 1 for lp, ref in wrote])
-    assert value == pytest.approx(-min(k3, 1.0), abs=1e-9)
+    assert value == pytest.approx(-min(max(np.mean([lp - ref for lp, ref in wrote]), 0.0), 1.0), abs=1e-9)
     assert -1 <= value <= 0
 
 
@@ -64,6 +63,23 @@ def test_on_average_it_is_the_divergence() -> None:
     tokens = np.random.default_rng(0).choice(3, 100_000, p=policy)
     rows = [(np.log(policy[t]), np.log(reference[t]), True) for t in tokens]
     assert penalty(rollout(rows)) == pytest.approx(-np.sum(policy * np.log(policy / reference)), rel=0.02)
+
+
+@pytest.mark.parametrize(("away", "share"), [(0.05, 0.5), (1.0, 0.8)])
+def test_its_gradient_is_the_divergences(away: float, share: float) -> None:
+    """Of a policy with one softmax for each of 20 tokens: E[reward x grad log p], against the closed form."""
+    rng = np.random.default_rng(1)
+    start = rng.normal(size=6)
+    policy, reference = (np.exp(x) / np.exp(x).sum() for x in (start + away * rng.normal(size=6), start))
+    log_ratio = np.log(policy / reference)
+    wanted = -policy * (log_ratio - policy @ log_ratio)
+    tokens = rng.choice(6, (20_000, 20), p=policy)
+    rows = zip(np.log(policy)[tokens], np.log(reference)[tokens], strict=True)
+    raw = np.array([penalty(Rollout((1,) * 20, tuple(lp), (True,) * 20, "", reference=tuple(ref))) for lp, ref in rows])
+    scores = np.stack([(tokens == v).sum(1) for v in range(6)], 1) - 20 * policy
+    found = ((raw - raw.mean())[:, None] * scores).mean(0)
+    assert found @ wanted / np.linalg.norm(found) / np.linalg.norm(wanted) > 0.95, "the same direction"
+    assert np.linalg.norm(found) / np.linalg.norm(wanted) == pytest.approx(share, abs=0.15)
 
 
 def test_without_a_reference_it_does_not_apply() -> None:
@@ -80,7 +96,7 @@ def test_the_run_asks_for_the_reference_of_each_rollout_and_counts_its_tokens(ru
         ((*g.prompt.tokens, *r.tokens), None) for g in done.groups for r in g.rollouts
     )
     logprob = done.groups[0].rollouts[0].logprobs[0]
-    kl = np.exp(-1 - logprob) - (-1 - logprob) - 1
+    kl = logprob + 1
     for group in done.groups:
         assert [len(r.reference) for r in group.rollouts] == [len(r.tokens) for r in group.rollouts]
         assert [r.terms["kl"] for r in group.rewards] == pytest.approx([-kl] * 2)
@@ -133,3 +149,26 @@ def test_empty_rollouts_are_not_asked_about(run_with: Runner) -> None:
     full = replace(group.rollouts[1], reference=group.rollouts[1].logprobs)
     empty = replace(group.rollouts[0], tokens=(), logprobs=(), mask=())
     assert Kl().score(replace(group, rollouts=(empty, full))) == {"kl": [None, 0.0]}
+
+
+def test_a_term_that_weighs_nothing_costs_nothing(run_with: Runner) -> None:
+    backend = WithReference()
+    run_with(backend, Kl, problems=[make_problem("1", "1")], steps=1, config={"plugins.kl.weight": 0.0})
+    assert backend.asked == []
+
+
+def test_a_resumed_run_has_the_same_reference_whatever_its_first_run_does_meanwhile(run_with: Runner) -> None:
+    problems = [make_problem("1", "1")]
+    first = run_with(WithReference(), problems=problems, steps=2, directory="first")
+
+    def asked(steps: int) -> set[str | None]:
+        backend = WithReference()
+        config = {"run.start_from": str(first.run.dir)}
+        run_with(backend, Kl(), problems=problems, steps=steps, directory="second", config=config)
+        return {path for _, path in backend.asked}
+
+    (path,) = asked(1)
+    assert path is not None
+    assert path.endswith("step_000002.json")
+    run_with(WithReference(), problems=problems, steps=4, directory="first")
+    assert asked(3) == {path}

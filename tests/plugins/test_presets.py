@@ -107,7 +107,7 @@ def test_reinforcement(name: str) -> None:
         "clip_low": 0.8, "clip_high": 1.28, "dro_beta": 0.05, "normalize": "token_sum",
         "updates_per_step": 1, "dynamic_sampling": False, "max_rounds": 4, "lag": 0,
     }  # fmt: skip
-    assert options["group_mean"] == {"divide_by_std": False, "std": "population"}
+    assert options["group_mean"] == {"divide_by_std": False, "std": "population", "undivided": ["kl"]}
     assert (loaded.optimizer.learning_rate, loaded.optimizer.warmup_steps) == (1e-6, 0)
     assert (loaded.sampling.max_tokens, loaded.sampling.temperature, loaded.sampling.top_p) == (budget, 1.0, 1.0)
     assert (data["train"].use, data["train"].limit) == (use, None)
@@ -235,7 +235,8 @@ def test_the_two_stages_chain(tmp_path: Path) -> None:
 
 def test_the_baseline_is_standard_grpo_where_the_recipe_is_not() -> None:
     loaded = preset("grpo-standard")
-    assert loaded.plugin_options["group_mean"] == {"divide_by_std": True, "std": "sample"}, "as in TRL and verl"
+    mean = loaded.plugin_options["group_mean"]
+    assert (mean["divide_by_std"], mean["std"], mean["undivided"]) == (True, "sample", ["kl"]), "as in TRL and verl"
     grpo = loaded.plugin_options["grpo"]
     assert (grpo["train_on"], grpo["loss"], grpo["clip_low"], grpo["clip_high"]) == ("all", "ppo", 0.8, 1.2)
     assert grpo["normalize"] == "sequence_mean"

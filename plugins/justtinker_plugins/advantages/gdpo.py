@@ -31,6 +31,8 @@ class Gdpo:
 
     std: Std = "sample"
     """Of the sample (divides by G - 1), as in TRL, or of the population (G)."""
+    undivided: tuple[str, ...] = ("kl",)
+    """Reward terms that are compared with their own mean and not divided: a penalty that is meant to stay small."""
 
     @hookimpl
     def advantages(self, group: Group) -> Sequence[float]:
@@ -45,5 +47,5 @@ class Gdpo:
         raw = np.array([reward.terms.get(term) for reward in group.rewards], dtype=np.float64)  # None becomes NaN
         weights = np.array([reward.weights.get(term, 0.0) for reward in group.rewards])
         part, applies = np.zeros_like(raw), ~np.isnan(raw)
-        part[applies] = weights[applies] * center(raw[applies], self.std)
+        part[applies] = weights[applies] * center(raw[applies], None if term in self.undivided else self.std)
         return part

@@ -27,9 +27,18 @@ class GroupMean:
     std: Std = "population"
     """With `divide_by_std`: the standard deviation of the population (divides by G) or, as in TRL and verl, of the
     sample (by G - 1)."""
+    undivided: tuple[str, ...] = ("kl",)
+    """With `divide_by_std`: reward terms that are compared with their own mean and not divided. GRPO's KL penalty
+    stands beside the divided reward; inside, it would be blown up to full size where all answers are right."""
 
     @hookimpl
     def advantages(self, group: Group) -> Sequence[float]:
         """One number a rollout (G,); all zero if all rewards are equal."""
         totals = np.array([reward.total for reward in group.rewards], dtype=np.float64)
-        return [float(a) for a in center(totals, self.std if self.divide_by_std else None)]
+        if not self.divide_by_std:
+            return [float(a) for a in center(totals)]
+        apart = np.array([sum(r.weighted.get(term, 0.0) for term in self.undivided) for r in group.rewards])
+        if not apart.any():
+            return [float(a) for a in center(totals, self.std)]
+        rest = np.array([sum(w for term, w in r.weighted.items() if term not in self.undivided) for r in group.rewards])
+        return [float(a) for a in center(rest, self.std) + center(apart)]

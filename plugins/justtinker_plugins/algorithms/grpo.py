@@ -6,6 +6,7 @@ backends/_local/losses.py for `local`, the Tinker service for `tinker`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
@@ -13,11 +14,12 @@ import numpy as np
 from pydantic import Field
 
 from justtinker_core import Batch, Datum, Group, Problem, RunContext, Update, datum_of, hookimpl, plugin
-from justtinker_core.types import LossChecker
 from justtinker_plugins.algorithms._grpo.ahead import Ahead, Started, never_acts
 from justtinker_plugins.algorithms._grpo.normalising import Normalize, divided, divisor, rows_of
 from justtinker_plugins.algorithms._grpo.rounds import keep_mixed
-from justtinker_plugins.algorithms._grpo.settings import CLIPS, conflict, loss_config
+from justtinker_plugins.algorithms._grpo.settings import CLIPS, GSPO_WIDE, conflict, loss_complaint, loss_config
+
+log = logging.getLogger("justtinker")
 
 
 @plugin
@@ -76,8 +78,13 @@ class Grpo:
     def preflight(self, run: RunContext) -> list[str]:
         """Complain about a loss that the backend lacks, and about a lag that never acts."""
         found = []
-        if run.ready and isinstance(run.backend, LossChecker):
-            found = [f"[plugins.grpo] {why}"] if (why := run.backend.check_loss(self.loss, loss_config(self))) else []
+        if run.ready and (why := loss_complaint(run.backend, self.loss, loss_config(self))):
+            found.append(f"[plugins.grpo] {why}")
+        if self.loss == "gspo" and (self.clip_high or 0.0) > GSPO_WIDE:
+            log.warning(
+                "[plugins.grpo] loss = 'gspo' with clip_high = %g hardly ever clips, as its ratio is a mean over the "
+                "response: leave clip_low and clip_high out for its paper's 0.9997 and 1.0004", self.clip_high,
+            )  # fmt: skip
         if never_acts(self.lag, run.config):
             found.append(
                 f"[plugins.grpo] lag = {self.lag} never acts: a checkpoint follows every step, and the step after a "
@@ -142,7 +149,8 @@ class Grpo:
     def data(self, groups: Sequence[Group], max_tokens: int) -> tuple[Datum, ...]:
         """A Datum for each rollout that is trained."""
         rows = rows_of(groups)
-        by = divisor(self.normalize, [rollout for _, rollout, _ in rows], max_tokens)
+        most = max_tokens * self.problems_per_step * self.rollouts_per_problem / self.updates_per_step
+        by = divisor(self.normalize, [rollout for _, rollout, _ in rows], most)
         return tuple(
             datum_of(group.prompt, rollout, divided(advantage, each))
             for (group, rollout, advantage), each in zip(rows, by, strict=True)
@@ -160,5 +168,7 @@ def entropy_of(groups: Sequence[Group]) -> dict[str, float]:
 
     It is the entropy at temperature 1 if the rollouts were sampled at temperature 1.
     """
+    if any("entropy" in g.measures for g in groups):  # a plugin measures it
+        return {}
     sampled = [lp for g in groups for r in g.rollouts for lp, wrote in zip(r.logprobs, r.mask, strict=True) if wrote]
     return {"entropy": -float(np.mean(sampled))} if sampled else {}

@@ -1,14 +1,18 @@
 """Penalise leaving the weights that the run began with: the KL penalty of standard GRPO, as a reward term.
 
-For a rollout of T tokens, with the log-probabilities lp of the policy that sampled it and ref of the reference, which
-are the run's first weights (`run.start_from`, or the model itself):
+For a rollout, with the log-probabilities lp of the policy that sampled it and ref of the reference, which are the run's
+first weights (`run.start_from`, or the model itself):
 
-    kl = mean over tokens of exp(ref - lp) - (ref - lp) - 1        Schulman's k3: >= 0, and KL(policy || ref) on average
+    kl = mean over tokens of lp - ref        KL(policy || ref) on average
     raw = -clip(kl, 0, 1)
 
-GRPO (arXiv:2402.03300) adds beta times this KL to its loss, with beta = 0.04. Here it lowers the reward by `weight`
+GRPO (arXiv:2402.03300) adds beta times the KL to its loss, with beta = 0.04. Here it lowers the reward by `weight`
 times as much, as in InstructGPT (arXiv:2203.02155), so it works with every loss, and on every backend that knows the
 reference. The reference reads each rollout once: on a service, that is paid as prefill.
+
+No rollout is paid for being less likely than the reference would make it: hence the clip at 0. Close to the reference,
+the gradient is therefore half of the KL's, in the same direction; far from it, nearly the whole. (Schulman's k3, right
+inside a loss, is no reward: close to the reference its gradient vanishes.)
 
 Evaluations, re-scoring and bridges have no reference; there the term does not apply.
 """
@@ -40,6 +44,5 @@ def penalty(rollout: Rollout) -> float | None:
     if not rollout.reference or not any(rollout.mask):
         return None
     wrote = np.array(rollout.mask)
-    gap = (np.array(rollout.reference) - np.array(rollout.logprobs))[wrote]
-    with np.errstate(over="ignore"):  # beyond the clip anyway
-        return -float(np.clip(np.mean(np.exp(gap) - gap - 1), 0.0, 1.0))
+    gap = (np.array(rollout.logprobs) - np.array(rollout.reference))[wrote]
+    return 0.0 - float(np.clip(np.mean(gap), 0.0, 1.0))  # not -0.0

@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from justtinker_core import Backend
+from justtinker_core.types import Loss, LossChecker
+
 if TYPE_CHECKING:
     from justtinker_plugins.algorithms.grpo import Grpo
 
 CLIPS: Mapping[str, tuple[float, float]] = {"ppo": (0.8, 1.28), "cispo": (0.0, 4.0), "gspo": (1 - 3e-4, 1 + 4e-4)}
 """Loss -> default bounds of its probability ratio."""
+GSPO_WIDE = 1.05
+"""An upper bound of gspo's ratio above which nothing is ever clipped."""
 
 
 def loss_config(options: Grpo) -> dict[str, float]:
@@ -36,3 +41,13 @@ def conflict(options: Grpo) -> str:
             "the advantages"
         )
     return ""
+
+
+def loss_complaint(backend: Backend, loss: Loss, config: Mapping[str, float]) -> str:
+    """Say why a backend cannot compute a loss; "" if it can. One that cannot say it gets the oldest two only."""
+    if isinstance(backend, LossChecker):
+        return backend.check_loss(loss, config)
+    if loss in ("ppo", "importance_sampling") and "dual_clip" not in config:
+        return ""
+    name = "dual_clip" if "dual_clip" in config else f"loss = {loss!r}"
+    return f"{name}: the backend has no check_loss, so it is taken to compute ppo and importance_sampling only"

@@ -93,7 +93,7 @@ def expected_tokens(run: Run, share: float, done: int = 0) -> dict[str, Counter[
     step = run.plugins.first("expect_tokens", dict, run=run, response=response)
     if step is None:
         return {}
-    if run.plugins.reads("reference"):  # it reads every rollout, its prompt included
+    if run.plugins.reads("reference", run.config.run.steps):  # it reads every rollout, its prompt included
         read = sum(step.get(kind, 0) for kind in ("prefill", "cached_prefill", "sampled"))
         step = {**step, "prefill": step.get("prefill", 0) + read}
     last, section = config.run.steps, config.evaluation

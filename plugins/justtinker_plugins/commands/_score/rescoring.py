@@ -34,7 +34,7 @@ BATCH_BYTES = 1 << 18
 ADVICE = ". With --out, the same command continues where this one ended"
 ADVANTAGES = "group_mean"
 """Of a config that has none."""
-LACKS = {"tokens": "'tokens'", "logprobs": "log-probabilities"}
+LACKS = {"tokens": "'tokens'", "logprobs": "log-probabilities", "reference": "log-probabilities of a reference"}
 """How a message calls what a record lacks."""
 Record = dict[str, Any]
 Configs = Mapping[str, RunConfig]
