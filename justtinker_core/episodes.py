@@ -17,7 +17,8 @@ class Policy:
     """What a `rollout` plugin plays one episode with: the policy's turns, and what the environment answers.
 
     `generate` samples a turn after everything so far, `observe` adds text of the environment (never trained), and
-    `rollout` gives the result. The turns of all episodes are sampled together, once each waits for its turn.
+    `rollout` gives the result. On a backend that computes in this process, the turns of all episodes are sampled
+    together, once each waits for its turn.
     """
 
     def __init__(self, group: Group, number: int, turns: TurnBatcher, backend: Backend, settings: Settings) -> None:
