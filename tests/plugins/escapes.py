@@ -48,7 +48,7 @@ PROGRAMS: dict[str, tuple[str, str]] = {
         "printed '[]', expected '4'",
     ),
     "open files of the parent": (
-        "import os\nopened = []\nfor n in range(3, 64):\n    try: opened.append((n, os.fstat(n)))\n"
+        "import os\nopened = []\nfor n in range(3, 1024):\n    try: opened.append((n, os.fstat(n)))\n"
         "    except OSError: pass\nprint(opened)",
         "printed '[]', expected '4'",
     ),
@@ -139,7 +139,7 @@ PROGRAMS: dict[str, tuple[str, str]] = {
     "packages of others": ("import numpy", "ModuleNotFoundError"),
 }
 
-FORGE = "import json, os\nfor fd in range(3, 64):\n    try: os.write(fd, {line!r} * 9)\n    except OSError: pass\n"
+FORGE = "import json, os\nfor fd in range(3, 1024):\n    try: os.write(fd, {line!r} * 9)\n    except OSError: pass\n"
 FUNCTIONS: dict[str, tuple[str, str]] = {
     "an emptied argument": ("def double(x):\n    try: x.clear()\n    finally: return x", "test 1 of 2"),
     "no function": ("x = 1", "double"),
@@ -203,11 +203,11 @@ FUNCTIONS: dict[str, tuple[str, str]] = {
         "no function 'double'",
     ),
     "answers of endless length": (
-        "import os\nfor fd in range(3, 64):\n    try:\n        while True: os.write(fd, b'x' * 10**6)\n"
+        "import os\nfor fd in range(3, 1024):\n    try:\n        while True: os.write(fd, b'x' * 10**6)\n"
         "    except OSError: pass",
         "test 1 of 2",
     ),
-    "a closed connection": ("import os, time\nos.closerange(3, 64)\ntime.sleep(99)", "test 1 of 2"),
+    "a closed connection": ("import os, time\nos.closerange(3, 1024)\ntime.sleep(99)", "test 1 of 2"),
     "a function that sleeps": ("import time\ndef double(x): time.sleep(99)", "it was not done after 2 s"),
     "a function that hangs": ("def double(x):\n    while True: pass", "s of the processor"),
     "a value that is long": ("double = lambda x: range(10**18)", "test 1 of 2"),

@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.importorskip("torch", reason="the local backend needs the 'local' extra")
+
 from justtinker_core.errors import PluginError, SamplingError
+from justtinker_core.testing.backends import demonstrations, logprobs_of, request, sample, train
 from justtinker_core.types import Datum, ReferenceModel
 from justtinker_plugins.backends.local import LocalBackend
 from tests.plugins.test_local import Open, opened, weights
-
-pytest.importorskip("torch", reason="the local backend needs the 'local' extra")
-
-from justtinker_core.testing.backends import demonstrations, logprobs_of, request, sample, train
 
 __all__ = ["opened"]
 SEQUENCES = [(5, 6, 7, 8, 9, 10), (20, 21), (30, 31, 32, 33)]
