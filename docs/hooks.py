@@ -60,8 +60,9 @@ EXAMPLES = {
     """,
     "draw_problems": """
         def draw_problems(self, step, n, drawn, run):
-            easy_first = sorted(run.train_problems, key=lambda problem: len(problem.question))
-            return run.draw(step, n, easy_first[: 100 * step])
+            left = [problem for problem in run.train_problems if problem not in drawn]
+            easy_first = sorted(left, key=lambda problem: len(problem.question))
+            return run.draw(step, n, easy_first[: max(n, 100 * step)])
     """,
     "expect_tokens": """
         def expect_tokens(self, run, response):

@@ -129,9 +129,10 @@ def draw_problems(step: int, n: int, drawn: Sequence[Problem], run: RunContext) 
     """First answer. The n training problems that a step samples next. If no plugin answers, the core draws them.
 
     Asked by algorithms that call `run.draw_problems`, such as `grpo`. `drawn` holds the problems that the step has
-    sampled before: it is empty unless the algorithm samples more than once a step. Draw by ``run.history.steps`` and
-    the run's seed alone, so that a resumed run draws the same (evaluations in the background may be in the history or
-    not). An algorithm that works ahead asks before the steps in between are trained.
+    sampled before, which are yours to leave out; it is empty unless the algorithm samples more than once a step. Draw
+    by ``run.history.steps`` and the run's seed alone, so that a resumed run draws the same (evaluations in the
+    background may be in the history or not). An algorithm that works ahead asks before the steps in between are
+    trained.
     """
 
 

@@ -242,7 +242,8 @@ class Plugins:
                 + (f" of the {role}: {choices}" if choices else "")
             )
         if hook in EXACTLY_ONE and len(who) > 1:
-            raise PluginError(f"expected one plugin to implement {hook}, got {' and '.join(who)}; disable the others")
+            others = f"disable the others, e.g. with -p no:{who[0]}"
+            raise PluginError(f"expected one plugin to implement {hook}, got {' and '.join(who)}; {others}")
 
     def close(self, again: bool = False) -> None:
         """End the event loop, and cancel what waits on it. `again`: plugins may still be asked afterwards."""

@@ -164,11 +164,12 @@ MISTAKES = {
     ),
     "two plugins for a role that takes one": (
         ["-p", "second"],
-        "expected one plugin to implement advantages, got my_mean and second; disable the others",
+        "expected one plugin to implement advantages, got my_mean and second; disable the others, "
+        "e.g. with -p no:my_mean",
     ),
     "two algorithms": (
         ["-p", "sft"],
-        "expected one plugin to implement collect_batch, got my_rl and sft; disable the others",
+        "expected one plugin to implement collect_batch, got my_rl and sft; disable the others, e.g. with -p no:my_rl",
     ),
     "nobody for a role": (
         ["-p", "no:my_mean"],

@@ -405,7 +405,9 @@ def test_no_plugin_for_a_hook_without_a_role() -> None:
 
 def test_two_for_a_role_that_takes_one() -> None:
     plugins = plugins_of(Rl(), Sft())
-    with raises("expected one plugin to implement collect_batch, got rl and sft; disable the others"):
+    with raises(
+        "expected one plugin to implement collect_batch, got rl and sft; disable the others, e.g. with -p no:rl"
+    ):
         plugins.require("collect_batch", "training")
 
 

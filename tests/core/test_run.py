@@ -230,7 +230,8 @@ def test_a_role_without_a_plugin(run_of: RunOf, missing: type[Any], text: str) -
 def test_a_role_that_two_fill(run_of: RunOf, doubled: type[Any], hook: str) -> None:
     second = type("Second", (doubled,), {})()
     with raises(
-        f"expected one plugin to implement {hook}, got {doubled.__name__.lower()} and second; disable the others"
+        f"expected one plugin to implement {hook}, got {doubled.__name__.lower()} and second; "
+        f"disable the others, e.g. with -p no:{doubled.__name__.lower()}"
     ):
         open_and_close(run_of(*cast(), second))
 

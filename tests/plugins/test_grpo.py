@@ -143,6 +143,9 @@ def test_each_loss_is_sent_with_its_settings(
     ("options", "error"),
     [
         ({"loss": "cispo", "dual_clip": 3}, "dual_clip: it belongs to loss = 'ppo', got loss = 'cispo'; leave it out"),
+        ({"loss": "dro", "clip_low": 0.5}, "clip_low, clip_high: loss = 'dro' has no clip; leave them out"),
+        ({"dro_beta": 0.1}, "dro_beta: it belongs to loss = 'dro', got loss = 'ppo'; leave it out"),
+        ({"max_rounds": 2}, "max_rounds: it belongs to dynamic_sampling = true; set that, or leave it out"),
         (
             {"loss": "dro", "normalize": "token_mean"},
             "normalize = 'token_mean': loss = 'dro' expects 'token_sum', as its penalty does not scale with the",
@@ -152,6 +155,10 @@ def test_each_loss_is_sent_with_its_settings(
 def test_options_that_do_not_go_together_are_refused(options: dict[str, Any], error: str) -> None:
     with pytest.raises(PluginError, match=f"plugins.grpo.*{error}"):
         configure(Grpo, "plugins.grpo", options)
+
+
+def test_a_config_of_an_older_run_names_ppos_clip_with_every_loss() -> None:
+    assert Grpo(loss="importance_sampling", clip_low=0.8, clip_high=1.28).loss == "importance_sampling"
 
 
 def test_a_loss_that_the_backend_lacks_is_refused_before_the_run(run_of: RunOf) -> None:

@@ -19,7 +19,7 @@ from justtinker_core.config import RunConfig, parse
 from justtinker_core.data import draw
 from justtinker_core.testing import Done, Runner, ScriptedBackend, make_problem
 from justtinker_core.testing._backend import Ready
-from justtinker_plugins.algorithms._grpo.ahead import last_to_start, never_acts
+from justtinker_plugins.algorithms._grpo.ahead import lag_complaint, last_to_start
 from justtinker_plugins.algorithms.grpo import Grpo
 from justtinker_plugins.rewards.kl import Kl
 from tests.core.test_loop import attempt, outcome
@@ -301,14 +301,26 @@ def test_no_step_is_sampled_before_a_checkpoint_that_precedes_it(lag: int, every
 
 def test_a_lag_that_can_never_act_is_refused(run_with: Runner) -> None:
     wanted = (
-        r"\[plugins.grpo\] lag = 1 never acts: a checkpoint follows every step, and the step after a checkpoint has "
-        r"its weights; set \[checkpoints\] rolling, every and \[evaluation\] every to more than 1"
+        r"^\[plugins.grpo\] lag = 1 never acts: the step after a checkpoint has its weights, and there are checkpoints "
+        r"by \[checkpoints\] rolling = 1; set more than 1$"
     )
     with pytest.raises(PluginError, match=wanted):
         run_with(ahead(1), steps=4, config={"checkpoints.rolling": 1})
-    assert not never_acts(1, config_with(checkpoints={"rolling": 2}))
-    assert not never_acts(0, config_with(checkpoints={"rolling": 1}))
-    assert not never_acts(1, config_with(run={"name": "a", "model": "b", "steps": 1}))
+
+
+def test_a_lag_that_is_never_reached_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    assert lag_complaint(2, config_with(checkpoints={"rolling": 2})) == ""
+    assert [r.getMessage() for r in caplog.records] == [
+        "[plugins.grpo] lag = 2 is never reached, 1 is: the step after a checkpoint has its weights, and there are "
+        "checkpoints by [checkpoints] rolling = 2"
+    ]
+
+
+def test_a_lag_that_acts_is_no_matter(caplog: pytest.LogCaptureFixture) -> None:
+    assert lag_complaint(1, config_with(checkpoints={"rolling": 2})) == ""
+    assert lag_complaint(0, config_with(checkpoints={"rolling": 1})) == ""
+    assert lag_complaint(3, config_with(run={"name": "a", "model": "b", "steps": 1})) == ""
+    assert not caplog.records
 
 
 def test_an_instance_of_two_runs_keeps_them_apart(run_with: Runner) -> None:

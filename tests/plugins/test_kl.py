@@ -172,3 +172,22 @@ def test_a_resumed_run_has_the_same_reference_whatever_its_first_run_does_meanwh
     assert path.endswith("step_000002.json")
     run_with(WithReference(), problems=problems, steps=4, directory="first")
     assert asked(3) == {path}
+
+
+def test_on_request_it_applies_to_correct_answers_only() -> None:
+    group = make_group(["a", "b"], ["correct", "incorrect"])
+    known = tuple(replace(r, reference=tuple(lp - 0.5 for lp in r.logprobs)) for r in group.rollouts)
+    group = replace(group, rollouts=known)
+    assert Kl().score(group)["kl"] == pytest.approx([-0.5, -0.5])
+    assert Kl(only_correct=True).score(group)["kl"] == [pytest.approx(-0.5), None]
+
+
+@pytest.mark.parametrize(("train_on", "options", "said"), [
+    ("positive", {}, True), ("positive", {"only_correct": True}, False), ("all", {}, False),
+])  # fmt: skip
+def test_wrong_answers_that_it_would_train_are_warned_of(
+    run_with: Runner, caplog: pytest.LogCaptureFixture, train_on: str, options: dict[str, Any], said: bool
+) -> None:
+    config = {"plugins.grpo.train_on": train_on, **{f"plugins.kl.{k}": v for k, v in options.items()}}
+    run_with(WithReference(), Grpo, Kl, problems=[make_problem("1", "1")], steps=1, config=config)
+    assert any("[plugins.kl] with train_on = 'positive'" in r.getMessage() for r in caplog.records) is said

@@ -14,10 +14,18 @@ import numpy as np
 from pydantic import Field
 
 from justtinker_core import Batch, Datum, Group, Problem, RunContext, Update, datum_of, hookimpl, plugin
-from justtinker_plugins.algorithms._grpo.ahead import Ahead, Started, never_acts
+from justtinker_plugins.algorithms._grpo.ahead import Ahead, Started, lag_complaint
 from justtinker_plugins.algorithms._grpo.normalising import Normalize, divided, divisor, rows_of
 from justtinker_plugins.algorithms._grpo.rounds import keep_mixed
-from justtinker_plugins.algorithms._grpo.settings import CLIPS, GSPO_WIDE, conflict, loss_complaint, loss_config
+from justtinker_plugins.algorithms._grpo.settings import (
+    CLIPS,
+    DRO_BETA,
+    GSPO_WIDE,
+    MAX_ROUNDS,
+    conflict,
+    loss_complaint,
+    loss_config,
+)
 
 log = logging.getLogger("justtinker")
 
@@ -49,7 +57,7 @@ class Grpo:
     1.28, cispo 4, gspo 1.0004."""
     dual_clip: Annotated[float, Field(gt=1)] | None = None
     """ppo on the backend `local`: where A < 0, the loss is at most -dual_clip A (arXiv:1912.09729); usually 3."""
-    dro_beta: Annotated[float, Field(ge=0)] = 0.05
+    dro_beta: Annotated[float, Field(ge=0)] = DRO_BETA
     """Strength of dro's penalty for leaving the policy that sampled."""
     normalize: Normalize = "token_sum"
     """What the loss, a sum over tokens, is divided by: token_sum: nothing; token_mean: the update's tokens (DAPO);
@@ -60,7 +68,7 @@ class Grpo:
     dynamic_sampling: bool = False
     """Sample more problems in a step until `problems_per_step` groups have right and wrong answers, and train only
     these (DAPO). Metrics are over all groups. `check` estimates the cost of one round."""
-    max_rounds: Annotated[int, Field(ge=1)] = 4
+    max_rounds: Annotated[int, Field(ge=1)] = MAX_ROUNDS
     """With dynamic_sampling: most rounds of problems_per_step problems in a step."""
     lag: Annotated[int, Field(ge=0)] = 0
     """Sample so many steps ahead, while earlier ones are trained: step n from the weights after step n - 1 - lag. 0:
@@ -78,18 +86,15 @@ class Grpo:
     def preflight(self, run: RunContext) -> list[str]:
         """Complain about a loss that the backend lacks, and about a lag that never acts."""
         found = []
-        if run.ready and (why := loss_complaint(run.backend, self.loss, loss_config(self))):
+        if why := loss_complaint(run.backend, self.loss, loss_config(self)):
             found.append(f"[plugins.grpo] {why}")
         if self.loss == "gspo" and (self.clip_high or 0.0) > GSPO_WIDE:
             log.warning(
                 "[plugins.grpo] loss = 'gspo' with clip_high = %g hardly ever clips, as its ratio is a mean over the "
                 "response: leave clip_low and clip_high out for its paper's 0.9997 and 1.0004", self.clip_high,
             )  # fmt: skip
-        if never_acts(self.lag, run.config):
-            found.append(
-                f"[plugins.grpo] lag = {self.lag} never acts: a checkpoint follows every step, and the step after a "
-                "checkpoint has its weights; set [checkpoints] rolling, every and [evaluation] every to more than 1"
-            )
+        if complaint := lag_complaint(self.lag, run.config):
+            found.append(f"[plugins.grpo] {complaint}")
         return found
 
     @hookimpl

@@ -150,7 +150,8 @@ def line_of(stats: StepStats, spent: float = 0.0) -> str:
     if "rollouts" in stats.metrics:
         parts.append(f"trained {stats.metrics['trained']:.0f}/{stats.metrics['rollouts']:.0f}")
     if sampled := stats.tokens.get("sampled", 0):
-        parts.append(f"{sampled / max(stats.seconds['collect'], 1e-9):,.0f} tok/s")
+        seconds = stats.seconds["total" if "sampler_age" in stats.metrics else "collect"]  # some was sampled earlier
+        parts.append(f"{sampled / max(seconds, 1e-9):,.0f} tok/s")
     if stats.usd is not None:
         so_far = f" ({spent:.2f} so far)" if spent > stats.usd else ""
         parts.append(f"{stats.usd:.2f} USD{so_far}")

@@ -14,16 +14,24 @@ No rollout is paid for being less likely than the reference would make it: hence
 the gradient is therefore half of the KL's, in the same direction; far from it, nearly the whole. (Schulman's k3, right
 inside a loss, is no reward: close to the reference its gradient vanishes.)
 
+With ``train_on = "positive"`` of `grpo`, set `only_correct`. Among answers that are all wrong, this term is all that
+differs, and some of them would be trained at full strength, as Adam ignores the scale. ``train_on = "all"`` trains
+their opposites too.
+
 Evaluations, re-scoring and bridges have no reference; there the term does not apply.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import ClassVar
 
 import numpy as np
 
-from justtinker_core import Group, Rollout, hookimpl, plugin
+from justtinker_core import Group, Rollout, RunContext, hookimpl, plugin
+from justtinker_plugins.rewards._gate import gated
+
+log = logging.getLogger("justtinker")
 
 
 @plugin
@@ -33,10 +41,23 @@ class Kl:
     default_weight: ClassVar[float] = 0.04
     reads: ClassVar[tuple[str, ...]] = ("reference",)
 
+    only_correct: bool = False
+    """Apply to correct answers only; false: to every rollout."""
+
+    @hookimpl
+    def preflight(self, run: RunContext) -> list[str]:
+        """Warn of a term that would train wrong answers."""
+        if run.config.plugin_options.get("grpo", {}).get("train_on") == "positive" and not self.only_correct:
+            log.warning(
+                "[plugins.kl] with train_on = 'positive', it trains wrong answers that are close to the first weights: "
+                "set only_correct = true, or train_on = 'all'"
+            )
+        return []
+
     @hookimpl
     def score(self, group: Group) -> dict[str, list[float | None]]:
         """Return `kl`: a number in [-1, 0] for each rollout, None where the reference is not known."""
-        return {"kl": [penalty(rollout) for rollout in group.rollouts]}
+        return {"kl": gated(group, [penalty(rollout) for rollout in group.rollouts], self.only_correct)}
 
 
 def penalty(rollout: Rollout) -> float | None:

@@ -7,6 +7,7 @@ samples what the run that was killed would have sampled.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from justtinker_core import Group, Problem, RunContext
 from justtinker_core.checkpoints import due_kind
 from justtinker_core.config import RunConfig
+
+log = logging.getLogger("justtinker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,17 @@ def last_to_start(step: int, lag: int, config: RunConfig) -> int:
     return next((s for s in range(step, most) if due_kind(s, config)), most)
 
 
-def never_acts(lag: int, config: RunConfig) -> bool:
-    """Whether every step is sampled from the weights right before it, because a checkpoint precedes each."""
-    steps = range(1, config.run.steps)
-    return lag > 0 and len(steps) > 0 and all(due_kind(step, config) for step in steps)
+def lag_complaint(lag: int, config: RunConfig) -> str:
+    """Say that a lag never acts, because a checkpoint precedes every step; warn if it is never reached; else ""."""
+    steps = config.run.steps
+    reached = max((last_to_start(step, lag, config) - step for step in range(1, steps + 1)), default=0)
+    wanted = min(lag, steps - 1)
+    every = (config.checkpoints.every, config.checkpoints.rolling, config.evaluation.every)
+    names = ("[checkpoints] every", "[checkpoints] rolling", "[evaluation] every")
+    often = " and ".join(f"{name} = {n}" for name, n in zip(names, every, strict=True) if 0 < n <= lag)
+    why = f"the step after a checkpoint has its weights, and there are checkpoints by {often}"
+    if wanted and not reached:
+        return f"lag = {lag} never acts: {why}; set more than 1"
+    if reached < wanted:
+        log.warning("[plugins.grpo] lag = %d is never reached, %d is: %s", lag, reached, why)
+    return ""

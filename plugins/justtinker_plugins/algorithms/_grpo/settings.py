@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CLIPS: Mapping[str, tuple[float, float]] = {"ppo": (0.8, 1.28), "cispo": (0.0, 4.0), "gspo": (1 - 3e-4, 1 + 4e-4)}
 """Loss -> default bounds of its probability ratio."""
+DRO_BETA, MAX_ROUNDS = 0.05, 4
+"""Defaults of options that belong to others."""
 GSPO_WIDE = 1.05
 """An upper bound of gspo's ratio above which nothing is ever clipped."""
 
@@ -32,9 +34,15 @@ def loss_config(options: Grpo) -> dict[str, float]:
 
 
 def conflict(options: Grpo) -> str:
-    """Say which options do not go together; "" if all do."""
+    """Say which options do not go together; "" if all do. Configs of older runs name ppo's clip with every loss."""
     if options.dual_clip is not None and options.loss != "ppo":
         return f"dual_clip: it belongs to loss = 'ppo', got loss = {options.loss!r}; leave it out"
+    if options.loss not in CLIPS and {options.clip_low, options.clip_high} - {None, *CLIPS["ppo"]}:
+        return f"clip_low, clip_high: loss = {options.loss!r} has no clip; leave them out"
+    if options.loss != "dro" and options.dro_beta != DRO_BETA:
+        return f"dro_beta: it belongs to loss = 'dro', got loss = {options.loss!r}; leave it out"
+    if options.max_rounds != MAX_ROUNDS and not options.dynamic_sampling:
+        return "max_rounds: it belongs to dynamic_sampling = true; set that, or leave it out"
     if options.loss == "dro" and options.normalize != "token_sum":
         return (
             f"normalize = {options.normalize!r}: loss = 'dro' expects 'token_sum', as its penalty does not scale with "
