@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -319,7 +320,9 @@ def test_a_lag_that_is_never_reached_is_warned_of(caplog: pytest.LogCaptureFixtu
 def test_a_lag_that_acts_is_no_matter(caplog: pytest.LogCaptureFixture) -> None:
     assert lag_complaint(1, config_with(checkpoints={"rolling": 2})) == ""
     assert lag_complaint(0, config_with(checkpoints={"rolling": 1})) == ""
-    assert lag_complaint(3, config_with(run={"name": "a", "model": "b", "steps": 1})) == ""
+    for steps in (0, 1):
+        section = replace(config_with().run, steps=steps)
+        assert lag_complaint(3, replace(config_with(checkpoints={"rolling": 1}), run=section)) == ""
     assert not caplog.records
 
 

@@ -57,7 +57,7 @@ def lag_complaint(lag: int, config: RunConfig) -> str:
     """Say that a lag never acts, because a checkpoint precedes every step; warn if it is never reached; else ""."""
     steps = config.run.steps
     reached = max((last_to_start(step, lag, config) - step for step in range(1, steps + 1)), default=0)
-    wanted = min(lag, steps - 1)
+    wanted = min(lag, max(steps - 1, 0))  # an evaluation has no steps
     every = (config.checkpoints.every, config.checkpoints.rolling, config.evaluation.every)
     names = ("[checkpoints] every", "[checkpoints] rolling", "[evaluation] every")
     often = " and ".join(f"{name} = {n}" for name, n in zip(names, every, strict=True) if 0 < n <= lag)
