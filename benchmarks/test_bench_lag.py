@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests import digits
 from tests.plugins.tinker_fixtures import run_loop, set_environment
 from tests.plugins.tinker_server import MODEL, TinkerServer
 
@@ -45,18 +46,8 @@ problems_per_step = {groups}
 rollouts_per_problem = 4
 lag = {lag}
 [local_plugins]
-digits = "digits.py:Digits"
+digits = "{digits}:Digits"
 """
-DIGITS = """
-from justtinker_core import hookimpl, plugin
-
-@plugin
-class Digits:
-    @hookimpl
-    def score(self, group):
-        return {"digits": [sum(map(str.isdigit, r.text)) / (len(r.text) + 1) for r in group.rollouts]}
-"""
-"""A reward that weights which know nothing can earn, so that every step trains."""
 
 
 class Results(dict[str, tuple[float, Any]]):
@@ -93,12 +84,10 @@ class ClockedServer(TinkerServer):
 
 def steps_an_hour(folder: Path, url: str, lag: int) -> tuple[float, list[dict[str, Any]]]:
     """Train. Return steps an hour, after a first one to warm up, of a service whose cycle takes 10 s; and records."""
-    folder.mkdir()
-    (folder / "digits.py").write_text(DIGITS)
     run = folder / "run"
-    run.mkdir()
-    text = CONFIG.format(model=MODEL, steps=STEPS, url=url, groups=GROUPS, lag=lag)
-    (run / "config.toml").write_text(text.replace("digits.py", str(folder / "digits.py")))
+    run.mkdir(parents=True)
+    text = CONFIG.format(model=MODEL, steps=STEPS, url=url, groups=GROUPS, lag=lag, digits=digits.__file__)
+    (run / "config.toml").write_text(text)
     assert run_loop(run) == "finished"
     records = [json.loads(line) for line in (run / "steps.jsonl").read_text().splitlines()]
     seconds = sum(record["seconds"]["total"] for record in records[1:]) / (STEPS - 1)

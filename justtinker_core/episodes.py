@@ -107,8 +107,6 @@ class TurnBatcher:
 
     def ask(self, key: tuple[int, int], request: SampleRequest) -> Sample:
         """Wait for the sample of this request."""
-        if not self._together and self._error is None:
-            return self._sampler.sample([request])[0].result()[0]
         answer: Future[Sample] = Future()
         with self._lock:
             if self._error:
@@ -132,7 +130,7 @@ class TurnBatcher:
             self._waiting = {}
 
     def _send_if_all_wait(self) -> None:
-        if not self._waiting or len(self._waiting) < self._playing:
+        if not self._waiting or (self._together and len(self._waiting) < self._playing):
             return
         waiting = [self._waiting[key] for key in sorted(self._waiting)]
         self._waiting = {}

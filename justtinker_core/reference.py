@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-from justtinker_core.sampling import MeteredSampler, all_results, chain
+from justtinker_core.sampling import MeteredSampler, all_results, chain, then
 from justtinker_core.types import Prompt, ReferenceModel, Rollout
 
 
@@ -24,9 +24,11 @@ class Reference:
 
         def ask(rollouts: tuple[Rollout, ...]) -> Future[tuple[Rollout, ...]]:
             sequences = [prompt.tokens + rollout.tokens for rollout in rollouts if rollout.tokens]
+            if not sequences:
+                return asked
             self.meter.count_read(sum(map(len, sequences)))
-            answers = all_results(self.backend.reference_logprobs(sequences, self.path)) if sequences else None
-            return chain(answers, lambda known: filled(rollouts, known, len(prompt.tokens))) if answers else asked
+            answers = all_results(self.backend.reference_logprobs(sequences, self.path))
+            return then(answers, lambda known: filled(rollouts, known, len(prompt.tokens)))
 
         return chain(asked, ask)
 

@@ -18,7 +18,17 @@ from justtinker_core.grading import judging
 from justtinker_core.grading import verify as verify  # documented here
 from justtinker_core.plugins import Plugins
 from justtinker_core.reference import Reference
-from justtinker_core.sampling import Settings, make_rollout, opened_by, request_of, stops_of, submit, then, threads
+from justtinker_core.sampling import (
+    Settings,
+    all_results,
+    make_rollout,
+    opened_by,
+    request_of,
+    stops_of,
+    submit,
+    then,
+    threads,
+)
 from justtinker_core.sampling import datum_of as datum_of  # documented here
 from justtinker_core.types import Backend, Group, Problem, Prompt, Rollout, Sample, Sampler
 
@@ -162,15 +172,8 @@ def play(
                 failure = PluginError(f"cannot start the {number} threads that a step's episodes need: {error}")
                 turns.give_up(failure)
                 raise failure from error
-        played += map(rollouts_of_episodes, jobs)
+        played += [then(all_results(episodes), tuple) for episodes in jobs]
     return played
-
-
-def rollouts_of_episodes(episodes: Sequence[Future[Rollout]]) -> Future[tuple[Rollout, ...]]:
-    """The rollouts of a group whose episodes are over; or the error of the first that failed."""
-    over: Future[None] = Future()
-    over.set_result(None)
-    return then(over, lambda _: tuple(e.result() for e in episodes))
 
 
 def episode(

@@ -228,7 +228,7 @@ def text_rollout(text: str, tokens: int | None, truncated: bool = False, opened:
 
 def lacking(rollout: Rollout) -> tuple[str, ...]:
     """What a rollout that was read back lacks."""
-    reference = () if rollout.reference else ("reference",)
-    if isinstance(rollout, UncountedRollout):
-        return "tokens", "logprobs", *reference
-    return ("logprobs", *reference) if rollout.logprobs and math.isnan(rollout.logprobs[0]) else reference
+    uncounted = isinstance(rollout, UncountedRollout)
+    unknown = uncounted or (rollout.logprobs and math.isnan(rollout.logprobs[0]))
+    lacks = {"tokens": uncounted, "logprobs": unknown, "reference": not rollout.reference}
+    return tuple(what for what, is_lacking in lacks.items() if is_lacking)

@@ -302,10 +302,7 @@ class Sampler(Protocol):
     """Samples from the weights as they were when `Backend.sampler()` was called."""
 
     def sample(self, requests: Sequence[SampleRequest]) -> list[Future[list[Sample]]]:
-        """Send all requests at once. Returns one future per request; they may resolve in any order.
-
-        If the backend is `concurrent`, episodes of several turns call this from many threads at once.
-        """
+        """Send all requests at once. Returns one future per request; they may resolve in any order."""
 
 
 class Backend(Protocol):

@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
 import time
 from collections import Counter
 from multiprocessing.process import BaseProcess
@@ -67,15 +68,7 @@ lag = 1                      # steps 2 and 6 are sampled ahead; the others follo
 [local_plugins]
 digits = "digits.py:Digits"
 """
-DIGITS = """
-from justtinker_core import hookimpl, plugin
-
-@plugin
-class Digits:
-    @hookimpl
-    def score(self, group):
-        return {"digits": [sum(map(str.isdigit, r.text)) / (len(r.text) + 1) for r in group.rollouts]}
-"""
+DIGITS = Path(__file__).parents[1] / "digits.py"
 SERIES = ("train", "sft.toml", "rl.toml", "--dir")
 RUNS = ("1-sft", "2-rl")
 STEPS = 12
@@ -154,7 +147,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
     folder = tmp_path_factory.mktemp("kill")
     (folder / "sft.toml").write_text(COMMON.format(name="sft") + SFT)
     (folder / "rl.toml").write_text(COMMON.format(name="rl") + RL)
-    (folder / "digits.py").write_text(DIGITS)
+    shutil.copy(DIGITS, folder)
     finish(folder, *SERIES, "warm")  # the fork server imports torch
     begun = time.monotonic()
     finish(folder, *SERIES, "whole")

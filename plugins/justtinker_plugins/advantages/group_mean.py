@@ -34,11 +34,8 @@ class GroupMean:
     @hookimpl
     def advantages(self, group: Group) -> Sequence[float]:
         """One number a rollout (G,); all zero if all rewards are equal."""
-        totals = np.array([reward.total for reward in group.rewards], dtype=np.float64)
         if not self.divide_by_std:
-            return [float(a) for a in center(totals)]
+            return [float(a) for a in center(np.array([reward.total for reward in group.rewards], dtype=np.float64))]
         apart = np.array([sum(r.weighted.get(term, 0.0) for term in self.undivided) for r in group.rewards])
-        if not apart.any():
-            return [float(a) for a in center(totals, self.std)]
         rest = np.array([sum(w for term, w in r.weighted.items() if term not in self.undivided) for r in group.rewards])
         return [float(a) for a in center(rest, self.std) + center(apart)]
