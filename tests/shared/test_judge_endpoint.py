@@ -186,9 +186,11 @@ def test_a_refusal_that_is_cut_off_costs_nothing() -> None:
 
 
 def answer_once(listener: socket.socket, reply: bytes) -> None:
+    """Read a whole request and send this; to close a connection that holds unread data would reset it."""
     connection, _ = listener.accept()
-    with connection:
-        connection.recv(1 << 16)
+    with connection, connection.makefile("rb") as request:
+        headers = b"".join(iter(request.readline, b"\r\n")).lower()
+        request.read(int(headers.partition(b"content-length: ")[2].split()[0]))
         connection.sendall(reply)
 
 
