@@ -171,7 +171,7 @@ def test_draws_follow_the_heated_nucleus(logits: list[float], temperature: float
     """An even grid of uniform numbers gives each token its share of the distribution, written here in numpy."""
     import torch
 
-    from justtinker_plugins.backends._local.sampling import draw_tokens
+    from justtinker_plugins.backends._local.drawing import draw_tokens
 
     size = 4000
     rows = torch.tensor(logits, dtype=torch.float32).expand(size, -1)

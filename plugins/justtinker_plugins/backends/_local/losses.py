@@ -1,18 +1,16 @@
-"""The `local` backend's log-probabilities, losses and gradients, in torch.
-
-The optimizer is in local.py. Shapes: B sequences in a batch, T positions, N positions that are not padding.
-"""
+"""The `local` backend's losses and gradients, in torch. The optimizer is in local.py. Shapes: N targets of a batch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from justtinker_core import Datum, PluginError
 from justtinker_core.types import Loss, TrainResult
 from justtinker_plugins.backends._data import PPO_CLIP, settings_of
+from justtinker_plugins.backends._local.logprobs import target_logprobs
 from justtinker_plugins.backends._local.model import Policy
 from justtinker_plugins.backends._losses import train_metrics
 
@@ -22,18 +20,6 @@ if TYPE_CHECKING:
     import torch
 
 
-def datum_batches(data: Sequence[Datum], most_tokens: int) -> Iterator[list[int]]:
-    """Indices of the data in batches of at most `most_tokens`, padding included; similar lengths together."""
-    batch: list[int] = []
-    for i in sorted(range(len(data)), key=lambda i: len(data[i].inputs)):
-        if batch and (len(batch) + 1) * len(data[i].inputs) > most_tokens:
-            yield batch
-            batch = []
-        batch.append(i)
-    if batch:
-        yield batch
-
-
 def forward_backward(
     policy: Policy,
     data: Sequence[Datum],
@@ -41,17 +27,16 @@ def forward_backward(
     config: Mapping[str, float],
     *,
     most_tokens: int,
-    chunk: int,
+    chunk: int | None,
     closed: threading.Event,
 ) -> TrainResult:
     """Add the gradient of the summed loss to the weights' ``.grad``. PluginError if the loss is not finite."""
     total = 0.0
     logprobs: list[tuple[float, ...]] = [()] * len(data)
-    for batch in datum_batches(data, most_tokens):
+    for batch, batch_logprobs in target_logprobs(policy, data, most_tokens, chunk):
         if closed.is_set():
             raise PluginError("the backend was closed while it was training")
         batch_data = [data[i] for i in batch]
-        batch_logprobs = target_logprobs(policy, batch_data, chunk)
         loss_sum = token_losses(loss, config, batch_logprobs, batch_data).sum()
         value = loss_sum.item()
         if not np.isfinite(value):
@@ -62,40 +47,6 @@ def forward_backward(
         for i, length, end in zip(batch, lengths, np.cumsum(lengths).tolist(), strict=True):
             logprobs[i] = tuple(flat[end - length : end])
     return TrainResult(total, tuple(logprobs), train_metrics(data, logprobs, loss, config, total))
-
-
-def target_logprobs(policy: Policy, data: Sequence[Datum], chunk: int) -> torch.Tensor:
-    """Log-probability of every target (N,), datum by datum, with its autograd graph.
-
-    Padding is on the right, where causal attention never looks, so there is no mask. Logits are in memory for `chunk`
-    positions at once; the backward pass computes them again.
-    """
-    import torch
-    from torch.utils.checkpoint import checkpoint
-
-    lengths = np.array([len(d.inputs) for d in data])
-    real = np.arange(lengths.max()) < lengths[:, None]
-    inputs = np.zeros(real.shape, dtype=np.int64)
-    inputs[real] = np.concatenate([d.inputs for d in data])
-    tokens = torch.from_numpy(inputs).to(policy.device)
-    targets = column(data, "targets", policy.device, torch.long)
-    positions = torch.from_numpy(np.flatnonzero(real)).to(policy.device)
-    model = policy.model
-    if not policy.plain_head:
-        logits = model(tokens, use_cache=False).logits
-        return _logprobs(lambda x: x, logits.flatten(0, 1)[positions], targets)
-    hidden = model.base_model(tokens, use_cache=False).last_hidden_state.flatten(0, 1)[positions]
-    head = model.get_output_embeddings()
-    if len(targets) <= chunk:
-        return _logprobs(head, hidden, targets)
-    pieces = zip(torch.split(hidden, chunk), torch.split(targets, chunk), strict=True)
-    return torch.cat([checkpoint(_logprobs, head, h, t, use_reentrant=False) for h, t in pieces])
-
-
-def _logprobs(head: Any, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    import torch
-
-    return -torch.nn.functional.cross_entropy(head(hidden).float(), targets, reduction="none")
 
 
 def column(data: Sequence[Datum], name: str, device: torch.device, dtype: torch.dtype) -> torch.Tensor:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from justtinker_core import PluginError
+from justtinker_plugins.backends._local.attention import can_pack
 from justtinker_plugins.backends._weights import base_of, is_tied, untie
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class Policy:
     """Whether the model as it was loaded shares its unembedding with the input embedding."""
     plain_head: bool = True
     """Whether logits are the unembedding of the last hidden state and nothing more (no soft cap, no scale)."""
+    packs: bool = False
+    """Whether it reads packed tokens (see attention.py)."""
 
     @property
     def config(self) -> Any:
@@ -164,6 +167,7 @@ def open_policy(name: str, *, seed: int, device: str, dtype: str, lora: Lora | N
         policy.adapter = add_lora(model, lora)
         policy.adapter.peft_config["default"].base_model_name_or_path = policy.base
     policy.plain_head = has_plain_head(model, picked)
+    policy.packs = policy.plain_head and can_pack(policy)
     return policy
 
 

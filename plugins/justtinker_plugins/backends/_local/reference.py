@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from justtinker_core import Datum, PluginError, SamplingError
 from justtinker_plugins.backends._local import model as models
-from justtinker_plugins.backends._local.losses import datum_batches, target_logprobs
+from justtinker_plugins.backends._local.logprobs import target_logprobs
 from justtinker_plugins.backends._local.model import Policy
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def sequence_logprobs(
     *,
     context: int,
     most_tokens: int,
-    chunk: int,
+    chunk: int | None,
     closed: threading.Event,
 ) -> None:
     """Resolve a future for each sequence of T tokens: the log-probability of each but the first (T-1,).
@@ -79,15 +79,14 @@ def sequence_logprobs(
         else:
             data.append(Datum(tokens[:-1], tokens[1:]))
             open_futures.append(future)
-    for batch in datum_batches(data, most_tokens):
-        if closed.is_set():
-            raise PluginError("the backend was closed while it was computing log-probabilities")
-        with torch.no_grad():
-            flat = target_logprobs(policy, [data[i] for i in batch], chunk)
-        if not flat.isfinite().all():
-            raise PluginError("the log-probabilities to compare with are not finite: the weights are ruined")
-        for i, part in zip(batch, torch.split(flat, [len(data[i].inputs) for i in batch]), strict=True):
-            open_futures[i].set_result(tuple(part.tolist()))
+    with torch.no_grad():
+        for batch, flat in target_logprobs(policy, data, most_tokens, chunk):
+            if closed.is_set():
+                raise PluginError("the backend was closed while it was computing log-probabilities")
+            if not flat.isfinite().all():
+                raise PluginError("the log-probabilities to compare with are not finite: the weights are ruined")
+            for i, part in zip(batch, torch.split(flat, [len(data[i].inputs) for i in batch]), strict=True):
+                open_futures[i].set_result(tuple(part.tolist()))
 
 
 def misfit(tokens: tuple[int, ...], context: int, vocabulary: int) -> str:

@@ -1,6 +1,6 @@
 """The `local` backend's sampling: a decode loop over the KV cache that drops rows as they end.
 
-Nothing here trains or starts a thread. Shapes: B rows being decoded, V tokens of the vocabulary.
+Nothing here trains or starts a thread. Shapes: B rows being decoded.
 """
 
 from __future__ import annotations
@@ -8,18 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from justtinker_core import PluginError, Sample, SampleRequest
+from justtinker_plugins.backends._local.cache import PackedCache
+from justtinker_plugins.backends._local.drawing import draw_tokens
 from justtinker_plugins.backends._local.model import Policy
+from justtinker_plugins.backends._local.padded import PaddedCache
 from justtinker_plugins.shared.prompts import decode, encode
 
 if TYPE_CHECKING:
     import threading
 
     import torch
+
+WASTE = 1 / 8
+"""The share of rows that have ended at which they are dropped. To drop them copies the cache."""
 
 
 @dataclass
@@ -124,29 +130,32 @@ class Decoding:
         self.stops = np.array([(*job.stop_tokens, *[-1] * (most - len(job.stop_tokens))) for job, _ in rows])
         self.has_texts = any(job.stop_texts for job, _ in rows)
         self.live = np.arange(len(rows))
+        """The row of each place in the cache."""
+        self.over = np.zeros(len(rows), bool)
+        """Which rows have ended."""
 
     def run(self, closed: threading.Event) -> None:
-        """Draw and record a token for each live row, drop the rows that ended, and advance, until none is left."""
+        """Draw and record a token for each row, drop the rows that ended, and advance, until all have ended."""
         import torch
 
         with torch.no_grad():
-            logits, cache, mask, position = prefill(self.policy, self.rows)
+            cache = open_cache(self.policy, self.rows, self.tokens.shape[1])
             temperature, top_p = self.column("temperature"), self.column("top_p")
             for step in range(self.tokens.shape[1]):
                 if closed.is_set():
                     raise PluginError("the backend was closed while it was sampling")
-                uniform = torch.from_numpy(self.uniform[self.live, step]).to(logits.device)
-                tokens, logprobs = draw_tokens(logits, uniform, temperature, top_p)
-                ended = self.record(step, tokens.cpu().numpy(), logprobs.cpu().numpy())
-                if ended.all():
+                uniform = torch.from_numpy(self.uniform[self.live, step]).to(self.policy.device)
+                tokens, logprobs = draw_tokens(cache.logits, uniform, temperature, top_p)
+                self.record(step, tokens.cpu().numpy(), logprobs.cpu().numpy())
+                over = self.over[self.live]
+                if over.all():
                     return
-                if ended.any():
-                    keep = torch.from_numpy(np.flatnonzero(~ended)).to(logits.device)
-                    self.live = self.live[~ended]
-                    cache.batch_select_indices(keep)
-                    tokens, temperature, top_p, position = (x[keep] for x in (tokens, temperature, top_p, position))
-                    mask = None if mask is None else mask[keep]
-                logits, mask = advance(self.policy, tokens, cache, mask, position + step)
+                if over.mean() >= WASTE:
+                    keep = torch.from_numpy(np.flatnonzero(~over)).to(self.policy.device)
+                    self.live = self.live[~over]
+                    cache.keep(keep)
+                    tokens, temperature, top_p = (x[keep] for x in (tokens, temperature, top_p))
+                cache.advance(tokens)
 
     def column(self, name: str) -> torch.Tensor:
         """One setting of every row's request (B, 1)."""
@@ -155,20 +164,20 @@ class Decoding:
         values = [getattr(job.request, name) for job, _ in self.rows]
         return torch.tensor(values, dtype=torch.float64, device=self.policy.device)[:, None]
 
-    def record(self, step: int, tokens: np.ndarray, logprobs: np.ndarray) -> np.ndarray:
-        """Keep the tokens drawn for the live rows; return which of these rows have ended (B,)."""
+    def record(self, step: int, tokens: np.ndarray, logprobs: np.ndarray) -> None:
+        """Keep the tokens drawn for the rows in the cache, and finish those that end with them."""
         if not np.isfinite(logprobs).all():
             raise PluginError("the model's probabilities are not finite: its weights are ruined; restore a checkpoint")
         self.tokens[self.live, step], self.logprobs[self.live, step] = tokens, logprobs
         stopped = (tokens[:, None] == self.stops[self.live]).any(axis=1)
         if self.has_texts:
             stopped |= np.array([self.has_stop_text(row, step + 1) for row in self.live.tolist()])
-        ended: np.ndarray = stopped | (self.limits[self.live] == step + 1)
+        ended = (stopped | (self.limits[self.live] == step + 1)) & ~self.over[self.live]
         for row, at_stop in zip(self.live[ended].tolist(), stopped[ended].tolist(), strict=True):
             job, i = self.rows[row]
             response = tuple(self.tokens[row, : step + 1].tolist())
             job.finish(i, Sample(response, tuple(self.logprobs[row, : step + 1].tolist()), at_stop))
-        return ended
+        self.over[self.live[ended]] = True
 
     def has_stop_text(self, row: int, length: int) -> bool:
         """Whether the row's text now holds a stop of several tokens (a token may reach beyond the stop's end)."""
@@ -184,77 +193,8 @@ def uniforms(seed: int, row: int, count: int) -> np.ndarray:
     return np.random.Generator(np.random.Philox(key=key)).random(count)
 
 
-def prefill(policy: Policy, rows: Sequence[Row]) -> tuple[torch.Tensor, Any, torch.Tensor | None, torch.Tensor]:
-    """Run each distinct prompt once, then copy the result to its rows.
-
-    Returns logits (B, V), the cache, the mask (B, T) if prompts differ in length (padding on the left), and the
-    position of each row's first new token (B, 1).
-    """
-    import torch
-
+def open_cache(policy: Policy, rows: Sequence[Row], most: int) -> PackedCache | PaddedCache:
+    """A cache of the rows' prompts, for at most `most` new tokens."""
     prompts: dict[tuple[int, ...], int] = {}
     index = [prompts.setdefault(job.request.tokens, len(prompts)) for job, _ in rows]
-    lengths = np.array([len(prompt) for prompt in prompts])
-    real = np.arange(lengths.max()) >= lengths.max() - lengths[:, None]
-    inputs = np.zeros(real.shape, dtype=np.int64)
-    inputs[real] = np.concatenate(list(prompts))
-    more: dict[str, torch.Tensor] = {}
-    if not real.all():
-        more["attention_mask"] = torch.from_numpy(real.astype(np.int64)).to(policy.device)
-        more["position_ids"] = (more["attention_mask"].cumsum(1) - 1).clamp_min(0)
-    output = policy.model(torch.from_numpy(inputs).to(policy.device), use_cache=True, logits_to_keep=1, **more)
-    copies = torch.tensor(index, device=policy.device)
-    cache = output[policy.cache_name]
-    cache.batch_select_indices(copies)
-    mask = more["attention_mask"][copies] if more else None
-    first = torch.from_numpy(lengths).to(policy.device)[copies][:, None]
-    return output.logits[copies, -1], cache, mask, first
-
-
-def advance(
-    policy: Policy, tokens: torch.Tensor, cache: Any, mask: torch.Tensor | None, position: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Feed each row one token (B,); return the next logits (B, V) and the longer mask."""
-    import torch
-
-    more = {policy.cache_name: cache}
-    if mask is not None:
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-        more |= {"attention_mask": mask, "position_ids": position}
-    output = policy.model(tokens[:, None], use_cache=True, **more)
-    return output.logits[:, -1], mask
-
-
-def draw_tokens(
-    logits: torch.Tensor, uniform: torch.Tensor, temperature: torch.Tensor, top_p: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw one token a row by inverse CDF (B,), with its log-probability at temperature 1 (B,).
-
-    Takes logits (B, V), uniform (B,), temperature and top_p (B, 1). top_p keeps the fewest, most likely tokens that
-    together have at least that probability at the given temperature (Holtzman et al., arXiv:1904.09751).
-    """
-    import torch
-
-    logprobs = torch.log_softmax(logits.float(), dim=-1)
-    if (temperature == 1).all():
-        weights = logprobs.double().exp()
-    else:
-        heat = torch.where(temperature == 0, 1.0, temperature)
-        weights = torch.softmax(logprobs.double() / heat, dim=-1)
-    if (top_p < 1).any():
-        ordered, order = weights.sort(dim=-1, descending=True, stable=True)
-        ordered[ordered.cumsum(-1) - ordered >= top_p] = 0
-        tokens = order.gather(1, inverse_cdf(ordered, uniform))
-    else:
-        tokens = inverse_cdf(weights, uniform)
-    tokens = torch.where(temperature == 0, logprobs.argmax(-1, keepdim=True), tokens)
-    return tokens[:, 0], logprobs.gather(1, tokens)[:, 0]
-
-
-def inverse_cdf(weights: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-    """The first index (B, 1) at which the cumulative weights (B, V) pass the uniform number's share of their sum."""
-    import torch
-
-    sums = weights.cumsum(-1)
-    found = torch.searchsorted(sums, uniform[:, None] * sums[:, -1:], right=True)
-    return found.clamp_max(weights.shape[1] - 1)
+    return PackedCache(policy, [*prompts], index, most) if policy.packs else PaddedCache(policy, [*prompts], index)
