@@ -88,6 +88,30 @@ class TestSmallPieces(BackendConformance):
         return lambda: opened(max_batch_tokens=40, logprob_chunk=7, sample_batch=2)
 
 
+class TestRecomputed(BackendConformance):
+    """Activations are computed again for the backward pass."""
+
+    @pytest.fixture
+    def fresh(self, opened: Open) -> Open:
+        return lambda: opened(checkpoint_activations=True)
+
+
+class TestPadded(BackendConformance):
+    """A model whose tokens cannot be packed, as its layers have sliding windows."""
+
+    @pytest.fixture
+    def fresh(self, opened: Open, tmp_path: Path) -> Open:
+        from transformers import MistralConfig, MistralForCausalLM
+
+        config = MistralConfig(
+            vocab_size=120, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+            intermediate_size=64, max_position_embeddings=1024, sliding_window=16,
+        )  # fmt: skip
+        MistralForCausalLM(config).save_pretrained(tmp_path / "mistral")
+        models.tiny_tokenizer().save_pretrained(tmp_path / "mistral")
+        return lambda: opened(str(tmp_path / "mistral"))
+
+
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model as it comes from the hub: tied embeddings, a tokenizer, no trace of this project."""
@@ -156,6 +180,38 @@ def test_the_tiny_tokenizer_loses_no_ascii(tokenizer: Any, text: str) -> None:
 @pytest.fixture(scope="module")
 def tokenizer() -> Any:
     return models.tiny_tokenizer()
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_activations_are_computed_again_if_asked(opened: Open, again: bool) -> None:
+    backend, calls = opened(checkpoint_activations=again), []
+    backend.policy.model.model.layers[0].self_attn.register_forward_hook(lambda *_: calls.append(1))
+    tokens = tuple(backend.encode("1+1=2"))
+    datum = Datum(tokens[:-1], tokens[1:], weights=(1.0,) * (len(tokens) - 1))
+    backend.forward_backward([datum], "cross_entropy", {}).result()
+    assert len(calls) == 1 + again
+
+
+def test_small_steps_of_bfloat16_weights_add_up(opened: Open) -> None:
+    """A step of 1e-5 is below what bfloat16 can tell; the optimizer's own weights are float32, and are saved."""
+    backend, adam = opened(dtype="bfloat16"), Adam(1e-5)
+    tokens = tuple(backend.encode("1+1=2"))
+    datum = Datum(tokens[:-1], tokens[1:], weights=(1.0,) * (len(tokens) - 1))
+    head = backend.policy.model.lm_head.weight
+    before = head.detach().clone()
+    for _ in range(60):
+        backend.forward_backward([datum], "cross_entropy", {})
+        backend.optim_step(adam).result()
+    assert (head - before).abs().max().item() > 3e-4
+    path = backend.save("here").result()
+    resumed = opened(dtype="bfloat16")
+    resumed.restore(path, optimizer=True)
+    for each in (backend, resumed):
+        each.forward_backward([datum], "cross_entropy", {})
+        each.optim_step(adam).result()
+    masters = [each._optimizer.masters[-1] for each in (backend, resumed)]
+    assert masters[0].dtype.itemsize == 4
+    assert (masters[0] == masters[1]).all()
 
 
 # -- sampling --------------------------------------------------------------------------------------------------------

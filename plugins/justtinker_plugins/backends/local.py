@@ -10,7 +10,7 @@ import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -25,6 +25,7 @@ from justtinker_plugins.backends._data import check_data, settings_complaint
 from justtinker_plugins.backends._local import losses, sampling
 from justtinker_plugins.backends._local import model as models
 from justtinker_plugins.backends._local.exporting import export_policy
+from justtinker_plugins.backends._local.optimizer import Optimizer
 from justtinker_plugins.backends._local.reference import References, sequence_logprobs
 from justtinker_plugins.backends._local.sampler import LocalSampler, promised, settle
 from justtinker_plugins.shared.exports import Exported, Progress
@@ -39,12 +40,12 @@ class Local:
 
     device: str = "auto"
     """Where the model runs: "cpu", "cuda", "cuda:1" ...; "auto" takes the GPU if there is one."""
-    threads: Annotated[int, Field(ge=1)] = 1
-    """CPU threads for torch. A second one gains little on a small model; on a busy machine it costs a factor of 12 to
-    30."""
+    threads: Annotated[int, Field(ge=1)] | None = None
+    """CPU threads for torch. Default: all cores for a model of a million parameters or more, one for a smaller one."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """bfloat16 halves the memory, but the sampler's and the trainer's log-probabilities then differ by about 0.02.
-    Without an adapter (always float32), most weights never move at small learning rates: their steps round to zero."""
+    """Of the model's weights. bfloat16 halves their memory, but the sampler's and the trainer's log-probabilities then
+    differ by about 0.02. An adapter is always float32; without one, the optimizer keeps a float32 copy of the weights.
+    Many CPUs are slower with bfloat16."""
     lora_rank: Annotated[int, Field(ge=0)] = 0
     """Rank of the adapter; 0 trains all weights."""
     lora_alpha: Annotated[float, Field(gt=0)] = 32.0
@@ -58,9 +59,12 @@ class Local:
     cache_gib: Annotated[float, Field(gt=0)] = 4.0
     """Most memory for the KV cache. It caps the sequences sampled at once, as if each ran to its limit."""
     max_batch_tokens: Annotated[int, Field(ge=1)] = 4096
-    """Most tokens, padding included, in one forward and backward pass; a longer sequence gets a pass of its own."""
-    logprob_chunk: Annotated[int, Field(ge=1)] = 8192
-    """Positions whose logits are in memory at once; they take chunk x vocabulary x 4 bytes, a few times over."""
+    """Most tokens in one forward and backward pass; a longer sequence gets a pass of its own."""
+    checkpoint_activations: bool = False
+    """Keep only the layers' inputs for the backward pass, and compute the rest again: less memory, a third slower."""
+    logprob_chunk: Annotated[int, Field(ge=1)] | None = None
+    """Positions whose logits are in memory at once; they take chunk x vocabulary x 4 bytes, a few times over. Default:
+    as many as take 512 MiB."""
 
     def __post_init__(self) -> None:
         if isinstance(self.lora_targets, str) and self.lora_targets != "all-linear":
@@ -80,12 +84,14 @@ class Local:
 
     def open_policy(self, name: str, seed: int) -> models.Policy:
         """Load the model, with a new adapter if one is trained."""
-        import torch
-
-        torch.set_num_threads(self.threads)
         lora = models.Lora(self.lora_rank, self.lora_alpha, self.lora_targets, self.train_unembed)
         return models.open_policy(
-            name, seed=seed, device=self.device, dtype=self.dtype, lora=lora if self.lora_rank else None
+            name,
+            seed=seed,
+            device=self.device,
+            dtype=self.dtype,
+            lora=lora if self.lora_rank else None,
+            threads=self.threads,
         )
 
     def export(self, config: RunConfig, checkpoint: str, directory: Path, merge: bool, progress: Progress) -> Exported:
@@ -118,7 +124,7 @@ class LocalBackend:
         self.concurrent = False
         self.version = 0
         """Counts the optimizer steps and restores submitted so far; it tells a sampler that its weights are gone."""
-        self._optimizer: Any = None
+        self._optimizer: Optimizer | None = None
         self._references = References(reopen)
         self._merged = ExitStack()
         self._is_merged = False
@@ -223,16 +229,18 @@ class LocalBackend:
         check_data(data, loss, config, self.context_length, self.policy.vocabulary)
         self._unmerge()
         options = self.options
+        again = self.policy.checkpointing() if options.checkpoint_activations else nullcontext()
         try:
-            return losses.forward_backward(
-                self.policy,
-                data,
-                loss,
-                config,
-                most_tokens=options.max_batch_tokens,
-                chunk=options.logprob_chunk,
-                closed=self._closed,
-            )
+            with again:
+                return losses.forward_backward(
+                    self.policy,
+                    data,
+                    loss,
+                    config,
+                    most_tokens=options.max_batch_tokens,
+                    chunk=options.logprob_chunk,
+                    closed=self._closed,
+                )
         except BaseException:
             self._drop_gradients()  # half a batch's gradient is no use to anyone
             raise
@@ -255,22 +263,13 @@ class LocalBackend:
             parameter.grad = None
 
     def _optim_step(self, adam: Adam) -> dict[str, float]:
-        import torch
-
         self._unmerge()
         if self._optimizer is None:
-            self._optimizer = torch.optim.AdamW(self.policy.trained)
-        for group in self._optimizer.param_groups:
-            group.update(
-                lr=adam.learning_rate, betas=(adam.beta1, adam.beta2), eps=adam.eps, weight_decay=adam.weight_decay
-            )
-        norm = torch.nn.utils.clip_grad_norm_(self.policy.trained, adam.grad_clip_norm or float("inf")).item()
-        if norm != norm or norm == float("inf"):
+            self._optimizer = Optimizer(self.policy.trained)
+        try:
+            return {"grad_norm": self._optimizer.step(adam)}
+        finally:
             self._drop_gradients()
-            raise PluginError(f"the gradient's norm is {norm}; the gradient was dropped, the weights are unchanged")
-        self._optimizer.step()
-        self._drop_gradients()
-        return {"grad_norm": norm}
 
     def _save(self, target: Path) -> str:
         self._unmerge()
@@ -278,8 +277,6 @@ class LocalBackend:
         return str(target)
 
     def _restore(self, path: Path, optimizer: bool) -> None:
-        import torch
-
         self._unmerge()
         state = models.load_checkpoint(self.policy, path)
         self._drop_gradients()
@@ -287,6 +284,6 @@ class LocalBackend:
         if not optimizer:
             return
         if state["optimizer"] is not None:
-            self._optimizer = torch.optim.AdamW(self.policy.trained)
+            self._optimizer = Optimizer(self.policy.trained)
             self._optimizer.load_state_dict(state["optimizer"])
         models.restore_random_state(state)

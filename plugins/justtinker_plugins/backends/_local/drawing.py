@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+BLOCK = 256
+"""Weights that are added up one by one."""
+ALMOST_ONE = 1 - 2**-40
+"""Most of a block: its last weight may be 0, and must not be drawn."""
+
 
 def draw_tokens(
     logits: torch.Tensor, uniform: torch.Tensor, temperature: torch.Tensor, top_p: torch.Tensor
@@ -20,24 +25,45 @@ def draw_tokens(
 
     logprobs = torch.log_softmax(logits.float(), dim=-1)
     if (temperature == 1).all():
-        weights = logprobs.double().exp()
+        weights = logprobs.exp()
     else:
         heat = torch.where(temperature == 0, 1.0, temperature)
         weights = torch.softmax(logprobs.double() / heat, dim=-1)
     if (top_p < 1).any():
-        ordered, order = weights.sort(dim=-1, descending=True, stable=True)
+        ordered, order = weights.double().sort(dim=-1, descending=True, stable=True)
         ordered[ordered.cumsum(-1) - ordered >= top_p] = 0
         tokens = order.gather(1, inverse_cdf(ordered, uniform))
     else:
         tokens = inverse_cdf(weights, uniform)
-    tokens = torch.where(temperature == 0, logprobs.argmax(-1, keepdim=True), tokens)
+    if (temperature == 0).any():
+        tokens = torch.where(temperature == 0, logprobs.argmax(-1, keepdim=True), tokens)
     return tokens[:, 0], logprobs.gather(1, tokens)[:, 0]
 
 
 def inverse_cdf(weights: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-    """The first index (B, 1) at which the cumulative weights (B, V) pass the uniform number's share of their sum."""
+    """The first index (B, 1) at which the cumulative weights (B, V) pass the uniform number's share of their sum.
+
+    Of many weights, it finds the block first and then the place in it, so that only few are added up one by one.
+    """
     import torch
 
+    rows, size = weights.shape
+    if size <= BLOCK:
+        return passed(weights, uniform[:, None])[0]
+    blocks = torch.nn.functional.pad(weights, (0, -size % BLOCK)).view(rows, -1, BLOCK)
+    block, rest = passed(blocks.sum(-1), uniform[:, None])
+    inside, _ = passed(blocks[torch.arange(rows, device=block.device), block[:, 0]], rest)
+    return (block * BLOCK + inside).clamp_max(size - 1)
+
+
+def passed(weights: torch.Tensor, share: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Where the cumulative weights (B, N) pass a share of their sum (B, 1), and the share of that weight passed by."""
+    import torch
+
+    weights = weights.double()
     sums = weights.cumsum(-1)
-    found = torch.searchsorted(sums, uniform[:, None] * sums[:, -1:], right=True)
-    return found.clamp_max(weights.shape[1] - 1)
+    wanted = share * sums[:, -1:]
+    index = torch.searchsorted(sums, wanted, right=True).clamp_max(weights.shape[1] - 1)
+    found = weights.gather(1, index)
+    rest = 1 - (sums.gather(1, index) - wanted) / found
+    return index, rest.clamp(0, ALMOST_ONE)

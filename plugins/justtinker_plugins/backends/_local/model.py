@@ -27,6 +27,8 @@ from justtinker_plugins.backends._weights import base_of, is_tied, untie
 if TYPE_CHECKING:
     import torch
 
+    from justtinker_plugins.backends._local.optimizer import Optimizer
+
 IM_START, IM_END, PAD, UNKNOWN = "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<unk>"
 WORDS = ("<think>", "</think>", "\\boxed")
 # Each fixed phrase of the recipe's prompt is one token, so a prompt has 17 tokens instead of 196.
@@ -41,6 +43,8 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+THREADED = 10**6
+"""Parameters from which on more than one thread pays."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,23 @@ class Policy:
         rows = self.model.get_input_embeddings().weight[:4].detach().to("cpu", torch.bfloat16)
         return hashlib.sha256(rows.contiguous().view(torch.int16).numpy().tobytes()).hexdigest()[:16]
 
+    @contextlib.contextmanager
+    def checkpointing(self) -> Iterator[None]:
+        """Keep only the layers' inputs of a forward pass, and compute the rest again in the backward pass."""
+        prefix = (
+            "activation" if hasattr(self.model, "activation_checkpointing_enable") else "gradient"
+        )  # its older name
+        getattr(self.model, f"{prefix}_checkpointing_enable")({"use_reentrant": False})
+        layers = [module for module in self.model.modules() if getattr(module, "gradient_checkpointing", False)]
+        for module in layers:
+            module.training = True  # or they would not; what is within them stays as it is
+        try:
+            yield
+        finally:
+            getattr(self.model, f"{prefix}_checkpointing_disable")()
+            for module in layers:
+                module.training = False
+
     def merged(self) -> contextlib.AbstractContextManager[None]:
         """Merge the adapter into the weights, for faster sampling; on exit, restore them bit for bit."""
         return contextlib.nullcontext() if self.adapter is None else _merged(self.adapter)
@@ -147,11 +168,14 @@ def _merged(adapter: Any) -> Iterator[None]:
             weight.data.copy_(original)
 
 
-def open_policy(name: str, *, seed: int, device: str, dtype: str, lora: Lora | None) -> Policy:
+def open_policy(
+    name: str, *, seed: int, device: str, dtype: str, lora: Lora | None, threads: int | None = None
+) -> Policy:
     """Load a directory or a hub id, or make ``"tiny"`` from the seed.
 
     Raises PluginError if transformers cannot load it, it has no end token, or the device is missing.
     """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin take 10 times as long on a busy machine
     import torch
     from transformers.utils.logging import disable_progress_bar
 
@@ -161,6 +185,7 @@ def open_policy(name: str, *, seed: int, device: str, dtype: str, lora: Lora | N
     model, tokenizer = tiny() if name == "tiny" else load_pretrained(name, dtype)
     if tokenizer.eos_token is None:
         raise PluginError(f"[run] model = {name!r}: its tokenizer has no end token; set eos_token in its config")
+    torch.set_num_threads(threads or threads_for(model.num_parameters()))
     model = model.to(device=picked, dtype=getattr(torch, dtype)).eval()  # with dropout, sampler and trainer disagree
     policy = Policy(model, tokenizer, picked, base=None if name == "tiny" else base_of(name), tied=is_tied(model))
     if lora is not None:
@@ -169,6 +194,11 @@ def open_policy(name: str, *, seed: int, device: str, dtype: str, lora: Lora | N
     policy.plain_head = has_plain_head(model, picked)
     policy.packs = policy.plain_head and can_pack(policy)
     return policy
+
+
+def threads_for(parameters: int) -> int:
+    """How many threads a model of this size can use."""
+    return len(os.sched_getaffinity(0)) if parameters >= THREADED else 1
 
 
 def pick_device(device: str) -> str:
@@ -272,7 +302,7 @@ def has_plain_head(model: Any, device: torch.device) -> bool:
 # -- checkpoints -----------------------------------------------------------------------------------------------------
 
 
-def save_checkpoint(policy: Policy, optimizer: torch.optim.Optimizer | None, target: Path) -> None:
+def save_checkpoint(policy: Policy, optimizer: Optimizer | None, target: Path) -> None:
     """Write a directory, whole or not at all, that transformers (or peft, for an adapter) can load too.
 
     An adapter on the head of a model with tied embeddings is the exception: use it, but do not merge it with peft
@@ -291,7 +321,7 @@ def save_checkpoint(policy: Policy, optimizer: torch.optim.Optimizer | None, tar
         raise PluginError(f"cannot write checkpoint {target}: {error}") from error
 
 
-def write_checkpoint(policy: Policy, optimizer: torch.optim.Optimizer | None, directory: Path) -> None:
+def write_checkpoint(policy: Policy, optimizer: Optimizer | None, directory: Path) -> None:
     """Write a checkpoint's files and flush them to the disk."""
     import torch
 

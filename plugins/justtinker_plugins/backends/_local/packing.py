@@ -65,7 +65,8 @@ def batches(data: Sequence[Datum], most_tokens: int) -> Iterator[list[Family]]:
 def trained_targets(datum: Datum) -> NDArray[np.bool_]:
     """Which targets may get a gradient (T,)."""
     given = [values for values in (datum.weights, datum.advantages, datum.mask) if values is not None]
-    return np.any(np.array(given or [(0.0,) * len(datum.targets)]) != 0, axis=0)
+    trained: NDArray[np.bool_] = np.any(np.array(given or [(0.0,) * len(datum.targets)]) != 0, axis=0)
+    return trained
 
 
 @dataclass(frozen=True)
