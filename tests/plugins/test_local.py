@@ -588,6 +588,18 @@ def test_listing_the_plugin_needs_no_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
+def test_opening_a_model_imports_only_what_it_needs() -> None:
+    """Without an adapter no peft; and what was imported is no more looked through for garbage."""
+    code = (
+        "import gc, sys\n"
+        "from justtinker_plugins.backends._local.model import open_policy\n"
+        "open_policy('tiny', seed=0, device='cpu', dtype='float32', lora=None)\n"
+        "assert 'torch' in sys.modules and not {'peft', 'datasets', 'math_verify'} & {*sys.modules}\n"
+        "assert gc.isenabled() and gc.get_freeze_count() > len(gc.get_objects())\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
+
+
 def test_learning_in_a_few_seconds(opened: Open) -> None:
     """Not a benchmark: gradients, optimizer and sampler together can learn three answers by heart."""
     backend = opened()
