@@ -95,7 +95,7 @@ class Console:
             lines = line_of(stats, run.spent), self._speed.describe(run, stats.step)
             if self._terminal.is_terminal:
                 self._show(name, steps, stats.step, lines)
-            elif stats.step % self.every == 0 or stats.step == steps or self._is_slow(stats):
+            elif self._is_due(stats, steps):
                 for line in filter(None, lines):
                     self._print(f"{name} {stats.step}/{steps}  {line}", markup=False)
             self._wake()
@@ -103,9 +103,10 @@ class Console:
             text = f"[{STYLES[f.level]}]step {stats.step} {f.level}[/] {f.source}: {escape(printable(f.message))}"
             self._print(text, highlight=None)
 
-    def _is_slow(self, stats: StepStats) -> bool:
-        """Whether it is the first step, or the log would wait too long for the next one."""
-        return self._speed.first or time.monotonic() - self._printed + stats.seconds["total"] > QUIET
+    def _is_due(self, stats: StepStats, steps: int) -> bool:
+        """Whether a log gets this step: the first, every so many, the last, or if it waited too long for the next."""
+        late = time.monotonic() - self._printed + stats.seconds["total"] > QUIET
+        return late or self._speed.first or stats.step % self.every == 0 or stats.step == steps
 
     def _show(self, name: str, steps: int, step: int, lines: Sequence[str]) -> None:
         if not self._bar.task_ids:

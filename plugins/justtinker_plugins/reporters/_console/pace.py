@@ -75,7 +75,7 @@ class Speed:
         return f"{steps}; {tokens} tok/s" if tokens else steps
 
     def _seconds(self) -> float:
-        """Seconds a step."""
+        """The mean seconds of a step."""
         return sum(stats.seconds["total"] for stats in self._steps) / len(self._steps)
 
     def _tokens(self, kind: str, during: str) -> str:
