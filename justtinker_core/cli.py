@@ -8,11 +8,14 @@ import signal
 import sys
 import threading
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from justtinker_core.errors import PluginError, nearest
+
+if TYPE_CHECKING:
+    from justtinker_core.discovery import Found
 
 GRACE = 5.0
 """Seconds that a command has to end after Ctrl-C. Then, or at the next Ctrl-C, the process is ended."""
@@ -32,13 +35,17 @@ class Commands(click.Group):
         from justtinker_core.discovery import COMMANDS, find
 
         found = find(COMMANDS).get(name)
-        if found is None:
-            return None
-        try:
-            command: click.Command = found.load()
-        except PluginError as error:
-            return broken_command(name, error)
-        return command
+        return None if found is None else load_command(found)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands as click does, each by the docstring in its file, so that hardly any is imported."""
+        from justtinker_core.discovery import COMMANDS, find
+
+        listed = {
+            name: load_command(found) if (text := found.docstring()) is None else click.Command(name, help=text)
+            for name, found in find(COMMANDS).items()
+        }
+        click.Group(commands=listed).format_commands(ctx, formatter)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Resolve a command as click does; the error for an unknown name suggests the nearest one."""
@@ -60,6 +67,15 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("\nInterrupted.", err=True)
             raise SystemExit(130) from None
+
+
+def load_command(found: Found) -> click.Command:
+    """Import a command; return a stand-in if it cannot be imported."""
+    try:
+        command: click.Command = found.load()
+    except PluginError as error:
+        return broken_command(found.name, error)
+    return command
 
 
 def broken_command(name: str, error: PluginError) -> click.Command:

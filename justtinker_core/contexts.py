@@ -78,6 +78,12 @@ class RunContext(Protocol):
     def credit(self, group: Group) -> Group:
         """Give a judged group its advantages, and ask whether it is kept."""
 
+    def report_progress(self, stage: str, done: int, total: int) -> None:
+        """Tell reporters that `done` of `total` of a stage within the step are done, from any thread.
+
+        Call it as often as you like: what comes within a quarter of a second of the last call is dropped.
+        """
+
     @property
     def sampler(self) -> Sampler:
         """The sampler that `rollouts` uses; of the newest weights, unless a batch had ``new_sampler=False``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import inspect
 import re
@@ -68,6 +69,29 @@ class Found:
                 f"plugin {self.name!r}{where} cannot be imported from {self.value}: {type(error).__name__}: {error}"
             ) from error
 
+    def docstring(self) -> str | None:
+        """Return the docstring that a command's file gives it; None if only an import tells what its help is."""
+        module, _, function = self.value.partition(":")
+        try:
+            file = None if self.clash else module_file(module)
+            body = ast.parse(file.read_bytes()).body if file else []
+        except (OSError, SyntaxError, ValueError):  # in an archive, or not a source file
+            return None
+        found = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == function]
+        return ast.get_docstring(found[-1]) if found and is_plain_command(found[-1]) else None
+
+
+SAID_ELSEWHERE = {"help", "short_help", "hidden", "deprecated", "cls", None}
+"""Arguments of a command's decorator that change how it is listed; None: ``**settings``, which may hold any of them."""
+
+
+def is_plain_command(function: ast.FunctionDef) -> bool:
+    """Return whether a function is decorated as a click command or group that is listed by its docstring."""
+    outermost = function.decorator_list[0] if function.decorator_list else None
+    call = outermost.func if isinstance(outermost, ast.Call) else outermost
+    name = getattr(call, "attr", getattr(call, "id", ""))  # click.command, command
+    return name in ("command", "group") and not SAID_ELSEWHERE & {k.arg for k in getattr(outermost, "keywords", ())}
+
 
 def find(roles: Sequence[str] = ROLES) -> dict[str, Found]:
     """Return every installed plugin of these roles by name; in the order of the roles, then of the names."""
@@ -84,6 +108,20 @@ def find(roles: Sequence[str] = ROLES) -> dict[str, Found]:
             clash = f"{other.package} ({other.value})" if other else ""
             found[entry.name] = Found(entry.name, role, entry.value, *package_of(entry.dist), clash)
     return found
+
+
+def module_file(module: str) -> Path | None:
+    """Find a module's file. Unlike `importlib.util.find_spec`, this does not import the packages around it."""
+    path, parts = None, module.split(".")
+    spec = None
+    for i in range(len(parts)):
+        name = ".".join(parts[: i + 1])
+        found = (finder.find_spec(name, path) for finder in sys.meta_path)
+        spec = next((s for s in found if s is not None), None)
+        if spec is None:
+            return None
+        path = spec.submodule_search_locations
+    return Path(spec.origin or "") if spec else None
 
 
 def look_up(name: str, known: Mapping[str, Found], place: str = "") -> Found:

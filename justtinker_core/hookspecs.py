@@ -173,7 +173,11 @@ def score(group: Group) -> Mapping[str, Sequence[float | None]] | None:
 
 @hookspec
 def report_progress(stage: str, done: int, total: int) -> None:
-    """Observers. `done` of `total` groups of a step are scored; `stage`: "sample", "evaluate NAME", "load weights"."""
+    """Observers. `done` of `total` of a stage are done. Each stage begins with a call whose `done` is 0.
+
+    Stages: "step N"; within it "sample" (judged groups), "train" (updates) and what a backend tells, such as tokens;
+    "evaluate NAME" (judged groups); "load weights". Called from several threads.
+    """
 
 
 @hookspec(firstresult=True)

@@ -110,6 +110,7 @@ def as_judged(
             yield from as_judged(sampled, plugins, settings, grade, over)
         return
     judged, failed = 0, list[SamplingError]()
+    plugins.tell("report_progress", stage=settings.stage, done=judged, total=len(sampled))
     done: SimpleQueue[Future[Any]] = SimpleQueue()
     for asked in sampled:
         asked.add_done_callback(done.put)

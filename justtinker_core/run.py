@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import sys
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -39,6 +40,9 @@ from justtinker_core.types import (
 
 T = TypeVar("T")
 log = logging.getLogger("justtinker")
+
+TELL_EVERY = 0.25
+"""Seconds: what a backend tells of its progress more often is dropped."""
 
 
 @dataclass
@@ -85,6 +89,8 @@ class Run:
     _samplers: set[MeteredSampler] = field(default_factory=set)
     """Those of rollouts that were started for later steps and are not there yet."""
     _background: ThreadPoolExecutor | None = None
+    _told: float = 0.0
+    """When `report_progress` last told reporters something."""
 
     @property
     def dir(self) -> Path:
@@ -217,6 +223,12 @@ class Run:
             requested -= 1
             yield group
         self.failed[step] += requested
+
+    def report_progress(self, stage: str, done: int, total: int) -> None:
+        """Tell reporters how far a stage within the step is, but not more often than every `TELL_EVERY` seconds."""
+        if (now := time.monotonic()) - self._told >= TELL_EVERY:
+            self._told = now
+            self.plugins.tell("report_progress", stage=stage, done=done, total=total)
 
     def credit(self, group: Group) -> Group:
         """Give a judged group its advantages, and ask whether it is kept."""

@@ -102,7 +102,7 @@ def drop(run: Run, plugin: str, reasons: Mapping[str, str]) -> None:
 
 def open_backend(run: Run, say: Say) -> None:
     """Ask the backend's plugin to open the model, and for its complaints; if it has none, set `run.ready`."""
-    say(f"opening {run.config.run.model}")
+    say(f"opening the model {run.config.run.model}")
     opener = run.plugins.who("open_backend")[0]
     backend = run.plugins.first("open_backend", run=run)
     if backend is None:

@@ -26,6 +26,7 @@ log = logging.getLogger("justtinker")
 def one_step(run: Run) -> list[Finding]:
     """Collect, train, inspect, record and report one step. Returns the findings about it."""
     run.step += 1
+    run.plugins.tell("report_progress", stage=f"step {run.step}", done=0, total=1)
     begun = time.perf_counter()
     before = run.tokens.copy()
     batch: Batch | None = run.plugins.first("collect_batch", instance_of(Batch), step=run.step, run=run)
@@ -84,7 +85,8 @@ def update(run: Run, batch: Batch) -> dict[str, float]:
         run.keep_sampler()
     losses, metrics = 0.0, []
     try:
-        for train_future, optim_future in futures:
+        for done, (train_future, optim_future) in enumerate(futures):
+            run.plugins.tell("report_progress", stage="train", done=done, total=len(futures))
             result = train_future.result()
             losses += result.loss
             metrics.append({**result.metrics, **optim_future.result()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
@@ -9,6 +10,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from justtinker_core.discovery import COMMANDS, find
 from tests.core.conftest import cli
 
 HELLO = "import click\n@click.command()\ndef hello():\n    'Says hello.'\n    click.echo('hello')\n"
@@ -45,7 +49,48 @@ def test_a_broken_command_does_not_break_the_help(site: Callable[..., Path]) -> 
     site("broken", {"commands": {"hello": "no_such_module:hello"}})
     result = cli("--help")
     assert result.exit_code == 0
+    assert re.search(r"^  hello +\(cannot be imported\)$", result.output, re.MULTILINE)
     assert re.search(r"^  train ", result.output, re.MULTILINE)
+
+
+def test_the_help_reads_what_a_command_does_from_its_file(site: Callable[..., Path]) -> None:
+    for found in find(COMMANDS).values():
+        assert found.docstring() == inspect.cleandoc(found.load().help), "as click has it, for each of our own"
+    site(
+        "greet", {"commands": {"hello": "loud.in_it:hello"}}, {"loud/__init__.py": LOUD, "loud/in_it.py": LOUD + HELLO}
+    )
+    assert re.search(r"hello +Says hello\.", cli("--help").output)
+    assert "loud" not in sys.modules
+
+
+LOUD = "raise RuntimeError('imported')\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (HELLO.replace("command()", "command(short_help='Waves.')"), "hello +Waves\\."),
+        (HELLO.replace("command()", "command(**{'help': 'Bows.'})"), "hello +Bows\\."),
+        (HELLO.replace("command()", "command(hidden=True)"), None),
+        (HELLO.replace("command()", "command(deprecated=True)"), "hello +Says hello\\. \\(DEPRECATED\\)"),
+        (HELLO.replace("    'Says hello.'\n", ""), "hello *$"),
+        ("import click\nhello = click.Command('hello', help='Nods.')\n", "hello +Nods\\."),
+        (
+            "import click\nmake = click.command(help='Grins.')\n" + HELLO.replace("click.command()", "make"),
+            "hello +Grins",
+        ),
+        ("def hello(:", "hello +\\(cannot be imported\\)"),
+        ("x = 1", "hello +\\(cannot be imported\\)"),
+    ],
+)
+def test_where_the_file_does_not_tell_the_command_is_imported(
+    site: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, command: str, said: str | None
+) -> None:
+    monkeypatch.delitem(sys.modules, "odd", raising=False)
+    site("odd", {"commands": {"hello": "odd:hello"}}, {"odd.py": command})
+    help_text = cli("--help").output
+    assert re.search("^  train +Train", help_text, re.MULTILINE)
+    assert re.search(f"^  {said}", help_text, re.MULTILINE) if said else "hello" not in help_text
 
 
 def test_the_version() -> None:

@@ -127,9 +127,14 @@ def test_the_core_imports_no_plugin_and_nothing_heavy() -> None:
     assert not {m for m in modules if m.startswith("justtinker_core.testing")}, "that is for authors"
 
 
-@pytest.mark.parametrize("command", ["['plugins']", "['--version']"])
-def test_listing_plugins_imports_none_of_them(command: str) -> None:
-    modules = imported_by(f"from justtinker_core.cli import main\nmain({command}, standalone_mode=False)")
+@pytest.mark.parametrize("option", ["['--help']", "['--version']"])
+def test_the_help_imports_no_command(option: str) -> None:
+    modules = imported_by(f"from justtinker_core.cli import main\nmain({option}, standalone_mode=False)")
+    assert not {m for m in modules if m.split(".")[0] in {*FORBIDDEN, "pydantic", "numpy", "rich"}}
+
+
+def test_listing_plugins_imports_none_of_them() -> None:
+    modules = imported_by("from justtinker_core.cli import main\nmain(['plugins'], standalone_mode=False)")
     roles = tuple(f"justtinker_plugins.{role}" for role in ROLES)
     assert not {m for m in modules if m.startswith(roles)}
     assert not {m for m in modules if m.split(".")[0] in {*FORBIDDEN, "pydantic", "numpy"} - {"justtinker_plugins"}}

@@ -7,6 +7,7 @@ import math
 import re
 import signal
 import tempfile
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import replace
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 
 from justtinker_core import Finding, Group, PluginError, SamplingError, hookimpl
 from justtinker_core.config import due
-from justtinker_core.run import Run
+from justtinker_core.run import TELL_EVERY, Run
 from justtinker_core.rundir import RunDir
 from justtinker_core.types import Batch
 from tests.core.conftest import (
@@ -404,6 +405,33 @@ def test_a_fatal_monitor_that_fails_ends_the_run(run_of: RunOf) -> None:
     with pytest.raises(PluginError, match=text):
         go(run_of(*cast(), Guard(), report))
     assert report.statuses == ["failed"]
+
+
+def test_reporters_hear_of_every_stage_as_it_begins(run_of: RunOf) -> None:
+    report = Report()
+    go(run_of(*cast(), report, problems=SETS | {"train": problems(2)}, config={"run.steps": 1}))
+    sets = [("evaluate held", 0, 1), ("evaluate held", 1, 1), ("evaluate ünïcode", 0, 1), ("evaluate ünïcode", 1, 1)]
+    step = [("step 1", 0, 1), ("sample", 0, 2), ("sample", 1, 2), ("sample", 2, 2), ("train", 0, 1)]
+    assert report.progress == [*sets, *step, *sets]
+
+
+def test_a_backend_may_tell_its_progress_as_often_as_it_likes(run_of: RunOf) -> None:
+    class Chatty(Player):
+        @hookimpl
+        def inspect_step(self) -> None:
+            began = time.monotonic()
+            while time.monotonic() - began < 2.5 * TELL_EVERY:
+                self.told += 1
+                run.report_progress("dig", self.told, 10**9)
+
+        told = 0
+
+    report, chatty = Report(), Chatty()
+    run = run_of(*cast(), report, chatty, config={"run.steps": 1})
+    go(run)
+    dug = [done for stage, done, _ in report.progress if stage == "dig"]
+    assert dug[0] == 1
+    assert len(dug) == 3 < chatty.told
 
 
 def test_other_observers_are_survived_and_reported_once(run_of: RunOf, caplog: pytest.LogCaptureFixture) -> None:

@@ -141,7 +141,7 @@ def test_data_plugins_and_the_callers_checks_complain_in_one_breath(run_of: RunO
         open_and_close(run, [full], said.append)
     assert len(run.train_problems) == 2, "one set that fails does not take the others along"
     assert said == [
-        "opening scripted", "loading data.train (listed)", "loading data.eval.held (listed)",
+        "opening the model scripted", "loading data.train (listed)", "loading data.eval.held (listed)",
         "checking what may prevent the run",
     ]  # fmt: skip
 
@@ -152,7 +152,7 @@ def test_a_backend_that_complains_is_named_before_data_is_loaded(run_of: RunOf) 
     with raises("no server answers\nready: False\nthe disk is full; ready: False"):
         open_and_close(run, [full], said.append)
     assert (run.train_problems, run.eval_problems) == ((), {})
-    assert said == ["opening scripted", "checking what may prevent the run"]
+    assert said == ["opening the model scripted", "checking what may prevent the run"]
 
 
 def test_plugins_asked_after_the_backend_know_whether_it_can_encode(run_of: RunOf) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import io
+import re
+import threading
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,10 @@ from justtinker_core import Finding, config
 from justtinker_core.plugins import Plugins
 from justtinker_core.run import Run
 from justtinker_core.rundir import RunDir
-from justtinker_core.types import EvalStats, StepStats
+from justtinker_core.testing import ScriptedBackend
+from justtinker_core.types import EvalStats, History, StepStats
+from justtinker_plugins.reporters._console import pace
+from justtinker_plugins.reporters._console.pace import RECENT, Speed, UnderWay, evaluations_left
 from justtinker_plugins.reporters.console import (
     Console,
     answers_table,
@@ -21,6 +27,7 @@ from justtinker_plugins.reporters.console import (
     milestones,
     weights_label,
 )
+from tests.core.conftest import PLAYERS, Written, cli
 
 
 def evaluation(step: int, accuracy: float, **changes: Any) -> EvalStats:
@@ -37,13 +44,19 @@ def evaluation(step: int, accuracy: float, **changes: Any) -> EvalStats:
 
 def step(number: int) -> StepStats:
     metrics = {"loss": 0.25, "reward": 0.5, "accuracy": 0.625, "rollouts": 8.0, "trained": 3.0}
-    return StepStats(number, metrics, tokens={"sampled": 1000}, seconds={"collect": 0.5})
+    tokens, seconds = {"sampled": 1000, "trained": 300}, {"collect": 60.0, "train": 20.0, "total": 80.0}
+    return StepStats(number, metrics, tokens=tokens, seconds=seconds)
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     tables = {"run": {"name": "mine", "model": "tiny", "steps": 4}}
-    return Run(config.parse(tables, tmp_path), Plugins([]), RunDir(tmp_path))
+    run = Run(config.parse(tables, tmp_path), Plugins([]), RunDir(tmp_path))
+    run.backend = ScriptedBackend()
+    return run
+
+
+SPEED = "45 steps/h; sampled 17, trained 15 tok/s"
 
 
 def reporter(width: int = 100, terminal: bool = False, **options: Any) -> tuple[Console, io.StringIO]:
@@ -52,19 +65,191 @@ def reporter(width: int = 100, terminal: bool = False, **options: Any) -> tuple[
     return console, output
 
 
-def test_without_a_terminal_a_plain_line_every_so_many_steps_and_the_last(run: Run) -> None:
+def test_without_a_terminal_plain_lines_every_so_many_steps_and_the_first_and_last(run: Run) -> None:
     console, output = reporter(every=3)
     for number in range(1, 5):
+        stats = step(number)
+        console.report_step(run, replace(stats, seconds={n: s / 100 for n, s in stats.seconds.items()}), [])
+    numbers = "loss 0.250, reward 0.500, accuracy 62.5%, trained 3/8"
+    speed = "4,500 steps/h; sampled 1,667, trained 1,500 tok/s"
+    assert output.getvalue().splitlines() == [
+        f"mine 1/4  {numbers}", f"mine 1/4  about 0:02 min left ({speed})",
+        f"mine 3/4  {numbers}", f"mine 3/4  about 0:01 min left ({speed})",
+        f"mine 4/4  {numbers}", f"mine 4/4  {speed}",
+    ]  # fmt: skip
+
+
+def test_a_log_has_every_step_that_takes_long(run: Run) -> None:
+    console, output = reporter()
+    for number in range(1, 4):
         console.report_step(run, step(number), [])
-    line = "loss 0.250, reward 0.500, accuracy 62.5%, trained 3/8, 2,000 tok/s"
-    assert output.getvalue().splitlines() == [f"mine 3/4  {line}", f"mine 4/4  {line}"]
+    assert output.getvalue().splitlines()[1::2] == [
+        f"mine 1/4  about 4:00 min left ({SPEED})",
+        f"mine 2/4  about 2:40 min left ({SPEED})",
+        f"mine 3/4  about 1:20 min left ({SPEED})",
+    ]
 
 
-@pytest.mark.parametrize(("usd", "said"), [(0.454, "tok/s, 0.45 USD"), (0.0, "tok/s, 0.00 USD"), (None, "tok/s")])
+@pytest.mark.parametrize(("usd", "said"), [(0.454, "3/8, 0.45 USD"), (0.0, "3/8, 0.00 USD"), (None, "3/8")])
 def test_what_a_step_costs_is_said_where_the_backend_knows(run: Run, usd: float | None, said: str) -> None:
     console, output = reporter()
     console.report_step(run, replace(step(4), usd=usd), [])
-    assert output.getvalue().endswith(f" {said}\n")
+    assert (
+        output.getvalue() == f"mine 4/4  loss 0.250, reward 0.500, accuracy 62.5%, trained {said}\nmine 4/4  {SPEED}\n"
+    )
+
+
+# How long the rest takes
+
+
+def test_the_first_step_does_not_count_once_there_are_others(run: Run) -> None:
+    speed, slow = Speed(), replace(step(1), seconds={"collect": 500.0, "train": 100.0, "total": 600.0})
+    speed.add(slow)
+    assert speed.describe(run, 1) == "about 30:00 min left (6.0 steps/h; sampled 2, trained 3 tok/s)"
+    speed.add(step(2))
+    assert speed.describe(run, 2) == f"about 2:40 min left ({SPEED})"
+    speed.add(slow)
+    assert speed.describe(run, 3).startswith("about 5:40 min left (11 steps/h;"), "the mean of both"
+
+
+def test_only_recent_steps_count(run: Run) -> None:
+    speed = Speed()
+    for number in (1, 2, *range(3, 3 + RECENT)):
+        speed.add(replace(step(number), seconds={"collect": 60.0, "train": 20.0, "total": 1.0 if number < 3 else 80.0}))
+    assert speed.rates() == SPEED
+
+
+def test_a_step_that_trains_nothing_and_one_that_samples_nothing(run: Run) -> None:
+    speed = Speed()
+    speed.add(replace(step(1), tokens={}))
+    assert speed.describe(run, 1) == "about 4:00 min left (45 steps/h)"
+    speed.add(replace(step(2), tokens={"trained": 300}))
+    assert speed.describe(run, 2) == "about 2:40 min left (45 steps/h; trained 15 tok/s)"
+
+
+def test_of_what_was_sampled_ahead_the_whole_step_is_the_time(run: Run) -> None:
+    speed, ahead = Speed(), step(1)
+    speed.add(replace(ahead, metrics={**ahead.metrics, "sampler_age": 1.0}, tokens={"sampled": 1000}))
+    assert speed.rates() == "45 steps/h; sampled 12 tok/s"
+
+
+@pytest.mark.parametrize(
+    ("done", "section", "concurrent", "seconds", "known"),
+    [
+        (4, {"every": 10}, False, 3 * 70, True),  # after steps 10, 20 and 25
+        (10, {"every": 10}, False, 3 * 70, True),  # that of step 10 is not recorded yet
+        (20, {"every": 10}, False, 2 * 70, True),
+        (4, {"every": 10, "at_end": False}, False, 2 * 70, True),
+        (25, {}, False, 70, True),
+        (4, {}, True, 0, True),
+        (4, {"every": 10, "at_end": False, "at_start": False}, False, 0, False),
+    ],
+)
+def test_the_time_left_counts_the_evaluations_that_come(
+    tmp_path: Path, done: int, section: dict[str, Any], concurrent: bool, seconds: float, known: bool
+) -> None:
+    tables = {"run": {"name": "mine", "model": "tiny", "steps": 25}, "evaluation": section}
+    run = Run(config.parse(tables, tmp_path), Plugins([]), RunDir(tmp_path))
+    run.backend, run.eval_problems = ScriptedBackend(), {"a": (), "b": ()}
+    run.backend.concurrent = concurrent
+    if known:
+        took = {"a": 60.0, "b": 10.0}
+        evals = [replace(evaluation(0, 0.1), name=name, seconds={"total": t}) for name, t in took.items()]
+        run.history = History(evals=tuple(evals))
+    assert evaluations_left(run, done) == (seconds, known)
+
+
+def test_evaluations_of_unknown_length_are_named(run: Run) -> None:
+    run.eval_problems = {"held_out": ()}
+    speed = Speed()
+    speed.add(step(1))
+    assert speed.describe(run, 1) == f"about 4:00 min left plus evaluations ({SPEED})"
+    assert speed.describe(run, 4) == f"evaluations left ({SPEED})"
+    run.history = History(evals=(replace(evaluation(0, 0.1), seconds={"total": 4000.0}),))
+    assert speed.describe(run, 1) == f"about 1:10 h left ({SPEED})"
+    run.history = History(evals=(*run.history.evals, replace(evaluation(4, 0.1), seconds={"total": 4000.0})))
+    assert speed.describe(run, 4) == SPEED
+
+
+# What is under way
+
+
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        ([("load weights", 0, 1)], "load weights"),
+        ([("step 3", 0, 1)], "step 3"),
+        ([("step 3", 0, 1), ("sample", 0, 8), ("sample", 2, 8)], "step 3: sample 2/8"),
+        ([("step 3", 0, 1), ("sample", 8, 8), ("train", 0, 1)], "step 3: train"),
+        ([("step 3", 0, 1), ("train", 0, 1), ("evaluate held_out", 0, 400)], "evaluate held_out 0/400"),
+        (
+            [("evaluate held_out", 0, 400), ("step 3", 0, 1), ("evaluate held_out", 7, 400)],
+            "step 3: evaluate held_out 7/400",
+        ),
+        ([("evaluate held_out", 3, 400)], "evaluate held_out 3/400"),
+        ([("step 3", 0, 1), ("sample", 0, 8), ("token", 5, 64)], "step 3: sample 0/8: token 5/64"),
+        ([("step 3", 0, 1), ("sample", 0, 8), ("token", 5, 64), ("sample", 2, 8)], "step 3: sample 2/8: token 5/64"),
+        ([("step 3", 0, 1), ("sample", 7, 8), ("token", 5, 64), ("sample", 8, 8)], "step 3: sample 8/8"),
+        ([("step 3", 0, 1), ("sample", 7, 8), ("token", 5, 64), ("train", 0, 4)], "step 3: train 0/4"),
+        ([("step 3", 0, 1), ("train", 1, 4), ("batch", 2, 5), ("step 4", 0, 1)], "step 4"),
+        ([("evaluate held_out", 0, 400), ("token", 5, 64)], "evaluate held_out 0/400: token 5/64"),
+    ],
+)
+def test_what_is_under_way(told: list[tuple[str, int, int]], text: str) -> None:
+    under_way = UnderWay()
+    for call in told:
+        under_way.tell(*call)
+    assert str(under_way) == text
+
+
+def test_a_stage_says_how_long_it_has_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(pace.time, "monotonic", lambda: now)
+    under_way = UnderWay()
+    under_way.tell("step 3", 0, 1)
+    now += 91
+    under_way.tell("sample", 0, 8)
+    assert str(under_way) == "step 3: sample 0/8, 1:31 min", "the time of the step"
+    now += 3600
+    under_way.tell("train", 0, 1)
+    assert str(under_way) == "step 3: train, 1:01 h"
+    under_way.tell("evaluate held_out", 0, 400)
+    assert str(under_way) == "evaluate held_out 0/400"
+
+
+SLOW = """
+import time
+class Slow(Sft):
+    @hookimpl
+    def collect_batch(self, step, run):
+        if step == 2:
+            time.sleep(1)
+            for done in range(100):
+                run.report_progress("dig", done, 100)
+                time.sleep(0.01)
+        return super().collect_batch(step, run)
+"""
+
+
+def test_a_log_says_what_a_long_step_is_at(written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("justtinker_plugins.reporters.console.QUIET", 0.3)
+    source = written("mine", "ScriptedBackend", "Slow", steps=3)
+    (tmp_path / "players.py").write_text(PLAYERS + SLOW)
+    before = set(threading.enumerate())
+    lines = cli("train", source, "-p", "console", "--dir", "out").stdout.splitlines()
+    first, last = (i for i, line in enumerate(lines) if re.match(r"mine [12]/3  .*left", line))
+    silent = lines[first + 1 : last]
+    assert "step 2" in silent, "not a word from the plugin, and less than a second"
+    assert [line for line in silent if re.fullmatch(r"step 2: dig \d+/100, 0:01 min", line)]
+    assert 4 <= len(silent) <= 7, silent
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
+        assert not thread.is_alive(), "the run's end ends its thread"
+
+
+def test_quick_steps_break_no_silence(written: Written) -> None:
+    lines = cli("train", written("mine", steps=30), "-p", "console", "--dir", "out").stdout.splitlines()
+    assert [line.partition("  ")[0] for line in lines[1:-1:2]] == ["mine 1/30", "mine 20/30", "mine 30/30"]
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])
@@ -93,37 +278,44 @@ def test_before_the_first_step_ends_it_is_seen_how_far_it_is(run: Run) -> None:
     piped, output = reporter()
     piped.report_progress("sample", 3, 8)
     assert output.getvalue() == ""
+    piped.finish_run(run, "interrupted")
 
 
-def test_steps_of_minutes_say_how_long_the_rest_takes(run: Run) -> None:
-    console, _ = reporter(terminal=True)
-    now = 0.0
-    console._bar.get_time = lambda: now
-    for number in (1, 2, 3):
-        now = 90.0 * number
-        console.report_step(run, step(number), [])
-        console.report_progress("sample", 1, 8)
-    assert console._bar.tasks[0].time_remaining == 90
+def test_the_live_line_moves_within_a_step_and_is_gone_at_the_end(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    console, output = reporter(terminal=True)
+    console.report_step(run, step(1), [])
+    console.report_progress("step 2", 0, 1)
+    console.report_progress("sample", 3, 8)
+    now = time.monotonic() + 75.5
+    monkeypatch.setattr(pace.time, "monotonic", lambda: now)
+    assert console._live is not None
+    console._live.refresh()
+    assert "step 2: sample 3/8, 1:15 min" in output.getvalue()
+    assert f"about 4:00 min left ({SPEED})" in output.getvalue()
+    output.truncate(0)
     console.finish_run(run, "interrupted")
+    assert SPEED in output.getvalue()
+    assert "sample 3/8" not in output.getvalue()
+    assert "left" not in output.getvalue()
 
 
 def test_what_a_step_costs_and_the_run_so_far(run: Run) -> None:
     console, output = reporter(every=1)
     run.spent = 12.345
     console.report_step(run, replace(step(1), usd=0.456), [])
-    assert output.getvalue().endswith("2,000 tok/s, 0.46 USD (12.35 so far)\n")
+    assert "trained 3/8, 0.46 USD (12.35 so far)\n" in output.getvalue()
 
 
 def test_what_a_model_wrote_cannot_steer_the_terminal(run: Run) -> None:
     console, output = reporter()
     console.report_step(run, step(1), [Finding("warn", "\x1b[2J\x07", source="m")])
-    assert output.getvalue() == "step 1 warn m: ␛[2J␇\n"
+    assert output.getvalue().endswith("\nstep 1 warn m: ␛[2J␇\n")
 
 
 def test_findings_are_said_as_they_are_written(run: Run) -> None:
     console, output = reporter()
     console.report_step(run, step(1), [Finding("warn", "odd [red]text[/red]", source="m")])
-    assert output.getvalue() == "step 1 warn m: odd [red]text[/red]\n"
+    assert output.getvalue().endswith("\nstep 1 warn m: odd [red]text[/red]\n")
 
 
 def test_an_evaluation_is_one_line(run: Run) -> None:

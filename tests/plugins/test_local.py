@@ -50,7 +50,9 @@ CHATML = (
 
 def open_local(directory: Path, model: str = "tiny", seed: int = 0, **options: Any) -> LocalBackend:
     run = types.SimpleNamespace(
-        config=types.SimpleNamespace(run=types.SimpleNamespace(model=model, seed=seed)), dir=directory
+        config=types.SimpleNamespace(run=types.SimpleNamespace(model=model, seed=seed)),
+        dir=directory,
+        report_progress=lambda stage, done, total: None,
     )
     return configure(Local, "plugins.local", options).open_backend(run)  # type: ignore[arg-type, return-value]
 
@@ -642,6 +644,18 @@ def test_listing_the_plugin_needs_no_torch() -> None:
     code = "import sys, justtinker_plugins.backends.local; sys.exit('torch' in sys.modules)"
     environment = {"PYTHONPATH": ":".join(sys.path)}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_opening_a_model_imports_only_what_it_needs() -> None:
+    """Without an adapter no peft; and what was imported is no more looked through for garbage."""
+    code = (
+        "import gc, sys\n"
+        "from justtinker_plugins.backends._local.model import open_policy\n"
+        "open_policy('tiny', seed=0, device='cpu', dtype='float32', lora=None)\n"
+        "assert 'torch' in sys.modules and not {'peft', 'datasets', 'math_verify'} & {*sys.modules}\n"
+        "assert gc.isenabled() and gc.get_freeze_count() > len(gc.get_objects())\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
 
 
 def test_learning_in_a_few_seconds(opened: Open) -> None:

@@ -21,7 +21,7 @@ import pytest
 from justtinker_core.rundir import RunDir
 from tests.core.conftest import LATE, PLAYERS, WILD, Written, cli, records
 
-WAITS = "opening scripted ...\nloading data.train (listed) ...\nchecking what may prevent the run ...\n"
+WAITS = "opening the model scripted ...\nloading data.train (listed) ...\nchecking what may prevent the run ...\n"
 EXPECTED = re.compile(r".* \.\.\.\n|\w+: \d+ steps of scripted on my_scriptedbackend.*\n|rewards: .*\n")
 
 
@@ -436,7 +436,7 @@ def test_a_terminal_shows_what_is_awaited_and_then_no_more_of_it(
             output += part
     assert process.wait(120) == 0
     text = output.decode()
-    assert "opening scripted ..." in text
+    assert "opening the model scripted ..." in text
     assert re.search(r"(\x1b\[2K|\r|^)WARNING: odd\r\n", text)
     assert re.search(r"checking [^\n]*$", text) is None or text.rstrip().endswith("\x1b[2K"), "the line has vanished"
 

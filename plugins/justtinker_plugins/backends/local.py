@@ -80,7 +80,7 @@ class Local:
     def open_backend(self, run: RunContext) -> Backend:
         """Open the model ``run.config.run.model``; its checkpoints go to ``run.dir``/checkpoints."""
         reopen = partial(self.open_policy, run.config.run.model, run.config.run.seed)
-        return LocalBackend(reopen, self, Path(run.dir) / "checkpoints")
+        return LocalBackend(reopen, self, Path(run.dir) / "checkpoints", run.report_progress)
 
     def open_policy(self, name: str, seed: int) -> models.Policy:
         """Load the model, with a new adapter if one is trained."""
@@ -116,11 +116,14 @@ class Local:
 class LocalBackend:
     """A `Backend` whose one worker thread carries out all calls in the order they are made."""
 
-    def __init__(self, reopen: Callable[[], models.Policy], options: Local, directory: Path) -> None:
+    def __init__(
+        self, reopen: Callable[[], models.Policy], options: Local, directory: Path, progress: Progress
+    ) -> None:
         self.policy, self.options, self.directory = (policy := reopen()), options, directory
         self.context_length = int(getattr(policy.config, "max_position_embeddings", policy.tokenizer.model_max_length))
         self.end_token = str(policy.tokenizer.eos_token)
         self._prompts = Prompts(policy.tokenizer)
+        self._progress = progress
         self.concurrent = False
         self.version = 0
         """Counts the optimizer steps and restores submitted so far; it tells a sampler that its weights are gone."""
@@ -219,6 +222,7 @@ class LocalBackend:
             most_rows=options.sample_batch,
             most_bytes=options.cache_gib * 2**30,
             closed=self._closed,
+            progress=self._progress,
         )
 
     def _unmerge(self) -> None:
@@ -240,6 +244,7 @@ class LocalBackend:
                     most_tokens=options.max_batch_tokens,
                     chunk=options.logprob_chunk,
                     closed=self._closed,
+                    progress=self._progress,
                 )
         except BaseException:
             self._drop_gradients()  # half a batch's gradient is no use to anyone

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import sys
 import textwrap
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -21,7 +20,7 @@ from rich.markup import escape
 from rich.padding import Padding
 
 from justtinker_core import hookspecs
-from justtinker_core.discovery import COMMANDS, Found, find, look_up, snake_case
+from justtinker_core.discovery import COMMANDS, Found, find, look_up, module_file, snake_case
 from justtinker_core.hookspecs import hooks_of, implements
 from justtinker_plugins.commands._cli.describe import LONG_DEFAULT, REQUIRED, example_table, plugin_option_rows
 from justtinker_plugins.shared.terminal import plain_table
@@ -134,20 +133,6 @@ def read_summary(reference: str) -> tuple[str, str]:
         return "", ""
     doc = re.match(r"""(?:\s|#[^\n]*\n)*[rR]?(\"{3}|'{3})(.*?)\1""", text, re.DOTALL)
     return first_sentence(doc[2] if doc else ""), "" if attribute.partition(".")[0] in text else f"no {attribute} in it"
-
-
-def module_file(module: str) -> Path | None:
-    """Find a module's file. Unlike `importlib.util.find_spec`, this does not import the packages around it."""
-    path, parts = None, module.split(".")
-    spec = None
-    for i in range(len(parts)):
-        name = ".".join(parts[: i + 1])
-        found = (finder.find_spec(name, path) for finder in sys.meta_path)
-        spec = next((s for s in found if s is not None), None)
-        if spec is None:
-            return None
-        path = spec.submodule_search_locations
-    return Path(spec.origin or "") if spec else None
 
 
 def first_sentence(doc: str) -> str:

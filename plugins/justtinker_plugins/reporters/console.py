@@ -1,6 +1,6 @@
-"""Show a run in the terminal: one live line a step, findings as they come, tables at the end.
+"""Show a run in the terminal: where it is, live, how long the rest takes, findings as they come, tables at the end.
 
-In a pipe or a log file, it prints a plain line every `every` steps instead.
+In a pipe or a log file, it prints plain lines instead: every `every` steps, and at least every 30 seconds.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from pydantic import Field
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.padding import Padding
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
 from justtinker_core import EvalStats, Finding, RunContext, StepStats, hookimpl, plugin
 from justtinker_core.rundir import RunDir
+from justtinker_plugins.reporters._console.pace import Speed, UnderWay, span
 from justtinker_plugins.shared.records.origin import evaluated_weights, starting_evaluations
 from justtinker_plugins.shared.terminal import VERDICTS, Screen, one_line, plain_table, printable
 
@@ -49,81 +51,110 @@ WITHOUT_INTERVAL = ("boxed_rate", "truncated_rate", "unscored_rate")
 """Rates without an interval in the table, for lack of room."""
 WIDE = 0.2
 """The width above which an interval is pointed out."""
-PERIOD = 24 * 3600.0
-"""Estimate the remaining time from the steps of so many seconds; in rich's own 30 a large model takes no step."""
+QUIET = 30.0
+"""A log gets a line at least every so many seconds."""
 STYLES = {"info": "cyan", "warn": "yellow", "stop": "bold red"}
 
 
 @plugin
 class Console:
-    """Shows each step on a live line, findings as they come, and a closing table with intervals."""
+    """Shows how far a run is, what its steps give, how long the rest takes, findings, and a closing table."""
 
     every: Annotated[int, Field(ge=1)] = 20
-    """Without a terminal, print a line every so many steps."""
+    """Without a terminal, print a step's lines every so many steps, and after any step that takes long."""
     answers: Annotated[int, Field(ge=0)] = 3
     """The number of questions whose answers, before and after, are shown at the end."""
 
     def __post_init__(self) -> None:
         self._terminal = Screen()
         self._live: Live | None = None
-        self._bar = Progress(
-            TextColumn("[bold]{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn(),
-            TextColumn("[dim]{task.fields[stage]}"), speed_estimate_period=PERIOD,
-        )  # fmt: skip
-        self._lock = threading.Lock()  # a step may end while an evaluation goes on
+        self._shown: tuple[RenderableType, ...] = ()
+        self._bar = Progress(TextColumn("[bold]{task.description}"), BarColumn(20), MofNCompleteColumn())
+        self._lock = threading.RLock()  # a step may end while an evaluation goes on
         self._begun = time.perf_counter()
+        self._under_way, self._speed = UnderWay(), Speed()
+        self._printed = time.monotonic()
+        self._over = threading.Event()
+        self._waker: threading.Thread | None = None
 
     @hookimpl
     def report_progress(self, stage: str, done: int, total: int) -> None:
-        """Show the stage within a step."""
-        text = "" if done == total else f"{stage} {done}/{total}" if total > 1 else stage
+        """Show the stage; without a terminal, now and then."""
+        self._under_way.tell(stage, done, total)
         with self._lock:
-            for task in self._bar.task_ids:
-                self._bar.update(task, stage=text)
-            if not self._bar.task_ids and self._terminal.is_terminal:  # the first step of a large model takes minutes
-                self._display(Text(text, style="dim"))
+            if self._live is None and self._terminal.is_terminal:
+                self._display()  # the first step of a large model takes minutes
+            self._wake()
 
     @hookimpl
     def report_step(self, run: RunContext, stats: StepStats, findings: Sequence[Finding]) -> None:
-        """Move the bar on, show the step's numbers below it, and print findings above it."""
-        line, name, steps = line_of(stats, run.spent), run.config.run.name, run.config.run.steps
-        if self._terminal.is_terminal:
-            self._show(name, steps, stats.step, line)
-        elif stats.step % self.every == 0 or stats.step == steps:
-            self._terminal.print(f"{name} {stats.step}/{steps}  {line}", highlight=False, soft_wrap=True)
+        """Move the bar on, show the step's numbers and the time left below it, and print findings above it."""
+        name, steps = run.config.run.name, run.config.run.steps
+        with self._lock:
+            self._speed.add(stats)
+            lines = line_of(stats, run.spent), self._speed.describe(run, stats.step)
+            if self._terminal.is_terminal:
+                self._show(name, steps, stats.step, lines)
+            elif self._is_due(stats, steps):
+                for line in filter(None, lines):
+                    self._print(f"{name} {stats.step}/{steps}  {line}", markup=False)
+            self._wake()
         for f in findings:
             text = f"[{STYLES[f.level]}]step {stats.step} {f.level}[/] {f.source}: {escape(printable(f.message))}"
-            self._terminal.print(text, soft_wrap=not self._terminal.is_terminal)  # a log has one line for each
+            self._print(text, highlight=None)
 
-    def _show(self, name: str, steps: int, step: int, line: str) -> None:
-        with self._lock:
-            if not self._bar.task_ids:
-                self._bar.add_task(name, total=steps, stage="")
-            self._bar.update(self._bar.task_ids[0], completed=step, stage="")
-            self._display(Group(self._bar, Text(f"  {line}", overflow="fold")))
+    def _is_due(self, stats: StepStats, steps: int) -> bool:
+        """Whether a log gets this step: the first, every so many, the last, or if it waited too long for the next."""
+        late = time.monotonic() - self._printed + stats.seconds["total"] > QUIET
+        return late or self._speed.first or stats.step % self.every == 0 or stats.step == steps
 
-    def _display(self, content: RenderableType) -> None:
+    def _show(self, name: str, steps: int, step: int, lines: Sequence[str]) -> None:
+        if not self._bar.task_ids:
+            self._bar.add_task(name, total=steps)
+        self._bar.update(self._bar.task_ids[0], completed=step)
+        self._shown = self._bar, *(indented(Text(line, overflow="fold")) for line in lines)
+        self._display()
+
+    def _display(self) -> None:
         if self._live is None:
             self._live = Live(console=self._terminal, redirect_stderr=sys.stderr.isatty())
             self._live.start()
-        self._live.update(content)
+        self._live.update(Group(*self._shown, indented(self._under_way)))
+
+    def _wake(self) -> None:
+        """Without a terminal, start the thread that breaks a long silence."""
+        if self._waker is None and not self._terminal.is_terminal:
+            self._waker = threading.Thread(target=self._break_silence, name="console", daemon=True)
+            self._waker.start()
+
+    def _break_silence(self) -> None:
+        while not self._over.wait(self._printed + QUIET - time.monotonic()):
+            with self._lock:
+                if time.monotonic() - self._printed >= QUIET and not self._over.is_set():
+                    self._print(str(self._under_way), markup=False)
+
+    def _print(self, text: str, *, markup: bool = True, highlight: bool | None = False) -> None:
+        """Print a text; in a log, on one line."""
+        with self._lock:
+            self._printed = time.monotonic()
+            self._terminal.print(text, markup=markup, highlight=highlight, soft_wrap=not self._terminal.is_terminal)
 
     @hookimpl
     def report_eval(self, run: RunContext, stats: EvalStats) -> None:
         """Print an evaluation on one line."""
         known = [name for name in RATES if name in stats.metrics]
         rates = ", ".join(f"{RATES[name]} {rate(stats, name)} %" for name in known)
-        self._terminal.print(
-            f"[bold]{escape(stats.name)}[/bold] at step {stats.step}: {rates}", highlight=False, soft_wrap=True
-        )
+        self._print(f"[bold]{escape(stats.name)}[/bold] at step {stats.step}: {rates}")
 
     @hookimpl
     def finish_run(self, run: RunContext, status: str) -> None:
         """Print where the run is and, after a command's last run, a table of all evaluations and some answers."""
+        self._over.set()
         if self._live is not None:
+            rates = [indented(Text(self._speed.rates()))] if self._shown else []
+            self._live.update(Group(*self._shown[:-1], *rates))  # nothing is under way, and no time is left
             self._live.stop()
-        minutes, seconds = divmod(round(time.perf_counter() - self._begun), 60)
-        done = f"{run.config.run.name} {status} after {minutes}:{seconds:02d} min, in {run.dir}"
+        done = f"{run.config.run.name} {status} after {span(time.perf_counter() - self._begun)}, in {run.dir}"
         if (status in ("finished", "evaluated") and run.last) or status == "stopped":  # then no other run follows
             paths = (*run.previous, run.dir)
             evals = [(path, EvalStats(**r)) for path in paths for r in RunDir(path).read("evals.jsonl")]
@@ -141,7 +172,12 @@ class Console:
                         self._terminal.print()
                 self._terminal.print(answers_table(milestones(evals), self.answers))
                 self._terminal.print()
-        self._terminal.print(done, markup=False, highlight=False)
+        self._print(done, markup=False)
+
+
+def indented(content: RenderableType) -> Padding:
+    """Indent what stands below the bar, its folded lines too."""
+    return Padding(content, (0, 0, 0, 2))
 
 
 def line_of(stats: StepStats, spent: float = 0.0) -> str:
@@ -149,9 +185,6 @@ def line_of(stats: StepStats, spent: float = 0.0) -> str:
     parts = [form.format(stats.metrics[name]) for name, form in SHOWN.items() if name in stats.metrics]
     if "rollouts" in stats.metrics:
         parts.append(f"trained {stats.metrics['trained']:.0f}/{stats.metrics['rollouts']:.0f}")
-    if sampled := stats.tokens.get("sampled", 0):
-        seconds = stats.seconds["total" if "sampler_age" in stats.metrics else "collect"]  # some was sampled earlier
-        parts.append(f"{sampled / max(seconds, 1e-9):,.0f} tok/s")
     if stats.usd is not None:
         so_far = f" ({spent:.2f} so far)" if spent > stats.usd else ""
         parts.append(f"{stats.usd:.2f} USD{so_far}")

@@ -13,6 +13,7 @@ from justtinker_plugins.backends._data import PPO_CLIP, settings_of
 from justtinker_plugins.backends._local.logprobs import target_logprobs
 from justtinker_plugins.backends._local.model import Policy
 from justtinker_plugins.backends._losses import train_metrics
+from justtinker_plugins.shared.exports import Progress
 
 if TYPE_CHECKING:
     import threading
@@ -29,10 +30,12 @@ def forward_backward(
     most_tokens: int,
     chunk: int | None,
     closed: threading.Event,
+    progress: Progress,
 ) -> TrainResult:
     """Add the gradient of the summed loss to the weights' ``.grad``. PluginError if the loss is not finite."""
-    total = 0.0
+    total, done = 0.0, 0
     logprobs: list[tuple[float, ...]] = [()] * len(data)
+    progress("sequence", 0, len(data))
     for batch, batch_logprobs in target_logprobs(policy, data, most_tokens, chunk):
         if closed.is_set():
             raise PluginError("the backend was closed while it was training")
@@ -46,6 +49,8 @@ def forward_backward(
         flat, lengths = batch_logprobs.tolist(), [len(d.inputs) for d in batch_data]
         for i, length, end in zip(batch, lengths, np.cumsum(lengths).tolist(), strict=True):
             logprobs[i] = tuple(flat[end - length : end])
+        done += len(batch)
+        progress("sequence", done, len(data))
     return TrainResult(total, tuple(logprobs), train_metrics(data, logprobs, loss, config, total))
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import gc
 import hashlib
+import importlib
 import inspect
 import json
 import os
@@ -16,7 +18,7 @@ import string
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,7 +177,7 @@ def open_policy(
 
     Raises PluginError if transformers cannot load it, it has no end token, or the device is missing.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin take 10 times as long on a busy machine
+    cores = import_libraries()
     import torch
     from transformers.utils.logging import disable_progress_bar
 
@@ -185,7 +187,7 @@ def open_policy(
     model, tokenizer = tiny() if name == "tiny" else load_pretrained(name, dtype)
     if tokenizer.eos_token is None:
         raise PluginError(f"[run] model = {name!r}: its tokenizer has no end token; set eos_token in its config")
-    torch.set_num_threads(threads or threads_for(model.num_parameters()))
+    torch.set_num_threads(threads or (cores if model.num_parameters() >= THREADED else 1))
     model = model.to(device=picked, dtype=getattr(torch, dtype)).eval()  # with dropout, sampler and trainer disagree
     policy = Policy(model, tokenizer, picked, base=None if name == "tiny" else base_of(name), tied=is_tied(model))
     if lora is not None:
@@ -196,9 +198,26 @@ def open_policy(
     return policy
 
 
-def threads_for(parameters: int) -> int:
-    """How many threads a model of this size can use."""
-    return len(os.sched_getaffinity(0)) if parameters >= THREADED else 1
+@cache
+def import_libraries() -> int:
+    """Import torch and transformers; return how many cores torch finds.
+
+    Its threads wait without spinning, which takes ten times as long where others use the cores. The garbage collector
+    is kept from the libraries' modules, then and later: it would look through all of them many times while they are
+    imported, and again at the end of the process, a third of the time that opening a small model takes.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        importlib.import_module("transformers.modeling_utils")  # and with it torch
+    finally:
+        gc.freeze()
+        if collects:
+            gc.enable()
+    import torch
+
+    return torch.get_num_threads()
 
 
 def pick_device(device: str) -> str:

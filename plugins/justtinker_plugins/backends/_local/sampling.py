@@ -5,9 +5,10 @@ Nothing here trains or starts a thread. Shapes: B rows being decoded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from justtinker_plugins.backends._local.cache import PackedCache
 from justtinker_plugins.backends._local.drawing import draw_tokens
 from justtinker_plugins.backends._local.model import Policy
 from justtinker_plugins.backends._local.padded import PaddedCache
+from justtinker_plugins.shared.exports import Progress
 from justtinker_plugins.shared.prompts import decode, encode
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ def sample(
     most_rows: int,
     most_bytes: float,
     closed: threading.Event,
+    progress: Progress,
 ) -> None:
     """Sample all requests, batching prompts of similar length, and resolve their futures. A bad one fails alone."""
     jobs = []
@@ -76,8 +79,10 @@ def sample(
                 future.set_result([])
     jobs.sort(key=lambda job: len(job.request.tokens))
     rows = [(job, i) for job in jobs for i in range(job.request.n)]
-    for batch in row_batches(rows, most_rows, most_bytes / policy.cache_bytes):
-        Decoding(policy, batch).run(closed)
+    batches = list(row_batches(rows, most_rows, most_bytes / policy.cache_bytes))
+    for number, batch in enumerate(batches, 1):
+        stage = "token" if len(batches) == 1 else f"batch {number} of {len(batches)}, token"
+        Decoding(policy, batch).run(closed, partial(progress, stage))
 
 
 def row_batches(rows: Sequence[Row], most_rows: int, most_tokens: float) -> Iterator[list[Row]]:
@@ -134,7 +139,7 @@ class Decoding:
         self.over = np.zeros(len(rows), bool)
         """Which rows have ended."""
 
-    def run(self, closed: threading.Event) -> None:
+    def run(self, closed: threading.Event, progress: Callable[[int, int], None]) -> None:
         """Draw and record a token for each row, drop the rows that ended, and advance, until all have ended."""
         import torch
 
@@ -144,6 +149,7 @@ class Decoding:
             for step in range(self.tokens.shape[1]):
                 if closed.is_set():
                     raise PluginError("the backend was closed while it was sampling")
+                progress(step, self.tokens.shape[1])
                 uniform = torch.from_numpy(self.uniform[self.live, step]).to(self.policy.device)
                 tokens, logprobs = draw_tokens(cache.logits, uniform, temperature, top_p)
                 self.record(step, tokens.cpu().numpy(), logprobs.cpu().numpy())

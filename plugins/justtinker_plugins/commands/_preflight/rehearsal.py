@@ -77,21 +77,22 @@ def config_to_open(planned: PlannedRun) -> RunConfig:
 
 def run_without_reporters(config: RunConfig, files: RunDir) -> Run:
     """Make a run of all plugins but the reporters."""
-    quiet = replace(config, enable=tuple(name for name in config.enable if not is_reporter(name, config)))
+    reporters = reporters_of(config)
+    quiet = replace(config, enable=tuple(name for name in config.enable if name not in reporters))
     return Run(quiet, open_plugins(quiet), files)
 
 
-def is_reporter(name: str, config: RunConfig) -> bool:
-    """Whether a plugin is of the reporters."""
-    return installed(config)[name].role == "reporters"
+def reporters_of(config: RunConfig) -> list[str]:
+    """The names of the reporters that a config enables."""
+    known = installed(config)
+    return [name for name in config.enable if known[name].role == "reporters"]
 
 
 @contextmanager
 def opened(planned: PlannedRun, run: Run) -> Iterator[None]:
     """Open the run in a temporary directory. Of its reporters, only `preflight` is called."""
     config = planned.config
-    only_reporters = replace(config, enable=tuple(name for name in config.enable if is_reporter(name, config)))
-    reporters = open_plugins(only_reporters)
+    reporters = open_plugins(replace(config, enable=tuple(reporters_of(config))))
 
     def check_reporters(run: Run) -> None:
         answers = (reporters.ask(name, "preflight", all_of(str), run=run) for name in reporters.who("preflight"))
