@@ -99,7 +99,7 @@ def test_it_learns(tmp_path: Path, seed: int | None) -> None:
         sets = ["--set", f"run.seed={seed}", "--set", f"evaluation.seed={1000 + seed}"] if seed else []
         finish(justtinker("train", "--dir", "run", *sets, cwd=tmp_path))
     found = records(run)
-    before, cold = (r["metrics"] for r in found["1-quickstart-sft/evals.jsonl"])
+    before, *_, cold = (r["metrics"] for r in found["1-quickstart-sft/evals.jsonl"])
     final = found["2-quickstart-rl/evals.jsonl"][-1]["metrics"]
     assert before["accuracy"] < 0.05
     assert cold["thinking_rate"] >= 0.9

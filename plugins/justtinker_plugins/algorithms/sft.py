@@ -15,6 +15,8 @@ from justtinker_plugins.text import CLOSE, OPEN, in_channels
 log = logging.getLogger("justtinker")
 HARMONY_END = "<|return|>"
 """Ends a response of gpt-oss, which writes channels instead of tags."""
+KEPT = 2**20
+"""Most tokens of demonstrations that stay encoded, which takes some 40 MB; the others are encoded at each use."""
 TRIED = 64
 """How many demonstrations are tried before a run."""
 
@@ -34,6 +36,8 @@ class Sft:
 
     def __post_init__(self) -> None:
         self._usable: list[Problem] = []
+        self._encoded: dict[int, Datum] = {}
+        """What problems are encoded as, by their `id()`: `_usable` holds them."""
 
     @hookimpl
     def preflight(self, run: RunContext) -> list[str]:
@@ -59,24 +63,32 @@ class Sft:
     def collect_batch(self, step: int, run: RunContext) -> Batch:
         """The demonstrations of a step as one update."""
         if not self._usable:
-            self._usable, reasons = self.sort_out(run.train_problems, run)
+            self._usable, reasons = self.sort_out(run.train_problems, run, self._encoded)
             if not self._usable:
                 raise PluginError(none_usable(len(run.train_problems), reasons))
             if reasons:
                 counts = f"{len(self._usable):,} of {len(run.train_problems):,}"
                 log.warning("sft uses %s demonstrations; left out: %s", counts, reasons)
-        # They are encoded again, since the tokens of all demonstrations would take gigabytes.
-        encoded = (self.encode(problem, run) for problem in run.draw(step, self.batch_size, self._usable))
+        drawn = run.draw(step, self.batch_size, self._usable)
+        encoded = (self._encoded.get(id(problem)) or self.encode(problem, run) for problem in drawn)
         data = tuple(datum for datum in encoded if isinstance(datum, Datum))
         return Batch(updates=(Update(data, "cross_entropy"),), trained=len(data))
 
-    def sort_out(self, problems: Iterable[Problem], run: RunContext) -> tuple[list[Problem], str]:
-        """The problems whose demonstrations can be used, and why the others cannot, with counts."""
-        usable, reasons = [], Counter[str]()
+    def sort_out(
+        self, problems: Iterable[Problem], run: RunContext, keep: dict[int, Datum] | None = None
+    ) -> tuple[list[Problem], str]:
+        """The problems whose demonstrations can be used, and why the others cannot, with counts.
+
+        `keep` gets the first `KEPT` tokens of what they are encoded as.
+        """
+        usable, reasons, tokens = [], Counter[str](), 0
         for problem in problems:
             datum = self.encode(problem, run)
             if isinstance(datum, Datum):
                 usable.append(problem)
+                tokens += len(datum.inputs)
+                if keep is not None and tokens <= KEPT:
+                    keep[id(problem)] = datum
             else:
                 reasons[datum] += 1
         return usable, "; ".join(f"{reason}: {count:,}" for reason, count in reasons.most_common())
