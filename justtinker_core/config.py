@@ -32,8 +32,9 @@ class RunSection:
 
     name: Annotated[str, Field(pattern=NAME)]
     """The name of the run and its directory."""
-    model: Annotated[str, PathIfThere(("*.safetensors", "*.bin"))]
-    """The model that the backend opens: a hub id, a directory with weights, or a name of the backend's own."""
+    model: Annotated[str, PathIfThere(("*.safetensors", "*.bin", "*.gguf"))]
+    """The model that the backend opens: a hub id, a directory with weights, a GGUF file, or a name of the backend's
+    own."""
     steps: Count
     """How many steps to train; 0 only evaluates."""
     start_from: NameOrPath | None = None

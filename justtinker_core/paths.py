@@ -24,10 +24,12 @@ class PathIfThere:
     """Marks an option of type `str` that is a path if something lies there, and else a name."""
 
     holds: tuple[str, ...] = ()
-    """Patterns; a path must be a directory with a file that matches one of them."""
+    """Patterns; a path must be a file that matches one of them, or a directory with such a file."""
 
     def fits(self, path: Path) -> bool:
         """Return whether there is what a path would lead to."""
+        if path.is_file():
+            return not self.holds or any(map(path.match, self.holds))
         return any(any(path.glob(pattern)) for pattern in self.holds) if self.holds else path.exists()
 
 

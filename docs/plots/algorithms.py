@@ -89,7 +89,8 @@ def main(folder: Path, processes: int) -> None:
 
 def start(folder: Path, seed: int) -> None:
     """Train stage 1, which all rows of a seed start from."""
-    train(folder / f"sft-{seed}", ["quickstart-sft", "--set", f"run.seed={seed}"])
+    sets = [f"run.seed={seed}", "data.train.carry_drop=0.7", "data.train.count=3000"]
+    train(folder / f"sft-{seed}", ["quickstart-sft", *(a for s in sets for a in ("--set", s))])
 
 
 def run(folder: Path, part: str, name: str, text: str, seed: int) -> None:
@@ -103,7 +104,7 @@ def run(folder: Path, part: str, name: str, text: str, seed: int) -> None:
             arguments += ["--set", word]
         else:
             preset = word
-    settings = [f"run.seed={seed}", f"run.start_from={folder / f'sft-{seed}'}"]
+    settings = [f"run.seed={seed}", f"run.start_from={folder / f'sft-{seed}'}", "run.steps=50"]
     train(directory(folder, part, name, seed), [preset, *(a for s in settings for a in ("--set", s)), *arguments])
 
 

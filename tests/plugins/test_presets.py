@@ -15,6 +15,7 @@ from justtinker_core import PluginError, config_files
 from justtinker_core.cli import main
 from justtinker_core.config import RunConfig
 from justtinker_core.enabling import open_plugins, resolved
+from justtinker_plugins.backends._local.gguf import KNOWN
 from justtinker_plugins.backends._tinker.catalog import catalog, is_retired, successor
 from justtinker_plugins.commands._cli.plan import plan_runs
 from justtinker_plugins.commands.presets import HISTORICAL, first_comment, read_preset
@@ -247,6 +248,24 @@ def test_the_baseline_is_standard_grpo_where_the_recipe_is_not() -> None:
     assert loaded.run.steps == recipe.run.steps
     assert asdict(loaded.optimizer) == asdict(recipe.optimizer)
     assert asdict(loaded.sampling) == asdict(recipe.sampling)
+
+
+def test_the_stages_on_a_real_model_share_model_adapter_prompt_and_evaluation() -> None:
+    first, second = preset("smollm2-sft"), preset("smollm2-rl")
+    assert first.run.model == second.run.model
+    for plugin in ("local", "chat_template"):
+        assert first.plugin_options[plugin] == second.plugin_options[plugin]
+    assert asdict(first.sampling) == asdict(second.sampling)
+    evaluation = asdict(first.evaluation)
+    assert {**evaluation, "at_start": False} == asdict(second.evaluation)
+    assert tables(first)["held_out"] == tables(second)["held_out"]
+
+
+@pytest.mark.parametrize("name", ["smollm2-sft", "smollm2-rl"])
+def test_the_real_model_is_one_that_the_backend_knows_how_to_get(name: str) -> None:
+    known = KNOWN[Path(preset(name).run.model).name]
+    head = re.sub(r"^# *", "", shown_preset("smollm2-sft"), flags=re.MULTILINE)
+    assert "\n".join(known.commands) in head
 
 
 # The command

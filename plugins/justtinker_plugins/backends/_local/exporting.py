@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from justtinker_core import PluginError
+from justtinker_plugins.backends._local.gguf import origin_of
 from justtinker_plugins.backends._local.model import Policy, load_checkpoint
 from justtinker_plugins.backends._weights import merge, write_adapter, write_model
 from justtinker_plugins.shared.exports import Exported, Progress
@@ -20,14 +21,15 @@ def export_policy(policy: Policy, checkpoint: Path, directory: Path, merged: boo
     progress(f"loading {checkpoint.name}", 0, 0)
     load_checkpoint(policy, checkpoint)
     policy.tokenizer.save_pretrained(directory)
+    origin = tuple(filter(None, [origin_of(policy.base)]))
     if adapter is not None:
         assert policy.base is not None
         progress("writing the adapter", 0, 0)
-        return Exported("adapter", policy.base, write_adapter(adapter, policy.base, policy.tied, directory))
+        return Exported("adapter", policy.base, (*write_adapter(adapter, policy.base, policy.tied, directory), *origin))
     model = policy.model
     if policy.adapter is not None:
         progress("merging the adapter into the weights", 0, 0)
         model = merge(policy.adapter)
     progress("writing the model", 0, 0)
     write_model(model, directory)
-    return Exported("model", policy.base)
+    return Exported("model", policy.base, origin)

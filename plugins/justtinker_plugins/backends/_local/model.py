@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from justtinker_core import PluginError
 from justtinker_plugins.backends._local.attention import can_pack
+from justtinker_plugins.backends._local.gguf import unpacked
 from justtinker_plugins.backends._weights import base_of, is_tied, untie
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def _merged(adapter: Any) -> Iterator[None]:
 def open_policy(
     name: str, *, seed: int, device: str, dtype: str, lora: Lora | None, threads: int | None = None
 ) -> Policy:
-    """Load a directory or a hub id, or make ``"tiny"`` from the seed.
+    """Load a directory, a GGUF file or a hub id, or make ``"tiny"`` from the seed.
 
     Raises PluginError if transformers cannot load it, it has no end token, or the device is missing.
     """
@@ -184,6 +185,7 @@ def open_policy(
     disable_progress_bar()  # it would tear up the live report
     torch.manual_seed(seed)
     picked = torch.device(pick_device(device))
+    name = unpacked(name)
     model, tokenizer = tiny() if name == "tiny" else load_pretrained(name, dtype)
     if tokenizer.eos_token is None:
         raise PluginError(f"[run] model = {name!r}: its tokenizer has no end token; set eos_token in its config")
@@ -248,7 +250,7 @@ def load_pretrained(name: str, dtype: str) -> tuple[Any, Any]:
         reason = str(error).strip().splitlines()[0]
         raise PluginError(
             f"[run] model = {name!r}: transformers cannot load it ({reason}); give a directory with config.json, "
-            f"weights and a tokenizer, a model id of the Hugging Face hub, or 'tiny'"
+            f"weights and a tokenizer, a GGUF file, a model id of the Hugging Face hub, or 'tiny'"
         ) from error
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from justtinker_core import PluginError
+from justtinker_plugins.shared.folders import cache_folder
 
 T = TypeVar("T")
 PATIENCE = 30.0
@@ -25,9 +25,8 @@ PATIENCE = 30.0
 
 
 def usual_place() -> Path:
-    """Return the file in the user's cache folder (``XDG_CACHE_HOME``)."""
-    folder = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.path.expanduser(folder)) / "justtinker" / "judge.sqlite"
+    """Return the file in the user's cache folder."""
+    return cache_folder() / "judge.sqlite"
 
 
 def key_of(parts: Mapping[str, Any]) -> str:
