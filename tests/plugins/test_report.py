@@ -95,14 +95,14 @@ def test_an_evaluation_after_some_steps_is_not_called_the_start(recorded: RunDir
     (recorded.path / "evals.jsonl").write_text("".join(line for line in lines if json.loads(line)["step"]))
     page = page_of(recorded)
     assert "first and best 60.0 % (step 2)</span><span>last 50.0 % (step 4)" in page
-    assert "accuracy on held</dt><dd>60.0 → 50.0 %<small>from step 2 to 4</small>" in page
+    assert "accuracy on held</dt><dd>60.0 → 50.0 %<small>from step 2 to 4, best 60.0 % at step 2</small>" in page
 
 
 def test_everything_is_on_the_page(recorded: RunDir) -> None:
     page = page_of(recorded)
     assert "<title>a &lt;b&gt;name&lt;/b&gt;</title>" in page
     assert "tiny &amp; co, 4 of 4 steps" in page
-    for words in ("best on held</dt><dd>60.0 %<small>at step 2", "20.0 → 50.0 %", "cost</dt><dd>2.75 USD", "<dd>6 s"):
+    for words in ("20.0 → 50.0 %<small>from step 0 to 4, best 60.0 % at step 2<", "cost</dt><dd>2.75 USD", "<dd>6 s"):
         assert words in page
     assert '<td class="n">3</td><td class="warn">warning</td><td class="any">' in page
     assert "60.0 <small>(50-70)</small>" in page
@@ -113,6 +113,7 @@ def test_everything_is_on_the_page(recorded: RunDir) -> None:
     assert html.escape('name = "a <b>name</b>"') in page
     assert page.count("<svg") == 5
     assert "15 of 15 rollouts are here" in page
+    assert "In all: 1 truncated, 4 unscored." in page
 
 
 def test_each_rollout_has_its_parts(recorded: RunDir) -> None:
@@ -369,6 +370,7 @@ def test_flat_short_and_long_series_can_be_drawn() -> None:
         drawn = svg.picture(Panel("t", (Series("s", points),), percent=False), (1, 90), [(5, "stop")])
         assert "nan" not in drawn
         assert drawn.count('class="mark stop"') == 2
+        assert ">■ 5</text>" in drawn, "not by colour alone"
     assert len(thinned([(i, float(i)) for i in range(4001)])) <= 1000
 
 
@@ -430,11 +432,12 @@ def test_pointing_at_a_curve_shows_the_values_of_a_step(recorded: RunDir, tmp_pa
     probe = (
         "const svg = document.querySelectorAll('svg')[1], box = svg.getBoundingClientRect();"
         "svg.dispatchEvent(new PointerEvent('pointermove', {clientX: box.left + box.width / 2}));"
-        "document.title = document.querySelectorAll('.tip')[1].innerText;"
+        "const tip = document.querySelectorAll('.tip')[1], at = tip.getBoundingClientRect();"
+        "document.title = tip.innerText + ' ' + (at.top > box.top && at.left > box.left && at.right < box.right);"
     )
     text = re.sub(r'<meta http-equiv="Content-Security-Policy".*?>', "", page_of(recorded))
     page.write_text(text.replace("</body>", f"<script>{probe}</script></body>"), encoding="utf-8")
-    assert "<title>step 2\n60.0 % (50 to 70)</title>" in seen(page, tmp_path)
+    assert "<title>step 2\n60.0 % (50 to 70) true</title>" in seen(page, tmp_path)
 
 
 @browser

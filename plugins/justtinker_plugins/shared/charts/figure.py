@@ -18,7 +18,7 @@ LEVELS = {"warn": "#c08a00", "stop": "#b3261e"}
 SHAPES = {"start": ("o", "white"), "first": ("o", "white"), "best": ("*", "#2f7d4f"), "last": ("s", "#1d2125")}
 MISSING = "drawing curves needs matplotlib: pip install 'justtinker[plots]' (or matplotlib itself)"
 MOST_FINDINGS = 6
-TITLE_POINTS = 375
+TITLE_POINTS = 382
 """The width of a panel; a letter of its title takes about 6 of it, a letter of its milestones about 4.1."""
 
 

@@ -30,8 +30,10 @@ LINE = 13
 """The height of a line of text."""
 WIDE = 0.5
 """Rates that spread farther than this are shown from 0 to 100 %."""
-MARK_ROOM = 0.24
+MARK_ROOM = 0.15
 """The width of a finding's label, as a share of the axis."""
+SIGNS = {"warn": "!", "stop": "\N{BLACK SQUARE}"}
+"""The signs of findings, so that their colours are not all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def picture(panel: Panel, span: tuple[int, int], found: Sequence[tuple[int, str]
     parts = [
         *grid(axes, panel.percent),
         *(finding_line(axes, step, level) for step, level in found),
-        *(label_at(axes.x(s), TOP - 5, f"{level} {s}", f"mark {level}") for s, level in labels),
+        *(label_at(axes.x(s), TOP - 5, f"{SIGNS[level]} {s}", f"mark {level}") for s, level in labels),
         *(level_line(axes, level) for level in panel.lines.values()),
         *(part for i, series in enumerate(panel.series) for part in series_parts(axes, series, i % 4)),
         *end_labels(axes, panel),

@@ -144,13 +144,9 @@ def best_of(evals: Sequence[EvalStats], start: Mapping[str, str]) -> Iterable[tu
         if len(found) == 1:
             yield f"accuracy on {name}", f"{first:.1f} %", f"at step {best.step}"
             continue
-        since = start.get(name, f"step {found[0].step}")
-        yield (
-            f"accuracy on {name}",
-            f"{first:.1f} → {last:.1f} %",
-            f"from {since} to {'step ' if name in start else ''}{found[-1].step}",
-        )
-        yield f"best on {name}", f"{best.metrics['accuracy'] * 100:.1f} %", f"at step {best.step}"
+        steps = f"from {start[name]} to step" if name in start else f"from step {found[0].step} to"
+        top = "" if best is found[-1] else f", best {best.metrics['accuracy'] * 100:.1f} % at step {best.step}"
+        yield f"accuracy on {name}", f"{first:.1f} → {last:.1f} %", f"{steps} {found[-1].step}{top}"
 
 
 def duration(seconds: float) -> str:
@@ -172,7 +168,7 @@ def curves_note(sheet: Sheet) -> str:
     if any(s.intervals for s in series):
         parts.append("Bars are 95 % intervals.")
     if sheet.findings:
-        parts.append("Vertical lines are warnings and stops: see Findings.")
+        parts.append("Vertical lines are warnings (!) and stops (\N{BLACK SQUARE}): see Findings.")
     return " ".join(parts)
 
 
@@ -193,7 +189,8 @@ def rollouts_note(selection: Selection, rows: Sequence[Row], left: int) -> str:
         f"truncated ones (up to {selection.most} of each from training, half as many from evaluations), and a few from "
         "steps in between."
     ]
-    parts += [f"{counts[kind]:,} of all were {kind}." for kind in ("truncated", "unscored") if counts[kind]]
+    kinds = [f"{counts[kind]:,} {kind}" for kind in ("truncated", "unscored") if counts[kind]]
+    parts += [f"In all: {', '.join(kinds)}."] if kinds else []
     if left:
         parts.append(f"{left:,} more are not shown, to keep the page below 10 MB.")
     parts.append(f"Texts of more than {MOST_CHARACTERS:,} characters are shown without their middle.")

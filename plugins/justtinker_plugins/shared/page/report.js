@@ -133,9 +133,9 @@ function follow(figure) {
     tip.replaceChildren(make("b", "", `step ${step}`));
     for (const { name, at } of lines) if (at.has(step)) tip.append(make("div", "", (lines.length > 1 ? name + " " : "") + at.get(step)));
     tip.hidden = false;
-    const place = svg.offsetLeft + x * scale, room = figure.clientWidth;
+    const around = figure.getBoundingClientRect(), place = box.left - around.left + x * scale, room = around.width;
     tip.style.left = Math.max(4, place + 8 + tip.offsetWidth > room ? place - 8 - tip.offsetWidth : place + 8) + "px";
-    tip.style.top = svg.offsetTop + top * scale + 4 + "px";
+    tip.style.top = box.top - around.top + top * scale + 4 + "px";
   };
   svg.addEventListener("pointermove", point);
   svg.addEventListener("pointerdown", point);
