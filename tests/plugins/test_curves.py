@@ -12,7 +12,7 @@ from justtinker_core.rundir import RunDir
 from justtinker_core.types import EvalStats, Level, StepStats
 from justtinker_plugins.reporters.curves import Curves
 from justtinker_plugins.shared.charts import figure
-from justtinker_plugins.shared.charts.panels import Sheet, marks, sheet_of, spaced
+from justtinker_plugins.shared.charts.panels import Panel, Series, Sheet, in_words, marks, milestones, sheet_of, spaced
 from justtinker_plugins.shared.charts.pictures import pictures_of
 from justtinker_plugins.shared.records.history import RecordedFinding, Records
 from tests.core.conftest import RunOf, cast, cli, go, problems
@@ -51,7 +51,7 @@ def titles(sheet: Sheet) -> list[str]:
 def test_the_eight_panels_of_a_run_of_rewards() -> None:
     sheet = sheet_of(rl())
     assert titles(sheet) == [
-        "Accuracy in training", "Evaluation: math", "Evaluation: aime", "Reward", "Redundancy", "Step time",
+        "Accuracy in training", "Accuracy on math", "Accuracy on aime", "Reward", "Redundancy", "Step time",
         "Thinking rate", "Length",
     ]  # fmt: skip
     assert sheet.missing == ()
@@ -72,7 +72,7 @@ def test_the_sheet_of_supervised_steps() -> None:
     sheet = sheet_of(sft())
     assert titles(sheet) == ["Loss", "Learning rate", "Thinking and boxed rate", "Length"]
     assert [s.name for s in sheet.panels[2].series] == ["thinking", "boxed"]
-    assert sheet.missing == ("Evaluation: held",), "it has no accuracy"
+    assert sheet.missing == ("Accuracy on held",), "it has no accuracy"
     assert titles(sheet_of(sft(), "simple")) == ["Loss"]
     assert titles(sheet_of(rl(), "simple")) == ["Accuracy"]
 
@@ -82,6 +82,23 @@ def test_what_was_not_measured_is_left_out_and_said() -> None:
     sheet = sheet_of(bare)
     assert titles(sheet) == ["Accuracy in training", "Length: response"]
     assert sheet.missing == ("Evaluation", "Reward", "Redundancy", "Step time", "Thinking rate")
+
+
+def test_what_is_constantly_zero_has_no_line_and_is_said() -> None:
+    zero = {"accuracy": 0.0, "redundancy_score": 0.0, "mean_response_tokens": 9.0, "thinking_tokens": 0.0}
+    sheet = sheet_of(Records(tuple(StepStats(n, zero) for n in (1, 2))))
+    assert titles(sheet) == ["Accuracy in training", "Length: response"], "accuracy is what one looks for first"
+    assert sheet.zero == ("Redundancy", "Length (thinking)")
+    assert "Redundancy" not in sheet.missing
+    assert "constantly zero: Redundancy, Length (thinking)" in figure.footer_lines(sheet, 100)
+
+
+def test_a_point_that_is_best_and_last_is_one_milestone() -> None:
+    rising = Series("s", ((0, 0.1), (5, 0.3), (10, 0.4)), evaluated=True)
+    assert [m.names for m in milestones(rising)] == [("start",), ("best", "last")]
+    assert in_words(Panel("t", (rising,), milestones=True)) == "start 10.0 (step 0), best and last 40.0 (step 10)"
+    alone = Series("s", ((5, 0.3),), evaluated=True)
+    assert in_words(Panel("t", (alone,), milestones=True)) == "30.0 (step 5)"
 
 
 def test_marks_do_not_run_into_each_other() -> None:
@@ -96,7 +113,7 @@ def test_what_a_picture_shows() -> None:
     drawing = figure.figure_of(sheet_of(rl()), "a $run")
     panels = {axes.get_title("left"): axes for axes in drawing.axes}
     assert len(panels) == 8
-    math = panels["Evaluation: math (%)"]
+    math = panels["Accuracy on math (%)"]
     assert math.get_title("right") == "start 50.0 (step 0), best 70.0 (step 25), last 60.0 (step 50)"
     assert [text.get_text() for text in math.texts] == ["warn 30", "stop 44"]
     assert math.get_ylim()[0] < 40 < 80 < math.get_ylim()[1], "the intervals are inside"
@@ -119,9 +136,9 @@ def test_many_findings_are_one_thing_to_draw_and_move_no_axis() -> None:
 @plots
 def test_titles_and_milestones_do_not_run_into_each_other() -> None:
     evals = tuple(
-        EvalStats(step, name, {"accuracy": 0.5}, {}, {})
-        for step in (0, 1000, 2000)
-        for name in ("math", "math500", "a_set_with_quite_a_long_name")
+        EvalStats(step, name, {"accuracy": accuracy}, {}, {})
+        for step, accuracy in ((0, 0.5), (1000, 0.6), (2000, 0.55))
+        for name in ("m", "math500", "a_set_with_quite_a_long_name")
     )
     drawing = figure.figure_of(sheet_of(Records((), evals)), "long")
     drawing.draw_without_rendering()

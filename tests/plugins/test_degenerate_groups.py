@@ -26,8 +26,8 @@ def test_nothing_trained_for_three_steps_is_said_aloud_and_once() -> None:
     [(step, finding)] = told(monitor(), trained(90, 0, 0, 0, 0, 0, all_right_rate=0.75, all_wrong_rate=0.25))
     assert (step, finding.level) == (4, "warn")
     assert finding.message == (
-        "trained 0 of 256 rollouts, for 3 steps, since step 2 (groups: 75% all right, 25% all wrong); "
-        "no checkpoint before that is known"
+        "nothing to learn from: trained 0 of 256 rollouts, for 3 steps, since step 2 "
+        "(groups: 75% all right, 25% all wrong); no checkpoint before that is known"
     )
     assert finding.evidence == {
         "steps": 3, "since": 2, "rollouts": 256.0, "all_right_rate": 0.75, "all_wrong_rate": 0.25,
@@ -58,7 +58,8 @@ def test_nearly_all_groups_of_one_mind_for_long() -> None:
     [(step, finding)] = told(monitor(), trained(*[4] * 30, all_right_rate=0.9, all_wrong_rate=0.07))
     assert (step, finding.level) == (10, "warn")
     assert finding.message == (
-        "97% of the groups are all right or all wrong, more than 95% for 10 steps (groups: 90% all right, 7% all wrong)"
+        "little to learn from: 97% of the groups are all right or all wrong, more than 95% for 10 steps "
+        "(groups: 90% all right, 7% all wrong)"
     )
     assert told(monitor(), trained(*[4] * 30, all_right_rate=0.9, all_wrong_rate=0.04)) == []
 

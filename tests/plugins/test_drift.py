@@ -50,7 +50,9 @@ def test_length_alone_warns_once_and_names_the_step_it_began() -> None:
     assert 57 <= warning.evidence["began"] <= 61
     seen = warning.evidence[LENGTH]
     assert seen["mean"] > 4500 > 4200 > seen["usual"] > 3800
-    assert warning.message.startswith(f"{LENGTH} {seen['mean']:.4g} on average since step {seen['began']}, was ")
+    assert warning.message.startswith(
+        f"responses are longer: {LENGTH} {seen['mean']:.4g} on average since step {seen['began']}, was "
+    )
 
 
 def test_thinking_alone_warns_then_stops() -> None:
@@ -75,6 +77,13 @@ def test_a_second_collapse_is_said_too() -> None:
     assert [level for _, level in levels] == ["warn", "stop"] * 2
 
 
+def test_a_metric_of_ones_own_is_said_to_have_risen_or_fallen() -> None:
+    records = noisy(0, 120, mean_response_tokens=(60, 3.0))
+    steps = tuple(StepStats(s.step, {"spread": s.metrics[LENGTH]}) for s in records.steps)
+    warning = told(drift(rising=("spread",), falling=()), Records(steps))[-1][1]
+    assert warning.message.startswith("spread has risen: spread ")
+
+
 def test_what_is_better_is_no_alarm() -> None:
     assert alarms(drift(), noisy(3, 120, **{LENGTH: (60, -4.0), ACCURACY: (60, 4.0), THINKING: (60, 4.0)})) == []
 
@@ -89,11 +98,15 @@ def test_the_last_healthy_checkpoint_is_named() -> None:
 
 def test_the_baseline_is_told_with_what_is_missing() -> None:
     (_, info), *_ = told(drift(), noisy(0, 30))
-    assert info.message.startswith("healthy baseline: mean_response_tokens 3937 ± 260, thinking_rate 0.86")
+    assert info.message.startswith(
+        "from now on, each step is compared with this baseline: mean_response_tokens 3937 ± 260, thinking_rate 0.86"
+    )
     assert info.message.endswith("; not enough data for truncated_rate, redundancy_penalty")
     assert info.evidence["not_enough_data"] == ["truncated_rate", "redundancy_penalty"]
     ((_, small),) = told(drift(), series(truncated_rate=[7e-5] * 20))
-    assert small.message.startswith("healthy baseline: truncated_rate 0.0001 ± 0.01; ")
+    assert small.message.startswith(
+        "from now on, each step is compared with this baseline: truncated_rate 0.0001 ± 0.01; "
+    )
 
 
 def test_not_enough_data() -> None:

@@ -40,7 +40,7 @@ def test_the_third_low_evaluation_stops_the_run_once() -> None:
         51: [
             Finding(
                 "stop",
-                "accuracy on math is 0.77 at step 50, its best was 0.85 at step 20: "
+                "math stays below its best: accuracy is 0.77 at step 50, the best was 0.85 at step 20; "
                 "more than 0.05 below it in 3 evaluations since; the best checkpoint is that of step 20",
                 {
                     "evaluation": "math",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import json
 import re
 import shutil
@@ -19,8 +20,10 @@ from justtinker_core.types import EvalStats, Group, Problem, Prompt, Reward, Rol
 from justtinker_plugins.reporters.report import Report, write_page
 from justtinker_plugins.shared.charts import svg
 from justtinker_plugins.shared.charts.panels import Panel, Series, thinned
-from justtinker_plugins.shared.page.page import DASH, embedded, evaluations_table
+from justtinker_plugins.shared.page.page import embedded
 from justtinker_plugins.shared.page.selection import MOST_CHARACTERS, Selection, rows_within, shortened
+from justtinker_plugins.shared.page.tables import DASH, evaluations_table, finding_text, mean
+from justtinker_plugins.shared.page.words import why_of
 from tests.core.conftest import RunOf, cast, cli, go, problems
 
 EVIL = (
@@ -91,24 +94,26 @@ def test_an_evaluation_after_some_steps_is_not_called_the_start(recorded: RunDir
     lines = (recorded.path / "evals.jsonl").read_text().splitlines(keepends=True)
     (recorded.path / "evals.jsonl").write_text("".join(line for line in lines if json.loads(line)["step"]))
     page = page_of(recorded)
-    assert "first 60.0 (step 2), best 60.0 (step 2), last 50.0 (step 4)" in page
-    assert "held: accuracy, from step 2</dt><dd>60.0 → 50.0 %" in page
+    assert "first and best 60.0 % (step 2)</span><span>last 50.0 % (step 4)" in page
+    assert "accuracy on held</dt><dd>60.0 → 50.0 %<small>from step 2 to 4, best 60.0 % at step 2</small>" in page
 
 
 def test_everything_is_on_the_page(recorded: RunDir) -> None:
     page = page_of(recorded)
     assert "<title>a &lt;b&gt;name&lt;/b&gt;</title>" in page
     assert "tiny &amp; co, 4 of 4 steps" in page
-    for words in ("held: best</dt><dd>60.0 % at step 2", "20.0 → 50.0 %", "cost</dt><dd>2.75 USD", "0 min 06 s"):
+    for words in ("20.0 → 50.0 %<small>from step 0 to 4, best 60.0 % at step 2<", "cost</dt><dd>2.75 USD", "<dd>6 s"):
         assert words in page
-    assert '<td class="n">3</td><td class="warn">warn</td><td>drift</td>' in page
+    assert '<td class="n">3</td><td class="warn">warning</td><td class="any">' in page
     assert "60.0 <small>(50-70)</small>" in page
     assert '<td class="n">0.150 → 0.350</td>' in page, "of a term: the first two steps and the last two"
-    assert "start 20.0 (step 0), best 60.0 (step 2), last 50.0 (step 4)" in page
+    start, best, last = "start 20.0 % (step 0)", "best 60.0 % (step 2)", "last 50.0 % (step 4)"
+    assert f"<span>{start}</span><span class=best>{best}</span><span>{last}</span>" in page
     assert "Not measured in this run: Redundancy, Thinking rate." in page
     assert html.escape('name = "a <b>name</b>"') in page
     assert page.count("<svg") == 5
-    assert "15 of 15 rollouts" in page
+    assert "15 of 15 rollouts are here" in page
+    assert "In all: 1 truncated, 4 unscored." in page
 
 
 def test_each_rollout_has_its_parts(recorded: RunDir) -> None:
@@ -197,9 +202,13 @@ def test_bytes_are_bounded() -> None:
 
 
 def test_what_an_evaluation_has_not_measured_is_a_dash_and_names_are_as_they_are() -> None:
-    table = evaluations_table([EvalStats(1, "finance", {"accuracy": 0.5}, {}, {})])
-    assert '<td class="any">finance</td>' in table
+    length = {"mean_response_tokens": 9.0}
+    table = evaluations_table(
+        [EvalStats(n, "finance", {"accuracy": 0.5, **more}, {}, {}) for n, more in ((1, {}), (2, length))]
+    )
+    assert "<td>finance</td>" in table
     assert f'<td class="n">{DASH}</td>' in table
+    assert "problems" not in re.sub("<p.*", "", table), "what no evaluation has is no column"
 
 
 @pytest.mark.slow
@@ -258,6 +267,96 @@ def test_the_command(recorded: RunDir, tmp_path: Path) -> None:
     assert cli("report", tmp_path).output.startswith(f"Error: {tmp_path} is no run directory")
 
 
+def test_the_cost_is_left_out_where_nobody_bills(tmp_path: Path) -> None:
+    for number, (backend, shown) in enumerate((("local", False), ("tinker", True), ("my_backend", True))):
+        files = RunDir.create(tmp_path / str(number), f'{CONFIG}[plugins]\nenable = ["grpo", "{backend}"]\n')
+        files.append("steps.jsonl", {**step(1), "usd": None})
+        assert ("<dt>cost</dt><dd>not known</dd>" in page_of(files)) == shown, backend
+
+
+def test_a_finding_leads_with_words_and_its_numbers_follow() -> None:
+    shown = finding_text("few responses think: thinking_rate = 0.5 is below 0.6; go back", "thresholds")
+    assert shown == (
+        "<b>few responses think</b><small>thinking_rate = 0.5 is below 0.6; go back "
+        '<span class="monitor">(monitor thresholds)</span></small>'
+    )
+    assert finding_text("a <b>", "") == "<b>a &lt;b&gt;</b><small></small>"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "why"),
+    [
+        ({"rung": "rational", "reason": ""}, "equal as numbers"),
+        ({"rung": "rational", "reason": "a different number"}, "a different number"),
+        (
+            {"rung": "string (####)", "reason": ""},
+            "written like the expected answer; read after '####', not from a box",
+        ),
+        ({"rung": "3 of 5 tests", "reason": "test 4: wrong"}, "3 of 5 tests: test 4: wrong"),
+        ({"rung": "5 of 5 tests", "reason": ""}, "5 of 5 tests"),
+        ({"rung": "extract boxed", "reason": "the last box is empty"}, "the last box is empty"),
+        ({"rung": "http", "reason": ""}, "decided by http"),
+        ({}, ""),
+    ],
+)
+def test_why_a_verdict_is_what_it_is(verdict: dict[str, str], why: str) -> None:
+    assert why_of(verdict) == why
+
+
+def test_what_is_constantly_zero_is_a_sentence(tmp_path: Path) -> None:
+    files = RunDir.create(tmp_path / "run", CONFIG)
+    for number in (1, 2):
+        files.append("steps.jsonl", step(number, redundancy_score=0.0))
+    assert "Constantly zero in this run: Redundancy. Not measured in this run: Evaluation, Thinking" in page_of(files)
+
+
+def test_a_small_negative_mean_is_not_minus_zero() -> None:
+    assert [mean([value], "weighted") for value in (-0.00004, -0.0012, 0.0)] == ["-4e-5", "-0.001", "0.000"]
+    assert mean([0.711], "applies") == "71.1"
+
+
+@pytest.mark.parametrize(
+    ("points", "percent", "rows"),
+    [
+        (((1, 0.37), (9, 0.94)), True, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+        (((1, 0.95), (9, 0.998)), True, [0.95, 0.96, 0.97, 0.98, 0.99, 1]),
+        (((1, 0.01), (9, 0.07)), True, [0, 0.02, 0.04, 0.06, 0.08]),
+        (((1, 1.0), (9, 1.0)), True, [0.95, 0.96, 0.97, 0.98, 0.99, 1]),
+        (((1, 0.4), (9, 1.52)), False, [0, 0.5, 1, 1.5, 2]),
+        (((1, 3602.0), (9, 4060.0)), False, [3600, 3700, 3800, 3900, 4000, 4100]),
+        (((1, -2.0), (9, 3.0)), False, [-2, -1, 0, 1, 2, 3]),
+    ],
+)
+def test_an_axis_goes_from_a_round_number_to_another(
+    points: tuple[tuple[int, float], ...], percent: bool, rows: list[float]
+) -> None:
+    assert svg.axes_for(Panel("t", (Series("s", points),), percent), (1, 9)).rows == pytest.approx(rows)
+
+
+def test_a_line_ends_with_its_value_and_labels_do_not_overlap() -> None:
+    near = tuple(Series(name, ((1, 0.9), (9, value))) for name, value in (("a", 0.999), ("b", 1.0), ("c", 0.998)))
+    drawn = svg.picture(Panel("t", near, percent=True), (1, 9), [])
+    found = re.findall(r'<text class="end f(\d)" x="[\d.]+" y="([\d.]+)">([^<]+)', drawn)
+    assert [(colour, words) for colour, _, words in found] == [("1", "100.0 %"), ("0", "99.9 %"), ("2", "99.8 %")]
+    heights = [float(y) for _, y, _ in found]
+    assert all(below - above >= svg.LINE for above, below in itertools.pairwise(heights))
+    assert "a ends at 99.9 %, b ends at 100.0 %" in drawn, "for those who cannot see it"
+
+
+def test_the_best_has_a_marker_unless_it_is_the_only_evaluation() -> None:
+    for points, drawn in ((((0, 0.2), (5, 0.4), (9, 0.3)), 1), (((0, 0.2), (9, 0.4)), 1), (((9, 0.4),), 0)):
+        series = Series("held", points, evaluated=True)
+        assert svg.picture(Panel("t", (series,), True, milestones=True), (0, 9), []).count('class="best"') == drawn
+
+
+def test_every_point_can_be_read() -> None:
+    held = Series("held", ((0, 0.2), (9, 0.4)), ((0.1, 0.3), (0.35, 0.45)), evaluated=True)
+    trained = Series("training", tuple((n, n / 50) for n in range(50)))
+    values = svg.hover_values(Panel("t", (held, trained), percent=True), (0, 49))
+    assert values["series"][0] == {"name": "held", "at": [(0, "20.0 % (10 to 30)"), (9, "40.0 % (35 to 45)")]}
+    assert values["series"][1]["at"][20] == (20, "40.0 % (mean 40.0 %)")
+
+
 @pytest.mark.parametrize("low,high", [(0, 1), (-3, 17), (0.02, 0.021), (1e-7, 3e-6), (4000, 9000)])  # noqa: PT006
 def test_ticks_are_round_and_inside(low: float, high: float) -> None:
     found = svg.ticks(low, high)
@@ -271,6 +370,7 @@ def test_flat_short_and_long_series_can_be_drawn() -> None:
         drawn = svg.picture(Panel("t", (Series("s", points),), percent=False), (1, 90), [(5, "stop")])
         assert "nan" not in drawn
         assert drawn.count('class="mark stop"') == 2
+        assert ">■ 5</text>" in drawn, "not by colour alone"
     assert len(thinned([(i, float(i)) for i in range(4001)])) <= 1000
 
 
@@ -310,6 +410,34 @@ def test_the_browser_would_show_an_attack_that_works(recorded: RunDir, tmp_path:
     text = re.sub(r'<meta http-equiv="Content-Security-Policy".*?>', "", text)
     page.write_text(text.replace("\\u003c", "<"), encoding="utf-8", errors="backslashreplace")
     assert "<title>pwned</title>" in seen(page, tmp_path)
+
+
+@browser
+def test_a_closed_rollout_shows_verdict_answer_and_gold(recorded: RunDir, tmp_path: Path) -> None:
+    document = seen(write_page(recorded, Selection(), "finished"), tmp_path)
+    heads = [re.sub(r"<[^>]+>", "|", head) for head in re.findall(r'<div class="head">(.*?)</div>', document)]
+    lines = [re.sub(r"\|+", "|", head).strip("|") for head in heads]
+    assert lines[1] == (
+        "✗ incorrect|answer |41|expected |42|reward |0|advantage |-0.5|5 tokens|"
+        "training, step 1, problem 1, rollout 1 of 2"
+    )
+    assert lines[2].startswith("✓ correct|answer |42|expected |42|reward |1|")
+    assert any(line.startswith("? unscored|") for line in lines)
+    assert "justtinker show RUN_DIR --step 2 --eval held --rollout 0.0" in document
+
+
+@browser
+def test_pointing_at_a_curve_shows_the_values_of_a_step(recorded: RunDir, tmp_path: Path) -> None:
+    page = recorded.path / "open.html"
+    probe = (
+        "const svg = document.querySelectorAll('svg')[1], box = svg.getBoundingClientRect();"
+        "svg.dispatchEvent(new PointerEvent('pointermove', {clientX: box.left + box.width / 2}));"
+        "const tip = document.querySelectorAll('.tip')[1], at = tip.getBoundingClientRect();"
+        "document.title = tip.innerText + ' ' + (at.top > box.top && at.left > box.left && at.right < box.right);"
+    )
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy".*?>', "", page_of(recorded))
+    page.write_text(text.replace("</body>", f"<script>{probe}</script></body>"), encoding="utf-8")
+    assert "<title>step 2\n60.0 % (50 to 70) true</title>" in seen(page, tmp_path)
 
 
 @browser

@@ -57,7 +57,7 @@ def test_the_default_says_for_how_long() -> None:
     thresholds = configure(Thresholds, "plugins.thresholds", {})
     [(step, finding)] = told(thresholds, series(thinking_rate=[0.5] * 9))
     assert (step, finding.level) == (3, "warn")
-    assert finding.message == "thinking_rate = 0.5 is below min_thinking_rate = 0.6, for 3 steps"
+    assert finding.message == "few responses think: thinking_rate = 0.5 is below min_thinking_rate = 0.6, for 3 steps"
 
 
 def test_a_healthy_step_and_one_without_metrics_say_nothing() -> None:
@@ -65,18 +65,36 @@ def test_a_healthy_step_and_one_without_metrics_say_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "on_the_line", "over", "option", "message"),
+    ("metric", "on_the_line", "over", "option", "words"),
     [
-        ("mean_response_tokens", 5000, 5294.0, "max_response_tokens", "= 5294 is above max_response_tokens = 5000"),
-        ("thinking_rate", 0.6, 0.59, "min_thinking_rate", "= 0.59 is below min_thinking_rate = 0.6"),
-        ("redundancy_score", 0.4, 0.41, "max_redundancy", "= 0.41 is above max_redundancy = 0.4"),
-        ("chunk_similarity", 0.6, 0.61, "max_chunk_similarity", "= 0.61 is above max_chunk_similarity = 0.6"),
+        (
+            "mean_response_tokens",
+            5000,
+            5294.0,
+            "max_response_tokens",
+            "responses are long: mean_response_tokens = 5294 is above",
+        ),
+        ("thinking_rate", 0.6, 0.59, "min_thinking_rate", "few responses think: thinking_rate = 0.59 is below"),
+        (
+            "redundancy_score",
+            0.4,
+            0.41,
+            "max_redundancy",
+            "responses repeat themselves: redundancy_score = 0.41 is above",
+        ),
+        (
+            "chunk_similarity",
+            0.6,
+            0.61,
+            "max_chunk_similarity",
+            "passages of a response are alike: chunk_similarity = 0.61 is above",
+        ),
     ],
 )
-def test_crossing_a_line_warns(metric: str, on_the_line: float, over: float, option: str, message: str) -> None:
+def test_crossing_a_line_warns(metric: str, on_the_line: float, over: float, option: str, words: str) -> None:
     assert inspect({metric: on_the_line}) == []
     assert inspect({metric: over}) == [
-        Finding("warn", f"{metric} {message}", {metric: over, option: pytest.approx(on_the_line)})
+        Finding("warn", f"{words} {option} = {on_the_line:g}", {metric: over, option: pytest.approx(on_the_line)})
     ]
     assert inspect({metric: over}, **{option: 0 if option.startswith("min") else math.inf}) == []
 
@@ -85,8 +103,8 @@ def test_similar_chunks_with_little_redundancy_are_suspicious() -> None:
     metrics = {"chunk_similarity": 0.55, "redundancy_score": 0.2}
     (finding,) = inspect(metrics)
     assert finding.message == (
-        "chunk_similarity = 0.55 is above suspicious_chunk_similarity = 0.5 while redundancy_score = 0.2 "
-        "is below low_redundancy = 0.3: perhaps loops in other words"
+        "responses may loop in other words: chunk_similarity = 0.55 is above suspicious_chunk_similarity = 0.5 while "
+        "redundancy_score = 0.2 is below low_redundancy = 0.3"
     )
     assert finding.evidence == {**metrics, "suspicious_chunk_similarity": 0.5, "low_redundancy": 0.3}
     assert inspect({**metrics, "redundancy_score": 0.3}) == []

@@ -89,8 +89,8 @@ def test_a_run_that_did_not_evaluate_its_start_is_shown_from_there(series: Path)
     page = (series / "2-b" / "report.html").read_text()
     note = "Step 0 is the last evaluation of the run whose weights this one started from (held: a 2)."
     assert note in page
-    assert "(a 2), best " in page
-    assert "held: accuracy, from a 2<" in page
+    assert "% (a 2)</span>" in page
+    assert "<small>from a 2 to step 2, best " in page
     assert "Step 0 is" not in (series / "1-a" / "report.html").read_text()
     assert steps_shown(series / "1-a") == [0, 2], "its own"
 

@@ -76,16 +76,16 @@ class DegenerateGroups(Monitor):
         seen = {"steps": streak.idle, "since": streak.since, "rollouts": rollouts, **shares(stats)}
         return Finding(
             "stop" if streak.idle >= self.stop_after else "warn",
-            f"trained 0 of {rollouts:.0f} rollouts, for {count_of(streak.idle, 'step')}, since step {streak.since}"
-            f"{shares_text(stats)}; {go_back(streak.since, history)}",
+            f"nothing to learn from: trained 0 of {rollouts:.0f} rollouts, for {count_of(streak.idle, 'step')}, since "
+            f"step {streak.since}{shares_text(stats)}; {go_back(streak.since, history)}",
             seen,
         )
 
     def _alike_finding(self, stats: StepStats) -> Finding:
         return Finding(
             "warn",
-            f"{share_alike(stats.metrics):.0%} of the groups are all right or all wrong, more than "
-            f"{self.max_alike:.0%} for {count_of(self.lasting, 'step')}{shares_text(stats)}",
+            f"little to learn from: {share_alike(stats.metrics):.0%} of the groups are all right or all wrong, more "
+            f"than {self.max_alike:.0%} for {count_of(self.lasting, 'step')}{shares_text(stats)}",
             {"steps": self.lasting, "max_alike": self.max_alike, **shares(stats)},
         )
 

@@ -6,7 +6,7 @@ It knows no absolute limits and learns nothing from other runs, so a run that wa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -18,6 +18,14 @@ from justtinker_plugins.monitors._monitor import Action, HistoryMemo, Monitor, c
 
 GROWTH = frozenset({"mean_response_tokens", "truncated_rate"})
 """Longer answers may be what the policy has learned: these metrics stop a run only together with another."""
+WORDS = {
+    "mean_response_tokens": "responses are longer",
+    "truncated_rate": "more responses are cut off",
+    "redundancy_penalty": "answers repeat themselves more",
+    "thinking_rate": "fewer responses think",
+    "accuracy": "fewer answers are right",
+}
+"""What it means that one of the usual metrics has become worse."""
 ALONE = 2
 """Any other metric stops a run alone at so many times the limit."""
 
@@ -115,7 +123,13 @@ class Drift(Monitor):
         texts = [self._describe(name, state.charts[name]) for name in above]
         evidence = {name: self._evidence(name, state.charts[name]) for name in above}
         saved = {"began": began, "last_healthy_checkpoint": checkpoint_before(began, history)}
-        return Finding(level, f"{'; '.join(texts)}; {go_back(began, history)}", saved | evidence)
+        return Finding(level, f"{self._words(above)}: {'; '.join(texts)}; {go_back(began, history)}", saved | evidence)
+
+    def _words(self, above: Sequence[str]) -> str:
+        """Say what has become worse, before the numbers."""
+        return ", ".join(
+            WORDS.get(name, f"{name} {'has risen' if name in self.rising else 'has fallen'}") for name in above
+        )
 
     def _describe(self, name: str, chart: Chart) -> str:
         seen = self._evidence(name, chart)
@@ -142,7 +156,11 @@ class Drift(Monitor):
         missing = [name for name, chart in state.charts.items() if not chart.ready]
         none = f"; not enough data for {', '.join(missing)}" if missing else ""
         healthy = {name: {key: seen[key] for key in ("usual", "deviation")} for name, seen in ready.items()}
-        return Finding("info", f"healthy baseline: {levels}{none}", {**healthy, "not_enough_data": missing})
+        return Finding(
+            "info",
+            f"from now on, each step is compared with this baseline: {levels}{none}",
+            {**healthy, "not_enough_data": missing},
+        )
 
 
 def level_text(seen: Mapping[str, Any]) -> str:

@@ -88,8 +88,8 @@ class EarlyStopping(Monitor):
         saved = best.step in history.checkpoints
         return Finding(
             "stop",
-            f"{self.metric} on {current.name} is {value:.4g} at step {current.step}, its best was {high:.4g} at step "
-            f"{best.step}: more than {self.drop:g} below it in {low} evaluations since; "
+            f"{current.name} stays below its best: {self.metric} is {value:.4g} at step {current.step}, the best was "
+            f"{high:.4g} at step {best.step}; more than {self.drop:g} below it in {low} evaluations since; "
             f"the best checkpoint is that of step {best.step}{'' if saved else ', if it was saved'}",
             {
                 "evaluation": current.name,

@@ -17,6 +17,15 @@ from justtinker_plugins.monitors._monitor import Action, Monitor
 Threshold = Annotated[float, Field(ge=0)]
 Metrics = Mapping[str, float]
 Rule = Callable[[Metrics], Finding | None]
+WORDS = {
+    "max_response_tokens": "responses are long",
+    "min_thinking_rate": "few responses think",
+    "min_accuracy": "few answers are right",
+    "max_redundancy": "responses repeat themselves",
+    "max_chunk_similarity": "passages of a response are alike",
+    "suspicious_chunk_similarity": "responses may loop in other words",
+}
+"""What it means to cross the limit of an option."""
 
 
 @plugin
@@ -87,11 +96,12 @@ class Thresholds(Monitor):
             return None
         return Finding(
             "stop",
-            f"{found.message} while redundancy_score = {score:.4g} is below low_redundancy = "
-            f"{self.low_redundancy:g}: perhaps loops in other words",
+            f"{found.message} while redundancy_score = {score:.4g} is below low_redundancy = {self.low_redundancy:g}",
             {**found.evidence, "redundancy_score": score, "low_redundancy": self.low_redundancy},
         )
 
     def _crossed(self, message: str, metrics: Metrics, name: str, option: str) -> Finding:
         lasting = f", for {self.steps} steps" if self.steps > 1 else ""
-        return Finding("stop", message + lasting, {name: metrics[name], option: getattr(self, option)})
+        return Finding(
+            "stop", f"{WORDS[option]}: {message}{lasting}", {name: metrics[name], option: getattr(self, option)}
+        )

@@ -18,7 +18,7 @@ LEVELS = {"warn": "#c08a00", "stop": "#b3261e"}
 SHAPES = {"start": ("o", "white"), "first": ("o", "white"), "best": ("*", "#2f7d4f"), "last": ("s", "#1d2125")}
 MISSING = "drawing curves needs matplotlib: pip install 'justtinker[plots]' (or matplotlib itself)"
 MOST_FINDINGS = 6
-TITLE_POINTS = 390
+TITLE_POINTS = 382
 """The width of a panel; a letter of its title takes about 6 of it, a letter of its milestones about 4.1."""
 
 
@@ -71,7 +71,7 @@ def escape_dollars(text: str) -> str:
 
 
 def footer_lines(sheet: Sheet, width: int) -> list[str]:
-    """List the first warnings and stops, whose evaluation step 0 is, and what was not measured."""
+    """List the first warnings and stops, whose evaluation step 0 is, and what was not measured or zero."""
     stops_first = sorted(sheet.findings, key=lambda s: s.finding.level != "stop")
     kept = sorted(stops_first[:MOST_FINDINGS], key=lambda s: s.step)
     lines = [f"step {s.step} {s.finding.level}, {s.finding.source}: {s.finding.message}" for s in kept]
@@ -80,6 +80,8 @@ def footer_lines(sheet: Sheet, width: int) -> list[str]:
     lines += [sheet.note] if sheet.note else []
     if sheet.missing:
         lines.append(f"not measured: {', '.join(sheet.missing)}")
+    if sheet.zero:
+        lines.append(f"constantly zero: {', '.join(sheet.zero)}")
     return [part for line in lines for part in textwrap.wrap(line, width, subsequent_indent="    ")]
 
 
@@ -92,8 +94,9 @@ def draw_panel(axes: Any, panel: Panel, sheet: Sheet) -> None:
         axes.axhline(level * times, color="#888888", ls="--", lw=1, label=f"{name} {level:g}")
     if panel.milestones:
         for m in milestones(panel.series[0]):
-            marker, fill = SHAPES[m.name]
-            size = 12 if m.name == "best" else 6.5
+            name = "best" if "best" in m.names else m.names[0]
+            marker, fill = SHAPES[name]
+            size = 12 if name == "best" else 6.5
             axes.plot(m.point[0], m.point[1] * times, marker, color=fill, mec=COLOURS[0], ms=size, zorder=4)
     draw_findings(axes, sheet)
     unit = " (%)" if panel.percent else f" ({panel.unit})" if panel.unit else ""

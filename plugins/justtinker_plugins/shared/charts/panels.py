@@ -1,6 +1,7 @@
 """Decide what the curves of a run show: panels of series, which `svg` draws for the page and `figure` as pictures.
 
-A panel that the run measured nothing of is left out and named in `Sheet.missing`.
+A panel that the run measured nothing of is left out and named in `Sheet.missing`; one that is constantly zero, in
+`Sheet.zero`.
 """
 
 from __future__ import annotations
@@ -60,14 +61,18 @@ class Panel:
     """Mark the start, the best and the last of its evaluations."""
     start: str = ""
     """The run that the first evaluation belongs to; empty: this one."""
+    always: bool = False
+    """Drawn even if it is constantly zero: what one looks for first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """All panels of a run, its findings, and what it did not measure."""
+    """All panels of a run, its findings, what it did not measure, and what was constantly zero."""
 
     panels: tuple[Panel, ...]
     missing: tuple[str, ...] = ()
+    zero: tuple[str, ...] = ()
+    """Panels and lines that are left out, as all of their values are 0."""
     findings: tuple[RecordedFinding, ...] = ()
     """Warnings and stops, to mark at their steps."""
     note: str = ""
@@ -76,40 +81,64 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
-    """A point to mark: the start, the best or the last."""
+    """A point to mark, and all that it is: the start, the best, the last."""
 
-    name: str
+    names: tuple[str, ...]
     point: Point
 
 
 def milestones(series: Series) -> list[Milestone]:
-    """Find the start, the best (the first of equals) and the last point."""
+    """Find the start, the best (the first of equals) and the last point; a point that is two of them comes once."""
     points = series.points
     best = max(points, key=lambda point: (point[1], -point[0]))
     first = "first" if points[0][0] else "start"  # the starting weights may not have been evaluated
-    return [Milestone(first, points[0]), Milestone("best", best), Milestone("last", points[-1])]
+    named = ((first, points[0]), ("best", best), ("last", points[-1]))
+    return [
+        Milestone(tuple(name for name, other in named if other == point), point)
+        for point in dict.fromkeys(point for _, point in named)
+    ]
+
+
+def milestone_texts(panel: Panel, unit: str = "") -> Iterator[tuple[Milestone, str]]:
+    """Yield each milestone of a panel, with its name, value in per cent and step in words."""
+    if not panel.milestones:
+        return
+    found = milestones(panel.series[0])
+    steps = {0: panel.start} if panel.start else {}
+    for m in sorted(found, key=lambda m: m.point[0]):
+        name = f"{' and '.join(m.names)} " if len(found) > 1 else ""
+        step, value = m.point
+        yield m, f"{name}{value * 100:.1f}{unit} ({steps.get(step, f'step {step}')})"
 
 
 def in_words(panel: Panel) -> str:
     """Describe the milestones of a panel."""
-    if not panel.milestones:
-        return ""
-    found = milestones(panel.series[0])
-    if found[0].point == found[-1].point:
-        return f"{found[0].point[1] * 100:.1f} (step {found[0].point[0]})"
-    steps = {0: panel.start} if panel.start else {}
-    return ", ".join(f"{m.name} {m.point[1] * 100:.1f} ({steps.get(m.point[0], f'step {m.point[0]}')})" for m in found)
+    return ", ".join(text for _, text in milestone_texts(panel))
 
 
 def sheet_of(records: Records, kind: Kind | None = None) -> Sheet:
     """Lay out the panels of a run. Without a `kind`: those of SFT if no step has a reward or an accuracy."""
     kind = kind or ("rl" if trained_by_reward(records) or not records.steps else "sft")
     panels = {"rl": rl_panels, "sft": sft_panels, "simple": simple_panels}[kind](records)
-    filled = [only_filled(panel) for panel in panels]
+    missing = tuple(p.title for p in panels if not any(s.points for s in p.series))
+    zero = tuple(name for panel in panels for name in zero_names(panel))
+    drawn = tuple(only_filled(panel) for panel in panels if any(map(drawable(panel), panel.series)))
     found = tuple(s for s in records.said if s.finding.level != "info")
-    return Sheet(
-        tuple(p for p in filled if p.series), tuple(p.title for p in filled if not p.series), found, start_note(records)
-    )
+    return Sheet(drawn, missing, zero, found, start_note(records))
+
+
+def drawable(panel: Panel) -> Callable[[Series], bool]:
+    """Return a test of a panel's series: whether there is anything to see in it."""
+    return lambda series: any(y for _, y in series.points) or (panel.always and bool(series.points))
+
+
+def zero_names(panel: Panel) -> list[str]:
+    """Name what a panel leaves out as constantly zero: itself, or some of its lines."""
+    measured = [s for s in panel.series if s.points]
+    zero = [s for s in measured if not drawable(panel)(s)]
+    if zero and len(zero) == len(measured):
+        return [panel.title]
+    return [f"{panel.title} ({s.name})" for s in zero]
 
 
 def start_note(records: Records) -> str:
@@ -126,8 +155,8 @@ def trained_by_reward(records: Records) -> bool:
 
 
 def only_filled(panel: Panel) -> Panel:
-    """Drop series without points; if one of several is left, the title names it."""
-    filled = tuple(s for s in panel.series if s.points)
+    """Drop series without points or constantly zero; if one of several is left, the title names it."""
+    filled = tuple(filter(drawable(panel), panel.series))
     alone = len(filled) == 1 < len(panel.series) and not panel.lines
     return replace(panel, series=filled, title=f"{panel.title}: {filled[0].name}" if alone else panel.title)
 
@@ -137,9 +166,9 @@ def rl_panels(records: Records) -> list[Panel]:
     steps = partial(step_series, records)
     redundancy = (steps("redundancy_score", "score"), steps("chunk_similarity", "chunk similarity"))
     return [
-        Panel("Accuracy in training", (steps("accuracy"),), percent=True),
+        Panel("Accuracy in training", (steps("accuracy"),), percent=True, always=True),
         *accuracy_panels(records),
-        Panel("Reward", (steps("reward"),)),
+        Panel("Reward", (steps("reward"),), always=True),
         Panel("Redundancy", redundancy, lines={"penalty from": PENALTY_FROM}),
         Panel("Step time", (step_time_series(records),), unit="s"),
         Panel("Thinking rate", (steps("thinking_rate", "training"), *eval_series(records, "thinking_rate")), True),
@@ -168,7 +197,7 @@ def sft_panels(records: Records) -> list[Panel]:
     ]
     long = [s for name in eval_names(records) for s in length_series(partial(set_series, records, name))]
     return [
-        Panel("Loss", (step_series(records, "loss"),)),
+        Panel("Loss", (step_series(records, "loss"),), always=True),
         Panel("Learning rate", (replace(step_series(records, "learning_rate", "learning rate"), exact=True),)),
         Panel("Thinking and boxed rate", tuple(shapes), percent=True),
         Panel("Length", tuple(long), unit="tokens"),
@@ -179,9 +208,9 @@ def sft_panels(records: Records) -> list[Panel]:
 def simple_panels(records: Records) -> list[Panel]:
     """One panel: the accuracy of training and of evaluations, or the loss where training has no accuracy."""
     if not trained_by_reward(records) and records.steps:
-        return [Panel("Loss", (step_series(records, "loss"),))]
+        return [Panel("Loss", (step_series(records, "loss"),), always=True)]
     accuracy = (step_series(records, "accuracy", "training"), *eval_series(records, "accuracy"))
-    return [Panel("Accuracy", accuracy, percent=True)]
+    return [Panel("Accuracy", accuracy, percent=True, always=True)]
 
 
 def accuracy_panels(records: Records) -> list[Panel]:
@@ -189,7 +218,9 @@ def accuracy_panels(records: Records) -> list[Panel]:
     sets = eval_names(records)
     series = [(name, set_series(records, name, "accuracy", name)) for name in sets]
     panels = [
-        Panel(f"Evaluation: {name}", (s,), percent=True, milestones=True, start=records.start.get(name, ""))
+        Panel(
+            f"Accuracy on {name}", (s,), percent=True, milestones=True, start=records.start.get(name, ""), always=True
+        )
         for name, s in series
     ]
     return panels or [Panel("Evaluation", ())]
@@ -259,10 +290,10 @@ def marks(findings: Sequence[RecordedFinding]) -> list[tuple[int, str]]:
     return sorted(levels.items())
 
 
-def spaced(found: Sequence[tuple[int, str]], span: float) -> list[tuple[int, str]]:
-    """Choose marks whose labels do not overlap, stops first."""
+def spaced(found: Sequence[tuple[int, str]], span: float, room: float = 0.09) -> list[tuple[int, str]]:
+    """Choose marks whose labels, each `room` of the `span` wide, do not overlap; stops first."""
     chosen: list[tuple[int, str]] = []
     for step, level in sorted(found, key=lambda mark: (mark[1] != "stop", mark[0])):
-        if all(abs(step - other) > span * 0.09 for other, _ in chosen):
+        if all(abs(step - other) > span * room for other, _ in chosen):
             chosen.append((step, level))
     return sorted(chosen)

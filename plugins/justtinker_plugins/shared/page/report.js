@@ -1,9 +1,9 @@
 "use strict";
-// The list of rollouts. Every text goes in as text, never as markup.
+// The list of rollouts, and the values under the pointer. Every text goes in as text, never as markup.
 const data = JSON.parse(document.getElementById("data").textContent);
 const list = document.getElementById("list"), more = document.getElementById("more"), shown = document.getElementById("shown");
 const stepBox = document.getElementById("step"), setBox = document.getElementById("set");
-const PAGE = 25;
+const PAGE = 25, SHORT = 1000;
 let kind = "all", count = PAGE;
 
 function make(tag, style, text) {
@@ -17,8 +17,9 @@ const num = (x, places = 3) => x === null || x === undefined ? "\u2013" : String
 function section(parent, title, text) {
   parent.append(make("h3", "", title), make("pre", "", text));
 }
-function fold(parent, title, text) {
+function fold(parent, title, text, open = false) {
   const box = make("details");
+  box.open = open;
   box.append(make("summary", "", title), make("pre", "", text));
   parent.append(box);
 }
@@ -37,15 +38,14 @@ function body(r) {
   const node = make("div", "body");
   fold(node, "Prompt", r.prompt);
   section(node, "Problem " + r.id, r.question);
-  if (r.thinking !== null) fold(node, `Thinking (${r.thinking.length.toLocaleString()} characters)`, r.thinking);
+  if (r.thinking !== null) fold(node, `Thinking (${r.thinking.length.toLocaleString()} characters)`, r.thinking, r.thinking.length <= SHORT);
   section(node, r.thinking === null ? "Response, no thinking" : "Response after the thinking", r.response || "(nothing)");
-  node.append(make("h3", "", "Verdict"));
-  const rows = [["verdict", r.outcome || "–"], ["answer found", r.answer || "(none)"], ["gold", r.gold || "(none)"]];
-  if (r.why) rows.push(["why", r.why]);
-  const verdict = make("table", "terms");
+  const rows = [["verdict", named(r)], ["answer", r.answer || "(none found)"], ["expected", r.gold || "(none)"]];
+  if (r.why) rows.splice(1, 0, ["because", r.why]);
+  const verdict = make("table", "terms verdicts");
   for (const [name, value] of rows) {
     const line = make("tr");
-    line.append(make("td", "soft", name), make("td", name === "verdict" ? r.outcome : "", value));
+    line.append(make("td", "soft", name), make("td", name === "verdict" ? r.outcome : "any", value));
     verdict.append(line);
   }
   node.append(verdict);
@@ -53,18 +53,36 @@ function body(r) {
     node.append(make("h3", "", "Reward"));
     const lines = r.terms.map(([name, raw, weight]) => [name, num(raw), num(weight), raw === null ? "does not apply" : num(raw * weight)]);
     lines.push(["total", "", "", num(r.reward)]);
-    table(node, ["term", "raw", "weight", "weighted"], lines);
+    table(node, ["term", "value", "weight", "adds to the reward"], lines);
   }
-  if (r.measures.length) fold(node, "Measures", r.measures.map(([name, value]) => `${name}  ${num(value, 4)}`).join("\n"));
+  if (r.measures.length) fold(node, "Everything measured", r.measures.map(([name, value]) => `${name}  ${num(value, 4)}`).join("\n"));
+  const set = r.set === "training" ? "" : ` --eval ${r.set}`;
+  node.append(make("h3", "", "In the terminal"), make("pre", "", `justtinker show RUN_DIR --step ${r.step}${set} --rollout ${r.group}.${r.n}`));
   return node;
 }
+const MARKS = { correct: "\u2713", incorrect: "\u2717", unscored: "?" };
+const named = r => r.outcome ? `${MARKS[r.outcome]} ${r.outcome}` : "no verdict";
+const clip = (text, most = 80) => { const line = text.trim().replace(/\s+/g, " "); return line.length > most ? line.slice(0, most) + "\u2026" : line; };
+
 function card(r) {
   const node = make("details", "rollout"), summary = make("summary"), head = make("div", "head");
-  head.append(make("b", r.outcome, r.outcome || "no verdict"));
-  if (r.reward !== null) head.append(make("span", "", "reward " + num(r.reward)));
-  if (r.advantage !== null) head.append(make("span", "", "advantage " + num(r.advantage)));
-  head.append(make("span", "soft", `${r.set}, step ${r.step}, group ${r.group}.${r.n}`), make("span", "soft", `${r.tokens.toLocaleString()} tokens`));
+  const say = (name, value, style = "") => {
+    const part = make("span", style, name + " ");
+    part.append(make("b", "", value));
+    head.append(part);
+  };
+  head.append(make("b", "verdict " + r.outcome, named(r)));
+  if (r.answer) say("answer", clip(r.answer));
+  else if (r.outcome) head.append(make("span", "", "no answer" + (r.why ? ": " + clip(r.why) : "")));
+  if (r.gold && r.gold.length <= 80) say("expected", clip(r.gold));
+  else if (r.answer && r.why) head.append(make("span", "", clip(r.why)));
+  if (r.reward !== null) say("reward", num(r.reward), "soft");
+  if (r.advantage !== null) say("advantage", num(r.advantage), "soft");
+  head.append(make("span", "soft", `${r.tokens.toLocaleString()} tokens`));
   if (r.cut) head.append(make("span", "warn", "truncated"));
+  const where = [r.set, `step ${r.step}`, `problem ${r.group + 1}`];
+  if (r.of > 1) where.push(`rollout ${r.n + 1} of ${r.of}`);
+  head.append(make("span", "soft where", where.join(", ")));
   summary.append(head, make("div", "asked", r.question.slice(0, 300)));
   node.append(summary, body(r));
   return node;
@@ -97,3 +115,30 @@ for (const button of document.querySelectorAll("button[data-kind]")) button.addE
 });
 more.addEventListener("click", () => { count += PAGE; draw(); });
 draw();
+
+function follow(figure) {
+  const svg = figure.querySelector("svg"), guide = svg.querySelector(".guide"), tip = make("div", "tip");
+  const { x: [first, last, left, right], y: [top, bottom], series } = JSON.parse(figure.dataset.values);
+  const lines = series.map(({ name, at }) => ({ name, at: new Map(at) }));
+  const steps = [...new Set(lines.flatMap(line => [...line.at.keys()]))];
+  tip.hidden = true;
+  figure.append(tip);
+  const leave = () => { tip.hidden = true; guide.setAttribute("d", ""); };
+  const point = event => {
+    const box = svg.getBoundingClientRect(), scale = box.width / svg.viewBox.baseVal.width;
+    const wanted = first + ((event.clientX - box.left) / scale - left) / (right - left) * (last - first);
+    const step = steps.reduce((best, each) => Math.abs(each - wanted) < Math.abs(best - wanted) ? each : best);
+    const x = left + (step - first) / (last - first) * (right - left);
+    guide.setAttribute("d", `M${x} ${top}V${bottom}`);
+    tip.replaceChildren(make("b", "", `step ${step}`));
+    for (const { name, at } of lines) if (at.has(step)) tip.append(make("div", "", (lines.length > 1 ? name + " " : "") + at.get(step)));
+    tip.hidden = false;
+    const around = figure.getBoundingClientRect(), place = box.left - around.left + x * scale, room = around.width;
+    tip.style.left = Math.max(4, place + 8 + tip.offsetWidth > room ? place - 8 - tip.offsetWidth : place + 8) + "px";
+    tip.style.top = box.top - around.top + top * scale + 4 + "px";
+  };
+  svg.addEventListener("pointermove", point);
+  svg.addEventListener("pointerdown", point);
+  svg.addEventListener("pointerleave", leave);
+}
+document.querySelectorAll("figure[data-values]").forEach(follow);

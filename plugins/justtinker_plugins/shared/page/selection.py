@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from justtinker_core import PluginError
+from justtinker_plugins.shared.page.words import why_of
 from justtinker_plugins.shared.records.step_files import is_training, read_groups, set_of, step_files, step_of, value_of
 from justtinker_plugins.text import CLOSE, thinking_part
 
@@ -143,11 +144,12 @@ def row_of(record: Mapping[str, Any], n: int, name: str) -> Row:
     verdict, weights = rollout.get("verdict", {}), rollout.get("weights", {})
     thinking, answer = parts_of(rollout.get("opened", "") + rollout["text"])
     return {
-        "set": name, "step": record["step"], "group": record["index"], "n": n, "id": str(problem["id"]),
+        "set": name, "step": record["step"], "group": record["index"], "n": n,
+        "of": len(record["rollouts"]), "id": str(problem["id"]),
         "question": shortened(problem["question"], 2000), "prompt": shortened(record["prompt"]),
         "gold": shortened(problem["answer"] or "", 2000), "thinking": thinking, "response": answer,
         "outcome": verdict.get("outcome", ""), "answer": shortened(verdict.get("answer") or "", 2000),
-        "why": " - ".join(w for w in (verdict.get("rung"), verdict.get("reason")) if w)[:500],
+        "why": why_of(verdict)[:500],
         "tokens": rollout["tokens"], "cut": rollout["truncated"],
         "reward": finite(rollout.get("reward")) if rollout.get("terms") else None,
         "advantage": finite(rollout.get("advantage")),
