@@ -80,6 +80,7 @@ command line begins at the working directory, also in a `--set`. A run directory
 | `[local_plugins]` | likewise | likewise |
 | `run.start_from`, `source` of the hub's data sets | likewise, if something lies there; else a name | likewise |
 | `run.model` | likewise, if a folder with weights (`*.safetensors`, `*.bin`) lies there; else a name | likewise |
+| `run.model`, a GGUF file | likewise, if it lies there; else in the working directory, as for presets | likewise |
 | `directory` of `tensorboard` | inside the run directory | inside the run directory |
 
 In a plugin of your own, annotate an option with `pathlib.Path` to get the same, or with `justtinker_core.NameOrPath` if

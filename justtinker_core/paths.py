@@ -83,10 +83,16 @@ def marks_of(field: Any) -> Iterator[Any]:
 
 
 def absolute(value: Any, mark: PathIfThere | None) -> Any:
-    """Return the paths in a value as absolute ones. Addresses (``tinker://``) and texts of unknown origin stay."""
+    """Return the paths in a value as absolute ones. Addresses (``tinker://``) and texts of unknown origin stay.
+
+    A file with weights may lie where we are, too.
+    """
     if isinstance(value, list):
         return [absolute(inner, mark) for inner in value]
     if not isinstance(value, Text) or "://" in value:
         return value
     path = Path(os.path.abspath(value.base.resolve() / os.path.expanduser(value)))  # "~nobody" stays
+    here = Path(value).absolute()  # a preset has no folder into which anybody puts a file
+    if mark is not None and mark.holds and here.is_file() and mark.fits(here) and not mark.fits(path):
+        return str(here)
     return str(path) if mark is None or mark.fits(path) else str(value)

@@ -109,6 +109,7 @@ def complaint(name: str) -> str:
 def logits(model: Any) -> np.ndarray:
     import torch
 
+    model.set_attn_implementation("sdpa")  # a policy's reads packed tokens only
     with torch.no_grad():
         found: np.ndarray = model(torch.arange(3, 40)[None]).logits.numpy()
     return found
@@ -288,4 +289,7 @@ def test_the_config_finds_the_file_beside_it(write: Write, tmp_path: Path) -> No
     config.write_text(f"[run]\nname = 'x'\nmodel = '../{file.name}'\nsteps = 1\n[data.train]\nuse = 'arithmetic'\n")
     assert read(config).run.model == str(file)
     assert read(config, [f"run.model={file.name}"]).run.model == str(file)
+    preset = tmp_path / "conf" / "preset.toml"
+    preset.write_text(config.read_text().replace("../", ""))
+    assert read(preset).run.model == str(file), "or where we are, and a run's record says where that was"
     assert read(config, ["run.model=lost.gguf"]).run.model == "lost.gguf"

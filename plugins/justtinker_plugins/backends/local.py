@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 @plugin
 class Local:
-    """Sample and train in this process: a directory or hub id that transformers loads, or the quickstart's "tiny"."""
+    """Sample and train in this process: a directory, GGUF file or hub id that transformers loads, or "tiny"."""
 
     device: str = "auto"
     """Where the model runs: "cpu", "cuda", "cuda:1" ...; "auto" takes the GPU if there is one."""
