@@ -57,10 +57,11 @@ weight = {from = 0.0, to = 0.3, steps = 50}     # every reward has `weight` and 
 mode = "observe"                                # computed and logged, adds nothing
 """
 AFTER_IT = """
-`justtinker check FILE` opens everything that the config names. `--set table.key=value`, `-p name` and `-p no:name`
-change a config for one run. A misspelt key, plugin or option is an error that names the place and suggests the nearest
-name. A run directory holds `config.toml` (resolved), `manifest.json` (versions), `steps.jsonl`, `evals.jsonl`,
-`checkpoints.jsonl` and every rollout in `rollouts/`. `justtinker presets NAME` shows a preset to copy from.
+`justtinker check FILE` opens everything that the config names, estimates the run's tokens and, for the backend `local`,
+its time and memory. `--set table.key=value`, `-p name` and `-p no:name` change a config for one run. A misspelt key,
+plugin or option is an error that names the place and suggests the nearest name. A run directory holds `config.toml`
+(resolved), `manifest.json` (versions), `steps.jsonl`, `evals.jsonl`, `checkpoints.jsonl` and every rollout in
+`rollouts/`. `justtinker presets NAME` shows a preset to copy from.
 
 The value of `--set` is TOML, or plain text if it is not valid TOML. So text that looks like a number needs its own
 quotes: `--set 'plugins.chatml_think.system="42"'`. With several configs, `--set plugins.NAME.KEY=VALUE` and

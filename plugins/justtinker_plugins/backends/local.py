@@ -26,6 +26,7 @@ from justtinker_plugins.backends._local import losses, sampling
 from justtinker_plugins.backends._local import model as models
 from justtinker_plugins.backends._local.exporting import export_policy
 from justtinker_plugins.backends._local.optimizer import Optimizer
+from justtinker_plugins.backends._local.probing import Probe, probe
 from justtinker_plugins.backends._local.reference import References, sequence_logprobs
 from justtinker_plugins.backends._local.sampler import LocalSampler, promised, settle
 from justtinker_plugins.shared.exports import Exported, Progress
@@ -194,6 +195,13 @@ class LocalBackend:
     def usd(self, tokens: Mapping[str, int]) -> None:
         """Return None: nobody bills for this machine."""
 
+    def probe(self, rows: int, prompt: int, response: int, batch: int) -> Future[Probe]:
+        """Measure how fast this machine samples and trains, and what memory a step takes; it changes nothing.
+
+        A step samples `rows` rows with `prompt` and `response` tokens, and trains on `batch` tokens.
+        """
+        return self.submit(self._probe, rows, prompt, response, batch)
+
     def close(self) -> None:
         """Stop running work at its next token or batch and drop the rest; their futures raise."""
         self._closed.set()
@@ -224,6 +232,12 @@ class LocalBackend:
             closed=self._closed,
             progress=self._progress,
         )
+
+    def _probe(self, rows: int, prompt: int, response: int, batch: int) -> Probe:
+        self._unmerge()
+        again = self.policy.checkpointing() if self.options.checkpoint_activations else nullcontext()
+        with again:
+            return probe(self.policy, self.options, rows, prompt, response, batch)
 
     def _unmerge(self) -> None:
         self._merged.close()

@@ -24,9 +24,9 @@ from rich.text import Text
 
 from justtinker_core import EvalStats, Finding, RunContext, StepStats, hookimpl, plugin
 from justtinker_core.rundir import RunDir
-from justtinker_plugins.reporters._console.pace import Speed, UnderWay, span
+from justtinker_plugins.reporters._console.pace import Speed, UnderWay
 from justtinker_plugins.shared.records.origin import evaluated_weights, starting_evaluations
-from justtinker_plugins.shared.terminal import VERDICTS, Screen, one_line, plain_table, printable
+from justtinker_plugins.shared.terminal import VERDICTS, Screen, one_line, plain_table, printable, span
 
 SHOWN = {
     "loss": "loss {:.3f}",

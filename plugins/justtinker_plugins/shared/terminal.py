@@ -71,3 +71,9 @@ def ends(text: str, most: int = 60) -> str:
     if len(text) <= 2 * most:
         return one_line(text, 2 * most)
     return f"{one_line(text[:most], most)} … {one_line(text[-most:], most)}"
+
+
+def span(seconds: float) -> str:
+    """Write a time in minutes and seconds, or hours and minutes: ``1:20 min``, ``1:20 h``."""
+    unit, seconds = ("h", seconds / 60) if seconds >= 3600 else ("min", seconds)
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d} {unit}"

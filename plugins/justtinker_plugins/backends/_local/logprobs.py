@@ -30,7 +30,7 @@ def target_logprobs(
     Logits are in memory for `chunk` positions at once; the backward pass computes them again. None: as many as take
     `LOGITS_BYTES`.
     """
-    chunk = chunk or max(1, LOGITS_BYTES // (4 * policy.vocabulary))
+    chunk = chunk or default_chunk(policy)
     if not policy.packs:
         for batch in padded_batches(data, most_tokens):
             yield batch, padded_logprobs(policy, [data[i] for i in batch], chunk)
@@ -38,6 +38,11 @@ def target_logprobs(
     for families in batches(data, most_tokens):
         layout = layout_of(data, families)
         yield layout.order, packed_logprobs(policy, layout, chunk)
+
+
+def default_chunk(policy: Policy) -> int:
+    """The positions whose logits take `LOGITS_BYTES`."""
+    return max(1, LOGITS_BYTES // (4 * policy.vocabulary))
 
 
 def packed_logprobs(policy: Policy, layout: Layout, chunk: int) -> torch.Tensor:

@@ -18,6 +18,7 @@ from justtinker_core import PluginError, Problem
 from justtinker_core.config import due
 from justtinker_core.run import Run
 from justtinker_plugins.commands._preflight.assumed import with_assumptions
+from justtinker_plugins.commands._preflight.pace import describe_pace
 from justtinker_plugins.shared.terminal import count_of, plain_table
 
 PROMPTS_MEASURED = 32
@@ -57,6 +58,8 @@ def describe_cost(console: Console, run: Run, done: int = 0, spent: float = 0.0)
         + (" Storage is not included." if priced else ""),
         style="dim",
     )
+    for number, text in enumerate(describe_pace(run, low, high)):
+        console.print(f"[yellow]{text}[/yellow]" if number else text, style="" if number else "dim", highlight=False)
     if note := getattr(run.backend, "price_note", "") if hasattr(run, "backend") else "":
         console.print(escape(note), style="dim", highlight=False)
     if priced and (warning := budget_warning(run, low, done, spent)):

@@ -8,6 +8,7 @@ from collections import deque
 from rich.text import Text
 
 from justtinker_core import RunContext, StepStats
+from justtinker_plugins.shared.terminal import span
 
 ALONE = ("step ", "evaluate ", "load weights")
 """How the stages begin that are no part of another one; each has a clock of its own."""
@@ -99,9 +100,3 @@ def evaluations_left(run: RunContext, step: int) -> tuple[float, bool]:
     if run.backend.concurrent or not due or not run.eval_problems:
         return 0.0, True
     return len(due) * sum(took.values()), took.keys() >= run.eval_problems.keys()
-
-
-def span(seconds: float) -> str:
-    """Write a time in minutes and seconds, or hours and minutes: ``1:20 min``, ``1:20 h``."""
-    unit, seconds = ("h", seconds / 60) if seconds >= 3600 else ("min", seconds)
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d} {unit}"

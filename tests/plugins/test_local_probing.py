@@ -1,0 +1,95 @@
+"""The probe that tells `check` how long a run of the backend `local` takes, and what memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from justtinker_plugins.backends._local import probing
+from tests.core.conftest import cli
+from tests.plugins.test_local import Open, opened, same, weights
+
+torch = pytest.importorskip("torch", reason="needs torch: install the extra 'local'")
+
+__all__ = ["opened"]
+
+
+@pytest.mark.parametrize("options", [{}, {"lora_rank": 4}])
+def test_a_probe_changes_nothing(opened: Open, options: dict[str, int]) -> None:
+    backend = opened(**options)
+    before, state = weights(backend), torch.get_rng_state()
+    found = backend.probe(rows=16, prompt=10, response=20, batch=500).result()
+    assert same(weights(backend), before)
+    assert (torch.get_rng_state() == state).all()
+    assert all(p.grad is None for p in backend.policy.model.parameters())
+    assert found.sampled > 0 < found.trained
+    assert found.has is None or found.has > found.needs
+
+
+def test_what_a_step_needs_grows_with_what_it_keeps(opened: Open) -> None:
+    def needs(rows: int = 1, batch: int = 1000, **options: object) -> int:
+        return int(opened(**options).probe(rows, 10, 1000, batch).result().needs)
+
+    plain = needs()
+    assert needs(checkpoint_activations=True) < plain < needs(batch=4000)
+    assert needs(batch=5000) == needs(batch=9000), "a batch is at most max_batch_tokens"
+    assert needs(rows=1000) > plain, "the cache"
+    assert needs(rows=1000, cache_gib=1e-6) == plain
+
+
+PEAK = """
+import resource, sys, pathlib
+from tests.plugins.test_local import open_local
+from justtinker_core import Datum
+backend = open_local(pathlib.Path(sys.argv[1]), sys.argv[2])
+data = [Datum((5,) * 512, (6,) * 512, weights=(1.0,) * 512)] * 8
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+found = backend.probe(8, 10, 10, 4096).result()
+backend.forward_backward(data, "cross_entropy", {}).result()
+taken = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(found.needs, taken)
+"""
+
+
+def test_the_memory_of_a_training_step_is_about_what_the_probe_says(tmp_path: Path) -> None:
+    """In a process of its own, on a model of two million parameters whose batch takes some 400 MB."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from justtinker_plugins.backends._local.model import tiny_tokenizer
+
+    config = LlamaConfig(
+        vocab_size=2000, hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=512,
+        max_position_embeddings=1024,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(tmp_path / "model")
+    tiny_tokenizer().save_pretrained(tmp_path / "model")
+    command = [sys.executable, "-c", PEAK, str(tmp_path / "run"), str(tmp_path / "model")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], env={**os.environ})
+    assert done.returncode == 0, done.stderr
+    needs, taken = map(int, done.stdout.split())
+    assert 0.5 < needs / taken < 2
+
+
+def test_check_says_how_long_and_what_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = " ".join(cli("check", "quickstart-rl").output.split())
+    assert "A probe samples " in text
+    assert " tok/s here: about 0:" in text
+    assert "steps/h or more, judging aside. Memory: about " in text
+    assert "more memory than is free" not in text
+    monkeypatch.setattr(probing, "free_bytes", lambda policy: 1000)
+    text = " ".join(cli("check", "quickstart-rl").output.split())
+    assert "That is more memory than is free, so the machine may swap or end the run: lower max_batch_tokens" in text
+
+
+def test_numbers_that_a_probe_is_told_in() -> None:
+    from justtinker_plugins.commands._preflight.pace import figures, size_of, time_of
+
+    assert [figures(x) for x in (0.123, 7.77, 123456.0)] == ["0.12", "8", "120,000"]
+    assert [size_of(x) for x in (2**25, 3 * 2**30)] == ["32 MiB", "3.0 GiB"]
+    assert time_of(30, 7200) == "about 0:30 min to 2:00 h"
+    assert time_of(30, 30.2) == "about 0:30 min"
