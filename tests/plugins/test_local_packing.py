@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from justtinker_core import Datum, SampleRequest
 from justtinker_plugins.backends._local.packing import batches, layout_of
-from tests.plugins.test_local import Open, opened
 
 torch = pytest.importorskip("torch", reason="needs torch: install the extra 'local'")
 transformers = pytest.importorskip("transformers")
+from tests.plugins.test_local import Open, opened
 
 __all__ = ["opened"]
 

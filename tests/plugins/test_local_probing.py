@@ -11,9 +11,9 @@ import pytest
 
 from justtinker_plugins.backends._local import probing
 from tests.core.conftest import cli
-from tests.plugins.test_local import Open, opened, same, weights
 
 torch = pytest.importorskip("torch", reason="needs torch: install the extra 'local'")
+from tests.plugins.test_local import Open, opened, same, weights
 
 __all__ = ["opened"]
 
