@@ -95,7 +95,7 @@ def logits(model: Any) -> np.ndarray:
 
 def policy_logits(backend: LocalBackend) -> np.ndarray:
     with backend.policy.merged():
-        backend.policy.model.set_attn_implementation("sdpa")  # its own reads packed tokens only
+        backend.policy.model.set_attn_implementation("sdpa")  # the backend's reads packed tokens only
         return logits(backend.policy.model)
 
 

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+pytest.importorskip("torch", reason="the local backend needs the 'local' extra")
+
+import torch
+import transformers
+
 from justtinker_core import Datum, SampleRequest
 from justtinker_plugins.backends._local.packing import batches, layout_of
-
-torch = pytest.importorskip("torch", reason="needs torch: install the extra 'local'")
-transformers = pytest.importorskip("transformers")
 from tests.plugins.test_local import Open, opened
 
 __all__ = ["opened"]

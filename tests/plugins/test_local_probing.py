@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("torch", reason="the local backend needs the 'local' extra")
+
+import torch
+
 from justtinker_plugins.backends._local import probing
 from tests.core.conftest import cli
-
-torch = pytest.importorskip("torch", reason="needs torch: install the extra 'local'")
 from tests.plugins.test_local import Open, opened, same, weights
 
 __all__ = ["opened"]

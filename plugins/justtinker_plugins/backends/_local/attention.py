@@ -57,6 +57,8 @@ def attend(
 
 def hidden_states(policy: Policy, tokens: torch.Tensor, positions: torch.Tensor, attention: Attention) -> torch.Tensor:
     """The last hidden state (N, width) of packed tokens (N,) at their positions (N,)."""
+    if policy.config._attn_implementation != NAME:  # somebody computed the model in transformers' own way
+        policy.config._attn_implementation = NAME
     output = policy.model.base_model(tokens[None], position_ids=positions[None], use_cache=False, packed=attention)
     hidden: torch.Tensor = output.last_hidden_state[0]
     return hidden
