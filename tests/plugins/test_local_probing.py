@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -41,39 +38,6 @@ def test_what_a_step_needs_grows_with_what_it_keeps(opened: Open) -> None:
     assert needs(batch=5000) == needs(batch=9000), "a batch is at most max_batch_tokens"
     assert needs(rows=1000) > plain, "the cache"
     assert needs(rows=1000, cache_gib=1e-6) == plain
-
-
-PEAK = """
-import resource, sys, pathlib
-from tests.plugins.test_local import open_local
-from justtinker_core import Datum
-backend = open_local(pathlib.Path(sys.argv[1]), sys.argv[2])
-data = [Datum((5,) * 512, (6,) * 512, weights=(1.0,) * 512)] * 8
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-found = backend.probe(8, 10, 10, 4096).result()
-backend.forward_backward(data, "cross_entropy", {}).result()
-taken = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-print(found.needs, taken)
-"""
-
-
-def test_the_memory_of_a_training_step_is_about_what_the_probe_says(tmp_path: Path) -> None:
-    """In a process of its own, on a model of two million parameters whose batch takes some 400 MB."""
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    from justtinker_plugins.backends._local.model import tiny_tokenizer
-
-    config = LlamaConfig(
-        vocab_size=2000, hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=512,
-        max_position_embeddings=1024,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(tmp_path / "model")
-    tiny_tokenizer().save_pretrained(tmp_path / "model")
-    command = [sys.executable, "-c", PEAK, str(tmp_path / "run"), str(tmp_path / "model")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], env={**os.environ})
-    assert done.returncode == 0, done.stderr
-    needs, taken = map(int, done.stdout.split())
-    assert 0.5 < needs / taken < 2
 
 
 def test_check_says_how_long_and_what_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

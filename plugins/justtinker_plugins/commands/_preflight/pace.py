@@ -20,7 +20,7 @@ def describe_pace(
     `low` and `high` are expected tokens, as `estimate.expected_tokens` returns them. Says nothing of a backend without
     ``probe(rows, prompt, response, batch)``, which the backend `local` documents.
     """
-    measure = getattr(run.backend, "probe", None) if run.ready else None
+    measure = getattr(run.backend, "probe", None) if run.status == "checked" else None  # else its backend is closed
     if measure is None:
         return
     response, step = run.config.sampling.max_tokens, high["a step"]
