@@ -53,9 +53,10 @@ def test_check_says_how_long_and_what_memory(tmp_path: Path, monkeypatch: pytest
 
 
 def test_numbers_that_a_probe_is_told_in() -> None:
-    from justtinker_plugins.commands._preflight.pace import figures, size_of, time_of
+    from justtinker_plugins.commands._preflight.pace import figures, size_of
+    from justtinker_plugins.shared.terminal import as_range, span
 
     assert [figures(x) for x in (0.123, 7.77, 123456.0)] == ["0.12", "8", "120,000"]
     assert [size_of(x) for x in (2**25, 3 * 2**30)] == ["32 MiB", "3.0 GiB"]
-    assert time_of(30, 7200) == "about 0:30 min to 2:00 h"
-    assert time_of(30, 30.2) == "about 0:30 min"
+    assert as_range(span(30), span(7200)) == "0:30 min to 2:00 h"
+    assert as_range(span(30), span(30.2)) == "0:30 min"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,15 @@ def write_model(model: Any, directory: Path) -> None:
     """Write a whole model for transformers: safetensors, config, generation config. PluginError for a full disk."""
     with writing():
         model.save_pretrained(directory)
+
+
+def sync(path: Path) -> None:
+    """Flush a file or directory to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

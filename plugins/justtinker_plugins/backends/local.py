@@ -10,7 +10,7 @@ import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -234,10 +234,13 @@ class LocalBackend:
         )
 
     def _probe(self, rows: int, prompt: int, response: int, batch: int) -> Probe:
-        self._unmerge()
-        again = self.policy.checkpointing() if self.options.checkpoint_activations else nullcontext()
-        with again:
+        with self._training():
             return probe(self.policy, self.options, rows, prompt, response, batch)
+
+    def _training(self) -> AbstractContextManager[None]:
+        """Take the adapter out of the weights; within the context, activations are computed again if that is asked."""
+        self._unmerge()
+        return self.policy.checkpointing() if self.options.checkpoint_activations else nullcontext()
 
     def _unmerge(self) -> None:
         self._merged.close()
@@ -245,11 +248,9 @@ class LocalBackend:
 
     def _forward_backward(self, data: tuple[Datum, ...], loss: Loss, config: dict[str, float]) -> TrainResult:
         check_data(data, loss, config, self.context_length, self.policy.vocabulary)
-        self._unmerge()
         options = self.options
-        again = self.policy.checkpointing() if options.checkpoint_activations else nullcontext()
         try:
-            with again:
+            with self._training():
                 return losses.forward_backward(
                     self.policy,
                     data,

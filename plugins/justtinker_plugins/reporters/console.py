@@ -92,16 +92,19 @@ class Console:
         name, steps = run.config.run.name, run.config.run.steps
         with self._lock:
             self._speed.add(stats)
-            lines = line_of(stats, run.spent), self._speed.describe(run, stats.step)
             if self._terminal.is_terminal:
-                self._show(name, steps, stats.step, lines)
+                self._show(name, steps, stats.step, self._lines(run, stats))
             elif self._is_due(stats, steps):
-                for line in filter(None, lines):
+                for line in filter(None, self._lines(run, stats)):
                     self._print(f"{name} {stats.step}/{steps}  {line}", markup=False)
             self._wake()
         for f in findings:
             text = f"[{STYLES[f.level]}]step {stats.step} {f.level}[/] {f.source}: {escape(printable(f.message))}"
             self._print(text, highlight=None)
+
+    def _lines(self, run: RunContext, stats: StepStats) -> tuple[str, str]:
+        """The numbers of a step, and the time that is left."""
+        return line_of(stats, run.spent), self._speed.describe(run, stats.step)
 
     def _is_due(self, stats: StepStats, steps: int) -> bool:
         """Whether a log gets this step: the first, every so many, the last, or if it waited too long for the next."""

@@ -73,6 +73,11 @@ def ends(text: str, most: int = 60) -> str:
     return f"{one_line(text[:most], most)} … {one_line(text[-most:], most)}"
 
 
+def as_range(low: str, high: str) -> str:
+    """Write two numbers as ``LOW to HIGH``, or as one if they are the same."""
+    return low if low == high else f"{low} to {high}"
+
+
 def span(seconds: float) -> str:
     """Write a time in minutes and seconds, or hours and minutes: ``1:20 min``, ``1:20 h``."""
     unit, seconds = ("h", seconds / 60) if seconds >= 3600 else ("min", seconds)

@@ -57,7 +57,7 @@ def attend(
 
 def hidden_states(policy: Policy, tokens: torch.Tensor, positions: torch.Tensor, attention: Attention) -> torch.Tensor:
     """The last hidden state (N, width) of packed tokens (N,) at their positions (N,)."""
-    if policy.config._attn_implementation != NAME:  # somebody computed the model in transformers' own way
+    if policy.config._attn_implementation != NAME:  # the model is new, or was computed in transformers' own way
         policy.config._attn_implementation = NAME
     output = policy.model.base_model(tokens[None], position_ids=positions[None], use_cache=False, packed=attention)
     hidden: torch.Tensor = output.last_hidden_state[0]
@@ -84,6 +84,16 @@ def heads_like(query: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
     return states if shared == 1 else states.repeat_interleave(shared, dim=1)
 
 
+def attended(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, back: torch.Tensor, **how: Any
+) -> torch.Tensor:
+    """The attention of padded rows, by token (N, H * D); `back` is where each token lies among the rows (N,)."""
+    from torch.nn.functional import scaled_dot_product_attention
+
+    rows = scaled_dot_product_attention(query, heads_like(query, key), heads_like(query, value), **how)
+    return rows.transpose(1, 2).flatten(2).flatten(0, 1).index_select(0, back)
+
+
 class Causal:
     """Each token attends to its row's earlier ones and itself. Rows follow one another from token 0 on."""
 
@@ -97,12 +107,8 @@ class Causal:
         self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
     ) -> torch.Tensor:
         """See `Attention`."""
-        from torch.nn.functional import scaled_dot_product_attention
-
         q, k, v = (by_row(states, self.index) for states in (query, key, value))
-        k, v = heads_like(q, k), heads_like(q, v)
-        rows = scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
-        return rows.transpose(1, 2).flatten(2).flatten(0, 1).index_select(0, self.back)
+        return attended(q, k, v, self.back, is_causal=True, scale=scale)
 
 
 class Shared:
@@ -129,12 +135,9 @@ class Shared:
     ) -> torch.Tensor:
         """See `Attention`."""
         import torch
-        from torch.nn.functional import scaled_dot_product_attention
 
-        q, k, v = (by_row(x, index) for x, index in ((query, self.own), (key, self.columns), (value, self.columns)))
-        k, v = heads_like(q, k), heads_like(q, v)
-        rows = scaled_dot_product_attention(q, k, v, attn_mask=self.mask, scale=scale)
-        rows = rows.transpose(1, 2).flatten(2).flatten(0, 1).index_select(0, self.back)
+        q, k, v = by_row(query, self.own), by_row(key, self.columns), by_row(value, self.columns)
+        rows = attended(q, k, v, self.back, attn_mask=self.mask, scale=scale)
         return torch.cat([self.prefixes(layer, query, key, value, scale), rows])
 
 
@@ -159,7 +162,6 @@ def can_pack(policy: Policy) -> bool:
     with torch.no_grad():
         expected = policy.model.base_model(on(policy.device, rows), use_cache=False).last_hidden_state
         try:
-            policy.config._attn_implementation = NAME
             tokens, positions = on(policy.device, rows.flatten()), on(policy.device, np.tile(np.arange(4), 2))
             found = hidden_states(policy, tokens, positions, Causal(np.array([4, 4]), policy.device))
             closeness = 1e-4 if found.dtype == torch.float32 else 0.1

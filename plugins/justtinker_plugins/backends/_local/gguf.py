@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import io
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from justtinker_core import PluginError
-from justtinker_plugins.backends._weights import writing
+from justtinker_plugins.backends._weights import sync, writing
 from justtinker_plugins.shared.folders import cache_folder
 
 ORIGIN = "origin.json"
@@ -94,8 +93,7 @@ def unpack(file: Path, digest: str, target: Path, where: str) -> None:
         (unfinished / ORIGIN).write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
         (unfinished / "README.md").write_text(readme(origin), encoding="utf-8")
         for path in unfinished.iterdir():  # a power cut must not leave half a model that looks whole
-            with path.open("rb") as opened:
-                os.fsync(opened.fileno())
+            sync(path)
         try:
             unfinished.rename(target)
         except OSError:

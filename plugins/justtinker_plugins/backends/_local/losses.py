@@ -1,4 +1,4 @@
-"""The `local` backend's losses and gradients, in torch. The optimizer is in local.py. Shapes: N targets of a batch."""
+"""The `local` backend's losses and gradients, in torch. Shapes: N targets of a batch."""
 
 from __future__ import annotations
 

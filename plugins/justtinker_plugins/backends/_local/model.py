@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from justtinker_core import PluginError
 from justtinker_plugins.backends._local.attention import can_pack
 from justtinker_plugins.backends._local.gguf import unpacked
-from justtinker_plugins.backends._weights import base_of, is_tied, untie
+from justtinker_plugins.backends._weights import base_of, is_tied, sync, untie
 
 if TYPE_CHECKING:
     import torch
@@ -138,9 +138,8 @@ class Policy:
     @contextlib.contextmanager
     def checkpointing(self) -> Iterator[None]:
         """Keep only the layers' inputs of a forward pass, and compute the rest again in the backward pass."""
-        prefix = (
-            "activation" if hasattr(self.model, "activation_checkpointing_enable") else "gradient"
-        )  # its older name
+        renamed = hasattr(self.model, "activation_checkpointing_enable")
+        prefix = "activation" if renamed else "gradient"
         getattr(self.model, f"{prefix}_checkpointing_enable")({"use_reentrant": False})
         layers = [module for module in self.model.modules() if getattr(module, "gradient_checkpointing", False)]
         for module in layers:
@@ -361,15 +360,6 @@ def write_checkpoint(policy: Policy, optimizer: Optimizer | None, directory: Pat
     (directory / "meta.json").write_text(json.dumps(meta))
     for path in [*directory.rglob("*"), directory]:
         sync(path)
-
-
-def sync(path: Path) -> None:
-    """Flush a file or directory to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def replace_directory(source: Path, target: Path) -> None:

@@ -17,18 +17,17 @@ class Optimizer:
     def __init__(self, weights: list[torch.nn.Parameter]) -> None:
         import torch
 
-        self.weights = weights
         full = torch.float32
         self.masters = [w if w.dtype == full else torch.nn.Parameter(w.detach().to(full)) for w in weights]
+        self._copied = [(w, m) for w, m in zip(weights, self.masters, strict=True) if m is not w]
         self._adamw = torch.optim.AdamW(self.masters, fused=True)
 
     def step(self, adam: Adam) -> float:
         """Take a step with the weights' gradients; return their norm. PluginError, and no step, if it is not finite."""
         import torch
 
-        for weight, master in zip(self.weights, self.masters, strict=True):
-            if master is not weight:
-                master.grad = None if weight.grad is None else weight.grad.to(master.dtype)
+        for weight, master in self._copied:
+            master.grad = None if weight.grad is None else weight.grad.to(master.dtype)
         for group in self._adamw.param_groups:
             group.update(
                 lr=adam.learning_rate, betas=(adam.beta1, adam.beta2), eps=adam.eps, weight_decay=adam.weight_decay
@@ -38,15 +37,14 @@ class Optimizer:
             raise PluginError(f"the gradient's norm is {norm}; the gradient was dropped, the weights are unchanged")
         self._adamw.step()
         with torch.no_grad():
-            for weight, master in zip(self.weights, self.masters, strict=True):
-                if master is not weight:
-                    weight.copy_(master)
-                    master.grad = None
+            for weight, master in self._copied:
+                weight.copy_(master)
+                master.grad = None
         return norm
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint needs beside the weights."""
-        copies = [m.detach() for w, m in zip(self.weights, self.masters, strict=True) if m is not w]
+        copies = [master.detach() for _, master in self._copied]
         return self._adamw.state_dict() | ({"masters": copies} if copies else {})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -54,8 +52,7 @@ class Optimizer:
         import torch
 
         state = dict(state)
-        copies = [m for w, m in zip(self.weights, self.masters, strict=True) if m is not w]
         with torch.no_grad():
-            for master, saved in zip(copies, state.pop("masters", []), strict=False):  # older ones have none
+            for (_, master), saved in zip(self._copied, state.pop("masters", []), strict=False):  # older ones have none
                 master.copy_(saved)
         self._adamw.load_state_dict(state)

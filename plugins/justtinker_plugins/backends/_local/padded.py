@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from justtinker_core import Datum
+from justtinker_plugins.backends._local.attention import on
 from justtinker_plugins.backends._local.model import Policy
-from justtinker_plugins.backends._local.packing import joined
+from justtinker_plugins.backends._local.packing import Ints, grid, joined, starts
 from justtinker_plugins.backends._local.unembedding import chunked_logprobs, logprobs
 
 if TYPE_CHECKING:
@@ -37,20 +39,21 @@ def padded_logprobs(policy: Policy, data: Sequence[Datum], chunk: int) -> torch.
 
     Padding is on the right, where causal attention never looks, so there is no mask.
     """
-    import torch
-
-    lengths = np.array([len(d.inputs) for d in data])
-    real = np.arange(lengths.max()) < lengths[:, None]
-    inputs = np.zeros(real.shape, dtype=np.int64)
-    inputs[real] = joined(d.inputs for d in data)
-    tokens = torch.from_numpy(inputs).to(policy.device)
-    targets = torch.from_numpy(joined(d.targets for d in data)).to(policy.device)
-    positions = torch.from_numpy(np.flatnonzero(real)).to(policy.device)
+    inputs, real = padded([d.inputs for d in data])
+    tokens, targets = on(policy.device, inputs), on(policy.device, joined(d.targets for d in data))
+    positions = on(policy.device, np.flatnonzero(real))
     if not policy.plain_head:
         logits = policy.model(tokens, use_cache=False).logits
         return logprobs(lambda x: x, logits.flatten(0, 1)[positions], targets)
     hidden = policy.model.base_model(tokens, use_cache=False).last_hidden_state.flatten(0, 1)[positions]
     return chunked_logprobs(policy, hidden, targets, chunk)
+
+
+def padded(rows: Sequence[tuple[int, ...]], *, left: bool = False) -> tuple[Ints, NDArray[np.bool_]]:
+    """Rows of tokens, padded with 0 on the right, or left, to the longest (B, T), and where there is no padding."""
+    lengths = np.array([len(row) for row in rows])
+    index, real = grid(starts(lengths), lengths, left=left)
+    return np.where(real, joined(rows)[index], 0), real
 
 
 class PaddedCache:
@@ -61,20 +64,17 @@ class PaddedCache:
         import torch
 
         self.policy = policy
-        lengths = np.array([len(prompt) for prompt in prompts])
-        real = np.arange(lengths.max()) >= lengths.max() - lengths[:, None]
-        inputs = np.zeros(real.shape, dtype=np.int64)
-        inputs[real] = joined(prompts)
+        inputs, real = padded(prompts, left=True)
         more: dict[str, torch.Tensor] = {}
         if not real.all():
-            more["attention_mask"] = torch.from_numpy(real.astype(np.int64)).to(policy.device)
+            more["attention_mask"] = on(policy.device, real.astype(np.int64))
             more["position_ids"] = (more["attention_mask"].cumsum(1) - 1).clamp_min(0)
-        output = policy.model(torch.from_numpy(inputs).to(policy.device), use_cache=True, logits_to_keep=1, **more)
+        output = policy.model(on(policy.device, inputs), use_cache=True, logits_to_keep=1, **more)
         copies = torch.tensor(rows, device=policy.device)
         self.cache = output[policy.cache_name]
         self.cache.batch_select_indices(copies)
         self.mask = more["attention_mask"][copies] if more else None
-        self.position = torch.from_numpy(lengths).to(policy.device)[copies][:, None]
+        self.position = on(policy.device, real.sum(axis=1))[copies][:, None]
         self.logits: torch.Tensor = output.logits[copies, -1]
         """The next token's logits (B, V)."""
 

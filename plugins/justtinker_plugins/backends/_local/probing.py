@@ -43,7 +43,7 @@ def probe(policy: Policy, options: Local, rows: int, prompt: int, response: int,
 
     `prompt` and `response` are tokens of a row, `batch` those that are trained in a step.
     """
-    count = sum(p.numel() for p in policy.model.parameters())
+    count = policy.model.num_parameters()
     rows = max(1, min(rows, options.sample_batch))
     few = max(1, min(rows, int(WORK / (2 * count * NEW))))
     sampled = few * NEW / timed_sampling(policy, options, few, prompt)

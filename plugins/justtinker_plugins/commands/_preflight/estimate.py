@@ -19,7 +19,7 @@ from justtinker_core.config import due
 from justtinker_core.run import Run
 from justtinker_plugins.commands._preflight.assumed import with_assumptions
 from justtinker_plugins.commands._preflight.pace import describe_pace
-from justtinker_plugins.shared.terminal import count_of, plain_table
+from justtinker_plugins.shared.terminal import as_range, count_of, plain_table
 
 PROMPTS_MEASURED = 32
 """How many prompts of a data set to encode, at most."""
@@ -143,11 +143,6 @@ def multiplied(tokens: Mapping[str, float], times: int) -> Counter[str]:
 def dollars(amount: float) -> str:
     """Write an amount with its cents, or without them if it is large."""
     return f"{amount:,.2f}" if amount < 100 else f"{amount:,.0f}"
-
-
-def as_range(low: str, high: str) -> str:
-    """Write two numbers as ``LOW to HIGH``, or as one if they are the same."""
-    return low if low == high else f"{low} to {high}"
 
 
 def abbreviate(count: float) -> str:

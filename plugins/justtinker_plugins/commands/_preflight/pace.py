@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from justtinker_core.run import Run
-from justtinker_plugins.shared.terminal import span
+from justtinker_plugins.shared.terminal import as_range, span
 
 READ = 1 / 3
 """Reading a token takes so much of training one: a forward pass, of a forward and two backward ones."""
@@ -35,11 +35,11 @@ def describe_pace(
         rates.append(f"samples {figures(found.sampled)} tok/s")
     if step.get("trained"):
         rates.append(f"trains {figures(found.trained)} tok/s")
-    first, last = (seconds(part["in all"], found) for part in (low, high))
+    whole = as_range(*(span(seconds(part["in all"], found)) for part in (low, high)))
     hour = 3600 / max(seconds(step, found), 1e-9)
     free = f" of {size_of(found.has)} that are free" if found.has else ""
     yield (
-        f"A probe {' and '.join(rates)} here: {time_of(first, last)} in all, {figures(hour)} steps/h or more, judging "
+        f"A probe {' and '.join(rates)} here: about {whole} in all, {figures(hour)} steps/h or more, judging "
         f"aside. Memory: about {size_of(found.needs)}{free}."
     )
     if found.has and found.needs > found.has:
@@ -53,12 +53,6 @@ def seconds(tokens: Mapping[str, int], found: Any) -> float:
     """The time of these tokens; a prompt is read once for all of its rollouts."""
     computed = tokens.get("trained", 0) + READ * tokens.get("prefill", 0)
     return float(computed / found.trained + tokens.get("sampled", 0) / found.sampled)
-
-
-def time_of(low: float, high: float) -> str:
-    """Write a time, or two."""
-    texts = list(dict.fromkeys(span(each) for each in (low, high)))
-    return f"about {' to '.join(texts)}"
 
 
 def figures(number: float) -> str:

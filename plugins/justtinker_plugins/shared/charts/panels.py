@@ -122,20 +122,20 @@ def sheet_of(records: Records, kind: Kind | None = None) -> Sheet:
     panels = {"rl": rl_panels, "sft": sft_panels, "simple": simple_panels}[kind](records)
     missing = tuple(p.title for p in panels if not any(s.points for s in p.series))
     zero = tuple(name for panel in panels for name in zero_names(panel))
-    drawn = tuple(only_filled(panel) for panel in panels if any(map(drawable(panel), panel.series)))
+    drawn = tuple(only_filled(panel) for panel in panels if any(is_drawn(panel, s) for s in panel.series))
     found = tuple(s for s in records.said if s.finding.level != "info")
     return Sheet(drawn, missing, zero, found, start_note(records))
 
 
-def drawable(panel: Panel) -> Callable[[Series], bool]:
-    """Return a test of a panel's series: whether there is anything to see in it."""
-    return lambda series: any(y for _, y in series.points) or (panel.always and bool(series.points))
+def is_drawn(panel: Panel, series: Series) -> bool:
+    """Whether there is anything to see in one of a panel's series."""
+    return any(y for _, y in series.points) or (panel.always and bool(series.points))
 
 
 def zero_names(panel: Panel) -> list[str]:
     """Name what a panel leaves out as constantly zero: itself, or some of its lines."""
     measured = [s for s in panel.series if s.points]
-    zero = [s for s in measured if not drawable(panel)(s)]
+    zero = [s for s in measured if not is_drawn(panel, s)]
     if zero and len(zero) == len(measured):
         return [panel.title]
     return [f"{panel.title} ({s.name})" for s in zero]
@@ -156,7 +156,7 @@ def trained_by_reward(records: Records) -> bool:
 
 def only_filled(panel: Panel) -> Panel:
     """Drop series without points or constantly zero; if one of several is left, the title names it."""
-    filled = tuple(filter(drawable(panel), panel.series))
+    filled = tuple(s for s in panel.series if is_drawn(panel, s))
     alone = len(filled) == 1 < len(panel.series) and not panel.lines
     return replace(panel, series=filled, title=f"{panel.title}: {filled[0].name}" if alone else panel.title)
 
