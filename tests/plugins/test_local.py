@@ -248,6 +248,29 @@ def test_draws_follow_the_heated_nucleus(logits: list[float], temperature: float
     np.testing.assert_allclose(logprobs.numpy(), np.log(plain)[drawn.numpy()], atol=1e-5)
 
 
+@settings(max_examples=40)
+@given(
+    st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0]), st.sampled_from([0.3, 0.9, 1.0])), min_size=1, max_size=6),
+    st.integers(0, 2**31),
+    st.sampled_from([5, 700]),
+)
+def test_a_draw_does_not_depend_on_the_rows_beside_it(
+    settings: list[tuple[float, float]], seed: int, vocabulary: int
+) -> None:
+    import torch
+
+    from justtinker_plugins.backends._local.drawing import draw_tokens
+
+    generator = torch.Generator().manual_seed(seed)
+    logits = 3 * torch.randn(len(settings), vocabulary, generator=generator)
+    uniform = torch.rand(len(settings), generator=generator, dtype=torch.float64)
+    heat, nucleus = torch.tensor(settings, dtype=torch.float64).split(1, dim=1)
+    together = draw_tokens(logits, uniform, heat, nucleus)
+    for row in range(len(settings)):
+        alone = draw_tokens(*(x[row : row + 1] for x in (logits, uniform, heat, nucleus)))
+        assert [x[row] for x in together] == [x[0] for x in alone]
+
+
 def test_the_first_token_has_the_models_distribution(opened: Open) -> None:
     backend = opened()
     draw = request(backend, "12+34=?", n=4000, max_tokens=1)
@@ -451,6 +474,19 @@ def test_lora_trains_the_adapter_alone_and_unmerges_without_loss(opened: Open, d
     assert changed
     assert all("lora_" in name for name in changed)
     assert any("lm_head" in name for name in changed)
+
+
+def test_an_adapter_is_merged_only_where_that_is_exact_and_faster(opened: Open) -> None:
+    def layers_merged(backend: LocalBackend) -> set[bool]:
+        sample(backend.sampler(), request(backend, "1+1=?"))
+        return {module.merged for module in backend.policy.adapter.modules() if hasattr(module, "merged_adapters")}
+
+    assert layers_merged(opened(lora_rank=2)) == {True}
+    rounded = opened(lora_rank=2, dtype="bfloat16")
+    assert layers_merged(rounded) == {False}, "the sum of both would be rounded to bfloat16"
+    on_gpu = opened(lora_rank=2)
+    on_gpu.policy.device = types.SimpleNamespace(type="cuda")
+    assert not on_gpu.policy.merges
 
 
 def test_lora_without_the_unembedding(opened: Open) -> None:

@@ -10,7 +10,9 @@ pytest.importorskip("torch", reason="the local backend needs the 'local' extra")
 
 import torch
 
-from justtinker_plugins.backends._local import probing
+from justtinker_plugins.backends._local import memory, probing
+from justtinker_plugins.backends._local.memory import cache_limit
+from justtinker_plugins.backends._local.vllm import VllmServer
 from tests.core.conftest import cli
 from tests.plugins.test_local import Open, opened, same, weights
 
@@ -38,6 +40,37 @@ def test_what_a_step_needs_grows_with_what_it_keeps(opened: Open) -> None:
     assert needs(batch=5000) == needs(batch=9000), "a batch is at most max_batch_tokens"
     assert needs(rows=1000) > plain, "the cache"
     assert needs(rows=1000, cache_gib=1e-6) == plain
+
+
+def test_a_server_that_samples_is_not_probed(opened: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {"sampler": "vllm", "cache_gib": 10**6}
+    found = opened(**options).probe(rows=10**6, prompt=10, response=1000, batch=100).result()
+    assert found.sampled is None
+    assert found.needs < 2**30, "the cache is the server's"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(VllmServer, "complaints", lambda server, policy: [])
+    text = " ".join(cli("check", "quickstart-rl", "--set", "plugins.local.sampler=vllm").output.split())
+    assert "A probe trains " in text
+    assert "steps/h or more, sampling and judging aside. Memory: about " in text
+
+
+def test_the_cache_takes_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert cache_limit(cpu, 6) == 6 * 2**30
+    assert cache_limit(cpu, None) <= 4 * 2**30
+    monkeypatch.setattr(memory, "free_memory", lambda device: 2**30)
+    assert cache_limit(cpu, None) == cache_limit(gpu, None) == 0.8 * 2**30
+    monkeypatch.setattr(memory, "free_memory", lambda device: 2**40)
+    assert (cache_limit(cpu, None), cache_limit(gpu, None)) == (4 * 2**30, 0.8 * 2**40)
+    monkeypatch.setattr(memory, "free_memory", lambda device: None)
+    assert cache_limit(cpu, None) == 4 * 2**30
+
+
+def test_free_memory_of_a_gpu_counts_what_torch_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100, 1000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 70)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 30)
+    assert memory.free_memory(torch.device("cuda")) == 140
 
 
 def test_check_says_how_long_and_what_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,10 +25,12 @@ from justtinker_plugins.backends._data import check_data, settings_complaint
 from justtinker_plugins.backends._local import losses, sampling
 from justtinker_plugins.backends._local import model as models
 from justtinker_plugins.backends._local.exporting import export_policy
+from justtinker_plugins.backends._local.memory import cache_limit
 from justtinker_plugins.backends._local.optimizer import Optimizer
 from justtinker_plugins.backends._local.probing import Probe, probe
 from justtinker_plugins.backends._local.reference import References, sequence_logprobs
 from justtinker_plugins.backends._local.sampler import LocalSampler, promised, settle
+from justtinker_plugins.backends._local.vllm import VllmServer
 from justtinker_plugins.shared.exports import Exported, Progress
 from justtinker_plugins.shared.prompts import Prompts, decode, encode
 
@@ -55,10 +57,16 @@ class Local:
     """Modules that get an adapter: "all-linear" (every linear layer but the unembedding) or a list of names."""
     train_unembed: bool = True
     """With LoRA, adapt the unembedding (lm_head) too, as Tinker's train_unembed does."""
+    sampler: Literal["torch", "vllm"] = "torch"
+    """Who samples: torch in this process, or a vLLM server, which gets the weights of each step (extra: vllm)."""
+    vllm_url: str = "http://127.0.0.1:8000"
+    """The vLLM server's address. It must see the run's directory under the same path. Its key, if it wants one, comes
+    from VLLM_API_KEY."""
     sample_batch: Annotated[int, Field(ge=1)] = 1024
-    """Most sequences sampled at once."""
-    cache_gib: Annotated[float, Field(gt=0)] = 4.0
-    """Most memory for the KV cache. It caps the sequences sampled at once, as if each ran to its limit."""
+    """Most sequences that torch samples at once."""
+    cache_gib: Annotated[float, Field(gt=0)] | None = None
+    """Most memory for torch's KV cache. It caps the sequences sampled at once, as if each ran to its limit. Default: 4
+    on a CPU that has so much, and most of what a GPU has left."""
     max_batch_tokens: Annotated[int, Field(ge=1)] = 4096
     """Most tokens in one forward and backward pass; a longer sequence gets a pass of its own."""
     checkpoint_activations: bool = False
@@ -70,6 +78,8 @@ class Local:
     def __post_init__(self) -> None:
         if isinstance(self.lora_targets, str) and self.lora_targets != "all-linear":
             raise ValueError(f"lora_targets = {self.lora_targets!r}: expected 'all-linear' or a list of module names")
+        if not self.vllm_url.startswith(("http://", "https://")):
+            raise ValueError(f"vllm_url = {self.vllm_url!r}: expected an address such as 'http://127.0.0.1:8000'")
 
     @property
     def starts_from(self) -> dict[str, object]:
@@ -103,15 +113,18 @@ class Local:
 
     @hookimpl
     def preflight(self, run: RunContext) -> list[str]:
-        """Check that the weights to start from are a checkpoint of this run's model and adapter."""
-        start = run.config.run.start_from
-        if start is None or run.files.read(FILE) or not isinstance(run.backend, LocalBackend):
+        """Check that the weights to start from fit this run's model and adapter, and that a vLLM server is ready."""
+        start, backend = run.config.run.start_from, run.backend
+        if not isinstance(backend, LocalBackend):
             return []
+        found = backend.vllm.complaints(backend.policy) if backend.vllm else []
+        if start is None or run.files.read(FILE):
+            return found
         try:
-            models.check_checkpoint(run.backend.policy, checkpoint_of(start, run.dir))
+            models.check_checkpoint(backend.policy, checkpoint_of(start, run.dir))
         except (PluginError, FileNotFoundError) as error:
-            return [f"[run] start_from = {start!r}: {error}"]
-        return []
+            found.append(f"[run] start_from = {start!r}: {error}")
+        return found
 
 
 class LocalBackend:
@@ -120,6 +133,8 @@ class LocalBackend:
     def __init__(
         self, reopen: Callable[[], models.Policy], options: Local, directory: Path, progress: Progress
     ) -> None:
+        uses_vllm = options.sampler == "vllm"
+        self.vllm = VllmServer(options.vllm_url, directory.with_name("vllm")) if uses_vllm else None
         self.policy, self.options, self.directory = (policy := reopen()), options, directory
         self.context_length = int(getattr(policy.config, "max_position_embeddings", policy.tokenizer.model_max_length))
         self.end_token = str(policy.tokenizer.eos_token)
@@ -207,6 +222,8 @@ class LocalBackend:
         self._closed.set()
         self._worker.shutdown(wait=True, cancel_futures=True)
         self._references.close()
+        if self.vllm:
+            self.vllm.close()
 
     def submit(self, work: Callable[..., T], *arguments: Any) -> Future[T]:
         """Queue work for the worker thread."""
@@ -216,22 +233,22 @@ class LocalBackend:
 
     # -- in the worker thread ----------------------------------------------------------------------------------------
 
-    def sample_now(self, requests: Sequence[SampleRequest], futures: Sequence[Future[list[Sample]]]) -> None:
-        """Sample with the adapter merged into the weights; it stays merged until training needs it apart."""
+    def sample_now(
+        self, version: int, requests: Sequence[SampleRequest], futures: Sequence[Future[list[Sample]]]
+    ) -> None:
+        """Sample with the weights as they are now, which this version tells from others.
+
+        An adapter that is merged for it stays merged until training needs it apart.
+        """
+        common: dict[str, Any] = {"context": self.context_length, "closed": self._closed, "progress": self._progress}
+        if self.vllm:
+            self.vllm.sample(self.policy, version, requests, futures, **common)
+            return
         if not self._is_merged:
             self._merged.enter_context(self.policy.merged())
             self._is_merged = True
-        options = self.options
-        sampling.sample(
-            self.policy,
-            requests,
-            futures,
-            context=self.context_length,
-            most_rows=options.sample_batch,
-            most_bytes=options.cache_gib * 2**30,
-            closed=self._closed,
-            progress=self._progress,
-        )
+        rows, size = self.options.sample_batch, cache_limit(self.policy.device, self.options.cache_gib)
+        sampling.sample(self.policy, requests, futures, most_rows=rows, most_bytes=size, **common)
 
     def _probe(self, rows: int, prompt: int, response: int, batch: int) -> Probe:
         with self._training():

@@ -24,20 +24,31 @@ def draw_tokens(
     import torch
 
     logprobs = torch.log_softmax(logits.float(), dim=-1)
-    if (temperature == 1).all():
-        weights = logprobs.exp()
-    else:
-        heat = torch.where(temperature == 0, 1.0, temperature)
-        weights = torch.softmax(logprobs.double() / heat, dim=-1)
-    if (top_p < 1).any():
-        ordered, order = weights.double().sort(dim=-1, descending=True, stable=True)
-        ordered[ordered.cumsum(-1) - ordered >= top_p] = 0
-        tokens = order.gather(1, inverse_cdf(ordered, uniform))
-    else:
-        tokens = inverse_cdf(weights, uniform)
-    if (temperature == 0).any():
-        tokens = torch.where(temperature == 0, logprobs.argmax(-1, keepdim=True), tokens)
+    plain = ((temperature == 1) & (top_p == 1))[:, 0]
+    if plain.all():
+        tokens = inverse_cdf(logprobs.exp(), uniform)
+    else:  # row by row the same, whatever the settings of the others
+        tokens = torch.empty(len(logits), 1, dtype=torch.long, device=logits.device)
+        tokens[plain] = inverse_cdf(logprobs[plain].exp(), uniform[plain])
+        others = ~plain
+        tokens[others] = draw_likely(logprobs[others], uniform[others], temperature[others], top_p[others])
     return tokens[:, 0], logprobs.gather(1, tokens)[:, 0]
+
+
+def draw_likely(
+    logprobs: torch.Tensor, uniform: torch.Tensor, temperature: torch.Tensor, top_p: torch.Tensor
+) -> torch.Tensor:
+    """Draw tokens (B, 1) at a temperature of their own, of the most likely ones, or greedily."""
+    import torch
+
+    heat = torch.where(temperature == 0, 1.0, temperature)
+    weights = torch.softmax(logprobs.double() / heat, dim=-1)
+    tokens = inverse_cdf(weights, uniform)
+    if (top_p < 1).any():
+        ordered, order = weights.sort(dim=-1, descending=True, stable=True)
+        ordered[ordered.cumsum(-1) - ordered >= top_p] = 0
+        tokens = torch.where(top_p < 1, order.gather(1, inverse_cdf(ordered, uniform)), tokens)
+    return torch.where(temperature == 0, logprobs.argmax(-1, keepdim=True), tokens)
 
 
 def inverse_cdf(weights: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
@@ -50,7 +61,7 @@ def inverse_cdf(weights: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
     rows, size = weights.shape
     if size <= BLOCK:
         return passed(weights, uniform[:, None])[0]
-    blocks = torch.nn.functional.pad(weights, (0, -size % BLOCK)).view(rows, -1, BLOCK)
+    blocks = torch.nn.functional.pad(weights, (0, -size % BLOCK)).view(rows, -(-size // BLOCK), BLOCK)
     block, rest = passed(blocks.sum(-1), uniform[:, None])
     inside, _ = passed(blocks[torch.arange(rows, device=block.device), block[:, 0]], rest)
     return (block * BLOCK + inside).clamp_max(size - 1)

@@ -110,6 +110,16 @@ class Policy:
         return "cache" if "cache" in inspect.signature(self.model.forward).parameters else "past_key_values"
 
     @property
+    def merges(self) -> bool:
+        """Whether an adapter is merged to sample: a CPU computes a product more slowly than it merges.
+
+        A GPU does not, and bfloat16 weights would round the adapter away.
+        """
+        import torch
+
+        return self.device.type == "cpu" and self.model.dtype == torch.float32
+
+    @property
     def architecture(self) -> str:
         """A description of the model that a checkpoint must match."""
         size = sum(p.numel() for p in self.model.parameters())
@@ -152,8 +162,8 @@ class Policy:
                 module.training = False
 
     def merged(self) -> contextlib.AbstractContextManager[None]:
-        """Merge the adapter into the weights, for faster sampling; on exit, restore them bit for bit."""
-        return contextlib.nullcontext() if self.adapter is None else _merged(self.adapter)
+        """Merge the adapter into the weights if that is faster to sample; on exit, restore them bit for bit."""
+        return _merged(self.adapter) if self.adapter is not None and self.merges else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from justtinker_core import Datum, SampleRequest
 from justtinker_plugins.backends._local import losses, sampling
 from justtinker_plugins.backends._local.logprobs import default_chunk
+from justtinker_plugins.backends._local.memory import cache_limit, free_memory
 from justtinker_plugins.backends._local.model import Policy
 from justtinker_plugins.backends._local.sampler import promised
 
@@ -28,8 +29,8 @@ NEW = 16
 class Probe:
     """What was measured."""
 
-    sampled: float
-    """Tokens sampled a second."""
+    sampled: float | None
+    """Tokens sampled a second; None if a server samples."""
     trained: float
     """Tokens trained a second."""
     needs: int
@@ -44,18 +45,21 @@ def probe(policy: Policy, options: Local, rows: int, prompt: int, response: int,
     `prompt` and `response` are tokens of a row, `batch` those that are trained in a step.
     """
     count = policy.model.num_parameters()
-    rows = max(1, min(rows, options.sample_batch))
-    few = max(1, min(rows, int(WORK / (2 * count * NEW))))
-    sampled = few * NEW / timed_sampling(policy, options, few, prompt)
+    sampled, cache = None, 0
+    if options.sampler == "torch":
+        rows = max(1, min(rows, options.sample_batch))
+        few = max(1, min(rows, int(WORK / (2 * count * NEW))))
+        sampled = few * NEW / timed_sampling(policy, few, prompt)
+        cache = cache_bytes(policy, options, rows, prompt + response)
     some = int(min(max(WORK / (6 * count), 32), 1024, max(batch, 32)))
     seconds, saved = timed_training(policy, options, some)
     full = min(batch, options.max_batch_tokens)
     training = int(full * saved) + logits_bytes(policy, options, full)
-    needs = own_bytes(policy) + max(cache_bytes(policy, options, rows, prompt + response), training)
+    needs = own_bytes(policy) + max(cache, training)
     return Probe(sampled, some / seconds, needs, free_bytes(policy))
 
 
-def timed_sampling(policy: Policy, options: Local, rows: int, prompt: int) -> float:
+def timed_sampling(policy: Policy, rows: int, prompt: int) -> float:
     """Seconds that `NEW` tokens of each row take, once the prompt is read."""
     seconds = []
     for new in (2, 2, 2 + NEW):  # the first warms up, the second tells what reading the prompt takes
@@ -139,7 +143,7 @@ def weight_bytes(policy: Policy) -> int:
 
 def cache_bytes(policy: Policy, options: Local, rows: int, tokens: int) -> int:
     """Bytes of the KV cache of rows that run to their limit."""
-    return int(min(rows * tokens * policy.cache_bytes, options.cache_gib * 2**30))
+    return int(min(rows * tokens * policy.cache_bytes, cache_limit(policy.device, options.cache_gib)))
 
 
 def logits_bytes(policy: Policy, options: Local, tokens: int) -> int:
@@ -149,13 +153,5 @@ def logits_bytes(policy: Policy, options: Local, tokens: int) -> int:
 
 def free_bytes(policy: Policy) -> int | None:
     """Bytes that a run may take where the model is, those included that the model takes already; None if unknown."""
-    taken = weight_bytes(policy)
-    if policy.device.type == "cuda":
-        import torch
-
-        return taken + int(torch.cuda.mem_get_info(policy.device)[0])
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            return taken + next(1024 * int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        return None
+    free = free_memory(policy.device)
+    return None if free is None else free + weight_bytes(policy)

@@ -26,7 +26,7 @@ class LocalSampler:
                 "has replaced it; get a new sampler from backend.sampler()"
             )
         futures: list[Future[list[Sample]]] = promised(len(requests))
-        job = self._backend.submit(self._backend.sample_now, tuple(requests), futures)
+        job = self._backend.submit(self._backend.sample_now, self._version, tuple(requests), futures)
         job.add_done_callback(lambda done: settle(done, futures))
         return futures
 

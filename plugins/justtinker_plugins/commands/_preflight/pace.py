@@ -31,7 +31,7 @@ def describe_pace(
     prompt = (sampling.get("prefill", 0) + sampling.get("cached_prefill", 0)) // rows
     found = measure(rows, prompt, response, step.get("trained", 0)).result()
     rates = []
-    if high["in all"].get("sampled"):
+    if high["in all"].get("sampled") and found.sampled:
         rates.append(f"samples {figures(found.sampled)} tok/s")
     if step.get("trained"):
         rates.append(f"trains {figures(found.trained)} tok/s")
@@ -39,8 +39,8 @@ def describe_pace(
     hour = 3600 / max(seconds(step, found), 1e-9)
     free = f" of {size_of(found.has)} that are free" if found.has else ""
     yield (
-        f"A probe {' and '.join(rates)} here: about {whole} in all, {figures(hour)} steps/h or more, judging "
-        f"aside. Memory: about {size_of(found.needs)}{free}."
+        f"A probe {' and '.join(rates)} here: about {whole} in all, {figures(hour)} steps/h or more, "
+        f"{'' if found.sampled else 'sampling and '}judging aside. Memory: about {size_of(found.needs)}{free}."
     )
     if found.has and found.needs > found.has:
         yield (
@@ -52,7 +52,7 @@ def describe_pace(
 def seconds(tokens: Mapping[str, int], found: Any) -> float:
     """The time of these tokens; a prompt is read once for all of its rollouts."""
     computed = tokens.get("trained", 0) + READ * tokens.get("prefill", 0)
-    return float(computed / found.trained + tokens.get("sampled", 0) / found.sampled)
+    return float(computed / found.trained + (tokens.get("sampled", 0) / found.sampled if found.sampled else 0))
 
 
 def figures(number: float) -> str:

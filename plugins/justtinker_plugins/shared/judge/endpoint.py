@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from justtinker_plugins.shared.connections import Connections, is_on_this_machine, sentence_of
 from justtinker_plugins.shared.foreign import package
 from justtinker_plugins.shared.judge.budget import Cost, Meter, NoAnswerError, Prices, RequestError
-from justtinker_plugins.shared.judge.connections import Connections
 from justtinker_plugins.shared.judge.limits import Pace
-from justtinker_plugins.shared.judge.options import JudgeOptions, is_on_this_machine
+from justtinker_plugins.shared.judge.options import JudgeOptions
 from justtinker_plugins.shared.judge.replies import Usage, usage_of
 from justtinker_plugins.shared.secret import token_of
 
@@ -223,17 +223,6 @@ def refusal(url: str, status: int, text: str, retry_after: str) -> NoAnswerError
     if status in AGAIN or status >= 500:
         return TryAgainError(reason, seconds_of(retry_after))
     return BadRequestError(reason) if status in (400, 422) else NoAnswerError(reason)
-
-
-def sentence_of(text: str) -> str:
-    """Return what a server says about an error: OpenAI's way, vLLM's, FastAPI's, or the text itself."""
-    with suppress(ValueError, RecursionError):
-        found = json.loads(text)
-        for key in ("error", "message", "detail"):
-            if isinstance(found, dict) and key in found:
-                found = found[key]
-        text = found if isinstance(found, str) else json.dumps(found)
-    return " ".join(text.split())[:300]
 
 
 def seconds_of(retry_after: str) -> float | None:

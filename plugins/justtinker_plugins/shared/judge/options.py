@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -93,11 +91,3 @@ def check_address(url: str) -> None:
         )
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"base_url = {url!r}: expected http://HOST:PORT/v1 or https://HOST/v1")
-
-
-def is_on_this_machine(url: str) -> bool:
-    """Return whether an address is of this machine itself."""
-    host = urlsplit(url).hostname or ""
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"

@@ -1,11 +1,17 @@
-"""HTTP clients for many requests at once: a pool of httpx looks at all its connections each time, so it stays small."""
+"""Many HTTP requests at once: their clients, and what a server says about an error.
+
+A pool of httpx looks at all its connections each time, so it stays small.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     import httpx
@@ -43,3 +49,22 @@ class Connections:
         clients, self._clients = self._clients, {}
         for client in clients.values():
             await client.aclose()
+
+
+def sentence_of(text: str) -> str:
+    """Return what a server says about an error: OpenAI's way, vLLM's, FastAPI's, or the text itself."""
+    with suppress(ValueError, RecursionError):
+        found = json.loads(text)
+        for key in ("error", "message", "detail"):
+            if isinstance(found, dict) and key in found:
+                found = found[key]
+        text = found if isinstance(found, str) else json.dumps(found)
+    return " ".join(text.split())[:300]
+
+
+def is_on_this_machine(url: str) -> bool:
+    """Return whether an address is of this machine itself."""
+    host = urlsplit(url).hostname or ""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
