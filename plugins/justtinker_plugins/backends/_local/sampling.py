@@ -1,12 +1,12 @@
 """The `local` backend's sampling: a decode loop over the KV cache that drops rows as they end.
 
-Nothing here trains or starts a thread. Shapes: B rows being decoded.
+Nothing here trains. Shapes: B rows being decoded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from justtinker_plugins.backends._local.cache import PackedCache
 from justtinker_plugins.backends._local.drawing import draw_tokens
 from justtinker_plugins.backends._local.model import Policy
 from justtinker_plugins.backends._local.padded import PaddedCache
+from justtinker_plugins.backends._local.parts import parts_of, shared_threads
 from justtinker_plugins.shared.exports import Progress
 from justtinker_plugins.shared.prompts import decode, encode
 
@@ -82,7 +83,24 @@ def sample(
     batches = list(row_batches(rows, most_rows, most_bytes / policy.cache_bytes))
     for number, batch in enumerate(batches, 1):
         stage = "token" if len(batches) == 1 else f"batch {number} of {len(batches)}, token"
-        Decoding(policy, batch).run(closed, partial(progress, stage))
+        decode_parts(policy, batch, closed, partial(progress, stage))
+
+
+def decode_parts(
+    policy: Policy, rows: Sequence[Row], closed: threading.Event, progress: Callable[[int, int], None]
+) -> None:
+    """Decode rows, on a CPU in parts at once. The first part says how far it is."""
+    import torch
+
+    parts = parts_of(rows, torch.get_num_threads() if policy.device.type == "cpu" else 1)
+    if len(parts) == 1:
+        Decoding(policy, rows).run(closed, progress)
+        return
+    with shared_threads(len(parts)), ThreadPoolExecutor(len(parts), thread_name_prefix="local-decoding") as pool:
+        says = [progress, *[lambda done, total: None] * (len(parts) - 1)]
+        runs = [pool.submit(Decoding(policy, part).run, closed, say) for part, say in zip(parts, says, strict=True)]
+        for run in runs:
+            run.result()
 
 
 def row_batches(rows: Sequence[Row], most_rows: int, most_tokens: float) -> Iterator[list[Row]]:
