@@ -486,7 +486,7 @@ def test_an_adapter_is_merged_only_where_that_is_exact_and_faster(opened: Open) 
     assert layers_merged(rounded) == {False}, "the sum of both would be rounded to bfloat16"
     on_gpu = opened(lora_rank=2)
     on_gpu.policy.device = types.SimpleNamespace(type="cuda")
-    assert not on_gpu.policy.merges
+    assert not on_gpu.policy.merges_to_sample
 
 
 def test_lora_without_the_unembedding(opened: Open) -> None:

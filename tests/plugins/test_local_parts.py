@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import types
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 from justtinker_core import PluginError
 from justtinker_core.testing.backends import request, sample
 from justtinker_plugins.backends._local import sampling
-from justtinker_plugins.backends._local.parts import LEAST, parts_of
+from justtinker_plugins.backends._local.parts import LEAST, are_independent, parts_of
 from tests.plugins.test_local import Open, opened
 
 __all__ = ["opened"]
@@ -95,3 +96,19 @@ def test_closing_ends_every_part(opened: Open, monkeypatch: pytest.MonkeyPatch) 
     for future in futures:
         with pytest.raises(PluginError, match="the backend was closed while it was sampling"):
             future.result(60)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, True),
+        ({"rope_parameters": None}, True),
+        ({"rope_parameters": {"rope_type": "default", "rope_theta": 1e4}}, True),
+        ({"rope_parameters": {"rope_type": "llama3"}}, True),
+        ({"rope_parameters": {"rope_type": "dynamic"}}, False),
+        ({"rope_parameters": {"full_attention": {"rope_type": "longrope"}}}, False),
+        ({"rope_scaling": {"type": "dynamic", "factor": 2.0}}, False),
+    ],
+)
+def test_a_model_whose_positions_depend_on_the_length_is_not_split(settings: dict[str, Any], expected: bool) -> None:
+    assert are_independent(types.SimpleNamespace(**settings)) is expected

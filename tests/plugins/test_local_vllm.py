@@ -14,12 +14,13 @@ pytest.importorskip("torch", reason="the local backend needs the 'local' extra")
 
 import torch
 
-from justtinker_core import PluginError
+from justtinker_core import PluginError, SamplingError
 from justtinker_core.options import configure
 from justtinker_core.rundir import RunDir
 from justtinker_core.testing.backends import ADAM, BackendConformance, demonstrations, request, sample, train
 from justtinker_core.types import Sample, SampleRequest
 from justtinker_plugins.backends._local import model as models
+from justtinker_plugins.backends._local import vllm
 from justtinker_plugins.backends.local import Local, LocalBackend
 from tests.core.conftest import cli
 from tests.plugins.test_local import Open, directory, opened
@@ -127,7 +128,7 @@ def test_whole_weights_replace_the_servers_and_its_prefix_cache(served: Any) -> 
 
 @pytest.mark.parametrize("options", [{}, LORA])
 def test_a_run_trains_on_what_the_server_samples(
-    served: Any, serve: Serve, base: Path, tmp_path: Path, options: dict[str, int]
+    serve: Serve, base: Path, tmp_path: Path, options: dict[str, int]
 ) -> None:
     server = serve()
     settings = {"sampler": '"vllm"', "vllm_url": f'"{server.url}"', **options}
@@ -144,11 +145,66 @@ def test_a_run_trains_on_what_the_server_samples(
     assert not (tmp_path / "run" / "vllm").exists()
 
 
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vllm, "PAUSES", (0.01, 0.01, 0.01))
+
+
 def test_what_goes_wrong_on_the_way_is_tried_again(served: Any) -> None:
     backend, server = served(**LORA)
     server.faults = [lambda: failing(503, "busy"), lambda: failing(500, "an error")]
     assert len(sampled(backend)) == 2
     assert len(server.paths("/v1/completions")) == 3
+
+
+def test_what_keeps_going_wrong_costs_a_group_not_the_run(served: Any) -> None:
+    backend, server = served(**LORA)
+    server.faults = [lambda: failing(503, "busy")] * 4
+    with pytest.raises(SamplingError, match="answers 503: busy"):
+        sampled(backend)
+
+
+def test_a_server_that_was_restarted_gets_the_weights_again(served: Any) -> None:
+    backend, server = served(**LORA)
+    sampled(backend)
+    (name,) = server.policies.keys() - {str(server.base)}
+    del server.policies[name]
+    backend.optim_step(ADAM).result()
+    assert len(sampled(backend)) == 2, "that the old adapter is gone is no error"
+    (name,) = server.policies.keys() - {str(server.base)}
+    del server.policies[name]
+    with pytest.raises(SamplingError, match=f"answers 404: The model `{name}` does not exist"):
+        sampled(backend)
+    assert len(sampled(backend)) == 2, "the same weights, under a new name"
+
+
+def test_an_adapter_whose_answer_was_lost_is_loaded_again(served: Any) -> None:
+    backend, server = served(**LORA)
+    answer = server.change_adapters
+
+    def answer_and_lose(path: str, body: dict[str, Any]) -> Any:
+        answer(path, body)
+        return failing(500, "lost")
+
+    server.change_adapters = answer_and_lose
+    with pytest.raises(PluginError, match="load_lora_adapter answers 500: lost"):
+        sampled(backend)
+    server.change_adapters = answer
+    assert len(sampled(backend)) == 2
+
+
+def test_a_server_that_does_not_see_the_files_says_so(served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend, _ = served(**LORA)
+    monkeypatch.setattr(vllm, "write_adapter", lambda *_: ())
+    with pytest.raises(PluginError, match=r"load_lora_adapter answers 404: No adapter found for .*/vllm/justtinker-"):
+        sampled(backend)
+
+
+def test_a_server_may_take_fewer_tokens_than_the_model(served: Any) -> None:
+    backend, server = served({"longest": 20}, **LORA)
+    size = len(wanted(backend).tokens)
+    (found,) = sample(backend.sampler(), wanted(backend, n=1, max_tokens=100))
+    assert len(found[0].tokens) <= 20 - size == server.paths("/v1/completions")[0]["max_tokens"]
 
 
 @pytest.mark.parametrize(
@@ -202,14 +258,31 @@ def test_check_says_how_to_start_a_server(opened: Open, served: Any, base: Path)
     nowhere = {"sampler": "vllm", "vllm_url": "http://127.0.0.1:1"}
     (whole,), (adapter,) = complaints(opened(str(base), **nowhere)), complaints(opened(str(base), **nowhere, **LORA))
     assert "[plugins.local] sampler = 'vllm': no vLLM server answers at http://127.0.0.1:1 (" in whole
-    assert whole.endswith(f"start it with: VLLM_SERVER_DEV_MODE=1 vllm serve {base}")
-    assert adapter.endswith(
-        f"start it with: VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 vllm serve {base} --enable-lora --max-lora-rank 4 "
-        "--max-loras 2"
-    )
+    serve_it = f"vllm serve {base} --host 127.0.0.1 --dtype float32 --generation-config vllm"
+    assert whole.endswith(f"start it with: VLLM_SERVER_DEV_MODE=1 {serve_it}")
+    more = "--enable-lora --max-lora-rank 8 --max-loras 2"
+    assert adapter.endswith(f"start it with: VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 {serve_it} {more}")
 
 
-def test_check_refuses_an_adapter_that_vllm_would(opened: Open, served: Any, serve: Serve, directory: Path) -> None:
+@pytest.mark.parametrize(
+    ("fields", "options", "path"),
+    [({"is_dev": False}, {}, "/collective_rpc"), ({"takes_adapters": False}, LORA, "/v1/load_lora_adapter")],
+)
+def test_check_says_what_a_server_was_started_without(
+    served: Any, fields: dict[str, bool], options: dict[str, int], path: str
+) -> None:
+    backend, server = served(fields, **options)
+    (found,) = complaints(backend)
+    assert f"{server.url}{path} is not there: the server was started without it; start it with: VLLM_" in found
+
+
+def test_check_compares_the_models(opened: Open, serve: Serve, base: Path, directory: Path) -> None:
+    server = serve(directory)
+    (found,) = complaints(opened(str(base), sampler="vllm", vllm_url=server.url))
+    assert f"{server.url} serves {directory}, but the run's model is {base}; start it with" in found
+
+
+def test_check_refuses_an_adapter_that_vllm_would(opened: Open, serve: Serve, directory: Path) -> None:
     server = serve(directory)
     tied = {"sampler": "vllm", "vllm_url": server.url, **LORA}
     (found,) = complaints(opened(str(directory), **tied))
@@ -240,5 +313,13 @@ def test_closing_ends_what_the_server_holds_up(served: Any) -> None:
 
 
 def test_options() -> None:
-    with pytest.raises(PluginError, match=r"vllm_url = '127.0.0.1:8000': expected an address such as 'http://"):
-        configure(Local, "plugins.local", {"vllm_url": "127.0.0.1:8000"})
+    def error(url: str) -> str:
+        with pytest.raises(PluginError) as raised:
+            configure(Local, "plugins.local", {"vllm_url": url})
+        return str(raised.value)
+
+    assert "vllm_url = '127.0.0.1': expected http://HOST:PORT" in error("127.0.0.1")
+    assert "vllm_url: expected http://HOST:PORT, got an address that cannot be read" in error("http://localhost:80x")
+    told = error("http://me:secret@host")
+    assert "vllm_url: expected no password and no query in it; put the key into VLLM_API_KEY" in told
+    assert "secret" not in told

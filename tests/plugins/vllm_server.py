@@ -43,6 +43,8 @@ class VllmStandIn:
     base: Path
     """The model that it serves, by this name."""
     key: str = ""
+    longest: int = 1024
+    """--max-model-len"""
     is_dev: bool = True
     """VLLM_SERVER_DEV_MODE"""
     takes_adapters: bool = True
@@ -81,12 +83,14 @@ class VllmStandIn:
         body = json.loads(data) if data else {}
         self.asked.append((path, body))
         if path == "/v1/models":
-            bases = [{"id": str(self.base), "parent": None}]
+            bases = [{"id": str(self.base), "root": str(self.base), "parent": None, "max_model_len": self.longest}]
             adapters = [{"id": name, "parent": str(self.base)} for name in self.policies if name != str(self.base)]
             return JSONResponse({"object": "list", "data": [*adapters, *bases]})
         if path == "/v1/completions":
             return await self.complete(request, body)
         if path in ("/collective_rpc", "/reset_prefix_cache") and self.is_dev:
+            if path == "/collective_rpc" and "method" not in body:
+                return JSONResponse({"detail": "Missing 'method' in request body"}, 400)
             if path == "/collective_rpc":
                 assert body["method"] == "reload_weights"
                 self.policies[str(self.base)] = self.policy(Path(body["kwargs"]["weights_path"]))
@@ -96,6 +100,8 @@ class VllmStandIn:
         return JSONResponse({"detail": "Not Found"}, 404)
 
     def change_adapters(self, path: str, body: dict[str, Any]) -> Response:
+        if "lora_name" not in body:
+            return failing(400, "[{'type': 'missing', 'loc': ('body', 'lora_name')}]")
         name = body["lora_name"]
         if path == "/v1/unload_lora_adapter":
             if self.policies.pop(name, None) is None:
@@ -103,6 +109,8 @@ class VllmStandIn:
             return PlainTextResponse(f"Success: LoRA adapter '{name}' removed successfully.")
         if name in self.policies:
             return failing(400, f"The lora adapter '{name}' has already been loaded.")
+        if not Path(body["lora_path"], "adapter_config.json").is_file():
+            return failing(404, f"No adapter found for {body['lora_path']}")
         self.policies[name] = self.policy(Path(body["lora_path"]))
         return PlainTextResponse(f"Success: LoRA adapter '{name}' added successfully.")
 
@@ -122,6 +130,8 @@ class VllmStandIn:
     def samples(self, policy: Policy, body: dict[str, Any]) -> list[Sample]:
         assert body["ignore_eos"], "the policies here know no other end than the stops"
         assert body["include_stop_str_in_output"]
+        for name in ("top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty"):
+            assert name in body, "vLLM would take it from the model's generation_config.json"
         stops = (*(policy.tokenizer.decode([token]) for token in body["stop_token_ids"]), *body["stop"])
         settings = body["max_tokens"], body["temperature"], body["top_p"], body["seed"]
         wanted = SampleRequest(tuple(body["prompt"]), stops or ("",), body["n"], *settings)

@@ -30,7 +30,8 @@ from justtinker_plugins.backends._local.optimizer import Optimizer
 from justtinker_plugins.backends._local.probing import Probe, probe
 from justtinker_plugins.backends._local.reference import References, sequence_logprobs
 from justtinker_plugins.backends._local.sampler import LocalSampler, promised, settle
-from justtinker_plugins.backends._local.vllm import VllmServer
+from justtinker_plugins.backends._local.vllm import KEY, VllmServer
+from justtinker_plugins.shared.connections import check_address
 from justtinker_plugins.shared.exports import Exported, Progress
 from justtinker_plugins.shared.prompts import Prompts, decode, encode
 
@@ -78,8 +79,7 @@ class Local:
     def __post_init__(self) -> None:
         if isinstance(self.lora_targets, str) and self.lora_targets != "all-linear":
             raise ValueError(f"lora_targets = {self.lora_targets!r}: expected 'all-linear' or a list of module names")
-        if not self.vllm_url.startswith(("http://", "https://")):
-            raise ValueError(f"vllm_url = {self.vllm_url!r}: expected an address such as 'http://127.0.0.1:8000'")
+        check_address("vllm_url", self.vllm_url, "", KEY)
 
     @property
     def starts_from(self) -> dict[str, object]:

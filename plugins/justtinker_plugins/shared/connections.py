@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SHARE = 16
 """Connections of one client. With all 256 in one, 256 answers cost three times the processor time."""
+LEAST_SECRET = 8
+"""Characters of a key that is worth hiding."""
 
 
 class Connections:
@@ -68,3 +70,24 @@ def is_on_this_machine(url: str) -> bool:
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
+
+
+def without_key(text: str, key: str) -> str:
+    """Return a text without the key. A key as short as "EMPTY", for a server that wants any, is no secret."""
+    return text.replace(key, "[key]") if len(key) >= LEAST_SECRET else text
+
+
+def check_address(name: str, url: str, path: str, place: str) -> None:
+    """Raise ValueError for an address that is none, or that holds a secret. The text does not repeat it then.
+
+    `name` is the option's, `path` what such addresses end with, and `place` is where a key belongs.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port  # raises for one that is no number
+    except ValueError:
+        raise ValueError(f"{name}: expected http://HOST:PORT{path}, got an address that cannot be read") from None
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError(f"{name}: expected no password and no query in it; put the key into {place}")
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise ValueError(f"{name} = {url!r}: expected http://HOST:PORT{path} or https://HOST{path}")

@@ -27,11 +27,15 @@ def free_memory(device: torch.device) -> int | None:
         return None
 
 
-def cache_limit(device: torch.device, cache_gib: float | None) -> float:
-    """Most bytes of the KV cache: what the user says; or 4 GiB at most on a CPU, and what a GPU has left."""
+def cache_limit(device: torch.device, cache_gib: float | None, taken: int = 0) -> float:
+    """Most bytes of the KV cache: what the user says; or 4 GiB at most on a CPU, and what a GPU has left.
+
+    `taken`: bytes that count as free and will not be.
+    """
     if cache_gib is not None:
         return cache_gib * 2**30
     free = free_memory(device)
     if free is None:
         return DEFAULT_CACHE
-    return free * SHARE if device.type == "cuda" else min(DEFAULT_CACHE, free * SHARE)
+    left = max(free - taken, 0) * SHARE
+    return left if device.type == "cuda" else min(DEFAULT_CACHE, left)

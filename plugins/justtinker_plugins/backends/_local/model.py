@@ -110,10 +110,11 @@ class Policy:
         return "cache" if "cache" in inspect.signature(self.model.forward).parameters else "past_key_values"
 
     @property
-    def merges(self) -> bool:
-        """Whether an adapter is merged to sample: a CPU computes a product more slowly than it merges.
+    def merges_to_sample(self) -> bool:
+        """Whether an adapter is merged into the weights to sample.
 
-        A GPU does not, and bfloat16 weights would round the adapter away.
+        On a CPU, merging once is cheaper than two more products a layer; on a GPU it is not. bfloat16 weights would
+        round the adapter away.
         """
         import torch
 
@@ -163,7 +164,7 @@ class Policy:
 
     def merged(self) -> contextlib.AbstractContextManager[None]:
         """Merge the adapter into the weights if that is faster to sample; on exit, restore them bit for bit."""
-        return _merged(self.adapter) if self.adapter is not None and self.merges else contextlib.nullcontext()
+        return _merged(self.adapter) if self.adapter is not None and self.merges_to_sample else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Row = TypeVar("Row", bound=tuple[object, int])
 
 LEAST = 32
 """Rows of a part. A product of fewer takes a core nearly as long."""
+BY_LENGTH = ("dynamic", "longrope")
+"""Positions whose angles depend on the length of what is computed: such a model keeps one set, for all threads."""
+
+
+def are_independent(config: Any) -> bool:
+    """Whether a model computes two batches at once as it would one by one."""
+    kinds = [getattr(config, name, None) or {} for name in ("rope_parameters", "rope_scaling")]
+    return not any(word in BY_LENGTH for kind in kinds for word in str(kind).replace("'", " ").split())
 
 
 def parts_of(rows: Sequence[Row], threads: int) -> list[list[Row]]:
@@ -31,7 +39,7 @@ def parts_of(rows: Sequence[Row], threads: int) -> list[list[Row]]:
 
 @contextmanager
 def shared_threads(parts: int) -> Iterator[None]:
-    """Let each of so many Python threads, if they start within it, compute with its share of torch's threads."""
+    """Give each of `parts` new Python threads its share of torch's threads."""
     import torch
 
     threads = torch.get_num_threads()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 WORK = 2e11
 """Operations of a probe, about a second or two of one core."""
-NEW = 16
+NEW = 8
 """Tokens that each row of a probe samples."""
 
 
@@ -143,7 +143,8 @@ def weight_bytes(policy: Policy) -> int:
 
 def cache_bytes(policy: Policy, options: Local, rows: int, tokens: int) -> int:
     """Bytes of the KV cache of rows that run to their limit."""
-    return int(min(rows * tokens * policy.cache_bytes, cache_limit(policy.device, options.cache_gib)))
+    optimizer = own_bytes(policy) - weight_bytes(policy)
+    return int(min(rows * tokens * policy.cache_bytes, cache_limit(policy.device, options.cache_gib, optimizer)))
 
 
 def logits_bytes(policy: Policy, options: Local, tokens: int) -> int:

@@ -18,7 +18,7 @@ from justtinker_plugins.backends._local.cache import PackedCache
 from justtinker_plugins.backends._local.drawing import draw_tokens
 from justtinker_plugins.backends._local.model import Policy
 from justtinker_plugins.backends._local.padded import PaddedCache
-from justtinker_plugins.backends._local.parts import parts_of, shared_threads
+from justtinker_plugins.backends._local.parts import are_independent, parts_of, shared_threads
 from justtinker_plugins.shared.exports import Progress
 from justtinker_plugins.shared.prompts import decode, encode
 
@@ -92,7 +92,8 @@ def decode_parts(
     """Decode rows, on a CPU in parts at once. The first part says how far it is."""
     import torch
 
-    parts = parts_of(rows, torch.get_num_threads() if policy.device.type == "cpu" else 1)
+    at_once = policy.device.type == "cpu" and are_independent(policy.config)
+    parts = parts_of(rows, torch.get_num_threads() if at_once else 1)
     if len(parts) == 1:
         Decoding(policy, rows).run(closed, progress)
         return

@@ -1,27 +1,27 @@
 """Sampling by a vLLM server (`sampler = "vllm"`): each version of the weights goes to it before it samples from them.
 
 The weights travel as files, so the server must see the run's directory under the same path. An adapter gets a new name
-for each version: the server then uses nothing that it keeps of the one before, neither weights nor prefix cache. Whole
-weights replace the server's own, and its prefix cache is emptied.
+each time: the server then uses nothing that it keeps of the one before, neither weights nor prefix cache. Whole weights
+replace the server's own, and its prefix cache is emptied, so such a server serves one run.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
+import secrets
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from justtinker_core import PluginError, Sample, SampleRequest
+from justtinker_core import PluginError, Sample, SampleRequest, SamplingError
 from justtinker_plugins.backends._local.model import Policy
 from justtinker_plugins.backends._local.sampling import check_request, split_stops
 from justtinker_plugins.backends._weights import write_adapter, write_model
-from justtinker_plugins.shared.connections import Connections, is_on_this_machine, sentence_of
+from justtinker_plugins.shared.connections import Connections, is_on_this_machine, sentence_of, without_key
 from justtinker_plugins.shared.exports import Progress
 from justtinker_plugins.shared.foreign import package
 from justtinker_plugins.shared.secret import token_of
@@ -29,15 +29,20 @@ from justtinker_plugins.shared.secret import token_of
 if TYPE_CHECKING:
     import threading
 
-T = TypeVar("T")
 KEY = "VLLM_API_KEY"
 """The environment variable that holds the server's key, if it wants one."""
+COMPLETIONS, RPC = "/v1/completions", "/collective_rpc"
+LOAD, UNLOAD = "/v1/load_lora_adapter", "/v1/unload_lora_adapter"
 IN_FLIGHT = 256
 """Requests under way at once, each for all rollouts of a problem."""
-TRIES = 3
-"""Of a request that does not get through, or meets an error of the server."""
-SECONDS = 3600.0
-"""The longest wait for an answer."""
+PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0)
+"""Seconds before another try of a request that does not get through, or meets an error of the server."""
+SHORT, LOADING, LONG = 10.0, 900.0, 3600.0
+"""The longest wait, in seconds, for a plain answer, for weights to be loaded, and for samples."""
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""What --max-lora-rank may be."""
+NEUTRAL = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
+"""What vLLM would otherwise take from the model's generation_config.json; no log-probability would show it."""
 GREEDY = {"n": 1, "temperature": 0.0}
 """vLLM refuses several greedy samples, which would all be the same."""
 
@@ -50,11 +55,13 @@ class VllmServer:
         self._httpx = package("httpx", "[plugins.local] sampler = 'vllm'", "justtinker[vllm]")
         self._key = token_of(KEY)
         self._version: int | None = None
-        """Of the weights that the server has; None before the first ones, and after a failure."""
+        """Of the weights that the server has; None before the first ones, and once something has gone wrong."""
         self._adapter = ""
-        """The name of the adapter that the server has."""
+        """The name of the adapter that the server has, and of its folder."""
         self._model = ""
         """The name by which requests ask for the weights."""
+        self._longest: int | None = None
+        """Most tokens of prompt and response that the server takes; None if it does not say."""
 
     def sample(
         self,
@@ -67,104 +74,125 @@ class VllmServer:
         closed: threading.Event,
         progress: Progress,
     ) -> None:
-        """Give the server this version of the weights, and resolve the futures. A bad request fails alone."""
+        """Give the server this version of the weights, and resolve the futures. A request that fails, fails alone."""
         if version != self._version:
             progress("handing the weights to vLLM", 0, 0)
-            self._refresh(policy, version)
-        bodies = {}
+            self._hand_over(policy, version)
+        bodies = []
         for request, future in zip(requests, futures, strict=True):
             try:
-                bodies[future] = body_of(policy, request, context)
+                bodies.append((request, body_of(policy, request, min(context, self._longest or context)), future))
             except PluginError as error:
                 future.set_exception(error)
-        asyncio.run(self._sample(list(zip(requests, futures, strict=True)), bodies, closed, progress))
+        asyncio.run(self._sample(bodies, closed, progress))
 
     def complaints(self, policy: Policy) -> list[str]:
         """Say what is wrong with the server, or with the run for it, and what to do."""
-        if policy.adapter is not None and policy.tied and hasattr(policy.model.get_output_embeddings(), "lora_A"):
-            return [
-                "[plugins.local] sampler = 'vllm': this model shares its unembedding with the input embedding, and "
-                "vLLM takes no adapter of that: set train_unembed = false"
-            ]
-        try:
-            self.base()
-        except PluginError as error:
-            name = policy.base or "MODEL"
-            if policy.adapter is None:
-                command = f"VLLM_SERVER_DEV_MODE=1 vllm serve {name}"
-            else:
-                rank = policy.adapter.peft_config["default"].r
-                command = (
-                    f"VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 vllm serve {name} --enable-lora --max-lora-rank {rank} "
-                    "--max-loras 2"
-                )
-            return [f"[plugins.local] sampler = 'vllm': {error}; start it with: {command}"]
-        return []
+        head = policy.model.get_output_embeddings()
+        if policy.adapter is not None and policy.tied and hasattr(head, "lora_A"):
+            found = (
+                "this model shares its unembedding with the input embedding, and vLLM takes no adapter of that: set "
+                "train_unembed = false"
+            )
+        else:
+            try:
+                found = self._unfit(policy)
+            except PluginError as error:
+                found = str(error)
+            found = found and f"{found}; start it with: {command_for(policy)}"
+        return [f"[plugins.local] sampler = 'vllm': {found}"] if found else []
 
-    def base(self) -> str:
-        """The name of the model that the server was started with."""
+    def served_model(self) -> dict[str, Any]:
+        """What the server says of the model that it was started with."""
         models = self._ask("GET", "/v1/models").get("data", [])
-        bases = [model["id"] for model in models if not model.get("parent")]
-        if not bases:
-            raise PluginError(f"{self.url} serves no model")
-        return str(bases[0])
+        for model in models:
+            if not model.get("parent"):
+                return dict(model)
+        raise PluginError(f"{self.url} serves no model")
 
     def close(self) -> None:
         """Take the adapter off the server, if it still answers, and delete the files."""
         if self._adapter:
-            with suppress(PluginError):  # the server has gone, and its adapters with it
-                self._ask("POST", "/v1/unload_lora_adapter", {"lora_name": self._adapter})
+            self._unload(self._adapter)
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def _refresh(self, policy: Policy, version: int) -> None:
+    def _unfit(self, policy: Policy) -> str:
+        """Why the server cannot sample for this policy; '' if it can."""
+        served = self.served_model()
+        root = str(served.get("root") or served["id"])
+        if policy.base and Path(root).name != Path(policy.base).name:
+            return f"{self.url} serves {root}, but the run's model is {policy.base}"
+        self._ask("POST", RPC if policy.adapter is None else LOAD, {}, expects=(200, 400, 422))
+        return ""
+
+    def _hand_over(self, policy: Policy, version: int) -> None:
         """Write the weights and have the server load them. If that fails, the next sampling tries it again."""
         self._version = None
-        target = self.directory / f"{os.getpid()}-{version}"
-        target.mkdir(parents=True, exist_ok=True)
+        served = self.served_model()
+        self._model, self._longest = str(served["id"]), served.get("max_model_len")
+        name = f"justtinker-{secrets.token_hex(6)}"
+        target = self.directory / name
+        target.mkdir(parents=True)
         try:
             if policy.adapter is None:
                 self._replace_weights(policy, target)
+                shutil.rmtree(target, ignore_errors=True)
             else:
                 self._replace_adapter(policy, target)
-        finally:
+        except BaseException:
             shutil.rmtree(target, ignore_errors=True)
+            raise
         self._version = version
 
     def _replace_weights(self, policy: Policy, target: Path) -> None:
-        self._model = self._model or self.base()
         write_model(policy.model, target)
-        self._ask("POST", "/collective_rpc", {"method": "reload_weights", "kwargs": {"weights_path": str(target)}})
+        call = {"method": "reload_weights", "kwargs": {"weights_path": str(target)}}
+        self._ask("POST", RPC, call, seconds=LOADING)
         self._ask("POST", "/reset_prefix_cache")
 
     def _replace_adapter(self, policy: Policy, target: Path) -> None:
+        """Load the adapter, then drop the one before. The server may read its files again, so they stay till then."""
         write_adapter(policy.adapter, policy.base or "", policy.tied, target)
-        name = f"justtinker-{target.name}"
-        self._ask("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(target)})
-        before, self._adapter, self._model = self._adapter, name, name
+        self._ask("POST", LOAD, {"lora_name": target.name, "lora_path": str(target)}, seconds=LOADING)
+        before, self._adapter, self._model = self._adapter, target.name, target.name
         if before:
-            self._ask("POST", "/v1/unload_lora_adapter", {"lora_name": before})
+            self._unload(before)
+            shutil.rmtree(self.directory / before, ignore_errors=True)
 
-    def _settings(self) -> dict[str, Any]:
+    def _unload(self, name: str) -> None:
+        with suppress(PluginError):  # a server that was restarted, or has gone, no longer has it
+            self._ask("POST", UNLOAD, {"lora_name": name})
+
+    def _settings(self, seconds: float) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        timeout = self._httpx.Timeout(SECONDS, connect=20.0)
+        timeout = self._httpx.Timeout(seconds, connect=SHORT)
         return {"headers": headers, "timeout": timeout, "trust_env": not is_on_this_machine(self.url)}
 
-    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        seconds: float = SHORT,
+        expects: tuple[int, ...] = (200,),
+    ) -> dict[str, Any]:
         """Send one request that is not for samples. PluginError says what the server answers."""
         try:
-            with self._httpx.Client(**self._settings()) as client:
+            with self._httpx.Client(**self._settings(seconds)) as client:
                 response = client.request(method, self.url + path, json=body)
         except self._httpx.HTTPError as error:
-            raise PluginError(f"no vLLM server answers at {self.url} ({error})") from None
-        return self._answer(path, response)
+            raise PluginError(f"no vLLM server answers at {self.url} ({error or type(error).__name__})") from None
+        return self._answer(path, response, expects)
 
-    def _answer(self, path: str, response: Any) -> dict[str, Any]:
-        if response.status_code == 404 and path != "/v1/completions":
+    def _answer(self, path: str, response: Any, expects: tuple[int, ...] = (200,)) -> dict[str, Any]:
+        """Read an answer: PluginError for what would not help another request either, else SamplingError."""
+        status, said = response.status_code, sentence_of(without_key(response.text, self._key))
+        if status == 404 and said == "Not Found":  # so says a server about a path, in other words about an adapter
             raise PluginError(f"{self.url}{path} is not there: the server was started without it")
-        if response.status_code != 200:
-            said = sentence_of(response.text)
-            said = said.replace(self._key, "[key]") if self._key else said
-            raise PluginError(f"{self.url}{path} answers {response.status_code}{said and ': '}{said}")
+        if status not in expects:
+            kind = PluginError if path != COMPLETIONS or status in (401, 403) else SamplingError
+            raise kind(f"{self.url}{path} answers {status}{said and ': '}{said}")
         try:
             found = response.json()
         except ValueError:
@@ -173,15 +201,13 @@ class VllmServer:
 
     async def _sample(
         self,
-        asked: Sequence[tuple[SampleRequest, Future[list[Sample]]]],
-        bodies: Mapping[Future[list[Sample]], dict[str, Any]],
+        bodies: Sequence[tuple[SampleRequest, dict[str, Any], Future[list[Sample]]]],
         closed: threading.Event,
         progress: Progress,
     ) -> None:
-        connections = Connections(self._httpx, min(IN_FLIGHT, len(bodies)) or 1, self._settings())
+        connections = Connections(self._httpx, min(IN_FLIGHT, len(bodies)) or 1, self._settings(LONG))
         try:
-            jobs = [self._fulfil(connections, request, bodies[f], f) for request, f in asked if f in bodies]
-            await all_of(jobs, closed, partial(progress, "request"))
+            await await_all([self._fulfil(connections, *each) for each in bodies], closed, partial(progress, "request"))
         finally:
             await connections.close()
 
@@ -192,22 +218,36 @@ class VllmServer:
             answer = await self._complete(connections, body) if request.n else {"choices": []}
             future.set_result(samples_of(answer, request))
         except PluginError as error:
+            self._version = None  # it may have been restarted, so the next sampling hands the weights over again
             future.set_exception(error)
 
     async def _complete(self, connections: Connections, body: Mapping[str, Any]) -> dict[str, Any]:
         """Post a request, again if it does not get through or the server fails."""
-        path = "/v1/completions"
-        for left in reversed(range(TRIES)):
+        for pause in (*PAUSES, None):
             try:
                 async with connections.place() as client:
-                    response = await client.post(self.url + path, json={"model": self._model, **body})
-                if response.status_code < 500 or not left:
-                    return self._answer(path, response)
+                    response = await client.post(self.url + COMPLETIONS, json={"model": self._model, **body})
+                if response.status_code < 500 or pause is None:
+                    return self._answer(COMPLETIONS, response)
             except self._httpx.TransportError as error:
-                if not left:
-                    raise PluginError(f"{self.url}{path} cannot be reached: {error}") from None
-            await asyncio.sleep(TRIES - left)
-        raise AssertionError("TRIES >= 1")
+                if pause is None:
+                    said = error or type(error).__name__
+                    raise SamplingError(f"{self.url}{COMPLETIONS} cannot be reached: {said}") from None
+            assert pause is not None
+            await asyncio.sleep(pause)
+        raise AssertionError("the last try returns or raises")
+
+
+def command_for(policy: Policy) -> str:
+    """How to start a server for this policy."""
+    dtype = str(policy.model.dtype).removeprefix("torch.")
+    serve = f"vllm serve {policy.base or 'MODEL'} --host 127.0.0.1 --dtype {dtype} --generation-config vllm"
+    if policy.adapter is None:
+        return f"VLLM_SERVER_DEV_MODE=1 {serve}"
+    rank = policy.adapter.peft_config["default"].r
+    most = next((allowed for allowed in RANKS if allowed >= rank), rank)
+    adapters = f"--enable-lora --max-lora-rank {most} --max-loras 2"
+    return f"VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 {serve} {adapters}"
 
 
 def body_of(policy: Policy, request: SampleRequest, context: int) -> dict[str, Any]:
@@ -228,23 +268,24 @@ def body_of(policy: Policy, request: SampleRequest, context: int) -> dict[str, A
         "include_stop_str_in_output": True,
         "skip_special_tokens": False,
         "return_token_ids": True,
+        **NEUTRAL,
     }
     return body | GREEDY if request.temperature == 0 else body
 
 
 def samples_of(answer: Mapping[str, Any], request: SampleRequest) -> list[Sample]:
-    """The samples of an answer. PluginError if it lacks tokens or their log-probabilities."""
+    """The samples of an answer. SamplingError if it lacks some, or their log-probabilities."""
     try:
         choices = sorted(answer["choices"], key=lambda choice: int(choice["index"]))
         samples = [sample_of(choice) for choice in choices]
     except (KeyError, TypeError, ValueError) as error:
-        raise PluginError(
+        raise SamplingError(
             f"vLLM's answer has no tokens with log-probabilities ({error!r}): expected vLLM 0.10.2 or newer"
         ) from error
     if request.temperature == 0:
         samples *= request.n
     if len(samples) != request.n:
-        raise PluginError(f"vLLM sent {len(samples)} samples; expected {request.n}")
+        raise SamplingError(f"vLLM sent {len(samples)} samples; expected {request.n}")
     return samples
 
 
@@ -256,7 +297,7 @@ def sample_of(choice: Mapping[str, Any]) -> Sample:
     return Sample(tuple(map(int, tokens)), tuple(map(float, logprobs)), choice["finish_reason"] == "stop")
 
 
-async def all_of(
+async def await_all(
     jobs: Sequence[Awaitable[None]], closed: threading.Event, progress: Callable[[int, int], None]
 ) -> None:
     """Await all jobs, and say how many are done. PluginError once the backend is closed."""

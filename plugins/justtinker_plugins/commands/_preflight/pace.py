@@ -35,6 +35,8 @@ def describe_pace(
         rates.append(f"samples {figures(found.sampled)} tok/s")
     if step.get("trained"):
         rates.append(f"trains {figures(found.trained)} tok/s")
+    if not rates:
+        return
     whole = as_range(*(span(seconds(part["in all"], found)) for part in (low, high)))
     hour = 3600 / max(seconds(step, found), 1e-9)
     free = f" of {size_of(found.has)} that are free" if found.has else ""
@@ -51,8 +53,10 @@ def describe_pace(
 
 def seconds(tokens: Mapping[str, int], found: Any) -> float:
     """The time of these tokens; a prompt is read once for all of its rollouts."""
+    if not found.sampled:  # others sample
+        return float(tokens.get("trained", 0) / found.trained)
     computed = tokens.get("trained", 0) + READ * tokens.get("prefill", 0)
-    return float(computed / found.trained + (tokens.get("sampled", 0) / found.sampled if found.sampled else 0))
+    return float(computed / found.trained + tokens.get("sampled", 0) / found.sampled)
 
 
 def figures(number: float) -> str:

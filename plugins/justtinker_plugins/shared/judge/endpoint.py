@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from justtinker_plugins.shared.connections import Connections, is_on_this_machine, sentence_of
+from justtinker_plugins.shared.connections import Connections, is_on_this_machine, sentence_of, without_key
 from justtinker_plugins.shared.foreign import package
 from justtinker_plugins.shared.judge.budget import Cost, Meter, NoAnswerError, Prices, RequestError
 from justtinker_plugins.shared.judge.limits import Pace
@@ -32,8 +32,6 @@ MOST_SECONDS = 60.0
 """The longest wait that we choose before another try."""
 MOST_ASKED = 600.0
 """The longest wait that a server may ask for; who asks for more is not asked again."""
-LEAST_SECRET = 8
-"""Characters of a key that is worth hiding."""
 MOST_BYTES = 4 << 20
 """The longest reply."""
 CONNECT_SECONDS = 20.0
@@ -69,11 +67,6 @@ class Answer:
 def key_of(options: JudgeOptions) -> str:
     """Return the key from the environment; '' if there is none. PluginError, without it, if it fits no header."""
     return token_of(options.key_variable) if options.key_variable else ""
-
-
-def without_key(text: str, key: str) -> str:
-    """Return a text without the key. A key as short as "EMPTY", for a server that wants any, is no secret."""
-    return text.replace(key, "[key]") if len(key) >= LEAST_SECRET else text
 
 
 def settings_of(options: JudgeOptions) -> dict[str, Any]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from justtinker_core import plugin
 from justtinker_core.paths import Written
+from justtinker_plugins.shared.connections import check_address
 
 Count = Annotated[int, Field(ge=1)]
 NoLimit = Annotated[int, Field(ge=0)]
@@ -65,7 +65,7 @@ class JudgeOptions:
     """The price of a million tokens of replies."""
 
     def __post_init__(self) -> None:
-        check_address(self.base_url)
+        check_address("base_url", self.base_url, "/v1", "the variable that key_variable names")
         self.base_url = self.base_url.rstrip("/")
         if self.key_variable and not VARIABLE.fullmatch(self.key_variable):
             raise ValueError(
@@ -80,14 +80,3 @@ class JudgeOptions:
             )
         if (prices[0] is None) != (prices[1] is None):
             raise ValueError("set both usd_per_million_input and usd_per_million_output, or none of them")
-
-
-def check_address(url: str) -> None:
-    """Raise ValueError for an address that is none, or that holds a secret. The text does not repeat it then."""
-    parts = urlsplit(url)
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ValueError(
-            "base_url: expected no password and no query in it; put the key into the variable that key_variable names"
-        )
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"base_url = {url!r}: expected http://HOST:PORT/v1 or https://HOST/v1")

@@ -6,10 +6,10 @@ from typing import Any
 
 from justtinker_core import PluginError
 from justtinker_core.errors import nearest
-from justtinker_plugins.shared.connections import is_on_this_machine, sentence_of
+from justtinker_plugins.shared.connections import is_on_this_machine, sentence_of, without_key
 from justtinker_plugins.shared.foreign import package
 from justtinker_plugins.shared.judge.asking import open_cache
-from justtinker_plugins.shared.judge.endpoint import EXTRA, key_of, settings_of, without_key
+from justtinker_plugins.shared.judge.endpoint import EXTRA, key_of, settings_of
 from justtinker_plugins.shared.judge.options import JudgeOptions
 
 PATIENCE = 10.0
