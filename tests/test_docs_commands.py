@@ -39,9 +39,11 @@ RUN = {
     "docs/health.md": "tests/integration/test_docs_run.py",
     "docs/judges.md": "tests/plugins/test_docs_judges.py, on a scripted judge; the servers need a GPU",
     "docs/plugins/tutorial.md": "tests/integration/test_tutorial.py",
+    "docs/real-model.md": "tests/integration/test_real_model.py, a few steps: 41 minutes in full",
     "docs/reward-hacking.md": "tests/integration/test_docs_run.py, two steps long: 40 minutes in full",
     "docs/running-on-tinker.md": "needs a key; tests/integration/test_presets_served.py runs presets on its own server",
-    "docs/scaling.md": "tests/plugins/test_ray.py with clusters of its own; Slurm needs a cluster",
+    "docs/scaling.md": "tests/plugins/test_ray.py with clusters of its own; Slurm needs a cluster; "
+    "tests/plugins/test_local_vllm.py with a stand-in for vLLM, which needs a GPU",
     "docs/score.md": "tests/integration/test_docs_run.py",
     "docs/self-hosting.md": "tests/integration/run_skyrl.sh: needs a server, its own environment and minutes",
     "docs/showing.md": "tests/integration/test_docs_run.py",
