@@ -5,23 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import uvicorn
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from tests.http_server import http_server
+
 Body = Mapping[str, Any]
 Judge = Callable[[Body], Any]
 """What a judge replies to a request: an object, or text as it is."""
-PATIENCE = 30.0
 BLOCK = re.compile(r"<(\w+)-([0-9a-f]{16})>\n(.*?)\n</\1-\2>", re.DOTALL)
 NAIVE = re.compile(r"<(question|reference|response|criteria)\b[^>]*>.*?</\1\b[^>]*>", re.DOTALL)
 CHAT = re.compile(r"<\|\w+\|>|\[/?INST\]|<(?:start|end)_of_turn>")
@@ -164,16 +162,9 @@ def judge_server(judge: Judge = honest, **fields: Any) -> Iterator[JudgeServer]:
         Route("/v1/models", state.list_models),
         Route("/v1/chat/completions", state.complete, methods=["POST"]),
     ]
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as sock:
-        config = uvicorn.Config(Starlette(routes=routes), log_config=None, timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
-        thread.start()
-        state.url = f"http://127.0.0.1:{sock.getsockname()[1]}/v1"
+    with http_server(routes) as url:
+        state.url = f"{url}/v1"
         try:
             yield state
         finally:
             state.hold.set()
-            server.should_exit = True
-            thread.join(PATIENCE)
-            assert not thread.is_alive()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -17,9 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import uvicorn
 from peft import PeftModel
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -28,8 +25,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from justtinker_core.types import Sample, SampleRequest
 from justtinker_plugins.backends._local.model import Policy
 from justtinker_plugins.backends._local.sampling import sample
-
-PATIENCE = 30.0
+from tests.http_server import http_server
 
 
 def failing(status: int, message: str) -> Response:
@@ -170,16 +166,9 @@ def vllm_server(base: Path, **fields: Any) -> Iterator[VllmStandIn]:
     """Run one in a thread."""
     state = VllmStandIn(base, **fields)
     routes = [Route("/{path:path}", state.answer, methods=["GET", "POST"])]
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as sock:
-        config = uvicorn.Config(Starlette(routes=routes), log_config=None, timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]})
-        thread.start()
-        state.url = f"http://127.0.0.1:{sock.getsockname()[1]}"
+    with http_server(routes) as url:
+        state.url = url
         try:
             yield state
         finally:
             state.hold.set()
-            server.should_exit = True
-            thread.join(PATIENCE)
-            assert not thread.is_alive()

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from justtinker_core import PluginError, Sample, SampleRequest, SamplingError
+from justtinker_plugins.backends._local.completions import body_of, samples_of
 from justtinker_plugins.backends._local.model import Policy
-from justtinker_plugins.backends._local.sampling import check_request, split_stops
 from justtinker_plugins.backends._weights import write_adapter, write_model
 from justtinker_plugins.shared.connections import Connections, is_on_this_machine, sentence_of, without_key
 from justtinker_plugins.shared.exports import Progress
@@ -41,10 +41,6 @@ SHORT, LOADING, LONG = 10.0, 900.0, 3600.0
 """The longest wait, in seconds, for a plain answer, for weights to be loaded, and for samples."""
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What --max-lora-rank may be."""
-NEUTRAL = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0}
-"""What vLLM would otherwise take from the model's generation_config.json; no log-probability would show it."""
-GREEDY = {"n": 1, "temperature": 0.0}
-"""vLLM refuses several greedy samples, which would all be the same."""
 
 
 class VllmServer:
@@ -248,53 +244,6 @@ def command_for(policy: Policy) -> str:
     most = next((allowed for allowed in RANKS if allowed >= rank), rank)
     adapters = f"--enable-lora --max-lora-rank {most} --max-loras 2"
     return f"VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 {serve} {adapters}"
-
-
-def body_of(policy: Policy, request: SampleRequest, context: int) -> dict[str, Any]:
-    """A request as the server takes it; the same tokens stop it that stop `local` itself."""
-    limit = check_request(policy, request, context)
-    tokens, texts = split_stops(policy, request.stop)
-    body = {
-        "prompt": list(request.tokens),
-        "n": request.n,
-        "max_tokens": limit,
-        "temperature": request.temperature,
-        "top_p": request.top_p,
-        "seed": request.seed,
-        "logprobs": 1,  # of the drawn token, and of the likeliest
-        "stop_token_ids": list(tokens),
-        "stop": list(texts),
-        "ignore_eos": True,  # it is one of the stops, or does not stop
-        "include_stop_str_in_output": True,
-        "skip_special_tokens": False,
-        "return_token_ids": True,
-        **NEUTRAL,
-    }
-    return body | GREEDY if request.temperature == 0 else body
-
-
-def samples_of(answer: Mapping[str, Any], request: SampleRequest) -> list[Sample]:
-    """The samples of an answer. SamplingError if it lacks some, or their log-probabilities."""
-    try:
-        choices = sorted(answer["choices"], key=lambda choice: int(choice["index"]))
-        samples = [sample_of(choice) for choice in choices]
-    except (KeyError, TypeError, ValueError) as error:
-        raise SamplingError(
-            f"vLLM's answer has no tokens with log-probabilities ({error!r}): expected vLLM 0.10.2 or newer"
-        ) from error
-    if request.temperature == 0:
-        samples *= request.n
-    if len(samples) != request.n:
-        raise SamplingError(f"vLLM sent {len(samples)} samples; expected {request.n}")
-    return samples
-
-
-def sample_of(choice: Mapping[str, Any]) -> Sample:
-    """One choice as a sample."""
-    tokens, logprobs = choice["token_ids"], choice["logprobs"]["token_logprobs"]
-    if choice["finish_reason"] not in ("stop", "length") or len(tokens) != len(logprobs):
-        raise ValueError(f"finish_reason {choice['finish_reason']}, {len(tokens)} tokens, {len(logprobs)} logprobs")
-    return Sample(tuple(map(int, tokens)), tuple(map(float, logprobs)), choice["finish_reason"] == "stop")
 
 
 async def await_all(
