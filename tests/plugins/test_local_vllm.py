@@ -258,10 +258,17 @@ def test_check_says_how_to_start_a_server(opened: Open, served: Any, base: Path)
     nowhere = {"sampler": "vllm", "vllm_url": "http://127.0.0.1:1"}
     (whole,), (adapter,) = complaints(opened(str(base), **nowhere)), complaints(opened(str(base), **nowhere, **LORA))
     assert "[plugins.local] sampler = 'vllm': no vLLM server answers at http://127.0.0.1:1 (" in whole
-    serve_it = f"vllm serve {base} --host 127.0.0.1 --dtype float32 --generation-config vllm"
-    assert whole.endswith(f"start it with: VLLM_SERVER_DEV_MODE=1 {serve_it}")
+    serve_it = f"vllm serve {base} --host 127.0.0.1 --port 1 --dtype float32 --generation-config vllm"
+    assert whole.endswith(f"; check vllm_url, or start it with: VLLM_SERVER_DEV_MODE=1 {serve_it}")
     more = "--enable-lora --max-lora-rank 8 --max-loras 2"
     assert adapter.endswith(f"start it with: VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 {serve_it} {more}")
+
+
+def test_check_refuses_a_model_that_no_server_has(opened: Open) -> None:
+    (found,) = complaints(opened(sampler="vllm"))
+    assert found.endswith(
+        "the model 'tiny' is made here, so no server has it: name a directory or a hub id as run.model"
+    )
 
 
 @pytest.mark.parametrize(
@@ -273,13 +280,16 @@ def test_check_says_what_a_server_was_started_without(
 ) -> None:
     backend, server = served(fields, **options)
     (found,) = complaints(backend)
-    assert f"{server.url}{path} is not there: the server was started without it; start it with: VLLM_" in found
+    assert (
+        f"{server.url}{path} is not there: the server was started without it; check vllm_url, or start it with: VLLM_"
+        in found
+    )
 
 
 def test_check_compares_the_models(opened: Open, serve: Serve, base: Path, directory: Path) -> None:
     server = serve(directory)
     (found,) = complaints(opened(str(base), sampler="vllm", vllm_url=server.url))
-    assert f"{server.url} serves {directory}, but the run's model is {base}; start it with" in found
+    assert f"{server.url} serves {directory}, but the run's model is {base}; check vllm_url, or start it with" in found
 
 
 def test_check_refuses_an_adapter_that_vllm_would(opened: Open, serve: Serve, directory: Path) -> None:

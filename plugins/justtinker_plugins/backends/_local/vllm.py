@@ -16,6 +16,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from justtinker_core import PluginError, Sample, SampleRequest, SamplingError
 from justtinker_plugins.backends._local.completions import body_of, samples_of
@@ -85,7 +86,9 @@ class VllmServer:
     def complaints(self, policy: Policy) -> list[str]:
         """Say what is wrong with the server, or with the run for it, and what to do."""
         head = policy.model.get_output_embeddings()
-        if policy.adapter is not None and policy.tied and hasattr(head, "lora_A"):
+        if policy.base is None:
+            found = "the model 'tiny' is made here, so no server has it: name a directory or a hub id as run.model"
+        elif policy.adapter is not None and policy.tied and hasattr(head, "lora_A"):
             found = (
                 "this model shares its unembedding with the input embedding, and vLLM takes no adapter of that: set "
                 "train_unembed = false"
@@ -95,7 +98,7 @@ class VllmServer:
                 found = self._unfit(policy)
             except PluginError as error:
                 found = str(error)
-            found = found and f"{found}; start it with: {command_for(policy)}"
+            found = found and f"{found}; check vllm_url, or start it with: {self._command(policy)}"
         return [f"[plugins.local] sampler = 'vllm': {found}"] if found else []
 
     def served_model(self) -> dict[str, Any]:
@@ -120,6 +123,18 @@ class VllmServer:
             return f"{self.url} serves {root}, but the run's model is {policy.base}"
         self._ask("POST", RPC if policy.adapter is None else LOAD, {}, expects=(200, 400, 422))
         return ""
+
+    def _command(self, policy: Policy) -> str:
+        """How to start a server for this policy."""
+        dtype, port = str(policy.model.dtype).removeprefix("torch."), urlsplit(self.url).port or 8000
+        serve = f"vllm serve {policy.base} --host 127.0.0.1 --port {port} --dtype {dtype} --generation-config vllm"
+        if policy.device.type == "cuda":  # the trainer needs the other half
+            serve += " --gpu-memory-utilization 0.5"
+        if policy.adapter is None:
+            return f"VLLM_SERVER_DEV_MODE=1 {serve}"
+        rank = policy.adapter.peft_config["default"].r
+        most = next((allowed for allowed in RANKS if allowed >= rank), rank)
+        return f"VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 {serve} --enable-lora --max-lora-rank {most} --max-loras 2"
 
     def _hand_over(self, policy: Policy, version: int) -> None:
         """Write the weights and have the server load them. If that fails, the next sampling tries it again."""
@@ -232,18 +247,6 @@ class VllmServer:
             assert pause is not None
             await asyncio.sleep(pause)
         raise AssertionError("the last try returns or raises")
-
-
-def command_for(policy: Policy) -> str:
-    """How to start a server for this policy."""
-    dtype = str(policy.model.dtype).removeprefix("torch.")
-    serve = f"vllm serve {policy.base or 'MODEL'} --host 127.0.0.1 --dtype {dtype} --generation-config vllm"
-    if policy.adapter is None:
-        return f"VLLM_SERVER_DEV_MODE=1 {serve}"
-    rank = policy.adapter.peft_config["default"].r
-    most = next((allowed for allowed in RANKS if allowed >= rank), rank)
-    adapters = f"--enable-lora --max-lora-rank {most} --max-loras 2"
-    return f"VLLM_ALLOW_RUNTIME_LORA_UPDATING=1 {serve} {adapters}"
 
 
 async def await_all(
