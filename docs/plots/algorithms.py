@@ -17,6 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from marks import write
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "algorithms.md"
 SEEDS = (42, 43, 44)
@@ -83,7 +85,7 @@ def main(folder: Path, processes: int) -> None:
         list(pool.map(partial(start, folder), SEEDS))
         list(pool.map(lambda job: run(folder, *job), [(p, n, t, s) for s in SEEDS for p, n, t in rows]))
     found = {(part, name): [read(directory(folder, part, name, s)) for s in SEEDS] for part, name, _ in rows}
-    write("table", table(found))
+    write(PAGE, "table", table(found))
     picture(found)
 
 
@@ -154,12 +156,6 @@ def table(found: Mapping[tuple[str, str], Sequence[Mapping[str, Sequence[float]]
 def first_at_goal(accuracy: Sequence[float]) -> str:
     """The first step whose training accuracy reaches the goal."""
     return next((str(step) for step, value in enumerate(accuracy, 1) if value >= GOAL), "-")
-
-
-def write(name: str, text: str) -> None:
-    """Put a text between its marks."""
-    between = rf"(?<=<!-- {name} -->\n).*(?=<!-- end of {name} -->)"
-    PAGE.write_text(re.sub(between, lambda _: f"{text}\n", PAGE.read_text(), flags=re.DOTALL))
 
 
 def picture(found: Mapping[tuple[str, str], Sequence[Mapping[str, Sequence[float]]]]) -> None:

@@ -7,13 +7,13 @@ Run from the repository with JUSTTINKER_DATA set to the folder that holds eval/*
 from __future__ import annotations
 
 import os
-import re
 import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from marks import write
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT)]
@@ -34,14 +34,8 @@ def main() -> None:
     folder = Path(os.environ["JUSTTINKER_DATA"], "eval")
     with tempfile.TemporaryDirectory() as place:
         told = {s: run_all(folder, Path(place, str(s)), shuffled=s, samples=SAMPLES) for s in (False, True)}
-        write("tables", "\n".join([scores(told), "", not_right(told[False]), "", rungs(told)]))
-    write("widths", widths())
-
-
-def write(name: str, text: str) -> None:
-    """Put a text between its marks."""
-    between = rf"(?<=<!-- {name} -->\n).*(?=<!-- end of {name} -->)"
-    PAGE.write_text(re.sub(between, lambda _: f"{text}\n", PAGE.read_text(), flags=re.DOTALL))
+        write(PAGE, "tables", "\n".join([scores(told), "", not_right(told[False]), "", rungs(told)]))
+    write(PAGE, "widths", widths())
 
 
 def widths() -> str:

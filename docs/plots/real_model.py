@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from marks import write
+
 from justtinker_core.rundir import RunDir
 from justtinker_plugins.shared.records.step_files import read_groups
 
@@ -32,8 +34,8 @@ def main(run: Path | None) -> None:
     """Take the records of a run, if one is given; then write the tables, the answers and the picture."""
     if run is not None:
         take(run)
-    write("results", results(evaluations()))
-    write("cost", cost())
+    write(PAGE, "results", results(evaluations()))
+    write(PAGE, "cost", cost())
     (RECORDS / "answers.md").write_text(answers())
     picture()
 
@@ -62,9 +64,8 @@ def evaluated(stage: Path) -> list[Path]:
 
 def evaluations() -> list[tuple[str, dict[str, Any]]]:
     """All evaluations, each with the weights that it is of."""
-    names = {f"{stage[2:]} 0": "before" for stage in STAGES[:1]}
-    found = [(f"{s[2:]} {e['step']}", e) for s in STAGES for e in RunDir(RECORDS / s).read("evals.jsonl")]
-    return [(names.get(name, name), record) for name, record in found]
+    found = [(stage, record) for stage in STAGES for record in RunDir(RECORDS / stage).read("evals.jsonl")]
+    return [(f"{stage[2:]} {record['step']}" if record["step"] else "before", record) for stage, record in found]
 
 
 def results(found: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
@@ -135,15 +136,6 @@ def rollout_files() -> Iterator[Path]:
     """The rollouts before, after SFT and after RL."""
     for stage in STAGES:
         yield from sorted((RECORDS / stage / "rollouts").iterdir())
-
-
-def write(name: str, text: str) -> None:
-    """Put a text between its marks."""
-    between = rf"(?<=<!-- {name} -->\n).*(?=<!-- end of {name} -->)"
-    page, count = re.subn(between, lambda _: f"{text}\n", PAGE.read_text(), flags=re.DOTALL)
-    if count != 1:
-        raise ValueError(f"{PAGE}: expected one place marked {name}, got {count}")
-    PAGE.write_text(page)
 
 
 def picture() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import subprocess
 import sys
@@ -23,25 +23,22 @@ RL = ["run.steps=1", "plugins.grpo.problems_per_step=2", "evaluation.at_end=fals
 BOTH = ["data.eval.held_out.limit=4", "evaluation.every=0"]
 
 
-def load_script() -> Any:
-    spec = importlib.util.spec_from_file_location("real_model", ROOT / "docs" / "plots" / "real_model.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The script that writes the page."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "plots"))
+    return importlib.import_module("real_model")
 
 
-def test_the_page_says_what_the_records_say() -> None:
-    script = load_script()
+def test_the_page_says_what_the_records_say(script: Any) -> None:
     page = script.PAGE.read_text()
     assert script.results(script.evaluations()) in page
     assert script.cost() in page
     assert (script.RECORDS / "answers.md").read_text() == script.answers()
 
 
-def test_the_records_are_of_the_presets() -> None:
-    for stage, folder in enumerate(load_script().STAGES):
+def test_the_records_are_of_the_presets(script: Any) -> None:
+    for stage, folder in enumerate(script.STAGES):
         recorded = config_files.read(str(ROOT / "docs" / "real-model" / folder / "config.toml"), [])
         preset = config_files.read(folder[2:], [])
         for section in ("optimizer", "sampling", "evaluation"):

@@ -21,8 +21,8 @@ BY_LENGTH = ("dynamic", "longrope")
 
 def are_independent(config: Any) -> bool:
     """Whether a model computes two batches at once as it would one by one."""
-    kinds = [getattr(config, name, None) or {} for name in ("rope_parameters", "rope_scaling")]
-    return not any(word in BY_LENGTH for kind in kinds for word in str(kind).replace("'", " ").split())
+    settings = str([getattr(config, name, None) for name in ("rope_parameters", "rope_scaling")])  # may be nested
+    return not any(repr(kind) in settings for kind in BY_LENGTH)
 
 
 def parts_of(rows: Sequence[Row], threads: int) -> list[list[Row]]:

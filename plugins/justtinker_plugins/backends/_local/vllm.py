@@ -22,7 +22,7 @@ from justtinker_core import PluginError, Sample, SampleRequest, SamplingError
 from justtinker_plugins.backends._local.completions import body_of, samples_of
 from justtinker_plugins.backends._local.model import Policy
 from justtinker_plugins.backends._weights import write_adapter, write_model
-from justtinker_plugins.shared.connections import Connections, is_on_this_machine, sentence_of, without_key
+from justtinker_plugins.shared.connections import Connections, client_settings, sentence_of, without_key
 from justtinker_plugins.shared.exports import Progress
 from justtinker_plugins.shared.foreign import package
 from justtinker_plugins.shared.secret import token_of
@@ -175,9 +175,7 @@ class VllmServer:
             self._ask("POST", UNLOAD, {"lora_name": name})
 
     def _settings(self, seconds: float) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        timeout = self._httpx.Timeout(seconds, connect=SHORT)
-        return {"headers": headers, "timeout": timeout, "trust_env": not is_on_this_machine(self.url)}
+        return client_settings(self.url, self._key) | {"timeout": self._httpx.Timeout(seconds, connect=SHORT)}
 
     def _ask(
         self,
@@ -193,7 +191,7 @@ class VllmServer:
             with self._httpx.Client(**self._settings(seconds)) as client:
                 response = client.request(method, self.url + path, json=body)
         except self._httpx.HTTPError as error:
-            raise PluginError(f"no vLLM server answers at {self.url} ({error or type(error).__name__})") from None
+            raise PluginError(f"no vLLM server answers at {self.url} ({str(error) or type(error).__name__})") from None
         return self._answer(path, response, expects)
 
     def _answer(self, path: str, response: Any, expects: tuple[int, ...] = (200,)) -> dict[str, Any]:
@@ -242,7 +240,7 @@ class VllmServer:
                     return self._answer(COMPLETIONS, response)
             except self._httpx.TransportError as error:
                 if pause is None:
-                    said = error or type(error).__name__
+                    said = str(error) or type(error).__name__
                     raise SamplingError(f"{self.url}{COMPLETIONS} cannot be reached: {said}") from None
             assert pause is not None
             await asyncio.sleep(pause)

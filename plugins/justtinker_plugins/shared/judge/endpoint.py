@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from justtinker_plugins.shared.connections import Connections, is_on_this_machine, sentence_of, without_key
+from justtinker_plugins.shared.connections import Connections, client_settings, sentence_of, without_key
 from justtinker_plugins.shared.foreign import package
 from justtinker_plugins.shared.judge.budget import Cost, Meter, NoAnswerError, Prices, RequestError
 from justtinker_plugins.shared.judge.limits import Pace
@@ -70,10 +70,8 @@ def key_of(options: JudgeOptions) -> str:
 
 
 def settings_of(options: JudgeOptions) -> dict[str, Any]:
-    """Return how both clients are made: whom they ask, with which key, and by no proxy if it is this machine."""
-    key = key_of(options)
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    return {"headers": headers, "trust_env": not is_on_this_machine(options.base_url), "follow_redirects": False}
+    """Return how both clients are made."""
+    return client_settings(options.base_url, key_of(options))
 
 
 class Endpoint:
